@@ -1,0 +1,69 @@
+//! Identifiers: bounded strings, and the fingerprints that stand for them in a card's state.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest identifier the contract accepts, in bytes of UTF-8.
+pub const ID_BYTES_MAX: usize = 128;
+
+/// A stable 32-bit fingerprint of a string (the low half of XXH3-64, seed 0). Persisted: never change it.
+#[must_use]
+pub fn fingerprint32(text: &str) -> u32 {
+    #[allow(clippy::cast_possible_truncation)]
+    {
+        xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as u32
+    }
+}
+
+/// A stable 64-bit hash of a string (XXH3-64, seed 0). Persisted: never change it.
+#[must_use]
+pub fn fingerprint64(text: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes a string of 1 to [`ID_BYTES_MAX`] bytes; any other is `None`.
+            #[must_use]
+            pub fn new(text: &str) -> Option<Self> {
+                (!text.is_empty() && text.len() <= ID_BYTES_MAX).then(|| Self(text.into()))
+            }
+
+            /// The identifier as the producer wrote it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// One transaction, for ever: a second event with the same id (and time) is a duplicate.
+    EventId
+);
+id!(
+    /// A card's token: the partition key of the stream and the key of the card's state. Never a card number.
+    CardId
+);
+id!(
+    /// The merchant (or the merchant's terminal).
+    MerchantId
+);
+id!(
+    /// The device that the customer used, where there is one.
+    DeviceId
+);

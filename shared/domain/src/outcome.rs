@@ -1,0 +1,97 @@
+//! What comes out of an event: score, decision, reasons, and everything that a replay needs to get the same (I6).
+
+use serde::{Deserialize, Serialize};
+
+use crate::feature::FeatureKey;
+
+/// The highest score.
+pub const SCORE_MAX: u16 = 1000;
+/// At most so many reasons are kept and sent with an outcome.
+pub const REASONS_MAX: usize = 4;
+
+/// What to do with the transaction. Numbers are persisted: keep them stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Decision {
+    /// Nothing unusual.
+    Pass = 0,
+    /// A person should look.
+    Review = 1,
+    /// Act now.
+    Alert = 2,
+}
+
+/// Which inputs served the score (I8). Numbers are persisted: keep them stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Tier {
+    /// History and profile were at hand (a card without a profile is still full: it is named in `missing`).
+    Full = 0,
+    /// The profile could not be read: the breaker is open.
+    NoProfile = 1,
+    /// Only the history was used.
+    HistoryOnly = 2,
+    /// Nothing could be used: a neutral score, to be reviewed.
+    Neutral = 3,
+}
+
+/// Inputs that were missing or stale, as a set of bits. Bits are persisted: keep them stable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Missing(pub u8);
+
+impl Missing {
+    /// The card has no profile.
+    pub const PROFILE_ABSENT: u8 = 1;
+    /// The profile could not be read.
+    pub const PROFILE_UNAVAILABLE: u8 = 2;
+    /// The profile is older than the policy allows.
+    pub const PROFILE_STALE: u8 = 4;
+    /// The head's limit cut history that a window of this event needed.
+    pub const HISTORY_TRUNCATED: u8 = 8;
+    /// The policy has no rate for the currency: the amount was taken one to one.
+    pub const CURRENCY_RATE: u8 = 16;
+    /// The override could not be read.
+    pub const OVERRIDE_UNAVAILABLE: u8 = 32;
+
+    /// Names of the bits, in the order they are written.
+    pub const NAMES: [(u8, &'static str); 6] = [
+        (Self::PROFILE_ABSENT, "profile_absent"),
+        (Self::PROFILE_UNAVAILABLE, "profile_unavailable"),
+        (Self::PROFILE_STALE, "profile_stale"),
+        (Self::HISTORY_TRUNCATED, "history_truncated"),
+        (Self::CURRENCY_RATE, "currency_rate"),
+        (Self::OVERRIDE_UNAVAILABLE, "override_unavailable"),
+    ];
+}
+
+/// A reason: the feature that surprised, and its share of the whole surprise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reason {
+    /// Which feature.
+    pub key: FeatureKey,
+    /// Its share of the surprise in percent, 1 to 100.
+    pub share_pct: u8,
+}
+
+/// What a card's state keeps of an outcome: enough to write the same bytes again for a duplicate (I3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredOutcome {
+    /// 0 to [`SCORE_MAX`].
+    pub score: u16,
+    /// What to do.
+    pub decision: Decision,
+    /// Which inputs served it.
+    pub tier: Tier,
+    /// What was missing or stale.
+    pub missing: Missing,
+    /// The greatest shares first, at most [`REASONS_MAX`].
+    pub reasons: Vec<Reason>,
+    /// The policy that scored it.
+    pub policy_version: u32,
+    /// The profile that was used, if any.
+    pub profile_version: Option<u64>,
+    /// Feature values, where the policy asks for them in outcomes; otherwise empty.
+    pub features: Vec<(FeatureKey, Option<f64>)>,
+}

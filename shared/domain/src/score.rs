@@ -1,0 +1,1 @@
+//! The score: an additive model of surprise.

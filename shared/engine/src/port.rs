@@ -1,0 +1,202 @@
+//! The ports: what the driver needs of the world. `shared/aws` has them on DynamoDB, Kinesis and SQS; tests have them in memory.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use tidemark_domain::event::Profile;
+use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::refusal::RefusalCode;
+
+/// Capacity that calls consumed, in DynamoDB's units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Units {
+    /// Write units.
+    pub write: f64,
+    /// Read units.
+    pub read: f64,
+}
+
+impl std::ops::AddAssign for Units {
+    fn add_assign(&mut self, other: Self) {
+        self.write += other.write;
+        self.read += other.read;
+    }
+}
+
+/// A value and what it cost.
+#[derive(Clone, Debug)]
+pub struct Metered<T> {
+    /// The value.
+    pub value: T,
+    /// What the call consumed.
+    pub units: Units,
+}
+
+/// A card's stored item: bytes of [`tidemark_domain::card::CardState`] and the version its next writer must name (I5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateItem {
+    /// Number of commits so far, at least 1.
+    pub version: u64,
+    /// The encoded state.
+    pub bytes: Vec<u8>,
+}
+
+/// A conditional write of a card.
+#[derive(Clone, Debug)]
+pub struct StateWrite {
+    /// Whose state.
+    pub card_id: CardId,
+    /// The version that was read; `None`: the item must not exist.
+    pub expected_version: Option<u64>,
+    /// The new item (version = expected + 1, or 1).
+    pub item: StateItem,
+    /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
+    pub expires_at_s: i64,
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Debug)]
+pub enum Commit {
+    /// It is the card's state now.
+    Written,
+    /// Another writer was first; its item, where the store handed it back.
+    Conflict(Option<StateItem>),
+}
+
+/// What became of a write-once or newest-wins item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOnce {
+    /// Written now.
+    Written,
+    /// There was one already (a decision), or one as new or newer (a profile).
+    Already,
+}
+
+/// A failure of a port, by what may be done about it, never by its text.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PortError {
+    /// The service asks to slow down: try again, later.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// No answer in time: it may or may not have happened. Try again.
+    #[error("timed out: {0}")]
+    Timeout(String),
+    /// The service failed or is out of reach: try again.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// Trying again will not help (access denied, no such table, item too large).
+    #[error("refused: {0}")]
+    Permanent(String),
+}
+
+impl PortError {
+    /// Whether trying the same call again may succeed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Permanent(_))
+    }
+}
+
+/// A decision over the alert threshold, recorded once (I3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRecord {
+    /// Whose card.
+    pub card_id: CardId,
+    /// Which event.
+    pub event_id: EventId,
+    /// The outcome's bytes.
+    pub outcome_json: Vec<u8>,
+    /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
+    pub expires_at_s: i64,
+}
+
+/// Where states, profiles and decisions live.
+pub trait StateStore: Send + Sync {
+    /// Reads states, in the order asked for; eventually consistent.
+    fn load_states(
+        &self,
+        cards: &[CardId],
+    ) -> impl Future<Output = Result<Metered<Vec<Option<StateItem>>>, PortError>> + Send;
+
+    /// Reads profiles, in the order asked for; eventually consistent.
+    fn load_profiles(
+        &self,
+        cards: &[CardId],
+    ) -> impl Future<Output = Result<Metered<Vec<Option<Profile>>>, PortError>> + Send;
+
+    /// Writes a card under its condition.
+    fn commit(&self, write: &StateWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;
+
+    /// Writes a profile if it is newer than the stored one.
+    fn put_profile(&self, profile: &Profile) -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
+
+    /// Records a decision if there is none for that event.
+    fn put_decision(
+        &self,
+        decision: &DecisionRecord,
+    ) -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
+}
+
+/// An outcome on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeRecord {
+    /// The partition key of the scores stream.
+    pub card_id: CardId,
+    /// The outcome as JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// Where outcomes go.
+pub trait ScoreSink: Send + Sync {
+    /// Sends outcomes; the answer names (by index) those that were not taken.
+    fn send(&self, outcomes: &[OutcomeRecord]) -> impl Future<Output = Result<Vec<usize>, PortError>> + Send;
+}
+
+/// A record that is not accepted, whole, with its reason. The JSON of this type is the quarantine message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineMessage {
+    /// Always `quarantine`.
+    pub schema: String,
+    /// Version of this message's shape: 1.
+    pub version: u32,
+    /// Why.
+    pub code: RefusalCode,
+    /// Why, in a sentence without payload values.
+    pub detail: String,
+    /// ARN or name of the stream it came from.
+    pub stream: String,
+    /// Its shard.
+    pub shard_id: String,
+    /// Its sequence number.
+    pub sequence_number: String,
+    /// Its partition key (masked like the payload).
+    pub partition_key: String,
+    /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
+    pub arrival_ms: i64,
+    /// Size of the whole payload before masking.
+    pub payload_bytes: usize,
+    /// Whether card numbers in the payload were masked.
+    pub masked: bool,
+    /// This message's number, from 1, when the payload needs several.
+    pub part: u32,
+    /// How many messages hold the payload.
+    pub parts: u32,
+    /// This part of the payload, base64.
+    pub payload_base64: String,
+}
+
+/// Where bad payloads go.
+pub trait Quarantine: Send + Sync {
+    /// Sends messages; the answer names (by index) those that were not taken.
+    fn put(&self, messages: &[QuarantineMessage]) -> impl Future<Output = Result<Vec<usize>, PortError>> + Send;
+}
+
+/// Time and jitter.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    fn now_ms(&self) -> i64;
+    /// Waits.
+    fn sleep_ms(&self, duration_ms: u64) -> impl Future<Output = ()> + Send;
+    /// A uniformly distributed number, for jitter only.
+    fn random(&self) -> u64;
+}
