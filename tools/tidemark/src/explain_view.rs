@@ -1,0 +1,1 @@
+//! A card, its windows and an outcome in words for a terminal.

@@ -1,0 +1,9 @@
+//! The modules of the `tidemark` command; `main.rs` only wires them.
+//!
+//! What is here is for people and tests at a terminal: it may read files and print progress, and it takes times and seeds
+//! from its caller, so that the simulation and the oracle give the same for the same arguments.
+
+pub mod explain_view;
+pub mod oracle;
+pub mod score_file;
+pub mod simulate;

@@ -1,0 +1,1 @@
+//! An independent, naive recomputation of what the system should have done.

@@ -1,0 +1,1 @@
+//! `tidemark score`: the engine fold over a file, no AWS at all.
