@@ -1,1 +1,3 @@
-//! See Cargo.toml.
+//! The ports on DynamoDB, Kinesis and SQS: the only crate that names the AWS SDK.
+
+pub mod admin;
