@@ -1,0 +1,168 @@
+//! The command line: names, defaults and the help that teaches.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Card transactions in, anomaly scores out, once each.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidemark",
+    version,
+    about = "Card transactions in, anomaly scores out, once each: on Kinesis, Lambda and DynamoDB, or on this machine",
+    after_help = "Start here:\n  tidemark doctor                       what this machine lacks, and how to get it\n  tidemark demo                         the whole path on this machine, with its account\n  tidemark simulate -o stream.jsonl     a stream to play with\n  tidemark score -i stream.jsonl -o -   the same engine over a file, no AWS at all\n\nData goes to stdout, all else to stderr. Colours are off when the output is not a terminal (or NO_COLOR is set).\nExit codes: 0 done and holds · 1 a check does not hold · 2 wrong command line · 3 this machine · 4 a service · 5 input"
+)]
+pub struct Cli {
+    /// Print one JSON document on stdout instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole path on this machine: local AWS, the real score function, a simulated stream, the account
+    #[command(
+        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted"
+    )]
+    Demo(DemoArgs),
+    /// Score a file of events with the same engine, without AWS
+    Score(ScoreArgs),
+    /// Write a simulated stream as JSON lines
+    Simulate(SimulateArgs),
+    /// Send events from a file or stdin to a Kinesis stream
+    #[command(
+        after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\nThe partition key is the event's card_id, so that a card's events keep their order.\n\nExample:\n  AWS_ENDPOINT_URL=http://127.0.0.1:4566 tidemark send --stream tidemark-transactions --input stream.jsonl"
+    )]
+    Send(SendArgs),
+    /// Show a card's state, windows and outcomes, and why
+    Explain(ExplainArgs),
+    /// The AWS on this machine
+    #[command(subcommand)]
+    Local(LocalCommand),
+    /// Say what is missing on this machine, and how to get it
+    Doctor,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many events to send, producer duplicates and broken ones included
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
+    pub events: u64,
+    /// How many cards they belong to [default: one for 30 events]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub cards: Option<u64>,
+    /// The same seed gives the same events
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Shards of the transactions stream
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub shards: u16,
+    /// Events sent a second at most [default: as fast as the local AWS takes them]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub rate: Option<u64>,
+    /// Where the local AWS keeps its installation and logs
+    #[arg(long, default_value = ".tidemark")]
+    pub data_dir: PathBuf,
+}
+
+/// Arguments of `score`.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// JSON lines, one event a line; - is stdin
+    #[arg(long, short)]
+    pub input: PathBuf,
+    /// Where outcomes go, one a line; - is stdout
+    #[arg(long, short)]
+    pub output: PathBuf,
+    /// A policy file (TOML) [default: the built-in policy]
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+    /// Write every feature's value as of each event too
+    #[arg(long)]
+    pub features: bool,
+    /// Where refused lines go, with line number and reason code [default: they are counted only]
+    #[arg(long)]
+    pub refused: Option<PathBuf>,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// How many events
+    #[arg(long, default_value_t = 10_000)]
+    pub events: u64,
+    /// How many cards [default: one for 30 events]
+    #[arg(long)]
+    pub cards: Option<u64>,
+    /// The same seed gives the same events
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The stream's end in event time, ms since 1970-01-01T00:00:00Z [default: now]
+    #[arg(long)]
+    pub now_ms: Option<i64>,
+    /// Where the stream goes; - is stdout
+    #[arg(long, short, default_value = "-")]
+    pub output: PathBuf,
+    /// Only events that the contract accepts
+    #[arg(long)]
+    pub clean: bool,
+}
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// JSON lines, one event a line; - is stdin
+    #[arg(long, short, default_value = "-")]
+    pub input: PathBuf,
+    /// The stream's name
+    #[arg(long, default_value = "tidemark-transactions")]
+    pub stream: String,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The card's token
+    pub card: String,
+    /// Only this event
+    pub event: Option<String>,
+    /// The table's name
+    #[arg(long, default_value = "tidemark-cards")]
+    pub table: String,
+    /// A policy file (TOML), for the windows to show [default: the built-in policy]
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+}
+
+/// Verbs of `local`.
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Keep the local AWS and the score function running, and print the endpoint; Ctrl-C stops it
+    Up(LocalUpArgs),
+}
+
+/// Arguments of `local up`.
+#[derive(Debug, Args)]
+pub struct LocalUpArgs {
+    /// Shards of the transactions stream
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub shards: u16,
+    /// Where the local AWS keeps its installation and logs
+    #[arg(long, default_value = ".tidemark")]
+    pub data_dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}
