@@ -1,0 +1,74 @@
+//! The engine's limits, each with its unit. docs/reference/limits.md lists them.
+
+/// Records of one batch that are looked at; Kinesis never hands over more.
+pub const BATCH_RECORDS_MAX: usize = 10_000;
+/// Cards in one read of states or profiles: DynamoDB's limit of keys in a request.
+pub const LOAD_CARDS_MAX: usize = 100;
+/// Reads under way at once.
+pub const LOADS_CONCURRENT_MAX: usize = 4;
+/// Outcomes in one call of the sink: Kinesis' limit of records in a request.
+pub const OUTCOMES_PER_SEND_MAX: usize = 500;
+/// A quarantine message as JSON, bytes: below the 256 KiB that every SQS queue takes, with room for its envelope.
+pub const QUARANTINE_MESSAGE_BYTES_MAX: usize = 240 * 1024;
+/// The sentence in a quarantine message, bytes.
+pub const QUARANTINE_DETAIL_BYTES_MAX: usize = 1024;
+/// How long a state or decision stays after it can no longer matter, milliseconds: seven days, so that a batch redriven a
+/// week late still finds the events it repeats.
+pub const EXPIRY_SLACK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// What may be tuned. Every field has a sound default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Cards whose writes are under way at once.
+    pub commits_concurrent_max: usize,
+    /// Writes of one card in one batch that may lose against another writer before its records go back.
+    pub conflicts_per_card_max: u32,
+    /// Attempts of one call, the first included.
+    pub attempts_max: u32,
+    /// Repeated calls of one batch, all cards together.
+    pub retries_per_batch_max: u32,
+    /// The longest pause before the first repetition, milliseconds; it doubles with each.
+    pub backoff_base_ms: u64,
+    /// The longest pause before any repetition, milliseconds.
+    pub backoff_cap_ms: u64,
+    /// So long before the deadline no card is begun and no write repeated, milliseconds.
+    pub deadline_margin_ms: i64,
+    /// So long before the deadline no call at all is made, milliseconds: the answer still has to get out.
+    pub answer_margin_ms: i64,
+    /// Cards whose state is kept warm.
+    pub cache_cards_max: usize,
+    /// Memory of the states kept warm, bytes (estimated).
+    pub cache_bytes_max: usize,
+    /// Cards whose profile (or its absence) is kept warm.
+    pub profile_cache_cards_max: usize,
+    /// How long a profile is kept warm, milliseconds.
+    pub profile_max_age_ms: i64,
+    /// Attempts of a profile read, the first included; after them the card is scored without.
+    pub profile_attempts_max: u32,
+    /// Profile reads that fail one after the other before the breaker opens.
+    pub breaker_failures_max: u32,
+    /// How long the breaker stays open, milliseconds.
+    pub breaker_open_ms: i64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            commits_concurrent_max: 32,
+            conflicts_per_card_max: 5,
+            attempts_max: 6,
+            retries_per_batch_max: 200,
+            backoff_base_ms: 25,
+            backoff_cap_ms: 1_000,
+            deadline_margin_ms: 5_000,
+            answer_margin_ms: 500,
+            cache_cards_max: 20_000,
+            cache_bytes_max: 128 * 1024 * 1024,
+            profile_cache_cards_max: 20_000,
+            profile_max_age_ms: 60_000,
+            profile_attempts_max: 2,
+            breaker_failures_max: 3,
+            breaker_open_ms: 10_000,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The ports in memory: for tests, benchmarks, simulation and scoring of files. Every call goes through a [`Faults`]
+//! script, so that a test can make any call fail in any of the ways that the real services do.
+
+mod clock;
+mod fault;
+mod sinks;
+mod store;
+
+pub use clock::ManualClock;
+pub use fault::{Fault, Faults, Op};
+pub use sinks::{MemoryQuarantine, MemorySink};
+pub use store::MemoryStore;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks; a panic elsewhere is no reason to lose a test's evidence.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,235 @@
+//! States, profiles and decisions in memory, with DynamoDB's conditions and its arithmetic of units.
+
+use std::sync::{Arc, Mutex};
+
+use tidemark_domain::event::Profile;
+use tidemark_domain::id::{CardId, EventId};
+
+use super::{Fault, Faults, Op, lock};
+use crate::hash::FixedMap;
+use crate::port::{Commit, DecisionRecord, Metered, PortError, PutOnce, StateItem, StateStore, StateWrite, Units};
+
+/// What an item holds beside its payload, bytes: attribute names, sort key, version and expiry (estimated).
+const ITEM_OVERHEAD_BYTES: usize = 40;
+/// A profile's item, bytes (estimated).
+const PROFILE_ITEM_BYTES: usize = 160;
+
+/// A store in memory. Clones share their content.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    faults: Faults,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    states: FixedMap<CardId, Versions<StateItem>>,
+    profiles: FixedMap<CardId, Versions<Profile>>,
+    decisions: FixedMap<(CardId, EventId), DecisionRecord>,
+}
+
+/// An item and what was there before it, for stale reads.
+#[derive(Debug)]
+struct Versions<T> {
+    now: T,
+    before: Option<T>,
+}
+
+impl MemoryStore {
+    /// A store whose calls follow a script.
+    #[must_use]
+    pub fn with_faults(faults: Faults) -> Self {
+        Self {
+            faults,
+            ..Self::default()
+        }
+    }
+
+    /// A card's item.
+    #[must_use]
+    pub fn state(&self, card: &CardId) -> Option<StateItem> {
+        lock(&self.inner).states.get(card).map(|versions| versions.now.clone())
+    }
+
+    /// A card's profile.
+    #[must_use]
+    pub fn profile(&self, card: &CardId) -> Option<Profile> {
+        lock(&self.inner)
+            .profiles
+            .get(card)
+            .map(|versions| versions.now.clone())
+    }
+
+    /// Every card with a state, in order.
+    #[must_use]
+    pub fn cards(&self) -> Vec<CardId> {
+        let mut cards: Vec<CardId> = lock(&self.inner).states.keys().cloned().collect();
+        cards.sort_unstable();
+        cards
+    }
+
+    /// Every recorded decision, ordered by card and event.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<DecisionRecord> {
+        let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
+        decisions.sort_unstable_by(|a, b| (&a.card_id, &a.event_id).cmp(&(&b.card_id, &b.event_id)));
+        decisions
+    }
+
+    /// Puts a state there unconditionally, as another writer would.
+    pub fn set_state(&self, card: &CardId, item: StateItem) {
+        let mut inner = lock(&self.inner);
+        let before = inner.states.remove(card).map(|versions| versions.now);
+        inner.states.insert(card.clone(), Versions { now: item, before });
+    }
+
+    /// Puts a profile there unconditionally, as another writer would.
+    pub fn set_profile(&self, profile: Profile) {
+        let mut inner = lock(&self.inner);
+        let before = inner.profiles.remove(&profile.card_id).map(|versions| versions.now);
+        inner
+            .profiles
+            .insert(profile.card_id.clone(), Versions { now: profile, before });
+    }
+
+    fn write_state(&self, write: &StateWrite) -> Commit {
+        let mut inner = lock(&self.inner);
+        match inner.states.get_mut(&write.card_id) {
+            None if write.expected_version.is_none() => {
+                inner.states.insert(
+                    write.card_id.clone(),
+                    Versions {
+                        now: write.item.clone(),
+                        before: None,
+                    },
+                );
+            }
+            None => return Commit::Conflict(None),
+            Some(versions) if write.expected_version == Some(versions.now.version) => {
+                let before = std::mem::replace(&mut versions.now, write.item.clone());
+                versions.before = Some(before);
+            }
+            Some(versions) => return Commit::Conflict(Some(versions.now.clone())),
+        }
+        Commit::Written
+    }
+}
+
+/// The version to answer a read with.
+fn read<T: Clone>(versions: Option<&Versions<T>>, stale: bool) -> Option<T> {
+    let versions = versions?;
+    if stale {
+        versions.before.clone()
+    } else {
+        Some(versions.now.clone())
+    }
+}
+
+/// Units of an eventually consistent read: half a unit for each 4 KiB begun.
+fn read_units(item_bytes: usize) -> f64 {
+    #[allow(clippy::cast_precision_loss)]
+    {
+        item_bytes.div_ceil(4096).max(1) as f64 / 2.0
+    }
+}
+
+/// Units of a write: one for each KiB begun.
+fn write_units(item_bytes: usize) -> f64 {
+    #[allow(clippy::cast_precision_loss)]
+    {
+        item_bytes.div_ceil(1024).max(1) as f64
+    }
+}
+
+fn metered<T>(value: T, write: f64, read: f64) -> Metered<T> {
+    Metered {
+        value,
+        units: Units { write, read },
+    }
+}
+
+impl StateStore for MemoryStore {
+    async fn load_states(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        let fault = self.faults.next(Op::LoadStates).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let stale = matches!(fault, Some(Fault::StaleRead));
+        let items: Vec<Option<StateItem>> = {
+            let inner = lock(&self.inner);
+            cards.iter().map(|card| read(inner.states.get(card), stale)).collect()
+        };
+        let size = |item: &Option<StateItem>| item.as_ref().map_or(0, |item| item.bytes.len() + ITEM_OVERHEAD_BYTES);
+        let units = items.iter().map(|item| read_units(size(item))).sum();
+        self.faults.finish(fault).await?;
+        Ok(metered(items, 0.0, units))
+    }
+
+    async fn load_profiles(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<Profile>>>, PortError> {
+        let fault = self.faults.next(Op::LoadProfiles).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let stale = matches!(fault, Some(Fault::StaleRead));
+        let profiles: Vec<Option<Profile>> = {
+            let inner = lock(&self.inner);
+            cards.iter().map(|card| read(inner.profiles.get(card), stale)).collect()
+        };
+        let units = profiles.iter().map(|_| read_units(PROFILE_ITEM_BYTES)).sum();
+        self.faults.finish(fault).await?;
+        Ok(metered(profiles, 0.0, units))
+    }
+
+    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
+        let fault = self.faults.next(Op::Commit).await;
+        let answer = match &fault {
+            Some(Fault::Before(error)) => return Err(error.clone()),
+            Some(Fault::Conflict) => Commit::Conflict(self.state(&write.card_id)),
+            Some(Fault::ConflictWithoutItem) => Commit::Conflict(None),
+            _ => self.write_state(write),
+        };
+        self.faults.finish(fault).await?;
+        let bytes = write.item.bytes.len() + write.card_id.as_str().len() + ITEM_OVERHEAD_BYTES;
+        Ok(metered(answer, write_units(bytes), 0.0))
+    }
+
+    async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
+        let fault = self.faults.next(Op::PutProfile).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let newer = self
+            .profile(&profile.card_id)
+            .is_none_or(|stored| stored.version < profile.version);
+        if newer {
+            self.set_profile(profile.clone());
+        }
+        self.faults.finish(fault).await?;
+        Ok(metered(
+            if newer { PutOnce::Written } else { PutOnce::Already },
+            write_units(PROFILE_ITEM_BYTES),
+            0.0,
+        ))
+    }
+
+    async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+        let fault = self.faults.next(Op::PutDecision).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let key = (decision.card_id.clone(), decision.event_id.clone());
+        let fresh = {
+            let mut inner = lock(&self.inner);
+            let fresh = !inner.decisions.contains_key(&key);
+            inner.decisions.entry(key).or_insert_with(|| decision.clone());
+            fresh
+        };
+        self.faults.finish(fault).await?;
+        let bytes = decision.outcome_json.len() + ITEM_OVERHEAD_BYTES;
+        Ok(metered(
+            if fresh { PutOnce::Written } else { PutOnce::Already },
+            write_units(bytes),
+            0.0,
+        ))
+    }
+}

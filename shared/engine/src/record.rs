@@ -1,0 +1,38 @@
+//! A record as the stream hands it over, and the order of sequence numbers.
+
+use std::cmp::Ordering;
+
+/// One record of a batch, borrowed from whatever the batch came in.
+#[derive(Clone, Copy, Debug)]
+pub struct InRecord<'a> {
+    /// ARN or name of the stream it came from.
+    pub stream: &'a str,
+    /// Its shard.
+    pub shard_id: &'a str,
+    /// Its sequence number: a decimal string, too long for any integer type.
+    pub sequence_number: &'a str,
+    /// Its partition key; the contract says that it is the card's token.
+    pub partition_key: &'a str,
+    /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
+    pub arrival_ms: i64,
+    /// The payload.
+    pub data: &'a [u8],
+}
+
+/// Compares two sequence numbers: decimal strings of 56 digits and more, so by length, then by text.
+#[must_use]
+pub fn compare_sequence_numbers(left: &str, right: &str) -> Ordering {
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_sequence_number_is_the_lower_one() {
+        assert_eq!(compare_sequence_numbers("999", "1000"), Ordering::Less);
+        assert_eq!(compare_sequence_numbers("1001", "1000"), Ordering::Greater);
+        assert_eq!(compare_sequence_numbers("7", "7"), Ordering::Equal);
+    }
+}

@@ -1,0 +1,153 @@
+//! What became of a batch.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tidemark_domain::outcome::{Decision, Tier};
+use tidemark_domain::refusal::RefusalCode;
+
+use crate::port::Units;
+
+/// How a record ended in this batch. Each record has exactly one end (I1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A transaction that counts now; its outcome is sent.
+    Scored,
+    /// Its effect was there already; a transaction's stored outcome is sent again.
+    Duplicate,
+    /// A profile or label that took effect now.
+    Applied,
+    /// In the quarantine, whole, with this reason.
+    Quarantined(RefusalCode),
+    /// Not finished: it must come again.
+    Returned(Returned),
+}
+
+/// Why a record must come again. Codes are stable: they are in metrics and docs/reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Returned {
+    /// The deadline was near.
+    Deadline,
+    /// More records than a batch may have.
+    BatchLimit,
+    /// The card's state could not be read.
+    LoadFailed,
+    /// The card's stored state can't be decoded; nothing was overwritten.
+    StateCorrupt,
+    /// Other writers were first, again and again.
+    ConflictLimit,
+    /// The store did not take the card's state, or did not say so, within the retry budget.
+    CommitFailed,
+    /// The store refused the write for good (access, no such table, item too large).
+    StoreRefused,
+    /// The store did not take the profile.
+    ProfileFailed,
+    /// The store did not take the decision.
+    DecisionFailed,
+    /// The sink did not take the outcome.
+    SinkFailed,
+    /// The quarantine did not take the record.
+    QuarantineFailed,
+}
+
+impl Returned {
+    /// The code as it is written in metrics and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::BatchLimit => "batch_limit",
+            Self::LoadFailed => "load_failed",
+            Self::StateCorrupt => "state_corrupt",
+            Self::ConflictLimit => "conflict_limit",
+            Self::CommitFailed => "commit_failed",
+            Self::StoreRefused => "store_refused",
+            Self::ProfileFailed => "profile_failed",
+            Self::DecisionFailed => "decision_failed",
+            Self::SinkFailed => "sink_failed",
+            Self::QuarantineFailed => "quarantine_failed",
+        }
+    }
+}
+
+impl Serialize for Returned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// How the reads of a batch were served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CacheCounts {
+    /// States found warm.
+    pub state_hits: u64,
+    /// States that had to be read.
+    pub state_misses: u64,
+    /// Profiles (or their absence) found warm.
+    pub profile_hits: u64,
+    /// Profiles that had to be read.
+    pub profile_misses: u64,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchReport {
+    /// The lowest sequence number that must come again; `None`: the batch is whole.
+    pub retry_from: Option<String>,
+    /// How each record ended, in the batch's order.
+    pub ends: Vec<End>,
+    /// Transactions that count now.
+    pub scored: u64,
+    /// Records whose effect was there already.
+    pub duplicate: u64,
+    /// Profiles and labels that took effect now.
+    pub applied: u64,
+    /// Records in the quarantine, by reason.
+    pub quarantined: BTreeMap<RefusalCode, u64>,
+    /// Records that must come again, by cause.
+    pub returned: BTreeMap<Returned, u64>,
+    /// Scored transactions by decision.
+    pub decisions: BTreeMap<Decision, u64>,
+    /// Scored transactions by the tier that served them (I8).
+    pub tiers: BTreeMap<Tier, u64>,
+    /// Decisions that were recorded now.
+    pub decisions_recorded: u64,
+    /// Fields that the contract does not know, in accepted events.
+    pub unknown_fields: u64,
+    /// Outcomes sent, duplicates' included.
+    pub outcomes_sent: u64,
+    /// Bytes of those outcomes.
+    pub outcome_bytes: u64,
+    /// Messages put in the quarantine (a large payload needs several).
+    pub quarantine_messages: u64,
+    /// Capacity consumed.
+    pub units: Units,
+    /// Card states written.
+    pub commits: u64,
+    /// Conditional writes that another writer won.
+    pub conflicts: u64,
+    /// Calls repeated.
+    pub retries: u64,
+    /// Answers "slow down".
+    pub throttles: u64,
+    /// Calls without an answer in time.
+    pub timeouts: u64,
+    /// Profile reads that the open breaker spared, in cards.
+    pub breaker_rejected: u64,
+    /// How reads were served.
+    pub cache: CacheCounts,
+}
+
+impl BatchReport {
+    /// Records in the quarantine, all reasons.
+    #[must_use]
+    pub fn quarantined_total(&self) -> u64 {
+        self.quarantined.values().sum()
+    }
+
+    /// Records that must come again, all causes.
+    #[must_use]
+    pub fn returned_total(&self) -> u64 {
+        self.returned.values().sum()
+    }
+}
