@@ -1,0 +1,116 @@
+//! Every metric's name and unit, in one list. Names are in alarms, dashboards and docs/reference/metrics.md: keep them stable.
+
+/// CloudWatch's units, as far as they are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// Thousandths of a second.
+    Milliseconds,
+}
+
+impl Unit {
+    /// The unit as CloudWatch spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $variant:ident: $unit:ident,)*) => {
+        /// A metric. Its name is the variant's.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Metric {
+            $($(#[doc = $doc])+ $variant,)*
+        }
+
+        impl Metric {
+            /// Every metric, in the order of the reference.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in CloudWatch.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)* }
+            }
+
+            /// The unit in CloudWatch.
+            #[must_use]
+            pub const fn unit(self) -> Unit {
+                match self { $(Self::$variant => Unit::$unit,)* }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_start(),)* }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Records in the batches received.
+    RecordsReceived: Count,
+    /// Transactions scored for the first time and committed.
+    Scored: Count,
+    /// Events seen before; their stored outcomes were sent again.
+    Duplicate: Count,
+    /// Profiles and labels applied.
+    Applied: Count,
+    /// Records put into quarantine; with the dimension `reason` once more by refusal code.
+    Quarantined: Count,
+    /// Records that go back to the stream to come again.
+    Returned: Count,
+    /// Outcomes with the decision `pass`.
+    Passes: Count,
+    /// Outcomes with the decision `review`.
+    Reviews: Count,
+    /// Outcomes with the decision `alert`.
+    Alerts: Count,
+    /// Outcomes served below the full tier.
+    Degraded: Count,
+    /// Fields that no schema knows, in accepted events.
+    UnknownFields: Count,
+    /// Conditional writes that another writer won.
+    Conflicts: Count,
+    /// Calls tried again within a batch.
+    Retries: Count,
+    /// Calls that a service throttled.
+    Throttles: Count,
+    /// Cards found in the warm cache.
+    CacheHits: Count,
+    /// Cards read from the table.
+    CacheMisses: Count,
+    /// DynamoDB write units consumed.
+    WriteUnits: Count,
+    /// DynamoDB read units consumed.
+    ReadUnits: Count,
+    /// Time that one batch took in the function.
+    BatchDuration: Milliseconds,
+    /// Age of the batch's oldest record when the batch was done.
+    OldestRecordAge: Milliseconds,
+    /// Batches that stopped before their deadline with records left.
+    DeadlineStops: Count,
+    /// Events the payload of which was not a Kinesis event.
+    UnreadableEvents: Count,
+    /// Invocations that were the first of their process.
+    ColdStarts: Count,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_plain() {
+        let names: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        assert_eq!(names.len(), Metric::ALL.len());
+        assert!(names.iter().all(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric())));
+    }
+}
