@@ -1,1 +1,230 @@
-//! A card, its windows and an outcome in words for a terminal.
+//! A card, its windows and an outcome in words, for `tidemark explain`. Plain text; who prints it adds the colours.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::event::{Profile, Verdict};
+use tidemark_domain::feature::FeatureKey;
+use tidemark_domain::id::fingerprint32;
+use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
+use tidemark_domain::policy::Policy;
+
+/// Events of a card that are listed, the newest.
+pub const EVENTS_LISTED_MAX: usize = 20;
+const MS_PER_MINUTE: i64 = 60_000;
+
+/// What is known of a card.
+#[derive(Clone, Copy, Debug)]
+pub struct CardView<'a> {
+    /// The card.
+    pub card_id: &'a str,
+    /// Its decoded state.
+    pub state: &'a CardState,
+    /// The version of its stored item: the number of commits.
+    pub version: u64,
+    /// Size of the encoded state, bytes.
+    pub state_bytes: usize,
+    /// Its profile, if it has one.
+    pub profile: Option<&'a Profile>,
+    /// The policy whose windows are shown.
+    pub policy: &'a Policy,
+}
+
+/// The card: what it is, its windows as of its newest event, and its newest events.
+#[must_use]
+pub fn render_card(view: &CardView<'_>) -> String {
+    let entries = view.state.entries();
+    let mut text = format!(
+        "card {}\n  {} events kept in {} bytes, written {} times\n",
+        view.card_id,
+        entries.len(),
+        view.state_bytes,
+        view.version,
+    );
+    profile_lines(&mut text, view);
+    let Some(newest) = entries.last() else {
+        text.push_str("  no events\n");
+        return text;
+    };
+    windows(&mut text, view, newest, "its newest event");
+    let _ = writeln!(text, "\nnewest events");
+    for entry in entries.iter().rev().take(EVENTS_LISTED_MAX) {
+        let _ = writeln!(text, "  {}", event_line(entry, view.policy));
+    }
+    if entries.len() > EVENTS_LISTED_MAX {
+        let _ = writeln!(text, "  and {} older ones", entries.len() - EVENTS_LISTED_MAX);
+    }
+    text
+}
+
+/// One event of the card and why it got its outcome; `None` when the card's history does not hold it.
+#[must_use]
+pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
+    let fingerprint = fingerprint32(event_id);
+    // Of several entries with one id (each with its own time) the newest is meant.
+    let entry = view.state.entries().iter().rev().find(|entry| entry.event_fp == fingerprint)?;
+    let mut text = format!("event {event_id} of card {}\n  {}\n\n", view.card_id, event_line(entry, view.policy));
+    outcome(&mut text, &entry.outcome);
+    let later = view.state.entries().iter().filter(|other| other.seq > entry.seq && other.time_ms <= entry.time_ms).count();
+    windows(&mut text, view, entry, "this event");
+    if later > 0 {
+        let _ = writeln!(text, "  {later} events of those times arrived after it: they are above, but not in its score");
+    }
+    if !entry.outcome.features.is_empty() {
+        text.push_str("\nfeatures it was scored on\n");
+        for (key, value) in &entry.outcome.features {
+            let value = value.map_or_else(|| "nothing to measure".to_owned(), |value| format!("{value:.4}"));
+            let _ = writeln!(text, "  {:<24}{value}", key.to_string());
+        }
+    }
+    Some(text)
+}
+
+/// Why an outcome is what it is.
+#[must_use]
+pub fn render_outcome(stored: &StoredOutcome) -> String {
+    let mut text = String::new();
+    outcome(&mut text, stored);
+    text
+}
+
+fn outcome(text: &mut String, stored: &StoredOutcome) {
+    let _ = writeln!(text, "score {} of 1000: {}", stored.score, decision_words(stored.decision));
+    if stored.reasons.is_empty() {
+        text.push_str("  nothing stands out\n");
+    }
+    for reason in &stored.reasons {
+        let _ = writeln!(text, "  {:>3} %  {}", reason.share_pct, reason.key.sentence());
+    }
+    let profile = stored.profile_version.map_or_else(|| "no profile".to_owned(), |version| format!("profile {version}"));
+    let _ = writeln!(text, "  from policy {} and {profile}, {}", stored.policy_version, tier_words(stored.tier));
+    for (bit, name) in Missing::NAMES {
+        if stored.missing.0 & bit != 0 {
+            let _ = writeln!(text, "  missing: {}", missing_words(bit, name));
+        }
+    }
+}
+
+fn profile_lines(text: &mut String, view: &CardView<'_>) {
+    match view.profile {
+        None => text.push_str("  no profile\n"),
+        Some(profile) => {
+            let _ = writeln!(
+                text,
+                "  profile {}: usually {}, {} ± {} a transaction, {} a day, account opened {}",
+                profile.version,
+                profile.usual_country.as_str(),
+                money(profile.spend_mean_minor, view.policy),
+                money(profile.spend_deviation_minor, view.policy),
+                profile.transactions_per_day,
+                time_words(profile.account_opened_at_ms),
+            );
+        }
+    }
+}
+
+/// A table of the policy's windows as of an entry's time, over what the history holds today.
+fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str) {
+    let _ = writeln!(text, "\nwindows up to {of_what} ({})", time_words(entry.time_ms));
+    let _ = writeln!(text, "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}", "", "count", "sum", "mean", "declined", "merchants", "countries");
+    for &minutes in &view.policy.windows {
+        let from_ms = entry.time_ms - i64::from(minutes) * MS_PER_MINUTE;
+        let inside: Vec<&Entry> =
+            view.state.entries().iter().filter(|other| other.time_ms > from_ms && other.time_ms <= entry.time_ms).collect();
+        // Sums in 128 bits: what is shown is exact for any amount the state can hold.
+        let sum: u128 = inside.iter().map(|other| u128::from(other.amount_base_minor)).sum();
+        #[allow(clippy::cast_precision_loss)]
+        let (sum, count) = (sum as f64, inside.len() as f64);
+        let _ = writeln!(
+            text,
+            "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+            window_label(minutes),
+            inside.len(),
+            money(sum, view.policy),
+            money(sum / count.max(1.0), view.policy),
+            inside.iter().filter(|other| !other.approved).count(),
+            inside.iter().map(|other| other.merchant_fp).collect::<HashSet<_>>().len(),
+            inside.iter().map(|other| other.country).collect::<HashSet<_>>().len(),
+        );
+    }
+}
+
+fn window_label(minutes: u16) -> String {
+    let key = FeatureKey { kind: tidemark_domain::feature::FeatureKind::Count, window_minutes: minutes };
+    key.window_label().unwrap_or_default()
+}
+
+fn event_line(entry: &Entry, policy: &Policy) -> String {
+    #[allow(clippy::cast_precision_loss)]
+    let amount = money(entry.amount_base_minor as f64, policy);
+    let mut line = format!(
+        "{}  {:>14}  {}  {}  score {:>4}  {}",
+        time_words(entry.time_ms),
+        amount,
+        entry.country.as_str(),
+        if entry.approved { "approved" } else { "declined" },
+        entry.outcome.score,
+        decision_word(entry.outcome.decision),
+    );
+    if let Some((verdict, since_ms)) = entry.label {
+        let verdict = match verdict {
+            Verdict::Fraud => "fraud",
+            Verdict::Cleared => "cleared",
+        };
+        let _ = write!(line, "  [{verdict}, known since {}]", time_words(since_ms));
+    }
+    line
+}
+
+fn decision_word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Pass => "pass",
+        Decision::Review => "review",
+        Decision::Alert => "alert",
+    }
+}
+
+fn decision_words(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Pass => "pass, nothing unusual",
+        Decision::Review => "review, a person should look",
+        Decision::Alert => "alert, act now",
+    }
+}
+
+fn tier_words(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Full => "every input at hand",
+        Tier::NoProfile => "the profile out of reach",
+        Tier::HistoryOnly => "the history only",
+        Tier::Neutral => "nothing at hand: a neutral score",
+    }
+}
+
+fn missing_words(bit: u8, name: &'static str) -> &'static str {
+    match bit {
+        Missing::PROFILE_ABSENT => "the card had no profile",
+        Missing::PROFILE_UNAVAILABLE => "the profile could not be read",
+        Missing::PROFILE_STALE => "the profile was older than the policy allows",
+        Missing::HISTORY_TRUNCATED => "the card's limit had cut history that a window needed",
+        Missing::CURRENCY_RATE => "the policy has no rate for the currency: the amount counts one to one",
+        Missing::OVERRIDE_UNAVAILABLE => "the override could not be read",
+        _ => name,
+    }
+}
+
+/// Base minor units as an amount of the policy's base currency.
+fn money(minor: f64, policy: &Policy) -> String {
+    let digits = policy.currency.base.minor_digits();
+    let units = minor / libm::pow(10.0, f64::from(digits));
+    format!("{units:.*} {}", usize::try_from(u32::from(digits)).unwrap_or(2), policy.currency.base.as_str())
+}
+
+/// A moment in UTC, to the second.
+fn time_words(time_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(time_ms) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => format!("{time_ms} ms"),
+    }
+}

@@ -1,1 +1,179 @@
-//! `tidemark score`: the engine fold over a file, no AWS at all.
+//! `tidemark score`: the engine's fold over a file of events, one JSON object a line, no AWS at all.
+//!
+//! Every line goes through the same contract and the same fold as a record of the stream, so a line gets the outcome that
+//! the stream would give it, in the same bytes. Memory is bounded by the number of cards: a card's state holds at most
+//! the policy's `head_events_max` events, and a line is never held beyond the contract's payload limit.
+//!
+//! A file has no arrival times. Unless one is named ([`Arrival::At`]), each event counts as arriving at its own time: the
+//! bounds on skew and lateness do not apply, and the dedupe horizon alone judges how old an event may be.
+//! A duplicate is counted and not written again: one event, one line of output.
+
+mod fold;
+mod lines;
+mod summary;
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tidemark_domain::policy::Policy;
+
+pub use fold::FileFold;
+pub use summary::ScoreSummary;
+
+use lines::{Line, Lines};
+
+/// Buffers of input and outputs, bytes.
+const BUFFER_BYTES: usize = 1 << 20;
+/// The progress bar moves once in so many lines.
+const PROGRESS_EVERY_LINES: u64 = 4_096;
+
+/// When the lines of a file count as arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// Each at its own event time.
+    #[default]
+    AtEventTime,
+    /// All at this time: milliseconds since 1970-01-01T00:00:00Z. The policy's skew and lateness bounds apply.
+    At(i64),
+}
+
+/// What to score, and where to put what.
+#[derive(Clone, Debug)]
+pub struct ScoreOptions {
+    /// Events, one a line; `-` is standard input.
+    pub input: PathBuf,
+    /// Outcomes, one a line; `-` is standard output.
+    pub output: PathBuf,
+    /// Refused lines: number, code and reason, one a line; `-` is standard output.
+    pub refused: Option<PathBuf>,
+    /// The policy.
+    pub policy: Policy,
+    /// Whether to write the value of every feature of the policy as of each event.
+    pub features: bool,
+    /// When lines count as arrived.
+    pub arrival: Arrival,
+    /// Whether a progress bar may be shown on standard error, when that is a terminal.
+    pub progress: bool,
+}
+
+/// What can go wrong with the files.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreFileError {
+    /// A file could not be opened or made.
+    #[error("can't open {path}")]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Reading the events failed.
+    #[error("can't read the events")]
+    Read(#[source] io::Error),
+    /// Writing outcomes or refused lines failed.
+    #[error("can't write")]
+    Write(#[from] io::Error),
+    /// Outcomes and refused lines would be mixed.
+    #[error("outcomes and refused lines can't both go to standard output")]
+    OneOutput,
+}
+
+/// Scores a file.
+///
+/// # Errors
+/// When a file can't be opened, read or written. Lines that the contract refuses are no error: they are counted.
+pub fn run(options: &ScoreOptions) -> Result<ScoreSummary, ScoreFileError> {
+    let is_stdio = |path: &Path| path == Path::new("-");
+    if is_stdio(&options.output) && options.refused.as_deref().is_some_and(is_stdio) {
+        return Err(ScoreFileError::OneOutput);
+    }
+    let (input, bytes) = open(&options.input)?;
+    let bar = progress(options.progress, bytes);
+    let input = BufReader::with_capacity(BUFFER_BYTES, bar.wrap_read(input));
+    let mut output = create(&options.output)?;
+    let mut refused = options.refused.as_deref().map(create).transpose()?;
+    let mut refuse: Option<&mut dyn Write> = match &mut refused {
+        Some(file) => Some(file),
+        None => None,
+    };
+    let summary = score(options, input, &mut output, refuse.as_mut().map(|file| &mut **file as &mut dyn Write), &bar);
+    bar.finish_and_clear();
+    output.flush()?;
+    if let Some(mut file) = refused {
+        file.flush()?;
+    }
+    summary
+}
+
+/// Scores what a reader gives, line by line.
+fn score(
+    options: &ScoreOptions,
+    input: impl io::BufRead,
+    output: &mut dyn Write,
+    mut refused: Option<&mut dyn Write>,
+    bar: &ProgressBar,
+) -> Result<ScoreSummary, ScoreFileError> {
+    let mut fold = FileFold::new(options.policy.clone(), options.features, options.arrival);
+    let mut lines = Lines::new(input, options.policy.bounds.payload_bytes_max);
+    let mut count = 0_u64;
+    while let Some(line) = lines.next().map_err(ScoreFileError::Read)? {
+        count += 1;
+        let result = match line {
+            Line::Whole(payload) => fold.apply(payload),
+            Line::TooLong { bytes } => Err(fold.refuse_oversize(bytes)),
+        };
+        match result {
+            Ok(Some(outcome)) => {
+                output.write_all(outcome)?;
+                output.write_all(b"\n")?;
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                if let Some(file) = &mut refused {
+                    let code = refusal.code.as_str();
+                    let detail = serde_json::Value::from(refusal.detail.as_str());
+                    writeln!(file, "{{\"line\":{count},\"code\":\"{code}\",\"detail\":{detail}}}")?;
+                }
+            }
+        }
+        if count.is_multiple_of(PROGRESS_EVERY_LINES) {
+            bar.set_message(format!("{count} events"));
+        }
+    }
+    Ok(fold.into_summary())
+}
+
+fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), ScoreFileError> {
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let failed = |source| ScoreFileError::Open { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|data| data.len());
+    Ok((Box::new(file), bytes))
+}
+
+fn create(path: &Path) -> Result<Box<dyn Write>, ScoreFileError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock())));
+    }
+    let file = File::create(path).map_err(|source| ScoreFileError::Open { path: path.to_path_buf(), source })?;
+    Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, file)))
+}
+
+fn progress(wanted: bool, bytes: Option<u64>) -> ProgressBar {
+    if !wanted || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = match bytes {
+        Some(bytes) => ProgressBar::new(bytes),
+        None => ProgressBar::new_spinner(),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

@@ -1,1 +1,167 @@
-//! A seeded stream of card events with fraud patterns, duplicates, late and broken events.
+//! A seeded stream of card events: ordinary cards, fraud patterns, and everything that goes wrong on the way.
+//!
+//! The same [`SimConfig`] gives the same bytes in the same order, on every machine: there is no ambient time and no
+//! ambient randomness here, the caller names "now". What each record ought to become is said beside it ([`Expect`]), so
+//! that a run can be held against it. docs/concepts/simulation.md describes the mix.
+
+mod dice;
+mod faults;
+mod plan;
+mod render;
+mod traffic;
+mod world;
+
+use tidemark_domain::contract::Bounds;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::RefusalCode;
+
+/// Event times lie within this many milliseconds before "now", unless the lateness bound is narrower: 20 hours.
+pub const SPAN_MS_MAX: i64 = 20 * HOUR_MS;
+/// A run can't have more records than this (their places are 32-bit numbers).
+pub const EVENTS_MAX: u32 = 50_000_000;
+/// From this many records on, a run holds one card that outgrows its head.
+pub const HOT_CARD_FROM_EVENTS: u32 = 10_000;
+
+pub(crate) const SECOND_MS: i64 = 1_000;
+pub(crate) const MINUTE_MS: i64 = 60 * SECOND_MS;
+pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// What to simulate. Shares are of all records unless said otherwise.
+#[derive(Clone, Debug)]
+pub struct SimConfig {
+    /// The seed: the same seed and the same other fields give the same bytes.
+    pub seed: u64,
+    /// Records in the stream, of every kind together.
+    pub events: u32,
+    /// Ordinary cards.
+    pub cards: u32,
+    /// The time that the run takes for now: milliseconds since 1970-01-01T00:00:00Z. Records may be sent from then on.
+    pub now_ms: i64,
+    /// Event times lie within this many milliseconds before `now_ms`.
+    pub span_ms: i64,
+    /// The bounds of the policy that will judge the stream.
+    pub bounds: Bounds,
+    /// Events that the head of a card's state holds, for the card that outgrows it.
+    pub head_events_max: u32,
+    /// Cards beside `cards` that get more than `head_events_max` events.
+    pub hot_cards: u32,
+    /// Share of transactions sent again, byte for byte.
+    pub duplicate_share: f64,
+    /// Share of records that the contract refuses.
+    pub broken_share: f64,
+    /// Share of records that are labels.
+    pub label_share: f64,
+    /// Share of transactions that arrive minutes out of order.
+    pub reordered_share: f64,
+    /// Share of transactions that arrive hours late, within the bound.
+    pub late_share: f64,
+    /// Share of cards that fraud strikes once.
+    pub fraud_card_share: f64,
+    /// Share of cards whose producer still writes version 1.
+    pub legacy_share: f64,
+    /// Share of cards that travel.
+    pub traveller_share: f64,
+    /// Share of cards with a profile from the beginning.
+    pub profile_share: f64,
+    /// Share of cards with a profile whose profile changes during the run.
+    pub profile_update_share: f64,
+}
+
+impl SimConfig {
+    /// The usual mix, with event times that this policy's bounds accept when records are sent from `now_ms` on.
+    #[must_use]
+    pub fn new(seed: u64, events: u32, cards: u32, now_ms: i64, policy: &Policy) -> Self {
+        let events = events.min(EVENTS_MAX);
+        let bounds = policy.bounds.clone();
+        Self {
+            seed,
+            events,
+            cards: cards.clamp(1, (events / 4).max(1)),
+            now_ms,
+            // A tenth of the lateness bound stays free, so that a run that takes long is still in time.
+            span_ms: SPAN_MS_MAX.min(bounds.lateness_ms / 10 * 9).max(MINUTE_MS),
+            bounds,
+            head_events_max: u32::try_from(policy.head_events_max).unwrap_or(u32::MAX),
+            hot_cards: u32::from(events >= HOT_CARD_FROM_EVENTS),
+            duplicate_share: 0.015,
+            broken_share: 0.008,
+            label_share: 0.004,
+            reordered_share: 0.03,
+            late_share: 0.01,
+            fraud_card_share: 0.04,
+            legacy_share: 0.3,
+            traveller_share: 0.03,
+            profile_share: 0.85,
+            profile_update_share: 0.05,
+        }
+    }
+}
+
+/// What a record is, as the simulation meant it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SimKind {
+    /// An ordinary transaction.
+    Ordinary,
+    /// Part of a card-testing burst: many small amounts, half of them declined.
+    CardTesting,
+    /// Part of an account takeover: new device, another country, high amounts.
+    Takeover,
+    /// A transaction farther away than a person can be.
+    ImpossibleTravel,
+    /// One big amount at a merchant never seen.
+    BigTicket,
+    /// A card with more events than its head holds.
+    HotCard,
+    /// The same bytes again.
+    Duplicate,
+    /// A profile.
+    Profile,
+    /// A label.
+    Label,
+    /// Something that must be refused.
+    Broken,
+}
+
+/// What ought to become of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Scored.
+    Transaction {
+        /// Its id.
+        event_id: String,
+    },
+    /// Known already: the same bytes were accepted before, or (a profile) something newer was.
+    Duplicate {
+        /// The id of the event it repeats, or the card of an outdated profile.
+        of: String,
+    },
+    /// Applied to the card's profile.
+    Profile,
+    /// Recorded on its event.
+    Label,
+    /// Quarantined with this code.
+    Refused(RefusalCode),
+}
+
+/// One record to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimRecord {
+    /// The stream's partition key: the card.
+    pub partition_key: String,
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// When the producer would have sent it in the simulated world: milliseconds since 1970-01-01T00:00:00Z, never
+    /// decreasing along the stream, at most `now_ms`. As an arrival time it is as good as any later one.
+    pub sent_at_ms: i64,
+    /// What it is meant to be.
+    pub kind: SimKind,
+    /// What ought to become of it.
+    pub expect: Expect,
+}
+
+/// Simulates: the plan is drawn at once (about 100 bytes a record), payloads are written as the iterator goes.
+pub fn generate(config: &SimConfig) -> impl Iterator<Item = SimRecord> + use<> {
+    let plan = plan::draw(config);
+    let config = config.clone();
+    (0..plan.len()).map(move |place| plan.record(&config, place))
+}
