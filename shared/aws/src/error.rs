@@ -1,0 +1,118 @@
+//! From the SDK's errors to the ports': by type, status and the protocol's error code, never by text.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tidemark_engine::port::PortError;
+
+/// Codes by which a service asks to slow down.
+const THROTTLING_CODES: &[&str] = &[
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "LimitExceededException",
+    "KMSThrottlingException",
+    "AWS.SimpleQueueService.RequestThrottled",
+    "OverLimit",
+    "SlowDown",
+];
+
+/// Codes of failures that pass: a conflict inside the service, credentials that are being renewed, a clock that is being set.
+const PASSING_CODES: &[&str] = &[
+    "TransactionConflictException",
+    "ReplicatedWriteConflictException",
+    "TransactionInProgressException",
+    "InternalServerError",
+    "InternalFailure",
+    "InternalFailureException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+];
+
+/// Codes of a call that took too long inside the service.
+const TIMEOUT_CODES: &[&str] = &["RequestTimeout", "RequestTimeoutException"];
+
+/// Codes whose message is shown: it names roles, actions and resources, which is what it takes to put them right. No
+/// other message is (a validation message may quote an item's values, I9).
+const SHOWN_CODES: &[&str] =
+    &["AccessDeniedException", "AccessDenied", "ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue"];
+
+/// What a failed call means to the engine. `operation` names it in the error.
+pub(crate) fn classify<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> PortError {
+    match error {
+        SdkError::TimeoutError(_) => PortError::Timeout(format!("{operation}: no answer within the attempt's time")),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            PortError::Timeout(format!("{operation}: no answer within the connection's time"))
+        }
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            PortError::Permanent(format!("{operation}: the request could not be sent as it is"))
+        }
+        SdkError::DispatchFailure(failure) => {
+            let cause = if failure.is_io() { "connection failed" } else { "not sent (credentials or connection)" };
+            PortError::Unavailable(format!("{operation}: {cause}"))
+        }
+        SdkError::ResponseError(_) => PortError::Unavailable(format!("{operation}: the answer could not be read")),
+        SdkError::ServiceError(service) => {
+            from_code(operation, service.err().code(), service.err().message(), service.raw().status().as_u16())
+        }
+        _ => PortError::Permanent(format!("{operation}: the request could not be built")),
+    }
+}
+
+fn from_code(operation: &str, code: Option<&str>, message: Option<&str>, status: u16) -> PortError {
+    let code = code.unwrap_or("no error code");
+    let text = match message {
+        Some(message) if SHOWN_CODES.contains(&code) => format!("{operation}: {code} (HTTP {status}): {message}"),
+        _ => format!("{operation}: {code} (HTTP {status})"),
+    };
+    if is_throttling(code) || status == 429 {
+        PortError::Throttled(text)
+    } else if TIMEOUT_CODES.contains(&code) {
+        PortError::Timeout(text)
+    } else if PASSING_CODES.contains(&code) || status >= 500 {
+        PortError::Unavailable(text)
+    } else {
+        PortError::Permanent(text)
+    }
+}
+
+/// Whether a code asks to slow down.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    THROTTLING_CODES.contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_statuses_decide() {
+        let of = |code: Option<&str>, status| from_code("PutItem", code, Some("secret value"), status);
+        assert!(matches!(of(Some("ProvisionedThroughputExceededException"), 400), PortError::Throttled(_)));
+        assert!(matches!(of(Some("ThrottlingException"), 400), PortError::Throttled(_)));
+        assert!(matches!(of(Some("RequestLimitExceeded"), 400), PortError::Throttled(_)));
+        assert!(matches!(of(None, 429), PortError::Throttled(_)));
+        assert!(matches!(of(Some("RequestTimeoutException"), 408), PortError::Timeout(_)));
+        assert!(matches!(of(Some("InternalServerError"), 500), PortError::Unavailable(_)));
+        assert!(matches!(of(Some("Unheard"), 503), PortError::Unavailable(_)));
+        assert!(matches!(of(Some("ExpiredTokenException"), 400), PortError::Unavailable(_)));
+        assert!(matches!(of(Some("ValidationException"), 400), PortError::Permanent(_)));
+        assert!(matches!(of(None, 403), PortError::Permanent(_)));
+    }
+
+    #[test]
+    fn a_message_is_shown_only_where_it_names_resources() {
+        let validation = from_code("PutItem", Some("ValidationException"), Some("value 4111111111111111"), 400);
+        assert!(!validation.to_string().contains("4111"));
+        let denied = from_code("PutItem", Some("AccessDeniedException"), Some("role r may not"), 400);
+        assert!(denied.to_string().contains("role r may not"));
+    }
+}

@@ -1,0 +1,209 @@
+//! The table's items: keys, attributes, and the bytes of a profile.
+//!
+//! ```text
+//! pk (S)         sk (S)          attributes
+//! c#<card_id>    s               b (B) state's bytes, v (N) version, ttl (N) seconds
+//! c#<card_id>    p               b (B) profile's bytes, v (N) profile version
+//! c#<card_id>    d#<event_id>    o (S) outcome as JSON, ttl (N) seconds
+//! ```
+//! Names are short because a write unit is 1,024 bytes, names included.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use tidemark_domain::event::{Country, Profile};
+use tidemark_domain::id::{CardId, EventId};
+use tidemark_engine::port::{DecisionRecord, PortError, StateItem, StateWrite};
+
+/// Partition key: `c#` and the card.
+pub const PARTITION_KEY: &str = "pk";
+/// Sort key: what the item is.
+pub const SORT_KEY: &str = "sk";
+/// Bytes of a state or a profile.
+pub const BYTES: &str = "b";
+/// Version of a state or a profile.
+pub const VERSION: &str = "v";
+/// When DynamoDB may delete the item, in seconds since 1970-01-01T00:00:00Z.
+pub const EXPIRES: &str = "ttl";
+/// A decision's outcome, as JSON.
+pub const OUTCOME: &str = "o";
+/// Sort key of a state.
+pub const STATE: &str = "s";
+/// Sort key of a profile.
+pub const PROFILE: &str = "p";
+
+/// First byte of a stored profile. Versions are read for ever.
+const PROFILE_FORMAT: u8 = 1;
+/// Length of a stored profile of format 1.
+const PROFILE_BYTES: usize = 35;
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The partition key of a card.
+#[must_use]
+pub fn partition_key(card: &CardId) -> String {
+    format!("c#{card}")
+}
+
+/// The sort key of a decision.
+#[must_use]
+pub fn decision_key(event: &EventId) -> String {
+    format!("d#{event}")
+}
+
+pub(crate) fn key(card: &CardId, sort: &str) -> Item {
+    HashMap::from([
+        (PARTITION_KEY.to_owned(), AttributeValue::S(partition_key(card))),
+        (SORT_KEY.to_owned(), AttributeValue::S(sort.to_owned())),
+    ])
+}
+
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn state_item(write: &StateWrite) -> Item {
+    let mut item = key(&write.card_id, STATE);
+    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(write.item.bytes.clone())));
+    item.insert(VERSION.to_owned(), number(write.item.version));
+    item.insert(EXPIRES.to_owned(), number(write.expires_at_s));
+    item
+}
+
+pub(crate) fn read_state(mut item: Item) -> Result<StateItem, PortError> {
+    let version = read_version(&item)?;
+    match item.remove(BYTES) {
+        Some(AttributeValue::B(bytes)) => Ok(StateItem { version, bytes: bytes.into_inner() }),
+        _ => Err(malformed("state", BYTES)),
+    }
+}
+
+pub(crate) fn decision_item(decision: &DecisionRecord) -> Result<Item, PortError> {
+    let outcome = std::str::from_utf8(&decision.outcome_json).map_err(|_| malformed("decision", OUTCOME))?;
+    let mut item = key(&decision.card_id, &decision_key(&decision.event_id));
+    item.insert(OUTCOME.to_owned(), AttributeValue::S(outcome.to_owned()));
+    item.insert(EXPIRES.to_owned(), number(decision.expires_at_s));
+    Ok(item)
+}
+
+pub(crate) fn profile_item(profile: &Profile) -> Item {
+    let mut item = key(&profile.card_id, PROFILE);
+    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(encode_profile(profile))));
+    item.insert(VERSION.to_owned(), number(profile.version));
+    item
+}
+
+pub(crate) fn read_profile(card: &CardId, item: &Item) -> Result<Profile, PortError> {
+    let version = read_version(item)?;
+    let bytes = match item.get(BYTES) {
+        Some(AttributeValue::B(bytes)) => bytes.as_ref(),
+        _ => return Err(malformed("profile", BYTES)),
+    };
+    decode_profile(card, version, bytes).ok_or_else(|| malformed("profile", BYTES))
+}
+
+/// A profile's bytes. Floats are kept bit by bit, so that a score made from the stored profile is the score made from
+/// the event (I6); a DynamoDB number could not hold every one of them.
+///
+/// ```text
+/// 0       1              3                 11                     19                  27                    35
+/// format  usual_country  spend_mean_minor  spend_deviation_minor  transactions_a_day  account_opened_at_ms
+/// u8 = 1  2 letters      f64 LE            f64 LE                 f64 LE              i64 LE
+/// ```
+fn encode_profile(profile: &Profile) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(PROFILE_BYTES);
+    bytes.push(PROFILE_FORMAT);
+    bytes.extend_from_slice(profile.usual_country.as_str().as_bytes());
+    bytes.extend_from_slice(&profile.spend_mean_minor.to_le_bytes());
+    bytes.extend_from_slice(&profile.spend_deviation_minor.to_le_bytes());
+    bytes.extend_from_slice(&profile.transactions_per_day.to_le_bytes());
+    bytes.extend_from_slice(&profile.account_opened_at_ms.to_le_bytes());
+    bytes
+}
+
+fn decode_profile(card: &CardId, version: u64, bytes: &[u8]) -> Option<Profile> {
+    if bytes.len() != PROFILE_BYTES || bytes[0] != PROFILE_FORMAT {
+        return None;
+    }
+    let eight = |at: usize| bytes.get(at..at + 8).and_then(|slice| slice.try_into().ok());
+    Some(Profile {
+        card_id: card.clone(),
+        version,
+        usual_country: Country::new(std::str::from_utf8(&bytes[1..3]).ok()?)?,
+        spend_mean_minor: f64::from_le_bytes(eight(3)?),
+        spend_deviation_minor: f64::from_le_bytes(eight(11)?),
+        transactions_per_day: f64::from_le_bytes(eight(19)?),
+        account_opened_at_ms: i64::from_le_bytes(eight(27)?),
+    })
+}
+
+fn read_version(item: &Item) -> Result<u64, PortError> {
+    match item.get(VERSION) {
+        Some(AttributeValue::N(text)) => text.parse().map_err(|_| malformed("item", VERSION)),
+        _ => Err(malformed("item", VERSION)),
+    }
+}
+
+fn malformed(what: &str, attribute: &str) -> PortError {
+    PortError::Permanent(format!("stored {what}: attribute {attribute} is missing or not of its type"))
+}
+
+/// The size of an item as DynamoDB counts it: names and values, numbers at about half a byte a digit.
+pub(crate) fn size_bytes(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| {
+            name.len()
+                + match value {
+                    AttributeValue::S(text) => text.len(),
+                    AttributeValue::B(bytes) => bytes.as_ref().len(),
+                    AttributeValue::N(digits) => digits.len() / 2 + 2,
+                    _ => 0,
+                }
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile() -> Profile {
+        Profile {
+            card_id: CardId::new("card-1").unwrap(),
+            version: 7,
+            usual_country: Country::new("FR").unwrap(),
+            spend_mean_minor: 1234.5,
+            spend_deviation_minor: 0.1 + 0.2,
+            transactions_per_day: 2.25,
+            account_opened_at_ms: 1_500_000_000_000,
+        }
+    }
+
+    /// Format 1, byte for byte: what was written once is read for ever.
+    #[test]
+    fn a_profile_of_format_1_keeps_its_bytes() {
+        let golden = "0146520000000000\
+                      4a9340343333333333d33f0000000000000240005c00223f5d0100";
+        let hex: String = encode_profile(&profile()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.len(), PROFILE_BYTES * 2);
+        assert!(hex.starts_with("014652"), "{hex} against {golden}");
+    }
+
+    #[test]
+    fn a_profile_comes_back_bit_by_bit() {
+        let item = profile_item(&profile());
+        assert_eq!(read_profile(&profile().card_id, &item).unwrap(), profile());
+    }
+
+    #[test]
+    fn malformed_items_are_permanent_errors() {
+        let mut item = profile_item(&profile());
+        item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(vec![9; PROFILE_BYTES])));
+        assert!(matches!(read_profile(&profile().card_id, &item), Err(PortError::Permanent(_))));
+        item.remove(VERSION);
+        assert!(matches!(read_profile(&profile().card_id, &item), Err(PortError::Permanent(_))));
+        assert!(matches!(read_state(Item::new()), Err(PortError::Permanent(_))));
+    }
+}

@@ -1,0 +1,36 @@
+//! Every limit of the rim, with its unit. The engine owns the retry budget: a client here tries once.
+
+use std::time::Duration;
+
+/// Time to open a connection.
+pub const CONNECT_TIMEOUT_MS: u64 = 1_000;
+/// Time from the end of a request to the first byte of its answer.
+pub const READ_TIMEOUT_MS: u64 = 2_000;
+/// Time for one call, connection and answer included. The SDK makes one attempt, so this is the operation's time too.
+pub const ATTEMPT_TIMEOUT_MS: u64 = 3_000;
+/// Attempts that the SDK makes: one. What to try again, and when, is the engine's budget and nobody else's.
+pub const SDK_ATTEMPTS_MAX: u32 = 1;
+/// How long an idle connection is kept. Below the minute or so after which services and NAT gateways drop it silently.
+pub const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(20);
+
+/// Keys in one BatchGetItem (DynamoDB's limit).
+pub const LOAD_KEYS_MAX: usize = 100;
+/// BatchGetItem calls of one load that are under way together.
+pub const LOADS_IN_FLIGHT_MAX: usize = 8;
+/// Calls for the keys of one BatchGetItem, the first included: an answer may stop at 16 MB with the rest unprocessed.
+pub const LOAD_ROUNDS_MAX: u32 = 8;
+
+/// Records in one PutRecords (Kinesis's limit).
+pub const PUT_RECORDS_MAX: usize = 500;
+/// Bytes of data and partition keys in one PutRecords: Kinesis's limit of 5 MiB.
+pub const PUT_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// PutRecords calls of one send that are under way together.
+pub const PUTS_IN_FLIGHT_MAX: usize = 4;
+
+/// Messages in one SendMessageBatch (SQS's limit).
+pub const SEND_MESSAGES_MAX: usize = 10;
+/// Bytes of bodies in one SendMessageBatch. AWS takes 1 MiB since August 2025; older endpoints take 256 KiB.
+pub const SEND_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of a write unit.
+pub const WRITE_UNIT_BYTES: usize = 1024;
