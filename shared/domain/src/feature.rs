@@ -1,8 +1,21 @@
-//! Features of a card as of an event's own time.
+//! Features of a card as of an event's own time: what they are called, and what they are worth.
+//!
+//! The formulas are in `docs/concepts/windows.md`; [`compute`] is the whole interface.
+
+mod distinct;
+mod geo;
+mod key;
+pub(crate) mod measure;
+mod words;
 
 use crate::card::CardState;
 use crate::event::{Profile, Transaction};
 use crate::policy::Policy;
+
+use measure::Measured;
+
+pub use key::UnknownFeature;
+pub use measure::HISTORY_EVENTS_MIN;
 
 /// What a feature measures. Numbers are persisted in outcomes: keep them stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,5 +72,38 @@ pub struct FeatureKey {
 
 /// A feature's value; `None` where its inputs are missing (no history, no profile, no place).
 pub type FeatureValue = (FeatureKey, Option<f64>);
-#[allow(unused_imports)]
-use {CardState as _, Policy as _, Profile as _, Transaction as _};
+
+/// The values of the features that a policy names, in the policy's order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeatureSet {
+    values: Vec<FeatureValue>,
+}
+
+impl FeatureSet {
+    /// The features and their values, in the policy's order.
+    #[must_use]
+    pub fn values(&self) -> &[FeatureValue] {
+        &self.values
+    }
+
+    /// The features and their values, taken out.
+    #[must_use]
+    pub fn into_values(self) -> Vec<FeatureValue> {
+        self.values
+    }
+
+    /// One feature's value; `None` when the policy does not name it or its inputs are missing.
+    #[must_use]
+    pub fn get(&self, key: FeatureKey) -> Option<f64> {
+        self.values.iter().find(|(k, _)| *k == key).and_then(|(_, value)| *value)
+    }
+}
+
+/// The features that the policy names, as of the event's own time.
+///
+/// `state` is the card before the event; its entries at or before the event's time count, later ones do not.
+#[must_use]
+pub fn compute(state: &CardState, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
+    let measured = Measured::new(state, tx, profile, policy);
+    FeatureSet { values: measured.values(policy) }
+}

@@ -1,8 +1,156 @@
 //! The policy: windows, features, weights, thresholds and bounds, from a TOML file.
 
-/// A checked policy.
-#[derive(Clone, Debug)]
+mod parse;
+mod reader;
+
+use crate::contract::Bounds;
+use crate::event::Currency;
+use crate::feature::FeatureKey;
+
+const MS_PER_MINUTE: i64 = 60_000;
+
+/// The built-in policy's text.
+const DEFAULT_TEXT: &str = include_str!("../policies/default.toml");
+/// The name under which the built-in policy reports problems.
+const DEFAULT_NAME: &str = "default.toml";
+
+/// A checked policy. Its fields are read by everybody and written only by [`Policy::parse`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Named in every outcome.
     pub version: u32,
+    /// What the contract accepts.
+    pub bounds: Bounds,
+    /// Window lengths in minutes, ascending, each once.
+    pub windows: Vec<u16>,
+    /// What is computed, in the order of the file.
+    pub features: Vec<FeatureKey>,
+    /// What is scored: each a feature of `features`, in that order, with a weight over 0.
+    pub weights: Vec<(FeatureKey, f64)>,
+    /// From which score on an event is reviewed or raises an alert.
+    pub thresholds: Thresholds,
+    /// How surprise becomes a score.
+    pub scoring: Scoring,
+    /// How far behind a card's newest event time an event may lie and still be told from a duplicate, ms.
+    pub dedupe_horizon_ms: i64,
+    /// The base currency and the rates to it.
+    pub currency: CurrencyRates,
+    /// Whether outcomes carry the feature values.
+    pub outcome_features: bool,
+    /// How many events a card's head keeps, 1 to [`Policy::HEAD_EVENTS_LIMIT`].
+    pub head_events_max: usize,
+}
+
+/// Decision thresholds, 1 to 1000, `review` below `alert`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// From this score on a person should look.
+    pub review: u16,
+    /// From this score on somebody should act at once.
+    pub alert: u16,
+}
+
+/// How surprise becomes a score, and which part of it is told as reasons.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scoring {
+    /// Surprise that halves the distance to the highest score, bits.
+    pub half_bits: f64,
+    /// Surprise of one feature that counts as ordinary and is taken off, bits.
+    pub quiet_bits: f64,
+    /// The most that one feature can surprise, before it is weighed, bits.
+    pub feature_bits_max: f64,
+    /// Outcomes below this score keep no reasons.
+    pub reasons_min_score: u16,
+    /// Reasons below this share of the surprise are left out, percent.
+    pub reasons_min_share_pct: u8,
+}
+
+impl Default for Scoring {
+    fn default() -> Self {
+        Self {
+            half_bits: 10.0,
+            quiet_bits: 3.0,
+            feature_bits_max: 30.0,
+            reasons_min_score: 300,
+            reasons_min_share_pct: 5,
+        }
+    }
+}
+
+/// The base currency, and what a unit of the others is worth in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurrencyRates {
+    /// The currency of every amount in state, features and profiles.
+    pub base: Currency,
+    /// Base units for one unit (not minor unit) of the currency, ascending by currency; the base itself is not listed.
+    pub rates: Vec<(Currency, f64)>,
+}
+
+impl CurrencyRates {
+    /// Base units for one unit of a currency other than the base.
+    #[must_use]
+    pub fn rate(&self, currency: Currency) -> Option<f64> {
+        let at = self.rates.binary_search_by_key(&currency, |(other, _)| *other).ok()?;
+        self.rates.get(at).map(|(_, rate)| *rate)
+    }
+}
+
+/// One thing wrong with a policy file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct PolicyProblem {
+    /// The file, as the caller named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl Policy {
+    /// The most events that a card's head may keep.
+    pub const HEAD_EVENTS_LIMIT: usize = 400;
+    /// Minutes in a day, the window of `profile_count_ratio`.
+    pub const MINUTES_PER_DAY: u16 = 1440;
+    /// The most windows that a policy may name.
+    pub const WINDOWS_LIMIT: usize = 16;
+
+    /// Reads and checks a policy.
+    ///
+    /// # Errors
+    /// Every problem that was found, in the order of the file.
+    pub fn parse(toml: &str, file_name: &str) -> Result<Self, Vec<PolicyProblem>> {
+        parse::parse(toml, file_name)
+    }
+
+    /// The built-in policy.
+    #[must_use]
+    pub fn default_policy() -> Self {
+        match Self::parse(DEFAULT_TEXT, DEFAULT_NAME) {
+            Ok(policy) => policy,
+            // A test parses the same text, so that a build which reaches this has not passed its tests.
+            Err(problems) => unreachable!("the built-in policy is wrong: {problems:?}"),
+        }
+    }
+
+    /// The built-in policy's text, for a person to start from.
+    #[must_use]
+    pub const fn default_text() -> &'static str {
+        DEFAULT_TEXT
+    }
+
+    /// The longest window, ms.
+    #[must_use]
+    pub fn window_max_ms(&self) -> i64 {
+        i64::from(self.windows.last().copied().unwrap_or(0)) * MS_PER_MINUTE
+    }
+
+    /// How long an event is kept behind its card's newest event time, ms: any event that is still accepted finds its
+    /// whole longest window.
+    #[must_use]
+    pub fn retention_ms(&self) -> i64 {
+        self.window_max_ms() + self.dedupe_horizon_ms
+    }
 }

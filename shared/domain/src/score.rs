@@ -1,1 +1,155 @@
-//! The score: an additive model of surprise.
+//! The score: an additive model of surprise. Formulas and sources are in `docs/concepts/scoring.md`.
+
+mod surprise;
+mod tail;
+
+use crate::card::CardState;
+use crate::event::{Currency, Profile, Transaction};
+use crate::feature::FeatureKey;
+use crate::feature::measure::Measured;
+use crate::outcome::{Decision, Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
+use crate::policy::{Policy, Scoring, Thresholds};
+
+/// The highest amount in base minor units that is told apart from higher ones: squares and sums of a full head stay exact.
+pub const BASE_AMOUNT_MAX: u64 = 1 << 50;
+
+/// What is known of the card besides its history.
+#[derive(Clone, Copy, Debug)]
+pub enum ProfileInput<'a> {
+    /// The card's profile.
+    Known(&'a Profile),
+    /// The card has none.
+    Absent,
+    /// It could not be read.
+    Unavailable,
+}
+
+impl<'a> ProfileInput<'a> {
+    const fn known(self) -> Option<&'a Profile> {
+        match self {
+            Self::Known(profile) => Some(profile),
+            Self::Absent | Self::Unavailable => None,
+        }
+    }
+
+    const fn missing(self) -> u8 {
+        match self {
+            Self::Known(_) => 0,
+            Self::Absent => Missing::PROFILE_ABSENT,
+            Self::Unavailable => Missing::PROFILE_UNAVAILABLE,
+        }
+    }
+
+    const fn tier(self) -> Tier {
+        match self {
+            Self::Known(_) | Self::Absent => Tier::Full,
+            Self::Unavailable => Tier::NoProfile,
+        }
+    }
+}
+
+/// The amount in minor units of the policy's base currency, 1 to [`BASE_AMOUNT_MAX`], and whether the rate was missing:
+/// then minor units are taken one to one.
+#[must_use]
+pub fn base_amount(tx: &Transaction, policy: &Policy) -> (u64, bool) {
+    let base = policy.currency.base;
+    if tx.currency == base {
+        return (tx.amount_minor.clamp(1, BASE_AMOUNT_MAX), false);
+    }
+    let Some(rate) = policy.currency.rate(tx.currency) else {
+        return (tx.amount_minor.clamp(1, BASE_AMOUNT_MAX), true);
+    };
+    let scale = |currency: Currency| (0..currency.minor_digits()).fold(1.0, |scale, _| scale * 10.0);
+    let amount = libm::round(tx.amount_minor as f64 * rate * scale(base) / scale(tx.currency));
+    // A float beyond the integer's range saturates.
+    ((amount as u64).clamp(1, BASE_AMOUNT_MAX), false)
+}
+
+/// The outcome of an event, given the card before it: a pure function of its arguments (I6).
+///
+/// Entries of `state` at or before the event's time count, later ones do not.
+#[must_use]
+pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> StoredOutcome {
+    let known = profile.known();
+    let measured = Measured::new(state, tx, known, policy);
+    let mut missing = profile.missing();
+    if measured.rate_missing {
+        missing |= Missing::CURRENCY_RATE;
+    }
+    if is_truncated(state, tx, policy) {
+        missing |= Missing::HISTORY_TRUNCATED;
+    }
+    let surprises = Surprises::new(&measured, policy);
+    let score = score_of(surprises.total, &policy.scoring);
+    StoredOutcome {
+        score,
+        decision: decide(score, policy.thresholds),
+        tier: profile.tier(),
+        missing: Missing(missing),
+        reasons: if score >= policy.scoring.reasons_min_score { surprises.reasons(&policy.scoring) } else { Vec::new() },
+        policy_version: policy.version,
+        profile_version: known.map(|profile| profile.version),
+        features: if policy.outcome_features { measured.values(policy) } else { Vec::new() },
+    }
+}
+
+/// Whether the longest window reaches below what the state still holds because its head was full.
+fn is_truncated(state: &CardState, tx: &Transaction, policy: &Policy) -> bool {
+    let _ = (state, tx, policy);
+    false
+}
+
+fn decide(score: u16, thresholds: Thresholds) -> Decision {
+    if score >= thresholds.alert {
+        Decision::Alert
+    } else if score >= thresholds.review {
+        Decision::Review
+    } else {
+        Decision::Pass
+    }
+}
+
+/// `1000 · (1 − 2^(−S / half))`: each further `half` bits of surprise halve the distance to the top.
+fn score_of(total_bits: f64, scoring: &Scoring) -> u16 {
+    let share = 1.0 - libm::exp2(-total_bits / scoring.half_bits);
+    // The share is from 0 to 1, so that the number fits.
+    libm::round(f64::from(SCORE_MAX) * share) as u16
+}
+
+/// The greatest parts of an event's surprise, and their total.
+struct Surprises {
+    total: f64,
+    /// The greatest first; equal ones in the policy's order. Unused places have 0 bits.
+    top: [(Option<FeatureKey>, f64); REASONS_MAX],
+}
+
+impl Surprises {
+    fn new(measured: &Measured<'_>, policy: &Policy) -> Self {
+        let mut surprises = Self { total: 0.0, top: [(None, 0.0); REASONS_MAX] };
+        for (key, weight) in &policy.weights {
+            let bits = surprise::of(*key, measured, policy);
+            let part = weight * (bits - policy.scoring.quiet_bits).max(0.0);
+            if part > 0.0 {
+                surprises.add(*key, part);
+            }
+        }
+        surprises
+    }
+
+    fn add(&mut self, key: FeatureKey, part: f64) {
+        self.total += part;
+        if let Some(at) = self.top.iter().position(|(_, other)| part > *other) {
+            self.top[at..].rotate_right(1);
+            self.top[at] = (Some(key), part);
+        }
+    }
+
+    fn reasons(&self, scoring: &Scoring) -> Vec<Reason> {
+        let share = |part: f64| libm::round(100.0 * part / self.total) as u8;
+        self.top
+            .iter()
+            .filter_map(|(key, part)| key.map(|key| Reason { key, share_pct: share(*part) }))
+            .filter(|reason| reason.share_pct >= scoring.reasons_min_share_pct)
+            .collect()
+    }
+}

@@ -1,0 +1,288 @@
+//! From TOML to a checked [`Policy`]: every key, its range and its default stands here once.
+
+use std::ops::RangeInclusive;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::contract::Bounds;
+use crate::event::Currency;
+use crate::feature::{FeatureKey, FeatureKind, UnknownFeature};
+
+use super::reader::{self, Problems, Section, Span};
+use super::{CurrencyRates, Policy, PolicyProblem, Scoring, Thresholds};
+
+const MS_PER_DAY: i64 = 86_400_000;
+/// Windows, from one minute to 30 days.
+const WINDOW_MINUTES: RangeInclusive<i64> = 1..=FeatureKey::WINDOW_MINUTES_MAX as i64;
+/// The longest dedupe horizon and lateness bound, ms: a year.
+const HORIZON_MS_MAX: i64 = 365 * MS_PER_DAY;
+/// The dedupe horizon unless the policy names one, ms.
+const DEDUPE_HORIZON_MS: i64 = 7 * MS_PER_DAY;
+const SCORES: RangeInclusive<i64> = 1..=crate::outcome::SCORE_MAX as i64;
+/// A weight's most: beyond it one feature alone decides.
+const WEIGHTS: RangeInclusive<f64> = 0.0..=100.0;
+const RATES: RangeInclusive<f64> = 1e-9..=1e9;
+const BITS: RangeInclusive<f64> = 0.1..=1000.0;
+
+const TOP_KEYS: [&str; 11] = [
+    "version",
+    "windows_minutes",
+    "features",
+    "weights",
+    "thresholds",
+    "scoring",
+    "bounds",
+    "currency",
+    "outcome",
+    "dedupe_horizon_ms",
+    "head_events_max",
+];
+
+pub(super) fn parse(text: &str, file: &str) -> Result<Policy, Vec<PolicyProblem>> {
+    let mut problems = Problems::default();
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        problems.push(&error.span().unwrap_or(0..0), error.message().trim_end());
+    }
+    // After a syntax error what the parser guessed may be wrong, so its contents are not judged.
+    if !problems.is_empty() {
+        return Err(problems.into_list(text, file));
+    }
+    match read(&document, &mut problems) {
+        Some(policy) if problems.is_empty() => Ok(policy),
+        _ => Err(problems.into_list(text, file)),
+    }
+}
+
+fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Policy> {
+    let top = Section::top(document, &TOP_KEYS, problems);
+    // Each part is read before any is missed, so that all problems come together.
+    let version = top.integer("version", &(1..=i64::from(u32::MAX)), None, problems);
+    let windows = windows(&top, problems);
+    let features = features(&top, windows.as_deref(), problems);
+    let weights = weights(&top, features.as_deref(), problems);
+    let thresholds = thresholds(&top, problems);
+    let scoring = scoring(&top, problems);
+    let bounds = bounds(&top, problems);
+    let dedupe_horizon_ms = dedupe_horizon(&top, bounds.as_ref(), problems);
+    let currency = currency(&top, problems);
+    let outcome = top.inside("outcome", false, problems);
+    outcome.refuse_unknown(&["features"], problems);
+    let outcome_features = outcome.boolean("features", false, problems);
+    let head_limit = i64::try_from(Policy::HEAD_EVENTS_LIMIT).unwrap_or(i64::MAX);
+    let head_events_max = top.integer("head_events_max", &(1..=head_limit), Some(head_limit), problems);
+    Some(Policy {
+        version: u32::try_from(version?).ok()?,
+        bounds: bounds?,
+        windows: windows?,
+        features: features?,
+        weights: weights?,
+        thresholds: thresholds?,
+        scoring: scoring?,
+        dedupe_horizon_ms: dedupe_horizon_ms?,
+        currency: currency?,
+        outcome_features: outcome_features?,
+        head_events_max: usize::try_from(head_events_max?).ok()?,
+    })
+}
+
+fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {
+    let items = top.list("windows_minutes", problems)?;
+    let mut windows: Vec<u16> = Vec::new();
+    for item in items {
+        let minutes =
+            reader::integer("windows_minutes", &item.span(), item.get_ref(), &WINDOW_MINUTES, problems)
+                .and_then(|minutes| u16::try_from(minutes).ok());
+        match minutes {
+            Some(minutes) if windows.contains(&minutes) => {
+                problems.push(&item.span(), format!("the window of {minutes} minutes is named twice, expected once"));
+            }
+            Some(minutes) => windows.push(minutes),
+            None => {}
+        }
+    }
+    if items.is_empty() || items.len() > Policy::WINDOWS_LIMIT {
+        let (found, limit) = (items.len(), Policy::WINDOWS_LIMIT);
+        problems.push(&top.place("windows_minutes"), format!("expected 1 to {limit} windows, found {found}"));
+    }
+    windows.sort_unstable();
+    Some(windows)
+}
+
+fn features(top: &Section<'_, '_>, windows: Option<&[u16]>, problems: &mut Problems) -> Option<Vec<FeatureKey>> {
+    let items = top.list("features", problems)?;
+    let mut features: Vec<FeatureKey> = Vec::new();
+    for item in items {
+        let DeValue::String(name) = item.get_ref() else {
+            let found = reader::kind(item.get_ref());
+            problems.push(&item.span(), format!("expected a feature's name in quotes, found {found}"));
+            continue;
+        };
+        match feature(name, windows) {
+            Ok(key) if features.contains(&key) => {
+                problems.push(&item.span(), format!("feature `{key}` is named twice, expected once"));
+            }
+            Ok(key) => features.push(key),
+            Err(message) => problems.push(&item.span(), message),
+        }
+    }
+    Some(features)
+}
+
+/// Reads one feature's name and holds it against the windows.
+fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey, String> {
+    let key = FeatureKey::parse(name).map_err(|error| match error {
+        UnknownFeature::Kind => format!("unknown feature `{name}`, expected one of: {}", names(|_| true)),
+        other => format!("`{name}`: {other}"),
+    })?;
+    let Some(windows) = windows else { return Ok(key) };
+    let longest = windows.last().copied().unwrap_or(0);
+    if key.window_minutes > 0 && !windows.contains(&key.window_minutes) {
+        let list: Vec<String> = windows.iter().map(u16::to_string).collect();
+        let minutes = key.window_minutes;
+        return Err(format!(
+            "`{name}` needs the window of {minutes} minutes, expected one of windows_minutes: {}",
+            list.join(", ")
+        ));
+    }
+    if key.kind == FeatureKind::ProfileCountRatio && longest < Policy::MINUTES_PER_DAY {
+        return Err(format!("`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"));
+    }
+    Ok(key)
+}
+
+/// The names of the kinds for which `which` holds, windowed ones with a placeholder.
+fn names(which: impl Fn(FeatureKind) -> bool) -> String {
+    let names: Vec<String> = FeatureKind::ALL
+        .into_iter()
+        .filter(|kind| which(*kind))
+        .map(|kind| format!("{}{}", kind.name(), if kind.is_windowed() { "_<window>" } else { "" }))
+        .collect();
+    names.join(", ")
+}
+
+fn weights(
+    top: &Section<'_, '_>,
+    features: Option<&[FeatureKey]>,
+    problems: &mut Problems,
+) -> Option<Vec<(FeatureKey, f64)>> {
+    let section = top.inside("weights", true, problems);
+    let mut weights: Vec<(FeatureKey, f64)> = Vec::new();
+    for (name, key_span, value) in section.entries() {
+        let path = format!("weights.{name}");
+        let weight = reader::number(&path, &value.span(), value.get_ref(), &WEIGHTS, problems);
+        match weighable(name, features) {
+            Ok(key) => weights.extend(weight.filter(|weight| *weight > 0.0).map(|weight| (key, weight))),
+            Err(message) => problems.push(&key_span, message),
+        }
+    }
+    let order = |key: &FeatureKey| features.and_then(|list| list.iter().position(|other| other == key));
+    weights.sort_by_key(|(key, _)| order(key));
+    Some(weights)
+}
+
+fn weighable(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
+    let key = feature(name, None)?;
+    if !key.kind.is_scored() {
+        return Err(format!(
+            "`{name}` is not scored, expected a weight for one of: {}",
+            names(FeatureKind::is_scored)
+        ));
+    }
+    if features.is_some_and(|features| !features.contains(&key)) {
+        return Err(format!("`{name}` has a weight, expected it in `features` too"));
+    }
+    Ok(key)
+}
+
+fn thresholds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Thresholds> {
+    let section = top.inside("thresholds", true, problems);
+    section.refuse_unknown(&["review", "alert"], problems);
+    let review = section.integer("review", &SCORES, None, problems);
+    let alert = section.integer("alert", &SCORES, None, problems);
+    let (review, alert) = (u16::try_from(review?).ok()?, u16::try_from(alert?).ok()?);
+    if review >= alert {
+        let message = format!("expected thresholds.review to be below thresholds.alert, found {review} and {alert}");
+        problems.push(&section.place("review"), message);
+    }
+    Some(Thresholds { review, alert })
+}
+
+fn scoring(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Scoring> {
+    let default = Scoring::default();
+    let section = top.inside("scoring", false, problems);
+    let keys = ["half_bits", "quiet_bits", "feature_bits_max", "reasons_min_score", "reasons_min_share_pct"];
+    section.refuse_unknown(&keys, problems);
+    let half_bits = section.number("half_bits", &BITS, Some(default.half_bits), problems);
+    let quiet_bits = section.number("quiet_bits", &(0.0..=100.0), Some(default.quiet_bits), problems);
+    let feature_bits_max = section.number("feature_bits_max", &BITS, Some(default.feature_bits_max), problems);
+    let min_score = section.integer("reasons_min_score", &SCORES, Some(default.reasons_min_score.into()), problems);
+    let min_share =
+        section.integer("reasons_min_share_pct", &(1..=100), Some(default.reasons_min_share_pct.into()), problems);
+    Some(Scoring {
+        half_bits: half_bits?,
+        quiet_bits: quiet_bits?,
+        feature_bits_max: feature_bits_max?,
+        reasons_min_score: u16::try_from(min_score?).ok()?,
+        reasons_min_share_pct: u8::try_from(min_share?).ok()?,
+    })
+}
+
+fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
+    let default = Bounds::default();
+    let section = top.inside("bounds", false, problems);
+    section.refuse_unknown(&["skew_ms", "lateness_ms", "amount_minor_max"], problems);
+    let skew_ms = section.integer("skew_ms", &(0..=MS_PER_DAY), Some(default.skew_ms), problems);
+    let lateness_ms = section.integer("lateness_ms", &(0..=HORIZON_MS_MAX), Some(default.lateness_ms), problems);
+    let amounts = 1..=i64::try_from(crate::score::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
+    let amount_default = i64::try_from(default.amount_minor_max).ok();
+    let amount_minor_max = section.integer("amount_minor_max", &amounts, amount_default, problems);
+    Some(Bounds {
+        skew_ms: skew_ms?,
+        lateness_ms: lateness_ms?,
+        amount_minor_max: u64::try_from(amount_minor_max?).ok()?,
+        ..default
+    })
+}
+
+fn dedupe_horizon(top: &Section<'_, '_>, bounds: Option<&Bounds>, problems: &mut Problems) -> Option<i64> {
+    let horizon = top.integer("dedupe_horizon_ms", &(1..=HORIZON_MS_MAX), Some(DEDUPE_HORIZON_MS), problems)?;
+    let bounds = bounds?;
+    let least = bounds.lateness_ms.saturating_add(bounds.skew_ms);
+    if horizon < least {
+        let message = format!(
+            "expected dedupe_horizon_ms to be at least bounds.lateness_ms + bounds.skew_ms = {least}, found {horizon}: \
+             an event that is accepted must never be too old to be told from a duplicate"
+        );
+        problems.push(&top.place("dedupe_horizon_ms"), message);
+    }
+    Some(horizon)
+}
+
+fn currency(top: &Section<'_, '_>, problems: &mut Problems) -> Option<CurrencyRates> {
+    let section = top.inside("currency", false, problems);
+    section.refuse_unknown(&["base", "rates"], problems);
+    let base = section.string("base", Some("EUR"), problems).and_then(|(code, span)| code_of(code, &span, problems));
+    let rates_section = section.inside("currency.rates", false, problems);
+    let mut rates: Vec<(Currency, f64)> = Vec::new();
+    for (code, key_span, value) in rates_section.entries() {
+        let path = format!("currency.rates.{code}");
+        let rate = reader::number(&path, &value.span(), value.get_ref(), &RATES, problems);
+        let currency = code_of(code, &key_span, problems);
+        if currency.is_some() && currency == base {
+            problems.push(&key_span, format!("`{code}` is the base currency, expected rates of other currencies only"));
+        }
+        rates.extend(currency.zip(rate));
+    }
+    rates.sort_by_key(|(currency, _)| *currency);
+    Some(CurrencyRates { base: base?, rates })
+}
+
+fn code_of(code: &str, span: &Span, problems: &mut Problems) -> Option<Currency> {
+    let currency = Currency::new(code);
+    if currency.is_none() {
+        problems.push(span, format!("unknown currency `{code}`, expected a code of ISO 4217 such as \"EUR\""));
+    }
+    currency
+}
