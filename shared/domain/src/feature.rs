@@ -6,6 +6,8 @@ mod distinct;
 mod geo;
 mod key;
 pub(crate) mod measure;
+#[cfg(test)]
+pub(crate) mod tests;
 mod words;
 
 use crate::card::CardState;

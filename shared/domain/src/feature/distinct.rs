@@ -12,8 +12,15 @@ pub(super) struct Fingerprints {
 impl Fingerprints {
     /// Room for so many distinct fingerprints; no room at all for 0.
     pub(super) fn new(distinct_max: usize) -> Self {
-        let slots = if distinct_max == 0 { 0 } else { (2 * distinct_max).next_power_of_two() };
-        Self { slots: vec![0; slots], has_zero: false }
+        let slots = if distinct_max == 0 {
+            0
+        } else {
+            (2 * distinct_max).next_power_of_two()
+        };
+        Self {
+            slots: vec![0; slots],
+            has_zero: false,
+        }
     }
 
     /// Adds one; whether it was not there before.
@@ -48,9 +55,13 @@ pub(super) struct Countries([u64; WORDS]);
 impl Countries {
     /// Adds one; whether it was not there before.
     pub(super) fn insert(&mut self, country: Country) -> bool {
-        let [first, second] = country.0.map(|letter| usize::from(letter.wrapping_sub(b'A')).min(LETTERS - 1));
+        let [first, second] = country
+            .0
+            .map(|letter| usize::from(letter.wrapping_sub(b'A')).min(LETTERS - 1));
         let bit = first * LETTERS + second;
-        let Some(word) = self.0.get_mut(bit / 64) else { return false };
+        let Some(word) = self.0.get_mut(bit / 64) else {
+            return false;
+        };
         let mask = 1 << (bit % 64);
         let is_new = *word & mask == 0;
         *word |= mask;

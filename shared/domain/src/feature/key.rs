@@ -115,10 +115,17 @@ impl FeatureKey {
     /// What is wrong with the name.
     pub fn parse(name: &str) -> Result<Self, UnknownFeature> {
         if let Some(kind) = FeatureKind::ALL.into_iter().find(|kind| kind.name() == name) {
-            return if kind.is_windowed() { Err(UnknownFeature::WindowMissing) } else { Ok(Self::new(kind, 0)) };
+            return if kind.is_windowed() {
+                Err(UnknownFeature::WindowMissing)
+            } else {
+                Ok(Self::new(kind, 0))
+            };
         }
         let (kind, label) = name.rsplit_once('_').ok_or(UnknownFeature::Kind)?;
-        let kind = FeatureKind::ALL.into_iter().find(|k| k.is_windowed() && k.name() == kind).ok_or(UnknownFeature::Kind)?;
+        let kind = FeatureKind::ALL
+            .into_iter()
+            .find(|k| k.is_windowed() && k.name() == kind)
+            .ok_or(UnknownFeature::Kind)?;
         Ok(Self::new(kind, parse_window(label)?))
     }
 
@@ -153,7 +160,11 @@ impl fmt::Display for WindowLabel {
 }
 
 fn parse_window(label: &str) -> Result<u16, UnknownFeature> {
-    let unit_at = label.len().checked_sub(1).filter(|at| label.is_char_boundary(*at)).ok_or(UnknownFeature::WindowMissing)?;
+    let unit_at = label
+        .len()
+        .checked_sub(1)
+        .filter(|at| label.is_char_boundary(*at))
+        .ok_or(UnknownFeature::WindowMissing)?;
     let (digits, unit) = label.split_at(unit_at);
     let unit_minutes = match unit {
         "m" => 1,
@@ -164,10 +175,18 @@ fn parse_window(label: &str) -> Result<u16, UnknownFeature> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(UnknownFeature::WindowMissing);
     }
-    let minutes = digits.parse::<u32>().ok().and_then(|n| n.checked_mul(unit_minutes)).ok_or(UnknownFeature::WindowRange)?;
+    let minutes = digits
+        .parse::<u32>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit_minutes))
+        .ok_or(UnknownFeature::WindowRange)?;
     let minutes = u16::try_from(minutes).map_err(|_| UnknownFeature::WindowRange)?;
     if !(1..=FeatureKey::WINDOW_MINUTES_MAX).contains(&minutes) {
         return Err(UnknownFeature::WindowRange);
     }
-    if WindowLabel(minutes).to_string() == label { Ok(minutes) } else { Err(UnknownFeature::WindowUnit) }
+    if WindowLabel(minutes).to_string() == label {
+        Ok(minutes)
+    } else {
+        Err(UnknownFeature::WindowUnit)
+    }
 }

@@ -111,7 +111,12 @@ struct Needs {
 
 impl Needs {
     fn of(policy: &Policy) -> Self {
-        let mut needs = Self { merchants: false, countries: false, devices: false, travel: false };
+        let mut needs = Self {
+            merchants: false,
+            countries: false,
+            devices: false,
+            travel: false,
+        };
         for key in &policy.features {
             match key.kind {
                 FeatureKind::DistinctMerchants | FeatureKind::NewMerchant => needs.merchants = true,
@@ -155,7 +160,11 @@ impl<'a> Measured<'a> {
 
     /// The values of the policy's features.
     pub(crate) fn values(&self, policy: &Policy) -> Vec<FeatureValue> {
-        policy.features.iter().map(|key| (*key, self.value(*key, policy))).collect()
+        policy
+            .features
+            .iter()
+            .map(|key| (*key, self.value(*key, policy)))
+            .collect()
     }
 
     /// One value; `None` where its inputs are missing.
@@ -169,9 +178,13 @@ impl<'a> Measured<'a> {
             FeatureKind::NewMerchant => self.new_merchant().map(flag),
             FeatureKind::NewCountry => self.new_country().map(flag),
             FeatureKind::NewDevice => self.new_device().map(flag),
-            FeatureKind::Speed => self.travel.map(|travel| travel.km / (travel.elapsed_ms as f64 / MS_PER_HOUR)),
+            FeatureKind::Speed => self
+                .travel
+                .map(|travel| travel.km / (travel.elapsed_ms as f64 / MS_PER_HOUR)),
             FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.foreign)),
-            kind => self.window(key.window_minutes, policy).map(|window| windowed(kind, window)),
+            kind => self
+                .window(key.window_minutes, policy)
+                .map(|window| windowed(kind, window)),
         }
     }
 
@@ -246,7 +259,9 @@ impl<'a> Measured<'a> {
 
     /// The profile's usual number of transactions a day, where it is one to divide by.
     pub(crate) fn usual_per_day(&self) -> Option<f64> {
-        self.profile.map(|profile| profile.transactions_per_day).filter(|usual| *usual > 0.0 && usual.is_finite())
+        self.profile
+            .map(|profile| profile.transactions_per_day)
+            .filter(|usual| *usual > 0.0 && usual.is_finite())
     }
 
     fn amount_z(&self) -> Option<f64> {
@@ -273,7 +288,11 @@ const fn flag(is: bool) -> f64 {
 }
 
 fn windowed(kind: FeatureKind, window: &Window) -> f64 {
-    let amounts = Amounts { count: window.count, sum: window.sum, squares: window.squares };
+    let amounts = Amounts {
+        count: window.count,
+        sum: window.sum,
+        squares: window.squares,
+    };
     match kind {
         FeatureKind::Count => f64::from(window.count),
         FeatureKind::Sum => window.sum as f64,
@@ -309,8 +328,16 @@ impl<'a> Pass<'a> {
     fn new(tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy, events_max: usize) -> Self {
         let needs = Needs::of(policy);
         let (amount, rate_missing) = base_amount(tx, policy);
-        let merchant_fp = if needs.merchants { fingerprint32(tx.merchant_id.as_str()) } else { 0 };
-        let device_fp = tx.device_id.as_ref().filter(|_| needs.devices).map(|id| fingerprint32(id.as_str()));
+        let merchant_fp = if needs.merchants {
+            fingerprint32(tx.merchant_id.as_str())
+        } else {
+            0
+        };
+        let device_fp = tx
+            .device_id
+            .as_ref()
+            .filter(|_| needs.devices)
+            .map(|id| fingerprint32(id.as_str()));
         let usual_country = profile.map(|profile| profile.usual_country);
         let time_ms = tx.occurred_at_ms;
         let mut pass = Self {
@@ -319,7 +346,10 @@ impl<'a> Pass<'a> {
             countries: Countries::default(),
             place: tx.place.filter(|_| needs.travel),
             needs,
-            window: Window { min: u64::MAX, ..Window::default() },
+            window: Window {
+                min: u64::MAX,
+                ..Window::default()
+            },
             merchant_fp,
             country: tx.country,
             device_fp,
@@ -352,7 +382,12 @@ impl<'a> Pass<'a> {
 
     /// Adds an earlier event.
     fn add(&mut self, entry: &Entry) {
-        self.count(entry.amount_base_minor.min(BASE_AMOUNT_MAX), entry.approved, entry.merchant_fp, entry.country);
+        self.count(
+            entry.amount_base_minor.min(BASE_AMOUNT_MAX),
+            entry.approved,
+            entry.merchant_fp,
+            entry.country,
+        );
         let measured = &mut self.measured;
         measured.previous_ms = measured.previous_ms.or(Some(entry.time_ms));
         measured.first_ms = Some(entry.time_ms);
@@ -362,7 +397,10 @@ impl<'a> Pass<'a> {
         measured.foreign_events += u32::from(self.usual_country.is_some_and(|usual| usual != entry.country));
         if let (Some(here), Some(there)) = (self.place, entry.place) {
             let elapsed_ms = measured.time_ms.saturating_sub(entry.time_ms).max(1);
-            measured.travel = Some(Travel { km: geo::distance_km(here, there), elapsed_ms });
+            measured.travel = Some(Travel {
+                km: geo::distance_km(here, there),
+                elapsed_ms,
+            });
             // Only the latest placed event counts.
             self.place = None;
         }

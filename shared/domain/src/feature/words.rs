@@ -34,7 +34,9 @@ impl FeatureKey {
     /// The reason as a sentence's part for a person, as in "many transactions within 1h".
     #[must_use]
     pub fn sentence(self) -> String {
-        let within = self.window_label().map_or_else(String::new, |label| format!(" within {label}"));
+        let within = self
+            .window_label()
+            .map_or_else(String::new, |label| format!(" within {label}"));
         let words = match self.kind {
             FeatureKind::Count => "many transactions",
             FeatureKind::Sum => "large total amount for that many transactions",

@@ -91,12 +91,20 @@ fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {
     let items = top.list("windows_minutes", problems)?;
     let mut windows: Vec<u16> = Vec::new();
     for item in items {
-        let minutes =
-            reader::integer("windows_minutes", &item.span(), item.get_ref(), &WINDOW_MINUTES, problems)
-                .and_then(|minutes| u16::try_from(minutes).ok());
+        let minutes = reader::integer(
+            "windows_minutes",
+            &item.span(),
+            item.get_ref(),
+            &WINDOW_MINUTES,
+            problems,
+        )
+        .and_then(|minutes| u16::try_from(minutes).ok());
         match minutes {
             Some(minutes) if windows.contains(&minutes) => {
-                problems.push(&item.span(), format!("the window of {minutes} minutes is named twice, expected once"));
+                problems.push(
+                    &item.span(),
+                    format!("the window of {minutes} minutes is named twice, expected once"),
+                );
             }
             Some(minutes) => windows.push(minutes),
             None => {}
@@ -104,7 +112,10 @@ fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {
     }
     if items.is_empty() || items.len() > Policy::WINDOWS_LIMIT {
         let (found, limit) = (items.len(), Policy::WINDOWS_LIMIT);
-        problems.push(&top.place("windows_minutes"), format!("expected 1 to {limit} windows, found {found}"));
+        problems.push(
+            &top.place("windows_minutes"),
+            format!("expected 1 to {limit} windows, found {found}"),
+        );
     }
     windows.sort_unstable();
     Some(windows)
@@ -116,7 +127,10 @@ fn features(top: &Section<'_, '_>, windows: Option<&[u16]>, problems: &mut Probl
     for item in items {
         let DeValue::String(name) = item.get_ref() else {
             let found = reader::kind(item.get_ref());
-            problems.push(&item.span(), format!("expected a feature's name in quotes, found {found}"));
+            problems.push(
+                &item.span(),
+                format!("expected a feature's name in quotes, found {found}"),
+            );
             continue;
         };
         match feature(name, windows) {
@@ -147,7 +161,9 @@ fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey, String> {
         ));
     }
     if key.kind == FeatureKind::ProfileCountRatio && longest < Policy::MINUTES_PER_DAY {
-        return Err(format!("`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"));
+        return Err(format!(
+            "`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"
+        ));
     }
     Ok(key)
 }
@@ -212,14 +228,29 @@ fn thresholds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Threshol
 fn scoring(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Scoring> {
     let default = Scoring::default();
     let section = top.inside("scoring", false, problems);
-    let keys = ["half_bits", "quiet_bits", "feature_bits_max", "reasons_min_score", "reasons_min_share_pct"];
+    let keys = [
+        "half_bits",
+        "quiet_bits",
+        "feature_bits_max",
+        "reasons_min_score",
+        "reasons_min_share_pct",
+    ];
     section.refuse_unknown(&keys, problems);
     let half_bits = section.number("half_bits", &BITS, Some(default.half_bits), problems);
     let quiet_bits = section.number("quiet_bits", &(0.0..=100.0), Some(default.quiet_bits), problems);
     let feature_bits_max = section.number("feature_bits_max", &BITS, Some(default.feature_bits_max), problems);
-    let min_score = section.integer("reasons_min_score", &SCORES, Some(default.reasons_min_score.into()), problems);
-    let min_share =
-        section.integer("reasons_min_share_pct", &(1..=100), Some(default.reasons_min_share_pct.into()), problems);
+    let min_score = section.integer(
+        "reasons_min_score",
+        &SCORES,
+        Some(default.reasons_min_score.into()),
+        problems,
+    );
+    let min_share = section.integer(
+        "reasons_min_share_pct",
+        &(1..=100),
+        Some(default.reasons_min_share_pct.into()),
+        problems,
+    );
     Some(Scoring {
         half_bits: half_bits?,
         quiet_bits: quiet_bits?,
@@ -234,7 +265,12 @@ fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
     let section = top.inside("bounds", false, problems);
     section.refuse_unknown(&["skew_ms", "lateness_ms", "amount_minor_max"], problems);
     let skew_ms = section.integer("skew_ms", &(0..=MS_PER_DAY), Some(default.skew_ms), problems);
-    let lateness_ms = section.integer("lateness_ms", &(0..=HORIZON_MS_MAX), Some(default.lateness_ms), problems);
+    let lateness_ms = section.integer(
+        "lateness_ms",
+        &(0..=HORIZON_MS_MAX),
+        Some(default.lateness_ms),
+        problems,
+    );
     let amounts = 1..=i64::try_from(crate::score::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount_default = i64::try_from(default.amount_minor_max).ok();
     let amount_minor_max = section.integer("amount_minor_max", &amounts, amount_default, problems);
@@ -247,7 +283,12 @@ fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
 }
 
 fn dedupe_horizon(top: &Section<'_, '_>, bounds: Option<&Bounds>, problems: &mut Problems) -> Option<i64> {
-    let horizon = top.integer("dedupe_horizon_ms", &(1..=HORIZON_MS_MAX), Some(DEDUPE_HORIZON_MS), problems)?;
+    let horizon = top.integer(
+        "dedupe_horizon_ms",
+        &(1..=HORIZON_MS_MAX),
+        Some(DEDUPE_HORIZON_MS),
+        problems,
+    )?;
     let bounds = bounds?;
     let least = bounds.lateness_ms.saturating_add(bounds.skew_ms);
     if horizon < least {
@@ -263,7 +304,9 @@ fn dedupe_horizon(top: &Section<'_, '_>, bounds: Option<&Bounds>, problems: &mut
 fn currency(top: &Section<'_, '_>, problems: &mut Problems) -> Option<CurrencyRates> {
     let section = top.inside("currency", false, problems);
     section.refuse_unknown(&["base", "rates"], problems);
-    let base = section.string("base", Some("EUR"), problems).and_then(|(code, span)| code_of(code, &span, problems));
+    let base = section
+        .string("base", Some("EUR"), problems)
+        .and_then(|(code, span)| code_of(code, &span, problems));
     let rates_section = section.inside("currency.rates", false, problems);
     let mut rates: Vec<(Currency, f64)> = Vec::new();
     for (code, key_span, value) in rates_section.entries() {
@@ -271,7 +314,10 @@ fn currency(top: &Section<'_, '_>, problems: &mut Problems) -> Option<CurrencyRa
         let rate = reader::number(&path, &value.span(), value.get_ref(), &RATES, problems);
         let currency = code_of(code, &key_span, problems);
         if currency.is_some() && currency == base {
-            problems.push(&key_span, format!("`{code}` is the base currency, expected rates of other currencies only"));
+            problems.push(
+                &key_span,
+                format!("`{code}` is the base currency, expected rates of other currencies only"),
+            );
         }
         rates.extend(currency.zip(rate));
     }
@@ -282,7 +328,10 @@ fn currency(top: &Section<'_, '_>, problems: &mut Problems) -> Option<CurrencyRa
 fn code_of(code: &str, span: &Span, problems: &mut Problems) -> Option<Currency> {
     let currency = Currency::new(code);
     if currency.is_none() {
-        problems.push(span, format!("unknown currency `{code}`, expected a code of ISO 4217 such as \"EUR\""));
+        problems.push(
+            span,
+            format!("unknown currency `{code}`, expected a code of ISO 4217 such as \"EUR\""),
+        );
     }
     currency
 }

@@ -30,7 +30,12 @@ impl Problems {
             .into_iter()
             .map(|(offset, message)| {
                 let (line, column) = line_column(text, offset);
-                PolicyProblem { file: file.to_owned(), line, column, message }
+                PolicyProblem {
+                    file: file.to_owned(),
+                    line,
+                    column,
+                    message,
+                }
             })
             .collect()
     }
@@ -59,7 +64,11 @@ pub(super) struct Section<'a, 'i> {
 impl<'a, 'i> Section<'a, 'i> {
     /// The document's top level.
     pub(super) fn top(document: &'a Spanned<DeTable<'i>>, keys: &[&str], problems: &mut Problems) -> Self {
-        let section = Self { name: "", span: 0..0, table: Some(document.get_ref()) };
+        let section = Self {
+            name: "",
+            span: 0..0,
+            table: Some(document.get_ref()),
+        };
         section.refuse_unknown(keys, problems);
         section
     }
@@ -71,13 +80,25 @@ impl<'a, 'i> Section<'a, 'i> {
             if required {
                 problems.push(&self.span, format!("the table [{name}] is missing"));
             }
-            return Self { name, span: self.span.clone(), table: None };
+            return Self {
+                name,
+                span: self.span.clone(),
+                table: None,
+            };
         };
         match value {
-            DeValue::Table(table) => Self { name, span, table: Some(table) },
+            DeValue::Table(table) => Self {
+                name,
+                span,
+                table: Some(table),
+            },
             other => {
                 problems.push(&span, format!("expected `{name}` to be a table, found {}", kind(other)));
-                Self { name, span, table: None }
+                Self {
+                    name,
+                    span,
+                    table: None,
+                }
             }
         }
     }
@@ -86,8 +107,16 @@ impl<'a, 'i> Section<'a, 'i> {
     pub(super) fn refuse_unknown(&self, keys: &[&str], problems: &mut Problems) {
         for key in self.table.into_iter().flat_map(DeTable::keys) {
             if !keys.contains(&key.get_ref().as_ref()) {
-                let place = if self.name.is_empty() { "the policy".to_owned() } else { format!("[{}]", self.name) };
-                let message = format!("unknown key `{}` in {place}, expected one of: {}", key.get_ref(), keys.join(", "));
+                let place = if self.name.is_empty() {
+                    "the policy".to_owned()
+                } else {
+                    format!("[{}]", self.name)
+                };
+                let message = format!(
+                    "unknown key `{}` in {place}, expected one of: {}",
+                    key.get_ref(),
+                    keys.join(", ")
+                );
                 problems.push(&key.span(), message);
             }
         }
@@ -100,7 +129,10 @@ impl<'a, 'i> Section<'a, 'i> {
 
     /// Keys and values with their places, in the order of the keys.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Span, &'a Spanned<DeValue<'i>>)> + use<'a, 'i> {
-        self.table.into_iter().flat_map(DeTable::iter).map(|(key, value)| (key.get_ref().as_ref(), key.span(), value))
+        self.table
+            .into_iter()
+            .flat_map(DeTable::iter)
+            .map(|(key, value)| (key.get_ref().as_ref(), key.span(), value))
     }
 
     /// A whole number in a range. `None`: absent (a problem if there is no default) or wrong.
@@ -136,7 +168,14 @@ impl<'a, 'i> Section<'a, 'i> {
         match self.find(key) {
             Some((_, DeValue::Boolean(value))) => Some(*value),
             Some((span, other)) => {
-                problems.push(&span, format!("expected `{}` to be true or false, found {}", self.path(key), kind(other)));
+                problems.push(
+                    &span,
+                    format!(
+                        "expected `{}` to be true or false, found {}",
+                        self.path(key),
+                        kind(other)
+                    ),
+                );
                 None
             }
             None => Some(default),
@@ -144,14 +183,24 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// A string. `None`: absent (a problem if there is no default) or wrong.
-    pub(super) fn string(&self, key: &str, default: Option<&'a str>, problems: &mut Problems) -> Option<(&'a str, Span)> {
+    pub(super) fn string(
+        &self,
+        key: &str,
+        default: Option<&'a str>,
+        problems: &mut Problems,
+    ) -> Option<(&'a str, Span)> {
         match self.find(key) {
             Some((span, DeValue::String(text))) => Some((text.as_ref(), span)),
             Some((span, other)) => {
-                problems.push(&span, format!("expected `{}` to be a string, found {}", self.path(key), kind(other)));
+                problems.push(
+                    &span,
+                    format!("expected `{}` to be a string, found {}", self.path(key), kind(other)),
+                );
                 None
             }
-            None => self.or_default(key, "a string", default, problems).map(|text| (text, self.span.clone())),
+            None => self
+                .or_default(key, "a string", default, problems)
+                .map(|text| (text, self.span.clone())),
         }
     }
 
@@ -160,7 +209,10 @@ impl<'a, 'i> Section<'a, 'i> {
         match self.find(key) {
             Some((_, DeValue::Array(items))) => Some(items),
             Some((span, other)) => {
-                problems.push(&span, format!("expected `{}` to be a list, found {}", self.path(key), kind(other)));
+                problems.push(
+                    &span,
+                    format!("expected `{}` to be a list, found {}", self.path(key), kind(other)),
+                );
                 None
             }
             None => self.or_default(key, "a list", None, problems),
@@ -170,13 +222,20 @@ impl<'a, 'i> Section<'a, 'i> {
     fn or_default<T>(&self, key: &str, expected: &str, default: Option<T>, problems: &mut Problems) -> Option<T> {
         // An absent table that had to be there has been named already.
         if default.is_none() && self.table.is_some() {
-            problems.push(&self.span, format!("`{}` is missing, expected {expected}", self.path(key)));
+            problems.push(
+                &self.span,
+                format!("`{}` is missing, expected {expected}", self.path(key)),
+            );
         }
         default
     }
 
     fn path(&self, key: &str) -> String {
-        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
     }
 
     fn find(&self, key: &str) -> Option<(Span, &'a DeValue<'i>)> {
@@ -200,7 +259,10 @@ pub(super) fn integer(
         return Some(number);
     }
     let (least, most) = (range.start(), range.end());
-    let message = format!("expected `{path}` to be a whole number from {least} to {most}, found {}", shown(value));
+    let message = format!(
+        "expected `{path}` to be a whole number from {least} to {most}, found {}",
+        shown(value)
+    );
     problems.push(span, message);
     None
 }
@@ -224,7 +286,13 @@ pub(super) fn number(
         return Some(number);
     }
     let (least, most) = (range.start(), range.end());
-    problems.push(span, format!("expected `{path}` to be a number from {least} to {most}, found {}", shown(value)));
+    problems.push(
+        span,
+        format!(
+            "expected `{path}` to be a number from {least} to {most}, found {}",
+            shown(value)
+        ),
+    );
     None
 }
 

@@ -45,20 +45,31 @@ pub(super) fn of(key: FeatureKey, measured: &Measured<'_>, policy: &Policy) -> f
         FeatureKind::DistinctCountries => {
             window().map(|window| distinct(window.countries, window, measured.prior_countries(), measured))
         }
-        FeatureKind::SinceLast => measured.since_last_ms().map(|elapsed_ms| since_last(elapsed_ms, measured)),
+        FeatureKind::SinceLast => measured
+            .since_last_ms()
+            .map(|elapsed_ms| since_last(elapsed_ms, measured)),
         FeatureKind::AmountZ => Some(amount(measured)),
         FeatureKind::AmountRatio => Some(amount_ratio(measured)),
         FeatureKind::ProfileAmountZ => profile_amount(measured),
         FeatureKind::ProfileCountRatio => measured.usual_per_day().map(|usual| profile_count(usual, measured)),
-        FeatureKind::NewMerchant => first(measured.new_merchant(), measured.prior_merchants(), measured.prior_count()),
-        FeatureKind::NewCountry => first(measured.new_country(), measured.prior_countries(), measured.prior_count()),
+        FeatureKind::NewMerchant => first(
+            measured.new_merchant(),
+            measured.prior_merchants(),
+            measured.prior_count(),
+        ),
+        FeatureKind::NewCountry => first(
+            measured.new_country(),
+            measured.prior_countries(),
+            measured.prior_count(),
+        ),
         FeatureKind::NewDevice => first(measured.new_device(), measured.devices, measured.device_events),
         FeatureKind::Speed => measured.travel.map(|travel| speed(travel.km, travel.elapsed_ms)),
         FeatureKind::ForeignToProfile => Some(foreign(measured)),
         FeatureKind::Mean | FeatureKind::Deviation | FeatureKind::Min | FeatureKind::Max => None,
     };
     // Numbers from outside (a profile) may be absurd; NaN is no surprise, infinity the greatest.
-    bits.filter(|bits| !bits.is_nan()).map_or(0.0, |bits| bits.min(policy.scoring.feature_bits_max))
+    bits.filter(|bits| !bits.is_nan())
+        .map_or(0.0, |bits| bits.min(policy.scoring.feature_bits_max))
 }
 
 /// The card's rate by its history before a window: mean a day, and the shape of what is believed of it.
@@ -84,7 +95,11 @@ fn count(key: FeatureKey, window: &Window, measured: &Measured<'_>, policy: &Pol
     if measured.usual_per_day().is_none() && window_ms > policy.window_max_ms() / 2 {
         return 0.0;
     }
-    let (per_day, shape) = rate(measured.before(window).count, measured.observed_before_ms(window_ms), measured);
+    let (per_day, shape) = rate(
+        measured.before(window).count,
+        measured.observed_before_ms(window_ms),
+        measured,
+    );
     count_tail(window.count - 1, window_ms as f64 / MS_PER_DAY, per_day, shape)
 }
 
@@ -132,7 +147,11 @@ fn amount_ratio(measured: &Measured<'_>) -> f64 {
         return 0.0;
     }
     let mean = prior.mean();
-    lognormal(measured.amount as f64, mean, prior.deviation().max(AMOUNT_DEVIATION_SHARE_MIN * mean))
+    lognormal(
+        measured.amount as f64,
+        mean,
+        prior.deviation().max(AMOUNT_DEVIATION_SHARE_MIN * mean),
+    )
 }
 
 fn profile_amount(measured: &Measured<'_>) -> Option<f64> {
@@ -154,7 +173,13 @@ fn first_probability(firsts: u32, events: u32) -> f64 {
 }
 
 fn first(is_new: Option<bool>, firsts: u32, events: u32) -> Option<f64> {
-    is_new.map(|is_new| if is_new { tail::bits(first_probability(firsts, events)) } else { 0.0 })
+    is_new.map(|is_new| {
+        if is_new {
+            tail::bits(first_probability(firsts, events))
+        } else {
+            0.0
+        }
+    })
 }
 
 fn distinct(found: u32, window: &Window, firsts: u32, measured: &Measured<'_>) -> f64 {
