@@ -31,7 +31,10 @@ pub enum Failed {
 
 impl Failed {
     pub(crate) fn io(program: impl std::fmt::Display, source: std::io::Error) -> Self {
-        Self::Io { program: program.to_string(), source }
+        Self::Io {
+            program: program.to_string(),
+            source,
+        }
     }
 }
 
@@ -50,8 +53,12 @@ pub fn run(command: &mut Command) -> Result<String, Failed> {
 pub fn run_with_input(command: &mut Command, input: &str) -> Result<String, Failed> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |source| Failed::io(&program, source);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
         match stdin.write_all(input.as_bytes()) {
             // A program that reads none of its input may have ended already: its status says whether that is well.
@@ -65,5 +72,10 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<String, Fail
         return Ok(stdout);
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(Failed::Status { program, status: output.status.to_string(), stdout, stderr })
+    Err(Failed::Status {
+        program,
+        status: output.status.to_string(),
+        stdout,
+        stderr,
+    })
 }

@@ -41,7 +41,10 @@ pub fn tracked_files() -> Result<Vec<TrackedFile>, Failed> {
         .filter_map(|path| {
             // A file that is listed but gone, or that is not UTF-8, has no text to check.
             let text = std::fs::read_to_string(workspace_root().join(path)).ok()?;
-            Some(TrackedFile { path: path.to_owned(), text })
+            Some(TrackedFile {
+                path: path.to_owned(),
+                text,
+            })
         })
         .collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));

@@ -44,9 +44,13 @@ impl Venv {
 /// # Errors
 /// When Python 3 is missing or a requirement cannot be installed.
 pub fn venv(name: &str) -> Result<Venv, Failed> {
-    let list = workspace_root().join("tests/e2e").join(format!("requirements-{name}.txt"));
+    let list = workspace_root()
+        .join("tests/e2e")
+        .join(format!("requirements-{name}.txt"));
     let wanted = fs::read_to_string(&list).map_err(|source| Failed::io(list.display(), source))?;
-    let all = target_folder().map_err(|source| Failed::io("target", source))?.join("test-venv");
+    let all = target_folder()
+        .map_err(|source| Failed::io("target", source))?
+        .join("test-venv");
     let folder = all.join(name);
     let installed = folder.join("requirements.txt");
 
@@ -67,7 +71,14 @@ pub fn venv(name: &str) -> Result<Venv, Failed> {
 fn install(folder: &Path, list: &Path) -> Result<(), Failed> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
     run(Command::new(folder.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ])
         .arg(list))?;
     Ok(())
 }
