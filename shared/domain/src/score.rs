@@ -95,8 +95,7 @@ pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, pol
 
 /// Whether the longest window reaches below what the state still holds because its head was full.
 fn is_truncated(state: &CardState, tx: &Transaction, policy: &Policy) -> bool {
-    let _ = (state, tx, policy);
-    false
+    state.is_truncated_after(tx.occurred_at_ms.saturating_sub(policy.window_max_ms()))
 }
 
 fn decide(score: u16, thresholds: Thresholds) -> Decision {
