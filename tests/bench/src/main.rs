@@ -1,2 +1,43 @@
-//! See Cargo.toml.
-fn main() {}
+//! Benchmarks and measurements. docs/reference/benchmarks.md has the figures and the commands that gave them.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a main: its output is what it is for
+
+mod handbook;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: bench <what>
+
+  handbook DIR [--jsonl FILE]   the Fraud Detection Handbook's stream through contract and fold: counts and means over
+                                1, 7 and 30 days against the published ones; exits with 1 when one differs without a tie.
+                                --jsonl writes the stream as events for `tidemark score`.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args.as_slice() {
+        ["handbook", directory] => run_handbook(directory, None),
+        ["handbook", directory, "--jsonl", file] => run_handbook(directory, Some(file)),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_handbook(directory: &str, jsonl: Option<&str>) -> Result<String, String> {
+    if !handbook::is_there(directory.as_ref()) {
+        return Err(format!("{directory} does not hold the reference stream (two .csv.gz files)"));
+    }
+    handbook::run(&handbook::Options { directory: directory.into(), jsonl: jsonl.map(Into::into) })
+}

@@ -63,13 +63,30 @@ pub fn render_card(view: &CardView<'_>) -> String {
 pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
     let fingerprint = fingerprint32(event_id);
     // Of several entries with one id (each with its own time) the newest is meant.
-    let entry = view.state.entries().iter().rev().find(|entry| entry.event_fp == fingerprint)?;
-    let mut text = format!("event {event_id} of card {}\n  {}\n\n", view.card_id, event_line(entry, view.policy));
+    let entry = view
+        .state
+        .entries()
+        .iter()
+        .rev()
+        .find(|entry| entry.event_fp == fingerprint)?;
+    let mut text = format!(
+        "event {event_id} of card {}\n  {}\n\n",
+        view.card_id,
+        event_line(entry, view.policy)
+    );
     outcome(&mut text, &entry.outcome);
-    let later = view.state.entries().iter().filter(|other| other.seq > entry.seq && other.time_ms <= entry.time_ms).count();
+    let later = view
+        .state
+        .entries()
+        .iter()
+        .filter(|other| other.seq > entry.seq && other.time_ms <= entry.time_ms)
+        .count();
     windows(&mut text, view, entry, "this event");
     if later > 0 {
-        let _ = writeln!(text, "  {later} events of those times arrived after it: they are above, but not in its score");
+        let _ = writeln!(
+            text,
+            "  {later} events of those times arrived after it: they are above, but not in its score"
+        );
     }
     if !entry.outcome.features.is_empty() {
         text.push_str("\nfeatures it was scored on\n");
@@ -90,15 +107,27 @@ pub fn render_outcome(stored: &StoredOutcome) -> String {
 }
 
 fn outcome(text: &mut String, stored: &StoredOutcome) {
-    let _ = writeln!(text, "score {} of 1000: {}", stored.score, decision_words(stored.decision));
+    let _ = writeln!(
+        text,
+        "score {} of 1000: {}",
+        stored.score,
+        decision_words(stored.decision)
+    );
     if stored.reasons.is_empty() {
         text.push_str("  nothing stands out\n");
     }
     for reason in &stored.reasons {
         let _ = writeln!(text, "  {:>3} %  {}", reason.share_pct, reason.key.sentence());
     }
-    let profile = stored.profile_version.map_or_else(|| "no profile".to_owned(), |version| format!("profile {version}"));
-    let _ = writeln!(text, "  from policy {} and {profile}, {}", stored.policy_version, tier_words(stored.tier));
+    let profile = stored
+        .profile_version
+        .map_or_else(|| "no profile".to_owned(), |version| format!("profile {version}"));
+    let _ = writeln!(
+        text,
+        "  from policy {} and {profile}, {}",
+        stored.policy_version,
+        tier_words(stored.tier)
+    );
     for (bit, name) in Missing::NAMES {
         if stored.missing.0 & bit != 0 {
             let _ = writeln!(text, "  missing: {}", missing_words(bit, name));
@@ -127,11 +156,19 @@ fn profile_lines(text: &mut String, view: &CardView<'_>) {
 /// A table of the policy's windows as of an entry's time, over what the history holds today.
 fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str) {
     let _ = writeln!(text, "\nwindows up to {of_what} ({})", time_words(entry.time_ms));
-    let _ = writeln!(text, "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}", "", "count", "sum", "mean", "declined", "merchants", "countries");
+    let _ = writeln!(
+        text,
+        "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+        "", "count", "sum", "mean", "declined", "merchants", "countries"
+    );
     for &minutes in &view.policy.windows {
         let from_ms = entry.time_ms - i64::from(minutes) * MS_PER_MINUTE;
-        let inside: Vec<&Entry> =
-            view.state.entries().iter().filter(|other| other.time_ms > from_ms && other.time_ms <= entry.time_ms).collect();
+        let inside: Vec<&Entry> = view
+            .state
+            .entries()
+            .iter()
+            .filter(|other| other.time_ms > from_ms && other.time_ms <= entry.time_ms)
+            .collect();
         // Sums in 128 bits: what is shown is exact for any amount the state can hold.
         let sum: u128 = inside.iter().map(|other| u128::from(other.amount_base_minor)).sum();
         #[allow(clippy::cast_precision_loss)]
@@ -144,14 +181,21 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
             money(sum, view.policy),
             money(sum / count.max(1.0), view.policy),
             inside.iter().filter(|other| !other.approved).count(),
-            inside.iter().map(|other| other.merchant_fp).collect::<HashSet<_>>().len(),
+            inside
+                .iter()
+                .map(|other| other.merchant_fp)
+                .collect::<HashSet<_>>()
+                .len(),
             inside.iter().map(|other| other.country).collect::<HashSet<_>>().len(),
         );
     }
 }
 
 fn window_label(minutes: u16) -> String {
-    let key = FeatureKey { kind: tidemark_domain::feature::FeatureKind::Count, window_minutes: minutes };
+    let key = FeatureKey {
+        kind: tidemark_domain::feature::FeatureKind::Count,
+        window_minutes: minutes,
+    };
     key.window_label().unwrap_or_default()
 }
 
@@ -218,7 +262,11 @@ fn missing_words(bit: u8, name: &'static str) -> &'static str {
 fn money(minor: f64, policy: &Policy) -> String {
     let digits = policy.currency.base.minor_digits();
     let units = minor / libm::pow(10.0, f64::from(digits));
-    format!("{units:.*} {}", usize::try_from(u32::from(digits)).unwrap_or(2), policy.currency.base.as_str())
+    format!(
+        "{units:.*} {}",
+        usize::try_from(u32::from(digits)).unwrap_or(2),
+        policy.currency.base.as_str()
+    )
 }
 
 /// A moment in UTC, to the second.

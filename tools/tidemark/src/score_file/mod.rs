@@ -99,7 +99,13 @@ pub fn run(options: &ScoreOptions) -> Result<ScoreSummary, ScoreFileError> {
         Some(file) => Some(file),
         None => None,
     };
-    let summary = score(options, input, &mut output, refuse.as_mut().map(|file| &mut **file as &mut dyn Write), &bar);
+    let summary = score(
+        options,
+        input,
+        &mut output,
+        refuse.as_mut().map(|file| &mut **file as &mut dyn Write),
+        &bar,
+    );
     bar.finish_and_clear();
     output.flush()?;
     if let Some(mut file) = refused {
@@ -150,9 +156,16 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), ScoreFileError> {
     if path == Path::new("-") {
         return Ok((Box::new(io::stdin().lock()), None));
     }
-    let failed = |source| ScoreFileError::Open { path: path.to_path_buf(), source };
+    let failed = |source| ScoreFileError::Open {
+        path: path.to_path_buf(),
+        source,
+    };
     let file = File::open(path).map_err(failed)?;
-    let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|data| data.len());
+    let bytes = file
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|data| data.len());
     Ok((Box::new(file), bytes))
 }
 
@@ -160,7 +173,10 @@ fn create(path: &Path) -> Result<Box<dyn Write>, ScoreFileError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock())));
     }
-    let file = File::create(path).map_err(|source| ScoreFileError::Open { path: path.to_path_buf(), source })?;
+    let file = File::create(path).map_err(|source| ScoreFileError::Open {
+        path: path.to_path_buf(),
+        source,
+    })?;
     Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, file)))
 }
 

@@ -1,0 +1,232 @@
+//! `handbook DIR`: the reference stream of the Fraud Detection Handbook through contract and fold, its windows held
+//! against the published ones.
+
+mod csv;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tidemark_domain::card::CardState;
+use tidemark_domain::contract;
+use tidemark_domain::event::Event;
+use tidemark_domain::feature::{self, FeatureKey, FeatureKind};
+use tidemark_domain::fold::{self, Applied};
+use tidemark_domain::id::CardId;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::score::ProfileInput;
+
+use csv::Rows;
+
+/// The stream: every transaction, in time order.
+const TRANSACTIONS: &str = "transactions-2018-04-01-to-2018-08-14.csv.gz";
+/// The published features of some of them.
+const FEATURES: &str = "features-2018-07-25-to-2018-08-14-sample.csv.gz";
+/// 2018-04-01T00:00:00Z in milliseconds since 1970: the zero of the stream's seconds.
+const START_MS: i64 = 1_522_540_800_000;
+/// Windows that are compared, in days; the published columns bear the same numbers.
+const WINDOWS_DAYS: [u16; 3] = [1, 7, 30];
+const MINUTES_PER_DAY: u16 = 1_440;
+/// A published mean (a rolling sum of doubles, in euro) may be off by this many euro.
+const MEAN_TOLERANCE_EUR: f64 = 1e-6;
+/// Mismatches that are printed in full.
+const MISMATCHES_SHOWN_MAX: usize = 10;
+
+/// What to do.
+pub struct Options {
+    /// Where the reference files are.
+    pub directory: PathBuf,
+    /// Where to write the stream as events, one a line, for `tidemark score`.
+    pub jsonl: Option<PathBuf>,
+}
+
+/// What came out.
+#[derive(Default)]
+struct Report {
+    events: u64,
+    cards: usize,
+    truncated_cards: usize,
+    seconds: f64,
+    compared_rows: u64,
+    compared_values: u64,
+    tied_mismatches: u64,
+    mismatches: Vec<String>,
+}
+
+/// The published counts and means of one transaction, by window.
+type Published = [(f64, f64); WINDOWS_DAYS.len()];
+
+/// Runs the comparison and prints it.
+///
+/// # Errors
+/// When a file can't be read, an event is refused, or a value differs that no tie explains.
+pub fn run(options: &Options) -> Result<String, String> {
+    let published = read_published(&options.directory.join(FEATURES))?;
+    let report = replay(options, &published)?;
+    let mut text = format!(
+        "{} events of {} cards in {:.2} s: {:.0} events a second (decode, fold, score, one thread)\n\
+         {} rows, {} values compared with the published ones: {} differ, {} more at ties (the publisher's order)\n",
+        report.events,
+        report.cards,
+        report.seconds,
+        f64::from(u32::try_from(report.events).unwrap_or(u32::MAX)) / report.seconds,
+        report.compared_rows,
+        report.compared_values,
+        report.mismatches.len(),
+        report.tied_mismatches,
+    );
+    if report.truncated_cards > 0 {
+        let _ = writeln!(text, "{} cards outgrew the head", report.truncated_cards);
+    }
+    if report.compared_rows != published.len() as u64 {
+        return Err(format!("{text}{} published rows have no transaction", published.len() as u64 - report.compared_rows));
+    }
+    if report.mismatches.is_empty() {
+        return Ok(text);
+    }
+    for mismatch in report.mismatches.iter().take(MISMATCHES_SHOWN_MAX) {
+        let _ = writeln!(text, "  {mismatch}");
+    }
+    Err(text)
+}
+
+/// The policy of the comparison: the built-in one with the published windows.
+fn policy() -> Result<Policy, String> {
+    let text = "version = 1\nwindows_minutes = [1440, 10080, 43200]\n\
+                features = [\"count_1d\", \"mean_1d\", \"count_7d\", \"mean_7d\", \"count_30d\", \"mean_30d\"]\n\
+                [weights]\ncount_1d = 1.0\n[thresholds]\nreview = 600\nalert = 800\n[currency]\nbase = \"EUR\"\n";
+    Policy::parse(text, "handbook.toml").map_err(|problems| format!("{problems:?}"))
+}
+
+fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Report, String> {
+    let policy = policy()?;
+    let mut bounds = policy.bounds.clone();
+    // The stream lies years back and has no arrival times: each event counts as arriving at its own.
+    (bounds.skew_ms, bounds.lateness_ms) = (i64::MAX / 4, i64::MAX / 4);
+    let mut jsonl = match &options.jsonl {
+        Some(path) => Some(BufWriter::new(File::create(path).map_err(|error| format!("{}: {error}", path.display()))?)),
+        None => None,
+    };
+    let lines = read_events(&options.directory.join(TRANSACTIONS))?;
+    let mut cards: HashMap<CardId, CardState> = HashMap::new();
+    let mut report = Report::default();
+    // What may differ: the later rows of a tie, where the publisher's order and the stream's need not agree.
+    let ties: HashSet<u64> = tied(&lines);
+    #[allow(clippy::disallowed_methods)] // a benchmark measures
+    let started = Instant::now();
+    for event in &lines {
+        let decoded = contract::decode(&event.json, 0, &bounds).map_err(|refusal| refusal.to_string())?;
+        let Event::Transaction(tx) = decoded.event else { return Err("not a transaction".to_owned()) };
+        let state = cards.entry(tx.card_id.clone()).or_default();
+        if let Some(expected) = published.get(&event.number) {
+            let values = feature::compute(state, &tx, None, &policy);
+            compare(event.number, &values, expected, ties.contains(&event.number), &mut report);
+        }
+        match fold::apply_transaction(state, &tx, ProfileInput::Absent, &policy) {
+            Applied::Scored { .. } => report.events += 1,
+            other => return Err(format!("transaction {} was not scored: {other:?}", event.number)),
+        }
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    report.cards = cards.len();
+    if let Some(file) = &mut jsonl {
+        for event in &lines {
+            file.write_all(&event.json).and_then(|()| file.write_all(b"\n")).map_err(|error| error.to_string())?;
+        }
+        file.flush().map_err(|error| error.to_string())?;
+    }
+    Ok(report)
+}
+
+fn compare(number: u64, values: &feature::FeatureSet, expected: &Published, tied: bool, report: &mut Report) {
+    report.compared_rows += 1;
+    for (days, (count, mean_eur)) in WINDOWS_DAYS.into_iter().zip(expected) {
+        let get = |kind| values.get(FeatureKey { kind, window_minutes: days * MINUTES_PER_DAY }).unwrap_or(f64::NAN);
+        let (own_count, own_mean_eur) = (get(FeatureKind::Count), get(FeatureKind::Mean) / 100.0);
+        report.compared_values += 2;
+        // Written so that a NaN is a mismatch.
+        let same = own_count == *count && (own_mean_eur - mean_eur).abs() <= MEAN_TOLERANCE_EUR;
+        match (same, tied) {
+            (true, _) => {}
+            (false, true) => report.tied_mismatches += 1,
+            (false, false) => report.mismatches.push(format!(
+                "transaction {number}, {days} d: count {own_count} mean {own_mean_eur}, published {count} and {mean_eur}"
+            )),
+        }
+    }
+}
+
+/// One transaction of the stream as an event.
+struct HandbookEvent {
+    number: u64,
+    customer: u32,
+    second: i64,
+    json: Vec<u8>,
+}
+
+fn read_events(path: &Path) -> Result<Vec<HandbookEvent>, String> {
+    let mut rows = Rows::open(path)?;
+    let [id, time, customer, terminal, cents] =
+        rows.columns(["TRANSACTION_ID", "TX_TIME_SECONDS", "CUSTOMER_ID", "TERMINAL_ID", "cents"])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (number, customer, second): (u64, u32, i64) = (row.parse(id)?, row.parse(customer)?, row.parse(time)?);
+        let json = format!(
+            "{{\"schema\":\"transaction\",\"version\":1,\"event_id\":\"handbook-{number}\",\"card_id\":\"customer-{customer}\",\
+             \"occurred_at_ms\":{},\"amount_minor\":{},\"currency\":\"EUR\",\"merchant_id\":\"terminal-{}\",\"mcc\":5999,\
+             \"country\":\"FR\",\"channel\":\"point_of_sale\",\"approved\":true}}",
+            START_MS + second * 1_000,
+            row.parse::<u64>(cents)?,
+            row.parse::<u32>(terminal)?,
+        );
+        events.push(HandbookEvent { number, customer, second, json: json.into_bytes() });
+    }
+    Ok(events)
+}
+
+fn read_published(path: &Path) -> Result<HashMap<u64, Published>, String> {
+    let mut rows = Rows::open(path)?;
+    let [id] = rows.columns(["TRANSACTION_ID"])?;
+    let mut columns = [(0, 0); WINDOWS_DAYS.len()];
+    for (place, days) in columns.iter_mut().zip(WINDOWS_DAYS) {
+        let count = format!("CUSTOMER_ID_NB_TX_{days}DAY_WINDOW");
+        let mean = format!("CUSTOMER_ID_AVG_AMOUNT_{days}DAY_WINDOW");
+        let [count, mean] = rows.columns([&count, &mean])?;
+        *place = (count, mean);
+    }
+    let mut published = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let mut values = [(0.0, 0.0); WINDOWS_DAYS.len()];
+        for (value, (count, mean)) in values.iter_mut().zip(columns) {
+            *value = (row.parse(count)?, row.parse(mean)?);
+        }
+        published.insert(row.parse(id)?, values);
+    }
+    Ok(published)
+}
+
+/// Numbers of the transactions that share card and second with another.
+fn tied(events: &[HandbookEvent]) -> HashSet<u64> {
+    let mut first: HashMap<(u32, i64), u64> = HashMap::new();
+    let mut ties = HashSet::new();
+    for event in events {
+        if let Some(other) = first.insert((event.customer, event.second), event.number) {
+            ties.extend([other, event.number]);
+        }
+    }
+    ties
+}
+
+/// Whether the reference files are there.
+#[must_use]
+pub fn is_there(directory: &Path) -> bool {
+    directory.join(TRANSACTIONS).is_file() && directory.join(FEATURES).is_file()
+}
+
+/// Reading failed.
+fn failed(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}

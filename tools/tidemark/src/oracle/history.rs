@@ -1,0 +1,162 @@
+//! A card as a plain list of what was accepted, in the order of arrival.
+
+use tidemark_domain::event::{Country, Place, Transaction};
+use tidemark_domain::id::fingerprint32;
+use tidemark_domain::policy::Policy;
+
+use super::{Labelled, measure};
+
+/// An accepted transaction, whole.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) event_id: String,
+    pub(super) time_ms: i64,
+    pub(super) seq: u64,
+    pub(super) amount: u64,
+    pub(super) merchant: String,
+    pub(super) country: Country,
+    pub(super) device: Option<String>,
+    pub(super) place: Option<Place>,
+    pub(super) approved: bool,
+    pub(super) label: Option<Labelled>,
+}
+
+/// A kept event, in the words of the decoded state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedEvent {
+    /// The event's id.
+    pub event_id: String,
+    /// Event time, ms.
+    pub time_ms: i64,
+    /// Events of the card accepted before it.
+    pub seq: u64,
+    /// Fingerprint of the event's id.
+    pub event_fp: u32,
+    /// Amount, base minor units.
+    pub amount_base_minor: u64,
+    /// Fingerprint of the merchant's id.
+    pub merchant_fp: u32,
+    /// The merchant's country.
+    pub country: Country,
+    /// Fingerprint of the device's id.
+    pub device_fp: Option<u32>,
+    /// Where it was.
+    pub place: Option<Place>,
+    /// Whether the issuer approved it.
+    pub approved: bool,
+    /// The verdict and since when it is known, ms.
+    pub label: Option<Labelled>,
+}
+
+/// Whether an event is known.
+pub(super) enum Known {
+    Duplicate,
+    Beyond,
+    New,
+}
+
+/// One card.
+#[derive(Debug, Default)]
+pub(super) struct NaiveCard {
+    /// What is kept, in the order of arrival.
+    pub(super) events: Vec<Past>,
+    /// Accepted so far.
+    pub(super) accepted: u64,
+    /// The newest profile version that was sent.
+    pub(super) profile_version: Option<u64>,
+    /// Times up to this one are forgotten.
+    forgotten_to_ms: Option<i64>,
+    /// Times up to this one were forgotten because the head was full.
+    pub(super) cut_to_ms: Option<i64>,
+}
+
+impl NaiveCard {
+    fn newest_ms(&self) -> Option<i64> {
+        self.events.iter().map(|past| past.time_ms).max()
+    }
+
+    pub(super) fn known(&self, event_id: &str, time_ms: i64, policy: &Policy) -> Known {
+        if self
+            .events
+            .iter()
+            .any(|past| past.event_id == event_id && past.time_ms == time_ms)
+        {
+            return Known::Duplicate;
+        }
+        let forgotten = self.forgotten_to_ms.is_some_and(|to| time_ms <= to);
+        let behind = self
+            .newest_ms()
+            .is_some_and(|newest| time_ms <= newest - policy.dedupe_horizon_ms);
+        if forgotten || behind { Known::Beyond } else { Known::New }
+    }
+
+    /// Keeps a transaction, and forgets what is too old or too much.
+    pub(super) fn accept(&mut self, tx: &Transaction, policy: &Policy) {
+        self.events.push(Past {
+            event_id: tx.event_id.as_str().to_owned(),
+            time_ms: tx.occurred_at_ms,
+            seq: self.accepted,
+            amount: measure::base_amount(tx, policy).0,
+            merchant: tx.merchant_id.as_str().to_owned(),
+            country: tx.country,
+            device: tx.device_id.as_ref().map(|device| device.as_str().to_owned()),
+            place: tx.place,
+            approved: tx.approved,
+            label: None,
+        });
+        self.accepted += 1;
+        if let Some(newest) = self.newest_ms() {
+            let to = newest - policy.retention_ms();
+            let gone = self
+                .events
+                .iter()
+                .map(|past| past.time_ms)
+                .filter(|time_ms| *time_ms <= to)
+                .max();
+            self.forgotten_to_ms = self.forgotten_to_ms.max(gone);
+            self.events.retain(|past| past.time_ms > to);
+        }
+        while self.events.len() > policy.head_events_max {
+            let oldest = (0..self.events.len()).min_by_key(|&at| (self.events[at].time_ms, self.events[at].seq));
+            let Some(oldest) = oldest else { break };
+            let gone = self.events.remove(oldest);
+            self.forgotten_to_ms = self.forgotten_to_ms.max(Some(gone.time_ms));
+            self.cut_to_ms = self.forgotten_to_ms;
+        }
+    }
+
+    /// Puts a label on its event: whether that changed anything; `None` when the event is not kept.
+    pub(super) fn label(&mut self, event_id: &str, label: Labelled) -> Option<bool> {
+        let named = self.events.iter_mut().filter(|past| past.event_id == event_id);
+        // Of several events with one id the latest is meant; of two verdicts the one that is known since later holds.
+        let past = named.max_by_key(|past| (past.time_ms, past.seq))?;
+        let changed = past.label.is_none_or(|(_, since_ms)| since_ms < label.1);
+        if changed {
+            past.label = Some(label);
+        }
+        Some(changed)
+    }
+
+    /// What is kept, ordered by (event time, arrival).
+    pub(super) fn kept(self) -> Vec<ExpectedEvent> {
+        let mut kept: Vec<ExpectedEvent> = self
+            .events
+            .into_iter()
+            .map(|past| ExpectedEvent {
+                time_ms: past.time_ms,
+                seq: past.seq,
+                event_fp: fingerprint32(&past.event_id),
+                event_id: past.event_id,
+                amount_base_minor: past.amount,
+                merchant_fp: fingerprint32(&past.merchant),
+                country: past.country,
+                device_fp: past.device.as_deref().map(fingerprint32),
+                place: past.place,
+                approved: past.approved,
+                label: past.label,
+            })
+            .collect();
+        kept.sort_by_key(|event| (event.time_ms, event.seq));
+        kept
+    }
+}

@@ -1,0 +1,283 @@
+//! Features of one event by brute force: every window looks through the whole list again.
+
+use std::collections::HashSet;
+
+use tidemark_domain::event::{Country, Currency, Place, Profile, Transaction};
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::policy::Policy;
+
+use super::history::{NaiveCard, Past};
+
+pub(super) const MS_PER_MINUTE: i64 = 60_000;
+pub(super) const MS_PER_HOUR: f64 = 3_600_000.0;
+pub(super) const MS_PER_DAY: i64 = 86_400_000;
+/// From so many earlier events on an amount is held against the card's own.
+pub(super) const OWN_HISTORY_MIN: usize = 5;
+/// Amounts above this count as this, base minor units.
+const AMOUNT_CAP: u64 = 1 << 50;
+const EARTH_RADIUS_KM: f64 = 6371.0088;
+
+/// One event with the list it is seen against: its own time decides what counts, the event itself does.
+pub(super) struct View<'a> {
+    pub(super) tx: &'a Transaction,
+    pub(super) amount: u64,
+    pub(super) rate_missing: bool,
+    pub(super) profile: Option<&'a Profile>,
+    policy: &'a Policy,
+    /// Earlier ones (equal times: those that arrived before) within the longest window.
+    pub(super) earlier: Vec<&'a Past>,
+}
+
+/// Events of a window as plain values: (time, amount, merchant, country, approved).
+pub(super) struct Held {
+    pub(super) amounts: Vec<u64>,
+    pub(super) declined: usize,
+    pub(super) merchants: usize,
+    pub(super) countries: usize,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(
+        card: &'a NaiveCard,
+        tx: &'a Transaction,
+        profile: Option<&'a Profile>,
+        policy: &'a Policy,
+    ) -> Self {
+        let (amount, rate_missing) = base_amount(tx, policy);
+        let longest_ms = i64::from(policy.windows.iter().copied().max().unwrap_or(0)) * MS_PER_MINUTE;
+        let now_ms = tx.occurred_at_ms;
+        let earlier = card
+            .events
+            .iter()
+            .filter(|past| past.time_ms <= now_ms && past.time_ms > now_ms - longest_ms)
+            .collect();
+        Self {
+            tx,
+            amount,
+            rate_missing,
+            profile,
+            policy,
+            earlier,
+        }
+    }
+
+    /// (t − w, t], the event itself among them.
+    pub(super) fn window(&self, window_ms: i64) -> Held {
+        let inside: Vec<&&Past> = self
+            .earlier
+            .iter()
+            .filter(|past| past.time_ms > self.tx.occurred_at_ms - window_ms)
+            .collect();
+        let mut amounts: Vec<u64> = inside.iter().map(|past| past.amount).collect();
+        amounts.push(self.amount);
+        let mut merchants: HashSet<&str> = inside.iter().map(|past| past.merchant.as_str()).collect();
+        merchants.insert(self.tx.merchant_id.as_str());
+        let mut countries: HashSet<Country> = inside.iter().map(|past| past.country).collect();
+        countries.insert(self.tx.country);
+        Held {
+            amounts,
+            declined: inside.iter().filter(|past| !past.approved).count() + usize::from(!self.tx.approved),
+            merchants: merchants.len(),
+            countries: countries.len(),
+        }
+    }
+
+    /// Amounts of the earlier events that lie before the window.
+    pub(super) fn amounts_before(&self, window_ms: i64) -> Vec<u64> {
+        self.before(window_ms).map(|past| past.amount).collect()
+    }
+
+    pub(super) fn before(&self, window_ms: i64) -> impl Iterator<Item = &Past> {
+        let start_ms = self.tx.occurred_at_ms - window_ms;
+        self.earlier
+            .iter()
+            .copied()
+            .filter(move |past| past.time_ms <= start_ms)
+    }
+
+    /// Amounts of all earlier events.
+    pub(super) fn own_amounts(&self) -> Vec<u64> {
+        self.earlier.iter().map(|past| past.amount).collect()
+    }
+
+    pub(super) fn count_in_day(&self) -> usize {
+        self.window(MS_PER_DAY).amounts.len()
+    }
+
+    pub(super) fn first_ms(&self) -> Option<i64> {
+        self.earlier.iter().map(|past| past.time_ms).min()
+    }
+
+    pub(super) fn since_last_ms(&self) -> Option<i64> {
+        self.earlier
+            .iter()
+            .map(|past| self.tx.occurred_at_ms - past.time_ms)
+            .min()
+    }
+
+    pub(super) fn merchants_before(&self) -> HashSet<&str> {
+        self.earlier.iter().map(|past| past.merchant.as_str()).collect()
+    }
+
+    pub(super) fn countries_before(&self) -> HashSet<Country> {
+        self.earlier.iter().map(|past| past.country).collect()
+    }
+
+    /// The devices that earlier events named, one for each such event.
+    pub(super) fn devices_before(&self) -> Vec<&str> {
+        self.earlier.iter().filter_map(|past| past.device.as_deref()).collect()
+    }
+
+    pub(super) fn is_new_merchant(&self) -> Option<bool> {
+        (!self.earlier.is_empty()).then(|| !self.merchants_before().contains(self.tx.merchant_id.as_str()))
+    }
+
+    pub(super) fn is_new_country(&self) -> Option<bool> {
+        (!self.earlier.is_empty()).then(|| !self.countries_before().contains(&self.tx.country))
+    }
+
+    pub(super) fn is_new_device(&self) -> Option<bool> {
+        let device = self.tx.device_id.as_ref()?;
+        (!self.earlier.is_empty()).then(|| !self.devices_before().contains(&device.as_str()))
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.profile
+            .is_some_and(|profile| profile.usual_country != self.tx.country)
+    }
+
+    /// Kilometres and milliseconds (at least one) from the previous placed event.
+    pub(super) fn journey(&self) -> Option<(f64, i64)> {
+        let here = self.tx.place?;
+        // The latest in time; of equal times the last to arrive.
+        let placed = self.earlier.iter().filter(|past| past.place.is_some());
+        let last = placed.max_by_key(|past| (past.time_ms, past.seq))?;
+        Some((
+            haversine_km(last.place?, here),
+            (self.tx.occurred_at_ms - last.time_ms).max(1),
+        ))
+    }
+
+    pub(super) fn usual_per_day(&self) -> Option<f64> {
+        self.profile
+            .map(|profile| profile.transactions_per_day)
+            .filter(|usual| *usual > 0.0)
+    }
+
+    /// A feature's value as the reference defines it.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn value(&self, key: FeatureKey) -> Option<f64> {
+        let amount = self.amount as f64;
+        let flag = |is: bool| if is { 1.0 } else { 0.0 };
+        if key.window_minutes > 0 {
+            let held = self.window(i64::from(key.window_minutes) * MS_PER_MINUTE);
+            let count = held.amounts.len() as f64;
+            return Some(match key.kind {
+                FeatureKind::Count => count,
+                FeatureKind::Sum => total(&held.amounts) as f64,
+                FeatureKind::Mean => mean(&held.amounts),
+                FeatureKind::Deviation => deviation(&held.amounts),
+                FeatureKind::Min => held.amounts.iter().copied().min().unwrap_or(0) as f64,
+                FeatureKind::Max => held.amounts.iter().copied().max().unwrap_or(0) as f64,
+                FeatureKind::ShareDeclined => held.declined as f64 / count,
+                FeatureKind::DistinctMerchants => held.merchants as f64,
+                _ => held.countries as f64,
+            });
+        }
+        let own = self.own_amounts();
+        match key.kind {
+            FeatureKind::SinceLast => self.since_last_ms().map(|elapsed| elapsed as f64 / 1000.0),
+            FeatureKind::AmountZ => {
+                let spread = deviation(&own);
+                (own.len() >= OWN_HISTORY_MIN && spread > 0.0).then(|| (amount - mean(&own)) / spread)
+            }
+            FeatureKind::AmountRatio => (own.len() >= OWN_HISTORY_MIN).then(|| amount / mean(&own)),
+            FeatureKind::ProfileAmountZ => self.profile.and_then(|profile| {
+                let spread = profile.spend_deviation_minor;
+                (spread > 0.0).then(|| (amount - profile.spend_mean_minor) / spread)
+            }),
+            FeatureKind::ProfileCountRatio => self.usual_per_day().map(|usual| self.count_in_day() as f64 / usual),
+            FeatureKind::NewMerchant => self.is_new_merchant().map(flag),
+            FeatureKind::NewCountry => self.is_new_country().map(flag),
+            FeatureKind::NewDevice => self.is_new_device().map(flag),
+            FeatureKind::Speed => self
+                .journey()
+                .map(|(km, elapsed_ms)| km / (elapsed_ms as f64 / MS_PER_HOUR)),
+            FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.is_foreign())),
+            _ => None,
+        }
+    }
+
+    /// Every feature of the policy.
+    pub(super) fn values(&self) -> Vec<(FeatureKey, Option<f64>)> {
+        self.policy
+            .features
+            .iter()
+            .map(|key| (*key, self.value(*key)))
+            .collect()
+    }
+}
+
+pub(super) fn total(amounts: &[u64]) -> u128 {
+    amounts.iter().copied().map(u128::from).sum()
+}
+
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn mean(amounts: &[u64]) -> f64 {
+    total(amounts) as f64 / amounts.len() as f64
+}
+
+/// Population standard deviation, by its definition: the mean of squared distances from the mean.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn deviation(amounts: &[u64]) -> f64 {
+    let mean = mean(amounts);
+    let squares: f64 = amounts
+        .iter()
+        .map(|amount| (*amount as f64 - mean) * (*amount as f64 - mean))
+        .sum();
+    (squares / amounts.len() as f64).sqrt()
+}
+
+/// The amount in minor units of the base currency, and whether there was no rate for it.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+pub(super) fn base_amount(tx: &Transaction, policy: &Policy) -> (u64, bool) {
+    let base = policy.currency.base;
+    let rate = match policy
+        .currency
+        .rates
+        .iter()
+        .find(|(currency, _)| *currency == tx.currency)
+    {
+        Some((_, rate)) => Some(*rate),
+        None if tx.currency == base => Some(1.0),
+        None => None,
+    };
+    let Some(rate) = rate else {
+        return (tx.amount_minor.clamp(1, AMOUNT_CAP), true);
+    };
+    if tx.currency == base {
+        return (tx.amount_minor.clamp(1, AMOUNT_CAP), false);
+    }
+    let scale = |currency: Currency| libm::pow(10.0, f64::from(currency.minor_digits()));
+    let minor = tx.amount_minor as f64 * rate * scale(base) / scale(tx.currency);
+    ((libm::round(minor) as u64).clamp(1, AMOUNT_CAP), false)
+}
+
+/// Great-circle distance by the spherical law of cosines' stable sibling, in vectors: the angle between two directions.
+fn haversine_km(a: Place, b: Place) -> f64 {
+    let direction = |place: Place| {
+        let latitude = (f64::from(place.latitude_e4) / 10_000.0).to_radians();
+        let longitude = (f64::from(place.longitude_e4) / 10_000.0).to_radians();
+        let (cos, sin) = (libm::cos(latitude), libm::sin(latitude));
+        [cos * libm::cos(longitude), cos * libm::sin(longitude), sin]
+    };
+    let (u, v) = (direction(a), direction(b));
+    let difference: f64 = u.iter().zip(&v).map(|(u, v)| (u - v) * (u - v)).sum::<f64>().sqrt();
+    let sum: f64 = u.iter().zip(&v).map(|(u, v)| (u + v) * (u + v)).sum::<f64>().sqrt();
+    // Kahan's angle between unit vectors: exact for small and for nearly opposite ones.
+    2.0 * libm::atan2(difference, sum) * EARTH_RADIUS_KM
+}
