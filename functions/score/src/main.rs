@@ -1,2 +1,75 @@
-//! See Cargo.toml.
-fn main() {}
+//! The bootstrap of the score function: reads the settings, builds the ports, and hands Lambda's invocations to the handler.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use score_function::config::{Config, EXIT_CONFIGURATION, Problem};
+use score_function::{Response, ScoreFunction};
+use serde_json::value::RawValue;
+use tidemark_aws::{DynamoStore, KinesisSink, SqsQuarantine, SystemClock, connect};
+use tidemark_engine::Engine;
+use tidemark_telemetry::{EmfLine, ErrorCode, logging};
+use tracing::Level;
+
+type Function = ScoreFunction<DynamoStore, KinesisSink, SqsQuarantine, SystemClock>;
+
+/// One thread: a Lambda environment runs one invocation at a time, and the engine's concurrency is of waiting, not of work.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let variables: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let config = match Config::read(&variables, |path| std::fs::read_to_string(path)) {
+        Ok(config) => config,
+        Err(problems) => return refuse(&problems),
+    };
+    logging::init(config.log_level);
+    for variable in &config.unknown {
+        tracing::warn!(code = ErrorCode::ConfigurationInvalid.as_str(), variable, "no such setting: it is ignored");
+    }
+    let function = &build(config).await;
+    let invocations = service_fn(move |event: LambdaEvent<Box<RawValue>>| invoke(function, event));
+    match lambda_runtime::run(invocations).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(code = ErrorCode::RuntimeFailed.as_str(), error, "the runtime stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(problems: &[Problem]) -> ExitCode {
+    logging::init(Level::INFO);
+    for problem in problems {
+        tracing::error!(code = problem.code.as_str(), variable = problem.variable, "{}", problem.message);
+    }
+    ExitCode::from(EXIT_CONFIGURATION)
+}
+
+async fn build(config: Config) -> Function {
+    let clients = connect(&config.aws).await;
+    let store = DynamoStore::new(clients.dynamodb, config.table);
+    let sink = KinesisSink::new(clients.kinesis, config.scores_stream);
+    let quarantine = SqsQuarantine::new(clients.sqs, config.quarantine_queue_url);
+    let policy = Arc::new(config.policy);
+    let engine = Engine::new(store, sink, quarantine, SystemClock::new(), policy, config.engine);
+    ScoreFunction::new(engine, SystemClock::new(), config.function_name)
+}
+
+async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Response, Diagnostic> {
+    let handled = function.handle(event.payload.get(), &event.context).await;
+    write_metrics(&handled.metrics);
+    handled.answer.map_err(Diagnostic::from)
+}
+
+fn write_metrics(lines: &[EmfLine]) {
+    let mut output = io::stdout().lock();
+    for line in lines {
+        if let Err(error) = line.write_to(&mut output) {
+            tracing::error!(code = ErrorCode::MetricsUnwritten.as_str(), error = %error, "metrics were lost");
+        }
+    }
+}

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
@@ -100,18 +100,24 @@ pub struct Clients {
 /// Builds the clients. No network call.
 pub async fn connect(settings: &AwsSettings) -> Clients {
     let shared = shared_config(settings).await;
-    let Endpoints { all, dynamodb, kinesis, sqs } = settings.endpoints.clone();
+    let Endpoints { all, dynamodb, kinesis, sqs } = &settings.endpoints;
+    let mut for_dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
+    let mut for_kinesis = aws_sdk_kinesis::config::Builder::from(&shared);
+    let mut for_sqs = aws_sdk_sqs::config::Builder::from(&shared);
     // Set on each service, so that what was read once is what holds, whatever the environment says later.
+    if let Some(url) = dynamodb.as_ref().or(all.as_ref()) {
+        for_dynamodb = for_dynamodb.endpoint_url(url);
+    }
+    if let Some(url) = kinesis.as_ref().or(all.as_ref()) {
+        for_kinesis = for_kinesis.endpoint_url(url);
+    }
+    if let Some(url) = sqs.as_ref().or(all.as_ref()) {
+        for_sqs = for_sqs.endpoint_url(url);
+    }
     Clients {
-        dynamodb: aws_sdk_dynamodb::Client::from_conf(
-            aws_sdk_dynamodb::config::Builder::from(&shared).set_endpoint_url(dynamodb.or_else(|| all.clone())).build(),
-        ),
-        kinesis: aws_sdk_kinesis::Client::from_conf(
-            aws_sdk_kinesis::config::Builder::from(&shared).set_endpoint_url(kinesis.or_else(|| all.clone())).build(),
-        ),
-        sqs: aws_sdk_sqs::Client::from_conf(
-            aws_sdk_sqs::config::Builder::from(&shared).set_endpoint_url(sqs.or(all)).build(),
-        ),
+        dynamodb: aws_sdk_dynamodb::Client::from_conf(for_dynamodb.build()),
+        kinesis: aws_sdk_kinesis::Client::from_conf(for_kinesis.build()),
+        sqs: aws_sdk_sqs::Client::from_conf(for_sqs.build()),
     }
 }
 

@@ -1,0 +1,118 @@
+//! What one batch is reported as: metrics, and log lines. Counts, codes and sequence numbers only (I9).
+
+use tidemark_domain::outcome::{Decision, Tier};
+use tidemark_engine::{BatchReport, Returned};
+use tidemark_telemetry::emf::Dimension;
+use tidemark_telemetry::{EmfLine, ErrorCode, Metric};
+
+/// What is known of a batch beside the engine's report.
+pub(crate) struct BatchFacts<'a> {
+    pub function: &'a str,
+    pub request_id: &'a str,
+    pub shard_id: &'a str,
+    pub records: usize,
+    pub malformed: usize,
+    pub oldest_arrival_ms: Option<i64>,
+    pub started_ms: i64,
+    pub finished_ms: i64,
+    pub cold: bool,
+}
+
+impl BatchFacts<'_> {
+    fn duration_ms(&self) -> i64 {
+        self.finished_ms - self.started_ms
+    }
+}
+
+/// One line for the batch, and one for each refusal code in it.
+pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLine> {
+    let decision = |decision| report.decisions.get(&decision).copied().unwrap_or_default();
+    let degraded: u64 = report.tiers.iter().filter(|(tier, _)| **tier != Tier::Full).map(|(_, count)| count).sum();
+    let stopped = u64::from(report.returned.contains_key(&Returned::Deadline));
+    let mut line = EmfLine::new(facts.finished_ms, facts.function)
+        .property("request_id", facts.request_id)
+        .property("shard_id", facts.shard_id)
+        .metric(Metric::RecordsReceived, float(facts.records as u64))
+        .metric(Metric::Scored, float(report.scored))
+        .metric(Metric::Duplicate, float(report.duplicate))
+        .metric(Metric::Applied, float(report.applied))
+        .metric(Metric::Quarantined, float(report.quarantined_total()))
+        .metric(Metric::Returned, float(report.returned_total()))
+        .metric(Metric::Passes, float(decision(Decision::Pass)))
+        .metric(Metric::Reviews, float(decision(Decision::Review)))
+        .metric(Metric::Alerts, float(decision(Decision::Alert)))
+        .metric(Metric::Degraded, float(degraded))
+        .metric(Metric::UnknownFields, float(report.unknown_fields))
+        .metric(Metric::Conflicts, float(report.conflicts))
+        .metric(Metric::Retries, float(report.retries))
+        .metric(Metric::Throttles, float(report.throttles))
+        .metric(Metric::CacheHits, float(report.cache.state_hits))
+        .metric(Metric::CacheMisses, float(report.cache.state_misses))
+        .metric(Metric::WriteUnits, report.units.write)
+        .metric(Metric::ReadUnits, report.units.read)
+        .metric(Metric::BatchDuration, milliseconds(facts.duration_ms()))
+        .metric(Metric::DeadlineStops, float(stopped))
+        .metric(Metric::ColdStarts, float(u64::from(facts.cold)));
+    if let Some(oldest) = facts.oldest_arrival_ms {
+        line = line.metric(Metric::OldestRecordAge, milliseconds(facts.finished_ms - oldest));
+    }
+    let by_reason = report.quarantined.iter().map(|(code, count)| {
+        EmfLine::new(facts.finished_ms, facts.function)
+            .dimension(Dimension::Reason, code.as_str())
+            .metric(Metric::Quarantined, float(*count))
+    });
+    std::iter::once(line).chain(by_reason).collect()
+}
+
+/// The line of an invocation whose payload could not be read.
+pub(crate) fn unreadable(function: &str, now_ms: i64) -> EmfLine {
+    EmfLine::new(now_ms, function).metric(Metric::UnreadableEvents, 1.0)
+}
+
+/// One line for the batch, and one for each thing that somebody should look at.
+pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
+    let request_id = facts.request_id;
+    tracing::info!(
+        request_id,
+        shard_id = facts.shard_id,
+        records = facts.records,
+        scored = report.scored,
+        duplicate = report.duplicate,
+        applied = report.applied,
+        quarantined = report.quarantined_total(),
+        returned = report.returned_total(),
+        retry_from = report.retry_from,
+        malformed = facts.malformed,
+        duration_ms = facts.duration_ms(),
+        "batch done"
+    );
+    for (cause, records) in &report.returned {
+        let code = code_of(*cause).as_str();
+        tracing::warn!(code, request_id, cause = cause.as_str(), records, "records go back to the stream");
+    }
+    let without_profile = report.tiers.get(&Tier::NoProfile).copied().unwrap_or_default();
+    if without_profile > 0 {
+        let code = ErrorCode::ProfilesUnavailable.as_str();
+        tracing::warn!(code, request_id, outcomes = without_profile, "scored without profiles: they could not be read");
+    }
+}
+
+/// The page that explains why records come again.
+fn code_of(cause: Returned) -> ErrorCode {
+    match cause {
+        Returned::Deadline => ErrorCode::DeadlineNear,
+        Returned::StateCorrupt => ErrorCode::StateUnreadable,
+        Returned::StoreRefused => ErrorCode::ServiceRefused,
+        _ => ErrorCode::RecordsReturned,
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of one batch are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "durations of one batch are far below 2^53 milliseconds")]
+fn milliseconds(duration_ms: i64) -> f64 {
+    duration_ms.max(0) as f64
+}
