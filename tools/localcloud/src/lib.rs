@@ -1,1 +1,20 @@
-//! See Cargo.toml.
+//! The AWS that runs on one machine: DynamoDB, Kinesis, SQS, the event source mapping and Lambda's Runtime API.
+//!
+//! [`LocalCloud::start`] starts the services in this process; [`LocalCloud::start_function`] runs a real Lambda `bootstrap`
+//! behind a Runtime API; [`LocalCloud::start_mapping`] moves records from a stream to it with AWS's semantics. Everything
+//! listens on 127.0.0.1 only. Where it differs from AWS is written in docs/reference/local-aws.md.
+
+mod clock;
+mod cloud;
+mod error;
+pub mod esm;
+mod mapping;
+mod runtime_api;
+mod server;
+mod table;
+
+pub use cloud::{LocalCloud, LocalConfig, Names, Provisioned};
+pub use error::LocalError;
+pub use esm::{EsmOptions, EsmStats, StartingPosition};
+pub use mapping::{Invoker, Mapping, MappingSpec, MappingStats};
+pub use runtime_api::{Function, FunctionSpec, FunctionStats, Invocation, InvokeError};

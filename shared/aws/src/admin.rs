@@ -1,0 +1,58 @@
+//! Streams, tables and queues as tools need them: create, describe, read, send, receive. Functions do not use this module.
+//!
+//! Its types name no SDK type, so that a tool needs no AWS crate of its own.
+
+mod error;
+mod queue;
+mod stream;
+mod table;
+
+use std::time::Duration;
+
+use aws_smithy_types::timeout::TimeoutConfig;
+
+pub use error::AdminError;
+pub use queue::{QueueDepth, QueueMessage};
+pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord};
+pub use table::{Item, ItemPage, ItemValue};
+
+use crate::client::{AwsSettings, Clients, connect};
+
+/// Time for one call of a tool, connection and answer included: a page of records has up to 10 MB.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a tool asks whether something has come into being.
+const STATUS_POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How many times it asks: for two minutes.
+const STATUS_POLLS_MAX: u32 = 600;
+
+/// The clients of a tool. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    clients: Clients,
+}
+
+impl Admin {
+    /// Builds the clients. No network call.
+    pub async fn connect(settings: &AwsSettings) -> Self {
+        Self {
+            clients: connect(settings).await,
+        }
+    }
+}
+
+/// The time a call of a tool may take, in place of the short one of functions.
+fn call_timeout() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .read_timeout(CALL_TIMEOUT)
+        .operation_attempt_timeout(CALL_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rim of a tool: it waits for AWS, and nothing is computed from the wait"
+)]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

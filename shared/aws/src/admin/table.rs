@@ -1,0 +1,128 @@
+//! DynamoDB: create the table, read items as they are.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
+use tidemark_engine::port::PortError;
+
+use super::error::{AdminError, admin_error};
+use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, pause};
+
+/// A value of an item. Our items hold no other types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemValue {
+    /// Text.
+    Text(String),
+    /// A number, as DynamoDB writes it.
+    Number(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+    /// A type that Tidemark does not store.
+    Other,
+}
+
+/// An item: its attributes by name.
+pub type Item = BTreeMap<String, ItemValue>;
+
+/// A page of a scan.
+#[derive(Clone, Debug, Default)]
+pub struct ItemPage {
+    /// The items.
+    pub items: Vec<Item>,
+    /// The key to go on after; `None` at the end.
+    pub next: Option<Item>,
+}
+
+impl Admin {
+    /// Creates the table of cards (keys `pk` and `sk`, on demand) and waits until it is active. One that exists already is left as it is.
+    pub async fn create_table(&self, table: &str) -> Result<(), AdminError> {
+        let permanent = |error: &dyn std::fmt::Display| PortError::Permanent(format!("CreateTable: {error}"));
+        let mut call = self
+            .clients
+            .dynamodb
+            .create_table()
+            .table_name(table)
+            .billing_mode(BillingMode::PayPerRequest);
+        for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+            let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+            let definition = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            call = call
+                .key_schema(key.map_err(|error| permanent(&error))?)
+                .attribute_definitions(definition.build().map_err(|error| permanent(&error))?);
+        }
+        match call.send().await.map_err(|error| admin_error("CreateTable", &error)) {
+            Ok(_) | Err(AdminError::InUse { .. }) => self.wait_for_table(table).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn wait_for_table(&self, table: &str) -> Result<(), AdminError> {
+        for _ in 0..STATUS_POLLS_MAX {
+            let answer = self.clients.dynamodb.describe_table().table_name(table).send().await;
+            let answer = answer.map_err(|error| admin_error("DescribeTable", &error))?;
+            if answer.table().and_then(|t| t.table_status()) == Some(&TableStatus::Active) {
+                return Ok(());
+            }
+            pause(STATUS_POLL_INTERVAL).await;
+        }
+        let waited_ms = u64::from(STATUS_POLLS_MAX) * 200;
+        Err(AdminError::NotReady {
+            operation: format!("CreateTable {table}"),
+            waited_ms,
+        })
+    }
+
+    /// Reads one item, strongly consistent.
+    pub async fn get_item(&self, table: &str, pk: &str, sk: &str) -> Result<Option<Item>, AdminError> {
+        let call = self.clients.dynamodb.get_item().table_name(table).consistent_read(true);
+        let call = call
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()));
+        let answer = call.send().await.map_err(|error| admin_error("GetItem", &error))?;
+        Ok(answer.item.map(item_from))
+    }
+
+    /// Reads a page of the whole table (up to 1 MB), from after `start` on.
+    pub async fn scan(&self, table: &str, start: Option<&Item>) -> Result<ItemPage, AdminError> {
+        let call = self.clients.dynamodb.scan().table_name(table).consistent_read(true);
+        let start = start.map(|item| {
+            item.iter()
+                .filter_map(|(k, v)| Some((k.clone(), value_to(v)?)))
+                .collect()
+        });
+        let answer = call
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| admin_error("Scan", &error))?;
+        Ok(ItemPage {
+            items: answer.items.unwrap_or_default().into_iter().map(item_from).collect(),
+            next: answer.last_evaluated_key.filter(|key| !key.is_empty()).map(item_from),
+        })
+    }
+}
+
+fn item_from(item: std::collections::HashMap<String, AttributeValue>) -> Item {
+    let value = |value| match value {
+        AttributeValue::S(text) => ItemValue::Text(text),
+        AttributeValue::N(number) => ItemValue::Number(number),
+        AttributeValue::B(bytes) => ItemValue::Binary(bytes.into_inner()),
+        _ => ItemValue::Other,
+    };
+    item.into_iter().map(|(name, v)| (name, value(v))).collect()
+}
+
+fn value_to(value: &ItemValue) -> Option<AttributeValue> {
+    match value {
+        ItemValue::Text(text) => Some(AttributeValue::S(text.clone())),
+        ItemValue::Number(number) => Some(AttributeValue::N(number.clone())),
+        ItemValue::Binary(bytes) => Some(AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(
+            bytes.as_slice(),
+        ))),
+        ItemValue::Other => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! The local cloud as a whole: start, provision, stop.
+
+use std::path::{Path, PathBuf};
+
+use tidemark_aws::AwsSettings;
+use tidemark_aws::admin::Admin;
+
+use crate::error::LocalError;
+use crate::mapping::{Mapping, MappingSpec};
+use crate::runtime_api::{Function, FunctionSpec};
+use crate::server::{self, ACCOUNT, Server};
+use crate::table::{self, TableServer};
+
+/// How long both queues keep messages: SQS's fourteen days, in seconds.
+const QUEUE_RETENTION_S: u32 = 1_209_600;
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct LocalConfig {
+    /// Folder for logs (and the table, where it is kept); made when missing.
+    pub data_dir: PathBuf,
+    /// Keep the table in a file of `data_dir`, so that it outlives the process. Streams and queues never do.
+    pub keep_table: bool,
+    /// The region that ARNs and functions name.
+    pub region: String,
+}
+
+impl LocalConfig {
+    /// Everything in memory but the logs.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            keep_table: false,
+            region: "eu-west-1".to_owned(),
+        }
+    }
+}
+
+/// Names of the resources, and the shards of each stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Stream of events in.
+    pub transactions_stream: String,
+    /// Stream of outcomes out.
+    pub scores_stream: String,
+    /// Table of cards.
+    pub table: String,
+    /// Queue of refused payloads.
+    pub quarantine_queue: String,
+    /// Queue of batches that kept failing.
+    pub dead_letter_queue: String,
+    /// The score function.
+    pub function: String,
+    /// Shards of each stream.
+    pub shards: u32,
+}
+
+impl Names {
+    /// The names as in the template: `<prefix>-transactions` and so on, with four shards.
+    #[must_use]
+    pub fn with_prefix(prefix: &str) -> Self {
+        Self {
+            transactions_stream: format!("{prefix}-transactions"),
+            scores_stream: format!("{prefix}-scores"),
+            table: format!("{prefix}-cards"),
+            quarantine_queue: format!("{prefix}-quarantine"),
+            dead_letter_queue: format!("{prefix}-dead-letter"),
+            function: format!("{prefix}-score"),
+            shards: 4,
+        }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::with_prefix("tidemark")
+    }
+}
+
+/// What [`LocalCloud::provision`] made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provisioned {
+    /// URL of the quarantine queue.
+    pub quarantine_queue_url: String,
+    /// URL of the dead-letter queue.
+    pub dead_letter_queue_url: String,
+    /// ARN of the stream of events.
+    pub transactions_stream_arn: String,
+    /// ARN of the stream of outcomes.
+    pub scores_stream_arn: String,
+}
+
+/// A running local cloud. Everything in it listens on 127.0.0.1 only and stops when it is dropped.
+#[derive(Debug)]
+pub struct LocalCloud {
+    config: LocalConfig,
+    server: Server,
+    table: TableServer,
+    admin: Admin,
+}
+
+impl LocalCloud {
+    /// Starts DynamoDB, Kinesis and SQS, empty, on free ports.
+    pub async fn start(config: LocalConfig) -> Result<Self, LocalError> {
+        let logs = config.data_dir.join("logs");
+        std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
+        let file = config.keep_table.then(|| config.data_dir.join("table.sqlite"));
+        let table = table::start(file.as_deref()).await?;
+        let server = server::start(&config.region).await?;
+        let settings = AwsSettings::local(&config.region, &server.endpoint, Some(&table.endpoint));
+        let admin = Admin::connect(&settings).await;
+        Ok(Self {
+            config,
+            server,
+            table,
+            admin,
+        })
+    }
+
+    /// Endpoint of Kinesis and SQS (`AWS_ENDPOINT_URL`).
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.server.endpoint
+    }
+
+    /// Endpoint of DynamoDB (`AWS_ENDPOINT_URL_DYNAMODB`).
+    #[must_use]
+    pub fn dynamodb_endpoint(&self) -> &str {
+        &self.table.endpoint
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.config.region
+    }
+
+    /// The folder of logs and tables.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.config.data_dir
+    }
+
+    /// The clients of streams, queues and tables of this cloud.
+    #[must_use]
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// Settings for any other client of this cloud.
+    #[must_use]
+    pub fn aws_settings(&self) -> AwsSettings {
+        AwsSettings::local(&self.config.region, self.endpoint(), Some(self.dynamodb_endpoint()))
+    }
+
+    /// Makes streams, table and queues. What is there already is left as it is.
+    pub async fn provision(&self, names: &Names) -> Result<Provisioned, LocalError> {
+        let admin = &self.admin;
+        admin.create_stream(&names.transactions_stream, names.shards).await?;
+        admin.create_stream(&names.scores_stream, names.shards).await?;
+        admin.create_table(&names.table).await?;
+        Ok(Provisioned {
+            quarantine_queue_url: admin.create_queue(&names.quarantine_queue, QUEUE_RETENTION_S).await?,
+            dead_letter_queue_url: admin.create_queue(&names.dead_letter_queue, QUEUE_RETENTION_S).await?,
+            transactions_stream_arn: admin.stream_arn(&names.transactions_stream).await?,
+            scores_stream_arn: admin.stream_arn(&names.scores_stream).await?,
+        })
+    }
+
+    /// The environment that Lambda and the template give the score function: region, credentials, endpoints, resources.
+    #[must_use]
+    pub fn function_env(&self, names: &Names, provisioned: &Provisioned) -> Vec<(String, String)> {
+        [
+            ("TIDEMARK_TABLE", names.table.as_str()),
+            ("TIDEMARK_SCORES_STREAM", &names.scores_stream),
+            ("TIDEMARK_QUARANTINE_QUEUE_URL", &provisioned.quarantine_queue_url),
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_endpoint()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+    }
+
+    /// Starts serving a function: its binary runs when it is invoked, one process for each invocation at a time.
+    pub async fn start_function(&self, spec: FunctionSpec) -> Result<Function, LocalError> {
+        let arn = format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.config.region, spec.name);
+        let log = self.config.data_dir.join("logs").join(format!("{}.log", spec.name));
+        Function::start(spec, arn, log, &self.config.region).await
+    }
+
+    /// Starts moving records from a stream to a function.
+    pub async fn start_mapping(&self, spec: MappingSpec) -> Result<Mapping, LocalError> {
+        Mapping::start(spec, self.admin.clone(), &self.config.region).await
+    }
+
+    /// Stops everything. Functions and mappings are to be stopped before.
+    pub async fn stop(self) {
+        drop(self);
+        // The servers end in tasks of their own; let them see the signal.
+        tokio::task::yield_now().await;
+    }
+}

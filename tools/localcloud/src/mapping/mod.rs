@@ -1,0 +1,160 @@
+//! The driver of the event source mapping: reads shards, invokes the function, sends on-failure messages.
+
+mod driver;
+mod payload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tidemark_aws::admin::Admin;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::sleep_ms;
+use crate::error::LocalError;
+use crate::esm::{EsmOptions, EsmStats};
+use crate::runtime_api::{Function, Invocation};
+use driver::{Command, Driver};
+
+/// How often a shard without new records is read. AWS reads once a second; locally that would be all of the latency.
+const POLL_INTERVAL_MS: u64 = 20;
+
+/// Something that takes invocations: a [`Function`], or a test's stand-in.
+pub trait Invoker: Send + Sync + 'static {
+    /// Invokes with a payload and waits for the end.
+    fn invoke(&self, payload: Vec<u8>) -> BoxFuture<'static, Invocation>;
+    /// The ARN that on-failure messages name.
+    fn arn(&self) -> String;
+}
+
+impl Invoker for Function {
+    fn invoke(&self, payload: Vec<u8>) -> BoxFuture<'static, Invocation> {
+        let function = self.clone();
+        Box::pin(async move { function.invoke_bytes(payload).await })
+    }
+
+    fn arn(&self) -> String {
+        Self::arn(self).to_owned()
+    }
+}
+
+/// A mapping to start.
+#[derive(Clone)]
+pub struct MappingSpec {
+    /// The stream's name.
+    pub stream: String,
+    /// Who is invoked.
+    pub target: Arc<dyn Invoker>,
+    /// Options with AWS's semantics. `on_failure` is set by [`MappingSpec::on_failure_queue_url`].
+    pub options: EsmOptions,
+    /// The queue for on-failure messages.
+    pub on_failure_queue_url: Option<String>,
+    /// How often a shard without new records is read, in milliseconds.
+    pub poll_interval_ms: u64,
+    /// By shard, the sequence number after which to go on, instead of the starting position: [`Mapping::checkpoints`] of
+    /// a mapping that was stopped.
+    pub resume_after: BTreeMap<String, String>,
+}
+
+impl MappingSpec {
+    /// A mapping with AWS's default options.
+    pub fn new(stream: impl Into<String>, target: impl Invoker) -> Self {
+        Self {
+            stream: stream.into(),
+            target: Arc::new(target),
+            options: EsmOptions::default(),
+            on_failure_queue_url: None,
+            poll_interval_ms: POLL_INTERVAL_MS,
+            resume_after: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a mapping has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappingStats {
+    /// Counts of records, batches, invocations and failures.
+    pub esm: EsmStats,
+    /// How far the slowest shard is behind its newest record, in milliseconds.
+    pub lag_ms: i64,
+    /// Reads of shards that failed and were tried again.
+    pub read_errors: u64,
+    /// Invocations and on-failure messages under way.
+    pub in_flight: usize,
+}
+
+/// A running mapping. It stops when this is dropped; what is under way then is given up and comes again.
+#[derive(Debug)]
+pub struct Mapping {
+    name: String,
+    commands: mpsc::Sender<Command>,
+    stats: watch::Receiver<MappingStats>,
+    checkpoints: watch::Receiver<BTreeMap<String, String>>,
+    task: JoinHandle<()>,
+}
+
+impl Mapping {
+    pub(crate) async fn start(mut spec: MappingSpec, admin: Admin, region: &str) -> Result<Self, LocalError> {
+        spec.options.on_failure = spec.on_failure_queue_url.is_some();
+        spec.options.check()?;
+        let stream_arn = admin.stream_arn(&spec.stream).await?;
+        let (commands, receiver) = mpsc::channel(16);
+        let (stats_sender, stats) = watch::channel(MappingStats::default());
+        let (checkpoint_sender, checkpoints) = watch::channel(BTreeMap::new());
+        let name = spec.stream.clone();
+        let mut driver = Driver::new(spec, admin, stream_arn, region, stats_sender, checkpoint_sender);
+        // The shards there are, and with LATEST the point to begin at, are known before the caller goes on to send.
+        driver.discover().await?;
+        let task = tokio::spawn(driver.run(receiver));
+        Ok(Self {
+            name,
+            commands,
+            stats,
+            checkpoints,
+            task,
+        })
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> MappingStats {
+        self.stats.borrow().clone()
+    }
+
+    /// By shard, the sequence number up to which everything is done.
+    #[must_use]
+    pub fn checkpoints(&self) -> BTreeMap<String, String> {
+        self.checkpoints.borrow().clone()
+    }
+
+    /// Waits until everything that was in the stream when this was called is done: every shard has been read to its end
+    /// since, nothing waits, nothing is under way. Gives up after `timeout_ms`.
+    pub async fn drained(&self, timeout_ms: u64) -> Result<(), LocalError> {
+        let stopped = || LocalError::Stopped(format!("the mapping of {}", self.name));
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Drained(reply))
+            .await
+            .map_err(|_| stopped())?;
+        tokio::select! {
+            answer = answer => answer.map_err(|_| stopped()),
+            () = sleep_ms(timeout_ms) => {
+                Err(LocalError::TimedOut { what: format!("draining {}", self.name), waited_ms: timeout_ms })
+            }
+        }
+    }
+
+    /// Stops reading, gives up what is under way, and answers the checkpoints.
+    pub async fn stop(mut self) -> BTreeMap<String, String> {
+        let _ = self.commands.send(Command::Stop).await;
+        let _ = (&mut self.task).await;
+        self.checkpoints()
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,441 @@
+//! Kinesis's protocol (JSON 1.1) over [`Streams`].
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::kinesis::{Fault, Position, RECORD_BYTES_MAX, Shard, Start, Streams, fault, number_from, number_text};
+
+/// Records of one PutRecords.
+const PUT_RECORDS_MAX: usize = 500;
+/// Bytes of data and keys of one PutRecords. AWS takes 5 MiB, or 10 MiB since 2025.
+const PUT_BYTES_MAX: usize = 5 << 20;
+/// Bytes of a partition key.
+const KEY_BYTES_MAX: usize = 256;
+/// The account that local ARNs name.
+pub(crate) const ACCOUNT: &str = "000000000000";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
+struct Request {
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    shard_count: Option<u32>,
+    shard_id: Option<String>,
+    shard_iterator_type: Option<String>,
+    starting_sequence_number: Option<String>,
+    timestamp: Option<f64>,
+    shard_iterator: Option<String>,
+    limit: Option<usize>,
+    shard_to_split: Option<String>,
+    new_starting_hash_key: Option<String>,
+    shard_to_merge: Option<String>,
+    adjacent_shard_to_merge: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    partition_key: String,
+    data: String,
+    #[serde(default)]
+    explicit_hash_key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecords {
+    #[serde(default)]
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN", default)]
+    stream_arn: Option<String>,
+    records: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RecordOut<'a> {
+    sequence_number: String,
+    approximate_arrival_timestamp: f64,
+    partition_key: &'a str,
+    data: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RecordsOut<'a> {
+    records: Vec<RecordOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_shard_iterator: Option<String>,
+    millis_behind_latest: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    child_shards: Vec<Value>,
+}
+
+/// Answers one call.
+pub(crate) fn call(
+    streams: &mut Streams,
+    region: &str,
+    operation: &str,
+    body: &[u8],
+    now_ms: i64,
+) -> Result<Vec<u8>, Fault> {
+    if operation == "PutRecords" {
+        return put_records(streams, &parse(body)?, now_ms);
+    }
+    if operation == "PutRecord" {
+        return put_record(streams, body, now_ms);
+    }
+    let request: Request = parse(body)?;
+    let value = match operation {
+        "GetRecords" => return get_records(streams, &request, now_ms),
+        "GetShardIterator" => shard_iterator(streams, &request, now_ms)?,
+        "CreateStream" => {
+            streams.create(&name(&request)?, request.shard_count.unwrap_or(1))?;
+            json!({})
+        }
+        "DeleteStream" => {
+            let name = name(&request)?;
+            streams.stream(&name)?;
+            streams.by_name.remove(&name);
+            json!({})
+        }
+        "DescribeStreamSummary" => summary(streams, &request, region)?,
+        "ListShards" => {
+            let stream = streams.stream(&name(&request)?)?;
+            json!({ "Shards": stream.shards.iter().map(shard_out).collect::<Vec<_>>() })
+        }
+        "ListStreams" => json!({
+            "StreamNames": streams.by_name.keys().collect::<Vec<_>>(), "HasMoreStreams": false,
+        }),
+        "SplitShard" => {
+            let hash = number("NewStartingHashKey", request.new_starting_hash_key.as_deref())?;
+            let shard = text("ShardToSplit", request.shard_to_split.as_deref())?;
+            streams.stream_mut(&name(&request)?)?.split(shard, hash)?;
+            json!({})
+        }
+        "MergeShards" => {
+            let shard = text("ShardToMerge", request.shard_to_merge.as_deref())?;
+            let adjacent = text("AdjacentShardToMerge", request.adjacent_shard_to_merge.as_deref())?;
+            streams.stream_mut(&name(&request)?)?.merge(shard, adjacent)?;
+            json!({})
+        }
+        _ => {
+            return fault(
+                "UnknownOperationException",
+                format!("The local Kinesis has no {operation}"),
+            );
+        }
+    };
+    Ok(value.to_string().into_bytes())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(body).map_err(|error| Fault {
+        code: "SerializationException",
+        message: format!("the request does not parse: {error}"),
+    })
+}
+
+fn name(request: &Request) -> Result<String, Fault> {
+    stream_name(request.stream_name.as_deref(), request.stream_arn.as_deref())
+}
+
+fn stream_name(name: Option<&str>, arn: Option<&str>) -> Result<String, Fault> {
+    match (name, arn.and_then(|arn| arn.rsplit_once('/'))) {
+        (Some(name), _) | (None, Some((_, name))) => Ok(name.to_owned()),
+        (None, None) => fault("InvalidArgumentException", "StreamName or StreamARN is required"),
+    }
+}
+
+fn text<'a>(field: &str, value: Option<&'a str>) -> Result<&'a str, Fault> {
+    match value {
+        Some(value) => Ok(value),
+        None => fault("ValidationException", format!("{field} is required")),
+    }
+}
+
+fn number(field: &str, value: Option<&str>) -> Result<u128, Fault> {
+    match text(field, value)?.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => fault(
+            "InvalidArgumentException",
+            format!("{field} is not a decimal number of 128 bits"),
+        ),
+    }
+}
+
+/// The ARN of a local stream.
+fn stream_arn(region: &str, name: &str) -> String {
+    format!("arn:aws:kinesis:{region}:{ACCOUNT}:stream/{name}")
+}
+
+fn summary(streams: &Streams, request: &Request, region: &str) -> Result<Value, Fault> {
+    let name = name(request)?;
+    let stream = streams.stream(&name)?;
+    let open = stream.shards.iter().filter(|shard| shard.last_number.is_none()).count();
+    Ok(json!({ "StreamDescriptionSummary": {
+        "StreamName": name, "StreamARN": stream_arn(region, &name), "StreamStatus": "ACTIVE",
+        "StreamModeDetails": { "StreamMode": "PROVISIONED" }, "RetentionPeriodHours": 24,
+        "StreamCreationTimestamp": 0, "EnhancedMonitoring": [], "EncryptionType": "NONE",
+        "OpenShardCount": open, "ConsumerCount": 0,
+    }}))
+}
+
+fn shard_out(shard: &Shard) -> Value {
+    let mut range = json!({ "StartingSequenceNumber": number_text(shard.first_number) });
+    if let Some(last) = shard.last_number {
+        range["EndingSequenceNumber"] = Value::String(number_text(last));
+    }
+    let mut out = json!({
+        "ShardId": shard.id, "SequenceNumberRange": range,
+        "HashKeyRange": { "StartingHashKey": shard.hash_from.to_string(), "EndingHashKey": shard.hash_to.to_string() },
+    });
+    for (field, parent) in ["ParentShardId", "AdjacentParentShardId"]
+        .into_iter()
+        .zip(&shard.parents)
+    {
+        out[field] = Value::String(parent.clone());
+    }
+    out
+}
+
+/// Puts one record; the error is this record's alone.
+fn put_entry(streams: &mut Streams, stream: &str, entry: &Entry, now_ms: i64) -> Result<(String, String), Fault> {
+    let hash = entry
+        .explicit_hash_key
+        .as_deref()
+        .map(|key| number("ExplicitHashKey", Some(key)))
+        .transpose()?;
+    let stream = streams.stream_mut(stream)?;
+    let (shard, number) = stream.put(entry.partition_key.clone(), hash, entry.data.clone(), now_ms)?;
+    Ok((shard.to_owned(), number_text(number)))
+}
+
+/// The size of a record that may be put.
+fn check_entry(entry: &Entry) -> Result<usize, Fault> {
+    let Ok(data) = STANDARD.decode(&entry.data) else {
+        return fault("SerializationException", "Data is not base64");
+    };
+    let bytes = data.len() + entry.partition_key.len();
+    if entry.partition_key.is_empty() || entry.partition_key.chars().count() > KEY_BYTES_MAX {
+        return fault("ValidationException", "PartitionKey must have 1 to 256 characters");
+    }
+    if bytes > RECORD_BYTES_MAX {
+        return fault(
+            "ValidationException",
+            "Data and PartitionKey must have at most 1048576 bytes together",
+        );
+    }
+    Ok(bytes)
+}
+
+fn put_record(streams: &mut Streams, body: &[u8], now_ms: i64) -> Result<Vec<u8>, Fault> {
+    let entry: Entry = parse(body)?;
+    let stream = name(&parse(body)?)?;
+    check_entry(&entry)?;
+    let (shard, number) = put_entry(streams, &stream, &entry, now_ms)?;
+    Ok(json!({ "ShardId": shard, "SequenceNumber": number })
+        .to_string()
+        .into_bytes())
+}
+
+fn put_records(streams: &mut Streams, request: &PutRecords, now_ms: i64) -> Result<Vec<u8>, Fault> {
+    let stream = stream_name(request.stream_name.as_deref(), request.stream_arn.as_deref())?;
+    streams.stream(&stream)?;
+    if request.records.is_empty() || request.records.len() > PUT_RECORDS_MAX {
+        return fault("ValidationException", "Records must have 1 to 500 members");
+    }
+    let mut bytes = 0;
+    for entry in &request.records {
+        bytes += check_entry(entry)?;
+    }
+    if bytes > PUT_BYTES_MAX {
+        return fault("InvalidArgumentException", "Records exceed 5 MiB");
+    }
+    let mut failed = 0;
+    let mut results = Vec::with_capacity(request.records.len());
+    for entry in &request.records {
+        results.push(match put_entry(streams, &stream, entry, now_ms) {
+            Ok((shard, number)) => json!({ "ShardId": shard, "SequenceNumber": number }),
+            Err(error) => {
+                failed += 1;
+                json!({ "ErrorCode": error.code, "ErrorMessage": error.message })
+            }
+        });
+    }
+    Ok(json!({ "FailedRecordCount": failed, "Records": results })
+        .to_string()
+        .into_bytes())
+}
+
+fn shard_iterator(streams: &Streams, request: &Request, now_ms: i64) -> Result<Value, Fault> {
+    let sequence = || {
+        let text = text("StartingSequenceNumber", request.starting_sequence_number.as_deref())?;
+        match number_from(text) {
+            Some(number) => Ok(number),
+            None => fault(
+                "InvalidArgumentException",
+                "StartingSequenceNumber is not one of this stream",
+            ),
+        }
+    };
+    let start = match request.shard_iterator_type.as_deref() {
+        Some("TRIM_HORIZON") => Start::Oldest,
+        Some("LATEST") => Start::Latest,
+        Some("AT_SEQUENCE_NUMBER") => Start::At(sequence()?),
+        Some("AFTER_SEQUENCE_NUMBER") => Start::After(sequence()?),
+        Some("AT_TIMESTAMP") => Start::Time(millis(request.timestamp.unwrap_or_default())),
+        _ => return fault("InvalidArgumentException", "ShardIteratorType is unknown"),
+    };
+    let shard = text("ShardId", request.shard_id.as_deref())?;
+    let at = streams.iterator(&name(request)?, shard, start, now_ms)?;
+    Ok(json!({ "ShardIterator": token(&at) }))
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a saturating cast of a time in seconds with a fraction"
+)]
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay below 2^53")]
+fn seconds(time_ms: i64) -> f64 {
+    time_ms as f64 / 1000.0
+}
+
+fn token(at: &Position) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}|{}|{}|{}", at.stream, at.shard, at.number, at.issued_ms))
+}
+
+fn position(token: &str) -> Option<Position> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let mut parts = std::str::from_utf8(&bytes).ok()?.split('|');
+    let (stream, shard) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    Some(Position {
+        stream,
+        shard,
+        number: parts.next()?.parse().ok()?,
+        issued_ms: parts.next()?.parse().ok()?,
+    })
+}
+
+fn get_records(streams: &Streams, request: &Request, now_ms: i64) -> Result<Vec<u8>, Fault> {
+    let Some(at) = position(text("ShardIterator", request.shard_iterator.as_deref())?) else {
+        return fault("InvalidArgumentException", "ShardIterator is not one of ours");
+    };
+    let page = streams.read(&at, request.limit.unwrap_or(usize::MAX), now_ms)?;
+    let records = page.records.iter().map(|record| RecordOut {
+        sequence_number: number_text(record.number),
+        approximate_arrival_timestamp: seconds(record.arrival_ms),
+        partition_key: &record.partition_key,
+        data: &record.data_base64,
+    });
+    let child = |shard: &&Shard| {
+        let mut out = shard_out(shard);
+        out["ParentShards"] = json!(shard.parents);
+        out
+    };
+    let out = RecordsOut {
+        records: records.collect(),
+        next_shard_iterator: page.next.as_ref().map(token),
+        millis_behind_latest: page.behind_ms,
+        child_shards: page.children.iter().map(child).collect(),
+    };
+    serde_json::to_vec(&out).map_err(|error| Fault {
+        code: "InternalFailure",
+        message: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(streams: &mut Streams, operation: &str, body: &Value) -> Result<Value, Fault> {
+        call(streams, "eu-west-1", operation, body.to_string().as_bytes(), 1_500)
+            .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+    }
+
+    fn code(answer: Result<Value, Fault>) -> &'static str {
+        answer.unwrap_err().code
+    }
+
+    #[test]
+    fn what_is_put_is_read_back_in_the_protocols_shape() {
+        let mut streams = Streams::default();
+        ask(
+            &mut streams,
+            "CreateStream",
+            &json!({"StreamName": "s", "ShardCount": 1}),
+        )
+        .unwrap();
+        let put = json!({"StreamName": "s", "Records": [{"PartitionKey": "k", "Data": "aGk="}]});
+        let answer = ask(&mut streams, "PutRecords", &put).unwrap();
+        assert_eq!(answer["FailedRecordCount"], 0);
+        let number = answer["Records"][0]["SequenceNumber"].clone();
+        let at = json!({"StreamARN": stream_arn("eu-west-1", "s"), "ShardId": "shardId-000000000000",
+            "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": number});
+        let iterator = ask(&mut streams, "GetShardIterator", &at).unwrap()["ShardIterator"].clone();
+        let page = ask(
+            &mut streams,
+            "GetRecords",
+            &json!({"ShardIterator": iterator, "Limit": 10}),
+        )
+        .unwrap();
+        let expected =
+            json!({"SequenceNumber": number, "ApproximateArrivalTimestamp": 1.5, "PartitionKey": "k", "Data": "aGk="});
+        assert_eq!(page["Records"], json!([expected]));
+        assert!(page["NextShardIterator"].is_string());
+    }
+
+    #[test]
+    fn kinesis_limits_hold_here_too() {
+        let mut streams = Streams::default();
+        ask(
+            &mut streams,
+            "CreateStream",
+            &json!({"StreamName": "s", "ShardCount": 1}),
+        )
+        .unwrap();
+        let records = |count: usize, data: String| json!({"StreamName": "s", "Records": vec![json!({"PartitionKey": "k", "Data": data}); count]});
+        assert!(ask(&mut streams, "PutRecords", &records(500, "aGk=".to_owned())).is_ok());
+        assert_eq!(
+            code(ask(&mut streams, "PutRecords", &records(501, "aGk=".to_owned()))),
+            "ValidationException"
+        );
+        let large = STANDARD.encode(vec![0u8; RECORD_BYTES_MAX - 1]);
+        assert!(ask(&mut streams, "PutRecords", &records(1, large.clone())).is_ok());
+        assert_eq!(
+            code(ask(&mut streams, "PutRecords", &records(6, large))),
+            "InvalidArgumentException"
+        );
+        let too_large = STANDARD.encode(vec![0u8; RECORD_BYTES_MAX]);
+        assert_eq!(
+            code(ask(&mut streams, "PutRecords", &records(1, too_large))),
+            "ValidationException"
+        );
+        assert_eq!(
+            code(ask(&mut streams, "PutRecords", &records(1, "?".to_owned()))),
+            "SerializationException"
+        );
+        assert_eq!(
+            code(ask(&mut streams, "ListShards", &json!({"StreamName": "t"}))),
+            "ResourceNotFoundException"
+        );
+        assert_eq!(
+            code(ask(&mut streams, "CreateStream", &json!({"StreamName": "s"}))),
+            "ResourceInUseException"
+        );
+        assert_eq!(
+            code(ask(&mut streams, "AddTagsToStream", &json!({}))),
+            "UnknownOperationException"
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! Kinesis and SQS in the process, over HTTP on loopback, in the JSON protocols that AWS's SDKs speak.
+
+mod kinesis;
+mod kinesis_api;
+mod md5;
+mod sqs;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::clock::{now_ms, sleep_ms};
+use crate::error::LocalError;
+use kinesis::{Fault, Streams};
+use sqs::{Place, Queues};
+
+pub(crate) use kinesis_api::ACCOUNT;
+
+/// Bytes of a request: a PutRecords of 5 MiB in base64, and its keys.
+const BODY_BYTES_MAX: usize = 16 << 20;
+/// How often a receive that waits looks again, in milliseconds.
+const RECEIVE_POLL_MS: u64 = 20;
+/// The longest wait of a receive (SQS's 20 s), in milliseconds.
+const RECEIVE_WAIT_MS_MAX: i64 = 20_000;
+
+struct Shared {
+    streams: Mutex<Streams>,
+    queues: Mutex<Queues>,
+    place: Place,
+}
+
+/// A running server; it stops when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub endpoint: String,
+    _stop: oneshot::Sender<()>,
+}
+
+/// Starts the server on a free port of 127.0.0.1.
+pub(crate) async fn start(region: &str) -> Result<Server, LocalError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
+    let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
+    let shared = Shared {
+        streams: Mutex::default(),
+        queues: Mutex::default(),
+        place: Place {
+            endpoint: endpoint.clone(),
+            region: region.to_owned(),
+        },
+    };
+    let app = Router::new()
+        .route("/", post(answer))
+        .fallback(post(answer))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::new(shared));
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let serve = axum::serve(listener, app).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the local Kinesis and SQS stopped");
+        }
+    });
+    Ok(Server { endpoint, _stop: stop })
+}
+
+/// A poisoned lock means that a handler panicked; what it guards is still whole records and messages.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    match target.split_once('.') {
+        Some(("Kinesis_20131202", operation)) => {
+            let region = &shared.place.region;
+            let result = kinesis_api::call(&mut lock(&shared.streams), region, operation, &body, now_ms());
+            respond(result, "application/x-amz-json-1.1", "")
+        }
+        Some(("AmazonSQS", operation)) => {
+            if operation == "ReceiveMessage" {
+                wait_for_message(&shared, &body).await;
+            }
+            let result = sqs::call(&mut lock(&shared.queues), &shared.place, operation, &body, now_ms());
+            respond(
+                result.map(|value| value.to_string().into_bytes()),
+                "application/x-amz-json-1.0",
+                "com.amazonaws.sqs#",
+            )
+        }
+        _ => {
+            let unknown = Fault {
+                code: "UnknownOperationException",
+                message: format!("no service has target {target:?}"),
+            };
+            respond(Err(unknown), "application/x-amz-json-1.1", "")
+        }
+    }
+}
+
+async fn wait_for_message(shared: &Shared, body: &[u8]) {
+    let wait_s = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|request| request["WaitTimeSeconds"].as_i64());
+    let until_ms = now_ms() + (wait_s.unwrap_or(0) * 1000).clamp(0, RECEIVE_WAIT_MS_MAX);
+    while now_ms() < until_ms && !lock(&shared.queues).has_message(body, now_ms()) {
+        sleep_ms(RECEIVE_POLL_MS).await;
+    }
+}
+
+fn respond(result: Result<Vec<u8>, Fault>, content_type: &'static str, namespace: &str) -> Response {
+    match result {
+        Ok(body) => ([("content-type", content_type)], body).into_response(),
+        Err(Fault { code, message }) => {
+            let status = if code == "InternalFailure" {
+                StatusCode::INTERNAL_SERVER_ERROR
+            } else {
+                StatusCode::BAD_REQUEST
+            };
+            let body = json!({ "__type": format!("{namespace}{code}"), "message": message }).to_string();
+            (
+                status,
+                [("content-type", content_type), ("x-amzn-errortype", code)],
+                body,
+            )
+                .into_response()
+        }
+    }
+}
