@@ -123,7 +123,9 @@ fn encode_profile(profile: &Profile) -> Vec<u8> {
     bytes
 }
 
-fn decode_profile(card: &CardId, version: u64, bytes: &[u8]) -> Option<Profile> {
+/// Reads a stored profile's bytes; `None` when they are none.
+#[must_use]
+pub fn decode_profile(card: &CardId, version: u64, bytes: &[u8]) -> Option<Profile> {
     if bytes.len() != PROFILE_BYTES || bytes[0] != PROFILE_FORMAT {
         return None;
     }

@@ -262,11 +262,8 @@ fn missing_words(bit: u8, name: &'static str) -> &'static str {
 fn money(minor: f64, policy: &Policy) -> String {
     let digits = policy.currency.base.minor_digits();
     let units = minor / libm::pow(10.0, f64::from(digits));
-    format!(
-        "{units:.*} {}",
-        usize::try_from(u32::from(digits)).unwrap_or(2),
-        policy.currency.base.as_str()
-    )
+    let places = if digits == 0 { 0 } else { 2 };
+    format!("{units:.places$} {}", policy.currency.base.as_str())
 }
 
 /// A moment in UTC, to the second.

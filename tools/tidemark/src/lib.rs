@@ -3,7 +3,17 @@
 //! What is here is for people and tests at a terminal: it may read files and print progress, and it takes times and seeds
 //! from its caller, so that the simulation and the oracle give the same for the same arguments.
 
+pub mod cli;
+pub mod demo;
+pub mod doctor;
+pub mod error;
+pub mod explain;
 pub mod explain_view;
+pub mod files;
+pub mod local;
 pub mod oracle;
 pub mod score_file;
+pub mod send;
 pub mod simulate;
+pub mod stack;
+pub mod ui;

@@ -127,15 +127,21 @@ pub struct Report {
 }
 
 impl Report {
-    fn note(&mut self, key: (&str, Option<&str>), field: &str, expected: impl ToString, actual: impl ToString) {
+    fn note(
+        &mut self,
+        key: (&str, Option<&str>),
+        field: &str,
+        expected: impl std::fmt::Display,
+        actual: impl std::fmt::Display,
+    ) {
         self.mismatch_count += 1;
         if self.mismatches.len() < MISMATCHES_KEPT_MAX {
             self.mismatches.push(Mismatch {
                 card_id: key.0.to_owned(),
                 event_id: key.1.map(str::to_owned),
                 field: field.to_owned(),
-                expected: expected.to_string(),
-                actual: actual.to_string(),
+                expected: format!("{expected}"),
+                actual: format!("{actual}"),
             });
         }
     }

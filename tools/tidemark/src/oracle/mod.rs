@@ -9,6 +9,8 @@ mod compare;
 mod history;
 mod measure;
 mod surprise;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -163,6 +163,7 @@ fn days(time_ms: i64) -> f64 {
 }
 
 /// What is believed of how often a card is used: a gamma distribution.
+#[derive(Clone, Copy)]
 struct Rate {
     per_day: f64,
     shape: f64,

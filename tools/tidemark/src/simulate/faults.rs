@@ -19,7 +19,7 @@ pub(super) enum Fault {
     Add(&'static str, &'static str),
     /// Padded in an unknown field until it is this many bytes over the limit.
     Oversize(usize),
-    /// This many arrays in one another, in an unknown field.
+    /// This many arrays in one another beyond the limit, in an unknown field.
     Nested(usize),
     /// An identifier one byte too long.
     Overlong(&'static str),
@@ -56,6 +56,7 @@ pub(super) const FAULTS: &[(Fault, RefusalCode)] = &[
     (Whole(b"\"transaction\""), NotJson),
     (Whole(b"card,amount\nc1,100\n"), NotJson),
     (Whole(b"{'schema':'transaction'}"), NotJson),
+    (Nested(1), TooDeep),
     (Nested(200), TooDeep),
     (Add("amount_minor", "1"), DuplicateKey),
     (Add("extra", "{\"a\":1,\"b\":2,\"a\":3}"), DuplicateKey),
@@ -81,6 +82,8 @@ pub(super) const FAULTS: &[(Fault, RefusalCode)] = &[
     (AmountOverLimit, AmountTooLarge),
     (Set("amount_minor", "12.5"), AmountFraction),
     (Set("amount_minor", "1e400"), NumberOutOfRange),
+    (Set("amount_minor", "NaN"), NumberOutOfRange),
+    (Set("latitude", "-Infinity"), NumberOutOfRange),
     (Set("mcc", "10000"), NumberOutOfRange),
     (Set("currency", "\"XQQ\""), UnknownCurrency),
     (Set("currency", "\"eur\""), UnknownCurrency),
@@ -184,7 +187,10 @@ impl Fields {
             Set(name, value) => self.set(name, value.to_owned()),
             Drop(name) => self.0.retain(|(known, _)| known != name),
             Add(name, value) => self.add(name, value.to_owned()),
-            Nested(depth) => self.add("extra", format!("{}{}", "[".repeat(depth), "]".repeat(depth))),
+            Nested(over) => {
+                let depth = config.bounds.nesting_max + over;
+                self.add("extra", format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+            }
             Overlong(name) => {
                 self.set(
                     name,

@@ -8,6 +8,8 @@ mod dice;
 mod faults;
 mod plan;
 mod render;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod world;
 
@@ -51,6 +53,8 @@ pub struct SimConfig {
     pub broken_share: f64,
     /// Share of records that are labels.
     pub label_share: f64,
+    /// Share of labels whose event was never sent.
+    pub orphan_label_share: f64,
     /// Share of transactions that arrive minutes out of order.
     pub reordered_share: f64,
     /// Share of transactions that arrive hours late, within the bound.
@@ -86,6 +90,7 @@ impl SimConfig {
             duplicate_share: 0.015,
             broken_share: 0.008,
             label_share: 0.004,
+            orphan_label_share: 0.08,
             reordered_share: 0.03,
             late_share: 0.01,
             fraud_card_share: 0.04,
@@ -94,6 +99,13 @@ impl SimConfig {
             profile_share: 0.85,
             profile_update_share: 0.05,
         }
+    }
+
+    /// The same without anything that is refused.
+    #[must_use]
+    pub fn clean(mut self) -> Self {
+        (self.broken_share, self.orphan_label_share, self.hot_cards) = (0.0, 0.0, 0);
+        self
     }
 }
 

@@ -13,8 +13,6 @@ const STREAM_TRANSACTIONS: u64 = 2;
 const STREAM_EXTRAS: u64 = 3;
 /// A day, for profiles.
 const DAY_MS: i64 = 24 * HOUR_MS;
-/// Labels of events that were never sent, one for this many labels (at least one when there is a label).
-const ORPHAN_LABEL_EVERY: u32 = 12;
 
 /// A profile before it is written down.
 #[derive(Clone, Debug)]
@@ -235,7 +233,7 @@ impl Plan {
     fn place_labels(&mut self, config: &SimConfig, counts: &Counts, ordinary: usize, dice: &mut Dice) {
         let mut labelled = vec![false; ordinary];
         for count in 0..counts.labels {
-            let orphan = count % ORPHAN_LABEL_EVERY == 0;
+            let orphan = dice.chance(config.orphan_label_share);
             let mut of = dice.index(ordinary);
             // Half of the labels look for a fraud nearby; the others clear or confirm what they hit.
             if dice.chance(0.5) {

@@ -1,0 +1,237 @@
+//! `tidemark demo`: the whole path on this machine, and the account of it.
+
+pub mod account;
+pub mod evidence;
+pub mod report;
+mod usage;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidemark_aws::admin::PutRecord;
+use tidemark_domain::policy::Policy;
+
+use crate::cli::DemoArgs;
+use crate::demo::account::{Accepted, Account, Evidence, SequenceNumber};
+use crate::demo::evidence::Names;
+use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
+use crate::error::{CliError, Exit};
+use crate::oracle::{self, ActualOutcome};
+use crate::simulate::{self, SimConfig};
+use crate::stack::Stack;
+use crate::ui;
+
+/// Records of one PutRecords call.
+const BATCH_RECORDS: usize = 500;
+/// Events of one card, on average, when the number of cards is not given.
+const EVENTS_A_CARD: u64 = 30;
+/// How long the mapping may go without any progress before the demo gives up, in milliseconds.
+const STALLED_MS_MAX: u64 = 120_000;
+/// How often the progress is looked at, in milliseconds.
+const WATCH_MS: u64 = 250;
+/// How many of the highest scores are shown.
+const TOP_SCORES: usize = 10;
+/// How many differences are told in words.
+const EXAMPLES_MAX: usize = 10;
+
+/// Runs the demo.
+///
+/// # Errors
+/// When something on this machine or in the local AWS fails; a wrong account is no error but [`Exit::Failed`].
+pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
+    let stack = Stack::start(&args.data_dir, args.shards, json).await?;
+    let result = run_on(&stack, args, json).await;
+    stack.stop().await;
+    let report = result?;
+    let text = if json {
+        serde_json::to_string_pretty(&report)
+            .map(|text| text + "\n")
+            .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))?
+    } else {
+        report.render()
+    };
+    ui::out(&text);
+    Ok(if report.holds() { Exit::Ok } else { Exit::Failed })
+}
+
+async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoReport, CliError> {
+    let policy = Policy::default_policy();
+    let started_ms = now_ms();
+    let sent = send(stack, args, &policy, started_ms, quiet).await?;
+    drain(stack, sent, quiet).await?;
+    let elapsed_ms = u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1);
+    let bar = ui::step("reading everything back", quiet);
+    let mut records = evidence::read_stream(stack.cloud.admin(), &stack.names.transactions_stream).await?;
+    // One order for account and oracle: the stream's own, shard by shard.
+    records.sort_by(|a, b| {
+        let (mine, theirs) = (SequenceNumber(&a.sequence_number), SequenceNumber(&b.sequence_number));
+        a.shard_id.cmp(&b.shard_id).then_with(|| mine.cmp(&theirs))
+    });
+    let names = Names {
+        scores: &stack.names.scores_stream,
+        table: &stack.names.table,
+        quarantine_url: &stack.provisioned.quarantine_queue_url,
+        dead_letter_url: &stack.provisioned.dead_letter_queue_url,
+    };
+    let evidence = evidence::gather(stack.cloud.admin(), &names).await?;
+    let usage = usage::read(stack.function.log_path())?;
+    bar.set_message("recomputing everything independently");
+    let report = judge(args.seed, sent, elapsed_ms, &records, &evidence, usage, &policy)?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// Sends the simulated stream; answers how many records.
+async fn send(stack: &Stack, args: &DemoArgs, policy: &Policy, now_ms: i64, quiet: bool) -> Result<u64, CliError> {
+    let cards = args.cards.unwrap_or(args.events.div_ceil(EVENTS_A_CARD));
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let config = SimConfig::new(args.seed, narrow(args.events), narrow(cards), now_ms, policy);
+    let bar = ui::bar(args.events, "sending", quiet);
+    let mut sent = 0_u64;
+    let mut stream = simulate::generate(&config);
+    loop {
+        let batch: Vec<PutRecord> = stream
+            .by_ref()
+            .take(BATCH_RECORDS)
+            .map(|record| PutRecord { partition_key: record.partition_key, data: record.payload })
+            .collect();
+        if batch.is_empty() {
+            break;
+        }
+        let put = stack.cloud.admin().put_records(&stack.names.transactions_stream, &batch).await;
+        put.map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))?;
+        sent += batch.len() as u64;
+        bar.set_position(sent);
+        hold_rate(args.rate, sent, now_ms).await;
+    }
+    bar.finish_and_clear();
+    Ok(sent)
+}
+
+/// Waits until `sent` records are due at the rate asked for.
+async fn hold_rate(rate: Option<u64>, sent: u64, started_ms: i64) {
+    let Some(rate) = rate else { return };
+    let due_ms = i64::try_from(sent.saturating_mul(1_000) / rate).unwrap_or(i64::MAX);
+    let wait_ms = due_ms - (now_ms() - started_ms);
+    if let Ok(wait_ms) = u64::try_from(wait_ms) {
+        pause(wait_ms).await;
+    }
+}
+
+/// Waits until the mapping has nothing left, as long as it gets on.
+async fn drain(stack: &Stack, sent: u64, quiet: bool) -> Result<(), CliError> {
+    let bar = ui::bar(sent, "scoring", quiet);
+    let mut last_progress = (stack.mapping.stats().esm, now_ms());
+    loop {
+        // The mapping answers at once when it is done, and this watch sees whether it gets on until then.
+        if stack.mapping.drained(WATCH_MS).await.is_ok() {
+            bar.finish_and_clear();
+            return Ok(());
+        }
+        let stats = stack.mapping.stats().esm;
+        bar.set_position(stats.records_done.min(sent));
+        if stats != last_progress.0 {
+            last_progress = (stats, now_ms());
+        } else if now_ms() - last_progress.1 > i64::try_from(STALLED_MS_MAX).unwrap_or(i64::MAX) {
+            return Err(CliError::service(
+                "stalled",
+                format!("nothing has moved for {STALLED_MS_MAX} ms: {stats:?}"),
+                format!("Look at {}.", stack.function.log_path().display()),
+            ));
+        }
+    }
+}
+
+/// Puts the report together: account, recomputation, measures.
+fn judge(
+    seed: u64,
+    sent: u64,
+    elapsed_ms: u64,
+    records: &[Accepted],
+    evidence: &Evidence,
+    usage: usage::Usage,
+    policy: &Policy,
+) -> Result<DemoReport, CliError> {
+    let account = Account::of(records, evidence, &policy.bounds);
+    let input: Vec<oracle::Sent<'_>> = records
+        .iter()
+        .map(|record| oracle::Sent { arrival_ms: record.arrival_ms, payload: &record.payload })
+        .collect();
+    let bytes = evidence.outcomes.values().map(|outcome| outcome.bytes.as_slice());
+    let check = oracle::check(policy, &input, bytes, &|card| evidence.states.get(card).cloned());
+    let outcomes = parse_outcomes(evidence)?;
+    let scored = account.scored.max(1) as f64;
+    Ok(DemoReport {
+        seed,
+        cards: evidence.states.len() as u64,
+        sent,
+        outcomes_unique: evidence.outcomes.len() as u64,
+        outcomes_total: evidence.outcomes.values().map(|outcome| outcome.copies).sum(),
+        outcomes_conflicting: evidence.outcomes.values().filter(|outcome| !outcome.identical).count() as u64,
+        oracle_mismatches: check.mismatch_count,
+        oracle_examples: check.mismatches.iter().take(EXAMPLES_MAX).map(ToString::to_string).collect(),
+        decisions: decisions(&outcomes),
+        write_units: usage.write_units,
+        read_units: usage.read_units,
+        write_units_per_scored: usage.write_units / scored,
+        read_units_per_scored: usage.read_units / scored,
+        arrival_to_outcome_ms: Percentiles::of(latencies(records, evidence)),
+        events_per_second: account.accepted as f64 / Duration::from_millis(elapsed_ms).as_secs_f64(),
+        elapsed_ms,
+        top: top(outcomes),
+        account,
+    })
+}
+
+fn parse_outcomes(evidence: &Evidence) -> Result<Vec<ActualOutcome>, CliError> {
+    let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
+    let outcomes: Result<Vec<_>, _> = evidence.outcomes.values().map(|outcome| parse(&outcome.bytes)).collect();
+    outcomes.map_err(|e| CliError::service("broken_outcome", e, "This is a bug in tidemark: please report it."))
+}
+
+fn decisions(outcomes: &[ActualOutcome]) -> Decisions {
+    let count = |name: &str| outcomes.iter().filter(|outcome| outcome.decision == name).count() as u64;
+    Decisions { pass: count("pass"), review: count("review"), alert: count("alert") }
+}
+
+/// From the arrival of an event's first record to the arrival of its first outcome, in milliseconds.
+fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
+    let mut seen = std::collections::HashSet::new();
+    let mut latencies = Vec::with_capacity(evidence.outcomes.len());
+    for record in records {
+        let Some(id) = usage::event_id(&record.payload) else { continue };
+        let Some(outcome) = evidence.outcomes.get(&id) else { continue };
+        if seen.insert(id) {
+            latencies.push((outcome.arrival_ms - record.arrival_ms).max(0));
+        }
+    }
+    latencies
+}
+
+fn top(mut outcomes: Vec<ActualOutcome>) -> Vec<TopScore> {
+    outcomes.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
+    outcomes.truncate(TOP_SCORES);
+    let words = |outcome: &ActualOutcome| outcome.reasons.iter().map(usage::reason_in_words).collect();
+    outcomes
+        .into_iter()
+        .map(|outcome| TopScore {
+            reasons: words(&outcome),
+            card_id: outcome.card_id,
+            event_id: outcome.event_id,
+            score: u64::from(outcome.score),
+            decision: outcome.decision,
+        })
+        .collect()
+}
+
+/// The time, ms since 1970-01-01T00:00:00Z.
+#[allow(clippy::disallowed_methods, reason = "the rim: a command at a terminal, which tells the core the time")]
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the rim: a command at a terminal waits, nothing is computed from it")]
+async fn pause(wait_ms: u64) {
+    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+}

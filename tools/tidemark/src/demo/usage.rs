@@ -1,0 +1,93 @@
+//! What the function's log tells: consumed capacity; and small readings of payloads and reasons.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use tidemark_domain::feature::FeatureKind;
+
+use crate::error::CliError;
+use crate::oracle::ActualReason;
+
+/// Capacity that the function consumed, by its metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// DynamoDB write units.
+    pub write_units: f64,
+    /// DynamoDB read units.
+    pub read_units: f64,
+}
+
+#[derive(Deserialize)]
+struct MetricsLine {
+    #[serde(rename = "WriteUnits")]
+    write_units: f64,
+    #[serde(rename = "ReadUnits")]
+    read_units: f64,
+}
+
+/// Sums the metrics of a function's log.
+///
+/// # Errors
+/// When the log can't be read.
+pub fn read(log: &Path) -> Result<Usage, CliError> {
+    let text = std::fs::read_to_string(log).map_err(|e| {
+        let what = format!("the function's log {}: {e}", log.display());
+        CliError::machine("function_log", what, "Check that the data directory can be written.")
+    })?;
+    Ok(sum(&text))
+}
+
+fn sum(log: &str) -> Usage {
+    let mut usage = Usage::default();
+    // A log line may have a prefix of the local runtime; the metrics are the JSON object in it.
+    for line in log.lines().filter_map(|line| line.find('{').and_then(|at| line.get(at..))) {
+        if let Ok(metrics) = serde_json::from_str::<MetricsLine>(line) {
+            usage.write_units += metrics.write_units;
+            usage.read_units += metrics.read_units;
+        }
+    }
+    usage
+}
+
+#[derive(Deserialize)]
+struct HasEventId {
+    event_id: String,
+}
+
+/// The event id of a payload, if it has one.
+#[must_use]
+pub fn event_id(payload: &[u8]) -> Option<String> {
+    serde_json::from_slice::<HasEventId>(payload).ok().map(|event| event.event_id)
+}
+
+/// A reason for a person: words, window, share.
+#[must_use]
+pub fn reason_in_words(reason: &ActualReason) -> String {
+    let kind = FeatureKind::ALL.into_iter().find(|kind| kind.reason_code() == reason.code);
+    let words = kind.map_or_else(|| reason.code.clone(), |kind| {
+        tidemark_domain::feature::FeatureKey::new(kind, 0).sentence()
+    });
+    let within = reason.window.as_ref().map_or_else(String::new, |window| format!(" within {window}"));
+    format!("{words}{within} ({} %)", reason.share_pct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capacity_is_summed_over_the_metrics_lines_only() {
+        let log = "{\"level\":\"INFO\"}\n{\"WriteUnits\":2.0,\"ReadUnits\":0.5,\"_aws\":{}}\n\
+                   12:00 {\"WriteUnits\":1.0,\"ReadUnits\":1.5}\nplain text\n";
+        let usage = sum(log);
+        assert!((usage.write_units - 3.0).abs() < 1e-9 && (usage.read_units - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn reasons_are_told_in_words() {
+        let reason = ActualReason { code: "count_high".into(), window: Some("1h".into()), share_pct: 40 };
+        assert_eq!(reason_in_words(&reason), "many transactions within 1h (40 %)");
+        let unknown = ActualReason { code: "x".into(), window: None, share_pct: 1 };
+        assert_eq!(reason_in_words(&unknown), "x (1 %)");
+    }
+}

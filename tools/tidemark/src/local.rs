@@ -1,0 +1,57 @@
+//! `tidemark local up`: the pipeline stays up until it is told to stop.
+
+use crate::cli::LocalUpArgs;
+use crate::error::{CliError, Exit};
+use crate::stack::Stack;
+use crate::ui::{self, paint};
+
+/// Starts everything, prints where it is, and waits for Ctrl-C.
+///
+/// # Errors
+/// When something does not start.
+pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
+    let stack = Stack::start(&args.data_dir, args.shards, json).await?;
+    ui::out(&if json { as_json(&stack)? } else { as_text(&stack) });
+    let waited = tokio::signal::ctrl_c().await;
+    stack.stop().await;
+    waited.map_err(|e| CliError::machine("signal", e, "Stop the process by its id."))?;
+    Ok(Exit::Ok)
+}
+
+fn as_json(stack: &Stack) -> Result<String, CliError> {
+    let value = serde_json::json!({
+        "endpoint": stack.cloud.endpoint(),
+        "dynamodb_endpoint": stack.cloud.dynamodb_endpoint(),
+        "region": stack.cloud.region(),
+        "transactions_stream": stack.names.transactions_stream,
+        "scores_stream": stack.names.scores_stream,
+        "table": stack.names.table,
+        "quarantine_queue_url": stack.provisioned.quarantine_queue_url,
+        "dead_letter_queue_url": stack.provisioned.dead_letter_queue_url,
+        "function_log": stack.function.log_path(),
+    });
+    let text = serde_json::to_string(&value);
+    text.map(|text| text + "\n").map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
+}
+
+fn as_text(stack: &Stack) -> String {
+    let (cloud, names) = (&stack.cloud, &stack.names);
+    let exports = [
+        ("AWS_ENDPOINT_URL", cloud.endpoint()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", cloud.dynamodb_endpoint()),
+        ("AWS_REGION", cloud.region()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let mut text = format!("{}\n", paint(ui::HEADING, "The local AWS is up. In another terminal:"));
+    for (name, value) in exports {
+        text += &format!("  export {name}={value}\n");
+    }
+    text += &format!(
+        "  cargo tidemark simulate --events 1000 | cargo tidemark send --stream {}\n",
+        names.transactions_stream
+    );
+    text += &format!("\nOutcomes are in the stream {}, states in the table {}.\n", names.scores_stream, names.table);
+    text += &format!("The function's log is {}.\n", stack.function.log_path().display());
+    text + &paint(ui::DIM, "Ctrl-C stops everything; streams, queues and the table are in memory and go with it.\n")
+}

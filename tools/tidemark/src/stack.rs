@@ -1,0 +1,133 @@
+//! The whole pipeline on this machine: local AWS, resources, the real score function, the mapping between them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use localcloud::{
+    EsmOptions, Function, FunctionSpec, LocalCloud, LocalConfig, LocalError, Mapping, MappingSpec, Names, Provisioned,
+};
+
+use crate::error::CliError;
+use crate::ui;
+
+/// Records of one invocation; the template has the same.
+const BATCH_SIZE: u32 = 500;
+/// How long the mapping gathers a batch, in milliseconds.
+const BATCHING_WINDOW_MS: u64 = 200;
+/// Retries of a batch before it goes to the dead-letter queue; the template has the same.
+const RETRIES_MAX: u32 = 5;
+/// Age beyond which a record is not tried again, in seconds; the template has the same.
+const RECORD_AGE_S_MAX: u32 = 3_600;
+
+/// A running pipeline.
+#[derive(Debug)]
+pub struct Stack {
+    /// The services.
+    pub cloud: LocalCloud,
+    /// What they are called.
+    pub names: Names,
+    /// Where they are.
+    pub provisioned: Provisioned,
+    /// The score function.
+    pub function: Function,
+    /// What moves records to it.
+    pub mapping: Mapping,
+}
+
+impl Stack {
+    /// Builds the score function when needed, and starts everything.
+    ///
+    /// # Errors
+    /// When the function can't be built, or something does not start.
+    pub async fn start(data_dir: &Path, shards: u16, quiet: bool) -> Result<Self, CliError> {
+        let binary = score_binary(quiet).await?;
+        let bar = ui::step("starting the local AWS", quiet);
+        let cloud = LocalCloud::start(LocalConfig::new(data_dir)).await.map_err(failed)?;
+        let names = Names { shards: u32::from(shards), ..Names::default() };
+        let provisioned = cloud.provision(&names).await.map_err(failed)?;
+        let mut spec = FunctionSpec::new(names.function.clone(), binary);
+        spec.env = cloud.function_env(&names, &provisioned);
+        let function = cloud.start_function(spec).await.map_err(failed)?;
+        let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
+        spec.options = mapping_options();
+        spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
+        let mapping = cloud.start_mapping(spec).await.map_err(failed)?;
+        bar.finish_and_clear();
+        Ok(Self { cloud, names, provisioned, function, mapping })
+    }
+
+    /// Stops everything in order: first what reads, then the function, then the services.
+    pub async fn stop(self) {
+        self.mapping.stop().await;
+        self.function.stop().await;
+        self.cloud.stop().await;
+    }
+}
+
+/// The mapping's options, as in the template.
+#[must_use]
+pub fn mapping_options() -> EsmOptions {
+    EsmOptions {
+        batch_size: BATCH_SIZE,
+        batching_window_ms: BATCHING_WINDOW_MS,
+        bisect_on_error: true,
+        retries_max: Some(RETRIES_MAX),
+        record_age_s_max: Some(RECORD_AGE_S_MAX),
+        report_item_failures: true,
+        ..EsmOptions::default()
+    }
+}
+
+/// An error of the local AWS for a person.
+pub fn failed(error: LocalError) -> CliError {
+    let mut what = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(source) = cause {
+        what += &format!(": {source}");
+        cause = source.source();
+    }
+    CliError::machine("local_aws", what, "Run `cargo tidemark doctor`, and look at the logs in the data directory.")
+}
+
+/// The score function's binary, which stands beside this command's. Inside a checkout it is built first: cargo knows
+/// best whether there is anything to do.
+async fn score_binary(quiet: bool) -> Result<PathBuf, CliError> {
+    let here = std::env::current_exe()
+        .map_err(|e| CliError::machine("own_path", e, "Run the command through `cargo tidemark`."))?;
+    let binary = here.with_file_name(format!("score{}", std::env::consts::EXE_SUFFIX));
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+    // Under `cargo test` and `cargo run` the profile's folder is two or one up; only there does cargo own the binary.
+    let built_by_cargo = here.parent().is_some_and(|dir| dir.join(".fingerprint").is_dir());
+    if built_by_cargo && manifest.is_file() {
+        build_score(&manifest, &here, quiet).await?;
+    }
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    Err(CliError::machine(
+        "no_score_binary",
+        format!("the score function is not at {}", binary.display()),
+        "Build it beside this command: cargo build --bins",
+    ))
+}
+
+async fn build_score(manifest: &Path, here: &Path, quiet: bool) -> Result<(), CliError> {
+    let bar = ui::step("building the score function", quiet);
+    let mut cargo = tokio::process::Command::new("cargo");
+    // The same selection as `cargo tidemark` has, so that nothing shared is built twice.
+    cargo.args(["build", "--quiet", "--bin", "score", "--manifest-path"]).arg(manifest);
+    if here.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release") {
+        cargo.arg("--release");
+    }
+    let output = cargo.stdin(Stdio::null()).output().await;
+    bar.finish_and_clear();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(CliError::machine(
+            "score_build",
+            format!("the score function does not build:\n{}", String::from_utf8_lossy(&output.stderr).trim_end()),
+            "Mend what the compiler says; `cargo tidemark doctor` tells what is missing on this machine.",
+        )),
+        Err(e) => Err(CliError::machine("no_cargo", format!("cargo can't be run: {e}"), "Install Rust with rustup.")),
+    }
+}
