@@ -2,6 +2,8 @@
 
 mod surprise;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use crate::card::CardState;
 use crate::event::{Currency, Profile, Transaction};

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 
 const MINUTE: i64 = 60_000;
 
-fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
+pub(crate) fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
     let amount = prop_oneof![1_u64..200, 1_u64..1_000_000, Just(1 << 50)];
     let time = prop_oneof![0_i64..40, 0_i64..3_000, 0_i64..50_000].prop_map(|minutes| minutes * MINUTE);
     let nudge = prop_oneof![8 => Just(0_i64), 1 => Just(1_i64), 1 => Just(-1_i64)];
@@ -25,27 +25,22 @@ fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
         for (time, nudge, amount_minor, merchant, country, device, place, approved) in list {
             built.push(Transaction {
                 event_id: EventId::new(&format!("e{}", built.len())).unwrap(),
-                card_id: CardId::new("card").unwrap(),
-                occurred_at_ms: time + nudge + 1_700_000_000_000,
-                amount_minor,
-                currency: Currency(*b"EUR"),
                 merchant_id: MerchantId::new(&format!("m{merchant}")).unwrap(),
-                mcc: 5411,
                 country: Country([b'A', b'A' + country]),
-                channel: Channel::PointOfSale,
                 approved,
                 device_id: device.map(|device: u8| DeviceId::new(&format!("d{device}")).unwrap()),
                 place: place.map(|(latitude_e4, longitude_e4)| Place {
                     latitude_e4,
                     longitude_e4,
                 }),
+                ..transaction(time + nudge + 1_700_000_000_000, amount_minor)
             });
         }
         built
     })
 }
 
-fn profile() -> impl Strategy<Value = Option<Profile>> {
+pub(crate) fn profile() -> impl Strategy<Value = Option<Profile>> {
     let fields = (
         0_u8..4,
         1.0..1e5_f64,
@@ -63,6 +58,24 @@ fn profile() -> impl Strategy<Value = Option<Profile>> {
             account_opened_at_ms: 0,
         })
     })
+}
+
+/// An approved event at one merchant in France, without device and place.
+pub(crate) fn transaction(occurred_at_ms: i64, amount_minor: u64) -> Transaction {
+    Transaction {
+        event_id: EventId::new("e").unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        occurred_at_ms,
+        amount_minor,
+        currency: Currency(*b"EUR"),
+        merchant_id: MerchantId::new("m").unwrap(),
+        mcc: 5411,
+        country: Country(*b"FR"),
+        channel: Channel::PointOfSale,
+        approved: true,
+        device_id: None,
+        place: None,
+    }
 }
 
 /// Every feature over every window.
@@ -292,20 +305,7 @@ proptest! {
 #[test]
 fn a_window_holds_its_end_and_not_its_start() {
     let policy = policy_of(&[5, 1440]);
-    let tx = |ms: i64| Transaction {
-        event_id: EventId::new("e").unwrap(),
-        card_id: CardId::new("card").unwrap(),
-        occurred_at_ms: ms,
-        amount_minor: 1,
-        currency: Currency(*b"EUR"),
-        merchant_id: MerchantId::new("m").unwrap(),
-        mcc: 1,
-        country: Country(*b"FR"),
-        channel: Channel::Atm,
-        approved: true,
-        device_id: None,
-        place: None,
-    };
+    let tx = |ms: i64| transaction(ms, 1);
     let earlier = [tx(0), tx(1), tx(5 * MINUTE)];
     let found = compute(&state_of(&earlier), &tx(5 * MINUTE), None, &policy);
     // The one exactly 5 minutes old is out, the one at the same time is in.
