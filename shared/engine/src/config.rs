@@ -6,8 +6,6 @@ pub const BATCH_RECORDS_MAX: usize = 10_000;
 pub const LOAD_CARDS_MAX: usize = 100;
 /// Reads under way at once.
 pub const LOADS_CONCURRENT_MAX: usize = 4;
-/// Outcomes in one call of the sink: Kinesis' limit of records in a request.
-pub const OUTCOMES_PER_SEND_MAX: usize = 500;
 /// A quarantine message as JSON, bytes: below the 256 KiB that every SQS queue takes, with room for its envelope.
 pub const QUARANTINE_MESSAGE_BYTES_MAX: usize = 240 * 1024;
 /// The sentence in a quarantine message, bytes.

@@ -1,22 +1,34 @@
 //! The driver: carries out what the pure part decided, over the ports.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use futures_util::{StreamExt, future, stream};
 use tidemark_domain::policy::Policy;
 
+use crate::breaker::{Breaker, BreakerState};
+use crate::cache::Cache;
+use crate::call::{BatchContext, lock};
+use crate::card_run::RunDone;
 use crate::config::EngineConfig;
+use crate::finish::{Outgoing, Quarantined, Sent};
+use crate::load::{Inputs, Warm, WarmProfile};
+use crate::plan::{CardRun, Refused, plan};
 use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
 use crate::record::InRecord;
-use crate::report::BatchReport;
+use crate::report::{BatchReport, CacheCounts, End, Returned};
+use crate::segment::Effect;
 
 /// Takes batches to their end. One for the life of a process: it keeps states and profiles warm.
 pub struct Engine<S, K, Q, C> {
-    store: S,
-    sink: K,
-    quarantine: Q,
-    clock: C,
-    policy: Arc<Policy>,
-    config: EngineConfig,
+    pub(crate) store: S,
+    pub(crate) sink: K,
+    pub(crate) quarantine: Q,
+    pub(crate) clock: C,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) config: EngineConfig,
+    pub(crate) states: Mutex<Cache<Warm>>,
+    pub(crate) profiles: Mutex<Cache<WarmProfile>>,
+    pub(crate) breaker: Mutex<Breaker>,
 }
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
@@ -30,23 +42,148 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             clock,
             policy,
             config,
+            states: Mutex::new(Cache::new(config.cache_cards_max, config.cache_bytes_max)),
+            profiles: Mutex::new(Cache::new(config.profile_cache_cards_max, usize::MAX)),
+            breaker: Mutex::new(Breaker::new(config.breaker_failures_max, config.breaker_open_ms)),
         }
     }
 
-    /// Takes a batch to its end, or as far as `deadline_ms` (milliseconds since 1970-01-01T00:00:00Z) allows.
+    /// The state of the breaker that guards profile reads.
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        lock(&self.breaker).state()
+    }
+
+    /// Takes a batch to its end, or as far as `deadline_ms` (milliseconds since 1970-01-01T00:00:00Z) allows. Dropping
+    /// the future in between is safe: it is a crash, and the batch comes again.
     pub async fn process(&self, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
-        let _ = (
-            &self.store,
-            &self.sink,
-            &self.quarantine,
-            &self.clock,
-            &self.policy,
-            &self.config,
-            deadline_ms,
-        );
-        BatchReport {
-            retry_from: batch.first().map(|record| record.sequence_number.to_owned()),
-            ..BatchReport::default()
+        let context = BatchContext::new(deadline_ms, &self.config);
+        let mut ends = Ends::new(batch.len());
+        let mut plan = plan(batch, &self.policy);
+        let (inputs, cache) = self.load(&context, &plan).await;
+        let dones = self.run_cards(&context, batch, &plan.runs, inputs).await;
+        let mut refused = std::mem::take(&mut plan.refused);
+        let outgoing = settle(dones, &mut ends, &mut refused);
+        let (sent, quarantined) = future::join(
+            self.send_outcomes(&context, outgoing),
+            self.quarantine_all(&context, batch, refused),
+        )
+        .await;
+        report(
+            batch,
+            &context,
+            ends,
+            &sent,
+            &quarantined,
+            Counts {
+                cache,
+                unknown_fields: plan.unknown_fields,
+            },
+        )
+    }
+
+    async fn run_cards(
+        &self,
+        context: &BatchContext,
+        batch: &[InRecord<'_>],
+        runs: &[CardRun],
+        inputs: Vec<Inputs>,
+    ) -> Vec<RunDone> {
+        let calls = inputs.into_iter().enumerate().map(|(at, inputs)| {
+            let run = &runs[at];
+            let arrival_ms = run.events.last().map_or(0, |planned| batch[planned.record].arrival_ms);
+            self.run_card(context, run, inputs, arrival_ms)
+        });
+        stream::iter(calls)
+            .buffered(self.config.commits_concurrent_max)
+            .collect()
+            .await
+    }
+}
+
+/// How each record ended so far. A record that nobody speaks of must come again.
+struct Ends(Vec<End>);
+
+impl Ends {
+    fn new(records: usize) -> Self {
+        Self(vec![End::Returned(Returned::BatchLimit); records])
+    }
+
+    fn set(&mut self, record: usize, end: End) {
+        self.0[record] = end;
+    }
+
+    fn returned(&mut self, records: &[(usize, Returned)]) {
+        for (record, returned) in records {
+            self.set(*record, End::Returned(*returned));
         }
+    }
+}
+
+/// Sorts what the cards' runs gave: ends that stand, outcomes to send in stream order, refusals to quarantine.
+fn settle(dones: Vec<RunDone>, ends: &mut Ends, refused: &mut Vec<Refused>) -> Vec<Outgoing> {
+    let mut outgoing: Vec<Outgoing> = Vec::new();
+    for done in dones {
+        ends.returned(&done.returned);
+        for step in done.steps {
+            match step.effect {
+                Effect::Outcome(outcome) => outgoing.push((step.record, outcome)),
+                Effect::Applied => ends.set(step.record, End::Applied),
+                Effect::Already => ends.set(step.record, End::Duplicate),
+                Effect::Refused(refusal) => refused.push(Refused {
+                    record: step.record,
+                    refusal,
+                }),
+            }
+        }
+    }
+    outgoing.sort_unstable_by_key(|(record, _)| *record);
+    refused.sort_unstable_by_key(|refused| refused.record);
+    outgoing
+}
+
+struct Counts {
+    cache: CacheCounts,
+    unknown_fields: u64,
+}
+
+fn report(
+    batch: &[InRecord<'_>],
+    context: &BatchContext,
+    mut ends: Ends,
+    sent: &Sent,
+    quarantined: &Quarantined,
+    counts: Counts,
+) -> BatchReport {
+    let mut report = BatchReport::default();
+    for (record, step) in &sent.sent {
+        ends.set(*record, if step.fresh { End::Scored } else { End::Duplicate });
+        if step.fresh {
+            *report.decisions.entry(step.decision).or_default() += 1;
+            *report.tiers.entry(step.tier).or_default() += 1;
+        }
+    }
+    for refused in &quarantined.kept {
+        ends.set(refused.record, End::Quarantined(refused.refusal.code));
+    }
+    ends.returned(&sent.returned);
+    ends.returned(&quarantined.returned);
+    report.count_ends(ends.0, batch);
+    let tally = context.tally().clone();
+    BatchReport {
+        decisions_recorded: sent.decisions_recorded,
+        unknown_fields: counts.unknown_fields,
+        outcomes_sent: sent.sent.len() as u64,
+        outcome_bytes: sent.bytes,
+        quarantine_messages: quarantined.messages,
+        units: tally.units,
+        commits: tally.commits,
+        conflicts: tally.conflicts,
+        retries: tally.retries,
+        throttles: tally.throttles,
+        timeouts: tally.timeouts,
+        breaker_rejected: tally.breaker_rejected,
+        cache: counts.cache,
+        ..report
     }
 }

@@ -7,6 +7,7 @@ use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::refusal::RefusalCode;
 
 use crate::port::Units;
+use crate::record::{InRecord, compare_sequence_numbers};
 
 /// How a record ended in this batch. Each record has exactly one end (I1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +140,28 @@ pub struct BatchReport {
 }
 
 impl BatchReport {
+    /// Counts how the records of a batch ended, and finds the lowest one that must come again.
+    pub(crate) fn count_ends(&mut self, ends: Vec<End>, batch: &[InRecord<'_>]) {
+        let mut lowest: Option<&str> = None;
+        for (end, input) in ends.iter().zip(batch) {
+            match end {
+                End::Scored => self.scored += 1,
+                End::Duplicate => self.duplicate += 1,
+                End::Applied => self.applied += 1,
+                End::Quarantined(code) => *self.quarantined.entry(*code).or_default() += 1,
+                End::Returned(returned) => {
+                    *self.returned.entry(*returned).or_default() += 1;
+                    let number = input.sequence_number;
+                    if lowest.is_none_or(|lowest| compare_sequence_numbers(number, lowest).is_lt()) {
+                        lowest = Some(number);
+                    }
+                }
+            }
+        }
+        self.retry_from = lowest.map(str::to_owned);
+        self.ends = ends;
+    }
+
     /// Records in the quarantine, all reasons.
     #[must_use]
     pub fn quarantined_total(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use super::lock;
 use crate::port::PortError;
@@ -58,6 +59,7 @@ struct Inner {
     calls: Vec<Op>,
     calls_of: [u64; 7],
     crashed: bool,
+    yields: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,12 @@ impl Faults {
         inner.crashed = false;
     }
 
+    /// Lets every call give way once before it happens and once before it answers, so that a test which polls by hand
+    /// chooses how calls of several engines interleave.
+    pub fn give_way(&self) {
+        lock(&self.inner).yields = true;
+    }
+
     /// Every call so far, in order.
     #[must_use]
     pub fn calls(&self) -> Vec<Op> {
@@ -115,6 +123,7 @@ impl Faults {
 
     /// Counts a call and says how it fails, if it does. Never answers once crashed.
     pub(super) async fn next(&self, op: Op) -> Option<Fault> {
+        self.maybe_yield().await;
         let fault = self.draw(op);
         if matches!(fault, Some(Fault::CrashBefore)) {
             std::future::pending::<()>().await;
@@ -124,6 +133,7 @@ impl Faults {
 
     /// Ends a call that happened: an ambiguous one answers with its error, a crash never answers.
     pub(super) async fn finish(&self, fault: Option<Fault>) -> Result<(), PortError> {
+        self.maybe_yield().await;
         match fault {
             Some(Fault::After(error)) => Err(error),
             Some(Fault::CrashAfter) => {
@@ -132,6 +142,21 @@ impl Faults {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn maybe_yield(&self) {
+        if !lock(&self.inner).yields {
+            return;
+        }
+        let mut yielded = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     fn draw(&self, op: Op) -> Option<Fault> {

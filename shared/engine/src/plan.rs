@@ -1,0 +1,88 @@
+//! A batch's plan: which records are refused, and which cards have what to do, each in stream order. Pure.
+
+use tidemark_domain::contract;
+use tidemark_domain::event::Event;
+use tidemark_domain::id::CardId;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::Refusal;
+
+use crate::config::BATCH_RECORDS_MAX;
+use crate::hash::FixedMap;
+use crate::record::InRecord;
+
+/// What is to be done with a batch.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// A run for each card, in the order of its first event.
+    pub runs: Vec<CardRun>,
+    /// Records that the contract refuses, in stream order.
+    pub refused: Vec<Refused>,
+    /// Fields of accepted events that the contract does not know.
+    pub unknown_fields: u64,
+}
+
+/// A card's events of one batch, in stream order (I4).
+#[derive(Debug)]
+pub struct CardRun {
+    /// Whose.
+    pub card_id: CardId,
+    /// What happened.
+    pub events: Vec<Planned>,
+}
+
+/// An accepted event, and which record of the batch it was.
+#[derive(Debug)]
+pub struct Planned {
+    /// Index in the batch.
+    pub record: usize,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A refused record.
+#[derive(Debug)]
+pub struct Refused {
+    /// Index in the batch.
+    pub record: usize,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+impl CardRun {
+    /// Whether the card's state is needed: a profile alone does not touch it.
+    #[must_use]
+    pub fn needs_state(&self) -> bool {
+        self.events.iter().any(|planned| !matches!(planned.event, Event::Profile(_)))
+    }
+
+    /// Whether the card's profile is needed: only transactions are scored with it.
+    #[must_use]
+    pub fn needs_profile(&self) -> bool {
+        self.events.iter().any(|planned| matches!(planned.event, Event::Transaction(_)))
+    }
+}
+
+/// Decodes a batch and groups it by card. Records beyond [`BATCH_RECORDS_MAX`] are left out.
+#[must_use]
+pub fn plan(batch: &[InRecord<'_>], policy: &Policy) -> Plan {
+    let mut plan = Plan::default();
+    let mut run_of: FixedMap<CardId, usize> = FixedMap::default();
+    for (record, input) in batch.iter().take(BATCH_RECORDS_MAX).enumerate() {
+        match contract::decode(input.data, input.arrival_ms, &policy.bounds) {
+            Err(refusal) => plan.refused.push(Refused { record, refusal }),
+            Ok(decoded) => {
+                plan.unknown_fields += u64::from(decoded.unknown_fields);
+                let planned = Planned { record, event: decoded.event };
+                match run_of.get(planned.event.card_id()) {
+                    Some(run) => plan.runs[*run].events.push(planned),
+                    None => {
+                        let card_id = planned.event.card_id().clone();
+                        run_of.insert(card_id.clone(), plan.runs.len());
+                        plan.runs.push(CardRun { card_id, events: vec![planned] });
+                    }
+                }
+            }
+        }
+    }
+    plan
+}

@@ -1,0 +1,151 @@
+//! Folding a card's events between two profile changes. Pure.
+
+use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::event::{Event, Profile, Transaction};
+use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::outcome::{self, Decision, Tier};
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::{Refusal, RefusalCode};
+use tidemark_domain::score::ProfileInput;
+
+use crate::config::EXPIRY_SLACK_MS;
+use crate::plan::Planned;
+use crate::port::OutcomeRecord;
+
+/// What is known of a card's profile while its run lasts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ProfileView {
+    /// The profile.
+    Known(Profile),
+    /// The card has none.
+    Absent,
+    /// It could not be read.
+    Unavailable,
+}
+
+impl ProfileView {
+    /// As the score takes it.
+    pub(crate) fn input(&self) -> ProfileInput<'_> {
+        match self {
+            Self::Known(profile) => ProfileInput::Known(profile),
+            Self::Absent => ProfileInput::Absent,
+            Self::Unavailable => ProfileInput::Unavailable,
+        }
+    }
+
+    /// Takes note of a profile event: the newest wins.
+    pub(crate) fn learn(&mut self, profile: &Profile) {
+        match self {
+            Self::Known(known) if known.version >= profile.version => {}
+            _ => *self = Self::Known(profile.clone()),
+        }
+    }
+}
+
+/// What an event did to its card.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// A transaction's outcome is to be sent.
+    Outcome(Box<OutcomeStep>),
+    /// A label or profile took effect.
+    Applied,
+    /// A label or profile was there already.
+    Already,
+    /// The card's history refuses it.
+    Refused(Refusal),
+}
+
+/// An outcome to be sent once the state that holds it is committed.
+#[derive(Debug)]
+pub(crate) struct OutcomeStep {
+    pub(crate) outcome: OutcomeRecord,
+    /// Whether the event counts now; otherwise it is a duplicate.
+    pub(crate) fresh: bool,
+    pub(crate) decision: Decision,
+    pub(crate) tier: Tier,
+    /// For an alert: the event's id, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
+    pub(crate) alert: Option<(EventId, i64)>,
+}
+
+/// A record and what it did.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Index in the batch.
+    pub(crate) record: usize,
+    pub(crate) effect: Effect,
+}
+
+/// What a segment did to the state.
+#[derive(Debug, Default)]
+pub(crate) struct Folded {
+    /// One for each event, in order.
+    pub(crate) steps: Vec<Step>,
+    /// Whether the steps stand only once a conditional write has succeeded: the state changed, or an event was refused
+    /// because of what the state holds, and only the condition proves that the state was not a stale one.
+    pub(crate) needs_commit: bool,
+}
+
+/// Applies transactions and labels to a state. Profile events don't belong in a segment; one would count as already there.
+pub(crate) fn fold_segment(
+    state: &mut CardState,
+    events: &[Planned],
+    profile: &ProfileView,
+    policy: &Policy,
+) -> Folded {
+    let mut folded = Folded { steps: Vec::with_capacity(events.len()), needs_commit: false };
+    for planned in events {
+        let effect = match &planned.event {
+            Event::Transaction(tx) => apply_transaction(state, tx, profile.input(), policy),
+            Event::Label(label) => match fold::apply_label(state, label) {
+                LabelApplied::Recorded => Effect::Applied,
+                LabelApplied::Already => Effect::Already,
+                LabelApplied::UnknownEvent => Effect::Refused(Refusal::new(
+                    RefusalCode::LabelWithoutEvent,
+                    "event_id: the card's history does not hold this event",
+                )),
+            },
+            Event::Profile(_) => Effect::Already,
+        };
+        folded.needs_commit |= match &effect {
+            Effect::Outcome(step) => step.fresh,
+            Effect::Applied | Effect::Refused(_) => true,
+            Effect::Already => false,
+        };
+        folded.steps.push(Step { record: planned.record, effect });
+    }
+    folded
+}
+
+fn apply_transaction(
+    state: &mut CardState,
+    tx: &Transaction,
+    profile: ProfileInput<'_>,
+    policy: &Policy,
+) -> Effect {
+    let (index, fresh) = match fold::apply_transaction(state, tx, profile, policy) {
+        Applied::Scored { index } => (index, true),
+        Applied::Duplicate { index } => (index, false),
+        Applied::Refused(refusal) => return Effect::Refused(refusal),
+    };
+    let entry = &state.entries()[index];
+    Effect::Outcome(Box::new(outcome_step(&tx.card_id, &tx.event_id, entry, fresh, policy)))
+}
+
+fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool, policy: &Policy) -> OutcomeStep {
+    let decision = entry.outcome.decision;
+    let alert = (decision == Decision::Alert).then(|| (event_id.clone(), expires_at_s(entry.time_ms, policy)));
+    let bytes = outcome::render_json(card_id, event_id, entry);
+    OutcomeStep {
+        outcome: OutcomeRecord { card_id: card_id.clone(), bytes },
+        fresh,
+        decision,
+        tier: entry.outcome.tier,
+        alert,
+    }
+}
+
+/// From when on nothing of an event time can matter: retention and slack later, in seconds since 1970-01-01T00:00:00Z.
+pub(crate) fn expires_at_s(time_ms: i64, policy: &Policy) -> i64 {
+    time_ms.saturating_add(policy.retention_ms()).saturating_add(EXPIRY_SLACK_MS) / 1000
+}
