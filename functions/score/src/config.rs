@@ -74,28 +74,48 @@ impl Config {
     ) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(variables);
         let table = reader.required("TIDEMARK_TABLE", |name| is_name(name, 3, 255), "a table's name");
-        let scores_stream =
-            reader.required("TIDEMARK_SCORES_STREAM", |name| is_name(name, 1, 128), "a stream's name, not its ARN");
-        let quarantine_queue_url = reader.required("TIDEMARK_QUARANTINE_QUEUE_URL", is_url, "a queue's URL, http(s)://…");
+        let scores_stream = reader.required(
+            "TIDEMARK_SCORES_STREAM",
+            |name| is_name(name, 1, 128),
+            "a stream's name, not its ARN",
+        );
+        let quarantine_queue_url =
+            reader.required("TIDEMARK_QUARANTINE_QUEUE_URL", is_url, "a queue's URL, http(s)://…");
         let region = reader.required("AWS_REGION", |name| is_name(name, 1, 64), "a region, such as eu-west-1");
         let policy = policy(&mut reader, read_file);
         let log_level = log_level(&mut reader);
         let engine = engine(&mut reader, None);
         let endpoints = endpoints(&mut reader);
-        let function_name = reader.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("score").to_owned();
+        let function_name = reader
+            .optional("AWS_LAMBDA_FUNCTION_NAME")
+            .unwrap_or("score")
+            .to_owned();
         let unknown = reader.unknown();
-        match (table, scores_stream, quarantine_queue_url, region, policy, reader.problems.is_empty()) {
-            (Some(table), Some(scores_stream), Some(quarantine_queue_url), Some(region), Some(policy), true) => Ok(Self {
-                table,
-                scores_stream,
-                quarantine_queue_url,
-                policy,
-                engine,
-                aws: AwsSettings { region, endpoints, credentials: CredentialSource::Chain },
-                log_level,
-                function_name,
-                unknown,
-            }),
+        match (
+            table,
+            scores_stream,
+            quarantine_queue_url,
+            region,
+            policy,
+            reader.problems.is_empty(),
+        ) {
+            (Some(table), Some(scores_stream), Some(quarantine_queue_url), Some(region), Some(policy), true) => {
+                Ok(Self {
+                    table,
+                    scores_stream,
+                    quarantine_queue_url,
+                    policy,
+                    engine,
+                    aws: AwsSettings {
+                        region,
+                        endpoints,
+                        credentials: CredentialSource::Chain,
+                    },
+                    log_level,
+                    function_name,
+                    unknown,
+                })
+            }
             _ => Err(reader.problems),
         }
     }
@@ -144,9 +164,18 @@ fn log_level(reader: &mut Reader<'_>) -> Level {
 }
 
 fn endpoints(reader: &mut Reader<'_>) -> Endpoints {
-    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL_SQS"] {
+    for variable in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_KINESIS",
+        "AWS_ENDPOINT_URL_SQS",
+    ] {
         if reader.optional(variable).is_some_and(|url| !is_url(url)) {
-            reader.problem(ErrorCode::ConfigurationInvalid, variable, "expected a URL, http(s)://…".to_owned());
+            reader.problem(
+                ErrorCode::ConfigurationInvalid,
+                variable,
+                "expected a URL, http(s)://…".to_owned(),
+            );
         }
     }
     Endpoints::from_variables(|name| reader.variables.get(name).cloned())
@@ -157,28 +186,71 @@ fn engine(reader: &mut Reader<'_>, knobs: Option<&mut Vec<Knob>>) -> EngineConfi
     const MINUTE_MS: u64 = 60_000;
     let mut config = EngineConfig::default();
     let mut tune = Tuner { reader, knobs };
-    tune.set("TIDEMARK_COMMITS_CONCURRENT_MAX", 1, 256, &mut config.commits_concurrent_max);
-    tune.set("TIDEMARK_CONFLICTS_PER_CARD_MAX", 1, 100, &mut config.conflicts_per_card_max);
+    tune.set(
+        "TIDEMARK_COMMITS_CONCURRENT_MAX",
+        1,
+        256,
+        &mut config.commits_concurrent_max,
+    );
+    tune.set(
+        "TIDEMARK_CONFLICTS_PER_CARD_MAX",
+        1,
+        100,
+        &mut config.conflicts_per_card_max,
+    );
     tune.set("TIDEMARK_ATTEMPTS_MAX", 1, 20, &mut config.attempts_max);
-    tune.set("TIDEMARK_RETRIES_PER_BATCH_MAX", 0, 10_000, &mut config.retries_per_batch_max);
+    tune.set(
+        "TIDEMARK_RETRIES_PER_BATCH_MAX",
+        0,
+        10_000,
+        &mut config.retries_per_batch_max,
+    );
     tune.set("TIDEMARK_BACKOFF_BASE_MS", 1, 10_000, &mut config.backoff_base_ms);
     tune.set("TIDEMARK_BACKOFF_CAP_MS", 1, MINUTE_MS, &mut config.backoff_cap_ms);
-    tune.set("TIDEMARK_DEADLINE_MARGIN_MS", 100, 5 * MINUTE_MS, &mut config.deadline_margin_ms);
+    tune.set(
+        "TIDEMARK_DEADLINE_MARGIN_MS",
+        100,
+        5 * MINUTE_MS,
+        &mut config.deadline_margin_ms,
+    );
     tune.set("TIDEMARK_ANSWER_MARGIN_MS", 50, MINUTE_MS, &mut config.answer_margin_ms);
     tune.set("TIDEMARK_CACHE_CARDS_MAX", 0, 10_000_000, &mut config.cache_cards_max);
     tune.set("TIDEMARK_CACHE_BYTES_MAX", 0, 8 << 30, &mut config.cache_bytes_max);
-    tune.set("TIDEMARK_PROFILE_CACHE_CARDS_MAX", 0, 10_000_000, &mut config.profile_cache_cards_max);
-    tune.set("TIDEMARK_PROFILE_MAX_AGE_MS", 0, 24 * 60 * MINUTE_MS, &mut config.profile_max_age_ms);
+    tune.set(
+        "TIDEMARK_PROFILE_CACHE_CARDS_MAX",
+        0,
+        10_000_000,
+        &mut config.profile_cache_cards_max,
+    );
+    tune.set(
+        "TIDEMARK_PROFILE_MAX_AGE_MS",
+        0,
+        24 * 60 * MINUTE_MS,
+        &mut config.profile_max_age_ms,
+    );
     tune.set("TIDEMARK_PROFILE_ATTEMPTS_MAX", 1, 20, &mut config.profile_attempts_max);
-    tune.set("TIDEMARK_BREAKER_FAILURES_MAX", 1, 1_000, &mut config.breaker_failures_max);
-    tune.set("TIDEMARK_BREAKER_OPEN_MS", 1, 60 * MINUTE_MS, &mut config.breaker_open_ms);
+    tune.set(
+        "TIDEMARK_BREAKER_FAILURES_MAX",
+        1,
+        1_000,
+        &mut config.breaker_failures_max,
+    );
+    tune.set(
+        "TIDEMARK_BREAKER_OPEN_MS",
+        1,
+        60 * MINUTE_MS,
+        &mut config.breaker_open_ms,
+    );
     if config.answer_margin_ms >= config.deadline_margin_ms {
-        let message = "expected less than TIDEMARK_DEADLINE_MARGIN_MS: the answer comes after the last write".to_owned();
-        tune.reader.problem(ErrorCode::ConfigurationInvalid, "TIDEMARK_ANSWER_MARGIN_MS", message);
+        let message =
+            "expected less than TIDEMARK_DEADLINE_MARGIN_MS: the answer comes after the last write".to_owned();
+        tune.reader
+            .problem(ErrorCode::ConfigurationInvalid, "TIDEMARK_ANSWER_MARGIN_MS", message);
     }
     if config.backoff_base_ms > config.backoff_cap_ms {
         let message = "expected at most TIDEMARK_BACKOFF_CAP_MS".to_owned();
-        tune.reader.problem(ErrorCode::ConfigurationInvalid, "TIDEMARK_BACKOFF_BASE_MS", message);
+        tune.reader
+            .problem(ErrorCode::ConfigurationInvalid, "TIDEMARK_BACKOFF_BASE_MS", message);
     }
     config
 }
@@ -195,7 +267,12 @@ impl Tuner<'_, '_, '_> {
     {
         let default = (*field).try_into().unwrap_or_default();
         if let Some(knobs) = &mut self.knobs {
-            knobs.push(Knob { variable, least, most, default });
+            knobs.push(Knob {
+                variable,
+                least,
+                most,
+                default,
+            });
         }
         let Some(text) = self.reader.optional(variable) else {
             return;
@@ -220,13 +297,20 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(variables: &'a BTreeMap<String, String>) -> Self {
-        Self { variables, known: Vec::new(), problems: Vec::new() }
+        Self {
+            variables,
+            known: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// An empty variable counts as unset: templates have no other way to leave one out.
     fn optional(&mut self, variable: &'static str) -> Option<&'a str> {
         self.known.push(variable);
-        self.variables.get(variable).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(variable)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     fn required(&mut self, variable: &'static str, valid: impl Fn(&str) -> bool, expected: &str) -> Option<String> {
@@ -241,27 +325,41 @@ impl<'a> Reader<'a> {
                 None
             }
             None => {
-                self.problem(ErrorCode::ConfigurationInvalid, variable, format!("not set; expected {expected}"));
+                self.problem(
+                    ErrorCode::ConfigurationInvalid,
+                    variable,
+                    format!("not set; expected {expected}"),
+                );
                 None
             }
         }
     }
 
     fn problem(&mut self, code: ErrorCode, variable: impl Display, message: String) {
-        self.problems.push(Problem { code, variable: variable.to_string(), message });
+        self.problems.push(Problem {
+            code,
+            variable: variable.to_string(),
+            message,
+        });
     }
 
     fn unknown(&self) -> Vec<String> {
         let ours = self.variables.keys().filter(|name| name.starts_with(PREFIX));
-        ours.filter(|name| !self.known.contains(&name.as_str())).cloned().collect()
+        ours.filter(|name| !self.known.contains(&name.as_str()))
+            .cloned()
+            .collect()
     }
 }
 
 fn is_name(text: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 fn is_url(text: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
 }

@@ -48,7 +48,10 @@ impl HandlerError {
 
 impl From<HandlerError> for Diagnostic {
     fn from(error: HandlerError) -> Self {
-        Self { error_type: error.code().as_str().to_owned(), error_message: error.to_string() }
+        Self {
+            error_type: error.code().as_str().to_owned(),
+            error_message: error.to_string(),
+        }
     }
 }
 
@@ -75,7 +78,12 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q
     /// A function called `name` (a dimension of its metrics); `clock` measures its batches.
     #[must_use]
     pub fn new(engine: Engine<S, K, Q, C>, clock: C, name: impl Into<String>) -> Self {
-        Self { engine, clock, name: name.into(), warm: AtomicBool::new(false) }
+        Self {
+            engine,
+            clock,
+            name: name.into(),
+            warm: AtomicBool::new(false),
+        }
     }
 
     /// Takes one invocation's payload to its end.
@@ -96,23 +104,39 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q
             shard_id: records.first().map_or("", |record| record.shard_id),
             records: records.len(),
             malformed: batch.malformed(),
-            oldest_arrival_ms: records.iter().map(|record| record.arrival_ms).filter(|arrival| *arrival > 0).min(),
+            oldest_arrival_ms: records
+                .iter()
+                .map(|record| record.arrival_ms)
+                .filter(|arrival| *arrival > 0)
+                .min(),
             started_ms,
             finished_ms: self.clock.now_ms(),
             cold,
         };
         telemetry::log(&facts, &report);
-        Handled { answer: Ok(answer(&report)), metrics: telemetry::metrics(&facts, &report), report: Some(report) }
+        Handled {
+            answer: Ok(answer(&report)),
+            metrics: telemetry::metrics(&facts, &report),
+            report: Some(report),
+        }
     }
 
     fn unreadable(&self, error: HandlerError, context: &Context, now_ms: i64) -> Handled {
         tracing::error!(code = error.code().as_str(), request_id = context.request_id, "{error}");
         let metrics = vec![telemetry::unreadable(&self.name, now_ms)];
-        Handled { answer: Err(error), metrics, report: None }
+        Handled {
+            answer: Err(error),
+            metrics,
+            report: None,
+        }
     }
 }
 
 fn answer(report: &BatchReport) -> Response {
-    let failures = report.retry_from.iter().map(|number| ItemFailure { item_identifier: number.clone() });
-    Response { batch_item_failures: failures.collect() }
+    let failures = report.retry_from.iter().map(|number| ItemFailure {
+        item_identifier: number.clone(),
+    });
+    Response {
+        batch_item_failures: failures.collect(),
+    }
 }

@@ -111,13 +111,19 @@ impl<'a> Batch<'a> {
 
     fn with_capacity(records: usize, json_bytes: usize) -> Self {
         // Base64 takes four bytes for three, and the payloads are less than the whole.
-        Self { records: Vec::with_capacity(records), payloads: Vec::with_capacity(json_bytes / 4 * 3), malformed: 0 }
+        Self {
+            records: Vec::with_capacity(records),
+            payloads: Vec::with_capacity(json_bytes / 4 * 3),
+            malformed: 0,
+        }
     }
 
     /// Record by record, for a payload in which some record is not as it should be.
     fn parse_loosely(json: &'a str) -> Result<Self, EventError> {
-        let event: LooseEvent<'a> = serde_json::from_str(json)
-            .map_err(|error| EventError::Unreadable { line: error.line(), column: error.column() })?;
+        let event: LooseEvent<'a> = serde_json::from_str(json).map_err(|error| EventError::Unreadable {
+            line: error.line(),
+            column: error.column(),
+        })?;
         let mut batch = Self::with_capacity(event.records.len(), json.len());
         for (position, raw) in event.records.into_iter().enumerate() {
             match serde_json::from_str::<WireRecord<'a>>(raw.get()) {
@@ -129,7 +135,12 @@ impl<'a> Batch<'a> {
     }
 
     fn push(&mut self, record: WireRecord<'a>, position: usize, raw: Option<&'a RawValue>) -> Result<(), EventError> {
-        let WireKinesis { partition_key, sequence_number, data, approximate_arrival_timestamp } = record.kinesis;
+        let WireKinesis {
+            partition_key,
+            sequence_number,
+            data,
+            approximate_arrival_timestamp,
+        } = record.kinesis;
         if !is_sequence_number(&sequence_number) {
             return Err(EventError::Unnamed { position });
         }
@@ -138,7 +149,8 @@ impl<'a> Batch<'a> {
         if arrival_ms.is_none() || STANDARD.decode_vec(data.as_bytes(), &mut self.payloads).is_err() {
             self.payloads.truncate(start);
             self.payloads.extend_from_slice(MALFORMED_NOTE.as_bytes());
-            self.payloads.extend_from_slice(raw.map_or(data.as_bytes(), |raw| raw.get().as_bytes()));
+            self.payloads
+                .extend_from_slice(raw.map_or(data.as_bytes(), |raw| raw.get().as_bytes()));
             self.malformed += 1;
         }
         self.records.push(Record {
@@ -169,7 +181,10 @@ impl<'a> Batch<'a> {
             event_id: text(&value["eventID"]),
             sequence_number,
             partition_key: text(&value["kinesis"]["partitionKey"]),
-            arrival_ms: value["kinesis"]["approximateArrivalTimestamp"].as_f64().and_then(arrival_ms).unwrap_or_default(),
+            arrival_ms: value["kinesis"]["approximateArrivalTimestamp"]
+                .as_f64()
+                .and_then(arrival_ms)
+                .unwrap_or_default(),
             payload: start..self.payloads.len(),
         });
         Ok(())
@@ -208,7 +223,9 @@ fn arrival_ms(seconds: f64) -> Option<i64> {
     /// The year 9999, in seconds since 1970-01-01T00:00:00Z.
     const SECONDS_MAX: f64 = 253_402_300_799.0;
     #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (0.0..=SECONDS_MAX).contains(&seconds).then(|| (seconds * 1_000.0).round() as i64)
+    (0.0..=SECONDS_MAX)
+        .contains(&seconds)
+        .then(|| (seconds * 1_000.0).round() as i64)
 }
 
 #[cfg(test)]
@@ -241,13 +258,22 @@ mod tests {
 
     #[test]
     fn a_record_is_read_whole() {
-        let json = event(&[record("49590338271490256608559692538361571095921575989136588898", "aGVsbG8=")]);
+        let json = event(&[record(
+            "49590338271490256608559692538361571095921575989136588898",
+            "aGVsbG8=",
+        )]);
         let batch = Batch::parse(&json).unwrap();
         let records = batch.records();
         assert_eq!(records.len(), 1);
-        assert_eq!(records[0].stream, "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream");
+        assert_eq!(
+            records[0].stream,
+            "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"
+        );
         assert_eq!(records[0].shard_id, "shardId-000000000006");
-        assert_eq!(records[0].sequence_number, "49590338271490256608559692538361571095921575989136588898");
+        assert_eq!(
+            records[0].sequence_number,
+            "49590338271490256608559692538361571095921575989136588898"
+        );
         assert_eq!(records[0].partition_key, "card \"1\"");
         assert_eq!(records[0].arrival_ms, 1_545_084_650_987);
         assert_eq!(records[0].data, b"hello");
@@ -264,7 +290,11 @@ mod tests {
 
     #[test]
     fn data_that_is_not_base64_goes_on_as_a_payload_that_is_refused() {
-        let json = event(&[record("1", "YQ=="), record("2", "{\"schema\":\"transaction\"}"), record("3", "YQ==")]);
+        let json = event(&[
+            record("1", "YQ=="),
+            record("2", "{\"schema\":\"transaction\"}"),
+            record("3", "YQ=="),
+        ]);
         let batch = Batch::parse(&json).unwrap();
         let records = batch.records();
         assert_eq!(batch.malformed(), 1);
@@ -300,7 +330,14 @@ mod tests {
 
     #[test]
     fn what_is_no_kinesis_event_is_refused_without_its_content() {
-        for json in ["", "[]", "{\"Records\":4111111111111111}", "{\"detail\":\"secret\"}", "{\"Records\":[", "null"] {
+        for json in [
+            "",
+            "[]",
+            "{\"Records\":4111111111111111}",
+            "{\"detail\":\"secret\"}",
+            "{\"Records\":[",
+            "null",
+        ] {
             let error = Batch::parse(json).unwrap_err();
             assert!(matches!(error, EventError::Unreadable { .. }), "{json}: {error}");
             assert!(!error.to_string().contains("4111") && !error.to_string().contains("secret"));

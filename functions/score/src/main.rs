@@ -28,7 +28,11 @@ async fn main() -> ExitCode {
     };
     logging::init(config.log_level);
     for variable in &config.unknown {
-        tracing::warn!(code = ErrorCode::ConfigurationInvalid.as_str(), variable, "no such setting: it is ignored");
+        tracing::warn!(
+            code = ErrorCode::ConfigurationInvalid.as_str(),
+            variable,
+            "no such setting: it is ignored"
+        );
     }
     let function = &build(config).await;
     let invocations = service_fn(move |event: LambdaEvent<Box<RawValue>>| invoke(function, event));
@@ -44,7 +48,12 @@ async fn main() -> ExitCode {
 fn refuse(problems: &[Problem]) -> ExitCode {
     logging::init(Level::INFO);
     for problem in problems {
-        tracing::error!(code = problem.code.as_str(), variable = problem.variable, "{}", problem.message);
+        tracing::error!(
+            code = problem.code.as_str(),
+            variable = problem.variable,
+            "{}",
+            problem.message
+        );
     }
     ExitCode::from(EXIT_CONFIGURATION)
 }

@@ -27,7 +27,12 @@ impl BatchFacts<'_> {
 /// One line for the batch, and one for each refusal code in it.
 pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLine> {
     let decision = |decision| report.decisions.get(&decision).copied().unwrap_or_default();
-    let degraded: u64 = report.tiers.iter().filter(|(tier, _)| **tier != Tier::Full).map(|(_, count)| count).sum();
+    let degraded: u64 = report
+        .tiers
+        .iter()
+        .filter(|(tier, _)| **tier != Tier::Full)
+        .map(|(_, count)| count)
+        .sum();
     let stopped = u64::from(report.returned.contains_key(&Returned::Deadline));
     let mut line = EmfLine::new(facts.finished_ms, facts.function)
         .property("request_id", facts.request_id)
@@ -88,12 +93,23 @@ pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
     );
     for (cause, records) in &report.returned {
         let code = code_of(*cause).as_str();
-        tracing::warn!(code, request_id, cause = cause.as_str(), records, "records go back to the stream");
+        tracing::warn!(
+            code,
+            request_id,
+            cause = cause.as_str(),
+            records,
+            "records go back to the stream"
+        );
     }
     let without_profile = report.tiers.get(&Tier::NoProfile).copied().unwrap_or_default();
     if without_profile > 0 {
         let code = ErrorCode::ProfilesUnavailable.as_str();
-        tracing::warn!(code, request_id, outcomes = without_profile, "scored without profiles: they could not be read");
+        tracing::warn!(
+            code,
+            request_id,
+            outcomes = without_profile,
+            "scored without profiles: they could not be read"
+        );
     }
 }
 
@@ -112,7 +128,10 @@ fn float(count: u64) -> f64 {
     count as f64
 }
 
-#[allow(clippy::cast_precision_loss, reason = "durations of one batch are far below 2^53 milliseconds")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "durations of one batch are far below 2^53 milliseconds"
+)]
 fn milliseconds(duration_ms: i64) -> f64 {
     duration_ms.max(0) as f64
 }

@@ -57,10 +57,16 @@ mod tests {
     #[test]
     fn a_failed_call_leaves_its_range_when_another_got_through() {
         let throttled = || Err(PortError::Throttled("t".to_owned()));
-        assert_eq!(merge(vec![(0..3, Ok(vec![1])), (3..5, throttled())]).unwrap(), [1, 3, 4]);
+        assert_eq!(
+            merge(vec![(0..3, Ok(vec![1])), (3..5, throttled())]).unwrap(),
+            [1, 3, 4]
+        );
         assert!(matches!(merge(vec![(0..3, throttled())]), Err(PortError::Throttled(_))));
         let denied = Err(PortError::Permanent("p".to_owned()));
-        assert!(matches!(merge(vec![(0..3, Ok(vec![])), (3..5, denied)]), Err(PortError::Permanent(_))));
+        assert!(matches!(
+            merge(vec![(0..3, Ok(vec![])), (3..5, denied)]),
+            Err(PortError::Permanent(_))
+        ));
         assert!(merge(vec![]).unwrap().is_empty());
     }
 }

@@ -43,9 +43,11 @@ impl Endpoints {
     /// Whether no call can need TLS: each service has an endpoint, and all are plain HTTP.
     #[must_use]
     pub fn plain_http_only(&self) -> bool {
-        [&self.dynamodb, &self.kinesis, &self.sqs]
-            .into_iter()
-            .all(|own| own.as_ref().or(self.all.as_ref()).is_some_and(|url| url.starts_with("http://")))
+        [&self.dynamodb, &self.kinesis, &self.sqs].into_iter().all(|own| {
+            own.as_ref()
+                .or(self.all.as_ref())
+                .is_some_and(|url| url.starts_with("http://"))
+        })
     }
 }
 
@@ -100,7 +102,12 @@ pub struct Clients {
 /// Builds the clients. No network call.
 pub async fn connect(settings: &AwsSettings) -> Clients {
     let shared = shared_config(settings).await;
-    let Endpoints { all, dynamodb, kinesis, sqs } = &settings.endpoints;
+    let Endpoints {
+        all,
+        dynamodb,
+        kinesis,
+        sqs,
+    } = &settings.endpoints;
     let mut for_dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
     let mut for_kinesis = aws_sdk_kinesis::config::Builder::from(&shared);
     let mut for_sqs = aws_sdk_sqs::config::Builder::from(&shared);
@@ -185,9 +192,15 @@ mod tests {
         let local = AwsSettings::local("eu-west-1", "http://127.0.0.1:1", Some("http://127.0.0.1:2")).endpoints;
         assert!(local.plain_http_only());
         assert!(!Endpoints::default().plain_http_only(), "AWS itself is HTTPS");
-        let mixed = Endpoints { sqs: Some("https://sqs.example".to_owned()), ..local };
+        let mixed = Endpoints {
+            sqs: Some("https://sqs.example".to_owned()),
+            ..local
+        };
         assert!(!mixed.plain_http_only());
-        let only_dynamodb = Endpoints { dynamodb: Some("http://127.0.0.1:2".to_owned()), ..Endpoints::default() };
+        let only_dynamodb = Endpoints {
+            dynamodb: Some("http://127.0.0.1:2".to_owned()),
+            ..Endpoints::default()
+        };
         assert!(!only_dynamodb.plain_http_only(), "the others still go to AWS");
     }
 }

@@ -21,7 +21,9 @@ impl SystemClock {
     #[must_use]
     pub fn new() -> Self {
         // The standard library seeds its hashers from the operating system: enough for jitter, and for nothing else.
-        Self { state: AtomicU64::new(RandomState::new().build_hasher().finish()) }
+        Self {
+            state: AtomicU64::new(RandomState::new().build_hasher().finish()),
+        }
     }
 }
 
@@ -32,19 +34,28 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the Clock port's one real implementation")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the Clock port's one real implementation"
+    )]
     fn now_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this is the Clock port's one real implementation")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the Clock port's one real implementation"
+    )]
     async fn sleep_ms(&self, duration_ms: u64) {
         tokio::time::sleep(Duration::from_millis(duration_ms)).await;
     }
 
     fn random(&self) -> u64 {
-        let mut z = self.state.fetch_add(GOLDEN_GAMMA, Ordering::Relaxed).wrapping_add(GOLDEN_GAMMA);
+        let mut z = self
+            .state
+            .fetch_add(GOLDEN_GAMMA, Ordering::Relaxed)
+            .wrapping_add(GOLDEN_GAMMA);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

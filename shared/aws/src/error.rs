@@ -42,8 +42,12 @@ const TIMEOUT_CODES: &[&str] = &["RequestTimeout", "RequestTimeoutException"];
 
 /// Codes whose message is shown: it names roles, actions and resources, which is what it takes to put them right. No
 /// other message is (a validation message may quote an item's values, I9).
-const SHOWN_CODES: &[&str] =
-    &["AccessDeniedException", "AccessDenied", "ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue"];
+const SHOWN_CODES: &[&str] = &[
+    "AccessDeniedException",
+    "AccessDenied",
+    "ResourceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+];
 
 /// What a failed call means to the engine. `operation` names it in the error.
 pub(crate) fn classify<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> PortError {
@@ -56,13 +60,20 @@ pub(crate) fn classify<E: ProvideErrorMetadata>(operation: &str, error: &SdkErro
             PortError::Permanent(format!("{operation}: the request could not be sent as it is"))
         }
         SdkError::DispatchFailure(failure) => {
-            let cause = if failure.is_io() { "connection failed" } else { "not sent (credentials or connection)" };
+            let cause = if failure.is_io() {
+                "connection failed"
+            } else {
+                "not sent (credentials or connection)"
+            };
             PortError::Unavailable(format!("{operation}: {cause}"))
         }
         SdkError::ResponseError(_) => PortError::Unavailable(format!("{operation}: the answer could not be read")),
-        SdkError::ServiceError(service) => {
-            from_code(operation, service.err().code(), service.err().message(), service.raw().status().as_u16())
-        }
+        SdkError::ServiceError(service) => from_code(
+            operation,
+            service.err().code(),
+            service.err().message(),
+            service.raw().status().as_u16(),
+        ),
         _ => PortError::Permanent(format!("{operation}: the request could not be built")),
     }
 }
@@ -96,21 +107,38 @@ mod tests {
     #[test]
     fn codes_and_statuses_decide() {
         let of = |code: Option<&str>, status| from_code("PutItem", code, Some("secret value"), status);
-        assert!(matches!(of(Some("ProvisionedThroughputExceededException"), 400), PortError::Throttled(_)));
+        assert!(matches!(
+            of(Some("ProvisionedThroughputExceededException"), 400),
+            PortError::Throttled(_)
+        ));
         assert!(matches!(of(Some("ThrottlingException"), 400), PortError::Throttled(_)));
         assert!(matches!(of(Some("RequestLimitExceeded"), 400), PortError::Throttled(_)));
         assert!(matches!(of(None, 429), PortError::Throttled(_)));
-        assert!(matches!(of(Some("RequestTimeoutException"), 408), PortError::Timeout(_)));
-        assert!(matches!(of(Some("InternalServerError"), 500), PortError::Unavailable(_)));
+        assert!(matches!(
+            of(Some("RequestTimeoutException"), 408),
+            PortError::Timeout(_)
+        ));
+        assert!(matches!(
+            of(Some("InternalServerError"), 500),
+            PortError::Unavailable(_)
+        ));
         assert!(matches!(of(Some("Unheard"), 503), PortError::Unavailable(_)));
-        assert!(matches!(of(Some("ExpiredTokenException"), 400), PortError::Unavailable(_)));
+        assert!(matches!(
+            of(Some("ExpiredTokenException"), 400),
+            PortError::Unavailable(_)
+        ));
         assert!(matches!(of(Some("ValidationException"), 400), PortError::Permanent(_)));
         assert!(matches!(of(None, 403), PortError::Permanent(_)));
     }
 
     #[test]
     fn a_message_is_shown_only_where_it_names_resources() {
-        let validation = from_code("PutItem", Some("ValidationException"), Some("value 4111111111111111"), 400);
+        let validation = from_code(
+            "PutItem",
+            Some("ValidationException"),
+            Some("value 4111111111111111"),
+            400,
+        );
         assert!(!validation.to_string().contains("4111"));
         let denied = from_code("PutItem", Some("AccessDeniedException"), Some("role r may not"), 400);
         assert!(denied.to_string().contains("role r may not"));

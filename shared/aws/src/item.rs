@@ -75,7 +75,10 @@ pub(crate) fn state_item(write: &StateWrite) -> Item {
 pub(crate) fn read_state(mut item: Item) -> Result<StateItem, PortError> {
     let version = read_version(&item)?;
     match item.remove(BYTES) {
-        Some(AttributeValue::B(bytes)) => Ok(StateItem { version, bytes: bytes.into_inner() }),
+        Some(AttributeValue::B(bytes)) => Ok(StateItem {
+            version,
+            bytes: bytes.into_inner(),
+        }),
         _ => Err(malformed("state", BYTES)),
     }
 }
@@ -149,7 +152,9 @@ fn read_version(item: &Item) -> Result<u64, PortError> {
 }
 
 fn malformed(what: &str, attribute: &str) -> PortError {
-    PortError::Permanent(format!("stored {what}: attribute {attribute} is missing or not of its type"))
+    PortError::Permanent(format!(
+        "stored {what}: attribute {attribute} is missing or not of its type"
+    ))
 }
 
 /// The size of an item as DynamoDB counts it: names and values, numbers at about half a byte a digit.
@@ -188,7 +193,10 @@ mod tests {
     fn a_profile_of_format_1_keeps_its_bytes() {
         let golden = "01465200000000004a9340343333333333d33f\
                       00000000000002400098f73e5d010000";
-        let hex: String = encode_profile(&profile()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = encode_profile(&profile())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(hex, golden);
     }
 
@@ -202,9 +210,15 @@ mod tests {
     fn malformed_items_are_permanent_errors() {
         let mut item = profile_item(&profile());
         item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(vec![9; PROFILE_BYTES])));
-        assert!(matches!(read_profile(&profile().card_id, &item), Err(PortError::Permanent(_))));
+        assert!(matches!(
+            read_profile(&profile().card_id, &item),
+            Err(PortError::Permanent(_))
+        ));
         item.remove(VERSION);
-        assert!(matches!(read_profile(&profile().card_id, &item), Err(PortError::Permanent(_))));
+        assert!(matches!(
+            read_profile(&profile().card_id, &item),
+            Err(PortError::Permanent(_))
+        ));
         assert!(matches!(read_state(Item::new()), Err(PortError::Permanent(_))));
     }
 }

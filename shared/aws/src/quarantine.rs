@@ -19,20 +19,33 @@ impl SqsQuarantine {
     /// A quarantine in the queue at `queue_url`.
     #[must_use]
     pub fn new(client: Client, queue_url: impl Into<String>) -> Self {
-        Self { client, queue_url: queue_url.into() }
+        Self {
+            client,
+            queue_url: queue_url.into(),
+        }
     }
 
     /// One SendMessageBatch; the positions (within `bodies`) that SQS did not take.
     async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, PortError> {
         let mut request = self.client.send_message_batch().queue_url(&self.queue_url);
         for (at, body) in bodies.iter().enumerate() {
-            let entry = SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(body).build();
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(at.to_string())
+                .message_body(body)
+                .build();
             request = request.entries(
                 entry.map_err(|_| PortError::Permanent("SendMessageBatch: a message without a body".to_owned()))?,
             );
         }
-        let answer = request.send().await.map_err(|error| classify("SendMessageBatch", &error))?;
-        let taken: Vec<usize> = answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect();
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| classify("SendMessageBatch", &error))?;
+        let taken: Vec<usize> = answer
+            .successful()
+            .iter()
+            .filter_map(|entry| entry.id().parse().ok())
+            .collect();
         Ok((0..bodies.len()).filter(|at| !taken.contains(at)).collect())
     }
 }

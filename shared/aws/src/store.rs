@@ -42,7 +42,10 @@ impl DynamoStore {
     /// A store on `table`.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     /// Reads the items of `cards` under one sort key: item by position, absent ones left out.
@@ -51,9 +54,13 @@ impl DynamoStore {
         let mut partitions: Vec<String> = cards.iter().map(item::partition_key).collect();
         partitions.sort_unstable();
         partitions.dedup();
-        let calls = partitions.chunks(limits::LOAD_KEYS_MAX).map(|chunk| self.load_chunk(chunk, sort));
-        let answers: Vec<Metered<Vec<Item>>> =
-            stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(limits::LOADS_IN_FLIGHT_MAX).try_collect().await?;
+        let calls = partitions
+            .chunks(limits::LOAD_KEYS_MAX)
+            .map(|chunk| self.load_chunk(chunk, sort));
+        let answers: Vec<Metered<Vec<Item>>> = stream::iter(calls.collect::<Vec<_>>())
+            .buffer_unordered(limits::LOADS_IN_FLIGHT_MAX)
+            .try_collect()
+            .await?;
         let mut units = Units::default();
         let mut items = HashMap::with_capacity(partitions.len());
         for answer in answers {
@@ -80,7 +87,10 @@ impl DynamoStore {
         let mut units = Units::default();
         for _ in 0..limits::LOAD_ROUNDS_MAX {
             let asked = pending.len();
-            let request = KeysAndAttributes::builder().set_keys(Some(pending)).consistent_read(false).build();
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(pending))
+                .consistent_read(false)
+                .build();
             let request = request.map_err(|_| PortError::Permanent("BatchGetItem: no keys".to_owned()))?;
             let answer = self
                 .client
@@ -90,9 +100,18 @@ impl DynamoStore {
                 .send()
                 .await
                 .map_err(|error| classify("BatchGetItem", &error))?;
-            units.read += answer.consumed_capacity().iter().filter_map(ConsumedCapacity::capacity_units).sum::<f64>();
+            units.read += answer
+                .consumed_capacity()
+                .iter()
+                .filter_map(ConsumedCapacity::capacity_units)
+                .sum::<f64>();
             found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            pending = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+            pending = answer
+                .unprocessed_keys
+                .into_iter()
+                .flatten()
+                .flat_map(|(_, rest)| rest.keys)
+                .collect();
             if pending.is_empty() {
                 return Ok(Metered { value: found, units });
             }
@@ -107,10 +126,15 @@ impl DynamoStore {
     async fn put(&self, item: Item, condition: Condition) -> Result<Put, PortError> {
         let own_bytes = item::size_bytes(&item);
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let request = condition.on(request).return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let request = condition
+            .on(request)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match request.send().await {
             Ok(answer) => {
-                let write = answer.consumed_capacity.and_then(|capacity| capacity.capacity_units).unwrap_or_default();
+                let write = answer
+                    .consumed_capacity
+                    .and_then(|capacity| capacity.capacity_units)
+                    .unwrap_or_default();
                 Ok(Put::Written(Units { write, read: 0.0 }))
             }
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
@@ -118,8 +142,14 @@ impl DynamoStore {
                     return Err(PortError::Permanent("PutItem: condition failed".to_owned()));
                 };
                 let winner_bytes = failed.item().map(item::size_bytes).unwrap_or_default();
-                let units = Units { write: failed_write_units(own_bytes, winner_bytes), read: 0.0 };
-                Ok(Put::Refused { winner: failed.item, units })
+                let units = Units {
+                    write: failed_write_units(own_bytes, winner_bytes),
+                    read: 0.0,
+                };
+                Ok(Put::Refused {
+                    winner: failed.item,
+                    units,
+                })
             }
             Err(error) => Err(classify("PutItem", &error)),
         }
@@ -127,8 +157,14 @@ impl DynamoStore {
 
     async fn put_once(&self, item: Item, condition: Condition) -> Result<Metered<PutOnce>, PortError> {
         Ok(match self.put(item, condition).await? {
-            Put::Written(units) => Metered { value: PutOnce::Written, units },
-            Put::Refused { units, .. } => Metered { value: PutOnce::Already, units },
+            Put::Written(units) => Metered {
+                value: PutOnce::Written,
+                units,
+            },
+            Put::Refused { units, .. } => Metered {
+                value: PutOnce::Already,
+                units,
+            },
         })
     }
 }
@@ -171,13 +207,19 @@ fn failed_write_units(own_bytes: usize, winner_bytes: usize) -> f64 {
 
 impl StateStore for DynamoStore {
     async fn load_states(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
-        let Metered { value: mut items, units } = self.load(cards, item::STATE).await?;
+        let Metered {
+            value: mut items,
+            units,
+        } = self.load(cards, item::STATE).await?;
         let mut states: Vec<Option<StateItem>> = Vec::with_capacity(cards.len());
         let mut first_at: HashMap<&CardId, usize> = HashMap::with_capacity(cards.len());
         for card in cards {
             let state = match first_at.get(card) {
                 Some(at) => states[*at].clone(),
-                None => items.remove(&item::partition_key(card)).map(item::read_state).transpose()?,
+                None => items
+                    .remove(&item::partition_key(card))
+                    .map(item::read_state)
+                    .transpose()?,
             };
             first_at.entry(card).or_insert(states.len());
             states.push(state);
@@ -188,24 +230,40 @@ impl StateStore for DynamoStore {
     async fn load_profiles(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<Profile>>>, PortError> {
         let Metered { value: items, units } = self.load(cards, item::PROFILE).await?;
         let profiles = cards.iter().map(|card| {
-            items.get(&item::partition_key(card)).map(|found| item::read_profile(card, found)).transpose()
+            items
+                .get(&item::partition_key(card))
+                .map(|found| item::read_profile(card, found))
+                .transpose()
         });
-        Ok(Metered { value: profiles.collect::<Result<_, _>>()?, units })
+        Ok(Metered {
+            value: profiles.collect::<Result<_, _>>()?,
+            units,
+        })
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
         let condition = write.expected_version.map_or(Condition::Absent, Condition::Version);
         Ok(match self.put(item::state_item(write), condition).await? {
-            Put::Written(units) => Metered { value: Commit::Written, units },
+            Put::Written(units) => Metered {
+                value: Commit::Written,
+                units,
+            },
             Put::Refused { winner, units } => {
-                let winner = winner.filter(|item| !item.is_empty()).map(item::read_state).transpose()?;
-                Metered { value: Commit::Conflict(winner), units }
+                let winner = winner
+                    .filter(|item| !item.is_empty())
+                    .map(item::read_state)
+                    .transpose()?;
+                Metered {
+                    value: Commit::Conflict(winner),
+                    units,
+                }
             }
         })
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
-        self.put_once(item::profile_item(profile), Condition::OlderThan(profile.version)).await
+        self.put_once(item::profile_item(profile), Condition::OlderThan(profile.version))
+            .await
     }
 
     async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {

@@ -16,13 +16,19 @@ fn write() -> StateWrite {
     StateWrite {
         card_id: CardId::new("card-1").unwrap(),
         expected_version: None,
-        item: StateItem { version: 1, bytes: vec![1, 2, 3] },
+        item: StateItem {
+            version: 1,
+            bytes: vec![1, 2, 3],
+        },
         expires_at_s: 2_000_000_000,
     }
 }
 
 fn outcomes(count: usize, bytes: usize) -> Vec<OutcomeRecord> {
-    let outcome = |at| OutcomeRecord { card_id: CardId::new(&format!("card-{at}")).unwrap(), bytes: vec![b'x'; bytes] };
+    let outcome = |at| OutcomeRecord {
+        card_id: CardId::new(&format!("card-{at}")).unwrap(),
+        bytes: vec![b'x'; bytes],
+    };
     (0..count).map(outcome).collect()
 }
 
@@ -47,7 +53,10 @@ fn message(payload: usize) -> QuarantineMessage {
 
 async fn commit_error(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (PortError, usize) {
     let (clients, seen) = serve(move |_, _, _| answer()).await;
-    let error = DynamoStore::new(clients.dynamodb, "cards").commit(&write()).await.unwrap_err();
+    let error = DynamoStore::new(clients.dynamodb, "cards")
+        .commit(&write())
+        .await
+        .unwrap_err();
     let calls = seen.lock().unwrap().len();
     (error, calls)
 }
@@ -58,8 +67,7 @@ fn error_body(code: &str) -> Value {
 
 #[tokio::test]
 async fn failures_are_told_apart_by_type_and_each_call_is_made_once() {
-    let (error, calls) =
-        commit_error(|| Answer::Json(400, error_body("ProvisionedThroughputExceededException"))).await;
+    let (error, calls) = commit_error(|| Answer::Json(400, error_body("ProvisionedThroughputExceededException"))).await;
     assert!(matches!(error, PortError::Throttled(_)), "{error}");
     assert_eq!(calls, 1, "the engine owns the retries");
     let (error, _) = commit_error(|| Answer::Json(400, error_body("ThrottlingException"))).await;
@@ -73,7 +81,10 @@ async fn failures_are_told_apart_by_type_and_each_call_is_made_once() {
     assert!(matches!(error, PortError::Unavailable(_)), "{error}");
     let (error, _) = commit_error(|| Answer::Json(400, error_body("ValidationException"))).await;
     assert!(matches!(error, PortError::Permanent(_)), "{error}");
-    assert!(!error.to_string().contains("card-1"), "a validation message may quote values: {error}");
+    assert!(
+        !error.to_string().contains("card-1"),
+        "a validation message may quote values: {error}"
+    );
     let (error, _) = commit_error(|| Answer::Close).await;
     assert!(matches!(error, PortError::Unavailable(_)), "{error}");
 }
@@ -83,9 +94,22 @@ async fn silence_is_a_timeout_and_an_endpoint_that_is_not_there_is_unavailable()
     let (error, calls) = commit_error(|| Answer::Silence).await;
     assert!(matches!(error, PortError::Timeout(_)), "{error}");
     assert_eq!(calls, 1);
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let clients = connect(&AwsSettings::local("eu-west-1", &format!("http://127.0.0.1:{port}"), None)).await;
-    let error = DynamoStore::new(clients.dynamodb, "cards").commit(&write()).await.unwrap_err();
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let clients = connect(&AwsSettings::local(
+        "eu-west-1",
+        &format!("http://127.0.0.1:{port}"),
+        None,
+    ))
+    .await;
+    let error = DynamoStore::new(clients.dynamodb, "cards")
+        .commit(&write())
+        .await
+        .unwrap_err();
     assert!(matches!(error, PortError::Unavailable(_)), "{error}");
 }
 
@@ -108,7 +132,10 @@ async fn unprocessed_keys_are_asked_for_again_while_there_is_progress() {
     })
     .await;
     let cards: Vec<CardId> = (0..5).map(|at| CardId::new(&format!("card-{at}")).unwrap()).collect();
-    let loaded = DynamoStore::new(clients.dynamodb, "cards").load_states(&cards).await.unwrap();
+    let loaded = DynamoStore::new(clients.dynamodb, "cards")
+        .load_states(&cards)
+        .await
+        .unwrap();
     assert!(loaded.value.iter().all(Option::is_some));
     assert!((loaded.units.read - 1.5).abs() < f64::EPSILON);
     let seen = seen.lock().unwrap();
@@ -126,12 +153,14 @@ fn with_state(key: &Value) -> Value {
 
 #[tokio::test]
 async fn keys_left_unprocessed_without_progress_are_a_throttle() {
-    let (clients, seen) = serve(|_, _, body| {
-        Answer::Json(200, json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] }))
-    })
-    .await;
+    let (clients, seen) =
+        serve(|_, _, body| Answer::Json(200, json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] })))
+            .await;
     let cards = [CardId::new("card-1").unwrap()];
-    let error = DynamoStore::new(clients.dynamodb, "cards").load_states(&cards).await.unwrap_err();
+    let error = DynamoStore::new(clients.dynamodb, "cards")
+        .load_states(&cards)
+        .await
+        .unwrap_err();
     assert!(matches!(error, PortError::Throttled(_)), "{error}");
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
@@ -150,9 +179,17 @@ async fn put_records_is_cut_to_size_and_names_what_was_not_taken() {
         Answer::Json(200, json!({ "FailedRecordCount": 1, "Records": answers }))
     })
     .await;
-    let left = KinesisSink::new(clients.kinesis, "tidemark-scores").send(&outcomes(700, 10)).await.unwrap();
+    let left = KinesisSink::new(clients.kinesis, "tidemark-scores")
+        .send(&outcomes(700, 10))
+        .await
+        .unwrap();
     assert_eq!(left, [7, 501]);
-    let sizes: Vec<usize> = seen.lock().unwrap().iter().map(|(_, body)| body["Records"].as_array().unwrap().len()).collect();
+    let sizes: Vec<usize> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, body)| body["Records"].as_array().unwrap().len())
+        .collect();
     assert_eq!(sizes.iter().sum::<usize>(), 700);
     assert!(sizes.iter().all(|size| *size <= limits::PUT_RECORDS_MAX), "{sizes:?}");
 }
@@ -161,14 +198,28 @@ async fn put_records_is_cut_to_size_and_names_what_was_not_taken() {
 async fn put_records_stays_below_its_size_in_bytes() {
     let (clients, seen) = serve(|_, _, body| {
         let count = body["Records"].as_array().unwrap().len();
-        Answer::Json(200, json!({ "FailedRecordCount": 0, "Records": vec![json!({ "SequenceNumber": "1" }); count] }))
+        Answer::Json(
+            200,
+            json!({ "FailedRecordCount": 0, "Records": vec![json!({ "SequenceNumber": "1" }); count] }),
+        )
     })
     .await;
-    let left = KinesisSink::new(clients.kinesis, "s").send(&outcomes(12, 900_000)).await.unwrap();
+    let left = KinesisSink::new(clients.kinesis, "s")
+        .send(&outcomes(12, 900_000))
+        .await
+        .unwrap();
     assert!(left.is_empty());
-    let sizes: Vec<usize> = seen.lock().unwrap().iter().map(|(_, body)| body["Records"].as_array().unwrap().len()).collect();
+    let sizes: Vec<usize> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, body)| body["Records"].as_array().unwrap().len())
+        .collect();
     assert_eq!(sizes.iter().sum::<usize>(), 12);
-    assert!(sizes.iter().all(|size| size * 900_000 <= limits::PUT_BYTES_MAX), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| size * 900_000 <= limits::PUT_BYTES_MAX),
+        "{sizes:?}"
+    );
 }
 
 #[tokio::test]
@@ -181,8 +232,10 @@ async fn quarantine_goes_in_tens_and_names_what_was_not_taken() {
             .iter()
             .map(|entry| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d" }))
             .collect();
-        let failed: Vec<Value> =
-            failed.iter().map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false })).collect();
+        let failed: Vec<Value> = failed
+            .iter()
+            .map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }))
+            .collect();
         Answer::Json(200, json!({ "Successful": taken, "Failed": failed }))
     })
     .await;
@@ -197,5 +250,9 @@ async fn quarantine_goes_in_tens_and_names_what_was_not_taken() {
     }
     let large: Vec<QuarantineMessage> = (0..3).map(|_| message(100_000)).collect();
     queue.put(&large).await.unwrap();
-    assert_eq!(seen.lock().unwrap().len(), 5, "two of 100 kB fit in a call, three do not");
+    assert_eq!(
+        seen.lock().unwrap().len(),
+        5,
+        "two of 100 kB fit in a call, three do not"
+    );
 }

@@ -1,9 +1,7 @@
 //! The store against DynamoDB's API: dynoxide, in this process, on loopback.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::id::{CardId, EventId};
@@ -14,16 +12,37 @@ const TABLE: &str = "cards";
 async fn store() -> (DynamoStore, Clients) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
+    tokio::spawn(dynoxide::server::serve_on(
+        listener,
+        dynoxide::Database::memory().unwrap(),
+    ));
     // DynamoDB has its own endpoint here, as in the local AWS: the general one must not be used for it.
     let clients = connect(&AwsSettings::local("eu-west-1", "http://127.0.0.1:1", Some(&endpoint))).await;
     let attribute = |name| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().unwrap()
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .unwrap()
     };
-    let key = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let request = clients.dynamodb.create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
-    let request = request.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
-    let request = request.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    let key = |name, kind| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .unwrap()
+    };
+    let request = clients
+        .dynamodb
+        .create_table()
+        .table_name(TABLE)
+        .billing_mode(BillingMode::PayPerRequest);
+    let request = request
+        .attribute_definitions(attribute("pk"))
+        .attribute_definitions(attribute("sk"));
+    let request = request
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("sk", KeyType::Range));
     request.send().await.unwrap();
     (DynamoStore::new(clients.dynamodb.clone(), TABLE), clients)
 }
@@ -34,7 +53,12 @@ fn card(at: usize) -> CardId {
 
 fn write(card_id: CardId, expected_version: Option<u64>, bytes: Vec<u8>) -> StateWrite {
     let version = expected_version.unwrap_or(0) + 1;
-    StateWrite { card_id, expected_version, item: StateItem { version, bytes }, expires_at_s: 2_000_000_000 }
+    StateWrite {
+        card_id,
+        expected_version,
+        item: StateItem { version, bytes },
+        expires_at_s: 2_000_000_000,
+    }
 }
 
 fn profile(version: u64, mean: f64) -> Profile {
@@ -59,14 +83,31 @@ async fn only_the_version_that_was_read_can_be_replaced_and_the_winner_comes_bac
     // A second first write, and a write on a version that is not there, both lose and see the winner (I5).
     for expected in [None, Some(7)] {
         let lost = store.commit(&write(card(1), expected, vec![9])).await.unwrap();
-        let Commit::Conflict(Some(winner)) = lost.value else { panic!("{:?}", lost.value) };
-        assert_eq!(winner, StateItem { version: 1, bytes: vec![1] });
-        assert!((lost.units.write - 1.0).abs() < f64::EPSILON, "a failed condition costs too");
+        let Commit::Conflict(Some(winner)) = lost.value else {
+            panic!("{:?}", lost.value)
+        };
+        assert_eq!(
+            winner,
+            StateItem {
+                version: 1,
+                bytes: vec![1]
+            }
+        );
+        assert!(
+            (lost.units.write - 1.0).abs() < f64::EPSILON,
+            "a failed condition costs too"
+        );
     }
     let second = store.commit(&write(card(1), Some(1), vec![2])).await.unwrap();
     assert!(matches!(second.value, Commit::Written));
     let loaded = store.load_states(&[card(1)]).await.unwrap();
-    assert_eq!(loaded.value, [Some(StateItem { version: 2, bytes: vec![2] })]);
+    assert_eq!(
+        loaded.value,
+        [Some(StateItem {
+            version: 2,
+            bytes: vec![2]
+        })]
+    );
 }
 
 #[tokio::test]
@@ -82,14 +123,21 @@ async fn a_failed_condition_costs_by_the_size_of_the_item() {
     let written = store.commit(&write(card(1), None, vec![1; 2_500])).await.unwrap();
     let lost = store.commit(&write(card(1), None, vec![1])).await.unwrap();
     assert!((written.units.write - 3.0).abs() < f64::EPSILON, "{:?}", written.units);
-    assert!((lost.units.write - written.units.write).abs() < f64::EPSILON, "{:?}", lost.units);
+    assert!(
+        (lost.units.write - written.units.write).abs() < f64::EPSILON,
+        "{:?}",
+        lost.units
+    );
 }
 
 #[tokio::test]
 async fn loads_of_more_than_a_hundred_keep_their_order_and_count_their_units() {
     let (store, _) = store().await;
     for at in (0..250).step_by(2) {
-        store.commit(&write(card(at), None, vec![u8::try_from(at % 251).unwrap()])).await.unwrap();
+        store
+            .commit(&write(card(at), None, vec![u8::try_from(at % 251).unwrap()]))
+            .await
+            .unwrap();
     }
     let mut cards: Vec<CardId> = (0..250).rev().map(card).collect();
     cards.push(card(248)); // asked for twice
@@ -100,17 +148,33 @@ async fn loads_of_more_than_a_hundred_keep_their_order_and_count_their_units() {
         let expected = (at % 2 == 0).then(|| vec![u8::try_from(at % 251).unwrap()]);
         assert_eq!(found.as_ref().map(|state| state.bytes.clone()), expected, "{asked}");
     }
-    assert!(loaded.units.read > 0.0 && loaded.units.read <= 0.5 * 250.0, "{:?}", loaded.units);
+    assert!(
+        loaded.units.read > 0.0 && loaded.units.read <= 0.5 * 250.0,
+        "{:?}",
+        loaded.units
+    );
     assert!(store.load_states(&[]).await.unwrap().value.is_empty());
 }
 
 #[tokio::test]
 async fn the_newest_profile_wins_and_keeps_its_bits() {
     let (store, _) = store().await;
-    assert_eq!(store.put_profile(&profile(2, 20.0)).await.unwrap().value, PutOnce::Written);
-    assert_eq!(store.put_profile(&profile(2, 99.0)).await.unwrap().value, PutOnce::Already);
-    assert_eq!(store.put_profile(&profile(1, 10.0)).await.unwrap().value, PutOnce::Already);
-    assert_eq!(store.put_profile(&profile(10, 30.0)).await.unwrap().value, PutOnce::Written);
+    assert_eq!(
+        store.put_profile(&profile(2, 20.0)).await.unwrap().value,
+        PutOnce::Written
+    );
+    assert_eq!(
+        store.put_profile(&profile(2, 99.0)).await.unwrap().value,
+        PutOnce::Already
+    );
+    assert_eq!(
+        store.put_profile(&profile(1, 10.0)).await.unwrap().value,
+        PutOnce::Already
+    );
+    assert_eq!(
+        store.put_profile(&profile(10, 30.0)).await.unwrap().value,
+        PutOnce::Written
+    );
     let loaded = store.load_profiles(&[card(0), card(1), card(1)]).await.unwrap();
     assert_eq!(loaded.value, [None, Some(profile(10, 30.0)), Some(profile(10, 30.0))]);
 }
@@ -124,8 +188,14 @@ async fn a_decision_is_recorded_once() {
         outcome_json: outcome.as_bytes().to_vec(),
         expires_at_s: 2_000_000_000,
     };
-    assert_eq!(store.put_decision(&decision("{\"score\":900}")).await.unwrap().value, PutOnce::Written);
-    assert_eq!(store.put_decision(&decision("{\"score\":1}")).await.unwrap().value, PutOnce::Already);
+    assert_eq!(
+        store.put_decision(&decision("{\"score\":900}")).await.unwrap().value,
+        PutOnce::Written
+    );
+    assert_eq!(
+        store.put_decision(&decision("{\"score\":1}")).await.unwrap().value,
+        PutOnce::Already
+    );
     let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
     assert_eq!(stored.items().len(), 1);
     assert_eq!(stored.items()[0]["o"].as_s().unwrap(), "{\"score\":900}");
@@ -135,6 +205,9 @@ async fn a_decision_is_recorded_once() {
 #[tokio::test]
 async fn a_table_that_is_not_there_is_a_permanent_error() {
     let (_, clients) = store().await;
-    let error = DynamoStore::new(clients.dynamodb, "nowhere").load_states(&[card(1)]).await.unwrap_err();
+    let error = DynamoStore::new(clients.dynamodb, "nowhere")
+        .load_states(&[card(1)])
+        .await
+        .unwrap_err();
     assert!(matches!(error, PortError::Permanent(_)), "{error}");
 }

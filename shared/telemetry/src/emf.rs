@@ -47,7 +47,12 @@ impl EmfLine {
     #[must_use]
     pub fn new(timestamp_ms: i64, function: &str) -> Self {
         let dimensions = vec![(Dimension::Function, bounded(function))];
-        Self { timestamp_ms, dimensions, metrics: Vec::new(), properties: Vec::new() }
+        Self {
+            timestamp_ms,
+            dimensions,
+            metrics: Vec::new(),
+            properties: Vec::new(),
+        }
     }
 
     /// Splits the line's metrics by one more dimension.
@@ -119,7 +124,11 @@ fn bounded(value: &str) -> String {
         end -= 1;
     }
     // CloudWatch refuses an empty dimension, and with it the whole line.
-    if end == 0 { "unknown".to_owned() } else { value[..end].to_owned() }
+    if end == 0 {
+        "unknown".to_owned()
+    } else {
+        value[..end].to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -154,16 +163,24 @@ mod tests {
 
     #[test]
     fn every_metric_fits_in_one_line_and_every_declared_one_has_a_value() {
-        let line = Metric::ALL.iter().fold(EmfLine::new(0, "f"), |line, metric| line.metric(*metric, 1.0));
+        let line = Metric::ALL
+            .iter()
+            .fold(EmfLine::new(0, "f"), |line, metric| line.metric(*metric, 1.0));
         let value: Value = serde_json::from_str(&line.to_json()).unwrap();
         let declared = value["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         assert_eq!(declared.len(), Metric::ALL.len());
-        assert!(declared.iter().all(|metric| value[metric["Name"].as_str().unwrap()].is_number()));
+        assert!(
+            declared
+                .iter()
+                .all(|metric| value[metric["Name"].as_str().unwrap()].is_number())
+        );
     }
 
     #[test]
     fn values_that_cloudwatch_refuses_are_left_out() {
-        let line = EmfLine::new(0, "").dimension(Dimension::Reason, &"é".repeat(300)).metric(Metric::Scored, f64::NAN);
+        let line = EmfLine::new(0, "")
+            .dimension(Dimension::Reason, &"é".repeat(300))
+            .metric(Metric::Scored, f64::NAN);
         let value: Value = serde_json::from_str(&line.to_json()).unwrap();
         assert_eq!(value["function"], "unknown");
         assert!(value["reason"].as_str().unwrap().len() <= DIMENSION_BYTES_MAX);
@@ -173,7 +190,10 @@ mod tests {
     #[test]
     fn a_line_is_written_with_its_break_in_one_piece() {
         let mut written = Vec::new();
-        EmfLine::new(0, "f").metric(Metric::Alerts, 1.0).write_to(&mut written).unwrap();
+        EmfLine::new(0, "f")
+            .metric(Metric::Alerts, 1.0)
+            .write_to(&mut written)
+            .unwrap();
         assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1);
         assert_eq!(written.last(), Some(&b'\n'));
     }

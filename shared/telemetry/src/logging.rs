@@ -6,8 +6,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The crates whose logs follow the configured level.
-const OWN_TARGETS: &[&str] =
-    &["score", "score_function", "tidemark_aws", "tidemark_domain", "tidemark_engine", "tidemark_telemetry"];
+const OWN_TARGETS: &[&str] = &[
+    "score",
+    "score_function",
+    "tidemark_aws",
+    "tidemark_domain",
+    "tidemark_engine",
+    "tidemark_telemetry",
+];
 
 /// Which lines are written: our own crates' from `level` up, any other crate's from `WARN` up. The ceiling on others is
 /// fixed, since the AWS SDK and the Lambda runtime print whole payloads at their lower levels (I9).
@@ -16,7 +22,9 @@ pub fn filter(level: Level) -> Targets {
     let others = LevelFilter::from_level(Level::WARN.min(level));
     OWN_TARGETS
         .iter()
-        .fold(Targets::new().with_default(others), |targets, target| targets.with_target(*target, level))
+        .fold(Targets::new().with_default(others), |targets, target| {
+            targets.with_target(*target, level)
+        })
 }
 
 /// Sends the process's logs to standard output as JSON. A second call changes nothing.
@@ -29,7 +37,10 @@ pub fn init(level: Level) {
         .with_ansi(false)
         .with_writer(std::io::stdout);
     // An error means that a subscriber is set already: the caller's choice stands.
-    let _ = tracing_subscriber::registry().with(filter(level)).with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter(level))
+        .with(lines)
+        .try_init();
 }
 
 #[cfg(test)]

@@ -111,6 +111,10 @@ mod tests {
     fn names_are_unique_and_plain() {
         let names: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), Metric::ALL.len());
-        assert!(names.iter().all(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric())));
+        assert!(
+            names
+                .iter()
+                .all(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric()))
+        );
     }
 }

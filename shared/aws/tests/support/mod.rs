@@ -73,12 +73,19 @@ async fn read_request(stream: &mut TcpStream) -> Option<(String, Value)> {
                     .find(|(found, _)| found.eq_ignore_ascii_case(name))
                     .map(|(_, value)| value.trim().to_owned())
             };
-            assert_eq!(header("transfer-encoding"), None, "bodies go out with their length, not in chunks");
+            assert_eq!(
+                header("transfer-encoding"),
+                None,
+                "bodies go out with their length, not in chunks"
+            );
             let length: usize = header("content-length").unwrap_or_default().parse().unwrap_or(0);
             if bytes.len() >= end + 4 + length {
                 let operation = header("x-amz-target").unwrap_or_default();
                 let operation = operation.rsplit('.').next().unwrap_or_default().to_owned();
-                return Some((operation, serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap()));
+                return Some((
+                    operation,
+                    serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap(),
+                ));
             }
         }
         match stream.read(&mut buffer).await {
