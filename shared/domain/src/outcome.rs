@@ -1,8 +1,12 @@
 //! What comes out of an event: score, decision, reasons, and everything that a replay needs to get the same (I6).
 
+mod json;
+
 use serde::{Deserialize, Serialize};
 
 use crate::feature::FeatureKey;
+
+pub use json::{OUTCOME_VERSION, render_json};
 
 /// The highest score.
 pub const SCORE_MAX: u16 = 1000;
@@ -94,4 +98,29 @@ pub struct StoredOutcome {
     pub profile_version: Option<u64>,
     /// Feature values, where the policy asks for them in outcomes; otherwise empty.
     pub features: Vec<(FeatureKey, Option<f64>)>,
+}
+
+impl Decision {
+    /// As it is written in outcomes and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Review => "review",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+impl Tier {
+    /// As it is written in outcomes and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::NoProfile => "no_profile",
+            Self::HistoryOnly => "history_only",
+            Self::Neutral => "neutral",
+        }
+    }
 }

@@ -1,0 +1,259 @@
+//! Bits and whole numbers of any size, packed least significant bit first.
+
+/// What went wrong while reading bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BitError {
+    /// There are no bits left.
+    End,
+    /// A number does not fit 64 bits.
+    Range,
+}
+
+/// The number of bits that a number needs; 0 for 0.
+const fn length(number: u64) -> u32 {
+    u64::BITS - number.leading_zeros()
+}
+
+/// Bits that tell `count` possibilities apart.
+pub(super) const fn index_bits(count: usize) -> u32 {
+    length((count as u64).saturating_sub(1))
+}
+
+/// Folds the sign into the lowest bit, so that numbers near 0 are small.
+pub(super) const fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+/// The inverse of [`zigzag`].
+pub(super) const fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+}
+
+/// The typical length of a series of numbers, learned from those that went by: an exponential mean over about eight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Width(u32);
+
+impl Width {
+    /// Eighths of a bit.
+    const ONE: u32 = 8;
+
+    /// A series whose numbers are expected to be so many bits long.
+    pub(super) const fn new(bits: u32) -> Self {
+        Self(bits * Self::ONE)
+    }
+
+    /// From 1 to 63.
+    const fn bits(self) -> u32 {
+        let bits = (self.0 + Self::ONE / 2) / Self::ONE;
+        if bits == 0 {
+            1
+        } else if bits > 63 {
+            63
+        } else {
+            bits
+        }
+    }
+
+    const fn learn(&mut self, number: u64) {
+        self.0 = self.0 - self.0 / Self::ONE + length(number);
+    }
+}
+
+/// Writes bits.
+#[derive(Debug)]
+pub(super) struct BitWriter {
+    bytes: Vec<u8>,
+    /// Bits not yet in `bytes`, and how many: fewer than 64.
+    pending: u64,
+    used: u32,
+}
+
+impl BitWriter {
+    pub(super) const fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, pending: 0, used: 0 }
+    }
+
+    /// Writes the lowest `count` bits of a number, which has no others; `count` is at most 64.
+    #[inline]
+    pub(super) fn put(&mut self, number: u64, count: u32) {
+        debug_assert!(count <= 64 && length(number) <= count);
+        self.pending |= number << self.used;
+        let total = self.used + count;
+        if total < 64 {
+            self.used = total;
+            return;
+        }
+        self.bytes.extend_from_slice(&self.pending.to_le_bytes());
+        self.pending = number.checked_shr(64 - self.used).unwrap_or(0);
+        self.used = total - 64;
+    }
+
+    #[inline]
+    pub(super) fn flag(&mut self, set: bool) {
+        self.put(u64::from(set), 1);
+    }
+
+    /// Writes a number that is expected to be about `width` bits long, 1 to 63: one bit more if it is that long or
+    /// shorter, two for each bit that it is longer.
+    #[inline]
+    pub(super) fn number(&mut self, number: u64, width: u32) {
+        let longer = length(number).saturating_sub(width);
+        self.put(1 << longer, longer + 1);
+        if longer == 0 {
+            self.put(number, width);
+        } else {
+            let below = width + longer - 1;
+            self.put(number ^ (1 << below), below);
+        }
+    }
+
+    /// Writes the next number of a series.
+    #[inline]
+    pub(super) fn series(&mut self, number: u64, width: &mut Width) {
+        self.number(number, width.bits());
+        width.learn(number);
+    }
+
+    /// The bytes; the last one's unused bits are 0.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let bytes = self.pending.to_le_bytes();
+        self.bytes.extend_from_slice(&bytes[..self.used.div_ceil(8) as usize]);
+        self.bytes
+    }
+}
+
+/// Reads bits. Never beyond the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// The next bit.
+    at: usize,
+}
+
+impl<'a> BitReader<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Bits that are left.
+    pub(super) const fn left(&self) -> usize {
+        self.bytes.len() * 8 - self.at
+    }
+
+    /// At least 57 bits from here on; those beyond the end are 0.
+    #[inline]
+    fn peek(&self) -> u64 {
+        let rest = &self.bytes[self.at / 8..];
+        let word = match rest.first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        word >> (self.at % 8)
+    }
+
+    /// Reads a number of `count` bits, at most 64.
+    #[inline]
+    pub(super) fn get(&mut self, count: u32) -> Result<u64, BitError> {
+        if count > 32 {
+            let low = self.get(32)?;
+            return Ok(self.get(count - 32)? << 32 | low);
+        }
+        if self.left() < count as usize {
+            return Err(BitError::End);
+        }
+        let number = self.peek() & ((1 << count) - 1);
+        self.at += count as usize;
+        Ok(number)
+    }
+
+    #[inline]
+    pub(super) fn flag(&mut self) -> Result<bool, BitError> {
+        Ok(self.get(1)? == 1)
+    }
+
+    /// Reads what [`BitWriter::number`] wrote.
+    #[inline]
+    pub(super) fn number(&mut self, width: u32) -> Result<u64, BitError> {
+        let mut longer = self.peek().trailing_zeros();
+        if longer < 57 {
+            self.get(longer + 1)?;
+        } else {
+            longer = 0;
+            while !self.flag()? {
+                longer += 1;
+            }
+        }
+        if longer == 0 {
+            return self.get(width);
+        }
+        let below = width + longer - 1;
+        if below > 63 {
+            return Err(BitError::Range);
+        }
+        Ok(self.get(below)? | 1 << below)
+    }
+
+    /// Reads the next number of a series.
+    #[inline]
+    pub(super) fn series(&mut self, width: &mut Width) -> Result<u64, BitError> {
+        let number = self.number(width.bits())?;
+        width.learn(number);
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BitError, BitReader, BitWriter, Width, index_bits, unzigzag, zigzag};
+
+    const NUMBERS: [u64; 12] = [0, 1, 2, 3, 127, 128, 5_000, 43_200_000, 1 << 57, u64::MAX >> 1, u64::MAX - 1, u64::MAX];
+
+    #[test]
+    fn every_number_comes_back_at_every_width_and_offset() {
+        for offset in 0..64 {
+            let mut writer = BitWriter::new(Vec::new());
+            writer.put(0, offset);
+            for width in 1..64 {
+                NUMBERS.iter().for_each(|number| writer.number(*number, width));
+            }
+            NUMBERS.iter().for_each(|number| writer.put(*number, 64));
+            let bytes = writer.finish();
+            let mut reader = BitReader::new(&bytes);
+            assert_eq!(reader.get(offset), Ok(0));
+            for width in 1..64 {
+                NUMBERS.iter().for_each(|number| assert_eq!(reader.number(width), Ok(*number), "width {width}"));
+            }
+            NUMBERS.iter().for_each(|number| assert_eq!(reader.get(64), Ok(*number)));
+            assert!(reader.left() < 8);
+            assert_eq!(reader.number(63), Err(BitError::End));
+        }
+    }
+
+    #[test]
+    fn a_series_learns_its_width() {
+        let (mut writer, mut width) = (BitWriter::new(Vec::new()), Width::new(1));
+        (0..100).for_each(|_| writer.series(1_000_000, &mut width));
+        let bytes = writer.finish();
+        assert!(bytes.len() < 100 * 23 / 8, "{} bytes for 100 numbers of 20 bits", bytes.len());
+        let (mut reader, mut width) = (BitReader::new(&bytes), Width::new(1));
+        (0..100).for_each(|_| assert_eq!(reader.series(&mut width), Ok(1_000_000)));
+    }
+
+    #[test]
+    fn a_number_over_64_bits_is_refused() {
+        let mut writer = BitWriter::new(Vec::new());
+        writer.put(1 << 20, 64);
+        writer.put(0, 64);
+        assert_eq!(BitReader::new(&writer.finish()).number(60), Err(BitError::Range));
+        assert_eq!(BitReader::new(&[0; 16]).number(1), Err(BitError::End));
+    }
+
+    #[test]
+    fn small_things() {
+        assert_eq!((0..6).map(index_bits).collect::<Vec<_>>(), [0, 0, 1, 2, 2, 3]);
+        for number in [0, -1, 1, i64::MIN, i64::MAX, -43_200_000] {
+            assert_eq!(unzigzag(zigzag(number)), number);
+        }
+        assert!(zigzag(-3) < 8);
+    }
+}

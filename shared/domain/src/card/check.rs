@@ -1,0 +1,76 @@
+//! What must hold in every state.
+
+use crate::event::Place;
+use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX};
+
+use super::codec::{ENTRIES_MAX, FEATURES_MAX, InvalidState};
+use super::{CardState, Entry, Truncation};
+
+const LATITUDE_E4_MAX: u32 = 900_000;
+const LONGITUDE_E4_MAX: u32 = 1_800_000;
+const SHARE_PCT_MAX: u8 = 100;
+
+impl CardState {
+    /// A state from its parts, for whoever has them from elsewhere than the fold.
+    ///
+    /// # Errors
+    /// When no card can be in this state.
+    pub fn from_parts(
+        entries: Vec<Entry>,
+        next_seq: u64,
+        floor_ms: Option<i64>,
+        truncation: Option<Truncation>,
+    ) -> Result<Self, InvalidState> {
+        let state = Self { entries, next_seq, floor_ms, truncation };
+        state.check()?;
+        Ok(state)
+    }
+
+    fn check(&self) -> Result<(), InvalidState> {
+        let Self { entries, next_seq, floor_ms, truncation } = self;
+        if entries.len() > ENTRIES_MAX {
+            return Err(InvalidState::TooManyEntries);
+        }
+        if !entries.is_sorted_by(|a, b| (a.time_ms, a.seq) < (b.time_ms, b.seq)) {
+            return Err(InvalidState::Order);
+        }
+        if (entries.len() as u64) > *next_seq || entries.iter().any(|entry| entry.seq >= *next_seq) {
+            return Err(InvalidState::Seq);
+        }
+        let is_floor = match (floor_ms, entries.first()) {
+            (Some(floor_ms), Some(first)) => *floor_ms <= first.time_ms,
+            _ => true,
+        };
+        let is_cut = truncation.is_none_or(|cut| floor_ms.is_some_and(|floor_ms| cut.floor_ms <= floor_ms));
+        if !is_floor || !is_cut {
+            return Err(InvalidState::Floor);
+        }
+        entries.iter().try_for_each(check_entry)
+    }
+}
+
+fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
+    let outcome = &entry.outcome;
+    if outcome.score > SCORE_MAX {
+        return Err(InvalidState::Score);
+    }
+    if entry.place.is_some_and(|place| !is_on_globe(place)) {
+        return Err(InvalidState::Place);
+    }
+    if outcome.missing.0 & !Missing::NAMES.iter().fold(0, |all, (bit, _)| all | bit) != 0 {
+        return Err(InvalidState::Missing);
+    }
+    let is_share = |share_pct: u8| share_pct <= SHARE_PCT_MAX;
+    if outcome.reasons.len() > REASONS_MAX || !outcome.reasons.iter().all(|reason| is_share(reason.share_pct)) {
+        return Err(InvalidState::Reasons);
+    }
+    let is_value = |value: Option<f64>| value.is_none_or(f64::is_finite);
+    if outcome.features.len() > FEATURES_MAX || !outcome.features.iter().all(|(_, value)| is_value(*value)) {
+        return Err(InvalidState::Features);
+    }
+    Ok(())
+}
+
+const fn is_on_globe(place: Place) -> bool {
+    place.latitude_e4.unsigned_abs() <= LATITUDE_E4_MAX && place.longitude_e4.unsigned_abs() <= LONGITUDE_E4_MAX
+}

@@ -1,0 +1,192 @@
+//! Writes a state. The order of the fields is the drawing's at the head of the module above.
+
+use crate::card::bits::{BitWriter, index_bits, zigzag};
+use crate::card::{CardState, Entry};
+use crate::event::{Country, Place};
+use crate::feature::{FeatureKey, FeatureValue};
+use crate::outcome::{Decision, Reason};
+
+use super::{
+    COUNT_BITS, Context, DROPPED_WIDTH, FORMAT_VERSION, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, POLICY_WIDTH,
+    PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS,
+    part,
+};
+
+/// What a typical entry takes, bytes; the buffer's first size.
+const ENTRY_BYTES_TYPICAL: usize = 16;
+
+pub(super) fn encode(state: &CardState) -> Vec<u8> {
+    let count = state.entries.len();
+    let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
+    bytes.push(FORMAT_VERSION);
+    let mut bits = BitWriter::new(bytes);
+    let first_seq = state.next_seq.wrapping_sub(count as u64);
+    bits.put(count as u64, COUNT_BITS);
+    bits.number(first_seq, DROPPED_WIDTH);
+    bits.flag(state.floor_ms.is_some());
+    if let Some(floor_ms) = state.floor_ms {
+        bits.number(zigzag(floor_ms), INSTANT_WIDTH);
+        bits.flag(state.truncation.is_some());
+        if let Some(truncation) = state.truncation {
+            bits.number(truncation.events, TRUNCATED_WIDTH);
+            bits.number(floor_ms.wrapping_sub(truncation.floor_ms).cast_unsigned(), TRUNCATED_SPAN_WIDTH);
+        }
+    }
+    let mut context = Context::new(count, first_seq, state.floor_ms.unwrap_or(0));
+    for (index, entry) in state.entries.iter().enumerate() {
+        if index == 0 && state.floor_ms.is_none() {
+            bits.number(zigzag(entry.time_ms), INSTANT_WIDTH);
+        } else {
+            let elapsed_ms = entry.time_ms.wrapping_sub(context.last.time_ms).cast_unsigned();
+            bits.series(elapsed_ms, &mut context.time);
+        }
+        put_entry(&mut bits, &mut context, entry);
+    }
+    bits.finish()
+}
+
+fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
+    bits.put(u64::from(entry.event_fp), 32);
+    bits.series(entry.amount_base_minor, &mut context.amount);
+    bits.series(u64::from(entry.outcome.score), &mut context.score);
+    let merchant = put_index(bits, &context.merchants, &entry.merchant_fp);
+    if merchant == context.merchants.len() {
+        bits.put(u64::from(entry.merchant_fp), 32);
+    }
+    put_place(bits, context, entry.place, merchant);
+    bits.flag(entry.device_fp.is_some());
+    if let Some(device_fp) = entry.device_fp
+        && put_index(bits, &context.devices, &device_fp) == context.devices.len()
+    {
+        bits.put(u64::from(device_fp), 32);
+        context.devices.push(device_fp);
+    }
+    bits.flag(entry.approved);
+    let parts = rare_parts(context, entry, merchant);
+    bits.flag(parts == 0);
+    if parts != 0 {
+        put_parts(bits, context, entry, parts);
+    }
+    context.learn(entry, merchant);
+}
+
+/// Writes where an item is among those so far, and says so; their number for a new one.
+fn put_index<T: PartialEq>(bits: &mut BitWriter, known: &[T], item: &T) -> usize {
+    let index = known.iter().position(|other| other == item).unwrap_or(known.len());
+    bits.put(index as u64, index_bits(known.len() + 1));
+    index
+}
+
+fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, merchant: usize) {
+    bits.flag(place.is_some());
+    let Some(place) = place else { return };
+    if let Some(known) = context.known_place(merchant) {
+        bits.flag(known == place);
+        if known == place {
+            return;
+        }
+    }
+    let latitude = i64::from(place.latitude_e4) - i64::from(context.place.latitude_e4);
+    let longitude = i64::from(place.longitude_e4) - i64::from(context.place.longitude_e4);
+    bits.series(zigzag(latitude), &mut context.degrees);
+    bits.series(zigzag(longitude), &mut context.degrees);
+    context.place = place;
+}
+
+fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u8 {
+    let (outcome, last) = (&entry.outcome, &context.last);
+    let flag = |part: u8, is_rare: bool| if is_rare { part } else { 0 };
+    let is_usual =
+        outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
+    flag(part::SEQ, entry.seq != context.expected_seq())
+        | flag(part::COUNTRY, entry.country != context.expected_country(merchant))
+        | flag(part::DECISION, !is_usual)
+        | flag(part::POLICY, outcome.policy_version != last.policy_version)
+        | flag(part::PROFILE, outcome.profile_version != last.profile_version)
+        | flag(part::REASONS, !outcome.reasons.is_empty())
+        | flag(part::LABEL, entry.label.is_some())
+        | flag(part::FEATURES, !outcome.features.is_empty())
+}
+
+fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u8) {
+    let outcome = &entry.outcome;
+    bits.put(u64::from(parts), 8);
+    if parts & part::SEQ != 0 {
+        bits.number(zigzag(entry.seq.wrapping_sub(context.expected_seq()).cast_signed()), SEQ_WIDTH);
+    }
+    if parts & part::COUNTRY != 0 {
+        put_country(bits, entry.country);
+    }
+    if parts & part::DECISION != 0 {
+        bits.put(outcome.decision as u64, 2);
+        bits.put(outcome.tier as u64, 2);
+        bits.put(u64::from(outcome.missing.0), 8);
+    }
+    if parts & part::POLICY != 0 {
+        bits.number(u64::from(outcome.policy_version), POLICY_WIDTH);
+    }
+    if parts & part::PROFILE != 0 {
+        bits.flag(outcome.profile_version.is_some());
+        if let Some(version) = outcome.profile_version {
+            bits.number(version, PROFILE_WIDTH);
+        }
+    }
+    if parts & part::REASONS != 0 {
+        put_reasons(bits, &outcome.reasons);
+    }
+    if let Some((verdict, known_since_ms)) = entry.label {
+        bits.put(verdict as u64 - 1, 1);
+        bits.number(zigzag(known_since_ms.wrapping_sub(entry.time_ms)), KNOWN_SINCE_WIDTH);
+    }
+    if parts & part::FEATURES != 0 {
+        put_features(bits, context, &outcome.features);
+    }
+}
+
+fn put_country(bits: &mut BitWriter, country: Country) {
+    for letter in country.0 {
+        bits.put(u64::from(letter.saturating_sub(b'A') & 31), 5);
+    }
+}
+
+fn put_reasons(bits: &mut BitWriter, reasons: &[Reason]) {
+    bits.put(reasons.len() as u64, 3);
+    for reason in reasons {
+        put_key(bits, reason.key);
+        bits.put(u64::from(reason.share_pct), SHARE_BITS);
+    }
+}
+
+fn put_key(bits: &mut BitWriter, key: FeatureKey) {
+    bits.put(u64::from(key.kind.number()), KIND_BITS);
+    bits.put(u64::from(key.window_minutes), WINDOW_BITS);
+}
+
+fn put_features(bits: &mut BitWriter, context: &mut Context, features: &[FeatureValue]) {
+    let is_same = |list: &Vec<FeatureKey>| list.iter().eq(features.iter().map(|(key, _)| key));
+    let index = context.lists.iter().position(is_same).unwrap_or(context.lists.len());
+    bits.put(index as u64, index_bits(context.lists.len() + 1));
+    if index == context.lists.len() {
+        bits.put(features.len() as u64, 8);
+        features.iter().for_each(|(key, _)| put_key(bits, *key));
+        context.lists.push(features.iter().map(|(key, _)| *key).collect());
+    }
+    for (_, value) in features {
+        match value.filter(|number| number.is_finite()) {
+            None => bits.put(0, 2),
+            Some(number) if is_whole(number) => {
+                bits.put(1, 2);
+                bits.number(number as u64, WHOLE_WIDTH);
+            }
+            Some(number) => {
+                bits.put(2, 2);
+                bits.put(number.to_bits(), 64);
+            }
+        }
+    }
+}
+
+/// Whether a number is one of 0, 1, 2 … below [`WHOLE_MAX`]. −0 is not.
+fn is_whole(number: f64) -> bool {
+    number < WHOLE_MAX && ((number as u64) as f64).to_bits() == number.to_bits()
+}
