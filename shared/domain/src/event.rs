@@ -99,6 +99,17 @@ pub enum Verdict {
     Cleared = 2,
 }
 
+impl Verdict {
+    /// The verdict as it is written in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fraud => "fraud",
+            Self::Cleared => "cleared",
+        }
+    }
+}
+
 /// How the card was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -113,6 +124,35 @@ pub enum Channel {
     MailPhone,
     /// Recurring or merchant-initiated.
     Recurring,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 5] = [
+        Self::PointOfSale,
+        Self::Ecommerce,
+        Self::Atm,
+        Self::MailPhone,
+        Self::Recurring,
+    ];
+
+    /// The channel as it is written in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PointOfSale => "point_of_sale",
+            Self::Ecommerce => "ecommerce",
+            Self::Atm => "atm",
+            Self::MailPhone => "mail_phone",
+            Self::Recurring => "recurring",
+        }
+    }
+
+    /// The channel of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == name)
+    }
 }
 
 /// A currency: three capital letters of ISO 4217. Built by the contract, which knows the list.
