@@ -3,13 +3,23 @@
 //! This crate never names an AWS type, never reads a clock or draws a random number except through its ports, and never
 //! starts a task: the caller's executor polls it.
 
+pub mod breaker;
+mod budget;
+mod cache;
+mod call;
+mod card_run;
 pub mod config;
 pub mod engine;
+mod finish;
 mod hash;
+mod load;
 pub mod memory;
+pub mod plan;
 pub mod port;
+pub mod quarantine;
 pub mod record;
 pub mod report;
+mod segment;
 
 pub use config::EngineConfig;
 pub use engine::Engine;
