@@ -97,7 +97,8 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q
         let records = batch.records();
         // A deadline beyond i64 is no deadline.
         let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
-        let report = self.engine.process(&records, deadline_ms).await;
+        // In a box of its own: the future of a whole batch is large, and this one is moved about.
+        let report = Box::pin(self.engine.process(&records, deadline_ms)).await;
         let facts = BatchFacts {
             function: &self.name,
             request_id: &context.request_id,

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use tidemark_engine::port::PortError;
 
+/// What one call said of its range: the positions in it that were not taken, or why it failed.
+pub(crate) type Answer = (Range<usize>, Result<Vec<usize>, PortError>);
+
 /// Cuts `items` into ranges of at most `count_max` items and `bytes_max` bytes. An item over `bytes_max` goes alone.
 pub(crate) fn chunks<T>(
     items: &[T],
@@ -29,7 +32,7 @@ pub(crate) fn chunks<T>(
 
 /// Positions in the whole list that were not taken. A call that failed took none of its range; when no call got through,
 /// or when trying again cannot help, the failure itself is the answer.
-pub(crate) fn merge(answers: Vec<(Range<usize>, Result<Vec<usize>, PortError>)>) -> Result<Vec<usize>, PortError> {
+pub(crate) fn merge(answers: Vec<Answer>) -> Result<Vec<usize>, PortError> {
     let any_answered = answers.iter().any(|(_, answer)| answer.is_ok());
     let mut left = Vec::new();
     for (range, answer) in answers {
@@ -50,7 +53,7 @@ mod tests {
     fn ranges_respect_both_limits_and_lose_nothing() {
         let sizes = [4, 4, 4, 9, 30, 1];
         assert_eq!(chunks(&sizes, 2, 10, |size| *size), [0..2, 2..3, 3..4, 4..5, 5..6]);
-        assert_eq!(chunks(&sizes, 100, 1_000, |size| *size), [0..6]);
+        assert_eq!(chunks(&sizes, 100, 1_000, |size| *size), vec![0..6; 1]);
         assert!(chunks(&[] as &[usize], 2, 10, |size| *size).is_empty());
     }
 

@@ -60,8 +60,8 @@ pub(crate) fn key(card: &CardId, sort: &str) -> Item {
     ])
 }
 
-pub(crate) fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
+pub(crate) fn number<N: Copy + std::fmt::Display>(value: N) -> AttributeValue {
+    AttributeValue::N(format!("{value}"))
 }
 
 pub(crate) fn state_item(write: &StateWrite) -> Item {

@@ -1,5 +1,5 @@
 //! The references list every metric and every error code as they are.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic)]
 
 use tidemark_telemetry::{ErrorCode, Metric};
 
