@@ -1,0 +1,5 @@
+//! Checks over the whole workspace.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod dependencies;
+mod sources;
