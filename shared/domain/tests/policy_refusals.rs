@@ -301,6 +301,8 @@ fn wrong_tables_are_refused() {
     refused_table("[scoring]\nreasons_min_score = 0", 2, 21, &["from 1 to 1000"]);
     refused_table("[scoring]\nreasons_min_share_pct = 101", 2, 25, &["from 1 to 100"]);
     refused_table("[scoring]\nhalf = 1", 2, 1, &["unknown key `half` in [scoring]"]);
+    refused_table("[bounds]\npayload_bytes_max = 65537", 2, 21, &["from 1024 to 65536"]);
+    refused_table("[bounds]\nnesting_max = 65", 2, 15, &["from 1 to 64"]);
     refused_table("[bounds]\nskew_ms = -1", 2, 11, &["`bounds.skew_ms`"]);
     refused_table("[bounds]\nlateness_ms = 1.5", 2, 15, &["whole number"]);
     refused_table("[bounds]\namount_minor_max = 0", 2, 20, &["from 1"]);

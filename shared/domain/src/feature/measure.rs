@@ -143,6 +143,7 @@ impl<'a> Measured<'a> {
         }
         let mut open = 0;
         let windows = policy.windows.len().min(Policy::WINDOWS_LIMIT);
+        let mut earliest = None;
         for entry in before.iter().rev() {
             while open < windows && entry.time_ms <= starts[open] {
                 pass.measured.windows[open] = pass.window;
@@ -152,9 +153,13 @@ impl<'a> Measured<'a> {
                 break;
             }
             pass.add(entry);
+            earliest = Some(entry.time_ms);
         }
         pass.measured.windows[open..windows].fill(pass.window);
         pass.measured.longest = pass.window;
+        pass.measured.first_ms = earliest;
+        // The walk begins with the latest: if it took any, it took that.
+        pass.measured.previous_ms = earliest.and(before.last()).map(|entry| entry.time_ms);
         pass.measured
     }
 
@@ -314,11 +319,16 @@ struct Pass<'a> {
     merchants: Fingerprints,
     devices: Fingerprints,
     countries: Countries,
+    /// The country counted last.
+    country_last: Option<Country>,
+    /// The device counted last.
+    device_last: Option<u32>,
     merchant_fp: u32,
     country: Country,
     device_fp: Option<u32>,
     place: Option<Place>,
-    usual_country: Option<Country>,
+    /// The profile's; without one this event's, and nobody reads what is counted by it.
+    usual_country: Country,
     day_start_ms: i64,
     measured: Measured<'a>,
 }
@@ -338,12 +348,14 @@ impl<'a> Pass<'a> {
             .as_ref()
             .filter(|_| needs.devices)
             .map(|id| fingerprint32(id.as_str()));
-        let usual_country = profile.map(|profile| profile.usual_country);
+        let usual_country = profile.map_or(tx.country, |profile| profile.usual_country);
         let time_ms = tx.occurred_at_ms;
         let mut pass = Self {
             merchants: Fingerprints::new(if needs.merchants { events_max + 1 } else { 0 }),
             devices: Fingerprints::new(if device_fp.is_some() { events_max } else { 0 }),
             countries: Countries::default(),
+            country_last: None,
+            device_last: None,
             place: tx.place.filter(|_| needs.travel),
             needs,
             window: Window {
@@ -371,7 +383,7 @@ impl<'a> Pass<'a> {
                 devices: 0,
                 device_events: 0,
                 foreign_events: 0,
-                foreign: usual_country.is_some_and(|usual| usual != tx.country),
+                foreign: usual_country != tx.country,
                 travel: None,
                 profile,
             },
@@ -381,6 +393,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Adds an earlier event.
+    #[inline]
     fn add(&mut self, entry: &Entry) {
         self.count(
             entry.amount_base_minor.min(BASE_AMOUNT_MAX),
@@ -389,13 +402,13 @@ impl<'a> Pass<'a> {
             entry.country,
         );
         let measured = &mut self.measured;
-        measured.previous_ms = measured.previous_ms.or(Some(entry.time_ms));
-        measured.first_ms = Some(entry.time_ms);
         measured.count_day += u32::from(entry.time_ms > self.day_start_ms);
         measured.merchant_seen |= entry.merchant_fp == self.merchant_fp;
         measured.country_seen |= entry.country == self.country;
-        measured.foreign_events += u32::from(self.usual_country.is_some_and(|usual| usual != entry.country));
-        if let (Some(here), Some(there)) = (self.place, entry.place) {
+        measured.foreign_events += u32::from(entry.country != self.usual_country);
+        if let Some(here) = self.place
+            && let Some(there) = entry.place
+        {
             let elapsed_ms = measured.time_ms.saturating_sub(entry.time_ms).max(1);
             measured.travel = Some(Travel {
                 km: geo::distance_km(here, there),
@@ -404,13 +417,20 @@ impl<'a> Pass<'a> {
             // Only the latest placed event counts.
             self.place = None;
         }
-        if let (Some(device), Some(other)) = (self.device_fp, entry.device_fp) {
+        if let Some(device) = self.device_fp
+            && let Some(other) = entry.device_fp
+        {
             measured.device_seen |= device == other;
             measured.device_events += 1;
-            measured.devices += u32::from(self.devices.insert(other));
+            if self.device_last != Some(other) {
+                self.device_last = Some(other);
+                measured.devices += u32::from(self.devices.insert(other));
+            }
         }
     }
 
+    /// Counts an event in every window that is still open.
+    #[inline]
     fn count(&mut self, amount: u64, approved: bool, merchant_fp: u32, country: Country) {
         let window = &mut self.window;
         window.count += 1;
@@ -422,7 +442,9 @@ impl<'a> Pass<'a> {
         if self.needs.merchants {
             window.merchants += u32::from(self.merchants.insert(merchant_fp));
         }
-        if self.needs.countries {
+        // Runs of one country are the rule: they cost a comparison.
+        if self.needs.countries && self.country_last != Some(country) {
+            self.country_last = Some(country);
             window.countries += u32::from(self.countries.insert(country));
         }
     }

@@ -19,6 +19,10 @@ const WINDOW_MINUTES: RangeInclusive<i64> = 1..=FeatureKey::WINDOW_MINUTES_MAX a
 const HORIZON_MS_MAX: i64 = 365 * MS_PER_DAY;
 /// The dedupe horizon unless the policy names one, ms.
 const DEDUPE_HORIZON_MS: i64 = 7 * MS_PER_DAY;
+/// Payloads, bytes: room for an event at least, never over 64 KiB.
+const PAYLOAD_BYTES: RangeInclusive<i64> = 1024..=65_536;
+/// Nesting of a payload: an event is one level, unknown fields may be deeper.
+const NESTING: RangeInclusive<i64> = 1..=64;
 const SCORES: RangeInclusive<i64> = 1..=crate::outcome::SCORE_MAX as i64;
 /// A weight's most: beyond it one feature alone decides.
 const WEIGHTS: RangeInclusive<f64> = 0.0..=100.0;
@@ -263,7 +267,22 @@ fn scoring(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Scoring> {
 fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
     let default = Bounds::default();
     let section = top.inside("bounds", false, problems);
-    section.refuse_unknown(&["skew_ms", "lateness_ms", "amount_minor_max"], problems);
+    let keys = [
+        "payload_bytes_max",
+        "nesting_max",
+        "skew_ms",
+        "lateness_ms",
+        "amount_minor_max",
+    ];
+    section.refuse_unknown(&keys, problems);
+    let payload_default = i64::try_from(default.payload_bytes_max).ok();
+    let payload_bytes_max = section.integer("payload_bytes_max", &PAYLOAD_BYTES, payload_default, problems);
+    let nesting_max = section.integer(
+        "nesting_max",
+        &NESTING,
+        i64::try_from(default.nesting_max).ok(),
+        problems,
+    );
     let skew_ms = section.integer("skew_ms", &(0..=MS_PER_DAY), Some(default.skew_ms), problems);
     let lateness_ms = section.integer(
         "lateness_ms",
@@ -275,10 +294,11 @@ fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
     let amount_default = i64::try_from(default.amount_minor_max).ok();
     let amount_minor_max = section.integer("amount_minor_max", &amounts, amount_default, problems);
     Some(Bounds {
+        payload_bytes_max: usize::try_from(payload_bytes_max?).ok()?,
+        nesting_max: usize::try_from(nesting_max?).ok()?,
         skew_ms: skew_ms?,
         lateness_ms: lateness_ms?,
         amount_minor_max: u64::try_from(amount_minor_max?).ok()?,
-        ..default
     })
 }
 
