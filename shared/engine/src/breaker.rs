@@ -33,7 +33,11 @@ impl Breaker {
     /// A closed breaker that opens after so many failures in a row, for so long.
     #[must_use]
     pub const fn new(failures_max: u32, open_ms: i64) -> Self {
-        Self { state: BreakerState::Closed { failures: 0 }, failures_max, open_ms }
+        Self {
+            state: BreakerState::Closed { failures: 0 },
+            failures_max,
+            open_ms,
+        }
     }
 
     /// Its state.
@@ -48,7 +52,9 @@ impl Breaker {
             BreakerState::Closed { .. } => true,
             BreakerState::Open { until_ms } | BreakerState::HalfOpen { until_ms } if now_ms < until_ms => false,
             BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => {
-                self.state = BreakerState::HalfOpen { until_ms: now_ms.saturating_add(self.open_ms) };
+                self.state = BreakerState::HalfOpen {
+                    until_ms: now_ms.saturating_add(self.open_ms),
+                };
                 true
             }
         }
@@ -61,7 +67,9 @@ impl Breaker {
 
     /// A call failed.
     pub fn failed(&mut self, now_ms: i64) {
-        let opened = BreakerState::Open { until_ms: now_ms.saturating_add(self.open_ms) };
+        let opened = BreakerState::Open {
+            until_ms: now_ms.saturating_add(self.open_ms),
+        };
         self.state = match self.state {
             BreakerState::Closed { failures } if failures + 1 < self.failures_max => {
                 BreakerState::Closed { failures: failures + 1 }

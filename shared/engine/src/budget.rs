@@ -16,8 +16,13 @@ impl TimeBounds {
     /// The bounds that go with a deadline.
     pub(crate) fn new(deadline_ms: i64, config: &EngineConfig) -> Self {
         let last_call_at_ms = deadline_ms.saturating_sub(config.answer_margin_ms);
-        let stop_at_ms = deadline_ms.saturating_sub(config.deadline_margin_ms).min(last_call_at_ms);
-        Self { stop_at_ms, last_call_at_ms }
+        let stop_at_ms = deadline_ms
+            .saturating_sub(config.deadline_margin_ms)
+            .min(last_call_at_ms);
+        Self {
+            stop_at_ms,
+            last_call_at_ms,
+        }
     }
 }
 
@@ -32,14 +37,20 @@ pub(crate) struct RetryBudget {
 impl RetryBudget {
     /// A full budget.
     pub(crate) fn new(config: &EngineConfig) -> Self {
-        Self { left: config.retries_per_batch_max, base_ms: config.backoff_base_ms, cap_ms: config.backoff_cap_ms }
+        Self {
+            left: config.retries_per_batch_max,
+            base_ms: config.backoff_base_ms,
+            cap_ms: config.backoff_cap_ms,
+        }
     }
 
     /// Takes one retry from the budget: the pause before it in milliseconds, or `None` when there is none left or the
     /// pause would end at `until_ms` or later. `failed` calls came before it, at least one.
     pub(crate) fn take(&mut self, failed: u32, now_ms: i64, until_ms: i64, random: u64) -> Option<u64> {
         let left = self.left.checked_sub(1)?;
-        let doubled = self.base_ms.saturating_mul(1_u64.checked_shl(failed.saturating_sub(1)).unwrap_or(u64::MAX));
+        let doubled = self
+            .base_ms
+            .saturating_mul(1_u64.checked_shl(failed.saturating_sub(1)).unwrap_or(u64::MAX));
         let pause_ms = random % doubled.min(self.cap_ms).saturating_add(1);
         let ends_ms = now_ms.saturating_add(i64::try_from(pause_ms).unwrap_or(i64::MAX));
         if ends_ms >= until_ms {
@@ -55,14 +66,21 @@ mod tests {
     use super::*;
 
     fn config(retries_per_batch_max: u32) -> EngineConfig {
-        EngineConfig { retries_per_batch_max, backoff_base_ms: 10, backoff_cap_ms: 100, ..EngineConfig::default() }
+        EngineConfig {
+            retries_per_batch_max,
+            backoff_base_ms: 10,
+            backoff_cap_ms: 100,
+            ..EngineConfig::default()
+        }
     }
 
     #[test]
     fn pauses_are_spread_over_a_range_that_doubles_up_to_the_cap() {
         let mut budget = RetryBudget::new(&config(u32::MAX));
         for (failed, longest_ms) in [(1, 10), (2, 20), (3, 40), (4, 80), (5, 100), (40, 100), (200, 100)] {
-            let pauses: Vec<u64> = (0..1_000).filter_map(|random| budget.take(failed, 0, 10_000, random)).collect();
+            let pauses: Vec<u64> = (0..1_000)
+                .filter_map(|random| budget.take(failed, 0, 10_000, random))
+                .collect();
             assert_eq!(pauses.iter().max(), Some(&longest_ms), "after {failed} failures");
             assert_eq!(pauses.iter().min(), Some(&0), "full jitter starts at nothing");
         }
@@ -85,7 +103,11 @@ mod tests {
 
     #[test]
     fn the_bounds_stay_in_order_whatever_the_margins() {
-        let config = EngineConfig { deadline_margin_ms: 10, answer_margin_ms: 500, ..EngineConfig::default() };
+        let config = EngineConfig {
+            deadline_margin_ms: 10,
+            answer_margin_ms: 500,
+            ..EngineConfig::default()
+        };
         let bounds = TimeBounds::new(10_000, &config);
         assert_eq!((bounds.stop_at_ms, bounds.last_call_at_ms), (9_500, 9_500));
     }

@@ -32,7 +32,14 @@ const SLOT_BYTES: usize = 160;
 impl<V> Cache<V> {
     /// An empty cache.
     pub(crate) fn new(entries_max: usize, bytes_max: usize) -> Self {
-        Self { slots: FixedMap::default(), uses: VecDeque::new(), tick: 0, bytes: 0, entries_max, bytes_max }
+        Self {
+            slots: FixedMap::default(),
+            uses: VecDeque::new(),
+            tick: 0,
+            bytes: 0,
+            entries_max,
+            bytes_max,
+        }
     }
 
     /// Takes a value out.
@@ -54,9 +61,18 @@ impl<V> Cache<V> {
         let bytes = value_bytes + SLOT_BYTES;
         self.bytes += bytes;
         self.uses.push_back((self.tick, card.clone()));
-        self.slots.insert(card, Slot { value, bytes, tick: self.tick });
+        self.slots.insert(
+            card,
+            Slot {
+                value,
+                bytes,
+                tick: self.tick,
+            },
+        );
         while self.slots.len() > self.entries_max || self.bytes > self.bytes_max {
-            let Some((tick, card)) = self.uses.pop_front() else { break };
+            let Some((tick, card)) = self.uses.pop_front() else {
+                break;
+            };
             if self.slots.get(&card).is_some_and(|slot| slot.tick == tick) {
                 let _ = self.take(&card);
             }
@@ -68,7 +84,8 @@ impl<V> Cache<V> {
     fn forget_old_uses(&mut self) {
         if self.uses.len() > 2 * self.slots.len() + 64 {
             let slots = &self.slots;
-            self.uses.retain(|(tick, card)| slots.get(card).is_some_and(|slot| slot.tick == *tick));
+            self.uses
+                .retain(|(tick, card)| slots.get(card).is_some_and(|slot| slot.tick == *tick));
         }
     }
 }
@@ -90,7 +107,10 @@ mod tests {
         cache.put(card(1), one, 0);
         cache.put(card(3), "three", 0);
         assert_eq!(cache.peek(&card(2)), None);
-        assert_eq!((cache.peek(&card(1)), cache.peek(&card(3))), (Some(&"one"), Some(&"three")));
+        assert_eq!(
+            (cache.peek(&card(1)), cache.peek(&card(3))),
+            (Some(&"one"), Some(&"three"))
+        );
     }
 
     #[test]

@@ -40,7 +40,10 @@ impl BatchContext {
             timeouts: 0,
             breaker_rejected: 0,
         };
-        Self { bounds: TimeBounds::new(deadline_ms, config), tally: Mutex::new(tally) }
+        Self {
+            bounds: TimeBounds::new(deadline_ms, config),
+            tally: Mutex::new(tally),
+        }
     }
 
     /// The counts. Never held over an await.

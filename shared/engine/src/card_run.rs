@@ -36,12 +36,19 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         inputs: Inputs,
         arrival_ms: i64,
     ) -> RunDone {
-        let mut done = RunDone { steps: Vec::with_capacity(run.events.len()), returned: Vec::new() };
+        let mut done = RunDone {
+            steps: Vec::with_capacity(run.events.len()),
+            returned: Vec::new(),
+        };
         let warm = match inputs.warm {
             Ok(warm) => warm,
             Err(returned) => return done.with_rest(&run.events, returned),
         };
-        let mut card = Card { id: &run.card_id, warm, profile: inputs.profile };
+        let mut card = Card {
+            id: &run.card_id,
+            warm,
+            profile: inputs.profile,
+        };
         let mut rest = run.events.as_slice();
         while let Some(first) = rest.first() {
             if self.clock.now_ms() >= context.bounds.stop_at_ms {
@@ -52,10 +59,20 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             // again after a crash scores the same events with the same profile.
             let result = if let Event::Profile(profile) = &first.event {
                 let step = self.apply_profile(context, &mut card.profile, profile).await;
-                step.map(|effect| (1, vec![Step { record: first.record, effect }]))
+                step.map(|effect| {
+                    (
+                        1,
+                        vec![Step {
+                            record: first.record,
+                            effect,
+                        }],
+                    )
+                })
             } else {
                 let length = rest.iter().position(is_profile).unwrap_or(rest.len());
-                let steps = self.commit_segment(context, &mut card, &rest[..length], arrival_ms).await;
+                let steps = self
+                    .commit_segment(context, &mut card, &rest[..length], arrival_ms)
+                    .await;
                 steps.map(|steps| (length, steps))
             };
             match result {
@@ -81,7 +98,8 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     ) -> Result<Vec<Step>, Returned> {
         let mut conflicts = 0;
         loop {
-            let Folded { steps, needs_commit } = fold_segment(&mut card.warm.state, events, &card.profile, &self.policy);
+            let Folded { steps, needs_commit } =
+                fold_segment(&mut card.warm.state, events, &card.profile, &self.policy);
             if !needs_commit {
                 return Ok(steps);
             }
@@ -98,18 +116,29 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 return Err(Returned::ConflictLimit);
             }
             card.warm = self.after_conflict(context, card.id, winner, conflicts).await?;
-            if events.iter().any(|planned| matches!(planned.event, Event::Transaction(_))) {
+            if events
+                .iter()
+                .any(|planned| matches!(planned.event, Event::Transaction(_)))
+            {
                 self.reload_profile(context, card.id, &mut card.profile).await;
             }
         }
     }
 
     fn state_write(&self, card: &Card<'_>, arrival_ms: i64) -> StateWrite {
-        let newest_ms = card.warm.state.entries().last().map_or(arrival_ms, |entry| entry.time_ms);
+        let newest_ms = card
+            .warm
+            .state
+            .entries()
+            .last()
+            .map_or(arrival_ms, |entry| entry.time_ms);
         StateWrite {
             card_id: card.id.clone(),
             expected_version: card.warm.version,
-            item: StateItem { version: card.warm.version.unwrap_or(0) + 1, bytes: card.warm.state.encode() },
+            item: StateItem {
+                version: card.warm.version.unwrap_or(0) + 1,
+                bytes: card.warm.state.encode(),
+            },
             expires_at_s: expires_at_s(newest_ms, &self.policy),
         }
     }
@@ -149,7 +178,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     ) -> Result<Warm, Returned> {
         if conflicts > 1 {
             let pause = context.pause_after(None, conflicts - 1, context.bounds.stop_at_ms, &self.clock);
-            let Some(pause_ms) = pause else { return Err(Returned::ConflictLimit) };
+            let Some(pause_ms) = pause else {
+                return Err(Returned::ConflictLimit);
+            };
             self.clock.sleep_ms(pause_ms).await;
         }
         if winner.is_some() {
@@ -177,7 +208,10 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let mut cache = lock(&self.profiles);
         match put {
             PutOnce::Written => {
-                let warm = WarmProfile { profile: Some(profile.clone()), loaded_at_ms: self.clock.now_ms() };
+                let warm = WarmProfile {
+                    profile: Some(profile.clone()),
+                    loaded_at_ms: self.clock.now_ms(),
+                };
                 cache.put(profile.card_id.clone(), warm, PROFILE_BYTES);
                 Ok(Effect::Applied)
             }
@@ -200,7 +234,8 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
 
 impl RunDone {
     fn with_rest(mut self, rest: &[Planned], returned: Returned) -> Self {
-        self.returned.extend(rest.iter().map(|planned| (planned.record, returned)));
+        self.returned
+            .extend(rest.iter().map(|planned| (planned.record, returned)));
         self
     }
 }

@@ -142,6 +142,7 @@ fn settle(dones: Vec<RunDone>, ends: &mut Ends, refused: &mut Vec<Refused>) -> V
     outgoing
 }
 
+#[derive(Clone, Copy)]
 struct Counts {
     cache: CacheCounts,
     unknown_fields: u64,

@@ -44,12 +44,17 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Records alerts, then sends outcomes, in the order given.
     pub(crate) async fn send_outcomes(&self, context: &BatchContext, mut outgoing: Vec<Outgoing>) -> Sent {
         let mut done = Sent::default();
-        let failed = self.record_decisions(context, &outgoing, &mut done.decisions_recorded).await;
+        let failed = self
+            .record_decisions(context, &outgoing, &mut done.decisions_recorded)
+            .await;
         outgoing.retain(|(record, _)| !failed.iter().any(|(failed, _)| failed == record));
         done.returned = failed;
         let mut outcomes = Vec::with_capacity(outgoing.len());
         for (_, step) in &mut outgoing {
-            let empty = OutcomeRecord { card_id: step.outcome.card_id.clone(), bytes: Vec::new() };
+            let empty = OutcomeRecord {
+                card_id: step.outcome.card_id.clone(),
+                bytes: Vec::new(),
+            };
             outcomes.push(std::mem::replace(&mut step.outcome, empty));
         }
         let sizes: Vec<usize> = outcomes.iter().map(|outcome| outcome.bytes.len()).collect();
@@ -76,13 +81,24 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let calls = outgoing.iter().filter_map(|(record, step)| {
             let (event_id, expires_at_s) = step.alert.clone()?;
             let card_id = step.outcome.card_id.clone();
-            let decision = DecisionRecord { card_id, event_id, outcome_json: step.outcome.bytes.clone(), expires_at_s };
+            let decision = DecisionRecord {
+                card_id,
+                event_id,
+                outcome_json: step.outcome.bytes.clone(),
+                expires_at_s,
+            };
             Some(async move { (*record, self.record_decision(context, &decision).await) })
         });
         let calls = stream::iter(calls.collect::<Vec<_>>());
         let answers: Vec<_> = calls.buffered(self.config.commits_concurrent_max).collect().await;
-        *recorded = answers.iter().filter(|(_, answer)| matches!(answer, Ok(PutOnce::Written))).count() as u64;
-        answers.into_iter().filter_map(|(record, answer)| answer.err().map(|returned| (record, returned))).collect()
+        *recorded = answers
+            .iter()
+            .filter(|(_, answer)| matches!(answer, Ok(PutOnce::Written)))
+            .count() as u64;
+        answers
+            .into_iter()
+            .filter_map(|(record, answer)| answer.err().map(|returned| (record, returned)))
+            .collect()
     }
 
     async fn record_decision(&self, context: &BatchContext, decision: &DecisionRecord) -> Result<PutOnce, Returned> {
@@ -92,7 +108,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         }
         let call = || self.store.put_decision(decision);
         let answer = with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await;
-        answer.map(|answer| context.metered(answer)).map_err(|_| Returned::DecisionFailed)
+        answer
+            .map(|answer| context.metered(answer))
+            .map_err(|_| Returned::DecisionFailed)
     }
 
     /// Puts bad records into the quarantine.
@@ -113,7 +131,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let count = messages.len();
         let call = |left: Vec<QuarantineMessage>| async move { (self.quarantine.put(&left).await, left) };
         let not_sent = self.send_all(context, messages, call).await;
-        done.messages = (0..count).filter(|at| not_sent.of(*at, Returned::QuarantineFailed).is_none()).count() as u64;
+        done.messages = (0..count)
+            .filter(|at| not_sent.of(*at, Returned::QuarantineFailed).is_none())
+            .count() as u64;
         for (refused, mut parts) in refused.into_iter().zip(parts) {
             match parts.find_map(|part| not_sent.of(part, Returned::QuarantineFailed)) {
                 Some(returned) => done.returned.push((refused.record, returned)),
@@ -135,7 +155,10 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let mut failed = 0;
         while !pending.is_empty() {
             if self.clock.now_ms() >= until_ms {
-                return NotSent { items: pending, too_late: true };
+                return NotSent {
+                    items: pending,
+                    too_late: true,
+                };
             }
             let (answer, sent) = call(left).await;
             left = sent;
@@ -151,11 +174,20 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 break;
             }
             failed += 1;
-            let until_ms = if failed < self.config.attempts_max { until_ms } else { i64::MIN };
-            let Some(pause_ms) = context.pause_after(Some(&error), failed, until_ms, &self.clock) else { break };
+            let until_ms = if failed < self.config.attempts_max {
+                until_ms
+            } else {
+                i64::MIN
+            };
+            let Some(pause_ms) = context.pause_after(Some(&error), failed, until_ms, &self.clock) else {
+                break;
+            };
             self.clock.sleep_ms(pause_ms).await;
         }
-        NotSent { items: pending, too_late: false }
+        NotSent {
+            items: pending,
+            too_late: false,
+        }
     }
 }
 
@@ -170,7 +202,10 @@ struct NotSent {
 impl NotSent {
     /// Why an item was not sent; `None`: it was.
     fn of(&self, item: usize, otherwise: Returned) -> Option<Returned> {
-        self.items.binary_search(&item).is_ok().then_some(if self.too_late { Returned::Deadline } else { otherwise })
+        self.items
+            .binary_search(&item)
+            .is_ok()
+            .then_some(if self.too_late { Returned::Deadline } else { otherwise })
     }
 }
 

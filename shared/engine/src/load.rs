@@ -26,7 +26,10 @@ impl Warm {
     pub(crate) fn from_item(item: Option<StateItem>) -> Result<Self, Returned> {
         let Some(item) = item else { return Ok(Self::default()) };
         let state = CardState::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
-        Ok(Self { state, version: Some(item.version) })
+        Ok(Self {
+            state,
+            version: Some(item.version),
+        })
     }
 }
 
@@ -48,7 +51,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Inputs for every run of the plan, in its order.
     pub(crate) async fn load(&self, context: &BatchContext, plan: &Plan) -> (Vec<Inputs>, CacheCounts) {
         let mut counts = CacheCounts::default();
-        let (mut inputs, missing) = self.from_caches(&plan.runs, &mut counts);
+        let (mut inputs, missing) = self.take_warm(&plan.runs, &mut counts);
         let (states, profiles) = future::join(
             self.load_states(context, &plan.runs, missing.states),
             self.load_profiles(context, &plan.runs, missing.profiles),
@@ -63,21 +66,30 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         (inputs, counts)
     }
 
-    fn from_caches(&self, runs: &[CardRun], counts: &mut CacheCounts) -> (Vec<Inputs>, Missing) {
+    fn take_warm(&self, runs: &[CardRun], counts: &mut CacheCounts) -> (Vec<Inputs>, Missing) {
         let now_ms = self.clock.now_ms();
         let mut missing = Missing::default();
         let (mut states, profiles) = (lock(&self.states), lock(&self.profiles));
         let mut inputs = Vec::with_capacity(runs.len());
         for (at, run) in runs.iter().enumerate() {
-            let warm = if run.needs_state() { states.take(&run.card_id) } else { Some(Warm::default()) };
+            let warm = if run.needs_state() {
+                states.take(&run.card_id)
+            } else {
+                Some(Warm::default())
+            };
             match warm {
                 Some(_) => counts.state_hits += u64::from(run.needs_state()),
                 None => missing.states.push(at),
             }
             let fresh = |warm: &&WarmProfile| now_ms.saturating_sub(warm.loaded_at_ms) < self.config.profile_max_age_ms;
             // A state that is not warm hints at another worker on this card: its profile may be old, too.
-            let profile = match profiles.peek(&run.card_id).filter(|profile| warm.is_some() && fresh(profile)) {
-                Some(WarmProfile { profile: Some(profile), .. }) => Some(ProfileView::Known(profile.clone())),
+            let profile = match profiles
+                .peek(&run.card_id)
+                .filter(|profile| warm.is_some() && fresh(profile))
+            {
+                Some(WarmProfile {
+                    profile: Some(profile), ..
+                }) => Some(ProfileView::Known(profile.clone())),
                 Some(WarmProfile { profile: None, .. }) => Some(ProfileView::Absent),
                 None => None,
             };
@@ -88,7 +100,10 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 }
             }
             let profile = profile.unwrap_or(ProfileView::Unavailable);
-            inputs.push(Inputs { warm: warm.ok_or(Returned::LoadFailed), profile });
+            inputs.push(Inputs {
+                warm: warm.ok_or(Returned::LoadFailed),
+                profile,
+            });
         }
         counts.state_misses = missing.states.len() as u64;
         counts.profile_misses = missing.profiles.len() as u64;
@@ -105,11 +120,17 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             let cards = cards_of(runs, &chunk);
             let answer = self.read_states(context, &cards).await;
             match answer {
-                Ok(items) => chunk.into_iter().zip(items.into_iter().map(Warm::from_item)).collect::<Vec<_>>(),
+                Ok(items) => chunk
+                    .into_iter()
+                    .zip(items.into_iter().map(Warm::from_item))
+                    .collect::<Vec<_>>(),
                 Err(returned) => chunk.into_iter().map(|run| (run, Err(returned))).collect(),
             }
         });
-        stream::iter(calls.collect::<Vec<_>>()).buffered(LOADS_CONCURRENT_MAX).concat().await
+        stream::iter(calls.collect::<Vec<_>>())
+            .buffered(LOADS_CONCURRENT_MAX)
+            .concat()
+            .await
     }
 
     /// Reads states of at most [`LOAD_CARDS_MAX`] cards, in the order asked for.
@@ -121,9 +142,15 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let until_ms = context.bounds.stop_at_ms;
         let call = || self.store.load_states(cards);
         let answer = with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await;
-        let items = answer.map(|answer| context.metered(answer)).map_err(|_| Returned::LoadFailed)?;
+        let items = answer
+            .map(|answer| context.metered(answer))
+            .map_err(|_| Returned::LoadFailed)?;
         // A port that answers with another number of items can't be trusted in which is whose.
-        if items.len() == cards.len() { Ok(items) } else { Err(Returned::LoadFailed) }
+        if items.len() == cards.len() {
+            Ok(items)
+        } else {
+            Err(Returned::LoadFailed)
+        }
     }
 
     async fn load_profiles(
@@ -135,13 +162,19 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let calls = chunks(missing).map(|chunk| async move {
             let cards = cards_of(runs, &chunk);
             let Some(profiles) = self.read_profiles(context, &cards).await else {
-                return chunk.into_iter().map(|run| (run, ProfileView::Unavailable)).collect::<Vec<_>>();
+                return chunk
+                    .into_iter()
+                    .map(|run| (run, ProfileView::Unavailable))
+                    .collect::<Vec<_>>();
             };
             self.keep_profiles(&cards, &profiles);
             let view = |profile: Option<Profile>| profile.map_or(ProfileView::Absent, ProfileView::Known);
             chunk.into_iter().zip(profiles.into_iter().map(view)).collect()
         });
-        stream::iter(calls.collect::<Vec<_>>()).buffered(LOADS_CONCURRENT_MAX).concat().await
+        stream::iter(calls.collect::<Vec<_>>())
+            .buffered(LOADS_CONCURRENT_MAX)
+            .concat()
+            .await
     }
 
     /// Reads profiles of at most [`LOAD_CARDS_MAX`] cards; `None` when the breaker is open or the read failed.
@@ -169,7 +202,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     pub(crate) async fn reload_profile(&self, context: &BatchContext, card: &CardId, view: &mut ProfileView) {
         let cards = std::slice::from_ref(card);
         // Where it can't be read, the older one goes on serving; the outcome names its version.
-        let Some(profiles) = self.read_profiles(context, cards).await else { return };
+        let Some(profiles) = self.read_profiles(context, cards).await else {
+            return;
+        };
         self.keep_profiles(cards, &profiles);
         match profiles.into_iter().next().flatten() {
             Some(profile) => view.learn(&profile),
@@ -182,7 +217,14 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let loaded_at_ms = self.clock.now_ms();
         let mut cache = lock(&self.profiles);
         for (card, profile) in cards.iter().zip(profiles) {
-            cache.put(card.clone(), WarmProfile { profile: profile.clone(), loaded_at_ms }, PROFILE_BYTES);
+            cache.put(
+                card.clone(),
+                WarmProfile {
+                    profile: profile.clone(),
+                    loaded_at_ms,
+                },
+                PROFILE_BYTES,
+            );
         }
     }
 }
@@ -213,6 +255,8 @@ fn whole<T>(answer: Metered<Vec<T>>, expected: usize) -> Result<Metered<Vec<T>>,
     if answer.value.len() == expected {
         Ok(answer)
     } else {
-        Err(PortError::Unavailable("an answer for another number of cards".to_owned()))
+        Err(PortError::Unavailable(
+            "an answer for another number of cards".to_owned(),
+        ))
     }
 }

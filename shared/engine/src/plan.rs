@@ -52,13 +52,17 @@ impl CardRun {
     /// Whether the card's state is needed: a profile alone does not touch it.
     #[must_use]
     pub fn needs_state(&self) -> bool {
-        self.events.iter().any(|planned| !matches!(planned.event, Event::Profile(_)))
+        self.events
+            .iter()
+            .any(|planned| !matches!(planned.event, Event::Profile(_)))
     }
 
     /// Whether the card's profile is needed: only transactions are scored with it.
     #[must_use]
     pub fn needs_profile(&self) -> bool {
-        self.events.iter().any(|planned| matches!(planned.event, Event::Transaction(_)))
+        self.events
+            .iter()
+            .any(|planned| matches!(planned.event, Event::Transaction(_)))
     }
 }
 
@@ -72,13 +76,19 @@ pub fn plan(batch: &[InRecord<'_>], policy: &Policy) -> Plan {
             Err(refusal) => plan.refused.push(Refused { record, refusal }),
             Ok(decoded) => {
                 plan.unknown_fields += u64::from(decoded.unknown_fields);
-                let planned = Planned { record, event: decoded.event };
+                let planned = Planned {
+                    record,
+                    event: decoded.event,
+                };
                 match run_of.get(planned.event.card_id()) {
                     Some(run) => plan.runs[*run].events.push(planned),
                     None => {
                         let card_id = planned.event.card_id().clone();
                         run_of.insert(card_id.clone(), plan.runs.len());
-                        plan.runs.push(CardRun { card_id, events: vec![planned] });
+                        plan.runs.push(CardRun {
+                            card_id,
+                            events: vec![planned],
+                        });
                     }
                 }
             }

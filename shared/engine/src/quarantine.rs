@@ -91,8 +91,14 @@ mod tests {
             let messages = messages(&record(&data, &"\u{1}".repeat(256)), &refusal());
             let mut again = Vec::new();
             for (at, message) in messages.iter().enumerate() {
-                assert!(serde_json::to_vec(message).unwrap().len() <= QUARANTINE_MESSAGE_BYTES_MAX, "{length}");
-                assert_eq!((message.part as usize, message.parts as usize), (at + 1, messages.len()));
+                assert!(
+                    serde_json::to_vec(message).unwrap().len() <= QUARANTINE_MESSAGE_BYTES_MAX,
+                    "{length}"
+                );
+                assert_eq!(
+                    (message.part as usize, message.parts as usize),
+                    (at + 1, messages.len())
+                );
                 assert_eq!(message.payload_bytes, length);
                 again.extend(STANDARD.decode(&message.payload_base64).unwrap());
             }
@@ -113,6 +119,10 @@ mod tests {
         let payload = STANDARD.decode(&messages[0].payload_base64).unwrap();
         assert!(messages[0].masked);
         assert!(!String::from_utf8(payload).unwrap().contains("1111 1111"));
-        assert!(!messages[0].partition_key.contains("11111111"), "{}", messages[0].partition_key);
+        assert!(
+            !messages[0].partition_key.contains("11111111"),
+            "{}",
+            messages[0].partition_key
+        );
     }
 }

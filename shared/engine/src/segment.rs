@@ -93,7 +93,10 @@ pub(crate) fn fold_segment(
     profile: &ProfileView,
     policy: &Policy,
 ) -> Folded {
-    let mut folded = Folded { steps: Vec::with_capacity(events.len()), needs_commit: false };
+    let mut folded = Folded {
+        steps: Vec::with_capacity(events.len()),
+        needs_commit: false,
+    };
     for planned in events {
         let effect = match &planned.event {
             Event::Transaction(tx) => apply_transaction(state, tx, profile.input(), policy),
@@ -112,17 +115,15 @@ pub(crate) fn fold_segment(
             Effect::Applied | Effect::Refused(_) => true,
             Effect::Already => false,
         };
-        folded.steps.push(Step { record: planned.record, effect });
+        folded.steps.push(Step {
+            record: planned.record,
+            effect,
+        });
     }
     folded
 }
 
-fn apply_transaction(
-    state: &mut CardState,
-    tx: &Transaction,
-    profile: ProfileInput<'_>,
-    policy: &Policy,
-) -> Effect {
+fn apply_transaction(state: &mut CardState, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> Effect {
     let (index, fresh) = match fold::apply_transaction(state, tx, profile, policy) {
         Applied::Scored { index } => (index, true),
         Applied::Duplicate { index } => (index, false),
@@ -137,7 +138,10 @@ fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool
     let alert = (decision == Decision::Alert).then(|| (event_id.clone(), expires_at_s(entry.time_ms, policy)));
     let bytes = outcome::render_json(card_id, event_id, entry);
     OutcomeStep {
-        outcome: OutcomeRecord { card_id: card_id.clone(), bytes },
+        outcome: OutcomeRecord {
+            card_id: card_id.clone(),
+            bytes,
+        },
         fresh,
         decision,
         tier: entry.outcome.tier,
@@ -147,5 +151,8 @@ fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool
 
 /// From when on nothing of an event time can matter: retention and slack later, in seconds since 1970-01-01T00:00:00Z.
 pub(crate) fn expires_at_s(time_ms: i64, policy: &Policy) -> i64 {
-    time_ms.saturating_add(policy.retention_ms()).saturating_add(EXPIRY_SLACK_MS) / 1000
+    time_ms
+        .saturating_add(policy.retention_ms())
+        .saturating_add(EXPIRY_SLACK_MS)
+        / 1000
 }

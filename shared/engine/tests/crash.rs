@@ -141,7 +141,7 @@ fn a_crash_at_any_call_changes_nothing_in_the_end() {
     for call in 0..calls().len() as u64 {
         for fault in [Fault::CrashBefore, Fault::CrashAfter] {
             let world = check(&format!("{fault:?} at {call}"), |world| {
-                world.faults.at_call(call, fault.clone())
+                world.faults.at_call(call, fault.clone());
             });
             assert!(world.faults.calls().len() as u64 > call, "the fault was played");
         }
@@ -198,7 +198,7 @@ fn conflicts_stale_reads_and_partial_answers_at_any_call_change_nothing_in_the_e
             Op::LoadProfiles | Op::PutProfile | Op::PutDecision => continue,
         };
         check(&format!("{fault:?} at {call}"), |world| {
-            world.faults.at_call(call as u64, fault.clone())
+            world.faults.at_call(call as u64, fault.clone());
         });
     }
 }
