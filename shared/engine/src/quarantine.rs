@@ -39,7 +39,7 @@ fn head(input: &InRecord<'_>, refusal: &Refusal, masked: bool) -> QuarantineMess
         stream: input.stream.to_owned(),
         shard_id: input.shard_id.to_owned(),
         sequence_number: input.sequence_number.to_owned(),
-        partition_key: String::from_utf8_lossy(&mask_card_numbers(input.partition_key.as_bytes())).into_owned(),
+        partition_key: masked_text(input.partition_key),
         arrival_ms: input.arrival_ms,
         payload_bytes: input.data.len(),
         masked,
@@ -47,6 +47,12 @@ fn head(input: &InRecord<'_>, refusal: &Refusal, masked: bool) -> QuarantineMess
         parts: u32::MAX,
         payload_base64: String::new(),
     }
+}
+
+/// A text with its card numbers masked. As a JSON string, since bare digits would be a JSON number, which is left alone.
+fn masked_text(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    serde_json::from_slice(&mask_card_numbers(quoted.as_bytes())).unwrap_or_else(|_| "*".repeat(text.len()))
 }
 
 /// How many bytes of payload fit beside the head: base64 makes four bytes of three.
