@@ -54,8 +54,14 @@ pub fn apply_transaction(
     let time_ms = tx.occurred_at_ms;
     let event_fp = fingerprint32(tx.event_id.as_str());
     let at = state.entries.partition_point(|entry| entry.time_ms <= time_ms);
-    let same_time = state.entries[..at].iter().rev().take_while(|entry| entry.time_ms == time_ms);
-    if let Some(back) = same_time.enumerate().find_map(|(back, entry)| (entry.event_fp == event_fp).then_some(back)) {
+    let same_time = state.entries[..at]
+        .iter()
+        .rev()
+        .take_while(|entry| entry.time_ms == time_ms);
+    if let Some(back) = same_time
+        .enumerate()
+        .find_map(|(back, entry)| (entry.event_fp == event_fp).then_some(back))
+    {
         return Applied::Duplicate { index: at - 1 - back };
     }
     if state.floor_ms.is_some_and(|floor_ms| time_ms <= floor_ms) {
@@ -80,8 +86,14 @@ pub fn apply_transaction(
 /// An outcome never changes by a label.
 pub fn apply_label(state: &mut CardState, label: &Label) -> LabelApplied {
     let event_fp = fingerprint32(label.event_id.as_str());
-    let found = state.entries.iter_mut().filter(|entry| entry.event_fp == event_fp).max_by_key(|entry| entry.seq);
-    let Some(entry) = found else { return LabelApplied::UnknownEvent };
+    let found = state
+        .entries
+        .iter_mut()
+        .filter(|entry| entry.event_fp == event_fp)
+        .max_by_key(|entry| entry.seq);
+    let Some(entry) = found else {
+        return LabelApplied::UnknownEvent;
+    };
     let rank = |verdict, known_since_ms| (known_since_ms, verdict as u8);
     let is_newer = entry
         .label

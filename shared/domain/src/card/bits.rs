@@ -70,7 +70,11 @@ pub(super) struct BitWriter {
 
 impl BitWriter {
     pub(super) const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, pending: 0, used: 0 }
+        Self {
+            bytes,
+            pending: 0,
+            used: 0,
+        }
     }
 
     /// Writes the lowest `count` bits of a number, which has no others; `count` is at most 64.
@@ -206,7 +210,20 @@ impl<'a> BitReader<'a> {
 mod tests {
     use super::{BitError, BitReader, BitWriter, Width, index_bits, unzigzag, zigzag};
 
-    const NUMBERS: [u64; 12] = [0, 1, 2, 3, 127, 128, 5_000, 43_200_000, 1 << 57, u64::MAX >> 1, u64::MAX - 1, u64::MAX];
+    const NUMBERS: [u64; 12] = [
+        0,
+        1,
+        2,
+        3,
+        127,
+        128,
+        5_000,
+        43_200_000,
+        1 << 57,
+        u64::MAX >> 1,
+        u64::MAX - 1,
+        u64::MAX,
+    ];
 
     #[test]
     fn every_number_comes_back_at_every_width_and_offset() {
@@ -221,9 +238,13 @@ mod tests {
             let mut reader = BitReader::new(&bytes);
             assert_eq!(reader.get(offset), Ok(0));
             for width in 1..64 {
-                NUMBERS.iter().for_each(|number| assert_eq!(reader.number(width), Ok(*number), "width {width}"));
+                NUMBERS
+                    .iter()
+                    .for_each(|number| assert_eq!(reader.number(width), Ok(*number), "width {width}"));
             }
-            NUMBERS.iter().for_each(|number| assert_eq!(reader.get(64), Ok(*number)));
+            NUMBERS
+                .iter()
+                .for_each(|number| assert_eq!(reader.get(64), Ok(*number)));
             assert!(reader.left() < 8);
             assert_eq!(reader.number(63), Err(BitError::End));
         }
@@ -234,7 +255,11 @@ mod tests {
         let (mut writer, mut width) = (BitWriter::new(Vec::new()), Width::new(1));
         (0..100).for_each(|_| writer.series(1_000_000, &mut width));
         let bytes = writer.finish();
-        assert!(bytes.len() < 100 * 23 / 8, "{} bytes for 100 numbers of 20 bits", bytes.len());
+        assert!(
+            bytes.len() < 100 * 23 / 8,
+            "{} bytes for 100 numbers of 20 bits",
+            bytes.len()
+        );
         let (mut reader, mut width) = (BitReader::new(&bytes), Width::new(1));
         (0..100).for_each(|_| assert_eq!(reader.series(&mut width), Ok(1_000_000)));
     }

@@ -21,13 +21,23 @@ impl CardState {
         floor_ms: Option<i64>,
         truncation: Option<Truncation>,
     ) -> Result<Self, InvalidState> {
-        let state = Self { entries, next_seq, floor_ms, truncation };
+        let state = Self {
+            entries,
+            next_seq,
+            floor_ms,
+            truncation,
+        };
         state.check()?;
         Ok(state)
     }
 
     fn check(&self) -> Result<(), InvalidState> {
-        let Self { entries, next_seq, floor_ms, truncation } = self;
+        let Self {
+            entries,
+            next_seq,
+            floor_ms,
+            truncation,
+        } = self;
         if entries.len() > ENTRIES_MAX {
             return Err(InvalidState::TooManyEntries);
         }

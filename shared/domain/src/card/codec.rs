@@ -56,10 +56,11 @@ pub const ENTRIES_MAX: usize = 400;
 pub const FEATURES_MAX: usize = 255;
 /// Nothing longer is decoded, bytes: what a DynamoDB item can hold.
 pub const DECODE_BYTES_MAX: usize = 400 * 1024;
-/// What a state takes besides its entries at most, bytes.
+/// What a state takes besides its entries at most, bytes: 531 bits.
 pub(super) const HEADER_BYTES_MAX: usize = 72;
-/// What an entry without reasons and features takes at most, bytes: the sum of the drawing's fields, each at its longest.
-const PLAIN_BYTES_MAX: usize = 134;
+/// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 929
+/// bits (`Nw` takes 128 − w at most).
+const PLAIN_BYTES_MAX: usize = 120;
 /// 29 bits and their share of the count.
 const REASON_BYTES_MAX: usize = 4;
 /// 22 bits for the key, 66 for the value.
@@ -182,9 +183,7 @@ impl CardState {
 
 /// An upper bound of what an entry takes, bytes.
 pub(super) fn entry_bytes_max(entry: &Entry) -> usize {
-    PLAIN_BYTES_MAX
-        + REASON_BYTES_MAX * entry.outcome.reasons.len()
-        + FEATURE_BYTES_MAX * entry.outcome.features.len()
+    PLAIN_BYTES_MAX + REASON_BYTES_MAX * entry.outcome.reasons.len() + FEATURE_BYTES_MAX * entry.outcome.features.len()
 }
 
 /// What writer and reader both know when they come to an entry.
@@ -233,7 +232,10 @@ impl Context {
             amount: Width::new(13),
             score: Width::new(6),
             degrees: Width::new(14),
-            place: Place { latitude_e4: 0, longitude_e4: 0 },
+            place: Place {
+                latitude_e4: 0,
+                longitude_e4: 0,
+            },
             last: Last {
                 time_ms,
                 seq: first_seq.wrapping_sub(1),
@@ -254,7 +256,10 @@ impl Context {
             seen.place = entry.place.or(seen.place);
         } else {
             self.merchants.push(entry.merchant_fp);
-            self.seen.push(Seen { country: entry.country, place: entry.place });
+            self.seen.push(Seen {
+                country: entry.country,
+                place: entry.place,
+            });
         }
         self.last = Last {
             time_ms: entry.time_ms,

@@ -20,14 +20,16 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u8> {
     let outcome = &entry.outcome;
     let mut out = Json(Vec::with_capacity(BYTES_TYPICAL));
-    out.raw(r#"{"schema":"outcome","version":"#).whole(u64::from(OUTCOME_VERSION));
+    out.raw(r#"{"schema":"outcome","version":"#)
+        .whole(u64::from(OUTCOME_VERSION));
     out.raw(r#","event_id":"#).text(event_id.as_str());
     out.raw(r#","card_id":"#).text(card_id.as_str());
     out.raw(r#","occurred_at_ms":"#).instant(entry.time_ms);
     out.raw(r#","score":"#).whole(u64::from(outcome.score));
     out.raw(r#","decision":""#).raw(outcome.decision.as_str());
     out.raw(r#"","reasons":["#).reasons(&outcome.reasons);
-    out.raw(r#"],"policy_version":"#).whole(u64::from(outcome.policy_version));
+    out.raw(r#"],"policy_version":"#)
+        .whole(u64::from(outcome.policy_version));
     out.raw(r#","profile_version":"#);
     match outcome.profile_version {
         Some(version) => out.whole(version),
@@ -85,7 +87,8 @@ impl Json {
                 b'"' | b'\\' => self.0.extend_from_slice(&[b'\\', byte]),
                 _ => {
                     self.0.extend_from_slice(b"\\u00");
-                    self.0.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                    self.0
+                        .extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
                 }
             }
             rest = &rest[at + 1..];
@@ -101,7 +104,9 @@ impl Json {
             if let Some(window) = reason.key.window_label() {
                 self.raw(r#"","window":""#).raw(&window);
             }
-            self.raw(r#"","share_pct":"#).whole(u64::from(reason.share_pct)).raw("}");
+            self.raw(r#"","share_pct":"#)
+                .whole(u64::from(reason.share_pct))
+                .raw("}");
         }
         self
     }

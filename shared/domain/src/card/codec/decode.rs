@@ -57,7 +57,11 @@ fn decode_v1(bytes: &[u8]) -> Result<CardState, CodecError> {
             unzigzag(bits.number(INSTANT_WIDTH)?)
         } else {
             let elapsed_ms = bits.series(&mut context.time)?;
-            context.last.time_ms.checked_add_unsigned(elapsed_ms).ok_or(CodecError::NumberRange)?
+            context
+                .last
+                .time_ms
+                .checked_add_unsigned(elapsed_ms)
+                .ok_or(CodecError::NumberRange)?
         };
         entries.push(get_entry(&mut bits, &mut context, time_ms)?);
     }
@@ -77,7 +81,11 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         None => get_u32(bits)?,
     };
     let place = get_place(bits, context, merchant)?;
-    let device_fp = if bits.flag()? { Some(get_device(bits, context)?) } else { None };
+    let device_fp = if bits.flag()? {
+        Some(get_device(bits, context)?)
+    } else {
+        None
+    };
     let approved = bits.flag()?;
     let last = context.last;
     let outcome = StoredOutcome {
@@ -119,7 +127,10 @@ fn get_u32(bits: &mut BitReader<'_>) -> Result<u32, CodecError> {
 fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize, CodecError> {
     let index = bits.get(index_bits(known + 1))?;
     if index > known as u64 {
-        return Err(CodecError::UnknownNumber { what: "a dictionary", number: index });
+        return Err(CodecError::UnknownNumber {
+            what: "a dictionary",
+            number: index,
+        });
     }
     Ok(index as usize)
 }
@@ -140,7 +151,10 @@ fn get_place(bits: &mut BitReader<'_>, context: &mut Context, merchant: usize) -
     };
     let latitude_e4 = degrees(context.place.latitude_e4)?;
     let longitude_e4 = degrees(context.place.longitude_e4)?;
-    context.place = Place { latitude_e4, longitude_e4 };
+    context.place = Place {
+        latitude_e4,
+        longitude_e4,
+    };
     Ok(Some(context.place))
 }
 
@@ -159,7 +173,9 @@ fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry)
     let parts = bits.get(8)? as u8;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
-        entry.seq = context.expected_seq().wrapping_add(unzigzag(bits.number(SEQ_WIDTH)?).cast_unsigned());
+        entry.seq = context
+            .expected_seq()
+            .wrapping_add(unzigzag(bits.number(SEQ_WIDTH)?).cast_unsigned());
     }
     if parts & part::COUNTRY != 0 {
         entry.country = get_country(bits)?;
@@ -174,7 +190,11 @@ fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry)
         outcome.policy_version = u32::try_from(version).map_err(|_| CodecError::NumberRange)?;
     }
     if parts & part::PROFILE != 0 {
-        outcome.profile_version = if bits.flag()? { Some(bits.number(PROFILE_WIDTH)?) } else { None };
+        outcome.profile_version = if bits.flag()? {
+            Some(bits.number(PROFILE_WIDTH)?)
+        } else {
+            None
+        };
     }
     if parts & part::REASONS != 0 {
         outcome.reasons = get_reasons(bits)?;
@@ -195,7 +215,10 @@ fn get_country(bits: &mut BitReader<'_>) -> Result<Country, CodecError> {
     for letter in &mut letters {
         let number = bits.get(5)?;
         if number >= 26 {
-            return Err(CodecError::UnknownNumber { what: "a country's letter", number });
+            return Err(CodecError::UnknownNumber {
+                what: "a country's letter",
+                number,
+            });
         }
         *letter += number as u8;
     }
@@ -207,7 +230,10 @@ fn get_decision(number: u64) -> Result<Decision, CodecError> {
     [Decision::Pass, Decision::Review, Decision::Alert]
         .into_iter()
         .find(|decision| *decision as u64 == number)
-        .ok_or(CodecError::UnknownNumber { what: "a decision", number })
+        .ok_or(CodecError::UnknownNumber {
+            what: "a decision",
+            number,
+        })
 }
 
 fn get_tier(number: u64) -> Result<Tier, CodecError> {
@@ -219,13 +245,26 @@ fn get_tier(number: u64) -> Result<Tier, CodecError> {
 
 fn get_key(bits: &mut BitReader<'_>) -> Result<FeatureKey, CodecError> {
     let number = bits.get(KIND_BITS)?;
-    let kind = FeatureKind::from_number(number as u8).ok_or(CodecError::UnknownNumber { what: "a feature", number })?;
-    Ok(FeatureKey { kind, window_minutes: bits.get(WINDOW_BITS)? as u16 })
+    let kind = FeatureKind::from_number(number as u8).ok_or(CodecError::UnknownNumber {
+        what: "a feature",
+        number,
+    })?;
+    Ok(FeatureKey {
+        kind,
+        window_minutes: bits.get(WINDOW_BITS)? as u16,
+    })
 }
 
 fn get_reasons(bits: &mut BitReader<'_>) -> Result<Vec<Reason>, CodecError> {
     let count = bits.get(3)?;
-    (0..count).map(|_| Ok(Reason { key: get_key(bits)?, share_pct: bits.get(SHARE_BITS)? as u8 })).collect()
+    (0..count)
+        .map(|_| {
+            Ok(Reason {
+                key: get_key(bits)?,
+                share_pct: bits.get(SHARE_BITS)? as u8,
+            })
+        })
+        .collect()
 }
 
 fn get_features(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<FeatureValue>, CodecError> {
@@ -244,6 +283,9 @@ fn get_value(bits: &mut BitReader<'_>) -> Result<Option<f64>, CodecError> {
         0 => Ok(None),
         1 => Ok(Some(bits.number(WHOLE_WIDTH)? as f64)),
         2 => Ok(Some(f64::from_bits(bits.get(64)?))),
-        number => Err(CodecError::UnknownNumber { what: "a feature's value", number }),
+        number => Err(CodecError::UnknownNumber {
+            what: "a feature's value",
+            number,
+        }),
     }
 }

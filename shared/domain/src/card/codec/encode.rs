@@ -29,7 +29,10 @@ pub(super) fn encode(state: &CardState) -> Vec<u8> {
         bits.flag(state.truncation.is_some());
         if let Some(truncation) = state.truncation {
             bits.number(truncation.events, TRUNCATED_WIDTH);
-            bits.number(floor_ms.wrapping_sub(truncation.floor_ms).cast_unsigned(), TRUNCATED_SPAN_WIDTH);
+            bits.number(
+                floor_ms.wrapping_sub(truncation.floor_ms).cast_unsigned(),
+                TRUNCATED_SPAN_WIDTH,
+            );
         }
     }
     let mut context = Context::new(count, first_seq, state.floor_ms.unwrap_or(0));
@@ -96,8 +99,7 @@ fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, 
 fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u8 {
     let (outcome, last) = (&entry.outcome, &context.last);
     let flag = |part: u8, is_rare: bool| if is_rare { part } else { 0 };
-    let is_usual =
-        outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
+    let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
     flag(part::SEQ, entry.seq != context.expected_seq())
         | flag(part::COUNTRY, entry.country != context.expected_country(merchant))
         | flag(part::DECISION, !is_usual)
@@ -112,7 +114,10 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     let outcome = &entry.outcome;
     bits.put(u64::from(parts), 8);
     if parts & part::SEQ != 0 {
-        bits.number(zigzag(entry.seq.wrapping_sub(context.expected_seq()).cast_signed()), SEQ_WIDTH);
+        bits.number(
+            zigzag(entry.seq.wrapping_sub(context.expected_seq()).cast_signed()),
+            SEQ_WIDTH,
+        );
     }
     if parts & part::COUNTRY != 0 {
         put_country(bits, entry.country);

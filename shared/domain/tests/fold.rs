@@ -1,0 +1,408 @@
+//! The fold against a naive one: a plain list of distinct accepted events, sorted and cut anew for every event.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use tidemark_domain::card::{CardState, Entry, STATE_BYTES_MAX};
+use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Profile, Transaction, Verdict};
+use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
+use tidemark_domain::outcome::{Missing, render_json};
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::RefusalCode;
+use tidemark_domain::score::{ProfileInput, base_amount, score};
+
+const DAY_MS: i64 = 86_400_000;
+const START_MS: i64 = 1_780_000_000_000;
+
+fn policy() -> Policy {
+    Policy {
+        outcome_features: true,
+        ..Policy::default_policy()
+    }
+}
+
+fn transaction(number: u32, time_ms: i64) -> Transaction {
+    Transaction {
+        event_id: EventId::new(&format!("event-{number}")).unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        occurred_at_ms: time_ms,
+        amount_minor: u64::from(number) * 100 + 1,
+        currency: Currency::new(if number % 3 == 0 { "USD" } else { "EUR" }).unwrap(),
+        merchant_id: MerchantId::new(&format!("merchant-{}", number % 4)).unwrap(),
+        mcc: 5411,
+        country: Country::new(if number % 7 == 0 { "DE" } else { "FR" }).unwrap(),
+        channel: Channel::Ecommerce,
+        approved: number % 5 != 0,
+        device_id: (number % 2 == 0).then(|| DeviceId::new("device").unwrap()),
+        place: (number % 3 == 0).then_some(Place {
+            latitude_e4: number as i32,
+            longitude_e4: 0,
+        }),
+    }
+}
+
+fn profile() -> Profile {
+    Profile {
+        card_id: CardId::new("card").unwrap(),
+        version: 9,
+        usual_country: Country::new("FR").unwrap(),
+        spend_mean_minor: 2_000.0,
+        spend_deviation_minor: 900.0,
+        transactions_per_day: 2.0,
+        account_opened_at_ms: 0,
+    }
+}
+
+/// What a card should be, kept as plainly as can be.
+#[derive(Default)]
+struct Naive {
+    /// Everything ever accepted, in the order of arrival; whether it is still kept.
+    accepted: Vec<(Entry, bool)>,
+}
+
+impl Naive {
+    fn kept(&self) -> Vec<Entry> {
+        let mut kept: Vec<Entry> = self
+            .accepted
+            .iter()
+            .filter(|(_, kept)| *kept)
+            .map(|(entry, _)| entry.clone())
+            .collect();
+        kept.sort_by_key(|entry| (entry.time_ms, entry.seq));
+        kept
+    }
+
+    fn floor_ms(&self) -> Option<i64> {
+        self.accepted
+            .iter()
+            .filter(|(_, kept)| !kept)
+            .map(|(entry, _)| entry.time_ms)
+            .max()
+    }
+
+    /// Whether it is accepted.
+    fn apply(&mut self, state_before: &CardState, tx: &Transaction, input: ProfileInput<'_>, policy: &Policy) -> bool {
+        let (time_ms, event_fp) = (tx.occurred_at_ms, fingerprint32(tx.event_id.as_str()));
+        let kept = self.kept();
+        let newest_ms = kept
+            .iter()
+            .map(|entry| entry.time_ms)
+            .max()
+            .unwrap_or(time_ms)
+            .max(time_ms);
+        if kept
+            .iter()
+            .any(|entry| entry.event_fp == event_fp && entry.time_ms == time_ms)
+            || self.floor_ms().is_some_and(|floor_ms| time_ms <= floor_ms)
+            || time_ms <= newest_ms - policy.dedupe_horizon_ms
+            || (kept.len() >= policy.head_events_max && kept.iter().all(|entry| entry.time_ms > time_ms))
+        {
+            return false;
+        }
+        let entry = Entry {
+            time_ms,
+            seq: self.accepted.len() as u64,
+            event_fp,
+            amount_base_minor: base_amount(tx, policy).0,
+            merchant_fp: fingerprint32(tx.merchant_id.as_str()),
+            country: tx.country,
+            device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),
+            place: tx.place,
+            approved: tx.approved,
+            outcome: score(state_before, tx, input, policy),
+            label: None,
+        };
+        self.accepted.push((entry, true));
+        for (entry, kept) in &mut self.accepted {
+            *kept &= entry.time_ms > newest_ms - policy.retention_ms();
+        }
+        let kept = self.kept();
+        for old in &kept[..kept.len().saturating_sub(policy.head_events_max)] {
+            self.accepted[old.seq as usize].1 = false;
+        }
+        true
+    }
+}
+
+/// A stream with repeated ids, equal times, late and far too late events.
+fn stream() -> impl Strategy<Value = Vec<(u32, i64)>> {
+    let late_ms = prop_oneof![
+        4 => Just(0),
+        2 => 0_i64..2 * DAY_MS,
+        1 => 6 * DAY_MS..9 * DAY_MS,
+        1 => 40 * DAY_MS..80 * DAY_MS,
+    ];
+    let step_ms = prop_oneof![3 => 0_i64..DAY_MS, 2 => Just(0), 1 => 0_i64..20 * DAY_MS];
+    vec((0_u32..60, step_ms, late_ms), 1..120).prop_map(|events| {
+        let mut now_ms = START_MS;
+        let time = |(number, step_ms, late_ms): (u32, i64, i64)| {
+            now_ms += step_ms;
+            (number, now_ms - late_ms)
+        };
+        events.into_iter().map(time).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn a_state_is_the_fold_of_its_distinct_events(stream in stream(), head_events_max in prop_oneof![Just(400_usize), 1_usize..12]) {
+        let policy = Policy { head_events_max, ..policy() };
+        let (profile, mut naive, mut state) = (profile(), Naive::default(), CardState::default());
+        for (number, time_ms) in &stream {
+            let tx = transaction(*number, *time_ms);
+            let input = if number % 2 == 0 { ProfileInput::Known(&profile) } else { ProfileInput::Absent };
+            let before = state.clone();
+            let applied = apply_transaction(&mut state, &tx, input, &policy);
+            let accepted = naive.apply(&before, &tx, input, &policy);
+            prop_assert_eq!(matches!(applied, Applied::Scored { .. }), accepted, "{:?}", applied);
+            match applied {
+                Applied::Scored { index } => {
+                    prop_assert_eq!(state.entries()[index].event_fp, fingerprint32(tx.event_id.as_str()));
+                    prop_assert_eq!(state.entries()[index].time_ms, *time_ms);
+                }
+                Applied::Duplicate { index } => {
+                    prop_assert_eq!(state.entries()[index].event_fp, fingerprint32(tx.event_id.as_str()));
+                    prop_assert_eq!(&state, &before);
+                }
+                Applied::Refused(refusal) => {
+                    prop_assert_eq!(refusal.code, RefusalCode::BeyondHorizon);
+                    prop_assert_eq!(&state, &before);
+                }
+            }
+            prop_assert_eq!(state.entries(), &naive.kept()[..]);
+            prop_assert_eq!(state.floor_ms(), naive.floor_ms());
+            prop_assert_eq!(state.next_seq(), naive.accepted.len() as u64);
+            prop_assert!(state.entries().len() <= head_events_max);
+        }
+    }
+
+    #[test]
+    fn a_duplicate_gets_the_first_outcome_byte_for_byte(stream in stream()) {
+        let (policy, profile, mut state) = (policy(), profile(), CardState::default());
+        let mut sent: Vec<(Transaction, Vec<u8>)> = Vec::new();
+        for (number, time_ms) in &stream {
+            let tx = transaction(*number, *time_ms);
+            if let Applied::Scored { index } = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy) {
+                let bytes = render_json(&tx.card_id, &tx.event_id, &state.entries()[index]);
+                sent.push((tx, bytes));
+            }
+            let verdict = if number % 2 == 0 { Verdict::Fraud } else { Verdict::Cleared };
+            let label = Label {
+                event_id: EventId::new(&format!("event-{}", number / 2)).unwrap(),
+                card_id: CardId::new("card").unwrap(),
+                verdict,
+                known_since_ms: *time_ms,
+            };
+            apply_label(&mut state, &label);
+            // As if the function had been started anew.
+            let bytes = state.encode();
+            state = CardState::decode(&bytes).unwrap();
+            for (tx, first) in &sent {
+                // Without a profile now: the outcome is the stored one, not a new one.
+                match apply_transaction(&mut state, tx, ProfileInput::Absent, &policy) {
+                    Applied::Duplicate { index } => {
+                        prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &state.entries()[index]), first);
+                    }
+                    Applied::Refused(_) => prop_assert!(state.floor_ms().is_some_and(|floor_ms| tx.occurred_at_ms <= floor_ms)),
+                    Applied::Scored { .. } => prop_assert!(false, "a duplicate was scored"),
+                }
+            }
+            prop_assert_eq!(state.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn labels_commute(order in Just((0..6_u8).collect::<Vec<_>>()).prop_shuffle()) {
+        let mut state = CardState::default();
+        apply_transaction(&mut state, &transaction(1, START_MS), ProfileInput::Absent, &policy());
+        for kind in order {
+            let verdict = if kind % 2 == 0 { Verdict::Fraud } else { Verdict::Cleared };
+            apply_label(&mut state, &label(1, verdict, START_MS + i64::from(kind / 2)));
+        }
+        prop_assert_eq!(state.entries()[0].label, Some((Verdict::Cleared, START_MS + 2)));
+    }
+}
+
+fn label(number: u32, verdict: Verdict, known_since_ms: i64) -> Label {
+    let tx = transaction(number, 0);
+    Label {
+        event_id: tx.event_id,
+        card_id: tx.card_id,
+        verdict,
+        known_since_ms,
+    }
+}
+
+#[test]
+fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
+    let mut state = CardState::default();
+    let tx = transaction(1, START_MS);
+    apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy());
+    let before = render_json(&tx.card_id, &tx.event_id, &state.entries()[0]);
+    assert_eq!(
+        apply_label(&mut state, &label(2, Verdict::Fraud, 5)),
+        LabelApplied::UnknownEvent
+    );
+    assert_eq!(
+        apply_label(&mut state, &label(1, Verdict::Fraud, 5)),
+        LabelApplied::Recorded
+    );
+    assert_eq!(
+        apply_label(&mut state, &label(1, Verdict::Fraud, 5)),
+        LabelApplied::Already
+    );
+    assert_eq!(
+        apply_label(&mut state, &label(1, Verdict::Cleared, 4)),
+        LabelApplied::Already
+    );
+    assert_eq!(
+        apply_label(&mut state, &label(1, Verdict::Cleared, 5)),
+        LabelApplied::Recorded
+    );
+    assert_eq!(
+        apply_label(&mut state, &label(1, Verdict::Fraud, 5)),
+        LabelApplied::Already
+    );
+    assert_eq!(
+        apply_label(&mut state, &label(1, Verdict::Fraud, 6)),
+        LabelApplied::Recorded
+    );
+    assert_eq!(state.entries()[0].label, Some((Verdict::Fraud, 6)));
+    assert_eq!(render_json(&tx.card_id, &tx.event_id, &state.entries()[0]), before);
+}
+
+#[test]
+fn of_two_events_with_one_id_a_label_means_the_one_that_arrived_last() {
+    let mut state = CardState::default();
+    for time_ms in [START_MS, START_MS - 10] {
+        apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
+    }
+    assert_eq!(state.entries().len(), 2);
+    apply_label(&mut state, &label(1, Verdict::Fraud, 5));
+    assert_eq!(state.entries()[0].label, Some((Verdict::Fraud, 5)));
+    assert_eq!(state.entries()[1].label, None);
+}
+
+#[test]
+fn a_full_head_drops_its_oldest_says_so_and_refuses_what_would_be_older_still() {
+    let policy = Policy {
+        head_events_max: 3,
+        ..policy()
+    };
+    let mut state = CardState::default();
+    for number in 0..5 {
+        let tx = transaction(number, START_MS + i64::from(number) * 10);
+        let applied = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+        assert_eq!(
+            applied,
+            Applied::Scored {
+                index: (number as usize).min(2)
+            }
+        );
+    }
+    let truncation = state.truncation().unwrap();
+    assert_eq!(
+        (truncation.events, truncation.floor_ms, state.floor_ms()),
+        (2, START_MS + 10, Some(START_MS + 10))
+    );
+    let cut = state
+        .entries()
+        .iter()
+        .map(|entry| entry.outcome.missing.0 & Missing::HISTORY_TRUNCATED != 0);
+    assert_eq!(cut.collect::<Vec<_>>(), [false, false, true]);
+    // Between the floor and the oldest that is kept: nothing would know its duplicate.
+    let applied = apply_transaction(
+        &mut state,
+        &transaction(9, START_MS + 15),
+        ProfileInput::Absent,
+        &policy,
+    );
+    assert!(matches!(applied, Applied::Refused(refusal) if refusal.code == RefusalCode::BeyondHorizon));
+    assert_eq!(state.next_seq(), 5);
+    // Late, but younger than the oldest: it takes its place.
+    let applied = apply_transaction(
+        &mut state,
+        &transaction(9, START_MS + 25),
+        ProfileInput::Absent,
+        &policy,
+    );
+    assert_eq!(applied, Applied::Scored { index: 0 });
+}
+
+#[test]
+fn a_smaller_limit_takes_effect_with_the_next_event() {
+    let mut state = CardState::default();
+    for number in 0..50 {
+        apply_transaction(
+            &mut state,
+            &transaction(number, START_MS + i64::from(number)),
+            ProfileInput::Absent,
+            &policy(),
+        );
+    }
+    let policy = Policy {
+        head_events_max: 10,
+        ..policy()
+    };
+    let applied = apply_transaction(
+        &mut state,
+        &transaction(50, START_MS + 50),
+        ProfileInput::Absent,
+        &policy,
+    );
+    assert_eq!(applied, Applied::Scored { index: 9 });
+    assert_eq!(state.truncation().unwrap().events, 41);
+}
+
+#[test]
+fn a_hot_card_with_every_feature_stays_within_its_bytes() {
+    let windows: Vec<u16> = (1..=16).map(|index| index * 45).collect();
+    let kinds = tidemark_domain::feature::FeatureKind::ALL;
+    let features = kinds.iter().flat_map(|kind| {
+        let windows = if kind.is_windowed() { windows.clone() } else { vec![0] };
+        windows
+            .into_iter()
+            .map(|window| tidemark_domain::feature::FeatureKey::new(*kind, window))
+    });
+    let policy = Policy {
+        features: features.collect(),
+        windows: windows.clone(),
+        ..policy()
+    };
+    let (profile, mut state) = (profile(), CardState::default());
+    for number in 0..500 {
+        let tx = transaction(number, START_MS + i64::from(number) * 1_234_567);
+        let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
+        assert!(matches!(applied, Applied::Scored { .. }));
+        if number % 50 == 49 {
+            let bytes = state.encode();
+            assert!(
+                bytes.len() <= STATE_BYTES_MAX,
+                "{} bytes after {number} events",
+                bytes.len()
+            );
+            assert_eq!(CardState::decode(&bytes).unwrap(), state);
+        }
+    }
+    assert!(
+        state.entries().len() > 100,
+        "only {} entries are left",
+        state.entries().len()
+    );
+    assert_eq!(state.truncation().unwrap().events + state.entries().len() as u64, 500);
+}
+
+#[test]
+fn times_at_the_ends_of_the_calendar_do_not_panic() {
+    for time_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
+        let mut state = CardState::default();
+        for time_ms in [time_ms, 0, i64::MAX, i64::MIN] {
+            apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
+            assert_eq!(CardState::decode(&state.encode()).unwrap(), state);
+        }
+    }
+}

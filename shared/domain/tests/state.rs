@@ -1,0 +1,228 @@
+//! A state's bytes: exact both ways, total on any input, within their limits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "state/arbitrary.rs"]
+mod arbitrary;
+
+use proptest::prelude::*;
+
+use tidemark_domain::card::codec::{DECODE_BYTES_MAX, ENTRIES_MAX, InvalidState};
+use tidemark_domain::card::{CardState, CodecError, Entry, STATE_BYTES_MAX, Truncation};
+use tidemark_domain::event::{Country, Place, Verdict};
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_state_comes_back_bit_for_bit(state in arbitrary::state()) {
+        let bytes = state.encode();
+        let back = CardState::decode(&bytes).unwrap();
+        prop_assert_eq!(&back, &state);
+        // Equality of floats lets -0 and 0 pass for one another; the bytes don't.
+        prop_assert_eq!(back.encode(), bytes);
+    }
+
+    #[test]
+    fn bytes_cut_short_or_lengthened_are_refused(state in arbitrary::state(), cut in any::<prop::sample::Index>(), more in any::<u8>()) {
+        let mut bytes = state.encode();
+        let cut = cut.index(bytes.len());
+        prop_assert!(CardState::decode(&bytes[..cut]).is_err());
+        bytes.push(more);
+        prop_assert_eq!(CardState::decode(&bytes), Err(CodecError::Trailing));
+    }
+
+    #[test]
+    fn a_flipped_bit_gives_another_state_or_an_error(state in arbitrary::state(), at in any::<prop::sample::Index>()) {
+        let mut bytes = state.encode();
+        let at = at.index(bytes.len() * 8);
+        bytes[at / 8] ^= 1 << (at % 8);
+        if let Ok(other) = CardState::decode(&bytes) {
+            prop_assert_ne!(other.encode(), state.encode());
+            prop_assert_eq!(CardState::decode(&other.encode()).unwrap().encode(), other.encode());
+        }
+    }
+}
+
+fn plain_outcome() -> StoredOutcome {
+    StoredOutcome {
+        score: 0,
+        decision: Decision::Pass,
+        tier: Tier::Full,
+        missing: Missing(0),
+        reasons: Vec::new(),
+        policy_version: 1,
+        profile_version: None,
+        features: Vec::new(),
+    }
+}
+
+fn plain_entry(time_ms: i64, seq: u64) -> Entry {
+    Entry {
+        time_ms,
+        seq,
+        event_fp: 7,
+        amount_base_minor: 1,
+        merchant_fp: 9,
+        country: Country::new("FR").unwrap(),
+        device_fp: None,
+        place: None,
+        approved: true,
+        outcome: plain_outcome(),
+        label: None,
+    }
+}
+
+/// Everything new in every entry, every number at its longest.
+fn worst_entry(index: u64) -> Entry {
+    // Adaptive widths are at their worst when short and long numbers take turns.
+    let long = index % 2 == 0;
+    let key = FeatureKey {
+        kind: FeatureKind::Count,
+        window_minutes: u16::MAX,
+    };
+    let sign = if long { 1 } else { -1 };
+    Entry {
+        time_ms: index as i64 + if long { 0 } else { i64::MAX / 2 },
+        seq: u64::from(u32::MAX) << 24 | (ENTRIES_MAX as u64 - index),
+        event_fp: u32::MAX,
+        amount_base_minor: if long { u64::MAX } else { 0 },
+        merchant_fp: u32::MAX - index as u32,
+        country: Country::new(if long { "ZW" } else { "FR" }).unwrap(),
+        device_fp: Some(u32::MAX - index as u32),
+        place: Some(Place {
+            latitude_e4: sign * 900_000,
+            longitude_e4: sign * 1_800_000,
+        }),
+        approved: true,
+        outcome: StoredOutcome {
+            score: if long { 1000 } else { 0 },
+            decision: Decision::Alert,
+            tier: if long { Tier::Neutral } else { Tier::Full },
+            missing: Missing(if long { 63 } else { 0 }),
+            reasons: vec![Reason { key, share_pct: 100 }; 4],
+            policy_version: u32::MAX - index as u32,
+            profile_version: Some(u64::MAX - index),
+            features: Vec::new(),
+        },
+        label: Some((Verdict::Cleared, i64::MIN)),
+    }
+}
+
+fn worst_state(features: usize) -> CardState {
+    let mut entries: Vec<Entry> = (0..ENTRIES_MAX as u64).map(worst_entry).collect();
+    entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
+    for (index, entry) in (0_u16..).zip(&mut entries) {
+        let key = FeatureKey {
+            kind: FeatureKind::Count,
+            window_minutes: index,
+        };
+        entry.outcome.features = vec![(key, Some(0.1)); features];
+    }
+    let truncation = Some(Truncation {
+        events: u64::MAX,
+        floor_ms: i64::MIN,
+    });
+    CardState::from_parts(entries, u64::MAX, Some(-1), truncation).unwrap()
+}
+
+#[test]
+fn the_worst_state_without_features_is_a_fraction_of_an_item() {
+    let state = worst_state(0);
+    let bytes = state.encode();
+    assert_eq!(CardState::decode(&bytes).unwrap(), state);
+    // 120 bytes and four reasons of four bytes each, by the sums in the codec.
+    assert!(bytes.len() <= 72 + ENTRIES_MAX * (120 + 16), "{} bytes", bytes.len());
+}
+
+#[test]
+fn the_worst_state_of_the_built_in_features_fits() {
+    let policy = tidemark_domain::policy::Policy::default_policy();
+    let bytes = worst_state(policy.features.len()).encode();
+    assert!(bytes.len() < STATE_BYTES_MAX, "{} bytes", bytes.len());
+    assert!(CardState::decode(&bytes).is_ok());
+}
+
+#[test]
+fn bytes_that_are_no_state_say_why() {
+    let bytes = CardState::default().encode();
+    assert_eq!(bytes[0], 1);
+    assert_eq!(CardState::decode(&[]), Err(CodecError::Empty));
+    assert_eq!(CardState::decode(&[0]), Err(CodecError::UnknownVersion(0)));
+    assert_eq!(CardState::decode(&[2, 0, 0]), Err(CodecError::UnknownVersion(2)));
+    assert_eq!(CardState::decode(&[1]), Err(CodecError::Truncated));
+    assert_eq!(
+        CardState::decode(&vec![1; DECODE_BYTES_MAX + 1]),
+        Err(CodecError::TooLong)
+    );
+    // 511 entries are announced.
+    let too_many = CardState::decode(&[1, 0xFF, 0xFF, 0xFF, 0xFF]);
+    assert_eq!(too_many, Err(CodecError::Invalid(InvalidState::TooManyEntries)));
+    // 400 entries are announced, none are there: memory for one is all that may be taken.
+    assert_eq!(CardState::decode(&[1, 0x90, 0xFF]), Err(CodecError::Truncated));
+}
+
+#[test]
+fn states_that_can_not_be_are_refused() {
+    let state = |entries, next_seq| CardState::from_parts(entries, next_seq, None, None).map(|_| ());
+    assert_eq!(state(vec![plain_entry(1, 0), plain_entry(1, 1)], 2), Ok(()));
+    assert_eq!(
+        state(vec![plain_entry(1, 1), plain_entry(1, 0)], 2),
+        Err(InvalidState::Order)
+    );
+    assert_eq!(
+        state(vec![plain_entry(2, 0), plain_entry(1, 1)], 2),
+        Err(InvalidState::Order)
+    );
+    assert_eq!(
+        state(vec![plain_entry(1, 0), plain_entry(1, 0)], 2),
+        Err(InvalidState::Order)
+    );
+    assert_eq!(state(vec![plain_entry(1, 2)], 2), Err(InvalidState::Seq));
+    let many = (0..=ENTRIES_MAX as u64).map(|seq| plain_entry(1, seq)).collect();
+    assert_eq!(state(many, 1_000), Err(InvalidState::TooManyEntries));
+    let floors = |floor_ms, cut_ms: Option<i64>| {
+        let truncation = cut_ms.map(|floor_ms| Truncation { events: 1, floor_ms });
+        CardState::from_parts(vec![plain_entry(5, 3)], 4, floor_ms, truncation).map(|_| ())
+    };
+    assert_eq!(floors(Some(5), Some(5)), Ok(()));
+    assert_eq!(floors(Some(6), None), Err(InvalidState::Floor));
+    assert_eq!(floors(Some(4), Some(5)), Err(InvalidState::Floor));
+    assert_eq!(floors(None, Some(5)), Err(InvalidState::Floor));
+    let outcome = |change: fn(&mut Entry)| {
+        let mut entry = plain_entry(1, 0);
+        change(&mut entry);
+        state(vec![entry], 1)
+    };
+    assert_eq!(outcome(|entry| entry.outcome.score = 1001), Err(InvalidState::Score));
+    assert_eq!(
+        outcome(|entry| entry.outcome.missing = Missing(64)),
+        Err(InvalidState::Missing)
+    );
+    let not_a_number = |entry: &mut Entry| {
+        entry.outcome.features = vec![(
+            FeatureKey {
+                kind: FeatureKind::Count,
+                window_minutes: 5,
+            },
+            Some(f64::NAN),
+        )];
+    };
+    assert_eq!(outcome(not_a_number), Err(InvalidState::Features));
+    let over_all = |entry: &mut Entry| {
+        let key = FeatureKey {
+            kind: FeatureKind::Count,
+            window_minutes: 5,
+        };
+        entry.outcome.reasons = vec![Reason { key, share_pct: 101 }];
+    };
+    assert_eq!(outcome(over_all), Err(InvalidState::Reasons));
+    let off_the_globe = |entry: &mut Entry| {
+        entry.place = Some(Place {
+            latitude_e4: 900_001,
+            longitude_e4: 0,
+        })
+    };
+    assert_eq!(outcome(off_the_globe), Err(InvalidState::Place));
+}

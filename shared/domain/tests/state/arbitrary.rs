@@ -1,0 +1,147 @@
+//! Arbitrary valid states.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use tidemark_domain::card::{CardState, Entry, Truncation};
+use tidemark_domain::event::{Country, Place, Verdict};
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+
+/// Mostly small, sometimes any.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0_u64..20_000, 1 => any::<u64>(), 1 => Just(u64::MAX)]
+}
+
+/// Few enough that they come again.
+fn fingerprint() -> impl Strategy<Value = u32> {
+    prop_oneof![3 => 0_u32..6, 1 => any::<u32>()]
+}
+
+fn country() -> impl Strategy<Value = Country> {
+    prop::sample::select(vec!["FR", "DE", "US", "ZW", "AD"]).prop_map(|code| Country::new(code).unwrap())
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    let near = (0_i32..3, 0_i32..3);
+    let any = (-900_000_i32..=900_000, -1_800_000_i32..=1_800_000);
+    prop_oneof![near, any].prop_map(|(latitude_e4, longitude_e4)| Place {
+        latitude_e4,
+        longitude_e4,
+    })
+}
+
+fn key() -> impl Strategy<Value = FeatureKey> {
+    let window = prop_oneof![Just(0), Just(60), any::<u16>()];
+    (prop::sample::select(FeatureKind::ALL.to_vec()), window)
+        .prop_map(|(kind, window_minutes)| FeatureKey { kind, window_minutes })
+}
+
+fn value() -> impl Strategy<Value = Option<f64>> {
+    let special = vec![
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        4_294_967_295.0,
+        4_294_967_296.0,
+        f64::MIN_POSITIVE,
+        5e-324,
+        f64::MAX,
+    ];
+    let any = any::<u64>()
+        .prop_map(f64::from_bits)
+        .prop_filter("finite", |number| number.is_finite());
+    option::of(prop_oneof![
+        prop::sample::select(special),
+        any,
+        (0_u32..5_000).prop_map(f64::from)
+    ])
+}
+
+fn outcome() -> impl Strategy<Value = StoredOutcome> {
+    let decision = prop::sample::select(vec![Decision::Pass, Decision::Pass, Decision::Review, Decision::Alert]);
+    let tier = prop::sample::select(vec![
+        Tier::Full,
+        Tier::Full,
+        Tier::NoProfile,
+        Tier::HistoryOnly,
+        Tier::Neutral,
+    ]);
+    let missing = prop_oneof![Just(0_u8), 0_u8..64];
+    let reasons = vec(
+        (key(), 0_u8..=100).prop_map(|(key, share_pct)| Reason { key, share_pct }),
+        0..=4,
+    );
+    let reasons = prop_oneof![Just(Vec::new()), reasons];
+    let versions = (prop_oneof![Just(1_u32), any::<u32>()], option::of(number()));
+    let features = prop_oneof![3 => Just(Vec::new()), 1 => vec((key(), value()), 1..6)];
+    (0_u16..=1000, decision, tier, missing, reasons, versions, features).prop_map(
+        |(score, decision, tier, missing, reasons, (policy_version, profile_version), features)| StoredOutcome {
+            score,
+            decision,
+            tier,
+            missing: Missing(missing),
+            reasons,
+            policy_version,
+            profile_version,
+            features,
+        },
+    )
+}
+
+pub fn entry() -> impl Strategy<Value = Entry> {
+    let label = option::of((
+        prop::sample::select(vec![Verdict::Fraud, Verdict::Cleared]),
+        any::<i64>(),
+    ));
+    let what = (
+        any::<u32>(),
+        number(),
+        fingerprint(),
+        country(),
+        option::of(fingerprint()),
+        option::of(place()),
+    );
+    let time = prop_oneof![4 => 1_780_000_000_000_i64..1_790_000_000_000, 1 => any::<i64>(), 1 => Just(0)];
+    (time, what, any::<bool>(), outcome(), label).prop_map(
+        |(time_ms, (event_fp, amount_base_minor, merchant_fp, country, device_fp, place), approved, outcome, label)| {
+            Entry {
+                time_ms,
+                seq: 0,
+                event_fp,
+                amount_base_minor,
+                merchant_fp,
+                country,
+                device_fp,
+                place,
+                approved,
+                outcome,
+                label,
+            }
+        },
+    )
+}
+
+/// A state of entries in any order: they are numbered as given, with gaps of `gap`, and sorted.
+pub fn state_of(mut entries: Vec<Entry>, gap: u64, floors: Option<(u32, Option<(u64, u32)>)>) -> CardState {
+    for (seq, entry) in (0..).zip(&mut entries) {
+        entry.seq = seq * gap;
+    }
+    let next_seq = entries.len() as u64 * gap;
+    entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
+    let first_ms = entries.first().map_or(0, |entry| entry.time_ms);
+    let floor_ms = floors.map(|(below, _)| first_ms.saturating_sub(i64::from(below)));
+    let cut = floors.and_then(|(_, cut)| cut).zip(floor_ms);
+    let truncation = cut.map(|((events, below), floor_ms)| Truncation {
+        events,
+        floor_ms: floor_ms.saturating_sub(i64::from(below)),
+    });
+    CardState::from_parts(entries, next_seq, floor_ms, truncation).unwrap()
+}
+
+pub fn state() -> impl Strategy<Value = CardState> {
+    let floors = option::of((any::<u32>(), option::of((number(), any::<u32>()))));
+    (vec(entry(), 0..40), 1_u64..4, floors).prop_map(|(entries, gap, floors)| state_of(entries, gap, floors))
+}

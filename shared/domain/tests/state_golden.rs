@@ -1,0 +1,151 @@
+//! The bytes of format version 1, for ever: each golden file decodes to its state and is what that state encodes to.
+//!
+//! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::path::PathBuf;
+
+use tidemark_domain::card::{CardState, Entry, Truncation};
+use tidemark_domain::event::{Country, Place, Verdict};
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+
+const TIME_MS: i64 = 1_780_000_000_000;
+
+fn entry(time_ms: i64, seq: u64) -> Entry {
+    Entry {
+        time_ms,
+        seq,
+        event_fp: 0x0123_4567,
+        amount_base_minor: 4_990,
+        merchant_fp: 0x89AB_CDEF,
+        country: Country::new("FR").unwrap(),
+        device_fp: None,
+        place: None,
+        approved: true,
+        outcome: StoredOutcome {
+            score: 12,
+            decision: Decision::Pass,
+            tier: Tier::Full,
+            missing: Missing(Missing::PROFILE_ABSENT),
+            reasons: Vec::new(),
+            policy_version: 1,
+            profile_version: None,
+            features: Vec::new(),
+        },
+        label: None,
+    }
+}
+
+fn one() -> CardState {
+    CardState::from_parts(vec![entry(TIME_MS, 0)], 1, None, None).unwrap()
+}
+
+fn all_fields() -> CardState {
+    let key = |kind, window_minutes| FeatureKey { kind, window_minutes };
+    let full = Entry {
+        device_fp: Some(0xDEAD_BEEF),
+        place: Some(Place {
+            latitude_e4: 488_566,
+            longitude_e4: -23_522,
+        }),
+        approved: false,
+        outcome: StoredOutcome {
+            score: 987,
+            decision: Decision::Alert,
+            tier: Tier::NoProfile,
+            missing: Missing(Missing::PROFILE_UNAVAILABLE | Missing::HISTORY_TRUNCATED | Missing::CURRENCY_RATE),
+            reasons: vec![
+                Reason {
+                    key: key(FeatureKind::Count, 5),
+                    share_pct: 60,
+                },
+                Reason {
+                    key: key(FeatureKind::Speed, 0),
+                    share_pct: 40,
+                },
+            ],
+            policy_version: 7,
+            profile_version: Some(1 << 40),
+            features: vec![
+                (key(FeatureKind::Count, 60), Some(3.0)),
+                (key(FeatureKind::Mean, 43_200), Some(1234.5)),
+                (key(FeatureKind::AmountZ, 0), Some(-0.75)),
+                (key(FeatureKind::ForeignToProfile, 0), None),
+            ],
+        },
+        label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
+        ..entry(TIME_MS, 41)
+    };
+    let mut late = full.clone();
+    (late.time_ms, late.seq, late.event_fp) = (TIME_MS + 5, 40, 1);
+    late.outcome.decision = Decision::Review;
+    late.outcome.tier = Tier::HistoryOnly;
+    late.outcome.features[0].1 = None;
+    late.label = Some((Verdict::Cleared, TIME_MS - 1));
+    let mut abroad = entry(TIME_MS + 5, 42);
+    abroad.country = Country::new("ZW").unwrap();
+    abroad.place = Some(Place {
+        latitude_e4: -900_000,
+        longitude_e4: 1_800_000,
+    });
+    abroad.outcome.tier = Tier::Neutral;
+    let truncation = Truncation {
+        events: 39,
+        floor_ms: TIME_MS - 200_000,
+    };
+    CardState::from_parts(vec![full, late, abroad], 43, Some(TIME_MS - 100_000), Some(truncation)).unwrap()
+}
+
+fn full_head() -> CardState {
+    let entries = (0..400_u32).map(|index| {
+        let mut entry = entry(TIME_MS + i64::from(index) * 6_000_000, u64::from(index) + 600);
+        entry.event_fp = index.wrapping_mul(0x9E37_79B9);
+        entry.amount_base_minor = u64::from(index * index % 9_973) + 1;
+        entry.merchant_fp = index % 23 * 0x0101_0101;
+        entry.device_fp = (index % 2 == 0).then_some(index % 3);
+        entry.place = (index % 5 != 0).then_some(Place {
+            latitude_e4: 488_566 + (index % 23) as i32,
+            longitude_e4: 23_522,
+        });
+        entry.approved = index % 25 != 0;
+        entry.outcome.score = (index % 101) as u16;
+        entry
+    });
+    CardState::from_parts(entries.collect(), 1_000, Some(TIME_MS), None).unwrap()
+}
+
+fn golden() -> [(&'static str, CardState); 4] {
+    [
+        ("state-v1-empty.bin", CardState::default()),
+        ("state-v1-one.bin", one()),
+        ("state-v1-all-fields.bin", all_fields()),
+        ("state-v1-400-events.bin", full_head()),
+    ]
+}
+
+fn path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name].iter().collect()
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // a switch for whoever runs the test, not configuration
+fn golden_files_hold() {
+    let bless = std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1");
+    for (name, state) in golden() {
+        if bless {
+            std::fs::write(path(name), state.encode()).unwrap();
+        }
+        let bytes = std::fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            CardState::decode(&bytes).as_ref(),
+            Ok(&state),
+            "{name} does not decode to its state"
+        );
+        assert_eq!(
+            state.encode(),
+            bytes,
+            "the bytes of {name} changed: that is a new format version"
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! How much a state takes: typical cards fit a write unit, and nothing outgrows an item.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+#[path = "../../../tests/bench/src/state_bytes.rs"]
+mod state_bytes;
+
+use std::time::Instant;
+
+use tidemark_domain::card::CardState;
+
+#[test]
+fn sixty_typical_events_fit_one_write_unit() {
+    for (events, largest) in state_bytes::run() {
+        let sizes = state_bytes::measure(events);
+        let mean = sizes.iter().sum::<usize>() / sizes.len();
+        println!(
+            "{events} events: {mean} bytes on average, at most {largest} of {} cards",
+            sizes.len()
+        );
+        if events <= 60 {
+            assert!(
+                largest + state_bytes::ITEM_BYTES <= 1024,
+                "a card of {events} events takes {largest} bytes"
+            );
+        }
+    }
+}
+
+/// Not an assertion on time: `cargo test -p tidemark-domain --test state_size -- --nocapture` prints it.
+#[test]
+#[allow(clippy::disallowed_methods)] // a stop watch
+fn speed_of_the_codec() {
+    let states: Vec<CardState> = (0..10).map(|seed| state_bytes::typical_card(60, seed)).collect();
+    let (mut bytes, rounds) = (0, 2_000);
+    let start = Instant::now();
+    for _ in 0..rounds {
+        bytes += states.iter().map(|state| state.encode().len()).sum::<usize>();
+    }
+    println!("encode of 60 events: {:?}", start.elapsed() / (rounds * 10));
+    let encoded: Vec<Vec<u8>> = states.iter().map(CardState::encode).collect();
+    let start = Instant::now();
+    for _ in 0..rounds {
+        bytes += encoded
+            .iter()
+            .map(|bytes| CardState::decode(bytes).unwrap().entries().len())
+            .sum::<usize>();
+    }
+    println!("decode of 60 events: {:?}", start.elapsed() / (rounds * 10));
+    assert!(bytes > 0);
+}

@@ -1,0 +1,159 @@
+//! Bytes of state for typical cards, scored by the built-in policy.
+//!
+//! A typical card: purchases as a Poisson process over 30 days with times in ms; a third as many merchants as events (at
+//! most 25, at least 3), used by Zipf's law; most of them at a place of the card's town, a few abroad; amounts lognormal
+//! with a mean of 50; two devices on half of the events; one in 25 declined; a profile that is known.
+
+use tidemark_domain::card::CardState;
+use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
+use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::policy::Policy;
+use tidemark_domain::score::ProfileInput;
+
+/// Events of the cards that are measured.
+pub const EVENTS: [usize; 4] = [10, 60, 150, 400];
+/// Cards of each size.
+pub const CARDS: u64 = 100;
+/// What a DynamoDB item of a state takes besides the state's bytes: names and values of its key and of its version and
+/// expiry, bytes.
+pub const ITEM_BYTES: usize = 40;
+
+const MS_PER_30_DAYS: f64 = 30.0 * 86_400_000.0;
+const START_MS: i64 = 1_780_000_000_000;
+const AMOUNT_LOG_MEAN: f64 = 8.0;
+const AMOUNT_LOG_DEVIATION: f64 = 1.0;
+
+/// Pairs of events on the card and bytes of its state: the largest of [`CARDS`] cards.
+#[must_use]
+pub fn run() -> Vec<(usize, usize)> {
+    EVENTS
+        .iter()
+        .map(|events| (*events, measure(*events).into_iter().max().unwrap_or(0)))
+        .collect()
+}
+
+/// The bytes of the state of each of [`CARDS`] cards with so many events.
+#[must_use]
+pub fn measure(events: usize) -> Vec<usize> {
+    (0..CARDS)
+        .map(|seed| typical_card(events, seed).encode().len())
+        .collect()
+}
+
+/// A typical card of so many events.
+#[must_use]
+pub fn typical_card(events: usize, seed: u64) -> CardState {
+    let policy = Policy::default_policy();
+    let mut dice = Dice(seed);
+    let merchants = merchants(&mut dice, (events / 3).clamp(3, 25));
+    let profile = Profile {
+        card_id: id(CardId::new("card-1")),
+        version: 3,
+        usual_country: id(Country::new("FR")),
+        spend_mean_minor: 5_000.0,
+        spend_deviation_minor: 6_000.0,
+        transactions_per_day: events as f64 / 30.0,
+        account_opened_at_ms: START_MS - 100_000_000_000,
+    };
+    let mut state = CardState::default();
+    let mut time_ms = START_MS;
+    for number in 0..events {
+        time_ms += (dice.exponential() * MS_PER_30_DAYS / events as f64) as i64;
+        let tx = transaction(&mut dice, &merchants, number, time_ms);
+        let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
+        assert!(
+            matches!(applied, Applied::Scored { .. }),
+            "event {number} of a typical card: {applied:?}"
+        );
+    }
+    state
+}
+
+fn transaction(dice: &mut Dice, merchants: &[Merchant], number: usize, time_ms: i64) -> Transaction {
+    let merchant = dice.zipf(merchants);
+    let amount = (AMOUNT_LOG_MEAN + AMOUNT_LOG_DEVIATION * dice.normal()).exp();
+    let device = if dice.fraction() < 0.8 { "device-1" } else { "device-2" };
+    let is_v2 = dice.fraction() < 0.9;
+    Transaction {
+        event_id: id(EventId::new(&format!("event-{number}-{}", dice.next()))),
+        card_id: id(CardId::new("card-1")),
+        occurred_at_ms: time_ms,
+        amount_minor: (amount as u64).max(1),
+        currency: id(Currency::new("EUR")),
+        merchant_id: merchant.id.clone(),
+        mcc: 5411,
+        country: merchant.country,
+        channel: Channel::PointOfSale,
+        approved: dice.fraction() >= 0.04,
+        device_id: (dice.fraction() < 0.5).then(|| id(DeviceId::new(device))),
+        place: merchant.place.filter(|_| is_v2),
+    }
+}
+
+struct Merchant {
+    id: MerchantId,
+    country: Country,
+    place: Option<Place>,
+}
+
+fn merchants(dice: &mut Dice, count: usize) -> Vec<Merchant> {
+    let (latitude, longitude) = (48.0 + dice.normal(), 2.0 + dice.normal());
+    (0..count)
+        .map(|_| {
+            let degrees_e4 = |dice: &mut Dice, centre: f64| ((centre + 0.1 * dice.normal()) * 10_000.0) as i32;
+            let place = Place {
+                latitude_e4: degrees_e4(dice, latitude),
+                longitude_e4: degrees_e4(dice, longitude),
+            };
+            Merchant {
+                id: id(MerchantId::new(&format!("merchant-{}", dice.next()))),
+                country: id(Country::new(if dice.fraction() < 0.05 { "DE" } else { "FR" })),
+                place: (dice.fraction() < 0.8).then_some(place),
+            }
+        })
+        .collect()
+}
+
+/// The names above are valid.
+fn id<T>(value: Option<T>) -> T {
+    match value {
+        Some(value) => value,
+        None => unreachable!("a name of the typical card is not valid"),
+    }
+}
+
+/// SplitMix64: the same dice for ever, without a dependency.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to 1, never 1.
+    fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn exponential(&mut self) -> f64 {
+        -(1.0 - self.fraction()).ln()
+    }
+
+    fn normal(&mut self) -> f64 {
+        (2.0 * self.exponential()).sqrt() * (std::f64::consts::TAU * self.fraction()).cos()
+    }
+
+    fn zipf<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        let weight = |index: usize| 1.0 / (index as f64 + 1.0);
+        let mut left = self.fraction() * (0..items.len()).map(weight).sum::<f64>();
+        let found = (0..items.len() - 1).find(|index| {
+            left -= weight(*index);
+            left < 0.0
+        });
+        &items[found.unwrap_or(items.len() - 1)]
+    }
+}
