@@ -97,7 +97,10 @@ impl FeatureSet {
     /// One feature's value; `None` when the policy does not name it or its inputs are missing.
     #[must_use]
     pub fn get(&self, key: FeatureKey) -> Option<f64> {
-        self.values.iter().find(|(k, _)| *k == key).and_then(|(_, value)| *value)
+        self.values
+            .iter()
+            .find(|(k, _)| *k == key)
+            .and_then(|(_, value)| *value)
     }
 }
 
@@ -107,5 +110,7 @@ impl FeatureSet {
 #[must_use]
 pub fn compute(state: &CardState, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
     let measured = Measured::new(state, tx, profile, policy);
-    FeatureSet { values: measured.values(policy) }
+    FeatureSet {
+        values: measured.values(policy),
+    }
 }

@@ -88,10 +88,18 @@ pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, pol
         decision: decide(score, policy.thresholds),
         tier: profile.tier(),
         missing: Missing(missing),
-        reasons: if score >= policy.scoring.reasons_min_score { surprises.reasons(&policy.scoring) } else { Vec::new() },
+        reasons: if score >= policy.scoring.reasons_min_score {
+            surprises.reasons(&policy.scoring)
+        } else {
+            Vec::new()
+        },
         policy_version: policy.version,
         profile_version: known.map(|profile| profile.version),
-        features: if policy.outcome_features { measured.values(policy) } else { Vec::new() },
+        features: if policy.outcome_features {
+            measured.values(policy)
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -126,7 +134,10 @@ struct Surprises {
 
 impl Surprises {
     fn new(measured: &Measured<'_>, policy: &Policy) -> Self {
-        let mut surprises = Self { total: 0.0, top: [(None, 0.0); REASONS_MAX] };
+        let mut surprises = Self {
+            total: 0.0,
+            top: [(None, 0.0); REASONS_MAX],
+        };
         for (key, weight) in &policy.weights {
             let bits = surprise::of(*key, measured, policy);
             let part = weight * (bits - policy.scoring.quiet_bits).max(0.0);
@@ -149,7 +160,12 @@ impl Surprises {
         let share = |part: f64| libm::round(100.0 * part / self.total) as u8;
         self.top
             .iter()
-            .filter_map(|(key, part)| key.map(|key| Reason { key, share_pct: share(*part) }))
+            .filter_map(|(key, part)| {
+                key.map(|key| Reason {
+                    key,
+                    share_pct: share(*part),
+                })
+            })
             .filter(|reason| reason.share_pct >= scoring.reasons_min_share_pct)
             .collect()
     }

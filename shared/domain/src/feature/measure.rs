@@ -172,8 +172,12 @@ impl<'a> Measured<'a> {
             .collect()
     }
 
-    /// One value; `None` where its inputs are missing.
+    /// One value; `None` where its inputs are missing, or so absurd (a profile's) that no finite number comes out.
     pub(crate) fn value(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
+        self.raw(key, policy).filter(|value| value.is_finite())
+    }
+
+    fn raw(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
         match key.kind {
             FeatureKind::SinceLast => self.since_last_ms().map(|elapsed| elapsed as f64 / MS_PER_SECOND),
             FeatureKind::AmountZ => self.amount_z(),
@@ -283,8 +287,7 @@ impl<'a> Measured<'a> {
     fn profile_amount_z(&self) -> Option<f64> {
         let profile = self.profile?;
         let deviation = profile.spend_deviation_minor;
-        let z = (self.amount as f64 - profile.spend_mean_minor) / deviation;
-        (deviation > 0.0 && z.is_finite()).then_some(z)
+        (deviation > 0.0).then(|| (self.amount as f64 - profile.spend_mean_minor) / deviation)
     }
 }
 

@@ -352,7 +352,11 @@ proptest! {
         };
         let (tx, earlier) = list.split_last().unwrap();
         let state = state_of(earlier);
-        let outcome = score(&state, tx, ProfileInput::Known(&profile), &talkative());
+        let mut policy = talkative();
+        policy.outcome_features = true;
+        let outcome = score(&state, tx, ProfileInput::Known(&profile), &policy);
         prop_assert!(outcome.score <= SCORE_MAX);
+        let values = outcome.features.iter().filter_map(|(_, value)| *value);
+        prop_assert!(values.into_iter().all(f64::is_finite), "{:?}", outcome.features);
     }
 }

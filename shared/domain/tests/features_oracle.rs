@@ -1,0 +1,303 @@
+//! Every window and feature against a naive recomputation from the list of what was sent: in random order, with equal
+//! times, late events and duplicates, through the fold that the live path uses.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use tidemark_domain::card::CardState;
+use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
+use tidemark_domain::feature::{FeatureKey, FeatureKind, compute};
+use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::RefusalCode;
+use tidemark_domain::score::ProfileInput;
+
+const MINUTE: i64 = 60_000;
+/// Where the times of the generated events begin, ms.
+const START: i64 = 1_700_000_000_000;
+
+/// One of four countries.
+fn country(which: u8) -> Country {
+    Country::new(["DE", "FR", "IT", "US"][usize::from(which)]).unwrap()
+}
+
+fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
+    let amount = prop_oneof![1_u64..200, 1_u64..1_000_000, Just(1 << 50)];
+    let time = prop_oneof![0_i64..40, 0_i64..3_000, 0_i64..50_000].prop_map(|minutes| minutes * MINUTE);
+    let nudge = prop_oneof![8 => Just(0_i64), 1 => Just(1_i64), 1 => Just(-1_i64)];
+    let place = proptest::option::of((-900_000..=900_000_i32, -1_800_000..=1_800_000_i32));
+    let device = proptest::option::of(0_u8..3);
+    let one = (time, nudge, amount, 0_u8..6, 0_u8..4, device, place, any::<bool>());
+    proptest::collection::vec(one, 1..len_max).prop_map(|list| {
+        let mut built = Vec::new();
+        for (time, nudge, amount_minor, merchant, which_country, device, place, approved) in list {
+            built.push(Transaction {
+                event_id: EventId::new(&format!("e{}", built.len())).unwrap(),
+                merchant_id: MerchantId::new(&format!("m{merchant}")).unwrap(),
+                country: country(which_country),
+                approved,
+                device_id: device.map(|device: u8| DeviceId::new(&format!("d{device}")).unwrap()),
+                place: place.map(|(latitude_e4, longitude_e4)| Place {
+                    latitude_e4,
+                    longitude_e4,
+                }),
+                ..transaction(time + nudge + START, amount_minor)
+            });
+        }
+        built
+    })
+}
+
+fn profile() -> impl Strategy<Value = Option<Profile>> {
+    let fields = (
+        0_u8..4,
+        1.0..1e5_f64,
+        prop_oneof![Just(0.0), 1.0..1e4_f64],
+        prop_oneof![Just(0.0), 0.1..20.0_f64],
+    );
+    proptest::option::of(fields).prop_map(|fields| {
+        fields.map(|(which, mean, deviation, per_day)| Profile {
+            card_id: CardId::new("card").unwrap(),
+            version: 3,
+            usual_country: country(which),
+            spend_mean_minor: mean,
+            spend_deviation_minor: deviation,
+            transactions_per_day: per_day,
+            account_opened_at_ms: 0,
+        })
+    })
+}
+
+/// An approved event at one merchant in France, without device and place.
+fn transaction(occurred_at_ms: i64, amount_minor: u64) -> Transaction {
+    Transaction {
+        event_id: EventId::new("e").unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        occurred_at_ms,
+        amount_minor,
+        currency: Currency::new("EUR").unwrap(),
+        merchant_id: MerchantId::new("m").unwrap(),
+        mcc: 5411,
+        country: country(1),
+        channel: Channel::PointOfSale,
+        approved: true,
+        device_id: None,
+        place: None,
+    }
+}
+
+/// Every feature over every window, with that dedupe horizon and feature values in outcomes.
+fn policy_of(windows: &[u16], dedupe_horizon_ms: i64) -> Policy {
+    let mut names = Vec::new();
+    for kind in FeatureKind::ALL {
+        let windows = if kind.is_windowed() { windows } else { &[0] };
+        names.extend(
+            windows
+                .iter()
+                .map(|minutes| format!("\"{}\"", FeatureKey::new(kind, *minutes))),
+        );
+    }
+    let text = format!(
+        "version = 1\nwindows_minutes = {windows:?}\nfeatures = [{}]\ndedupe_horizon_ms = {dedupe_horizon_ms}\n\
+         [bounds]\nskew_ms = 0\nlateness_ms = 0\n[weights]\n[thresholds]\nreview = 1\nalert = 2\n\
+         [outcome]\nfeatures = true\n",
+        names.join(", ")
+    );
+    Policy::parse(&text, "test").unwrap()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+}
+
+fn kilometres(a: Place, b: Place) -> f64 {
+    // By the angle between two vectors, not by the haversine.
+    let vector = |place: Place| {
+        let (lat, lon) = (f64::from(place.latitude_e4) / 1e4, f64::from(place.longitude_e4) / 1e4);
+        let (lat, lon) = (lat.to_radians(), lon.to_radians());
+        [lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()]
+    };
+    let (a, b) = (vector(a), vector(b));
+    let dot: f64 = (0..3).map(|i| a[i] * b[i]).sum();
+    let cross = [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ];
+    6371.0088 * cross.iter().map(|c| c * c).sum::<f64>().sqrt().atan2(dot)
+}
+
+/// One feature, from the earlier arrivals and the event, with no regard to cost.
+fn naive(
+    key: FeatureKey,
+    earlier: &[Transaction],
+    tx: &Transaction,
+    profile: Option<&Profile>,
+    longest: u16,
+) -> Option<f64> {
+    let within = |minutes: u16| -> Vec<&Transaction> {
+        let from = tx.occurred_at_ms - i64::from(minutes) * MINUTE;
+        earlier
+            .iter()
+            .filter(|e| e.occurred_at_ms > from && e.occurred_at_ms <= tx.occurred_at_ms)
+            .collect()
+    };
+    let mut window = within(key.window_minutes);
+    window.push(tx);
+    let amounts: Vec<f64> = window.iter().map(|e| e.amount_minor as f64).collect();
+    let history = within(longest);
+    let past: Vec<f64> = history.iter().map(|e| e.amount_minor as f64).collect();
+    let amount = tx.amount_minor as f64;
+    // The last of the latest: `max_by_key` takes the last of equals, which is the later arrival.
+    let previous = history.iter().max_by_key(|e| e.occurred_at_ms);
+    let unless_seen = |seen: bool| (!history.is_empty()).then_some(if seen { 0.0 } else { 1.0 });
+    match key.kind {
+        FeatureKind::Count => Some(window.len() as f64),
+        FeatureKind::Sum => Some(amounts.iter().sum()),
+        FeatureKind::Mean => Some(mean(&amounts)),
+        FeatureKind::Deviation => Some(deviation(&amounts)),
+        FeatureKind::Min => Some(amounts.iter().copied().fold(f64::INFINITY, f64::min)),
+        FeatureKind::Max => Some(amounts.iter().copied().fold(0.0, f64::max)),
+        FeatureKind::ShareDeclined => Some(window.iter().filter(|e| !e.approved).count() as f64 / window.len() as f64),
+        FeatureKind::DistinctMerchants => {
+            Some(window.iter().map(|e| &e.merchant_id).collect::<BTreeSet<_>>().len() as f64)
+        }
+        FeatureKind::DistinctCountries => Some(window.iter().map(|e| e.country).collect::<BTreeSet<_>>().len() as f64),
+        FeatureKind::SinceLast => previous.map(|e| (tx.occurred_at_ms - e.occurred_at_ms) as f64 / 1000.0),
+        FeatureKind::AmountZ => {
+            let spread = deviation(&past);
+            (past.len() >= 5 && spread > 0.0).then(|| (amount - mean(&past)) / spread)
+        }
+        FeatureKind::AmountRatio => (past.len() >= 5).then(|| amount / mean(&past)),
+        FeatureKind::ProfileAmountZ => {
+            let known = profile.filter(|p| p.spend_deviation_minor > 0.0);
+            known.map(|p| (amount - p.spend_mean_minor) / p.spend_deviation_minor)
+        }
+        FeatureKind::ProfileCountRatio => {
+            let known = profile.filter(|p| p.transactions_per_day > 0.0);
+            known.map(|p| (within(1440).len() + 1) as f64 / p.transactions_per_day)
+        }
+        FeatureKind::NewMerchant => unless_seen(history.iter().any(|e| e.merchant_id == tx.merchant_id)),
+        FeatureKind::NewCountry => unless_seen(history.iter().any(|e| e.country == tx.country)),
+        FeatureKind::NewDevice => {
+            let device = tx.device_id.as_ref()?;
+            unless_seen(history.iter().any(|e| e.device_id.as_ref() == Some(device)))
+        }
+        FeatureKind::Speed => {
+            let here = tx.place?;
+            let last = history
+                .iter()
+                .filter(|e| e.place.is_some())
+                .max_by_key(|e| e.occurred_at_ms)?;
+            let elapsed_ms = (tx.occurred_at_ms - last.occurred_at_ms).max(1);
+            Some(kilometres(here, last.place?) / (elapsed_ms as f64 / 3_600_000.0))
+        }
+        FeatureKind::ForeignToProfile => profile.map(|p| if p.usual_country == tx.country { 0.0 } else { 1.0 }),
+    }
+}
+
+fn assert_close(key: FeatureKey, found: Option<f64>, expected: Option<f64>, scale: f64) {
+    let close = match (found, expected) {
+        (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9 * expected.abs().max(scale),
+        (None, None) => true,
+        _ => false,
+    };
+    assert!(close, "{key}: {found:?}, expected {expected:?}");
+}
+
+/// What a value is compared against besides itself: the oracle's own floats lose digits where large numbers cancel.
+fn scale_of(key: FeatureKey, arrivals: &[Transaction]) -> f64 {
+    let greatest = arrivals.iter().map(|tx| tx.amount_minor).max().unwrap_or(1) as f64;
+    match key.kind {
+        FeatureKind::Deviation => greatest,
+        // Two places within a few metres, a millisecond apart: km/h of the angle's last digit.
+        FeatureKind::Speed => 1e4,
+        _ => 1.0,
+    }
+}
+
+/// Compares every feature of a policy with its naive value.
+fn assert_all(
+    found: &[(FeatureKey, Option<f64>)],
+    policy: &Policy,
+    earlier: &[Transaction],
+    tx: &Transaction,
+    profile: Option<&Profile>,
+) {
+    assert_eq!(found.len(), policy.features.len());
+    let longest = policy.windows.last().copied().unwrap();
+    for (key, value) in found {
+        let expected = naive(*key, earlier, tx, profile, longest);
+        // A card of equal amounts: the oracle's floats may leave a deviation of a rounding error.
+        let tiny = key.kind == FeatureKind::AmountZ && value.is_none() && expected.is_some_and(|z| z.abs() > 1e9);
+        if !tiny {
+            assert_close(*key, *value, expected, scale_of(*key, earlier));
+        }
+    }
+}
+
+const YEAR: i64 = 365 * 1440 * MINUTE;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_feature_equals_its_naive_value(
+        list in arrivals(40),
+        profile in profile(),
+        windows in proptest::collection::btree_set(prop_oneof![1_u16..60, 1_u16..=43_200], 1..6),
+        longest in prop_oneof![Just(1440_u16), Just(43_200)],
+    ) {
+        let mut windows: Vec<u16> = windows.into_iter().filter(|minutes| *minutes < longest).collect();
+        windows.push(longest);
+        let policy = policy_of(&windows, YEAR);
+        let mut state = CardState::default();
+        for (i, tx) in list.iter().enumerate() {
+            let (earlier, _) = list.split_at(i);
+            let found = compute(&state, tx, profile.as_ref(), &policy);
+            assert_all(found.values(), &policy, earlier, tx, profile.as_ref());
+            let input = profile.as_ref().map_or(ProfileInput::Absent, ProfileInput::Known);
+            let applied = apply_transaction(&mut state, tx, input, &policy);
+            prop_assert!(matches!(applied, Applied::Scored { .. }), "{:?}", applied);
+        }
+    }
+
+    /// A short horizon drops old events all the time, and events come twice: what is accepted has whole windows still.
+    #[test]
+    fn retention_and_duplicates_change_no_value(
+        list in arrivals(60),
+        windows in proptest::collection::btree_set(1_u16..3000, 1..4),
+        horizon_minutes in 1_i64..5000,
+        again in proptest::collection::vec(any::<bool>(), 60),
+    ) {
+        let mut windows: Vec<u16> = windows.into_iter().collect();
+        windows.push(3000);
+        let policy = policy_of(&windows, horizon_minutes * MINUTE);
+        let mut state = CardState::default();
+        let mut accepted: Vec<Transaction> = Vec::new();
+        for (tx, again) in list.iter().zip(again) {
+            match apply_transaction(&mut state, tx, ProfileInput::Absent, &policy) {
+                Applied::Scored { index } => {
+                    let outcome = &state.entries().get(index).unwrap().outcome;
+                    assert_all(&outcome.features, &policy, &accepted, tx, None);
+                    accepted.push(tx.clone());
+                    if again {
+                        let before = state.clone();
+                        let second = apply_transaction(&mut state, tx, ProfileInput::Absent, &policy);
+                        prop_assert_eq!(second, Applied::Duplicate { index });
+                        prop_assert_eq!(&before, &state);
+                    }
+                }
+                Applied::Refused(refusal) => prop_assert_eq!(refusal.code, RefusalCode::BeyondHorizon),
+                Applied::Duplicate { .. } => panic!("a new event is no duplicate"),
+            }
+        }
+    }
+}
