@@ -148,9 +148,9 @@ fn end_of(record: &Accepted, evidence: &Evidence, bounds: &Bounds, seen: &mut Ha
         }),
         Err(_) => None,
     };
-    match applied {
-        Some(key) if seen.insert(key) => End::Applied,
-        Some(_) => End::Duplicate,
+    match applied.map(|key| seen.insert(key)) {
+        Some(true) => End::Applied,
+        Some(false) => End::Duplicate,
         None if evidence.dead.iter().any(|range| range.holds(record)) => End::DeadLettered,
         None => End::Nowhere,
     }

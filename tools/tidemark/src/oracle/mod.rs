@@ -20,7 +20,7 @@ use tidemark_domain::feature::FeatureKey;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 
-pub use compare::{ActualOutcome, Mismatch, Report, check};
+pub use compare::{ActualOutcome, ActualReason, Mismatch, Report, check};
 pub use history::ExpectedEvent;
 
 use history::{Known, NaiveCard};

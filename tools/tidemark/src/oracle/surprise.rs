@@ -12,8 +12,10 @@ use super::history::NaiveCard;
 use super::measure::{self, MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, OWN_HISTORY_MIN, View};
 use super::{ExpectedOutcome, NamedProfile};
 
-/// Terms of a tail that are summed; what is left by then is below the last digit.
-const TERMS: u32 = 4_000;
+/// Terms of a tail that are summed at most.
+const TERMS_MAX: u32 = 4_000;
+/// Terms rise, then fall: once one is this far below the greatest (as a logarithm: 10⁻¹⁷), the rest is below the last digit.
+const LN_NEGLIGIBLE: f64 = 39.0;
 const HIGHEST_SCORE: f64 = 1000.0;
 
 /// The outcome of a transaction on a card that has not accepted it yet.
@@ -190,12 +192,10 @@ fn busy(others: usize, days: f64, rate: Rate) -> f64 {
     if mean <= 0.0 || least <= mean {
         return 0.0;
     }
-    let ln_term = |k: f64| {
-        libm::lgamma(k + shape) - libm::lgamma(shape) - libm::lgamma(k + 1.0)
-            + shape * libm::log(shape / (shape + mean))
-            + k * libm::log(mean / (shape + mean))
-    };
-    -ln_sum((0..TERMS).map(|step| ln_term(least + f64::from(step)))) / LN_2
+    let ln_none = shape * libm::log(shape / (shape + mean)) - libm::lgamma(shape);
+    let ln_odds = libm::log(mean / (shape + mean));
+    let ln_term = |k: f64| libm::lgamma(k + shape) - libm::lgamma(k + 1.0) + ln_none + k * ln_odds;
+    -ln_sum((0..TERMS_MAX).map(|step| ln_term(least + f64::from(step)))) / LN_2
 }
 
 #[allow(clippy::cast_precision_loss)]
@@ -214,9 +214,15 @@ fn binomial(hits: usize, trials: usize, chance: f64) -> f64 {
 
 /// The logarithm of a sum of which the logarithms of the terms are given.
 fn ln_sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let terms: Vec<f64> = terms.collect();
-    let greatest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    greatest + libm::log(terms.iter().map(|term| libm::exp(term - greatest)).sum())
+    let (mut kept, mut greatest) = (Vec::new(), f64::NEG_INFINITY);
+    for term in terms {
+        kept.push(term);
+        greatest = greatest.max(term);
+        if term < greatest - LN_NEGLIGIBLE {
+            break;
+        }
+    }
+    greatest + libm::log(kept.iter().map(|term| libm::exp(term - greatest)).sum())
 }
 
 /// These amounts together against others of the card: Student's t by Wallace's approximation.

@@ -61,21 +61,36 @@ impl System {
                     Applied::Duplicate { index } => (index, Fate::Duplicate),
                     Applied::Refused(refusal) => return Fate::Refused(refusal.code),
                 };
-                self.outcomes.push(outcome::render_json(&tx.card_id, &tx.event_id, &state.entries()[index]));
+                self.outcomes
+                    .push(outcome::render_json(&tx.card_id, &tx.event_id, &state.entries()[index]));
                 fate
             }
         }
     }
 
     fn check(&self, records: &[SimRecord], policy: &Policy) -> Report {
-        let sent: Vec<Sent<'_>> =
-            records.iter().map(|record| Sent { arrival_ms: record.sent_at_ms, payload: &record.payload }).collect();
-        check(policy, &sent, self.outcomes.iter().map(Vec::as_slice), &|card| self.states.get(card).cloned())
+        let sent: Vec<Sent<'_>> = records
+            .iter()
+            .map(|record| Sent {
+                arrival_ms: record.sent_at_ms,
+                payload: &record.payload,
+            })
+            .collect();
+        check(policy, &sent, self.outcomes.iter().map(Vec::as_slice), &|card| {
+            self.states.get(card).cloned()
+        })
     }
 }
 
 fn stream(seed: u64, events: u32) -> Vec<SimRecord> {
-    generate(&SimConfig::new(seed, events, events / 30, NOW_MS, &Policy::default_policy())).collect()
+    generate(&SimConfig::new(
+        seed,
+        events,
+        events / 30,
+        NOW_MS,
+        &Policy::default_policy(),
+    ))
+    .collect()
 }
 
 /// A policy with every feature, all of those that can be scored weighed, and features in outcomes.
@@ -136,8 +151,17 @@ fn oracle_and_fold_agree_on_twenty_thousand_events() {
         assert_eq!(report.mismatch_count, 0, "{}", words.join("\n"));
         assert_eq!(report.expected.fates, system.fates);
         // The comparison must have had something to compare.
-        assert!(report.outcomes_unique > 18_000 && report.outcomes_repeated > 200, "{}", report.outcomes_unique);
-        let told = report.expected.outcomes.values().filter(|outcome| outcome.raw_score > 500.0).count();
+        assert!(
+            report.outcomes_unique > 18_000 && report.outcomes_repeated > 200,
+            "{}",
+            report.outcomes_unique
+        );
+        let told = report
+            .expected
+            .outcomes
+            .values()
+            .filter(|outcome| outcome.raw_score > 500.0)
+            .count();
         assert!(told > 50, "{told} high scores");
     }
 }
@@ -164,9 +188,17 @@ fn a_wrong_score_a_lost_event_and_changed_bytes_are_noticed() {
     assert_eq!(system.check(&records, &policy).mismatch_count, 0);
     let fields = |outcomes: Vec<Vec<u8>>, policy: &Policy| {
         let states = system.states.clone();
-        let changed = System { states, outcomes, ..System::default() };
+        let changed = System {
+            states,
+            outcomes,
+            ..System::default()
+        };
         let report = changed.check(&records, policy);
-        let fields: Vec<String> = report.mismatches.iter().map(|mismatch| mismatch.field.clone()).collect();
+        let fields: Vec<String> = report
+            .mismatches
+            .iter()
+            .map(|mismatch| mismatch.field.clone())
+            .collect();
         fields
     };
     let edit = |at: usize, from: &str, to: &str| {
@@ -179,10 +211,15 @@ fn a_wrong_score_a_lost_event_and_changed_bytes_are_noticed() {
     // The first event of a card: nothing is known of it, so its score is low.
     assert!(fields(edit(0, "\"score\":", "\"score\":9"), &policy).contains(&"score".to_owned()));
     assert!(fields(edit(5, "\"tier\":\"full\"", "\"tier\":\"neutral\""), &policy).contains(&"tier".to_owned()));
-    assert!(fields(edit(5, "\"decision\":\"pass\"", "\"decision\":\"alert\""), &policy).contains(&"decision".to_owned()));
+    assert!(
+        fields(edit(5, "\"decision\":\"pass\"", "\"decision\":\"alert\""), &policy).contains(&"decision".to_owned())
+    );
     // One outcome missing, one from nowhere, one in two versions.
     assert_eq!(fields(system.outcomes[1..].to_vec(), &policy), ["outcome"]);
-    assert_eq!(fields(edit(0, "\"event_id\":\"", "\"event_id\":\"x"), &policy), ["outcome", "outcome"]);
+    assert_eq!(
+        fields(edit(0, "\"event_id\":\"", "\"event_id\":\"x"), &policy),
+        ["outcome", "outcome"]
+    );
     let mut twice = edit(0, "\"policy_version\":1", "\"policy_version\":2");
     twice.push(system.outcomes[0].clone());
     assert!(fields(twice, &policy).contains(&"bytes".to_owned()));
@@ -192,20 +229,29 @@ fn a_wrong_score_a_lost_event_and_changed_bytes_are_noticed() {
 fn a_state_that_lost_or_gained_an_event_is_noticed() {
     let (records, policy) = (stream(3, 2_000), Policy::default_policy());
     let mut system = System::run(&records, &policy);
-    let (card, state) = system.states.iter().find(|(_, state)| state.entries().len() > 3).unwrap();
+    let (card, state) = system
+        .states
+        .iter()
+        .find(|(_, state)| state.entries().len() > 3)
+        .unwrap();
     let (card, other) = (card.clone(), state.clone());
     // One more transaction on the card, whose outcome never went out.
-    let extra = records.iter().find(|record| {
-        record.partition_key != card && matches!(record.expect, Expect::Transaction { .. })
-    });
+    let extra = records
+        .iter()
+        .find(|record| record.partition_key != card && matches!(record.expect, Expect::Transaction { .. }));
     let decoded = contract::decode(&extra.unwrap().payload, NOW_MS, &policy.bounds).unwrap();
-    let Event::Transaction(tx) = decoded.event else { panic!("a transaction") };
+    let Event::Transaction(tx) = decoded.event else {
+        panic!("a transaction")
+    };
     let mut more = other;
     fold::apply_transaction(&mut more, &tx, ProfileInput::Absent, &policy);
     system.states.insert(card.clone(), more);
     let report = system.check(&records, &policy);
     assert_eq!(report.mismatch_count, 1);
-    assert_eq!((report.mismatches[0].field.as_str(), &report.mismatches[0].card_id), ("state", &card));
+    assert_eq!(
+        (report.mismatches[0].field.as_str(), &report.mismatches[0].card_id),
+        ("state", &card)
+    );
     system.states.remove(&card);
     assert_eq!(system.check(&records, &policy).mismatch_count, 1);
 }

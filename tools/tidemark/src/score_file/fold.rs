@@ -40,7 +40,7 @@ impl FileFold {
     /// An empty fold. With `features` each outcome carries the value of every feature of the policy.
     #[must_use]
     pub fn new(policy: Policy, features: bool, arrival: Arrival) -> Self {
-        let mut bounds = policy.bounds.clone();
+        let mut bounds = policy.bounds;
         let arrival_ms = match arrival {
             Arrival::AtEventTime => {
                 (bounds.skew_ms, bounds.lateness_ms) = (UNBOUNDED_MS, UNBOUNDED_MS);

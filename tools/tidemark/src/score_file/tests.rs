@@ -34,8 +34,13 @@ fn a_simulated_file_gives_one_line_for_one_event_and_the_counts_add_up() {
     let (_directory, input, output, refused) = files();
     let config = SimConfig::new(9, 12_000, 300, NOW_MS, &Policy::default_policy());
     // A payload with a line's end in it can't be a line.
-    let records: Vec<_> = generate(&config).filter(|record| !record.payload.contains(&b'\n')).collect();
-    let text: Vec<u8> = records.iter().flat_map(|record| [record.payload.as_slice(), b"\n"].concat()).collect();
+    let records: Vec<_> = generate(&config)
+        .filter(|record| !record.payload.contains(&b'\n'))
+        .collect();
+    let text: Vec<u8> = records
+        .iter()
+        .flat_map(|record| [record.payload.as_slice(), b"\n"].concat())
+        .collect();
     fs::write(&input, text).unwrap();
     let mut wanted = options(&input, &output, Some(&refused));
     wanted.arrival = Arrival::At(NOW_MS);
@@ -44,12 +49,24 @@ fn a_simulated_file_gives_one_line_for_one_event_and_the_counts_add_up() {
     let count = |is: fn(&Expect) -> bool| records.iter().filter(|record| is(&record.expect)).count() as u64;
     assert!(summary.adds_up(), "{summary:?}");
     assert_eq!(summary.lines, records.len() as u64);
-    assert_eq!(summary.scored, count(|expect| matches!(expect, Expect::Transaction { .. })));
-    assert_eq!(summary.duplicate, count(|expect| matches!(expect, Expect::Duplicate { .. })));
+    assert_eq!(
+        summary.scored,
+        count(|expect| matches!(expect, Expect::Transaction { .. }))
+    );
+    assert_eq!(
+        summary.duplicate,
+        count(|expect| matches!(expect, Expect::Duplicate { .. }))
+    );
     assert_eq!(summary.profiles, count(|expect| matches!(expect, Expect::Profile)));
     assert_eq!(summary.labels, count(|expect| matches!(expect, Expect::Label)));
-    assert_eq!(summary.refused_total(), count(|expect| matches!(expect, Expect::Refused(_))));
-    assert_eq!(fs::read_to_string(&output).unwrap().lines().count() as u64, summary.scored);
+    assert_eq!(
+        summary.refused_total(),
+        count(|expect| matches!(expect, Expect::Refused(_)))
+    );
+    assert_eq!(
+        fs::read_to_string(&output).unwrap().lines().count() as u64,
+        summary.scored
+    );
 
     // Each refused line is named by its number and its code.
     let refused = fs::read_to_string(&refused).unwrap();
@@ -63,7 +80,12 @@ fn a_simulated_file_gives_one_line_for_one_event_and_the_counts_add_up() {
     let found: Vec<(u64, String)> = refused
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|value| (value["line"].as_u64().unwrap(), value["code"].as_str().unwrap().to_owned()))
+        .map(|value| {
+            (
+                value["line"].as_u64().unwrap(),
+                value["code"].as_str().unwrap().to_owned(),
+            )
+        })
         .collect();
     assert_eq!(found, expected);
 }
@@ -72,7 +94,9 @@ fn a_simulated_file_gives_one_line_for_one_event_and_the_counts_add_up() {
 fn features_add_every_value_and_change_nothing_else() {
     let (_directory, input, output, _) = files();
     let config = SimConfig::new(2, 400, 20, NOW_MS, &Policy::default_policy()).clean();
-    let text: Vec<u8> = generate(&config).flat_map(|record| [record.payload.as_slice(), b"\n"].concat()).collect();
+    let text: Vec<u8> = generate(&config)
+        .flat_map(|record| [record.payload.as_slice(), b"\n"].concat())
+        .collect();
     fs::write(&input, text).unwrap();
     let mut wanted = options(&input, &output, None);
     run(&wanted).unwrap();
@@ -96,7 +120,9 @@ fn features_add_every_value_and_change_nothing_else() {
 fn a_file_of_years_ago_is_scored_at_its_own_time_unless_an_arrival_is_named() {
     let (_directory, input, output, _) = files();
     let config = SimConfig::new(2, 200, 10, 1_300_000_000_000, &Policy::default_policy()).clean();
-    let text: Vec<u8> = generate(&config).flat_map(|record| [record.payload.as_slice(), b"\n"].concat()).collect();
+    let text: Vec<u8> = generate(&config)
+        .flat_map(|record| [record.payload.as_slice(), b"\n"].concat())
+        .collect();
     fs::write(&input, text).unwrap();
     let mut wanted = options(&input, &output, None);
     assert_eq!(run(&wanted).unwrap().refused_total(), 0);
@@ -110,20 +136,29 @@ fn a_file_of_years_ago_is_scored_at_its_own_time_unless_an_arrival_is_named() {
 fn a_line_over_the_limit_is_refused_and_the_next_one_is_scored() {
     let (_directory, input, output, refused) = files();
     let config = SimConfig::new(1, 40, 1, NOW_MS, &Policy::default_policy()).clean();
-    let good = generate(&config).find(|record| matches!(record.expect, Expect::Transaction { .. })).unwrap();
+    let good = generate(&config)
+        .find(|record| matches!(record.expect, Expect::Transaction { .. }))
+        .unwrap();
     let mut text = vec![b'x'; 3_000_000];
     text.push(b'\n');
     text.extend_from_slice(&good.payload);
     fs::write(&input, text).unwrap();
     let summary = run(&options(&input, &output, Some(&refused))).unwrap();
     assert_eq!((summary.lines, summary.scored, summary.refused["too_large"]), (2, 1, 1));
-    assert!(fs::read_to_string(&refused).unwrap().starts_with("{\"line\":1,\"code\":\"too_large\""));
+    assert!(
+        fs::read_to_string(&refused)
+            .unwrap()
+            .starts_with("{\"line\":1,\"code\":\"too_large\"")
+    );
 }
 
 #[test]
 fn a_missing_file_and_two_outputs_on_one_are_errors() {
     let (_directory, input, output, _) = files();
-    assert!(matches!(run(&options(&input, &output, None)), Err(ScoreFileError::Open { .. })));
+    assert!(matches!(
+        run(&options(&input, &output, None)),
+        Err(ScoreFileError::Open { .. })
+    ));
     let both = options(&input, Path::new("-"), Some(Path::new("-")));
     assert!(matches!(run(&both), Err(ScoreFileError::OneOutput)));
 }

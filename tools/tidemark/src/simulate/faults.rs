@@ -91,7 +91,7 @@ pub(super) const FAULTS: &[(Fault, RefusalCode)] = &[
     (Set("country", "\"fr\""), UnknownCountry),
     (DividedTime(1_000), TimeUnit),
     (Microseconds, TimeUnit),
-    (Ahead(1), FutureTimestamp),
+    (Ahead(24), FutureTimestamp),
     (Ahead(2_400), FutureTimestamp),
     (Behind(1), TooLate),
     (Behind(1_000), TooLate),

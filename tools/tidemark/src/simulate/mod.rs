@@ -76,7 +76,7 @@ impl SimConfig {
     #[must_use]
     pub fn new(seed: u64, events: u32, cards: u32, now_ms: i64, policy: &Policy) -> Self {
         let events = events.min(EVENTS_MAX);
-        let bounds = policy.bounds.clone();
+        let bounds = policy.bounds;
         Self {
             seed,
             events,

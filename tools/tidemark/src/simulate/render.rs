@@ -96,7 +96,11 @@ fn merchant(text: &mut String, merchant: Merchant, number: u32) {
     let _ = write!(text, "shop-{}-{}", merchant.city, merchant.number);
     if merchant.number % ACCENTED_MERCHANT_EVERY == 5 {
         // The same name in two spellings: both must give the same merchant.
-        text.push_str(if number.is_multiple_of(2) { "-café" } else { "-caf\\u00e9" });
+        text.push_str(if number.is_multiple_of(2) {
+            "-café"
+        } else {
+            "-caf\\u00e9"
+        });
     }
 }
 
