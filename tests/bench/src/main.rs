@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a main: its output is what it is for
 
 mod handbook;
+mod state_bytes;
 
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ const USAGE: &str = "usage: bench <what>
   handbook DIR [--jsonl FILE]   the Fraud Detection Handbook's stream through contract and fold: counts and means over
                                 1, 7 and 30 days against the published ones; exits with 1 when one differs without a tie.
                                 --jsonl writes the stream as events for `tidemark score`.
+  state-bytes                   bytes of state for cards of 10, 60, 150 and 400 events
 ";
 
 fn main() -> ExitCode {
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
     let result = match args.as_slice() {
         ["handbook", directory] => run_handbook(directory, None),
         ["handbook", directory, "--jsonl", file] => run_handbook(directory, Some(file)),
+        ["state-bytes"] => Ok(run_state_bytes()),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -37,7 +40,24 @@ fn main() -> ExitCode {
 
 fn run_handbook(directory: &str, jsonl: Option<&str>) -> Result<String, String> {
     if !handbook::is_there(directory.as_ref()) {
-        return Err(format!("{directory} does not hold the reference stream (two .csv.gz files)"));
+        return Err(format!(
+            "{directory} does not hold the reference stream (two .csv.gz files)"
+        ));
     }
-    handbook::run(&handbook::Options { directory: directory.into(), jsonl: jsonl.map(Into::into) })
+    handbook::run(&handbook::Options {
+        directory: directory.into(),
+        jsonl: jsonl.map(Into::into),
+    })
+}
+
+fn run_state_bytes() -> String {
+    let mut text = format!("the largest of {} typical cards each\n", state_bytes::CARDS);
+    for (events, bytes) in state_bytes::run() {
+        let item = bytes + state_bytes::ITEM_BYTES;
+        text.push_str(&format!(
+            "{events:>4} events: state {bytes:>5} bytes, item {item:>5}, write units {}\n",
+            item.div_ceil(1024)
+        ));
+    }
+    text
 }

@@ -21,9 +21,17 @@ impl Rows {
         let file = File::open(path).map_err(|error| super::failed(path, &error))?;
         let mut reader = BufReader::new(MultiGzDecoder::new(file));
         let mut line = String::new();
-        reader.read_line(&mut line).map_err(|error| super::failed(path, &error))?;
+        reader
+            .read_line(&mut line)
+            .map_err(|error| super::failed(path, &error))?;
         let header = line.trim_end().split(',').map(str::to_owned).collect();
-        Ok(Self { path: path.to_path_buf(), reader, header, line, number: 1 })
+        Ok(Self {
+            path: path.to_path_buf(),
+            reader,
+            header,
+            line,
+            number: 1,
+        })
     }
 
     /// The places of columns.
@@ -39,8 +47,15 @@ impl Rows {
     pub(super) fn next(&mut self) -> Result<Option<Row<'_>>, String> {
         self.line.clear();
         self.number += 1;
-        let bytes = self.reader.read_line(&mut self.line).map_err(|error| super::failed(&self.path, &error))?;
-        Ok((bytes > 0).then_some(Row { path: &self.path, number: self.number, text: self.line.trim_end() }))
+        let bytes = self
+            .reader
+            .read_line(&mut self.line)
+            .map_err(|error| super::failed(&self.path, &error))?;
+        Ok((bytes > 0).then_some(Row {
+            path: &self.path,
+            number: self.number,
+            text: self.line.trim_end(),
+        }))
     }
 }
 
@@ -54,6 +69,7 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     pub(super) fn parse<T: FromStr>(&self, column: usize) -> Result<T, String> {
         let text = self.text.split(',').nth(column).unwrap_or_default();
-        text.parse().map_err(|_| format!("{}:{}: \"{text}\" in column {column}", self.path.display(), self.number))
+        text.parse()
+            .map_err(|_| format!("{}:{}: \"{text}\" in column {column}", self.path.display(), self.number))
     }
 }

@@ -82,7 +82,10 @@ pub fn run(options: &Options) -> Result<String, String> {
         let _ = writeln!(text, "{} cards outgrew the head", report.truncated_cards);
     }
     if report.compared_rows != published.len() as u64 {
-        return Err(format!("{text}{} published rows have no transaction", published.len() as u64 - report.compared_rows));
+        return Err(format!(
+            "{text}{} published rows have no transaction",
+            published.len() as u64 - report.compared_rows
+        ));
     }
     if report.mismatches.is_empty() {
         return Ok(text);
@@ -103,11 +106,13 @@ fn policy() -> Result<Policy, String> {
 
 fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Report, String> {
     let policy = policy()?;
-    let mut bounds = policy.bounds.clone();
+    let mut bounds = policy.bounds;
     // The stream lies years back and has no arrival times: each event counts as arriving at its own.
     (bounds.skew_ms, bounds.lateness_ms) = (i64::MAX / 4, i64::MAX / 4);
     let mut jsonl = match &options.jsonl {
-        Some(path) => Some(BufWriter::new(File::create(path).map_err(|error| format!("{}: {error}", path.display()))?)),
+        Some(path) => Some(BufWriter::new(
+            File::create(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        )),
         None => None,
     };
     let lines = read_events(&options.directory.join(TRANSACTIONS))?;
@@ -119,11 +124,19 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
     let started = Instant::now();
     for event in &lines {
         let decoded = contract::decode(&event.json, 0, &bounds).map_err(|refusal| refusal.to_string())?;
-        let Event::Transaction(tx) = decoded.event else { return Err("not a transaction".to_owned()) };
+        let Event::Transaction(tx) = decoded.event else {
+            return Err("not a transaction".to_owned());
+        };
         let state = cards.entry(tx.card_id.clone()).or_default();
         if let Some(expected) = published.get(&event.number) {
             let values = feature::compute(state, &tx, None, &policy);
-            compare(event.number, &values, expected, ties.contains(&event.number), &mut report);
+            compare(
+                event.number,
+                &values,
+                expected,
+                ties.contains(&event.number),
+                &mut report,
+            );
         }
         match fold::apply_transaction(state, &tx, ProfileInput::Absent, &policy) {
             Applied::Scored { .. } => report.events += 1,
@@ -134,7 +147,9 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
     report.cards = cards.len();
     if let Some(file) = &mut jsonl {
         for event in &lines {
-            file.write_all(&event.json).and_then(|()| file.write_all(b"\n")).map_err(|error| error.to_string())?;
+            file.write_all(&event.json)
+                .and_then(|()| file.write_all(b"\n"))
+                .map_err(|error| error.to_string())?;
         }
         file.flush().map_err(|error| error.to_string())?;
     }
@@ -144,7 +159,14 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
 fn compare(number: u64, values: &feature::FeatureSet, expected: &Published, tied: bool, report: &mut Report) {
     report.compared_rows += 1;
     for (days, (count, mean_eur)) in WINDOWS_DAYS.into_iter().zip(expected) {
-        let get = |kind| values.get(FeatureKey { kind, window_minutes: days * MINUTES_PER_DAY }).unwrap_or(f64::NAN);
+        let get = |kind| {
+            values
+                .get(FeatureKey {
+                    kind,
+                    window_minutes: days * MINUTES_PER_DAY,
+                })
+                .unwrap_or(f64::NAN)
+        };
         let (own_count, own_mean_eur) = (get(FeatureKind::Count), get(FeatureKind::Mean) / 100.0);
         report.compared_values += 2;
         // Written so that a NaN is a mismatch.
@@ -169,8 +191,13 @@ struct HandbookEvent {
 
 fn read_events(path: &Path) -> Result<Vec<HandbookEvent>, String> {
     let mut rows = Rows::open(path)?;
-    let [id, time, customer, terminal, cents] =
-        rows.columns(["TRANSACTION_ID", "TX_TIME_SECONDS", "CUSTOMER_ID", "TERMINAL_ID", "cents"])?;
+    let [id, time, customer, terminal, cents] = rows.columns([
+        "TRANSACTION_ID",
+        "TX_TIME_SECONDS",
+        "CUSTOMER_ID",
+        "TERMINAL_ID",
+        "cents",
+    ])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         let (number, customer, second): (u64, u32, i64) = (row.parse(id)?, row.parse(customer)?, row.parse(time)?);
@@ -182,7 +209,12 @@ fn read_events(path: &Path) -> Result<Vec<HandbookEvent>, String> {
             row.parse::<u64>(cents)?,
             row.parse::<u32>(terminal)?,
         );
-        events.push(HandbookEvent { number, customer, second, json: json.into_bytes() });
+        events.push(HandbookEvent {
+            number,
+            customer,
+            second,
+            json: json.into_bytes(),
+        });
     }
     Ok(events)
 }
