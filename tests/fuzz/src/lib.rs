@@ -1,1 +1,4 @@
 //! See Cargo.toml.
+
+pub mod contract;
+pub mod state;

@@ -1,0 +1,81 @@
+//! Runs the target for decoding states over a fixed number of mutations, the same ones every time.
+#![allow(missing_docs)]
+
+use std::collections::BTreeSet;
+
+use fuzz::state::{SEEDS, check};
+use tidemark_domain::policy::Policy;
+
+/// Inputs tried.
+const RUNS: u64 = 200_000;
+/// Mutations of one input at most.
+const MUTATIONS_MAX: u64 = 6;
+
+/// SplitMix64: a sequence that a seed fixes.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to below `end`.
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end.max(1) as u64).unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+}
+
+/// Mostly the small states: they are quick, and one bit in them matters more.
+fn mutate(random: &mut Random) -> Vec<u8> {
+    let mut bytes = match random.next() % 64 {
+        0 => SEEDS[3].to_vec(),
+        1..8 => (0..random.below(64)).map(|_| random.byte()).collect(),
+        choice => SEEDS[choice as usize % 3].to_vec(),
+    };
+    for _ in 0..random.next() % (MUTATIONS_MAX + 1) {
+        let at = random.below(bytes.len() + 1);
+        match random.next() % 8 {
+            0 if at < bytes.len() => bytes[at] = random.byte(),
+            1..=3 if at < bytes.len() => bytes[at] ^= 1 << (random.next() % 8),
+            4 => bytes.truncate(at),
+            5 => bytes.insert(at, random.byte()),
+            6 => bytes.extend((0..random.below(40)).map(|_| 0)),
+            7 => {
+                // A piece of the input once more, somewhere else.
+                let end = (at + random.below(40)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                let to = random.below(bytes.len() + 1);
+                bytes.splice(to..to, piece);
+            }
+            _ => {}
+        }
+    }
+    bytes
+}
+
+#[test]
+fn any_bytes_get_a_sound_answer() {
+    let policy = Policy::default_policy();
+    let (mut states, mut errors) = (0, BTreeSet::new());
+    for run in 0..RUNS {
+        let bytes = mutate(&mut Random(run));
+        match check(&bytes, &policy) {
+            Ok(None) => states += 1,
+            Ok(Some(error)) => {
+                errors.insert(error.to_string());
+            }
+            Err(finding) => panic!("run {run}: {finding}: {bytes:02x?}"),
+        }
+    }
+    // The mutations are worth their time only if they reach both ends: states, and refusals of most kinds.
+    assert!(states > RUNS / 50, "only {states} inputs were states");
+    assert!(errors.len() > 20, "{errors:?}");
+}
