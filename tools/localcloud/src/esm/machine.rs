@@ -393,4 +393,10 @@ impl Esm {
     pub fn stats(&self) -> EsmStats {
         self.stats
     }
+
+    /// The options it was made with.
+    #[must_use]
+    pub fn options(&self) -> &EsmOptions {
+        &self.options
+    }
 }
