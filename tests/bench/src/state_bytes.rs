@@ -15,9 +15,9 @@ use tidemark_domain::score::ProfileInput;
 pub const EVENTS: [usize; 4] = [10, 60, 150, 400];
 /// Cards of each size.
 pub const CARDS: u64 = 100;
-/// What a DynamoDB item of a state takes besides the state's bytes: names and values of its key and of its version and
-/// expiry, bytes.
-pub const ITEM_BYTES: usize = 40;
+/// What a DynamoDB item of a state takes besides the state's bytes, for a card id of 36 characters: 40 for the partition
+/// key, 3 for the sort key, 1 for the name of the bytes, 5 for the version, 9 for the expiry, and 2 to spare.
+pub const ITEM_BYTES: usize = 60;
 
 const MS_PER_30_DAYS: f64 = 30.0 * 86_400_000.0;
 const START_MS: i64 = 1_780_000_000_000;
