@@ -20,6 +20,8 @@ const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 const UUID_BYTES: usize = 36;
 /// What stands for each byte of a masked digit.
 const MASK: u8 = b'*';
+/// How the names of identifiers end.
+const ID_SUFFIX: &[u8] = b"_id";
 /// Bytes of a JSON escape of the form `\u0034`.
 const UNICODE_ESCAPE_BYTES: usize = 6;
 
@@ -37,11 +39,12 @@ pub(super) fn holds_card_number(text: &str) -> bool {
 /// The payload with every card number masked, at the same length: each byte of a digit becomes `*`. Borrowed when there is
 /// nothing to mask.
 ///
-/// In a payload that is JSON, only strings are looked at (keys too), so that a time or an amount which happens to pass the
-/// check stays readable; in any other bytes, everything is.
+/// In a payload that is a JSON object, only strings are looked at (keys too) and numbers given for an id, so that a time or an
+/// amount which happens to pass the check stays readable; in any other bytes, everything is.
 #[must_use]
 pub fn mask_card_numbers(payload: &[u8]) -> Cow<'_, [u8]> {
-    if !may_hold_escaped(payload) {
+    // An escaped digit has digits enough of its own.
+    if !may_hold(payload) {
         return Cow::Borrowed(payload);
     }
     let mut ranges: Vec<(usize, usize)> = Vec::new();
@@ -49,8 +52,9 @@ pub fn mask_card_numbers(payload: &[u8]) -> Cow<'_, [u8]> {
         bytes: payload,
         escapes: true,
     };
-    if serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok() {
-        for_each_json_string(payload, |start, end| {
+    let is_object = payload.trim_ascii_start().starts_with(b"{");
+    if is_object && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok() {
+        for_each_suspect(payload, |start, end| {
             scan.card_numbers(start, end, &mut |digit| ranges.push(digit))
         });
     } else {
@@ -71,7 +75,7 @@ pub fn mask_card_numbers(payload: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(masked)
 }
 
-/// A quick look: enough digits in few enough bytes' distance is left to the scan; this only counts.
+/// A quick look that spares most strings the scan: enough digits anywhere, or characters that may be digits.
 fn may_hold(bytes: &[u8]) -> bool {
     let mut digits = 0;
     for byte in bytes {
@@ -84,26 +88,36 @@ fn may_hold(bytes: &[u8]) -> bool {
     digits >= DIGITS_MIN
 }
 
-/// The same for bytes in which a digit may be written as an escape (whose own digits count as such anyway).
-fn may_hold_escaped(bytes: &[u8]) -> bool {
-    bytes.len() >= DIGITS_MIN && (may_hold(bytes) || bytes.contains(&b'\\'))
-}
-
-/// Calls with the start and end of what is between the quotes of each string of a JSON text.
-fn for_each_json_string(json: &[u8], mut each: impl FnMut(usize, usize)) {
+/// Calls with the start and end of each place of a JSON text that may hold a card number: what is between the quotes of a
+/// string, and a number given for an id, which must be a string and so is refused.
+fn for_each_suspect(json: &[u8], mut each: impl FnMut(usize, usize)) {
+    // The last string, and whether only white space and a colon came after it: then it is the key of what comes.
+    let (mut key, mut at_value) = (0..0, false);
     let mut at = 0;
     while at < json.len() {
-        if json[at] != b'"' {
-            at += 1;
-            continue;
+        let start = at;
+        match json[at] {
+            b'"' => {
+                at += 1;
+                while at < json.len() && json[at] != b'"' {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                key = start + 1..at.min(json.len());
+                each(key.start, key.end);
+                (at, at_value) = (at + 1, false);
+            }
+            b'0'..=b'9' => {
+                at += json[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                if at_value && json[key.clone()].ends_with(ID_SUFFIX) {
+                    each(start, at);
+                }
+                at_value = false;
+            }
+            byte => {
+                at_value = byte == b':' || at_value && byte.is_ascii_whitespace();
+                at += 1;
+            }
         }
-        let start = at + 1;
-        at = start;
-        while at < json.len() && json[at] != b'"' {
-            at += if json[at] == b'\\' { 2 } else { 1 };
-        }
-        each(start, at.min(json.len()));
-        at += 1;
     }
 }
 
@@ -160,7 +174,7 @@ impl Scan<'_> {
                 at = next;
                 continue;
             }
-            if is_uuid(&self.bytes[at..end]) {
+            if self.is_uuid(at, end) {
                 chain.flush(each);
                 joined = false;
                 at += UUID_BYTES;
@@ -216,23 +230,44 @@ impl Scan<'_> {
         }
     }
 
-    /// The character that an escape stands for.
+    /// The character that an escape stands for, and where the next character starts.
     fn escape(self, at: usize, end: usize) -> (Kind, usize) {
-        let escape = &self.bytes[at..end.min(at + UNICODE_ESCAPE_BYTES)];
-        if let [b'\\', b'u', code @ ..] = escape
-            && code.len() == UNICODE_ESCAPE_BYTES - 2
-            && let Some(character) = std::str::from_utf8(code)
-                .ok()
-                .filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))
-                .and_then(|code| u32::from_str_radix(code, 16).ok())
-        {
-            // Half of a surrogate pair is no digit and no separator: like any letter it keeps its word together.
-            return (
-                char::from_u32(character).map_or(Kind::Letter, kind_of),
-                at + UNICODE_ESCAPE_BYTES,
-            );
+        let Some(unit) = self.unicode_escape(at, end) else {
+            return (Kind::Other, end.min(at + 2));
+        };
+        let after = at + UNICODE_ESCAPE_BYTES;
+        if let Some(character) = char::from_u32(unit.into()) {
+            return (kind_of(character), after);
         }
-        (Kind::Other, end.min(at + 2))
+        let pair = [unit, self.unicode_escape(after, end).unwrap_or_default()];
+        match char::decode_utf16(pair).next() {
+            Some(Ok(character)) => (kind_of(character), after + UNICODE_ESCAPE_BYTES),
+            _ => (Kind::Other, after),
+        }
+    }
+
+    /// The UTF-16 code unit of an escape such as `\u0034`, if there is one here.
+    fn unicode_escape(self, at: usize, end: usize) -> Option<u16> {
+        let code = self.bytes[at..end].strip_prefix(b"\\u")?.first_chunk::<4>()?;
+        let code = std::str::from_utf8(code)
+            .ok()
+            .filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u16::from_str_radix(code, 16).ok()
+    }
+
+    /// Whether the word that starts here is a UUID, to its end.
+    fn is_uuid(self, start: usize, end: usize) -> bool {
+        let Some(bytes) = self.bytes[start..end].get(..UUID_BYTES) else {
+            return false;
+        };
+        let after = start + UUID_BYTES;
+        let mut groups = bytes.split(|byte| *byte == b'-');
+        let is_group = |length| {
+            groups
+                .next()
+                .is_some_and(|group| group.len() == length && group.iter().all(u8::is_ascii_hexdigit))
+        };
+        UUID_GROUPS.into_iter().all(is_group) && self.word_end(after, end) == after
     }
 }
 
@@ -291,27 +326,6 @@ fn luhn(digits: &[Digit]) -> bool {
         })
         .sum();
     sum.is_multiple_of(10)
-}
-
-/// Whether a UUID starts here and ends with its word.
-fn is_uuid(bytes: &[u8]) -> bool {
-    if bytes.len() < UUID_BYTES || bytes.get(UUID_BYTES).is_some_and(u8::is_ascii_alphanumeric) {
-        return false;
-    }
-    let mut at = 0;
-    for (number, length) in UUID_GROUPS.into_iter().enumerate() {
-        if number > 0 {
-            if bytes[at] != b'-' {
-                return false;
-            }
-            at += 1;
-        }
-        if !bytes[at..at + length].iter().all(u8::is_ascii_hexdigit) {
-            return false;
-        }
-        at += length;
-    }
-    true
 }
 
 /// What a character outside ASCII, or an escaped one, is.

@@ -1,0 +1,226 @@
+//! Properties: round trips, no panic on any bytes, and no card number left by masking.
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use tidemark_domain::contract::{Bounds, decode, encode, mask_card_numbers};
+use tidemark_domain::event::{Channel, Country, Currency, Event, Label, Place, Profile, Transaction, Verdict};
+use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::refusal::RefusalCode;
+
+use crate::payload::{ARRIVAL_MS, Payload, read};
+
+/// Identifiers with all that JSON must escape, and too few digits for a card number.
+fn id() -> impl Strategy<Value = String> {
+    "[a-zA-Zé漢\"\\\\/\u{1}\n_-]{1,30}[0-9]{0,8}"
+}
+
+fn event_time() -> impl Strategy<Value = i64> {
+    let bounds = Bounds::default();
+    ARRIVAL_MS - bounds.lateness_ms..=ARRIVAL_MS + bounds.skew_ms
+}
+
+/// Every decimal of up to 15 digits is read as the nearest float.
+fn number(most: u32) -> impl Strategy<Value = f64> {
+    (0..=most).prop_map(|value| f64::from(value) / 100.0)
+}
+
+fn country() -> impl Strategy<Value = Country> {
+    (0u8..249).prop_map(|index| Country::from_index(index).unwrap())
+}
+
+fn transaction() -> impl Strategy<Value = Event> {
+    let currencies: Vec<Currency> = Currency::all().collect();
+    let place = (-900_000..=900_000i32, -1_800_000..=1_800_000i32).prop_map(|(latitude_e4, longitude_e4)| Place {
+        latitude_e4,
+        longitude_e4,
+    });
+    (
+        (
+            id(),
+            id(),
+            event_time(),
+            1..=Bounds::default().amount_minor_max,
+            prop::sample::select(currencies),
+            id(),
+        ),
+        (
+            0..10_000u16,
+            country(),
+            prop::sample::select(&Channel::ALL[..]),
+            any::<bool>(),
+        ),
+        (prop::option::of(id()), prop::option::of(place)),
+    )
+        .prop_map(
+            |((event, card, time, amount, currency, merchant), (mcc, country, channel, approved), extra)| {
+                Event::Transaction(Transaction {
+                    event_id: EventId::new(&event).unwrap(),
+                    card_id: CardId::new(&card).unwrap(),
+                    occurred_at_ms: time,
+                    amount_minor: amount,
+                    currency,
+                    merchant_id: MerchantId::new(&merchant).unwrap(),
+                    mcc,
+                    country,
+                    channel,
+                    approved,
+                    device_id: extra.0.map(|id| DeviceId::new(&id).unwrap()),
+                    place: extra.1,
+                })
+            },
+        )
+}
+
+fn profile() -> impl Strategy<Value = Event> {
+    (
+        id(),
+        any::<u64>(),
+        country(),
+        number(u32::MAX),
+        number(u32::MAX),
+        number(1_000_000),
+        100_000_000_000..ARRIVAL_MS,
+    )
+        .prop_map(|(card, version, usual_country, mean, deviation, per_day, opened)| {
+            Event::Profile(Profile {
+                card_id: CardId::new(&card).unwrap(),
+                version,
+                usual_country,
+                spend_mean_minor: mean,
+                spend_deviation_minor: deviation,
+                transactions_per_day: per_day,
+                account_opened_at_ms: opened,
+            })
+        })
+}
+
+fn label() -> impl Strategy<Value = Event> {
+    (id(), id(), any::<bool>(), 100_000_000_000..=ARRIVAL_MS).prop_map(|(event, card, fraud, known_since_ms)| {
+        Event::Label(Label {
+            event_id: EventId::new(&event).unwrap(),
+            card_id: CardId::new(&card).unwrap(),
+            verdict: if fraud { Verdict::Fraud } else { Verdict::Cleared },
+            known_since_ms,
+        })
+    })
+}
+
+/// Whether a text holds a card number, the naive way: every stretch of characters is tried.
+fn naive_card_number(text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    let is_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| c.is_alphanumeric());
+    (0..text.len()).any(|start| {
+        (start + 13..=text.len().min(start + 37)).any(|end| {
+            let stretch = &text[start..end];
+            let digits: Vec<u32> = stretch.iter().filter_map(|c| c.to_digit(10)).collect();
+            let one_apart = stretch.windows(2).all(|pair| pair.iter().any(char::is_ascii_digit));
+            let only = stretch.iter().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-'));
+            let ends = [stretch.first(), stretch.last()]
+                .iter()
+                .all(|c| c.is_some_and(char::is_ascii_digit));
+            let whole = !is_word(start.checked_sub(1)) && !is_word(Some(end));
+            let sum: u32 = digits
+                .iter()
+                .rev()
+                .enumerate()
+                .map(|(place, digit)| {
+                    if place % 2 == 0 {
+                        *digit
+                    } else {
+                        digit * 2 / 10 + digit * 2 % 10
+                    }
+                })
+                .sum();
+            only && one_apart && ends && whole && (13..=19).contains(&digits.len()) && sum % 10 == 0
+        })
+    })
+}
+
+/// Puts a mutation into a payload.
+fn mutate(mut payload: Vec<u8>, mutations: &[(usize, u8, u8)]) -> Vec<u8> {
+    for &(at, byte, kind) in mutations {
+        let at = at % payload.len().max(1);
+        match kind % 4 {
+            0 if at < payload.len() => payload[at] = byte,
+            1 => payload.insert(at.min(payload.len()), byte),
+            2 if at < payload.len() => drop(payload.remove(at)),
+            _ => payload.truncate(payload.len().saturating_sub(at % 8)),
+        }
+    }
+    payload
+}
+
+/// What holds of any payload.
+fn check_any(payload: &[u8]) -> Result<(), TestCaseError> {
+    let masked = mask_card_numbers(payload);
+    prop_assert_eq!(masked.len(), payload.len());
+    prop_assert!(matches!(mask_card_numbers(&masked), Cow::Borrowed(_)));
+    match read(payload) {
+        Ok(decoded) => {
+            let again = read(&encode(&decoded.event, 2)).map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+            prop_assert_eq!(again.event, decoded.event);
+        }
+        Err(refusal) if refusal.code == RefusalCode::CardNumber => {
+            prop_assert!(matches!(masked, Cow::Owned(_)));
+            prop_assert_ne!(
+                read(&masked).err().map(|refusal| refusal.code),
+                Some(RefusalCode::CardNumber)
+            );
+        }
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_encoded_event_decodes_to_itself(event in prop_oneof![transaction(), profile(), label()]) {
+        let decoded = decode(&encode(&event, 2), ARRIVAL_MS, &Bounds::default());
+        prop_assert_eq!(decoded.map(|decoded| (decoded.event, decoded.unknown_fields)), Ok((event, 0)));
+    }
+
+    #[test]
+    fn version_1_leaves_out_device_and_place(event in transaction()) {
+        let decoded = decode(&encode(&event, 1), ARRIVAL_MS, &Bounds::default());
+        let Event::Transaction(transaction) = event else { unreachable!("a transaction") };
+        let expected = Event::Transaction(Transaction { device_id: None, place: None, ..transaction });
+        prop_assert_eq!(decoded.map(|decoded| (decoded.event, decoded.unknown_fields)), Ok((expected, 0)));
+    }
+
+    #[test]
+    fn any_bytes_get_an_answer(payload in prop::collection::vec(any::<u8>(), 0..300)) {
+        check_any(&payload)?;
+    }
+
+    #[test]
+    fn any_mutation_of_an_event_gets_an_answer(
+        which in 0usize..4,
+        mutations in prop::collection::vec((any::<usize>(), any::<u8>(), any::<u8>()), 0..6),
+    ) {
+        check_any(&mutate(Payload::all()[which].1.bytes(), &mutations))?;
+    }
+
+    #[test]
+    fn strings_of_digits_are_judged_as_the_naive_way_does(text in "[0-9 x-]{0,3}[0-9]{1,8}[ -]?[0-9]{4,8}[ -]?[0-9]{0,6}[ -]{0,2}[0-9a]{0,19}[.]?") {
+        let payload = Payload::transaction().set("note", &format!("\"{text}\"")).bytes();
+        let found = read(&payload).err().map(|refusal| refusal.code) == Some(RefusalCode::CardNumber);
+        prop_assert_eq!(found, naive_card_number(&text));
+        let masked = mask_card_numbers(text.as_bytes());
+        prop_assert_eq!(matches!(masked, Cow::Owned(_)), found);
+        prop_assert!(!naive_card_number(&String::from_utf8_lossy(&masked)));
+        check_any(&payload)?;
+    }
+
+    #[test]
+    fn a_uuid_is_never_a_card_number(bits in any::<u128>(), decimal in any::<bool>()) {
+        // Half of them of decimal digits only, which is where chance could strike.
+        let hex = if decimal { format!("{:032}", bits % 10u128.pow(32)) } else { format!("{bits:032x}") };
+        let uuid = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+        let payload = Payload::transaction().set("event_id", &format!("\"{uuid}\"")).bytes();
+        prop_assert!(read(&payload).is_ok());
+        prop_assert!(matches!(mask_card_numbers(&payload), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,85 @@
+//! The JSON Schemas in `events/schemas`: generated from the wire types, and in step with the decoder.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tidemark_domain::contract::{Bounds, MCC_MAX, schemas};
+use tidemark_domain::event::{Channel, Country, Currency};
+use tidemark_domain::id::ID_BYTES_MAX;
+use tidemark_domain::refusal::RefusalCode;
+
+use crate::payload::{Payload, code_of, read};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events/schemas")
+}
+
+fn schema(name: &str) -> Value {
+    schemas().into_iter().find(|(known, _)| *known == name).unwrap().1
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // asks for writing the files anew
+fn the_files_are_what_the_types_give() {
+    for (name, schema) in schemas() {
+        let path = folder().join(name);
+        if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") {
+            std::fs::create_dir_all(folder()).unwrap();
+            std::fs::write(&path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+        } else {
+            // As values: whether serde_json keeps the order of keys depends on what else is built with it.
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            let found: Value = serde_json::from_str(&found).unwrap_or_default();
+            assert_eq!(found, schema, "events/schemas/{name} has drifted: TIDEMARK_BLESS=1 writes it anew");
+        }
+    }
+}
+
+/// What a schema requires, decoding requires; what it does not know, decoding counts as unknown.
+#[test]
+fn schemas_and_decoder_agree_on_fields() {
+    for (name, payload) in Payload::all() {
+        let schema = schema(name);
+        let properties: BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(properties, payload.names().into_iter().collect(), "{name}");
+        assert_eq!(read(&payload.bytes()).unwrap().unknown_fields, 0, "{name}");
+        let required: Vec<&str> = schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| field.as_str().unwrap())
+            .collect();
+        for field in properties.iter().map(String::as_str) {
+            let code = code_of(&payload.clone().drop(field).bytes());
+            // Alone, latitude and longitude each miss the other; the schema says so in `dependentRequired`.
+            let expected = required.contains(&field) || schema["dependentRequired"].get(field).is_some();
+            assert_eq!(code == Some(RefusalCode::MissingField), expected, "{name}: {field}");
+        }
+    }
+}
+
+#[test]
+fn schemas_state_the_limits_of_the_decoder() {
+    let transaction = schema("transaction.v2.json");
+    let of = |field: &str, key: &str| transaction["properties"][field][key].clone();
+    assert_eq!(of("schema", "const"), "transaction");
+    assert_eq!(of("version", "const"), 2);
+    assert_eq!(of("event_id", "maxLength"), ID_BYTES_MAX);
+    assert_eq!(of("event_id", "minLength"), 1);
+    assert_eq!(of("amount_minor", "minimum"), 1);
+    assert_eq!(of("amount_minor", "maximum"), Bounds::default().amount_minor_max);
+    assert_eq!(of("mcc", "maximum"), MCC_MAX);
+    assert_eq!(of("latitude", "minimum"), -90);
+    assert_eq!(of("longitude", "maximum"), 180);
+    assert_eq!(
+        of("currency", "enum").as_array().unwrap().len(),
+        Currency::all().count()
+    );
+    assert_eq!(of("country", "enum").as_array().unwrap().len(), Country::all().count());
+    let text = transaction.to_string();
+    for channel in Channel::ALL {
+        assert!(text.contains(&format!("\"{}\"", channel.as_str())), "{channel:?}");
+        assert_eq!(serde_json::to_value(channel).unwrap(), channel.as_str());
+    }
+}
