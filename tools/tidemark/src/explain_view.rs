@@ -273,3 +273,64 @@ fn time_words(time_ms: i64) -> String {
         Err(_) => format!("{time_ms} ms"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidemark_domain::contract;
+    use tidemark_domain::event::Event;
+    use tidemark_domain::fold;
+    use tidemark_domain::score::ProfileInput;
+
+    use super::*;
+    use crate::simulate::{SimConfig, SimKind, generate};
+
+    const NOW_MS: i64 = 1_760_000_000_000;
+
+    /// The card of the first simulated takeover, and the last event of that.
+    fn struck_card(policy: &Policy) -> (String, String, CardState) {
+        let mut config = SimConfig::new(1, 1_500, 40, NOW_MS, policy).clean();
+        config.fraud_card_share = 1.0;
+        let mut events = Vec::new();
+        for record in generate(&config) {
+            let decoded = contract::decode(&record.payload, record.sent_at_ms, &policy.bounds).unwrap();
+            if let Event::Transaction(tx) = decoded.event {
+                events.push((record.kind, tx));
+            }
+        }
+        let struck = events.iter().rev().find(|(kind, _)| *kind == SimKind::Takeover).map(|(_, tx)| tx).unwrap();
+        let mut state = CardState::default();
+        for (_, tx) in events.iter().filter(|(_, tx)| tx.card_id == struck.card_id) {
+            fold::apply_transaction(&mut state, tx, ProfileInput::Absent, policy);
+        }
+        (struck.card_id.as_str().to_owned(), struck.event_id.as_str().to_owned(), state)
+    }
+
+    #[test]
+    fn a_card_and_its_event_are_told_in_words() {
+        let policy = Policy::default_policy();
+        let (card_id, event_id, state) = struck_card(&policy);
+        let view =
+            CardView { card_id: &card_id, state: &state, version: 12, state_bytes: 345, profile: None, policy: &policy };
+        let card = render_card(&view);
+        let kept = state.entries().len();
+        assert!(card.contains(&format!("{kept} events kept in 345 bytes, written 12 times")), "{card}");
+        // The longest window holds everything that the simulation sent.
+        let month = card.lines().find(|line| line.trim_start().starts_with("30d")).unwrap();
+        assert_eq!(month.split_whitespace().nth(1), Some(kept.to_string().as_str()), "{card}");
+        let event = render_event(&view, &event_id).unwrap();
+        let entry = state.entries().iter().find(|entry| entry.event_fp == fingerprint32(&event_id)).unwrap();
+        assert!(event.contains(&format!("score {} of 1000", entry.outcome.score)), "{event}");
+        for reason in &entry.outcome.reasons {
+            assert!(event.contains(&reason.key.sentence()), "{event}");
+        }
+        assert!(event.contains("missing: the card had no profile"), "{event}");
+        assert!(render_event(&view, "no such event").is_none());
+    }
+
+    #[test]
+    fn a_card_without_events_is_told_too() {
+        let (policy, state) = (Policy::default_policy(), CardState::default());
+        let view = CardView { card_id: "c", state: &state, version: 0, state_bytes: 0, profile: None, policy: &policy };
+        assert!(render_card(&view).contains("no events"));
+    }
+}
