@@ -65,9 +65,12 @@ pub struct DemoArgs {
     /// Events sent a second at most [default: as fast as the local AWS takes them]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
-    /// Where the local AWS keeps its installation and logs
+    /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,
+    /// The score function's binary [default: the one beside this command, built when needed]
+    #[arg(long)]
+    pub score_binary: Option<PathBuf>,
 }
 
 /// Arguments of `score`.
@@ -152,9 +155,12 @@ pub struct LocalUpArgs {
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
-    /// Where the local AWS keeps its installation and logs
+    /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,
+    /// The score function's binary [default: the one beside this command, built when needed]
+    #[arg(long)]
+    pub score_binary: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ const EXAMPLES_MAX: usize = 10;
 /// # Errors
 /// When something on this machine or in the local AWS fails; a wrong account is no error but [`Exit::Failed`].
 pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
-    let stack = Stack::start(&args.data_dir, args.shards, json).await?;
+    let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
     let result = run_on(&stack, args, json).await;
     stack.stop().await;
     let report = result?;

@@ -13,6 +13,8 @@ use crate::ui::{self, paint};
 enum Need {
     /// Nothing runs without it.
     Required,
+    /// Only the tests need it.
+    ToTest,
     /// Only deployment to AWS needs it.
     ToDeploy,
 }
@@ -28,7 +30,7 @@ struct Check {
     how_to_get_it: &'static str,
 }
 
-/// Oldest Python that the local AWS runs on.
+/// Oldest Python that the tests' tools run on: 3.10.
 const PYTHON_MINOR_MIN: u32 = 10;
 
 /// Looks for everything and says it; exits with [`Exit::Machine`] when something required is missing.
@@ -66,16 +68,16 @@ fn checks() -> Vec<Check> {
         },
         Check {
             name: "python3",
-            need: Need::Required,
+            need: Need::ToTest,
             found: python(),
-            why: "runs the local Kinesis and SQS, and the template's checks",
+            why: "runs the emulator and the linters that the template is tested with",
             how_to_get_it: "Install Python 3.10 or newer; Debian, Ubuntu: apt-get install python3.",
         },
         Check {
             name: "python3 venv and pip",
-            need: Need::Required,
+            need: Need::ToTest,
             found: version_of("python3", &["-c", "import ensurepip, venv; print('ensurepip', ensurepip.version())"]),
-            why: "installs the local Kinesis and SQS into a folder of its own",
+            why: "installs those into a folder of their own",
             how_to_get_it: "Debian, Ubuntu: apt-get install python3-venv.",
         },
         Check {
@@ -131,7 +133,11 @@ fn render(checks: &[Check], missing: bool) -> String {
             }
             (None, need) => {
                 let (style, mark) = if need == Need::Required { (ui::BAD, "✗") } else { (ui::WARN, "–") };
-                let only = if need == Need::ToDeploy { " (only to deploy)" } else { "" };
+                let only = match need {
+                    Need::Required => "",
+                    Need::ToTest => " (only for the tests)",
+                    Need::ToDeploy => " (only to deploy)",
+                };
                 text += &format!("{} {:<22} not found{only}: {}\n", paint(style, mark), check.name, check.why);
                 text += &format!("    {}\n", check.how_to_get_it);
             }

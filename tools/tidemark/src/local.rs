@@ -10,7 +10,7 @@ use crate::ui::{self, paint};
 /// # Errors
 /// When something does not start.
 pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
-    let stack = Stack::start(&args.data_dir, args.shards, json).await?;
+    let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
     ui::out(&if json { as_json(&stack)? } else { as_text(&stack) });
     let waited = tokio::signal::ctrl_c().await;
     stack.stop().await;

@@ -39,8 +39,17 @@ impl Stack {
     ///
     /// # Errors
     /// When the function can't be built, or something does not start.
-    pub async fn start(data_dir: &Path, shards: u16, quiet: bool) -> Result<Self, CliError> {
-        let binary = score_binary(quiet).await?;
+    pub async fn start(
+        data_dir: &Path,
+        shards: u16,
+        score_binary: Option<&Path>,
+        quiet: bool,
+    ) -> Result<Self, CliError> {
+        let binary = match score_binary {
+            Some(named) => named.to_path_buf(),
+            None => own_score_binary(quiet).await?,
+        };
+        let binary = existing(binary)?;
         let bar = ui::step("starting the local AWS", quiet);
         let cloud = LocalCloud::start(LocalConfig::new(data_dir)).await.map_err(failed)?;
         let names = Names { shards: u32::from(shards), ..Names::default() };
@@ -91,16 +100,19 @@ pub fn failed(error: LocalError) -> CliError {
 
 /// The score function's binary, which stands beside this command's. Inside a checkout it is built first: cargo knows
 /// best whether there is anything to do.
-async fn score_binary(quiet: bool) -> Result<PathBuf, CliError> {
+async fn own_score_binary(quiet: bool) -> Result<PathBuf, CliError> {
     let here = std::env::current_exe()
         .map_err(|e| CliError::machine("own_path", e, "Run the command through `cargo tidemark`."))?;
-    let binary = here.with_file_name(format!("score{}", std::env::consts::EXE_SUFFIX));
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    // Under `cargo test` and `cargo run` the profile's folder is two or one up; only there does cargo own the binary.
+    // Only in a folder of cargo's does cargo own the binary.
     let built_by_cargo = here.parent().is_some_and(|dir| dir.join(".fingerprint").is_dir());
     if built_by_cargo && manifest.is_file() {
         build_score(&manifest, &here, quiet).await?;
     }
+    Ok(here.with_file_name(format!("score{}", std::env::consts::EXE_SUFFIX)))
+}
+
+fn existing(binary: PathBuf) -> Result<PathBuf, CliError> {
     if binary.is_file() {
         return Ok(binary);
     }

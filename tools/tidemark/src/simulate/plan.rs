@@ -131,6 +131,8 @@ impl Counts {
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 fn draw_profiles(config: &SimConfig, cards: &[Card], dice: &mut Dice) -> Vec<(i64, ProfileDraft)> {
     let (start_ms, span) = (config.now_ms - config.span_ms, config.span_ms as f64);
+    // A simulated day is as busy as the run makes it, and a bank's profile would say so.
+    let usual_per_day = f64::from(config.events) / f64::from(config.cards.max(1)) * DAY_MS as f64 / span;
     let mut profiles = Vec::new();
     for (card_number, card) in (0_u32..).zip(cards) {
         let Some(at) = card.profile_at else { continue };
@@ -142,7 +144,7 @@ fn draw_profiles(config: &SimConfig, cards: &[Card], dice: &mut Dice) -> Vec<(i6
             city: card.city,
             mean_minor: mean,
             deviation_minor: libm::round(mean * (0.3 + 0.4 * dice.unit())),
-            per_day: libm::round(card.activity * (2.0 + 4.0 * dice.unit()) * 10.0) / 10.0,
+            per_day: libm::round(card.activity * usual_per_day * (0.8 + 0.4 * dice.unit()) * 10.0) / 10.0,
             opened_at_ms: start_ms - dice.between(30 * DAY_MS, 3_000 * DAY_MS),
             outdated: false,
         };
