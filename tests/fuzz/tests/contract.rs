@@ -1,5 +1,5 @@
 //! Runs the target for decoding events over a fixed number of mutations, the same ones every time.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use fuzz::contract::{PIECES, SEEDS, check};
 

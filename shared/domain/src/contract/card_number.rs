@@ -55,7 +55,7 @@ pub fn mask_card_numbers(payload: &[u8]) -> Cow<'_, [u8]> {
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if is_object && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok() {
         for_each_suspect(payload, |start, end| {
-            scan.card_numbers(start, end, &mut |digit| ranges.push(digit))
+            scan.card_numbers(start, end, &mut |digit| ranges.push(digit));
         });
     } else {
         scan.card_numbers(0, payload.len(), &mut |digit| ranges.push(digit));

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::event::{Channel, Country, Currency, Event, Label, Profile, Transaction, Verdict};
-use crate::id::ID_BYTES_MAX;
+use crate::id::{DeviceId, ID_BYTES_MAX};
 
 use super::{
     Bounds, MCC_MAX, PLACE_SCALE, SPEND_MINOR_MAX, TIME_MS_END, TIME_MS_START, TRANSACTIONS_PER_DAY_MAX, label_v,
@@ -238,7 +238,7 @@ fn transaction_v2(transaction: &Transaction) -> TransactionV2<'_> {
         schema: transaction_v::NAME,
         version: transaction_v::V2,
         core: core(transaction),
-        device_id: transaction.device_id.as_ref().map(|id| id.as_str()),
+        device_id: transaction.device_id.as_ref().map(DeviceId::as_str),
         latitude: transaction
             .place
             .map(|place| f64::from(place.latitude_e4) / PLACE_SCALE),

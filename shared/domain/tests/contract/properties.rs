@@ -125,14 +125,14 @@ fn naive_card_number(text: &str) -> bool {
                 .rev()
                 .enumerate()
                 .map(|(place, digit)| {
-                    if place % 2 == 0 {
+                    if place.is_multiple_of(2) {
                         *digit
                     } else {
                         digit * 2 / 10 + digit * 2 % 10
                     }
                 })
                 .sum();
-            only && one_apart && ends && whole && (13..=19).contains(&digits.len()) && sum % 10 == 0
+            only && one_apart && ends && whole && (13..=19).contains(&digits.len()) && sum.is_multiple_of(10)
         })
     })
 }

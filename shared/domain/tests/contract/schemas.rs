@@ -31,7 +31,10 @@ fn the_files_are_what_the_types_give() {
             // As values: whether serde_json keeps the order of keys depends on what else is built with it.
             let found = std::fs::read_to_string(&path).unwrap_or_default();
             let found: Value = serde_json::from_str(&found).unwrap_or_default();
-            assert_eq!(found, schema, "events/schemas/{name} has drifted: TIDEMARK_BLESS=1 writes it anew");
+            assert_eq!(
+                found, schema,
+                "events/schemas/{name} has drifted: TIDEMARK_BLESS=1 writes it anew"
+            );
         }
     }
 }
