@@ -67,7 +67,7 @@ fn created_as_written(evidence: &Value) {
         mapping["State"], "Disabled",
         "ministack's own mapping would lose what fails"
     );
-    assert_eq!(mapping["BatchSize"], 500);
+    assert_eq!((mapping["BatchSize"].as_u64(), mapping["MaximumRetryAttempts"].as_u64()), (Some(500), Some(20)));
     let function = &evidence["function"];
     assert_eq!(function["Runtime"], "provided.al2023");
     assert_eq!(function["Timeout"], 60);

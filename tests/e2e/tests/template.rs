@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use score::config::Config;
+use score_function::config::Config;
 use serde_json::Value;
 use tidemark_engine::EngineConfig;
 

