@@ -25,7 +25,9 @@ fn country(which: u8) -> Country {
 
 fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
     let amount = prop_oneof![1_u64..200, 1_u64..1_000_000, Just(1 << 50)];
-    let time = prop_oneof![0_i64..40, 0_i64..3_000, 0_i64..50_000].prop_map(|minutes| minutes * MINUTE);
+    // Some exactly a few days apart, for the windows of whole days.
+    let days = (0_i64..4).prop_map(|day| day * 1440);
+    let time = prop_oneof![0_i64..40, 0_i64..3_000, 0_i64..50_000, days].prop_map(|minutes| minutes * MINUTE);
     let nudge = prop_oneof![8 => Just(0_i64), 1 => Just(1_i64), 1 => Just(-1_i64)];
     let place = proptest::option::of((-900_000..=900_000_i32, -1_800_000..=1_800_000_i32));
     let device = proptest::option::of(0_u8..3);
