@@ -78,7 +78,7 @@ impl BitWriter {
     }
 
     /// Writes the lowest `count` bits of a number, which has no others; `count` is at most 64.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, number: u64, count: u32) {
         debug_assert!(count <= 64 && length(number) <= count);
         self.pending |= number << self.used;
@@ -92,27 +92,33 @@ impl BitWriter {
         self.used = total - 64;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn flag(&mut self, set: bool) {
         self.put(u64::from(set), 1);
     }
 
     /// Writes a number that is expected to be about `width` bits long, 1 to 63: one bit more if it is that long or
     /// shorter, two for each bit that it is longer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self, number: u64, width: u32) {
         let longer = length(number).saturating_sub(width);
-        self.put(1 << longer, longer + 1);
-        if longer == 0 {
-            self.put(number, width);
+        let (low, below) = if longer == 0 {
+            (number, width)
         } else {
             let below = width + longer - 1;
-            self.put(number ^ (1 << below), below);
+            (number ^ (1 << below), below)
+        };
+        let head = longer + 1;
+        if head + below <= u64::BITS {
+            self.put((1 << longer) | (low << head), head + below);
+        } else {
+            self.put(1 << longer, head);
+            self.put(low, below);
         }
     }
 
     /// Writes the next number of a series.
-    #[inline]
+    #[inline(always)]
     pub(super) fn series(&mut self, number: u64, width: &mut Width) {
         self.number(number, width.bits());
         width.learn(number);
@@ -129,63 +135,94 @@ impl BitWriter {
 /// Reads bits. Never beyond the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BitReader<'a> {
-    bytes: &'a [u8],
-    /// The next bit.
-    at: usize,
+    /// Bytes not yet in `pending`.
+    rest: &'a [u8],
+    /// The next bits, and how many of them count; what is above them are bits of `rest`, or 0.
+    pending: u64,
+    have: u32,
 }
 
 impl<'a> BitReader<'a> {
+    /// So many bits are at hand after a refill, unless the end is near.
+    const REFILLED: u32 = 56;
+
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self {
+            rest: bytes,
+            pending: 0,
+            have: 0,
+        }
     }
 
     /// Bits that are left.
     pub(super) const fn left(&self) -> usize {
-        self.bytes.len() * 8 - self.at
+        self.rest.len() * 8 + self.have as usize
     }
 
-    /// At least 57 bits from here on; those beyond the end are 0.
-    #[inline]
-    fn peek(&self) -> u64 {
-        let rest = &self.bytes[self.at / 8..];
-        let word = match rest.first_chunk::<8>() {
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        };
-        word >> (self.at % 8)
+    #[inline(always)]
+    fn refill(&mut self) {
+        if let Some(chunk) = self.rest.first_chunk::<8>() {
+            self.pending |= u64::from_le_bytes(*chunk) << self.have;
+            let bytes = (63 - self.have) / 8;
+            self.rest = &self.rest[bytes as usize..];
+            self.have += bytes * 8;
+        } else {
+            self.refill_near_the_end();
+        }
+    }
+
+    #[cold]
+    fn refill_near_the_end(&mut self) {
+        while let [byte, rest @ ..] = self.rest
+            && self.have <= Self::REFILLED
+        {
+            // A bit that a full refill left above `have` is the same one.
+            self.pending |= u64::from(*byte) << self.have;
+            self.have += 8;
+            self.rest = rest;
+        }
     }
 
     /// Reads a number of `count` bits, at most 64.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&mut self, count: u32) -> Result<u64, BitError> {
-        if count > 32 {
-            let low = self.get(32)?;
-            return Ok(self.get(count - 32)? << 32 | low);
+        if count > Self::REFILLED {
+            return self.get_long(count);
         }
-        if self.left() < count as usize {
-            return Err(BitError::End);
+        if self.have < count {
+            self.refill();
+            if self.have < count {
+                return Err(BitError::End);
+            }
         }
-        let number = self.peek() & ((1 << count) - 1);
-        self.at += count as usize;
+        let number = self.pending & ((1 << count) - 1);
+        self.pending >>= count;
+        self.have -= count;
         Ok(number)
     }
 
-    #[inline]
+    #[cold]
+    fn get_long(&mut self, count: u32) -> Result<u64, BitError> {
+        let low = self.get(32)?;
+        Ok(self.get(count - 32)? << 32 | low)
+    }
+
+    #[inline(always)]
     pub(super) fn flag(&mut self) -> Result<bool, BitError> {
         Ok(self.get(1)? == 1)
     }
 
     /// Reads what [`BitWriter::number`] wrote.
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self, width: u32) -> Result<u64, BitError> {
-        let mut longer = self.peek().trailing_zeros();
-        if longer < 57 {
+        if self.have < Self::REFILLED / 2 {
+            self.refill();
+        }
+        let mut longer = self.pending.trailing_zeros();
+        if longer < self.have {
             self.get(longer + 1)?;
         } else {
-            longer = 0;
-            while !self.flag()? {
-                longer += 1;
-            }
+            longer = self.zeros()?;
         }
         if longer == 0 {
             return self.get(width);
@@ -197,8 +234,21 @@ impl<'a> BitReader<'a> {
         Ok(self.get(below)? | 1 << below)
     }
 
+    /// Counts zeros up to a one, and takes them all.
+    #[cold]
+    fn zeros(&mut self) -> Result<u32, BitError> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+            if zeros > 63 {
+                return Err(BitError::Range);
+            }
+        }
+        Ok(zeros)
+    }
+
     /// Reads the next number of a series.
-    #[inline]
+    #[inline(always)]
     pub(super) fn series(&mut self, width: &mut Width) -> Result<u64, BitError> {
         let number = self.number(width.bits())?;
         width.learn(number);
@@ -270,7 +320,8 @@ mod tests {
         writer.put(1 << 20, 64);
         writer.put(0, 64);
         assert_eq!(BitReader::new(&writer.finish()).number(60), Err(BitError::Range));
-        assert_eq!(BitReader::new(&[0; 16]).number(1), Err(BitError::End));
+        assert_eq!(BitReader::new(&[0; 16]).number(1), Err(BitError::Range));
+        assert_eq!(BitReader::new(&[0; 7]).number(1), Err(BitError::End));
     }
 
     #[test]

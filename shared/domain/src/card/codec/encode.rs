@@ -64,9 +64,8 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
         bits.put(u64::from(device_fp), 32);
         context.devices.push(device_fp);
     }
-    bits.flag(entry.approved);
     let parts = rare_parts(context, entry, merchant);
-    bits.flag(parts == 0);
+    bits.put(u64::from(entry.approved) | u64::from(parts == 0) << 1, 2);
     if parts != 0 {
         put_parts(bits, context, entry, parts);
     }
