@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
 use localcloud::{
-    EsmOptions, Invocation, InvokeError, Invoker, LocalCloud, LocalConfig, MappingSpec, Names, Provisioned, StartingPosition,
+    EsmOptions, Invocation, InvokeError, Invoker, LocalCloud, LocalConfig, MappingSpec, Names, Provisioned,
+    StartingPosition,
 };
 use serde_json::{Value, json};
 use tidemark_aws::admin::PutRecord;
@@ -27,7 +28,9 @@ impl Taker {
         let event: Value = serde_json::from_slice(payload).unwrap();
         for record in event["Records"].as_array().unwrap() {
             let kinesis = &record["kinesis"];
-            let data = base64::engine::general_purpose::STANDARD.decode(kinesis["data"].as_str().unwrap()).unwrap();
+            let data = base64::engine::general_purpose::STANDARD
+                .decode(kinesis["data"].as_str().unwrap())
+                .unwrap();
             if data == b"poison" {
                 let failed = json!({"batchItemFailures": [{"itemIdentifier": kinesis["sequenceNumber"]}]});
                 return Ok(failed.to_string().into_bytes());
@@ -53,7 +56,12 @@ impl Taker {
 impl Invoker for Taker {
     fn invoke(&self, payload: Vec<u8>) -> BoxFuture<'static, Invocation> {
         let taker = self.clone();
-        Box::pin(async move { Invocation { request_id: "r".to_owned(), result: taker.take(&payload) } })
+        Box::pin(async move {
+            Invocation {
+                request_id: "r".to_owned(),
+                result: taker.take(&payload),
+            }
+        })
     }
 
     fn arn(&self) -> String {
@@ -75,19 +83,35 @@ impl Bench {
         let cloud = LocalCloud::start(LocalConfig::new(folder.path())).await.unwrap();
         let names = Names::default();
         let made = cloud.provision(&names).await.unwrap();
-        Self { cloud, names, made, taker: Taker::default(), _folder: folder }
+        Self {
+            cloud,
+            names,
+            made,
+            taker: Taker::default(),
+            _folder: folder,
+        }
     }
 
     /// Puts records `from..to` over 50 keys, numbered.
     async fn put(&self, from: u32, to: u32) {
-        let record = |n: u32| PutRecord { partition_key: format!("k{}", n % 50), data: n.to_string().into_bytes() };
+        let record = |n: u32| PutRecord {
+            partition_key: format!("k{}", n % 50),
+            data: n.to_string().into_bytes(),
+        };
         let records: Vec<_> = (from..to).map(record).collect();
-        self.cloud.admin().put_records(&self.names.transactions_stream, &records).await.unwrap();
+        self.cloud
+            .admin()
+            .put_records(&self.names.transactions_stream, &records)
+            .await
+            .unwrap();
     }
 
     fn spec(&self) -> MappingSpec {
         let mut spec = MappingSpec::new(&self.names.transactions_stream, self.taker.clone());
-        spec.options = EsmOptions { report_item_failures: true, ..EsmOptions::default() };
+        spec.options = EsmOptions {
+            report_item_failures: true,
+            ..EsmOptions::default()
+        };
         spec
     }
 
@@ -111,7 +135,10 @@ async fn every_record_reaches_the_function_once_and_keys_stay_in_order() {
     mapping.drained(PATIENCE_MS).await.unwrap();
     bench.assert_taken(0, 3_000);
     let stats = mapping.stats();
-    assert_eq!((stats.esm.records_read, stats.esm.records_done, stats.in_flight), (3_000, 3_000, 0));
+    assert_eq!(
+        (stats.esm.records_read, stats.esm.records_done, stats.in_flight),
+        (3_000, 3_000, 0)
+    );
     assert_eq!(stats.esm.invocations, *bench.taker.invocations.lock().unwrap());
 }
 
@@ -122,7 +149,10 @@ async fn a_split_and_a_merge_keep_keys_in_order_and_lose_nothing() {
     let stream = &bench.names.transactions_stream;
     bench.put(0, 1_000).await;
     let shards = admin.list_shards(stream).await.unwrap();
-    admin.split_shard(stream, &shards[0].id, &(1u128 << 100).to_string()).await.unwrap();
+    admin
+        .split_shard(stream, &shards[0].id, &(1u128 << 100).to_string())
+        .await
+        .unwrap();
     bench.put(1_000, 2_000).await;
     let mapping = bench.cloud.start_mapping(bench.spec()).await.unwrap();
     bench.put(2_000, 3_000).await;
@@ -131,22 +161,43 @@ async fn a_split_and_a_merge_keep_keys_in_order_and_lose_nothing() {
     mapping.drained(PATIENCE_MS).await.unwrap();
     bench.assert_taken(0, 4_000);
     let shards = admin.list_shards(stream).await.unwrap();
-    assert_eq!((shards.len(), shards.iter().filter(|shard| shard.closed).count()), (7, 3));
+    assert_eq!(
+        (shards.len(), shards.iter().filter(|shard| shard.closed).count()),
+        (7, 3)
+    );
 }
 
 #[tokio::test]
 async fn a_batch_that_keeps_failing_ends_in_the_queue_and_the_shard_goes_on() {
     let bench = Bench::new().await;
     let mut spec = bench.spec();
-    spec.options = EsmOptions { retries_max: Some(2), bisect_on_error: true, batch_size: 10, ..spec.options };
+    spec.options = EsmOptions {
+        retries_max: Some(2),
+        bisect_on_error: true,
+        batch_size: 10,
+        ..spec.options
+    };
     spec.on_failure_queue_url = Some(bench.made.dead_letter_queue_url.clone());
     let mapping = bench.cloud.start_mapping(spec).await.unwrap();
-    let record = |data: &str| PutRecord { partition_key: "k".to_owned(), data: data.as_bytes().to_vec() };
+    let record = |data: &str| PutRecord {
+        partition_key: "k".to_owned(),
+        data: data.as_bytes().to_vec(),
+    };
     let batch = [record("before"), record("poison")];
-    let numbers = bench.cloud.admin().put_records(&bench.names.transactions_stream, &batch).await.unwrap();
+    let numbers = bench
+        .cloud
+        .admin()
+        .put_records(&bench.names.transactions_stream, &batch)
+        .await
+        .unwrap();
     mapping.drained(PATIENCE_MS).await.unwrap();
     let after = [record("after")];
-    bench.cloud.admin().put_records(&bench.names.transactions_stream, &after).await.unwrap();
+    bench
+        .cloud
+        .admin()
+        .put_records(&bench.names.transactions_stream, &after)
+        .await
+        .unwrap();
     mapping.drained(PATIENCE_MS).await.unwrap();
     assert_eq!(bench.taker.by_key()["k"], ["before", "after"]);
     let queue = &bench.made.dead_letter_queue_url;
@@ -155,10 +206,16 @@ async fn a_batch_that_keeps_failing_ends_in_the_queue_and_the_shard_goes_on() {
     let notice: Value = serde_json::from_str(&messages[0].body).unwrap();
     assert_eq!(notice["KinesisBatchInfo"]["startSequenceNumber"], numbers[1]);
     assert_eq!(notice["KinesisBatchInfo"]["batchSize"], 1);
-    assert_eq!(notice["KinesisBatchInfo"]["streamArn"], bench.made.transactions_stream_arn);
+    assert_eq!(
+        notice["KinesisBatchInfo"]["streamArn"],
+        bench.made.transactions_stream_arn
+    );
     assert_eq!(notice["requestContext"]["approximateInvokeCount"], 3);
     bench.cloud.admin().delete(queue, &messages[0].receipt).await.unwrap();
-    assert_eq!(bench.cloud.admin().queue_depth(queue).await.unwrap(), Default::default());
+    assert_eq!(
+        bench.cloud.admin().queue_depth(queue).await.unwrap(),
+        Default::default()
+    );
 }
 
 #[tokio::test]
@@ -198,8 +255,16 @@ async fn a_mapping_that_stops_and_starts_again_goes_on_after_its_checkpoints() {
 async fn a_mapping_that_cannot_drain_says_so_in_time() {
     let bench = Bench::new().await;
     let mapping = bench.cloud.start_mapping(bench.spec()).await.unwrap();
-    let poison = PutRecord { partition_key: "k".to_owned(), data: b"poison".to_vec() };
-    bench.cloud.admin().put_records(&bench.names.transactions_stream, &[poison]).await.unwrap();
+    let poison = PutRecord {
+        partition_key: "k".to_owned(),
+        data: b"poison".to_vec(),
+    };
+    bench
+        .cloud
+        .admin()
+        .put_records(&bench.names.transactions_stream, &[poison])
+        .await
+        .unwrap();
     let error = mapping.drained(500).await.unwrap_err();
     assert!(error.to_string().contains("not done within 500 ms"), "{error}");
 }
@@ -212,12 +277,24 @@ async fn throughput() {
     let bench = Bench::new().await;
     for (bytes, count) in [(400usize, 50_000u32), (65_536, 2_000), (1_000_000, 60)] {
         let mut spec = bench.spec();
-        spec.options = EsmOptions { starting_position: StartingPosition::Latest, batch_size: 500, ..spec.options };
+        spec.options = EsmOptions {
+            starting_position: StartingPosition::Latest,
+            batch_size: 500,
+            ..spec.options
+        };
         let mapping = bench.cloud.start_mapping(spec).await.unwrap();
-        let record = |n: u32| PutRecord { partition_key: format!("k{}", n % 997), data: vec![b'x'; bytes] };
+        let record = |n: u32| PutRecord {
+            partition_key: format!("k{}", n % 997),
+            data: vec![b'x'; bytes],
+        };
         let records: Vec<_> = (0..count).map(record).collect();
         let began = std::time::Instant::now();
-        bench.cloud.admin().put_records(&bench.names.transactions_stream, &records).await.unwrap();
+        bench
+            .cloud
+            .admin()
+            .put_records(&bench.names.transactions_stream, &records)
+            .await
+            .unwrap();
         let put = began.elapsed();
         mapping.drained(PATIENCE_MS).await.unwrap();
         let through = began.elapsed();

@@ -46,9 +46,9 @@ pub(super) enum Busy {
     #[default]
     Free,
     /// This batch is with the function.
-    Invoking(u64, Batch),
+    Invoking(Batch),
     /// This batch is given up; its message is on the way.
-    Discarding(u64, Batch),
+    Discarding(Batch),
 }
 
 /// What a lane wants done next.

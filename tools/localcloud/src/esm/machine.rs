@@ -185,7 +185,7 @@ impl Esm {
                         shard: id.to_owned(),
                         records: batch.records.clone(),
                     });
-                    self.occupy(id, index, Busy::Invoking(batch_id, batch));
+                    self.occupy(id, index, Busy::Invoking(batch));
                     return;
                 }
                 Next::Discard(batch, condition) => self.discard(id, index, batch, condition, now_ms, actions),
@@ -221,7 +221,7 @@ impl Esm {
         if let Some(message) = message {
             let batch_id = self.begin(id, index);
             actions.push(Action::SendOnFailure { batch_id, message });
-            self.occupy(id, index, Busy::Discarding(batch_id, batch));
+            self.occupy(id, index, Busy::Discarding(batch));
         } else if let Some(shard) = self.shards.get_mut(id) {
             shard.done(&batch.records);
         }
@@ -235,7 +235,7 @@ impl Esm {
         let Some(lane) = self.shards.get_mut(&id).and_then(|shard| shard.lanes.get_mut(index)) else {
             return Vec::new();
         };
-        let Busy::Invoking(_, mut batch) = std::mem::take(&mut lane.busy) else {
+        let Busy::Invoking(mut batch) = std::mem::take(&mut lane.busy) else {
             return Vec::new();
         };
         let (verdict, request_id) = match outcome {
@@ -355,7 +355,7 @@ impl Esm {
         };
         let Some(shard) = self.shards.get_mut(&id) else { return };
         let busy = shard.lanes.get_mut(index).map(|lane| std::mem::take(&mut lane.busy));
-        if let Some(Busy::Discarding(_, batch)) = busy {
+        if let Some(Busy::Discarding(batch)) = busy {
             self.stats.on_failure_sent += 1;
             shard.done(&batch.records);
         }

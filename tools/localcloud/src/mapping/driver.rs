@@ -215,12 +215,26 @@ impl Driver {
             };
             self.tasks.spawn(read.run());
         }
-        if !self.discovering && now - self.discovered_ms >= DISCOVER_INTERVAL_MS {
+        if !self.discovering && self.discover_due_ms() <= now {
             self.discovering = true;
             let (admin, stream) = (self.admin.clone(), self.spec.stream.clone());
             self.tasks
                 .spawn(async move { Event::Shards(now, admin.list_shards(&stream).await) });
         }
+    }
+
+    /// When the shards are to be listed next: at once when somebody waits for what a listing begun after the question says.
+    fn discover_due_ms(&self) -> i64 {
+        let asked = self
+            .waiting
+            .iter()
+            .map(|(asked_ms, _)| *asked_ms)
+            .filter(|asked_ms| self.discovered_ms <= *asked_ms);
+        let regular_ms = self.discovered_ms + DISCOVER_INTERVAL_MS;
+        asked
+            .map(|asked_ms| asked_ms + 1)
+            .min()
+            .map_or(regular_ms, |asked_ms| asked_ms.min(regular_ms))
     }
 
     fn take(&mut self, event: Result<Event, tokio::task::JoinError>) {
@@ -341,7 +355,7 @@ impl Driver {
         let now = now_ms();
         let reads = self.esm.readable().filter_map(|id| self.readers.get(id));
         let reads = reads.filter(|reader| !reader.reading).map(|reader| reader.next_ms);
-        let discover = (!self.discovering).then_some(self.discovered_ms + DISCOVER_INTERVAL_MS);
+        let discover = (!self.discovering).then(|| self.discover_due_ms());
         let next_ms = reads
             .chain(self.esm.wake_ms())
             .chain(discover)

@@ -5,7 +5,10 @@ use crate::error::LocalError;
 
 #[test]
 fn a_batch_has_at_most_batch_size_records_and_takes_what_is_there_without_a_window() {
-    let mut bench = Bench::new(EsmOptions { batch_size: 3, ..EsmOptions::default() });
+    let mut bench = Bench::new(EsmOptions {
+        batch_size: 3,
+        ..EsmOptions::default()
+    });
     bench.put_numbers(1..=7);
     assert_eq!(bench.poll(), [vec![1, 2, 3]]);
     bench.answer("null");
@@ -20,14 +23,22 @@ fn a_batch_has_at_most_batch_size_records_and_takes_what_is_there_without_a_wind
 
 #[test]
 fn a_batching_window_runs_from_the_first_record_and_ends_early_when_the_batch_is_full() {
-    let mut bench = Bench::new(EsmOptions { batch_size: 3, batching_window_ms: 500, ..EsmOptions::default() });
+    let mut bench = Bench::new(EsmOptions {
+        batch_size: 3,
+        batching_window_ms: 500,
+        ..EsmOptions::default()
+    });
     bench.put_numbers(1..=1);
     assert!(bench.poll().is_empty());
     assert_eq!(bench.esm.wake_ms(), Some(bench.now_ms + 500));
     assert!(bench.later(300).is_empty());
     bench.put_numbers(2..=2);
     assert!(bench.later(199).is_empty(), "one millisecond before the window's end");
-    assert_eq!(bench.later(1), [vec![1, 2]], "500 ms after record 1, not after record 2");
+    assert_eq!(
+        bench.later(1),
+        [vec![1, 2]],
+        "500 ms after record 1, not after record 2"
+    );
     bench.answer("null");
     bench.put_numbers(3..=5);
     assert_eq!(bench.poll(), [vec![3, 4, 5]], "full before the window's end");
@@ -35,7 +46,11 @@ fn a_batching_window_runs_from_the_first_record_and_ends_early_when_the_batch_is
 
 #[test]
 fn a_full_window_of_the_rest_begins_when_its_first_record_was_read() {
-    let mut bench = Bench::new(EsmOptions { batch_size: 2, batching_window_ms: 500, ..EsmOptions::default() });
+    let mut bench = Bench::new(EsmOptions {
+        batch_size: 2,
+        batching_window_ms: 500,
+        ..EsmOptions::default()
+    });
     bench.put_numbers(1..=3);
     assert_eq!(bench.poll(), [vec![1, 2]]);
     bench.answer("null");
@@ -46,20 +61,41 @@ fn a_full_window_of_the_rest_begins_when_its_first_record_was_read() {
 #[test]
 fn a_payload_stays_within_its_limit_with_the_commas_counted() {
     // Two records of 10 bytes and the comma between them are 21.
-    let mut bench = Bench::new(EsmOptions { payload_bytes_max: 21, batching_window_ms: 9_000, ..EsmOptions::default() });
+    let mut bench = Bench::new(EsmOptions {
+        payload_bytes_max: 21,
+        batching_window_ms: 9_000,
+        ..EsmOptions::default()
+    });
     bench.put_numbers(1..=3);
-    assert_eq!(bench.poll(), [vec![1, 2]], "a full payload does not wait for the window");
-    let mut bench = Bench::new(EsmOptions { payload_bytes_max: 20, ..EsmOptions::default() });
+    assert_eq!(
+        bench.poll(),
+        [vec![1, 2]],
+        "a full payload does not wait for the window"
+    );
+    let mut bench = Bench::new(EsmOptions {
+        payload_bytes_max: 20,
+        ..EsmOptions::default()
+    });
     bench.put_numbers(1..=3);
     assert_eq!(bench.poll(), [vec![1]]);
-    let mut bench = Bench::new(EsmOptions { payload_bytes_max: 9, ..EsmOptions::default() });
+    let mut bench = Bench::new(EsmOptions {
+        payload_bytes_max: 9,
+        ..EsmOptions::default()
+    });
     bench.put_numbers(1..=3);
-    assert_eq!(bench.poll(), [vec![1]], "a record above the limit goes alone; it must not block the shard");
+    assert_eq!(
+        bench.poll(),
+        [vec![1]],
+        "a record above the limit goes alone; it must not block the shard"
+    );
 }
 
 #[test]
 fn shards_are_worked_side_by_side_and_each_has_one_batch_at_a_time() {
-    let mut bench = Bench::new(EsmOptions { batch_size: 1, ..EsmOptions::default() });
+    let mut bench = Bench::new(EsmOptions {
+        batch_size: 1,
+        ..EsmOptions::default()
+    });
     bench.esm.add_shard("b", &[]);
     bench.put("a", &[(1, "k"), (2, "k")]);
     bench.put("b", &[(3, "k"), (4, "k")]);
@@ -91,11 +127,53 @@ fn options_outside_awss_limits_are_refused() {
     };
     let base = EsmOptions::default;
     assert!(base().check().is_ok());
-    assert_eq!(refused(EsmOptions { batch_size: 0, ..base() }), "BatchSize");
-    assert_eq!(refused(EsmOptions { batch_size: 10_001, ..base() }), "BatchSize");
-    assert_eq!(refused(EsmOptions { parallelization_factor: 11, ..base() }), "ParallelizationFactor");
-    assert_eq!(refused(EsmOptions { retries_max: Some(10_001), ..base() }), "MaximumRetryAttempts");
-    assert_eq!(refused(EsmOptions { record_age_s_max: Some(604_801), ..base() }), "MaximumRecordAgeInSeconds");
-    assert!(refused(EsmOptions { batching_window_ms: 300_001, ..base() }).starts_with("MaximumBatchingWindow"));
-    assert_eq!(refused(EsmOptions { payload_bytes_max: 6 << 20, ..base() }), "payload_bytes_max");
+    assert_eq!(
+        refused(EsmOptions {
+            batch_size: 0,
+            ..base()
+        }),
+        "BatchSize"
+    );
+    assert_eq!(
+        refused(EsmOptions {
+            batch_size: 10_001,
+            ..base()
+        }),
+        "BatchSize"
+    );
+    assert_eq!(
+        refused(EsmOptions {
+            parallelization_factor: 11,
+            ..base()
+        }),
+        "ParallelizationFactor"
+    );
+    assert_eq!(
+        refused(EsmOptions {
+            retries_max: Some(10_001),
+            ..base()
+        }),
+        "MaximumRetryAttempts"
+    );
+    assert_eq!(
+        refused(EsmOptions {
+            record_age_s_max: Some(604_801),
+            ..base()
+        }),
+        "MaximumRecordAgeInSeconds"
+    );
+    assert!(
+        refused(EsmOptions {
+            batching_window_ms: 300_001,
+            ..base()
+        })
+        .starts_with("MaximumBatchingWindow")
+    );
+    assert_eq!(
+        refused(EsmOptions {
+            payload_bytes_max: 6 << 20,
+            ..base()
+        }),
+        "payload_bytes_max"
+    );
 }

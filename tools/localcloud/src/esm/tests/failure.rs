@@ -14,7 +14,10 @@ fn a_partial_failure_starts_again_at_the_lowest_number_with_every_later_record()
     assert_eq!(bench.next(), [5]);
     bench.answer(&failures(&[]));
     assert_eq!(bench.checkpoint(), Some(5));
-    assert_eq!((bench.esm.stats().partial_failures, bench.esm.stats().records_done), (2, 5));
+    assert_eq!(
+        (bench.esm.stats().partial_failures, bench.esm.stats().records_done),
+        (2, 5)
+    );
 }
 
 #[test]
@@ -28,14 +31,26 @@ fn numbers_of_different_length_compare_as_numbers() {
     };
     let records = ["998", "999", "1000"].map(record).to_vec();
     bench.esm.accept("a", records, bench.now_ms);
-    let [Action::Invoke { batch_id, .. }] = &bench.esm.poll(bench.now_ms)[..] else { panic!("one batch") };
-    bench.esm.invoked(*batch_id, &answered(r#"{"batchItemFailures":[{"itemIdentifier":"1000"}]}"#), bench.now_ms);
+    let [Action::Invoke { batch_id, .. }] = &bench.esm.poll(bench.now_ms)[..] else {
+        panic!("one batch")
+    };
+    bench.esm.invoked(
+        *batch_id,
+        &answered(r#"{"batchItemFailures":[{"itemIdentifier":"1000"}]}"#),
+        bench.now_ms,
+    );
     assert_eq!(bench.esm.checkpoints().next(), Some(("a", "999")));
 }
 
 #[test]
 fn an_empty_or_null_answer_or_list_is_success() {
-    for response in ["", "null", "{}", r#"{"batchItemFailures":null}"#, r#"{"batchItemFailures":[]}"#] {
+    for response in [
+        "",
+        "null",
+        "{}",
+        r#"{"batchItemFailures":null}"#,
+        r#"{"batchItemFailures":[]}"#,
+    ] {
         let mut bench = Bench::new(reporting());
         bench.put_numbers(1..=3);
         bench.poll();
@@ -72,7 +87,10 @@ fn an_identifier_that_is_unknown_empty_null_or_misspelt_fails_the_whole_batch() 
 
 #[test]
 fn without_report_batch_item_failures_the_answer_does_not_matter() {
-    let mut bench = Bench::new(EsmOptions { report_item_failures: false, ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        report_item_failures: false,
+        ..reporting()
+    });
     bench.put_numbers(1..=3);
     bench.poll();
     bench.answer(&failures(&[2]));
@@ -81,7 +99,11 @@ fn without_report_batch_item_failures_the_answer_does_not_matter() {
 
 #[test]
 fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
-    let mut bench = Bench::new(EsmOptions { backoff_ms_first: 100, backoff_ms_max: 350, ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        backoff_ms_first: 100,
+        backoff_ms_max: 350,
+        ..reporting()
+    });
     bench.put_numbers(1..=1);
     bench.poll();
     for expected_ms in [100, 200, 350, 350] {
@@ -95,7 +117,10 @@ fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
 
 #[test]
 fn without_a_retry_limit_a_bad_record_blocks_its_shard_for_good() {
-    let mut bench = Bench::new(EsmOptions { batch_size: 1, ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        batch_size: 1,
+        ..reporting()
+    });
     bench.put_numbers(1..=2);
     bench.poll();
     for _ in 0..200 {
@@ -107,7 +132,10 @@ fn without_a_retry_limit_a_bad_record_blocks_its_shard_for_good() {
 
 #[test]
 fn a_throttled_invocation_is_no_attempt() {
-    let mut bench = Bench::new(EsmOptions { retries_max: Some(0), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        retries_max: Some(0),
+        ..reporting()
+    });
     bench.put_numbers(1..=1);
     bench.poll();
     for _ in 0..5 {
@@ -122,7 +150,11 @@ fn a_throttled_invocation_is_no_attempt() {
 
 #[test]
 fn bisect_halves_a_failed_batch_in_order_and_uses_up_no_retry() {
-    let options = EsmOptions { bisect_on_error: true, retries_max: Some(1), ..reporting() };
+    let options = EsmOptions {
+        bisect_on_error: true,
+        retries_max: Some(1),
+        ..reporting()
+    };
     let mut bench = Bench::new(options);
     bench.put_numbers(1..=5);
     assert_eq!(bench.poll(), [vec![1, 2, 3, 4, 5]]);
@@ -134,7 +166,11 @@ fn bisect_halves_a_failed_batch_in_order_and_uses_up_no_retry() {
         }
         let records = bench.calls[0].records.clone();
         seen.push(records.clone());
-        if records.contains(&4) { bench.fail() } else { bench.answer("null") }
+        if records.contains(&4) {
+            bench.fail()
+        } else {
+            bench.answer("null")
+        }
         if !bench.notices.is_empty() || (bench.poll().is_empty() && bench.esm.wake_ms().is_some()) {
             bench.later(10_000);
         }
@@ -146,21 +182,35 @@ fn bisect_halves_a_failed_batch_in_order_and_uses_up_no_retry() {
     let expected: [&[u64]; 7] = [&[1, 2, 3, 4, 5], &[1, 2, 3], &[4, 5], &[4], &[4], &[5], &[]];
     assert_eq!(seen, expected[..6], "4 alone is tried twice: once, and its one retry");
     assert_eq!(bench.esm.stats().bisections, 2);
-    assert_eq!((bench.esm.stats().records_done, bench.esm.stats().records_discarded), (4, 1));
+    assert_eq!(
+        (bench.esm.stats().records_done, bench.esm.stats().records_discarded),
+        (4, 1)
+    );
     assert_eq!(bench.checkpoint(), Some(5));
 }
 
 #[test]
 fn with_bisect_a_partial_failure_cuts_at_the_number_and_uses_up_no_retry() {
-    let mut bench = Bench::new(EsmOptions { bisect_on_error: true, retries_max: Some(0), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        bisect_on_error: true,
+        retries_max: Some(0),
+        ..reporting()
+    });
     bench.put_numbers(1..=5);
     bench.poll();
     bench.answer(&failures(&[3]));
-    assert_eq!(bench.poll(), [vec![3, 4, 5]], "the rest, at once, although no retry is allowed");
+    assert_eq!(
+        bench.poll(),
+        [vec![3, 4, 5]],
+        "the rest, at once, although no retry is allowed"
+    );
     bench.answer(&failures(&[4]));
     assert_eq!(bench.poll(), [vec![4, 5]]);
     bench.answer(&failures(&[4]));
-    assert!(bench.poll().is_empty(), "nothing was cut off: that is an attempt, and there are none left");
+    assert!(
+        bench.poll().is_empty(),
+        "nothing was cut off: that is an attempt, and there are none left"
+    );
     let notice = bench.take_notice();
     assert_eq!(notice["KinesisBatchInfo"]["batchSize"], 2);
     assert_eq!(bench.checkpoint(), Some(5));
@@ -168,7 +218,10 @@ fn with_bisect_a_partial_failure_cuts_at_the_number_and_uses_up_no_retry() {
 
 #[test]
 fn without_bisect_a_partial_failure_uses_up_a_retry() {
-    let mut bench = Bench::new(EsmOptions { retries_max: Some(1), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        retries_max: Some(1),
+        ..reporting()
+    });
     bench.put_numbers(1..=3);
     bench.poll();
     bench.answer(&failures(&[2]));

@@ -6,7 +6,11 @@ use super::*;
 
 #[test]
 fn after_its_retries_a_batch_goes_to_the_destination_in_the_exact_shape() {
-    let mut bench = Bench::new(EsmOptions { retries_max: Some(3), batch_size: 2, ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        retries_max: Some(3),
+        batch_size: 2,
+        ..reporting()
+    });
     bench.now_ms = 1_767_225_599_001;
     bench.put_numbers(7..=7);
     bench.now_ms += 1_000;
@@ -49,7 +53,10 @@ fn after_its_retries_a_batch_goes_to_the_destination_in_the_exact_shape() {
 
 #[test]
 fn after_a_partial_failure_the_function_error_is_null() {
-    let mut bench = Bench::new(EsmOptions { retries_max: Some(0), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        retries_max: Some(0),
+        ..reporting()
+    });
     bench.put_numbers(1..=3);
     bench.poll();
     bench.answer(&failures(&[2]));
@@ -57,13 +64,22 @@ fn after_a_partial_failure_the_function_error_is_null() {
     assert_eq!(notice["responseContext"]["functionError"], Value::Null);
     assert_eq!(notice["responseContext"]["statusCode"], 200);
     let info = &notice["KinesisBatchInfo"];
-    assert_eq!((&info["startSequenceNumber"], &info["batchSize"]), (&json!(number(2)), &json!(2)));
-    assert_eq!((bench.esm.stats().records_done, bench.esm.stats().records_discarded), (1, 2));
+    assert_eq!(
+        (&info["startSequenceNumber"], &info["batchSize"]),
+        (&json!(number(2)), &json!(2))
+    );
+    assert_eq!(
+        (bench.esm.stats().records_done, bench.esm.stats().records_discarded),
+        (1, 2)
+    );
 }
 
 #[test]
 fn records_above_the_maximum_age_are_given_up_and_younger_ones_go_on() {
-    let mut bench = Bench::new(EsmOptions { record_age_s_max: Some(60), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        record_age_s_max: Some(60),
+        ..reporting()
+    });
     bench.put_numbers(1..=2);
     bench.now_ms += 50_000;
     bench.put_numbers(3..=3);
@@ -82,19 +98,33 @@ fn records_above_the_maximum_age_are_given_up_and_younger_ones_go_on() {
 
 #[test]
 fn a_record_of_exactly_the_maximum_age_is_still_invoked() {
-    let mut bench = Bench::new(EsmOptions { record_age_s_max: Some(60), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        record_age_s_max: Some(60),
+        ..reporting()
+    });
     bench.put_numbers(1..=1);
     assert_eq!(bench.later(60_000), [vec![1]]);
-    let mut bench = Bench::new(EsmOptions { record_age_s_max: Some(60), ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        record_age_s_max: Some(60),
+        ..reporting()
+    });
     bench.put_numbers(1..=1);
     assert!(bench.later(60_001).is_empty());
     let notice = bench.take_notice();
-    assert_eq!(notice["requestContext"]["approximateInvokeCount"], 0, "too old before it was ever invoked");
+    assert_eq!(
+        notice["requestContext"]["approximateInvokeCount"], 0,
+        "too old before it was ever invoked"
+    );
 }
 
 #[test]
 fn a_wait_for_a_retry_ends_when_the_record_becomes_too_old() {
-    let options = EsmOptions { record_age_s_max: Some(60), backoff_ms_first: 600_000, backoff_ms_max: 600_000, ..reporting() };
+    let options = EsmOptions {
+        record_age_s_max: Some(60),
+        backoff_ms_first: 600_000,
+        backoff_ms_max: 600_000,
+        ..reporting()
+    };
     let mut bench = Bench::new(options);
     bench.put_numbers(1..=1);
     bench.poll();
@@ -108,7 +138,12 @@ fn a_wait_for_a_retry_ends_when_the_record_becomes_too_old() {
 
 #[test]
 fn without_a_destination_a_batch_is_given_up_at_once_and_the_shard_goes_on() {
-    let mut bench = Bench::new(EsmOptions { retries_max: Some(0), batch_size: 1, on_failure: false, ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        retries_max: Some(0),
+        batch_size: 1,
+        on_failure: false,
+        ..reporting()
+    });
     bench.put_numbers(1..=2);
     bench.poll();
     bench.fail();
@@ -119,7 +154,11 @@ fn without_a_destination_a_batch_is_given_up_at_once_and_the_shard_goes_on() {
 
 #[test]
 fn the_checkpoint_waits_until_the_destination_has_the_message() {
-    let mut bench = Bench::new(EsmOptions { retries_max: Some(0), batch_size: 1, ..reporting() });
+    let mut bench = Bench::new(EsmOptions {
+        retries_max: Some(0),
+        batch_size: 1,
+        ..reporting()
+    });
     bench.put_numbers(1..=2);
     bench.poll();
     bench.fail();

@@ -41,7 +41,12 @@ impl Bench {
         options.check().unwrap();
         let mut esm = Esm::new(options, STREAM, FUNCTION);
         esm.add_shard("a", &[]);
-        Self { esm, now_ms: 1_000_000, calls: Vec::new(), notices: Vec::new() }
+        Self {
+            esm,
+            now_ms: 1_000_000,
+            calls: Vec::new(),
+            notices: Vec::new(),
+        }
     }
 
     /// Puts records, given as number and key, that arrive now.
@@ -52,7 +57,8 @@ impl Bench {
             arrival_ms: self.now_ms,
             body: vec![b'x'; 10],
         };
-        self.esm.accept(shard, records.iter().map(record).collect(), self.now_ms);
+        self.esm
+            .accept(shard, records.iter().map(record).collect(), self.now_ms);
     }
 
     /// Puts records of one key.
@@ -64,9 +70,17 @@ impl Bench {
     fn note(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Invoke { batch_id, shard, records } => {
+                Action::Invoke {
+                    batch_id,
+                    shard,
+                    records,
+                } => {
                     let small = |r: &std::sync::Arc<EsmRecord>| r.sequence_number[2..].parse().unwrap();
-                    self.calls.push(Call { id: batch_id, shard, records: records.iter().map(small).collect() });
+                    self.calls.push(Call {
+                        id: batch_id,
+                        shard,
+                        records: records.iter().map(small).collect(),
+                    });
                 }
                 Action::SendOnFailure { batch_id, message } => {
                     self.notices.push((batch_id, serde_json::from_str(&message).unwrap()));
@@ -128,25 +142,40 @@ impl Bench {
     }
 
     fn checkpoint(&self) -> Option<u64> {
-        self.esm.checkpoints().find(|(id, _)| *id == "a").map(|(_, n)| n[2..].parse().unwrap())
+        self.esm
+            .checkpoints()
+            .find(|(id, _)| *id == "a")
+            .map(|(_, n)| n[2..].parse().unwrap())
     }
 }
 
 fn answered(response: &str) -> InvokeOutcome {
-    InvokeOutcome::Answered { request_id: "r-1".to_owned(), response: response.as_bytes().to_vec() }
+    InvokeOutcome::Answered {
+        request_id: "r-1".to_owned(),
+        response: response.as_bytes().to_vec(),
+    }
 }
 
 fn failed() -> InvokeOutcome {
-    InvokeOutcome::Failed { request_id: "r-1".to_owned() }
+    InvokeOutcome::Failed {
+        request_id: "r-1".to_owned(),
+    }
 }
 
 /// The answer that names these records.
 fn failures(numbers: &[u64]) -> String {
-    let list: Vec<Value> = numbers.iter().map(|n| serde_json::json!({ "itemIdentifier": number(*n) })).collect();
+    let list: Vec<Value> = numbers
+        .iter()
+        .map(|n| serde_json::json!({ "itemIdentifier": number(*n) }))
+        .collect();
     serde_json::json!({ "batchItemFailures": list }).to_string()
 }
 
 /// Options that report item failures, retry without limit, and have a destination.
 fn reporting() -> EsmOptions {
-    EsmOptions { report_item_failures: true, on_failure: true, ..EsmOptions::default() }
+    EsmOptions {
+        report_item_failures: true,
+        on_failure: true,
+        ..EsmOptions::default()
+    }
 }

@@ -9,7 +9,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -46,7 +49,10 @@ fn run(seed: u64) -> (BTreeMap<u64, &'static str>, Vec<String>) {
         if let Some(call) = pick(&bench.calls, &mut dice) {
             trace.push(format!("{} {:?}", bench.now_ms, call.records));
             let first_open = call.records.iter().position(|n| ends.contains_key(n));
-            assert_eq!(first_open, None, "seed {seed}: a record that had ended came again: {call:?}");
+            assert_eq!(
+                first_open, None,
+                "seed {seed}: a record that had ended came again: {call:?}"
+            );
             in_order(&bench.calls, &ends, &call, &keys, seed);
             finish_somehow(&mut bench, &call, &mut ends, &mut dice);
         }
@@ -73,7 +79,10 @@ fn in_order(calls: &[Call], ends: &BTreeMap<u64, &'static str>, call: &Call, key
     for &n in &call.records {
         let earlier = (0..n).filter(|&e| key(e) == key(n) && !ends.contains_key(&e));
         for open in earlier {
-            assert!(call.records.contains(&open), "seed {seed}: {n} before {open} of the same key; {calls:?}");
+            assert!(
+                call.records.contains(&open),
+                "seed {seed}: {n} before {open} of the same key; {calls:?}"
+            );
         }
     }
 }
