@@ -15,6 +15,7 @@ mod card_number;
 mod country;
 mod currency;
 mod field;
+mod outcome_schema;
 mod read;
 mod wire;
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::event::{Channel, Country, Currency, Event, Label, Profile, Transaction, Verdict};
 use crate::id::{DeviceId, ID_BYTES_MAX};
 
+use super::outcome_schema::OutcomeV1;
 use super::{
     Bounds, MCC_MAX, PLACE_SCALE, SPEND_MINOR_MAX, TIME_MS_END, TIME_MS_START, TRANSACTIONS_PER_DAY_MAX, label_v,
     profile_v, transaction_v,
@@ -181,7 +182,7 @@ fn country(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": codes})
 }
 
-/// The JSON Schema (2020-12) of every version of every event: the file's name, and the schema.
+/// The JSON Schema (2020-12) of every version of every event and of the outcome: the file's name, and the schema.
 #[must_use]
 pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
@@ -195,6 +196,7 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ),
         ("profile.v1.json", schemars::schema_for!(ProfileV1<'static>).to_value()),
         ("label.v1.json", schemars::schema_for!(LabelV1<'static>).to_value()),
+        ("outcome.v1.json", schemars::schema_for!(OutcomeV1).to_value()),
     ]
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use tidemark_domain::card::Entry;
 use tidemark_domain::contract::{Bounds, MCC_MAX, schemas};
 use tidemark_domain::event::{Channel, Country, Currency};
-use tidemark_domain::id::ID_BYTES_MAX;
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
+use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier, render_json};
 use tidemark_domain::refusal::RefusalCode;
 
 use crate::payload::{Payload, code_of, read};
@@ -84,5 +87,79 @@ fn schemas_state_the_limits_of_the_decoder() {
     for channel in Channel::ALL {
         assert!(text.contains(&format!("\"{}\"", channel.as_str())), "{channel:?}");
         assert_eq!(serde_json::to_value(channel).unwrap(), channel.as_str());
+    }
+}
+
+/// Renders an outcome with one reason and one feature.
+fn outcome(kind: FeatureKind, features: bool) -> Value {
+    let key = FeatureKey {
+        kind,
+        window_minutes: if kind.is_windowed() { 60 } else { 0 },
+    };
+    let entry = Entry {
+        time_ms: 1_795_348_799_000,
+        seq: 7,
+        event_fp: 1,
+        amount_base_minor: 1250,
+        merchant_fp: 2,
+        country: Country::new("FR").unwrap(),
+        device_fp: None,
+        place: None,
+        approved: true,
+        outcome: StoredOutcome {
+            score: 700,
+            decision: Decision::Alert,
+            tier: Tier::NoProfile,
+            missing: Missing(u8::MAX),
+            reasons: vec![Reason { key, share_pct: 100 }],
+            policy_version: 1,
+            profile_version: None,
+            features: if features { vec![(key, Some(0.5))] } else { Vec::new() },
+        },
+        label: None,
+    };
+    let bytes = render_json(&CardId::new("card").unwrap(), &EventId::new("event").unwrap(), &entry);
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn strings(list: &Value) -> BTreeSet<&str> {
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item.as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_schema_of_outcomes_has_what_is_written() {
+    let schema = schema("outcome.v1.json");
+    let properties = &schema["properties"];
+    let whole = outcome(FeatureKind::Count, true);
+    assert_eq!(keys(properties), keys(&whole));
+    let plain = outcome(FeatureKind::Count, false);
+    assert_eq!(strings(&schema["required"]), keys(&plain));
+    assert_eq!(
+        strings(&properties["missing"]["items"]["enum"]),
+        strings(&whole["missing"])
+    );
+    for (field, key) in [("schema", "const"), ("version", "const")] {
+        assert_eq!(properties[field][key], whole[field], "{field}");
+    }
+    for field in ["decision", "tier"] {
+        assert!(
+            strings(&properties[field]["enum"]).contains(whole[field].as_str().unwrap()),
+            "{field}"
+        );
+    }
+    let reason = &schema["$defs"]["Reason"]["properties"];
+    for kind in FeatureKind::ALL.into_iter().filter(|kind| kind.is_scored()) {
+        let written = outcome(kind, true);
+        let written_reason = &written["reasons"][0];
+        assert!(strings(&reason["code"]["enum"]).contains(written_reason["code"].as_str().unwrap()));
+        assert!(keys(reason).is_superset(&keys(written_reason)));
     }
 }

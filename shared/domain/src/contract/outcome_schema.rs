@@ -1,0 +1,119 @@
+//! The shape of an outcome, for its JSON Schema. [`render_json`](crate::outcome::render_json) writes the bytes; a test
+//! holds the two together.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::feature::FeatureKind;
+use crate::id::ID_BYTES_MAX;
+use crate::outcome::{Decision, Missing, OUTCOME_VERSION, REASONS_MAX, SCORE_MAX, Tier};
+
+/// An outcome, version 1.
+#[derive(JsonSchema)]
+#[schemars(
+    title = "outcome, version 1",
+    description = "What came out of a transaction. The same event always gives the same bytes."
+)]
+#[allow(dead_code)] // read by the derive only
+pub(super) struct OutcomeV1 {
+    #[schemars(schema_with = "name")]
+    schema: String,
+    #[schemars(schema_with = "version")]
+    version: u32,
+    /// The transaction's.
+    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    event_id: String,
+    /// The transaction's. Also the partition key of the record.
+    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    card_id: String,
+    /// Event time: milliseconds since 1970-01-01T00:00:00Z.
+    occurred_at_ms: i64,
+    /// How unusual the transaction is for its card.
+    #[schemars(range(min = 0, max = SCORE_MAX))]
+    score: u16,
+    /// What to do, by the policy's thresholds.
+    #[schemars(schema_with = "decision")]
+    decision: String,
+    /// What made the score, the greatest share first.
+    #[schemars(length(max = REASONS_MAX))]
+    reasons: Vec<ReasonV1>,
+    /// The policy that scored it.
+    policy_version: u32,
+    /// The profile that was used, `null` where none was.
+    #[schemars(schema_with = "profile_version")]
+    profile_version: Option<u64>,
+    /// Which inputs served the score.
+    #[schemars(schema_with = "tier")]
+    tier: String,
+    /// The number of events that the card had accepted before.
+    state_version: u64,
+    /// Inputs that were missing or stale.
+    #[schemars(schema_with = "missing")]
+    missing: Vec<String>,
+    /// Every feature's value, `null` where there is none; only if the policy asks for them.
+    #[schemars(schema_with = "features", default, transform = without_default)]
+    features: Option<()>,
+}
+
+/// A reason of a score.
+#[derive(JsonSchema)]
+#[schemars(rename = "Reason")]
+#[allow(dead_code)] // read by the derive only
+struct ReasonV1 {
+    /// What was unusual.
+    #[schemars(schema_with = "reason_code")]
+    code: String,
+    /// The window it was seen in, if it has one: `5m`, `1h`, `7d`.
+    #[schemars(regex(pattern = "^[1-9][0-9]*[mhd]$"))]
+    window: Option<String>,
+    /// Its share of the whole surprise, percent.
+    #[schemars(range(min = 1, max = 100))]
+    share_pct: u8,
+}
+
+fn name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"const": "outcome"})
+}
+
+fn version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"const": OUTCOME_VERSION})
+}
+
+fn decision(_: &mut SchemaGenerator) -> Schema {
+    let names = [Decision::Pass, Decision::Review, Decision::Alert].map(Decision::as_str);
+    json_schema!({"type": "string", "enum": names})
+}
+
+fn tier(_: &mut SchemaGenerator) -> Schema {
+    let names = [Tier::Full, Tier::NoProfile, Tier::HistoryOnly, Tier::Neutral].map(Tier::as_str);
+    json_schema!({"type": "string", "enum": names})
+}
+
+fn profile_version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["integer", "null"], "minimum": 0})
+}
+
+fn missing(_: &mut SchemaGenerator) -> Schema {
+    let names = Missing::NAMES.map(|(_, name)| name);
+    json_schema!({"type": "array", "items": {"type": "string", "enum": names}, "uniqueItems": true})
+}
+
+fn reason_code(_: &mut SchemaGenerator) -> Schema {
+    let scored = FeatureKind::ALL.into_iter().filter(|kind| kind.is_scored());
+    let codes: Vec<&str> = scored.map(FeatureKind::reason_code).collect();
+    json_schema!({"type": "string", "enum": codes})
+}
+
+fn features(_: &mut SchemaGenerator) -> Schema {
+    let kinds: Vec<&str> = FeatureKind::ALL.into_iter().map(FeatureKind::name).collect();
+    let pattern = format!("^({})(_[1-9][0-9]*[mhd])?$", kinds.join("|"));
+    json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": pattern},
+        "additionalProperties": {"type": ["number", "null"]}
+    })
+}
+
+/// Takes out the default that a field gets which may be absent: absent, it has none.
+fn without_default(schema: &mut Schema) {
+    schema.remove("default");
+}
