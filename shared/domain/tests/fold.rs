@@ -29,14 +29,14 @@ fn transaction(number: u32, time_ms: i64) -> Transaction {
         card_id: CardId::new("card").unwrap(),
         occurred_at_ms: time_ms,
         amount_minor: u64::from(number) * 100 + 1,
-        currency: Currency::new(if number % 3 == 0 { "USD" } else { "EUR" }).unwrap(),
+        currency: Currency::new(if number.is_multiple_of(3) { "USD" } else { "EUR" }).unwrap(),
         merchant_id: MerchantId::new(&format!("merchant-{}", number % 4)).unwrap(),
         mcc: 5411,
-        country: Country::new(if number % 7 == 0 { "DE" } else { "FR" }).unwrap(),
+        country: Country::new(if number.is_multiple_of(7) { "DE" } else { "FR" }).unwrap(),
         channel: Channel::Ecommerce,
-        approved: number % 5 != 0,
-        device_id: (number % 2 == 0).then(|| DeviceId::new("device").unwrap()),
-        place: (number % 3 == 0).then_some(Place {
+        approved: !number.is_multiple_of(5),
+        device_id: number.is_multiple_of(2).then(|| DeviceId::new("device").unwrap()),
+        place: number.is_multiple_of(3).then_some(Place {
             latitude_e4: number as i32,
             longitude_e4: 0,
         }),
@@ -154,7 +154,7 @@ proptest! {
         let (profile, mut naive, mut state) = (profile(), Naive::default(), CardState::default());
         for (number, time_ms) in &stream {
             let tx = transaction(*number, *time_ms);
-            let input = if number % 2 == 0 { ProfileInput::Known(&profile) } else { ProfileInput::Absent };
+            let input = if number.is_multiple_of(2) { ProfileInput::Known(&profile) } else { ProfileInput::Absent };
             let before = state.clone();
             let applied = apply_transaction(&mut state, &tx, input, &policy);
             let accepted = naive.apply(&before, &tx, input, &policy);
@@ -190,7 +190,7 @@ proptest! {
                 let bytes = render_json(&tx.card_id, &tx.event_id, &state.entries()[index]);
                 sent.push((tx, bytes));
             }
-            let verdict = if number % 2 == 0 { Verdict::Fraud } else { Verdict::Cleared };
+            let verdict = if number.is_multiple_of(2) { Verdict::Fraud } else { Verdict::Cleared };
             let label = Label {
                 event_id: EventId::new(&format!("event-{}", number / 2)).unwrap(),
                 card_id: CardId::new("card").unwrap(),

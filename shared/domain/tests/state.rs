@@ -77,7 +77,7 @@ fn plain_entry(time_ms: i64, seq: u64) -> Entry {
 /// Everything new in every entry, every number at its longest.
 fn worst_entry(index: u64) -> Entry {
     // Adaptive widths are at their worst when short and long numbers take turns.
-    let long = index % 2 == 0;
+    let long = index.is_multiple_of(2);
     let key = FeatureKey {
         kind: FeatureKind::Count,
         window_minutes: u16::MAX,
@@ -222,7 +222,7 @@ fn states_that_can_not_be_are_refused() {
         entry.place = Some(Place {
             latitude_e4: 900_001,
             longitude_e4: 0,
-        })
+        });
     };
     assert_eq!(outcome(off_the_globe), Err(InvalidState::Place));
 }

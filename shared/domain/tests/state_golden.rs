@@ -103,12 +103,12 @@ fn full_head() -> CardState {
         entry.event_fp = index.wrapping_mul(0x9E37_79B9);
         entry.amount_base_minor = u64::from(index * index % 9_973) + 1;
         entry.merchant_fp = index % 23 * 0x0101_0101;
-        entry.device_fp = (index % 2 == 0).then_some(index % 3);
-        entry.place = (index % 5 != 0).then_some(Place {
+        entry.device_fp = index.is_multiple_of(2).then_some(index % 3);
+        entry.place = (!index.is_multiple_of(5)).then_some(Place {
             latitude_e4: 488_566 + (index % 23) as i32,
             longitude_e4: 23_522,
         });
-        entry.approved = index % 25 != 0;
+        entry.approved = !index.is_multiple_of(25);
         entry.outcome.score = (index % 101) as u16;
         entry
     });

@@ -25,7 +25,7 @@ impl Random {
 
     /// From 0 to below `end`.
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap()
+        (self.next() % end.max(1) as u64) as usize
     }
 
     fn byte(&mut self) -> u8 {

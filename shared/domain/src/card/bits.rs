@@ -42,20 +42,14 @@ impl Width {
         Self(bits * Self::ONE)
     }
 
-    /// From 1 to 63.
+    /// From 1 to 63, since what is learned is from 1 to 62.
     const fn bits(self) -> u32 {
-        let bits = (self.0 + Self::ONE / 2) / Self::ONE;
-        if bits == 0 {
-            1
-        } else if bits > 63 {
-            63
-        } else {
-            bits
-        }
+        (self.0 + Self::ONE / 2) / Self::ONE
     }
 
-    const fn learn(&mut self, number: u64) {
-        self.0 = self.0 - self.0 / Self::ONE + length(number);
+    #[inline(always)]
+    fn learn(&mut self, number: u64) {
+        self.0 = self.0 - self.0 / Self::ONE + length(number | 1).min(62);
     }
 }
 

@@ -32,7 +32,8 @@
 //!
 //! x:n  n bits.   Nw  a number that is about w bits long: b zeros and a 1, where b says how many bits longer than w it is,
 //!                    then its bits (w of them for b = 0, otherwise without the leading 1).
-//! Zw   N of the zigzag of a signed number.   Sw  N with a width that starts at w and follows the series.
+//! Zw   N of the zigzag of a signed number.   Sw  N with a width that starts at w and follows the series: in eighths of a
+//!                    bit, an eighth of it is replaced by the length of each number (1 to 62).
 //! ```
 //!
 //! Numbers of enums are those of the types. Version 1 is read for ever: a golden file of every kind of state proves it.
@@ -250,6 +251,7 @@ impl Context {
     }
 
     /// Takes note of an entry that was written or read.
+    #[inline(always)]
     fn learn(&mut self, entry: &Entry, merchant: usize) {
         if let Some(seen) = self.seen.get_mut(merchant) {
             seen.country = entry.country;
@@ -272,15 +274,18 @@ impl Context {
         };
     }
 
+    #[inline(always)]
     fn expected_seq(&self) -> u64 {
         self.last.seq.wrapping_add(1)
     }
 
+    #[inline(always)]
     fn expected_country(&self, merchant: usize) -> Country {
         self.seen.get(merchant).map_or(self.last.country, |seen| seen.country)
     }
 
     /// Where the merchant was seen last; `None` when it is new or never was at a place.
+    #[inline(always)]
     fn known_place(&self, merchant: usize) -> Option<Place> {
         self.seen.get(merchant).and_then(|seen| seen.place)
     }

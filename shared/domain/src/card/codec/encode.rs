@@ -48,21 +48,21 @@ pub(super) fn encode(state: &CardState) -> Vec<u8> {
     bits.finish()
 }
 
+#[inline(always)]
 fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
     bits.put(u64::from(entry.event_fp), 32);
     bits.series(entry.amount_base_minor, &mut context.amount);
     bits.series(u64::from(entry.outcome.score), &mut context.score);
-    let merchant = put_index(bits, &context.merchants, &entry.merchant_fp);
-    if merchant == context.merchants.len() {
-        bits.put(u64::from(entry.merchant_fp), 32);
-    }
+    let merchant = put_index(bits, &context.merchants, entry.merchant_fp);
     put_place(bits, context, entry.place, merchant);
-    bits.flag(entry.device_fp.is_some());
-    if let Some(device_fp) = entry.device_fp
-        && put_index(bits, &context.devices, &device_fp) == context.devices.len()
-    {
-        bits.put(u64::from(device_fp), 32);
-        context.devices.push(device_fp);
+    match entry.device_fp {
+        None => bits.flag(false),
+        Some(device_fp) => {
+            bits.flag(true);
+            if put_index(bits, &context.devices, device_fp) == context.devices.len() {
+                context.devices.push(device_fp);
+            }
+        }
     }
     let parts = rare_parts(context, entry, merchant);
     bits.put(u64::from(entry.approved) | u64::from(parts == 0) << 1, 2);
@@ -72,22 +72,42 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
     context.learn(entry, merchant);
 }
 
-/// Writes where an item is among those so far, and says so; their number for a new one.
-fn put_index<T: PartialEq>(bits: &mut BitWriter, known: &[T], item: &T) -> usize {
-    let index = known.iter().position(|other| other == item).unwrap_or(known.len());
-    bits.put(index as u64, index_bits(known.len() + 1));
-    index
-}
-
-fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, merchant: usize) {
-    bits.flag(place.is_some());
-    let Some(place) = place else { return };
-    if let Some(known) = context.known_place(merchant) {
-        bits.flag(known == place);
-        if known == place {
-            return;
+/// Writes where a fingerprint is among those so far, and says so; a new one gets their number, and is spelt.
+#[inline(always)]
+fn put_index(bits: &mut BitWriter, known: &[u32], fingerprint: u32) -> usize {
+    let width = index_bits(known.len() + 1);
+    match known.iter().position(|other| *other == fingerprint) {
+        Some(index) => {
+            bits.put(index as u64, width);
+            index
+        }
+        None => {
+            bits.put(known.len() as u64 | u64::from(fingerprint) << width, width + 32);
+            known.len()
         }
     }
+}
+
+#[inline(always)]
+fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, merchant: usize) {
+    let Some(place) = place else {
+        bits.flag(false);
+        return;
+    };
+    match context.known_place(merchant) {
+        Some(known) if known == place => bits.put(0b11, 2),
+        Some(_) => {
+            bits.put(0b01, 2);
+            spell_place(bits, context, place);
+        }
+        None => {
+            bits.flag(true);
+            spell_place(bits, context, place);
+        }
+    }
+}
+
+fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
     let latitude = i64::from(place.latitude_e4) - i64::from(context.place.latitude_e4);
     let longitude = i64::from(place.longitude_e4) - i64::from(context.place.longitude_e4);
     bits.series(zigzag(latitude), &mut context.degrees);
@@ -95,6 +115,7 @@ fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, 
     context.place = place;
 }
 
+#[inline(always)]
 fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u8 {
     let (outcome, last) = (&entry.outcome, &context.last);
     let flag = |part: u8, is_rare: bool| if is_rare { part } else { 0 };
