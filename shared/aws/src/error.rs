@@ -1,9 +1,12 @@
 //! From the SDK's errors to the ports': by type, status and the protocol's error code, never by text.
 
+use std::sync::Mutex;
+
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tidemark_engine::port::PortError;
+use tidemark_telemetry::ErrorCode;
 
 /// Codes by which a service asks to slow down.
 const THROTTLING_CODES: &[&str] = &[
@@ -49,8 +52,39 @@ const SHOWN_CODES: &[&str] = &[
     "AWS.SimpleQueueService.NonExistentQueue",
 ];
 
-/// What a failed call means to the engine. `operation` names it in the error.
+/// What a failed call means to the engine. `operation` names it in the error. The failure is logged here, because the engine
+/// counts failures and keeps no text.
 pub(crate) fn classify<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> PortError {
+    let failure = sort(operation, error);
+    if let Some(times) = REPEATS.count(&failure.to_string()) {
+        if failure.is_transient() {
+            tracing::warn!(times, "{failure}");
+        } else {
+            tracing::error!(code = ErrorCode::ServiceRefused.as_str(), times, "{failure}");
+        }
+    }
+    failure
+}
+
+/// The last failure of this process and how often it came in a row.
+static REPEATS: Repeats = Repeats(Mutex::new((String::new(), 0)));
+
+/// Keeps a failure that repeats, thousands of times in one batch perhaps, from filling the log.
+struct Repeats(Mutex<(String, u64)>);
+
+impl Repeats {
+    /// How often `text` has come in a row, where that is worth a line: the first time, then at each power of two.
+    fn count(&self, text: &str) -> Option<u64> {
+        let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.0 != text {
+            *last = (text.to_owned(), 0);
+        }
+        last.1 += 1;
+        last.1.is_power_of_two().then_some(last.1)
+    }
+}
+
+fn sort<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> PortError {
     match error {
         SdkError::TimeoutError(_) => PortError::Timeout(format!("{operation}: no answer within the attempt's time")),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
@@ -129,6 +163,15 @@ mod tests {
         ));
         assert!(matches!(of(Some("ValidationException"), 400), PortError::Permanent(_)));
         assert!(matches!(of(None, 403), PortError::Permanent(_)));
+    }
+
+    #[test]
+    fn a_failure_that_repeats_is_logged_ever_less_often_and_a_new_one_at_once() {
+        let repeats = Repeats(Mutex::default());
+        let lines: Vec<u64> = (0..100).filter_map(|_| repeats.count("a")).collect();
+        assert_eq!(lines, [1, 2, 4, 8, 16, 32, 64]);
+        assert_eq!(repeats.count("b"), Some(1));
+        assert_eq!(repeats.count("a"), Some(1));
     }
 
     #[test]
