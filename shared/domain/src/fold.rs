@@ -82,15 +82,11 @@ pub fn apply_transaction(
 /// Keeps a label with the event it speaks of.
 ///
 /// Of two labels the one that is known since later wins; known since the same time, `cleared` wins over `fraud`. So the
-/// order in which labels arrive does not matter. Of several events with one id the one that arrived last is meant.
+/// order in which labels arrive does not matter. Of several events with one id the latest is meant.
 /// An outcome never changes by a label.
 pub fn apply_label(state: &mut CardState, label: &Label) -> LabelApplied {
     let event_fp = fingerprint32(label.event_id.as_str());
-    let found = state
-        .entries
-        .iter_mut()
-        .filter(|entry| entry.event_fp == event_fp)
-        .max_by_key(|entry| entry.seq);
+    let found = state.entries.iter_mut().rev().find(|entry| entry.event_fp == event_fp);
     let Some(entry) = found else {
         return LabelApplied::UnknownEvent;
     };

@@ -276,15 +276,15 @@ fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
 }
 
 #[test]
-fn of_two_events_with_one_id_a_label_means_the_one_that_arrived_last() {
+fn of_two_events_with_one_id_a_label_means_the_later_one() {
     let mut state = CardState::default();
     for time_ms in [START_MS, START_MS - 10] {
         apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
     }
     assert_eq!(state.entries().len(), 2);
     apply_label(&mut state, &label(1, Verdict::Fraud, 5));
-    assert_eq!(state.entries()[0].label, Some((Verdict::Fraud, 5)));
-    assert_eq!(state.entries()[1].label, None);
+    assert_eq!(state.entries()[0].label, None);
+    assert_eq!(state.entries()[1].label, Some((Verdict::Fraud, 5)));
 }
 
 #[test]

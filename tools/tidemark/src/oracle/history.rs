@@ -130,7 +130,9 @@ impl NaiveCard {
         let named = self.events.iter_mut().filter(|past| past.event_id == event_id);
         // Of several events with one id the latest is meant; of two verdicts the one that is known since later holds.
         let past = named.max_by_key(|past| (past.time_ms, past.seq))?;
-        let changed = past.label.is_none_or(|(_, since_ms)| since_ms < label.1);
+        // Known since the same time, `cleared` holds.
+        let rank = |(verdict, since_ms): Labelled| (since_ms, verdict as u8);
+        let changed = past.label.is_none_or(|known| rank(known) < rank(label));
         if changed {
             past.label = Some(label);
         }
