@@ -45,7 +45,10 @@ pub fn run() -> Result<String, String> {
         let figures = measure(cards)?;
         let per_second = |time: Duration| figures.events as f64 / time.as_secs_f64();
         let cpu = figures.cpu.map_or(["-".to_owned(), "-".to_owned()], |cpu| {
-            [format!("{:.0}", cpu.as_secs_f64() * 1e3), format!("{:.0}", per_second(cpu))]
+            [
+                format!("{:.0}", cpu.as_secs_f64() * 1e3),
+                format!("{:.0}", per_second(cpu)),
+            ]
         });
         text += &format!(
             "{:>7} {:>8} {:>9.0} {:>9} {:>17.0} {:>16} {:>14.3}\n",
@@ -72,19 +75,31 @@ fn measure(cards: usize) -> Result<Figures, String> {
         invoke(&function, &stream.batch(BATCH_RECORDS))?;
         drop(sink.take());
     }
-    let mut figures =
-        Figures { cards, events: 0, wall: Duration::ZERO, cpu: Some(Duration::ZERO), writes_per_event: 0.0 };
+    let mut figures = Figures {
+        cards,
+        events: 0,
+        wall: Duration::ZERO,
+        cpu: Some(Duration::ZERO),
+        writes_per_event: 0.0,
+    };
     for _ in 0..BATCHES {
         let payload = stream.batch(BATCH_RECORDS);
         let (cpu, wall) = (cpu_time(), now());
         let write_units = invoke(&function, &payload)?;
         figures.wall += wall.elapsed();
-        figures.cpu = figures.cpu.zip(cpu_time().zip(cpu)).map(|(sum, (after, before))| sum + (after - before));
+        figures.cpu = figures
+            .cpu
+            .zip(cpu_time().zip(cpu))
+            .map(|(sum, (after, before))| sum + (after - before));
         figures.events += sink.take().len();
         figures.writes_per_event += write_units;
     }
     if figures.events != BATCHES * BATCH_RECORDS {
-        return Err(format!("{} outcomes for {} events", figures.events, BATCHES * BATCH_RECORDS));
+        return Err(format!(
+            "{} outcomes for {} events",
+            figures.events,
+            BATCHES * BATCH_RECORDS
+        ));
     }
     figures.writes_per_event /= figures.events as f64;
     Ok(figures)
@@ -97,7 +112,10 @@ fn invoke(function: &MemoryFunction, payload: &str) -> Result<f64, String> {
     let mut context = Context::default();
     context.deadline = i64::MAX as u64;
     // Ports in memory are always ready, so that polling once is the whole run.
-    let handled = function.handle(payload, &context).now_or_never().ok_or("the invocation did not end")?;
+    let handled = function
+        .handle(payload, &context)
+        .now_or_never()
+        .ok_or("the invocation did not end")?;
     match handled.report {
         Some(report) if report.scored as usize == BATCH_RECORDS => Ok(report.units.write),
         Some(report) => Err(format!("not every event was scored: {report:?}")),
