@@ -87,7 +87,14 @@ impl NaiveCard {
         let behind = self
             .newest_ms()
             .is_some_and(|newest| time_ms <= newest - policy.dedupe_horizon_ms);
-        if forgotten || behind { Known::Beyond } else { Known::New }
+        // Older than everything in a full head: it would be forgotten at once.
+        let full = self.events.len() >= policy.head_events_max;
+        let no_room = full && self.events.iter().all(|past| past.time_ms > time_ms);
+        if forgotten || behind || no_room {
+            Known::Beyond
+        } else {
+            Known::New
+        }
     }
 
     /// Keeps a transaction, and forgets what is too old or too much.
