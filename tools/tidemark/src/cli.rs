@@ -62,7 +62,7 @@ pub struct DemoArgs {
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
-    /// Events sent a second at most [default: as fast as the local AWS takes them]
+    /// Events sent a second at most [default: as fast as they are scored]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
     /// Where the local AWS keeps its logs

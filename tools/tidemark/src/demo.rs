@@ -22,6 +22,11 @@ use crate::ui;
 
 /// Records of one PutRecords call.
 const BATCH_RECORDS: usize = 500;
+/// Without a rate, so many records at most wait to be scored while more are sent: the latency is the path's then, and not
+/// that of a queue which only the speed of sending makes.
+const BACKLOG_RECORDS_MAX: u64 = 2_000;
+/// How often the backlog is looked at, in milliseconds.
+const BACKLOG_WATCH_MS: u64 = 5;
 /// Events of one card, on average, when the number of cards is not given.
 const EVENTS_A_CARD: u64 = 30;
 /// How long the mapping may go without any progress before the demo gives up, in milliseconds.
@@ -101,19 +106,31 @@ async fn send(stack: &Stack, args: &DemoArgs, policy: &Policy, now_ms: i64, quie
         put.map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))?;
         sent += batch.len() as u64;
         bar.set_position(sent);
-        hold_rate(args.rate, sent, now_ms).await;
+        match args.rate {
+            Some(rate) => hold_rate(rate, sent, now_ms).await,
+            None => hold_backlog(stack, sent).await,
+        }
     }
     bar.finish_and_clear();
     Ok(sent)
 }
 
 /// Waits until `sent` records are due at the rate asked for.
-async fn hold_rate(rate: Option<u64>, sent: u64, started_ms: i64) {
-    let Some(rate) = rate else { return };
+async fn hold_rate(rate: u64, sent: u64, started_ms: i64) {
     let due_ms = i64::try_from(sent.saturating_mul(1_000) / rate).unwrap_or(i64::MAX);
     let wait_ms = due_ms - (now_ms() - started_ms);
     if let Ok(wait_ms) = u64::try_from(wait_ms) {
         pause(wait_ms).await;
+    }
+}
+
+/// Waits until few enough records wait; not for ever, since [`drain`] tells a stall with its cause.
+async fn hold_backlog(stack: &Stack, sent: u64) {
+    for _ in 0..STALLED_MS_MAX / BACKLOG_WATCH_MS {
+        if sent.saturating_sub(stack.mapping.stats().esm.records_done) <= BACKLOG_RECORDS_MAX {
+            return;
+        }
+        pause(BACKLOG_WATCH_MS).await;
     }
 }
 
