@@ -4,66 +4,33 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde_json::Value;
 use tidemark_aws::admin::ShardRecord;
 
 use crate::esm::EsmRecord;
 use crate::server::ACCOUNT;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Kinesis<'a> {
-    kinesis_schema_version: &'static str,
-    partition_key: &'a str,
-    sequence_number: &'a str,
-    data: String,
-    approximate_arrival_timestamp: f64,
-}
-
-#[derive(Serialize)]
-struct Record<'a> {
-    kinesis: Kinesis<'a>,
-    #[serde(rename = "eventSource")]
-    event_source: &'static str,
-    #[serde(rename = "eventVersion")]
-    event_version: &'static str,
-    #[serde(rename = "eventID")]
-    event_id: String,
-    #[serde(rename = "eventName")]
-    event_name: &'static str,
-    #[serde(rename = "invokeIdentityArn")]
-    invoke_identity_arn: String,
-    #[serde(rename = "awsRegion")]
-    aws_region: &'a str,
-    #[serde(rename = "eventSourceARN")]
-    event_source_arn: &'a str,
-}
-
 /// A record with its part of the payload.
 #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay below 2^53")]
 pub(super) fn record(record: &ShardRecord, shard: &str, stream_arn: &str, region: &str) -> EsmRecord {
-    let event = Record {
-        kinesis: Kinesis {
-            kinesis_schema_version: "1.0",
-            partition_key: &record.partition_key,
-            sequence_number: &record.sequence_number,
-            data: STANDARD.encode(&record.data),
-            approximate_arrival_timestamp: record.arrival_ms as f64 / 1000.0,
-        },
-        event_source: "aws:kinesis",
-        event_version: "1.0",
-        event_id: format!("{shard}:{}", record.sequence_number),
-        event_name: "aws:kinesis:record",
-        invoke_identity_arn: format!("arn:aws:iam::{ACCOUNT}:role/local"),
-        aws_region: region,
-        event_source_arn: stream_arn,
-    };
+    let (number, key) = (&record.sequence_number, Value::from(record.partition_key.as_str()));
+    let time = record.arrival_ms as f64 / 1000.0;
+    let mut body = format!(
+        "{{\"kinesis\":{{\"kinesisSchemaVersion\":\"1.0\",\"partitionKey\":{key},\"sequenceNumber\":\"{number}\",\
+         \"approximateArrivalTimestamp\":{time:.3},\"data\":\""
+    );
+    // Base64 needs no escaping; looking for it took a quarter of the mapping's time in the development profile.
+    STANDARD.encode_string(&record.data, &mut body);
+    body.push_str(&format!(
+        "\"}},\"eventSource\":\"aws:kinesis\",\"eventVersion\":\"1.0\",\"eventID\":\"{shard}:{number}\",\
+         \"eventName\":\"aws:kinesis:record\",\"invokeIdentityArn\":\"arn:aws:iam::{ACCOUNT}:role/local\",\
+         \"awsRegion\":\"{region}\",\"eventSourceARN\":\"{stream_arn}\"}}"
+    ));
     EsmRecord {
         sequence_number: record.sequence_number.clone(),
         partition_key: record.partition_key.clone(),
         arrival_ms: record.arrival_ms,
-        // Text, numbers and nothing else: it serialises.
-        body: serde_json::to_vec(&event).unwrap_or_default(),
+        body: body.into_bytes(),
     }
 }
 
@@ -78,4 +45,36 @@ pub(super) fn payload(records: &[Arc<EsmRecord>]) -> Vec<u8> {
     }
     payload.extend_from_slice(b"]}");
     payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_payload_has_lambdas_shape() {
+        let read = ShardRecord {
+            sequence_number: "49".to_owned(),
+            partition_key: "quote \" and \n".to_owned(),
+            arrival_ms: 1_545_084_650_987,
+            data: b"hi".to_vec(),
+        };
+        let one = Arc::new(record(
+            &read,
+            "shardId-000000000000",
+            "arn:aws:kinesis:eu-west-1:000000000000:stream/s",
+            "eu-west-1",
+        ));
+        let event: Value = serde_json::from_slice(&payload(&[Arc::clone(&one), one])).unwrap();
+        let expected = serde_json::json!({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0", "partitionKey": "quote \" and \n", "sequenceNumber": "49", "data": "aGk=",
+                "approximateArrivalTimestamp": 1_545_084_650.987,
+            },
+            "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": "shardId-000000000000:49",
+            "eventName": "aws:kinesis:record", "invokeIdentityArn": "arn:aws:iam::000000000000:role/local",
+            "awsRegion": "eu-west-1", "eventSourceARN": "arn:aws:kinesis:eu-west-1:000000000000:stream/s",
+        });
+        assert_eq!(event, serde_json::json!({ "Records": [expected.clone(), expected] }));
+    }
 }

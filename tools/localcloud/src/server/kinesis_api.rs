@@ -1,12 +1,16 @@
 //! Kinesis's protocol (JSON 1.1) over [`Streams`].
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kinesis::{Fault, Position, RECORD_BYTES_MAX, Shard, Start, Streams, fault, number_from, number_text};
+use super::kinesis::{
+    Fault, Position, RECORD_BYTES_MAX, Shard, Start, Stored, Streams, fault, number_from, number_text,
+};
 
 /// Records of one PutRecords.
 const PUT_RECORDS_MAX: usize = 500;
@@ -14,6 +18,8 @@ const PUT_RECORDS_MAX: usize = 500;
 const PUT_BYTES_MAX: usize = 5 << 20;
 /// Bytes of a partition key.
 const KEY_BYTES_MAX: usize = 256;
+/// Bytes of a record in an answer besides its data: numbers, names and a key, roughly.
+const RECORD_FRAME_BYTES: usize = 256;
 /// The account that local ARNs name.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
@@ -54,26 +60,6 @@ struct PutRecords {
     #[serde(rename = "StreamARN", default)]
     stream_arn: Option<String>,
     records: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RecordOut<'a> {
-    sequence_number: String,
-    approximate_arrival_timestamp: f64,
-    partition_key: &'a str,
-    data: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RecordsOut<'a> {
-    records: Vec<RecordOut<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_shard_iterator: Option<String>,
-    millis_behind_latest: i64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    child_shards: Vec<Value>,
 }
 
 /// Answers one call.
@@ -331,27 +317,53 @@ fn get_records(streams: &Streams, request: &Request, now_ms: i64) -> Result<Vec<
         return fault("InvalidArgumentException", "ShardIterator is not one of ours");
     };
     let page = streams.read(&at, request.limit.unwrap_or(usize::MAX), now_ms)?;
-    let records = page.records.iter().map(|record| RecordOut {
-        sequence_number: number_text(record.number),
-        approximate_arrival_timestamp: seconds(record.arrival_ms),
-        partition_key: &record.partition_key,
-        data: &record.data_base64,
-    });
-    let child = |shard: &&Shard| {
-        let mut out = shard_out(shard);
-        out["ParentShards"] = json!(shard.parents);
-        out
-    };
-    let out = RecordsOut {
-        records: records.collect(),
-        next_shard_iterator: page.next.as_ref().map(token),
-        millis_behind_latest: page.behind_ms,
-        child_shards: page.children.iter().map(child).collect(),
-    };
-    serde_json::to_vec(&out).map_err(|error| Fault {
+    let mut out = Vec::with_capacity(
+        page.records
+            .iter()
+            .map(|record| record.data_base64.len() + RECORD_FRAME_BYTES)
+            .sum(),
+    );
+    out.extend_from_slice(b"{\"Records\":[");
+    for (index, record) in page.records.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",{" } else { b"{" });
+        write_record(&mut out, record);
+    }
+    write!(out, "],\"MillisBehindLatest\":{}", page.behind_ms).map_err(|error| internal(&error))?;
+    if let Some(next) = &page.next {
+        write!(out, ",\"NextShardIterator\":\"{}\"", token(next)).map_err(|error| internal(&error))?;
+    }
+    if !page.children.is_empty() {
+        let children = page.children.iter().map(|shard| child_out(shard)).collect::<Vec<_>>();
+        write!(out, ",\"ChildShards\":{}", Value::Array(children)).map_err(|error| internal(&error))?;
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+/// Writes a record's fields. The data was checked to be base64 when it came, so it needs no escaping, and none is looked
+/// for: that took half of the time of a demo in the development profile.
+fn write_record(out: &mut Vec<u8>, record: &Stored) {
+    let (number, key) = (number_text(record.number), Value::from(record.partition_key.as_str()));
+    let time = seconds(record.arrival_ms);
+    let fields =
+        format!("\"SequenceNumber\":\"{number}\",\"ApproximateArrivalTimestamp\":{time:.3},\"PartitionKey\":{key}");
+    out.extend_from_slice(fields.as_bytes());
+    out.extend_from_slice(b",\"Data\":\"");
+    out.extend_from_slice(record.data_base64.as_bytes());
+    out.extend_from_slice(b"\"}");
+}
+
+fn child_out(shard: &Shard) -> Value {
+    let mut out = shard_out(shard);
+    out["ParentShards"] = json!(shard.parents);
+    out
+}
+
+fn internal(error: &std::io::Error) -> Fault {
+    Fault {
         code: "InternalFailure",
         message: error.to_string(),
-    })
+    }
 }
 
 #[cfg(test)]
