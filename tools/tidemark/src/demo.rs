@@ -24,7 +24,7 @@ use crate::ui;
 const BATCH_RECORDS: usize = 500;
 /// Without a rate, so many records at most wait to be scored while more are sent: the latency is the path's then, and not
 /// that of a queue which only the speed of sending makes.
-const BACKLOG_RECORDS_MAX: u64 = 2_000;
+const BACKLOG_RECORDS_MAX: u64 = 4_000;
 /// How often the backlog is looked at, in milliseconds.
 const BACKLOG_WATCH_MS: u64 = 5;
 /// Events of one card, on average, when the number of cards is not given.

@@ -12,8 +12,9 @@ use crate::ui;
 
 /// Records of one invocation; the template has the same.
 const BATCH_SIZE: u32 = 500;
-/// How long the mapping gathers a batch, in milliseconds.
-const BATCHING_WINDOW_MS: u64 = 200;
+/// How long the mapping gathers a batch, in milliseconds: the shortest that AWS knows besides none. More events of a
+/// card share a write then.
+const BATCHING_WINDOW_MS: u64 = 1_000;
 /// Retries of a batch before it goes to the dead-letter queue; the template has the same.
 const RETRIES_MAX: u32 = 5;
 /// Age beyond which a record is not tried again, in seconds; the template has the same.
