@@ -60,6 +60,7 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
 
 async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoReport, CliError> {
     let policy = Policy::default_policy();
+    let log_from_bytes = usage::log_bytes(stack.function.log_path());
     let started_ms = now_ms();
     let sent = send(stack, args, &policy, started_ms, quiet).await?;
     drain(stack, sent, quiet).await?;
@@ -78,7 +79,7 @@ async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoRepor
         dead_letter_url: &stack.provisioned.dead_letter_queue_url,
     };
     let evidence = evidence::gather(stack.cloud.admin(), &names).await?;
-    let usage = usage::read(stack.function.log_path())?;
+    let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
     bar.set_message("recomputing everything independently");
     let report = judge(args.seed, sent, elapsed_ms, &records, &evidence, usage, &policy)?;
     bar.finish_and_clear();
@@ -97,12 +98,19 @@ async fn send(stack: &Stack, args: &DemoArgs, policy: &Policy, now_ms: i64, quie
         let batch: Vec<PutRecord> = stream
             .by_ref()
             .take(BATCH_RECORDS)
-            .map(|record| PutRecord { partition_key: record.partition_key, data: record.payload })
+            .map(|record| PutRecord {
+                partition_key: record.partition_key,
+                data: record.payload,
+            })
             .collect();
         if batch.is_empty() {
             break;
         }
-        let put = stack.cloud.admin().put_records(&stack.names.transactions_stream, &batch).await;
+        let put = stack
+            .cloud
+            .admin()
+            .put_records(&stack.names.transactions_stream, &batch)
+            .await;
         put.map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))?;
         sent += batch.len() as u64;
         bar.set_position(sent);
@@ -171,7 +179,10 @@ fn judge(
     let account = Account::of(records, evidence, &policy.bounds);
     let input: Vec<oracle::Sent<'_>> = records
         .iter()
-        .map(|record| oracle::Sent { arrival_ms: record.arrival_ms, payload: &record.payload })
+        .map(|record| oracle::Sent {
+            arrival_ms: record.arrival_ms,
+            payload: &record.payload,
+        })
         .collect();
     let bytes = evidence.outcomes.values().map(|outcome| outcome.bytes.as_slice());
     let check = oracle::check(policy, &input, bytes, &|card| evidence.states.get(card).cloned());
@@ -185,7 +196,12 @@ fn judge(
         outcomes_total: evidence.outcomes.values().map(|outcome| outcome.copies).sum(),
         outcomes_conflicting: evidence.outcomes.values().filter(|outcome| !outcome.identical).count() as u64,
         oracle_mismatches: check.mismatch_count,
-        oracle_examples: check.mismatches.iter().take(EXAMPLES_MAX).map(ToString::to_string).collect(),
+        oracle_examples: check
+            .mismatches
+            .iter()
+            .take(EXAMPLES_MAX)
+            .map(ToString::to_string)
+            .collect(),
         decisions: decisions(&outcomes),
         write_units: usage.write_units,
         read_units: usage.read_units,
@@ -201,13 +217,21 @@ fn judge(
 
 fn parse_outcomes(evidence: &Evidence) -> Result<Vec<ActualOutcome>, CliError> {
     let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
-    let outcomes: Result<Vec<_>, _> = evidence.outcomes.values().map(|outcome| parse(&outcome.bytes)).collect();
+    let outcomes: Result<Vec<_>, _> = evidence
+        .outcomes
+        .values()
+        .map(|outcome| parse(&outcome.bytes))
+        .collect();
     outcomes.map_err(|e| CliError::service("broken_outcome", e, "This is a bug in tidemark: please report it."))
 }
 
 fn decisions(outcomes: &[ActualOutcome]) -> Decisions {
     let count = |name: &str| outcomes.iter().filter(|outcome| outcome.decision == name).count() as u64;
-    Decisions { pass: count("pass"), review: count("review"), alert: count("alert") }
+    Decisions {
+        pass: count("pass"),
+        review: count("review"),
+        alert: count("alert"),
+    }
 }
 
 /// From the arrival of an event's first record to the arrival of its first outcome, in milliseconds.
@@ -215,8 +239,12 @@ fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
     let mut seen = std::collections::HashSet::new();
     let mut latencies = Vec::with_capacity(evidence.outcomes.len());
     for record in records {
-        let Some(id) = usage::event_id(&record.payload) else { continue };
-        let Some(outcome) = evidence.outcomes.get(&id) else { continue };
+        let Some(id) = usage::event_id(&record.payload) else {
+            continue;
+        };
+        let Some(outcome) = evidence.outcomes.get(&id) else {
+            continue;
+        };
         if seen.insert(id) {
             latencies.push((outcome.arrival_ms - record.arrival_ms).max(0));
         }
@@ -241,14 +269,20 @@ fn top(mut outcomes: Vec<ActualOutcome>) -> Vec<TopScore> {
 }
 
 /// The time, ms since 1970-01-01T00:00:00Z.
-#[allow(clippy::disallowed_methods, reason = "the rim: a command at a terminal, which tells the core the time")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rim: a command at a terminal, which tells the core the time"
+)]
 #[must_use]
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-#[allow(clippy::disallowed_methods, reason = "the rim: a command at a terminal waits, nothing is computed from it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rim: a command at a terminal waits, nothing is computed from it"
+)]
 async fn pause(wait_ms: u64) {
     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
 }

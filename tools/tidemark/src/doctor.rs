@@ -39,7 +39,9 @@ const PYTHON_MINOR_MIN: u32 = 10;
 /// When the report can't be written as JSON.
 pub fn run(json: bool) -> Result<Exit, CliError> {
     let checks = checks();
-    let missing = checks.iter().any(|check| check.found.is_none() && check.need == Need::Required);
+    let missing = checks
+        .iter()
+        .any(|check| check.found.is_none() && check.need == Need::Required);
     if json {
         let text = serde_json::to_string_pretty(&serde_json::json!({ "ready": !missing, "checks": checks }))
             .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))?;
@@ -76,7 +78,10 @@ fn checks() -> Vec<Check> {
         Check {
             name: "python3 venv and pip",
             need: Need::ToTest,
-            found: version_of("python3", &["-c", "import ensurepip, venv; print('ensurepip', ensurepip.version())"]),
+            found: version_of(
+                "python3",
+                &["-c", "import ensurepip, venv; print('ensurepip', ensurepip.version())"],
+            ),
             why: "installs those into a folder of their own",
             how_to_get_it: "Debian, Ubuntu: apt-get install python3-venv.",
         },
@@ -115,13 +120,18 @@ fn version_of(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 fn python() -> Option<String> {
-    let version = version_of("python3", &["-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])?;
+    let version = version_of(
+        "python3",
+        &["-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"],
+    )?;
     let minor: u32 = version.strip_prefix("3.")?.split('.').next()?.parse().ok()?;
     (minor >= PYTHON_MINOR_MIN).then(|| format!("Python {version}"))
 }
 
 fn loopback() -> Option<String> {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).ok().map(|_| "127.0.0.1 can be bound".to_owned())
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .ok()
+        .map(|_| "127.0.0.1 can be bound".to_owned())
 }
 
 fn render(checks: &[Check], missing: bool) -> String {
@@ -129,21 +139,39 @@ fn render(checks: &[Check], missing: bool) -> String {
     for check in checks {
         match (&check.found, check.need) {
             (Some(found), _) => {
-                text += &format!("{} {:<22} {}\n", paint(ui::GOOD, "✓"), check.name, paint(ui::DIM, found));
+                text += &format!(
+                    "{} {:<22} {}\n",
+                    paint(ui::GOOD, "✓"),
+                    check.name,
+                    paint(ui::DIM, found)
+                );
             }
             (None, need) => {
-                let (style, mark) = if need == Need::Required { (ui::BAD, "✗") } else { (ui::WARN, "–") };
+                let (style, mark) = if need == Need::Required {
+                    (ui::BAD, "✗")
+                } else {
+                    (ui::WARN, "–")
+                };
                 let only = match need {
                     Need::Required => "",
                     Need::ToTest => " (only for the tests)",
                     Need::ToDeploy => " (only to deploy)",
                 };
-                text += &format!("{} {:<22} not found{only}: {}\n", paint(style, mark), check.name, check.why);
+                text += &format!(
+                    "{} {:<22} not found{only}: {}\n",
+                    paint(style, mark),
+                    check.name,
+                    check.why
+                );
                 text += &format!("    {}\n", check.how_to_get_it);
             }
         }
     }
-    text += if missing { "\nSomething required is missing.\n" } else { "\nReady: try `cargo tidemark demo`.\n" };
+    text += if missing {
+        "\nSomething required is missing.\n"
+    } else {
+        "\nReady: try `cargo tidemark demo`.\n"
+    };
     text
 }
 
@@ -153,13 +181,23 @@ mod tests {
 
     #[test]
     fn a_missing_requirement_is_said_with_its_cure() {
-        let check = Check { name: "x", need: Need::Required, found: None, why: "y", how_to_get_it: "get it" };
+        let check = Check {
+            name: "x",
+            need: Need::Required,
+            found: None,
+            why: "y",
+            how_to_get_it: "get it",
+        };
         let text = render(&[check], true);
         assert!(text.contains("not found") && text.contains("get it") && text.contains("required is missing"));
     }
 
     #[test]
     fn every_check_says_why_and_how() {
-        assert!(checks().iter().all(|c| !c.why.is_empty() && c.how_to_get_it.ends_with('.')));
+        assert!(
+            checks()
+                .iter()
+                .all(|c| !c.why.is_empty() && c.how_to_get_it.ends_with('.'))
+        );
     }
 }

@@ -35,16 +35,31 @@ pub struct CliError {
 impl CliError {
     /// Something on this machine is missing or broken.
     pub fn machine(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
-        Self { code, what: what.to_string(), advice: advice.into(), exit: Exit::Machine }
+        Self {
+            code,
+            what: what.to_string(),
+            advice: advice.into(),
+            exit: Exit::Machine,
+        }
     }
 
     /// A service did not answer as it should.
     pub fn service(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
-        Self { code, what: what.to_string(), advice: advice.into(), exit: Exit::Service }
+        Self {
+            code,
+            what: what.to_string(),
+            advice: advice.into(),
+            exit: Exit::Service,
+        }
     }
 
     /// A file, a stream or a policy that can't be used.
     pub fn input(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
-        Self { code, what: what.to_string(), advice: advice.into(), exit: Exit::Input }
+        Self {
+            code,
+            what: what.to_string(),
+            advice: advice.into(),
+            exit: Exit::Input,
+        }
     }
 }

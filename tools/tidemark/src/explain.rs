@@ -21,7 +21,11 @@ use crate::ui;
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
     let card = CardId::new(&args.card).ok_or_else(|| {
-        CliError::input("card_id", "a card's token has 1 to 128 bytes", "Give the card_id as the producer writes it.")
+        CliError::input(
+            "card_id",
+            "a card's token has 1 to 128 bytes",
+            "Give the card_id as the producer writes it.",
+        )
     })?;
     let key = item::partition_key(&card);
     let (state, version, state_bytes) = stored_state(admin, &args.table, &key, &card).await?;
@@ -71,14 +75,22 @@ async fn stored_state(
 }
 
 async fn stored_profile(admin: &Admin, table: &str, key: &str, card: &CardId) -> Result<Option<Profile>, CliError> {
-    let Some(item) = get(admin, table, key, item::PROFILE).await? else { return Ok(None) };
+    let Some(item) = get(admin, table, key, item::PROFILE).await? else {
+        return Ok(None);
+    };
     let profile = parts(&item).and_then(|(version, bytes)| item::decode_profile(card, version, bytes));
-    profile.map(Some).ok_or_else(|| broken("profile", card, "its bytes are none of a known format"))
+    profile
+        .map(Some)
+        .ok_or_else(|| broken("profile", card, "its bytes are none of a known format"))
 }
 
 async fn get(admin: &Admin, table: &str, pk: &str, sk: &str) -> Result<Option<Item>, CliError> {
     admin.get_item(table, pk, sk).await.map_err(|e| {
-        CliError::service("read_table", format!("table {table}: {e}"), "Check --table, AWS_ENDPOINT_URL and credentials.")
+        CliError::service(
+            "read_table",
+            format!("table {table}: {e}"),
+            "Check --table, AWS_ENDPOINT_URL and credentials.",
+        )
     })
 }
 
@@ -100,9 +112,16 @@ fn broken(what: &str, card: &CardId, why: &str) -> CliError {
 fn event_json(card: &CardId, state: &CardState, event: &str) -> Option<String> {
     let id = EventId::new(event)?;
     let fingerprint = fingerprint32(event);
-    let entry = state.entries().iter().rev().find(|entry| entry.event_fp == fingerprint)?;
+    let entry = state
+        .entries()
+        .iter()
+        .rev()
+        .find(|entry| entry.event_fp == fingerprint)?;
     let outcome: serde_json::Value = serde_json::from_slice(&render_json(card, &id, entry)).ok()?;
-    Some(format!("{}\n", json!({ "outcome": outcome, "entry": entry_json(entry) })))
+    Some(format!(
+        "{}\n",
+        json!({ "outcome": outcome, "entry": entry_json(entry) })
+    ))
 }
 
 fn card_json(view: &CardView<'_>) -> String {

@@ -297,29 +297,58 @@ mod tests {
                 events.push((record.kind, tx));
             }
         }
-        let struck = events.iter().rev().find(|(kind, _)| *kind == SimKind::Takeover).map(|(_, tx)| tx).unwrap();
+        let struck = events
+            .iter()
+            .rev()
+            .find(|(kind, _)| *kind == SimKind::Takeover)
+            .map(|(_, tx)| tx)
+            .unwrap();
         let mut state = CardState::default();
         for (_, tx) in events.iter().filter(|(_, tx)| tx.card_id == struck.card_id) {
             fold::apply_transaction(&mut state, tx, ProfileInput::Absent, policy);
         }
-        (struck.card_id.as_str().to_owned(), struck.event_id.as_str().to_owned(), state)
+        (
+            struck.card_id.as_str().to_owned(),
+            struck.event_id.as_str().to_owned(),
+            state,
+        )
     }
 
     #[test]
     fn a_card_and_its_event_are_told_in_words() {
         let policy = Policy::default_policy();
         let (card_id, event_id, state) = struck_card(&policy);
-        let view =
-            CardView { card_id: &card_id, state: &state, version: 12, state_bytes: 345, profile: None, policy: &policy };
+        let view = CardView {
+            card_id: &card_id,
+            state: &state,
+            version: 12,
+            state_bytes: 345,
+            profile: None,
+            policy: &policy,
+        };
         let card = render_card(&view);
         let kept = state.entries().len();
-        assert!(card.contains(&format!("{kept} events kept in 345 bytes, written 12 times")), "{card}");
+        assert!(
+            card.contains(&format!("{kept} events kept in 345 bytes, written 12 times")),
+            "{card}"
+        );
         // The longest window holds everything that the simulation sent.
         let month = card.lines().find(|line| line.trim_start().starts_with("30d")).unwrap();
-        assert_eq!(month.split_whitespace().nth(1), Some(kept.to_string().as_str()), "{card}");
+        assert_eq!(
+            month.split_whitespace().nth(1),
+            Some(kept.to_string().as_str()),
+            "{card}"
+        );
         let event = render_event(&view, &event_id).unwrap();
-        let entry = state.entries().iter().find(|entry| entry.event_fp == fingerprint32(&event_id)).unwrap();
-        assert!(event.contains(&format!("score {} of 1000", entry.outcome.score)), "{event}");
+        let entry = state
+            .entries()
+            .iter()
+            .find(|entry| entry.event_fp == fingerprint32(&event_id))
+            .unwrap();
+        assert!(
+            event.contains(&format!("score {} of 1000", entry.outcome.score)),
+            "{event}"
+        );
         for reason in &entry.outcome.reasons {
             assert!(event.contains(&reason.key.sentence()), "{event}");
         }
@@ -330,7 +359,14 @@ mod tests {
     #[test]
     fn a_card_without_events_is_told_too() {
         let (policy, state) = (Policy::default_policy(), CardState::default());
-        let view = CardView { card_id: "c", state: &state, version: 0, state_bytes: 0, profile: None, policy: &policy };
+        let view = CardView {
+            card_id: "c",
+            state: &state,
+            version: 0,
+            state_bytes: 0,
+            profile: None,
+            policy: &policy,
+        };
         assert!(render_card(&view).contains("no events"));
     }
 }

@@ -31,7 +31,8 @@ fn as_json(stack: &Stack) -> Result<String, CliError> {
         "function_log": stack.function.log_path(),
     });
     let text = serde_json::to_string(&value);
-    text.map(|text| text + "\n").map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
+    text.map(|text| text + "\n")
+        .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
 }
 
 fn as_text(stack: &Stack) -> String {
@@ -51,7 +52,13 @@ fn as_text(stack: &Stack) -> String {
         "  cargo tidemark simulate --events 1000 | cargo tidemark send --stream {}\n",
         names.transactions_stream
     );
-    text += &format!("\nOutcomes are in the stream {}, states in the table {}.\n", names.scores_stream, names.table);
+    text += &format!(
+        "\nOutcomes are in the stream {}, states in the table {}.\n",
+        names.scores_stream, names.table
+    );
     text += &format!("The function's log is {}.\n", stack.function.log_path().display());
-    text + &paint(ui::DIM, "Ctrl-C stops everything; streams, queues and the table are in memory and go with it.\n")
+    text + &paint(
+        ui::DIM,
+        "Ctrl-C stops everything; streams, queues and the table are in memory and go with it.\n",
+    )
 }

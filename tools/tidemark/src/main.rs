@@ -21,7 +21,11 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
-        Err(e) => Err(CliError::machine("runtime", e, "Check the machine's limits on threads and files.")),
+        Err(e) => Err(CliError::machine(
+            "runtime",
+            e,
+            "Check the machine's limits on threads and files.",
+        )),
     };
     let exit = result.unwrap_or_else(|error| {
         report(&error, json);
@@ -48,7 +52,9 @@ async fn admin() -> Admin {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let read = |name: &str| environment.get(name).cloned();
     let settings = AwsSettings {
-        region: read("AWS_REGION").or_else(|| read("AWS_DEFAULT_REGION")).unwrap_or_else(|| "eu-west-1".to_owned()),
+        region: read("AWS_REGION")
+            .or_else(|| read("AWS_DEFAULT_REGION"))
+            .unwrap_or_else(|| "eu-west-1".to_owned()),
         endpoints: Endpoints::from_variables(read),
         credentials: CredentialSource::Chain,
     };
@@ -66,17 +72,31 @@ fn score(args: &ScoreArgs, json: bool) -> Result<Exit, CliError> {
         progress: !json,
     };
     let summary = score_file::run(&options).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        CliError::input("score_file", format!("{error}{cause}"), "Check the paths; - stands for stdin and stdout.")
+        let cause = std::error::Error::source(&error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        CliError::input(
+            "score_file",
+            format!("{error}{cause}"),
+            "Check the paths; - stands for stdin and stdout.",
+        )
     })?;
     // Outcomes may go to stdout, so the summary goes to stderr then.
-    let text = if json { serde_json::json!(summary).to_string() + "\n" } else { summary.render() };
+    let text = if json {
+        serde_json::json!(summary).to_string() + "\n"
+    } else {
+        summary.render()
+    };
     if args.output == Path::new("-") {
         ui::note(text.trim_end());
     } else {
         ui::out(&text);
     }
-    Ok(if summary.refused_total() == 0 { Exit::Ok } else { Exit::Failed })
+    Ok(if summary.refused_total() == 0 {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }
 
 fn simulate(args: &SimulateArgs) -> Result<Exit, CliError> {
@@ -92,7 +112,9 @@ fn simulate(args: &SimulateArgs) -> Result<Exit, CliError> {
     let mut output: Box<dyn Write> = if args.output == Path::new("-") {
         Box::new(std::io::BufWriter::new(std::io::stdout().lock()))
     } else {
-        Box::new(std::io::BufWriter::new(std::fs::File::create(&args.output).map_err(failed)?))
+        Box::new(std::io::BufWriter::new(
+            std::fs::File::create(&args.output).map_err(failed)?,
+        ))
     };
     for record in simulate::generate(&config) {
         // A line can't hold a line's end; only broken records have one.
@@ -115,6 +137,10 @@ fn report(error: &CliError, json: bool) {
         ui::out(&format!("{value}\n"));
         return;
     }
-    ui::note(&format!("{} {}", paint(ui::BAD, format!("error [{}]:", error.code)), error.what));
+    ui::note(&format!(
+        "{} {}",
+        paint(ui::BAD, format!("error [{}]:", error.code)),
+        error.what
+    ));
     ui::note(&format!("  {}", error.advice));
 }

@@ -26,8 +26,11 @@ struct HasCard {
 /// The partition key of an event: its card, as far as one can be read.
 #[must_use]
 pub fn partition_key(payload: &[u8]) -> String {
-    let card = serde_json::from_slice::<HasCard>(payload).ok().map(|event| event.card_id);
-    card.filter(|card| !card.is_empty() && card.chars().count() <= 256).unwrap_or_else(|| NO_CARD.to_owned())
+    let card = serde_json::from_slice::<HasCard>(payload)
+        .ok()
+        .map(|event| event.card_id);
+    card.filter(|card| !card.is_empty() && card.chars().count() <= 256)
+        .unwrap_or_else(|| NO_CARD.to_owned())
 }
 
 /// Sends everything; what Kinesis did not take is tried again.
@@ -42,7 +45,10 @@ pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, Cli
     loop {
         let line = read_line(&mut input, sent + batch.len() as u64 + 1)?;
         let last = line.is_none();
-        batch.extend(line.map(|data| PutRecord { partition_key: partition_key(&data), data }));
+        batch.extend(line.map(|data| PutRecord {
+            partition_key: partition_key(&data),
+            data,
+        }));
         if batch.len() == BATCH_EVENTS || (last && !batch.is_empty()) {
             admin.put_records(&args.stream, &batch).await.map_err(|e| {
                 CliError::service(
@@ -62,9 +68,17 @@ pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, Cli
     }
     bar.finish_and_clear();
     let text = if json {
-        format!("{}\n", serde_json::json!({ "stream": args.stream, "sent": sent, "bytes": bytes }))
+        format!(
+            "{}\n",
+            serde_json::json!({ "stream": args.stream, "sent": sent, "bytes": bytes })
+        )
     } else {
-        format!("{} events ({} bytes) sent to {}\n", ui::grouped(sent), ui::grouped(bytes), args.stream)
+        format!(
+            "{} events ({} bytes) sent to {}\n",
+            ui::grouped(sent),
+            ui::grouped(bytes),
+            args.stream
+        )
     };
     ui::out(&text);
     Ok(Exit::Ok)
@@ -74,8 +88,13 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
-    let file = File::open(path)
-        .map_err(|e| CliError::input("input_file", format!("{}: {e}", path.display()), "Name a readable file of JSON lines, or - for stdin."))?;
+    let file = File::open(path).map_err(|e| {
+        CliError::input(
+            "input_file",
+            format!("{}: {e}", path.display()),
+            "Name a readable file of JSON lines, or - for stdin.",
+        )
+    })?;
     Ok(Box::new(BufReader::new(file)))
 }
 

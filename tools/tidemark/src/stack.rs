@@ -53,7 +53,10 @@ impl Stack {
         let binary = existing(binary)?;
         let bar = ui::step("starting the local AWS", quiet);
         let cloud = LocalCloud::start(LocalConfig::new(data_dir)).await.map_err(failed)?;
-        let names = Names { shards: u32::from(shards), ..Names::default() };
+        let names = Names {
+            shards: u32::from(shards),
+            ..Names::default()
+        };
         let provisioned = cloud.provision(&names).await.map_err(failed)?;
         let mut spec = FunctionSpec::new(names.function.clone(), binary);
         spec.env = cloud.function_env(&names, &provisioned);
@@ -63,7 +66,13 @@ impl Stack {
         spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
         let mapping = cloud.start_mapping(spec).await.map_err(failed)?;
         bar.finish_and_clear();
-        Ok(Self { cloud, names, provisioned, function, mapping })
+        Ok(Self {
+            cloud,
+            names,
+            provisioned,
+            function,
+            mapping,
+        })
     }
 
     /// Stops everything in order: first what reads, then the function, then the services.
@@ -96,7 +105,11 @@ pub fn failed(error: LocalError) -> CliError {
         what += &format!(": {source}");
         cause = source.source();
     }
-    CliError::machine("local_aws", what, "Run `cargo tidemark doctor`, and look at the logs in the data directory.")
+    CliError::machine(
+        "local_aws",
+        what,
+        "Run `cargo tidemark doctor`, and look at the logs in the data directory.",
+    )
 }
 
 /// The score function's binary, which stands beside this command's. Inside a checkout it is built first: cargo knows
@@ -128,8 +141,14 @@ async fn build_score(manifest: &Path, here: &Path, quiet: bool) -> Result<(), Cl
     let bar = ui::step("building the score function", quiet);
     let mut cargo = tokio::process::Command::new("cargo");
     // The same selection as `cargo tidemark` has, so that nothing shared is built twice.
-    cargo.args(["build", "--quiet", "--bin", "score", "--manifest-path"]).arg(manifest);
-    if here.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release") {
+    cargo
+        .args(["build", "--quiet", "--bin", "score", "--manifest-path"])
+        .arg(manifest);
+    if here
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|profile| profile == "release")
+    {
         cargo.arg("--release");
     }
     let output = cargo.stdin(Stdio::null()).output().await;
@@ -138,9 +157,16 @@ async fn build_score(manifest: &Path, here: &Path, quiet: bool) -> Result<(), Cl
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(CliError::machine(
             "score_build",
-            format!("the score function does not build:\n{}", String::from_utf8_lossy(&output.stderr).trim_end()),
+            format!(
+                "the score function does not build:\n{}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            ),
             "Mend what the compiler says; `cargo tidemark doctor` tells what is missing on this machine.",
         )),
-        Err(e) => Err(CliError::machine("no_cargo", format!("cargo can't be run: {e}"), "Install Rust with rustup.")),
+        Err(e) => Err(CliError::machine(
+            "no_cargo",
+            format!("cargo can't be run: {e}"),
+            "Install Rust with rustup.",
+        )),
     }
 }

@@ -42,7 +42,11 @@ pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
 #[must_use]
 pub fn bar(total: u64, label: &str, quiet: bool) -> ProgressBar {
     let hidden = quiet || !std::io::stderr().is_terminal();
-    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if hidden {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
     let bar = ProgressBar::with_draw_target(Some(total), target);
     if let Ok(style) = ProgressStyle::with_template("  {msg:<24} {bar:32} {human_pos}/{human_len} {per_sec} {eta}") {
         bar.set_style(style);

@@ -8,7 +8,11 @@ use serde_json::Value;
 
 fn score_binary() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
-    assert!(binary.is_file(), "{} is missing: run `cargo test --workspace`, which builds it", binary.display());
+    assert!(
+        binary.is_file(),
+        "{} is missing: run `cargo test --workspace`, which builds it",
+        binary.display()
+    );
     binary
 }
 
@@ -32,14 +36,32 @@ fn demo(arguments: &[&str]) -> (Option<i32>, Value) {
 fn the_account_adds_up_and_equals_the_oracle() {
     let (code, report) = demo(&["--events", "6000", "--cards", "200", "--seed", "11"]);
     assert_eq!(code, Some(0), "{report:#}");
-    let count = |field: &str| report[field].as_u64().unwrap_or_else(|| panic!("{field} in {report:#}"));
-    let quarantined: u64 = report["quarantined"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    let count = |field: &str| {
+        report[field]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{field} in {report:#}"))
+    };
+    let quarantined: u64 = report["quarantined"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(Value::as_u64)
+        .sum();
     assert_eq!(count("sent"), 6_000);
-    assert_eq!(count("accepted"), count("scored") + count("duplicate") + count("applied") + quarantined);
-    assert_eq!(count("unaccounted") + count("oracle_mismatches") + count("dead_lettered"), 0);
+    assert_eq!(
+        count("accepted"),
+        count("scored") + count("duplicate") + count("applied") + quarantined
+    );
+    assert_eq!(
+        count("unaccounted") + count("oracle_mismatches") + count("dead_lettered"),
+        0
+    );
     assert_eq!(count("outcomes_unique"), count("scored"));
     // The stream holds what it is meant to hold: otherwise the zeros above would prove little.
-    assert!(count("duplicate") > 0 && quarantined > 0 && count("applied") > 0, "{report:#}");
+    assert!(
+        count("duplicate") > 0 && quarantined > 0 && count("applied") > 0,
+        "{report:#}"
+    );
     assert!(report["write_units"].as_f64().unwrap() > 0.0, "{report:#}");
 }
 
@@ -47,7 +69,15 @@ fn the_account_adds_up_and_equals_the_oracle() {
 fn a_function_that_does_not_start_is_an_error_with_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_tidemark"))
-        .args(["demo", "--json", "--events", "1", "--score-binary", "/nonexistent/score", "--data-dir"])
+        .args([
+            "demo",
+            "--json",
+            "--events",
+            "1",
+            "--score-binary",
+            "/nonexistent/score",
+            "--data-dir",
+        ])
         .arg(folder.path())
         .output()
         .unwrap();

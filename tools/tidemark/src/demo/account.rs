@@ -137,14 +137,23 @@ fn end_of(record: &Accepted, evidence: &Evidence, bounds: &Bounds, seen: &mut Ha
         Ok(Event::Transaction(transaction)) => {
             let id = transaction.event_id.as_str();
             if evidence.outcomes.contains_key(id) {
-                return if seen.insert(id.to_owned()) { End::Scored } else { End::Duplicate };
+                return if seen.insert(id.to_owned()) {
+                    End::Scored
+                } else {
+                    End::Duplicate
+                };
             }
             None
         }
         Ok(Event::Profile(profile)) => profile_is_stored(&profile, evidence)
             .then(|| format!("profile {} {}", profile.card_id.as_str(), profile.version)),
         Ok(Event::Label(label)) => label_is_stored(&label, evidence).then(|| {
-            format!("label {} {:?} {}", label.event_id.as_str(), label.verdict, label.known_since_ms)
+            format!(
+                "label {} {:?} {}",
+                label.event_id.as_str(),
+                label.verdict,
+                label.known_since_ms
+            )
         }),
         Err(_) => None,
     };
@@ -157,14 +166,20 @@ fn end_of(record: &Accepted, evidence: &Evidence, bounds: &Bounds, seen: &mut Ha
 }
 
 fn profile_is_stored(profile: &Profile, evidence: &Evidence) -> bool {
-    evidence.profile_versions.get(profile.card_id.as_str()).is_some_and(|stored| *stored >= profile.version)
+    evidence
+        .profile_versions
+        .get(profile.card_id.as_str())
+        .is_some_and(|stored| *stored >= profile.version)
 }
 
 fn label_is_stored(label: &Label, evidence: &Evidence) -> bool {
     let event_fp = fingerprint32(label.event_id.as_str());
     evidence.states.get(label.card_id.as_str()).is_some_and(|state| {
         state.entries().iter().any(|entry| {
-            entry.event_fp == event_fp && entry.label.is_some_and(|(_, known_ms)| known_ms >= label.known_since_ms)
+            entry.event_fp == event_fp
+                && entry
+                    .label
+                    .is_some_and(|(_, known_ms)| known_ms >= label.known_since_ms)
         })
     })
 }

@@ -28,7 +28,13 @@ const RECEIVES_MAX: u32 = 1_000_000;
 const SCAN_PAGES_MAX: u32 = 100_000;
 
 fn failed(what: &'static str) -> impl Fn(tidemark_aws::admin::AdminError) -> CliError {
-    move |e| CliError::service("read_back", format!("{what}: {e}"), "Look at the logs in the data directory, then run it again.")
+    move |e| {
+        CliError::service(
+            "read_back",
+            format!("{what}: {e}"),
+            "Look at the logs in the data directory, then run it again.",
+        )
+    }
 }
 
 /// All records of a stream, shard by shard, each shard in order.
@@ -38,12 +44,18 @@ fn failed(what: &'static str) -> impl Fn(tidemark_aws::admin::AdminError) -> Cli
 pub async fn read_stream(admin: &Admin, stream: &str) -> Result<Vec<Accepted>, CliError> {
     let mut records = Vec::new();
     for shard in admin.list_shards(stream).await.map_err(failed("listing shards"))? {
-        let first = admin.iterator(stream, &shard.id, &ReadFrom::Oldest).await.map_err(failed("reading a shard"))?;
+        let first = admin
+            .iterator(stream, &shard.id, &ReadFrom::Oldest)
+            .await
+            .map_err(failed("reading a shard"))?;
         let mut next = Some(first);
         let mut empty = 0;
         for _ in 0..PAGES_MAX {
             let Some(iterator) = next else { break };
-            let page = admin.records(&iterator, PAGE_RECORDS).await.map_err(failed("reading a shard"))?;
+            let page = admin
+                .records(&iterator, PAGE_RECORDS)
+                .await
+                .map_err(failed("reading a shard"))?;
             empty = if page.records.is_empty() { empty + 1 } else { 0 };
             let done = page.behind_ms == 0 && empty >= EMPTY_PAGES_MAX;
             records.extend(page.records.into_iter().map(|record| Accepted {
@@ -63,10 +75,15 @@ pub async fn read_stream(admin: &Admin, stream: &str) -> Result<Vec<Accepted>, C
 /// # Errors
 /// When something can't be read, or holds what it should not.
 pub async fn gather(admin: &Admin, names: &Names<'_>) -> Result<Evidence, CliError> {
-    let mut evidence = Evidence { outcomes: outcomes(admin, names.scores).await?, ..Evidence::default() };
+    let mut evidence = Evidence {
+        outcomes: outcomes(admin, names.scores).await?,
+        ..Evidence::default()
+    };
     for body in read_queue(admin, names.quarantine_url).await? {
         let message: Value = parse("a quarantine message", body.as_bytes())?;
-        evidence.quarantined.insert(text(&message, "sequence_number"), text(&message, "code"));
+        evidence
+            .quarantined
+            .insert(text(&message, "sequence_number"), text(&message, "code"));
     }
     for body in read_queue(admin, names.dead_letter_url).await? {
         let message: Value = parse("a dead-letter message", body.as_bytes())?;
@@ -123,7 +140,10 @@ async fn read_queue(admin: &Admin, url: &str) -> Result<Vec<String>, CliError> {
     let mut bodies = Vec::new();
     let mut empty = 0;
     for _ in 0..RECEIVES_MAX {
-        let messages = admin.receive(url, MESSAGES, 0, HIDDEN_S).await.map_err(failed("reading a queue"))?;
+        let messages = admin
+            .receive(url, MESSAGES, 0, HIDDEN_S)
+            .await
+            .map_err(failed("reading a queue"))?;
         empty = if messages.is_empty() { empty + 1 } else { 0 };
         if empty >= EMPTY_RECEIVES_MAX {
             break;
@@ -136,7 +156,10 @@ async fn read_queue(admin: &Admin, url: &str) -> Result<Vec<String>, CliError> {
 async fn read_table(admin: &Admin, table: &str, evidence: &mut Evidence) -> Result<(), CliError> {
     let mut start: Option<Item> = None;
     for _ in 0..SCAN_PAGES_MAX {
-        let page = admin.scan(table, start.as_ref()).await.map_err(failed("reading the table"))?;
+        let page = admin
+            .scan(table, start.as_ref())
+            .await
+            .map_err(failed("reading the table"))?;
         for item in &page.items {
             read_item(item, evidence)?;
         }
@@ -152,14 +175,18 @@ fn read_item(item: &Item, evidence: &mut Evidence) -> Result<(), CliError> {
     let (Some(ItemValue::Text(pk)), Some(ItemValue::Text(sk))) = (item.get("pk"), item.get("sk")) else {
         return Ok(());
     };
-    let Some(card) = pk.strip_prefix("c#") else { return Ok(()) };
+    let Some(card) = pk.strip_prefix("c#") else {
+        return Ok(());
+    };
     match (sk.as_str(), item.get("b"), item.get("v")) {
         ("s", Some(ItemValue::Binary(bytes)), _) => {
             let state = CardState::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))?;
             evidence.states.insert(card.to_owned(), state);
         }
         ("p", _, Some(ItemValue::Number(version))) => {
-            let version = version.parse().map_err(|_| broken(&format!("the profile version of card {card}")))?;
+            let version = version
+                .parse()
+                .map_err(|_| broken(&format!("the profile version of card {card}")))?;
             evidence.profile_versions.insert(card.to_owned(), version);
         }
         _ => {}
@@ -172,7 +199,11 @@ fn parse(what: &str, bytes: &[u8]) -> Result<Value, CliError> {
 }
 
 fn broken(what: &str) -> CliError {
-    CliError::service("broken_evidence", format!("can't read back {what}"), "This is a bug in tidemark: please report it.")
+    CliError::service(
+        "broken_evidence",
+        format!("can't read back {what}"),
+        "This is a bug in tidemark: please report it.",
+    )
 }
 
 fn text(value: &Value, field: &str) -> String {

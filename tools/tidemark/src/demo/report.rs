@@ -78,7 +78,11 @@ impl Percentiles {
             let rank = (values.len() * percent).div_ceil(100).max(1);
             values.get(rank - 1).copied().unwrap_or_default()
         };
-        Self { p50: at(50), p95: at(95), p99: at(99) }
+        Self {
+            p50: at(50),
+            p95: at(95),
+            p99: at(99),
+        }
     }
 }
 
@@ -109,22 +113,37 @@ impl DemoReport {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.sent != self.account.accepted {
-            problems.push(format!("{} records were sent, {} are in the stream", self.sent, self.account.accepted));
+            problems.push(format!(
+                "{} records were sent, {} are in the stream",
+                self.sent, self.account.accepted
+            ));
         }
         if self.account.unaccounted > 0 {
             problems.push(format!("{} records are unaccounted for (I1)", self.account.unaccounted));
         }
         if self.account.dead_lettered > 0 {
-            problems.push(format!("{} records wait in the dead-letter queue", self.account.dead_lettered));
+            problems.push(format!(
+                "{} records wait in the dead-letter queue",
+                self.account.dead_lettered
+            ));
         }
         if self.account.scored != self.outcomes_unique {
-            problems.push(format!("{} outcomes for {} scored events (I2)", self.outcomes_unique, self.account.scored));
+            problems.push(format!(
+                "{} outcomes for {} scored events (I2)",
+                self.outcomes_unique, self.account.scored
+            ));
         }
         if self.outcomes_conflicting > 0 {
-            problems.push(format!("{} events have outcomes that differ (I3)", self.outcomes_conflicting));
+            problems.push(format!(
+                "{} events have outcomes that differ (I3)",
+                self.outcomes_conflicting
+            ));
         }
         if self.oracle_mismatches > 0 {
-            problems.push(format!("{} differences from the recomputation (I2, I6)", self.oracle_mismatches));
+            problems.push(format!(
+                "{} differences from the recomputation (I2, I6)",
+                self.oracle_mismatches
+            ));
         }
         problems
     }
@@ -161,7 +180,10 @@ impl DemoReport {
         let (latency, decisions) = (&self.arrival_to_outcome_ms, &self.decisions);
         *text += &format!("\n{}\n", paint(ui::HEADING, "On this machine"));
         let seconds = std::time::Duration::from_millis(self.elapsed_ms).as_secs_f64();
-        *text += &format!("  throughput           {:.0} events/s ({seconds:.1} s)\n", self.events_per_second);
+        *text += &format!(
+            "  throughput           {:.0} events/s ({seconds:.1} s)\n",
+            self.events_per_second
+        );
         *text += &format!(
             "  arrival to outcome   p50 {} ms · p95 {} ms · p99 {} ms\n",
             grouped_ms(latency.p50),
@@ -186,7 +208,12 @@ impl DemoReport {
         for top in &self.top {
             let style = if top.decision == "alert" { ui::BAD } else { ui::WARN };
             let score = paint(style, format!("{:>5}", top.score));
-            *text += &format!("{score}  {:<8} {}  {}\n", top.decision, top.card_id, paint(ui::DIM, &top.event_id));
+            *text += &format!(
+                "{score}  {:<8} {}  {}\n",
+                top.decision,
+                top.card_id,
+                paint(ui::DIM, &top.event_id)
+            );
             *text += &format!("       {}\n", top.reasons.join("; "));
         }
     }
@@ -233,7 +260,12 @@ mod tests {
             seed: 1,
             cards: 2,
             sent: 10,
-            account: Account { accepted: 10, scored: 8, duplicate: 2, ..Account::default() },
+            account: Account {
+                accepted: 10,
+                scored: 8,
+                duplicate: 2,
+                ..Account::default()
+            },
             outcomes_unique: 8,
             outcomes_total: 10,
             outcomes_conflicting: 0,
@@ -254,7 +286,14 @@ mod tests {
     #[test]
     fn percentiles_by_nearest_rank() {
         let percentiles = Percentiles::of((1..=100).rev().collect());
-        assert_eq!(percentiles, Percentiles { p50: 50, p95: 95, p99: 99 });
+        assert_eq!(
+            percentiles,
+            Percentiles {
+                p50: 50,
+                p95: 95,
+                p99: 99
+            }
+        );
         assert_eq!(Percentiles::of(vec![7]), Percentiles { p50: 7, p95: 7, p99: 7 });
         assert_eq!(Percentiles::of(vec![]), Percentiles::default());
     }
@@ -285,8 +324,19 @@ mod tests {
     fn scripts_find_the_promised_fields() {
         let json = serde_json::to_value(whole()).unwrap();
         for field in [
-            "sent", "accepted", "scored", "duplicate", "quarantined", "dead_lettered", "unaccounted", "outcomes_unique",
-            "oracle_mismatches", "write_units", "read_units", "arrival_to_outcome_ms", "events_per_second",
+            "sent",
+            "accepted",
+            "scored",
+            "duplicate",
+            "quarantined",
+            "dead_lettered",
+            "unaccounted",
+            "outcomes_unique",
+            "oracle_mismatches",
+            "write_units",
+            "read_units",
+            "arrival_to_outcome_ms",
+            "events_per_second",
         ] {
             assert!(json.get(field).is_some(), "{field}");
         }

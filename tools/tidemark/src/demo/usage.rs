@@ -1,5 +1,7 @@
 //! What the function's log tells: consumed capacity; and small readings of payloads and reasons.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -25,22 +27,39 @@ struct MetricsLine {
     read_units: f64,
 }
 
-/// Sums the metrics of a function's log.
+/// How long a function's log is before a run, in bytes: it is appended to, and earlier runs must not count.
+#[must_use]
+pub fn log_bytes(log: &Path) -> u64 {
+    std::fs::metadata(log).map_or(0, |data| data.len())
+}
+
+/// Sums the metrics of a function's log from a place on.
 ///
 /// # Errors
 /// When the log can't be read.
-pub fn read(log: &Path) -> Result<Usage, CliError> {
-    let text = std::fs::read_to_string(log).map_err(|e| {
+pub fn read(log: &Path, from_bytes: u64) -> Result<Usage, CliError> {
+    let text = read_from(log, from_bytes).map_err(|e| {
         let what = format!("the function's log {}: {e}", log.display());
         CliError::machine("function_log", what, "Check that the data directory can be written.")
     })?;
     Ok(sum(&text))
 }
 
+fn read_from(log: &Path, from_bytes: u64) -> std::io::Result<String> {
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(from_bytes))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn sum(log: &str) -> Usage {
     let mut usage = Usage::default();
     // A log line may have a prefix of the local runtime; the metrics are the JSON object in it.
-    for line in log.lines().filter_map(|line| line.find('{').and_then(|at| line.get(at..))) {
+    for line in log
+        .lines()
+        .filter_map(|line| line.find('{').and_then(|at| line.get(at..)))
+    {
         if let Ok(metrics) = serde_json::from_str::<MetricsLine>(line) {
             usage.write_units += metrics.write_units;
             usage.read_units += metrics.read_units;
@@ -57,17 +76,25 @@ struct HasEventId {
 /// The event id of a payload, if it has one.
 #[must_use]
 pub fn event_id(payload: &[u8]) -> Option<String> {
-    serde_json::from_slice::<HasEventId>(payload).ok().map(|event| event.event_id)
+    serde_json::from_slice::<HasEventId>(payload)
+        .ok()
+        .map(|event| event.event_id)
 }
 
 /// A reason for a person: words, window, share.
 #[must_use]
 pub fn reason_in_words(reason: &ActualReason) -> String {
-    let kind = FeatureKind::ALL.into_iter().find(|kind| kind.reason_code() == reason.code);
-    let words = kind.map_or_else(|| reason.code.clone(), |kind| {
-        tidemark_domain::feature::FeatureKey::new(kind, 0).sentence()
-    });
-    let within = reason.window.as_ref().map_or_else(String::new, |window| format!(" within {window}"));
+    let kind = FeatureKind::ALL
+        .into_iter()
+        .find(|kind| kind.reason_code() == reason.code);
+    let words = kind.map_or_else(
+        || reason.code.clone(),
+        |kind| tidemark_domain::feature::FeatureKey::new(kind, 0).sentence(),
+    );
+    let within = reason
+        .window
+        .as_ref()
+        .map_or_else(String::new, |window| format!(" within {window}"));
     format!("{words}{within} ({} %)", reason.share_pct)
 }
 
@@ -84,10 +111,30 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_run_in_the_same_log_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("function.log");
+        assert_eq!(log_bytes(&log), 0, "before the first run there is no log");
+        let line = "{\"WriteUnits\":2.0,\"ReadUnits\":1.0}\n";
+        std::fs::write(&log, line).unwrap();
+        let before = log_bytes(&log);
+        std::fs::write(&log, line.repeat(2)).unwrap();
+        assert!((read(&log, before).unwrap().write_units - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn reasons_are_told_in_words() {
-        let reason = ActualReason { code: "count_high".into(), window: Some("1h".into()), share_pct: 40 };
+        let reason = ActualReason {
+            code: "count_high".into(),
+            window: Some("1h".into()),
+            share_pct: 40,
+        };
         assert_eq!(reason_in_words(&reason), "many transactions within 1h (40 %)");
-        let unknown = ActualReason { code: "x".into(), window: None, share_pct: 1 };
+        let unknown = ActualReason {
+            code: "x".into(),
+            window: None,
+            share_pct: 1,
+        };
         assert_eq!(reason_in_words(&unknown), "x (1 %)");
     }
 }
