@@ -18,8 +18,10 @@ use tidemark_engine::{Engine, EngineConfig};
 const BATCH_RECORDS: usize = 500;
 /// Events that every card has before the measurement starts: what fits in one write unit.
 const EVENTS_BEFORE: usize = 60;
-/// Invocations measured for each number of cards.
-const BATCHES: usize = 200;
+/// Invocations measured for each number of cards, unless another number is asked for.
+pub const BATCHES: usize = 200;
+/// Numbers of cards, unless one is asked for.
+pub const CARDS: [usize; 3] = [50, 500, 5_000];
 /// When the stream starts, milliseconds since 1970-01-01T00:00:00Z.
 const START_MS: i64 = 1_790_000_000_000;
 /// Time between two events of one card, milliseconds: half a day, so that a month's window holds the 60 events.
@@ -36,13 +38,13 @@ struct Figures {
 }
 
 /// Measures and tells.
-pub fn run() -> Result<String, String> {
+pub fn run(cards: &[usize], batches: usize) -> Result<String, String> {
     let mut text = format!(
-        "score handler in memory: {BATCHES} invocations of {BATCH_RECORDS} records as JSON, one thread, \
+        "score handler in memory: {batches} invocations of {BATCH_RECORDS} records as JSON, one thread, \
          {EVENTS_BEFORE} events a card at the start\n\n  cards   events   wall ms    cpu ms   events/s (wall)   events/s (cpu)   writes/event\n"
     );
-    for cards in [50, 500, 5_000] {
-        let figures = measure(cards)?;
+    for &cards in cards {
+        let figures = measure(cards, batches)?;
         let per_second = |time: Duration| figures.events as f64 / time.as_secs_f64();
         let cpu = figures.cpu.map_or(["-".to_owned(), "-".to_owned()], |cpu| {
             [
@@ -64,7 +66,7 @@ pub fn run() -> Result<String, String> {
     Ok(text)
 }
 
-fn measure(cards: usize) -> Result<Figures, String> {
+fn measure(cards: usize, batches: usize) -> Result<Figures, String> {
     let (clock, sink) = (ManualClock::at(START_MS), MemorySink::default());
     let (store, quarantine) = (MemoryStore::default(), MemoryQuarantine::default());
     let (policy, config) = (Arc::new(Policy::default_policy()), EngineConfig::default());
@@ -82,7 +84,7 @@ fn measure(cards: usize) -> Result<Figures, String> {
         cpu: Some(Duration::ZERO),
         writes_per_event: 0.0,
     };
-    for _ in 0..BATCHES {
+    for _ in 0..batches {
         let payload = stream.batch(BATCH_RECORDS);
         let (cpu, wall) = (cpu_time(), now());
         let write_units = invoke(&function, &payload)?;
@@ -94,11 +96,11 @@ fn measure(cards: usize) -> Result<Figures, String> {
         figures.events += sink.take().len();
         figures.writes_per_event += write_units;
     }
-    if figures.events != BATCHES * BATCH_RECORDS {
+    if figures.events != batches * BATCH_RECORDS {
         return Err(format!(
             "{} outcomes for {} events",
             figures.events,
-            BATCHES * BATCH_RECORDS
+            batches * BATCH_RECORDS
         ));
     }
     figures.writes_per_event /= figures.events as f64;

@@ -12,7 +12,7 @@ const USAGE: &str = "usage: bench <what>
   handbook DIR [--jsonl FILE]   the Fraud Detection Handbook's stream through contract and fold: counts and means over
                                 1, 7 and 30 days against the published ones; exits with 1 when one differs without a tie.
                                 --jsonl writes the stream as events for `tidemark score`.
-  handler                       the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
+  handler [CARDS BATCHES]       the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
   state-bytes                   bytes of state for cards of 10, 60, 150 and 400 events
 ";
 
@@ -22,7 +22,11 @@ fn main() -> ExitCode {
     let result = match args.as_slice() {
         ["handbook", directory] => run_handbook(directory, None),
         ["handbook", directory, "--jsonl", file] => run_handbook(directory, Some(file)),
-        ["handler"] => handler::run(),
+        ["handler"] => handler::run(&handler::CARDS, handler::BATCHES),
+        ["handler", cards, batches] => match (cards.parse(), batches.parse()) {
+            (Ok(cards), Ok(batches)) => handler::run(&[cards], batches),
+            _ => Err("expected numbers of cards and of batches".to_owned()),
+        },
         ["state-bytes"] => Ok(run_state_bytes()),
         _ => {
             eprint!("{USAGE}");
