@@ -98,6 +98,7 @@ pub fn mapping_options() -> EsmOptions {
 }
 
 /// An error of the local AWS for a person.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 pub fn failed(error: LocalError) -> CliError {
     let mut what = error.to_string();
     let mut cause = std::error::Error::source(&error);
