@@ -16,9 +16,9 @@ const BATCH_SIZE: u32 = 500;
 /// card share a write then.
 const BATCHING_WINDOW_MS: u64 = 1_000;
 /// Retries of a batch before it goes to the dead-letter queue; the template has the same.
-const RETRIES_MAX: u32 = 5;
+const RETRIES_MAX: u32 = 20;
 /// Age beyond which a record is not tried again, in seconds; the template has the same.
-const RECORD_AGE_S_MAX: u32 = 3_600;
+const RECORD_AGE_S_MAX: u32 = 21_600;
 
 /// A running pipeline.
 #[derive(Debug)]
