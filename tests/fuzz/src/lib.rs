@@ -1,4 +1,5 @@
 //! See Cargo.toml.
 
 pub mod contract;
+pub mod random;
 pub mod state;

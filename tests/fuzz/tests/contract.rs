@@ -2,29 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use fuzz::contract::{PIECES, SEEDS, check};
+use fuzz::random::Random;
 
 /// Payloads tried.
 const RUNS: u64 = 100_000;
 /// Mutations of one payload at most.
 const MUTATIONS_MAX: u64 = 8;
-
-/// SplitMix64: a sequence that a seed fixes.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap()
-    }
-}
 
 fn mutate(random: &mut Random) -> Vec<u8> {
     let mut payload = SEEDS[random.below(SEEDS.len())].to_vec();

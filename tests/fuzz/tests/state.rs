@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use fuzz::random::Random;
 use fuzz::state::{SEEDS, check};
 use tidemark_domain::policy::Policy;
 
@@ -10,28 +11,6 @@ use tidemark_domain::policy::Policy;
 const RUNS: u64 = 200_000;
 /// Mutations of one input at most.
 const MUTATIONS_MAX: u64 = 6;
-
-/// SplitMix64: a sequence that a seed fixes.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-}
 
 /// Mostly the small states: they are quick, and one bit in them matters more.
 fn mutate(random: &mut Random) -> Vec<u8> {

@@ -49,3 +49,17 @@ pub enum LocalError {
         waited_ms: u64,
     },
 }
+
+/// Refuses an option outside AWS's limits.
+pub(crate) fn within(option: &'static str, value: u64, from: u64, to: u64) -> Result<(), LocalError> {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    if (from..=to).contains(&value) {
+        return Ok(());
+    }
+    Err(LocalError::Option {
+        option,
+        value: signed(value),
+        from: signed(from),
+        to: signed(to),
+    })
+}

@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
+use tidemark_engine::record::compare_sequence_numbers;
 
 use crate::cli::DemoArgs;
-use crate::demo::account::{Accepted, Account, Evidence, SequenceNumber};
+use crate::demo::account::{Accepted, Account, Evidence};
 use crate::demo::evidence::Names;
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::error::{CliError, Exit};
@@ -69,8 +70,8 @@ async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoRepor
     let mut records = evidence::read_stream(stack.cloud.admin(), &stack.names.transactions_stream).await?;
     // One order for account and oracle: the stream's own, shard by shard.
     records.sort_by(|a, b| {
-        let (mine, theirs) = (SequenceNumber(&a.sequence_number), SequenceNumber(&b.sequence_number));
-        a.shard_id.cmp(&b.shard_id).then_with(|| mine.cmp(&theirs))
+        let by_number = || compare_sequence_numbers(&a.sequence_number, &b.sequence_number);
+        a.shard_id.cmp(&b.shard_id).then_with(by_number)
     });
     let names = Names {
         scores: &stack.names.scores_stream,

@@ -1,6 +1,6 @@
 //! The mapping's options, within AWS's limits.
 
-use crate::error::LocalError;
+use crate::error::{LocalError, within};
 
 /// Records of one batch at most (AWS's limit).
 const BATCH_SIZE_MAX: u32 = 10_000;
@@ -116,17 +116,4 @@ impl EsmOptions {
         let wait_ms = self.backoff_ms_first.saturating_mul(factor).min(self.backoff_ms_max);
         i64::try_from(wait_ms).unwrap_or(i64::MAX)
     }
-}
-
-fn within(option: &'static str, value: u64, from: u64, to: u64) -> Result<(), LocalError> {
-    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    if (from..=to).contains(&value) {
-        return Ok(());
-    }
-    Err(LocalError::Option {
-        option,
-        value: signed(value),
-        from: signed(from),
-        to: signed(to),
-    })
 }

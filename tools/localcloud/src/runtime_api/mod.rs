@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::clock::now_ms;
-use crate::error::LocalError;
+use crate::error::{LocalError, within};
 use worker::{Launch, Worker};
 
 /// Bytes of a synchronous invocation's payload, and of its answer (Lambda's 6 MB).
@@ -278,19 +278,6 @@ impl Function {
         drop(idle);
         self.inner.running.wait_until_gone().await;
     }
-}
-
-fn within(option: &'static str, value: u64, from: u64, to: u64) -> Result<(), LocalError> {
-    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    if (from..=to).contains(&value) {
-        return Ok(());
-    }
-    Err(LocalError::Option {
-        option,
-        value: signed(value),
-        from: signed(from),
-        to: signed(to),
-    })
 }
 
 /// What Lambda sets, with the function's own values on top.

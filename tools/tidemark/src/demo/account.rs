@@ -10,6 +10,7 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::contract::{self, Bounds};
 use tidemark_domain::event::{Event, Label, Profile};
 use tidemark_domain::id::fingerprint32;
+use tidemark_engine::record::compare_sequence_numbers;
 
 /// A record as the transactions stream gives it back.
 #[derive(Clone, Debug)]
@@ -186,24 +187,9 @@ fn label_is_stored(label: &Label, evidence: &Evidence) -> bool {
 
 impl DeadRange {
     fn holds(&self, record: &Accepted) -> bool {
-        let number = SequenceNumber(&record.sequence_number);
-        self.shard_id == record.shard_id && SequenceNumber(&self.start) <= number && number <= SequenceNumber(&self.end)
-    }
-}
-
-/// A sequence number: a decimal beyond 128 bits, so it is compared by length, then text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SequenceNumber<'a>(pub &'a str);
-
-impl Ord for SequenceNumber<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let (mine, theirs) = (self.0.trim_start_matches('0'), other.0.trim_start_matches('0'));
-        mine.len().cmp(&theirs.len()).then_with(|| mine.cmp(theirs))
-    }
-}
-
-impl PartialOrd for SequenceNumber<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+        let number = &record.sequence_number;
+        self.shard_id == record.shard_id
+            && compare_sequence_numbers(&self.start, number).is_le()
+            && compare_sequence_numbers(number, &self.end).is_le()
     }
 }
