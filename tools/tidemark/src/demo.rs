@@ -1,7 +1,5 @@
 //! `tidemark demo`: the whole path on this machine, and the account of it.
 
-pub mod account;
-pub mod evidence;
 pub mod report;
 mod usage;
 
@@ -11,9 +9,9 @@ use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
+use crate::account::evidence::{self, Names};
+use crate::account::{Accepted, Account, Evidence};
 use crate::cli::DemoArgs;
-use crate::demo::account::{Accepted, Account, Evidence};
-use crate::demo::evidence::Names;
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::error::{CliError, Exit};
 use crate::oracle::{self, ActualOutcome};

@@ -3,6 +3,7 @@
 //! What is here is for people and tests at a terminal: it may read files and print progress, and it takes times and seeds
 //! from its caller, so that the simulation and the oracle give the same for the same arguments.
 
+pub mod account;
 pub mod cli;
 pub mod demo;
 pub mod doctor;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::demo::account::Account;
+use crate::account::Account;
 use crate::ui::{self, grouped, paint};
 
 /// The result of a demo. Field names are stable: scripts read them.

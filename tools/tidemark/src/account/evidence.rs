@@ -7,7 +7,7 @@ use serde_json::Value;
 use tidemark_aws::admin::{Admin, Item, ItemValue, ReadFrom};
 use tidemark_domain::card::CardState;
 
-use crate::demo::account::{Accepted, DeadRange, Evidence, OutcomeCopies};
+use crate::account::{Accepted, DeadRange, Evidence, OutcomeCopies};
 use crate::error::CliError;
 
 /// Records asked for in one read.
