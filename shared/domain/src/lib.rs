@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod contract;
+pub mod control;
 pub mod event;
 pub mod feature;
 pub mod fold;

@@ -5,12 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::budget::{RetryBudget, TimeBounds};
 use crate::config::EngineConfig;
+use crate::directives::Directives;
 use crate::port::{Clock, Metered, PortError, Units};
 
 /// Counts and budget of one batch, shared by all that is under way for it.
 #[derive(Debug)]
 pub(crate) struct BatchContext {
     pub(crate) bounds: TimeBounds,
+    pub(crate) directives: Directives,
     tally: Mutex<Tally>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) struct Tally {
 
 impl BatchContext {
     /// A batch that nothing was done for yet.
-    pub(crate) fn new(deadline_ms: i64, config: &EngineConfig) -> Self {
+    pub(crate) fn new(deadline_ms: i64, config: &EngineConfig, directives: Directives) -> Self {
         let tally = Tally {
             budget: RetryBudget::new(config),
             units: Units::default(),
@@ -42,6 +44,7 @@ impl BatchContext {
         };
         Self {
             bounds: TimeBounds::new(deadline_ms, config),
+            directives,
             tally: Mutex::new(tally),
         }
     }

@@ -2,6 +2,7 @@
 
 use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::id::CardId;
+use tidemark_domain::policy::Policy;
 
 use crate::call::{BatchContext, lock, with_retries};
 use crate::engine::Engine;
@@ -99,11 +100,11 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let mut conflicts = 0;
         loop {
             let Folded { steps, needs_commit } =
-                fold_segment(&mut card.warm.state, events, &card.profile, &self.policy);
+                fold_segment(&mut card.warm.state, events, &card.profile, &context.directives.policy);
             if !needs_commit {
                 return Ok(steps);
             }
-            let write = self.state_write(card, arrival_ms);
+            let write = state_write(card, arrival_ms, &context.directives.policy);
             let winner = match self.commit(context, &write).await? {
                 Commit::Written => {
                     card.warm.version = Some(write.item.version);
@@ -122,24 +123,6 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             {
                 self.reload_profile(context, card.id, &mut card.profile).await;
             }
-        }
-    }
-
-    fn state_write(&self, card: &Card<'_>, arrival_ms: i64) -> StateWrite {
-        let newest_ms = card
-            .warm
-            .state
-            .entries()
-            .last()
-            .map_or(arrival_ms, |entry| entry.time_ms);
-        StateWrite {
-            card_id: card.id.clone(),
-            expected_version: card.warm.version,
-            item: StateItem {
-                version: card.warm.version.unwrap_or(0) + 1,
-                bytes: card.warm.state.encode(),
-            },
-            expires_at_s: expires_at_s(newest_ms, &self.policy),
         }
     }
 
@@ -237,6 +220,24 @@ impl RunDone {
         self.returned
             .extend(rest.iter().map(|planned| (planned.record, returned)));
         self
+    }
+}
+
+fn state_write(card: &Card<'_>, arrival_ms: i64, policy: &Policy) -> StateWrite {
+    let newest_ms = card
+        .warm
+        .state
+        .entries()
+        .last()
+        .map_or(arrival_ms, |entry| entry.time_ms);
+    StateWrite {
+        card_id: card.id.clone(),
+        expected_version: card.warm.version,
+        item: StateItem {
+            version: card.warm.version.unwrap_or(0) + 1,
+            bytes: card.warm.state.encode(),
+        },
+        expires_at_s: expires_at_s(newest_ms, policy),
     }
 }
 

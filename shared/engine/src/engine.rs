@@ -10,6 +10,7 @@ use crate::cache::Cache;
 use crate::call::{BatchContext, lock};
 use crate::card_run::RunDone;
 use crate::config::EngineConfig;
+use crate::directives::Directives;
 use crate::finish::{Outgoing, Quarantined, Sent};
 use crate::load::{Inputs, Warm, WarmProfile};
 use crate::plan::{CardRun, Refused, plan};
@@ -56,10 +57,18 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
 
     /// Takes a batch to its end, or as far as `deadline_ms` (milliseconds since 1970-01-01T00:00:00Z) allows. Dropping
     /// the future in between is safe: it is a crash, and the batch comes again.
+    ///
+    /// Judged by the policy that the engine was made with; [`Engine::process_by`] takes a snapshot of the control plane.
     pub async fn process(&self, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
-        let context = BatchContext::new(deadline_ms, &self.config);
+        let directives = Directives::standing(Arc::clone(&self.policy));
+        self.process_by(batch, deadline_ms, directives).await
+    }
+
+    /// As [`Engine::process`], judged by this snapshot from the first record to the last.
+    pub async fn process_by(&self, batch: &[InRecord<'_>], deadline_ms: i64, directives: Directives) -> BatchReport {
+        let context = BatchContext::new(deadline_ms, &self.config, directives);
         let mut ends = Ends::new(batch.len());
-        let mut plan = plan(batch, &self.policy);
+        let mut plan = plan(batch, &context.directives.policy);
         let (inputs, cache) = self.load(&context, &plan).await;
         let dones = self.run_cards(&context, batch, &plan.runs, inputs).await;
         let mut refused = std::mem::take(&mut plan.refused);

@@ -9,6 +9,7 @@ mod cache;
 mod call;
 mod card_run;
 pub mod config;
+pub mod directives;
 pub mod engine;
 mod finish;
 mod hash;
@@ -22,6 +23,7 @@ pub mod report;
 mod segment;
 
 pub use config::EngineConfig;
+pub use directives::{Candidate, Directives};
 pub use engine::Engine;
 pub use record::InRecord;
 pub use report::{BatchReport, End, Returned};

@@ -1,0 +1,381 @@
+//! The control plane: which policy is in force, in what mode, for which cards somebody has decided otherwise. Pure types
+//! and rules; `control/item.rs` has their items.
+//!
+//! Every change says who made it, when and why ([`Stamp`]), names the revision it was made on, and leaves a [`Change`]
+//! that is kept for ever.
+
+pub mod diff;
+pub mod item;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::mask_card_numbers;
+use crate::id::{CardId, fingerprint64};
+use crate::outcome::Decision;
+
+/// The version that stands for the policy which a function was started with: its file, or the built-in one.
+pub const OWN_POLICY: u32 = 0;
+/// The longest reason of a change, bytes.
+pub const REASON_BYTES_MAX: usize = 500;
+/// The longest name of an operator, bytes.
+pub const WHO_BYTES_MAX: usize = 128;
+/// Overrides at the same time, at most: all of them are in one item, which every function reads again and again.
+pub const OVERRIDES_MAX: usize = 500;
+/// The longest that an override may last, days.
+pub const OVERRIDE_DAYS_MAX: i64 = 90;
+/// Bytes of a policy's text at most: a DynamoDB item holds 400 KiB.
+pub const POLICY_TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// How the functions work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Events are scored, outcomes are sent.
+    #[default]
+    Live,
+    /// Events are scored, states and outcomes are kept; nothing is sent and no decision is recorded.
+    Shadow,
+    /// Nothing is touched: records stay in the stream.
+    Paused,
+    /// Events are scored on their history only: nothing but the card's state is read.
+    Degraded,
+}
+
+impl Mode {
+    /// Every mode, in the order of the reference.
+    pub const ALL: [Self; 4] = [Self::Live, Self::Shadow, Self::Paused, Self::Degraded];
+
+    /// As it is written in items, metrics and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Shadow => "shadow",
+            Self::Paused => "paused",
+            Self::Degraded => "degraded",
+        }
+    }
+
+    /// Reads a mode.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
+/// Who changed something, when and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Milliseconds since 1970-01-01T00:00:00Z, by the clock of whoever made the change.
+    pub at_ms: i64,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Stamp {
+    /// A stamp, when name and reason are such as can be kept: neither empty nor too long, one line, without a card number.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new(at_ms: i64, who: &str, reason: &str) -> Result<Self, StampError> {
+        Ok(Self {
+            at_ms,
+            who: checked("who", who, WHO_BYTES_MAX)?,
+            reason: checked("reason", reason, REASON_BYTES_MAX)?,
+        })
+    }
+}
+
+/// What is wrong with a name or a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StampError {
+    /// Nothing but space.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// Over its limit.
+    #[error("{0} has more than {1} bytes")]
+    TooLong(&'static str, usize),
+    /// A line break or another control character.
+    #[error("{0} holds a control character; write one line")]
+    NotOneLine(&'static str),
+    /// It is kept for ever and shown to everybody (I9).
+    #[error("{0} holds a card number, which is never kept")]
+    CardNumber(&'static str),
+}
+
+fn checked(field: &'static str, text: &str, bytes_max: usize) -> Result<String, StampError> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err(StampError::Empty(field))
+    } else if text.len() > bytes_max {
+        Err(StampError::TooLong(field, bytes_max))
+    } else if text.chars().any(char::is_control) {
+        Err(StampError::NotOneLine(field))
+    } else if matches!(mask_card_numbers(text.as_bytes()), std::borrow::Cow::Owned(_)) {
+        Err(StampError::CardNumber(field))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// A published policy. Its version is published once: no other text ever has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// As the text says, at least 1.
+    pub version: u32,
+    /// The file (TOML).
+    pub text: String,
+    /// Who published it, when and why.
+    pub stamp: Stamp,
+}
+
+impl PolicyVersion {
+    /// The text's hash as it is stored and shown: 16 hexadecimal digits of XXH3-64. It finds damage, not forgery.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        text_hash(&self.text)
+    }
+}
+
+/// The hash of a policy's text.
+#[must_use]
+pub fn text_hash(text: &str) -> String {
+    format!("{:016x}", fingerprint64(text))
+}
+
+/// A policy that is tried beside the active one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Rollout {
+    /// The version that is tried.
+    pub candidate: u32,
+    /// For so many of the cards, percent, 1 to 100.
+    pub share_pct: u8,
+}
+
+impl Rollout {
+    /// Whether a card is among those that the candidate scores, too: by a stable hash, so that a card stays in while the
+    /// share grows, and every function and every replay agrees.
+    #[must_use]
+    pub fn holds(&self, card: &CardId) -> bool {
+        share_place(card) < u64::from(self.share_pct)
+    }
+}
+
+/// Where a card stands among the hundred parts of all cards, 0 to 99. Not to be changed while a rollout runs.
+#[must_use]
+pub fn share_place(card: &CardId) -> u64 {
+    fingerprint64(card.as_str()) % 100
+}
+
+/// Which policy is in force, and which is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivePointer {
+    /// Number of changes so far, at least 1: a change names the revision that it was made on.
+    pub revision: u64,
+    /// The version in force, or [`OWN_POLICY`].
+    pub active: u32,
+    /// What `rollback` goes back to; nothing once that was done, so that a second one does not go forth again.
+    pub previous: Option<u32>,
+    /// What is tried beside it.
+    pub rollout: Option<Rollout>,
+    /// The last change.
+    pub stamp: Stamp,
+}
+
+impl ActivePointer {
+    /// The pointer once `version` is in force. A rollout of that version has come to its end.
+    #[must_use]
+    pub fn activated(current: Option<&Self>, version: u32, stamp: Stamp) -> Self {
+        let active = current.map_or(OWN_POLICY, |pointer| pointer.active);
+        let rollout = current.and_then(|pointer| pointer.rollout);
+        Self {
+            revision: current.map_or(0, |pointer| pointer.revision) + 1,
+            active: version,
+            previous: Some(active),
+            rollout: rollout.filter(|rollout| rollout.candidate != version),
+            stamp,
+        }
+    }
+
+    /// The pointer once it is back at the version before; `None` when there is none to go back to.
+    #[must_use]
+    pub fn rolled_back(&self, stamp: Stamp) -> Option<Self> {
+        let version = self.previous?;
+        Some(Self {
+            previous: None,
+            ..Self::activated(Some(self), version, stamp)
+        })
+    }
+
+    /// The pointer once a candidate is tried (or, with `None`, no longer).
+    #[must_use]
+    pub fn with_rollout(current: Option<&Self>, rollout: Option<Rollout>, stamp: Stamp) -> Self {
+        Self {
+            revision: current.map_or(0, |pointer| pointer.revision) + 1,
+            active: current.map_or(OWN_POLICY, |pointer| pointer.active),
+            previous: current.and_then(|pointer| pointer.previous),
+            rollout,
+            stamp,
+        }
+    }
+}
+
+/// The mode, as it was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeSetting {
+    /// Number of changes so far, at least 1.
+    pub revision: u64,
+    /// How the functions work.
+    pub mode: Mode,
+    /// The last change.
+    pub stamp: Stamp,
+}
+
+/// What somebody decided for a card, whatever the score says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverrideAction {
+    /// Every outcome is `pass`.
+    Allow,
+    /// Every outcome is `alert`.
+    Block,
+}
+
+impl OverrideAction {
+    /// As it is written in items and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+        }
+    }
+
+    /// The reason code in outcomes.
+    #[must_use]
+    pub const fn reason_code(self) -> &'static str {
+        match self {
+            Self::Allow => "override_allow",
+            Self::Block => "override_block",
+        }
+    }
+
+    /// The decision that it makes.
+    #[must_use]
+    pub const fn decision(self) -> Decision {
+        match self {
+            Self::Allow => Decision::Pass,
+            Self::Block => Decision::Alert,
+        }
+    }
+}
+
+/// An override of one card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Whose.
+    pub card_id: CardId,
+    /// What was decided.
+    pub action: OverrideAction,
+    /// It holds for events that arrive before this, ms since 1970-01-01T00:00:00Z.
+    pub until_ms: i64,
+    /// Who decided it, when and why.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// All overrides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Number of changes so far.
+    pub revision: u64,
+    /// Ascending by card, each card once.
+    list: Vec<Override>,
+}
+
+impl Overrides {
+    /// Overrides as they were stored; of several for one card the last counts.
+    #[must_use]
+    pub fn new(revision: u64, mut list: Vec<Override>) -> Self {
+        list.reverse();
+        list.sort_by(|a, b| a.card_id.cmp(&b.card_id));
+        list.dedup_by(|a, b| a.card_id == b.card_id);
+        Self { revision, list }
+    }
+
+    /// All of them, ascending by card.
+    #[must_use]
+    pub fn list(&self) -> &[Override] {
+        &self.list
+    }
+
+    /// What was decided for an event of `card` that arrived at `arrival_ms`. The arrival is the record's own, so that a
+    /// retry and a redrive are judged as the first try was.
+    #[must_use]
+    pub fn find(&self, card: &CardId, arrival_ms: i64) -> Option<&Override> {
+        let at = self.list.binary_search_by(|other| other.card_id.cmp(card)).ok()?;
+        self.list.get(at).filter(|found| arrival_ms < found.until_ms)
+    }
+
+    /// The overrides once one is set (or, with `None`, cleared) at `now_ms`. Those that have ended are left out.
+    #[must_use]
+    pub fn changed(&self, card: &CardId, new: Option<Override>, now_ms: i64) -> Self {
+        let kept = self
+            .list
+            .iter()
+            .filter(|other| other.card_id != *card && other.until_ms > now_ms);
+        let list = kept.cloned().chain(new).collect();
+        Self::new(self.revision + 1, list)
+    }
+}
+
+/// A change of the control plane, kept for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The item that changed.
+    pub item: ControlItem,
+    /// The item's revision since; the version of a published policy.
+    pub revision: u64,
+    /// What was done, such as `activate`.
+    pub action: String,
+    /// From what to what.
+    pub detail: String,
+    /// Who, when and why.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// The kinds of items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlItem {
+    /// [`ActivePointer`].
+    Active,
+    /// [`ModeSetting`].
+    Mode,
+    /// [`Overrides`].
+    Overrides,
+    /// [`PolicyVersion`].
+    Policy,
+}
+
+impl ControlItem {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Mode, Self::Overrides, Self::Policy];
+
+    /// As it is written in items, logs and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Mode => "mode",
+            Self::Overrides => "overrides",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

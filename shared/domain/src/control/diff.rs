@@ -1,0 +1,135 @@
+//! What differs between two policies, and what each difference does to cards that have a history already.
+
+use crate::policy::Policy;
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Difference {
+    /// The key, as it is written in the file.
+    pub key: String,
+    /// The value before; `None` where there was none.
+    pub before: Option<String>,
+    /// The value after; `None` where there is none.
+    pub after: Option<String>,
+    /// What it does besides changing scores.
+    pub effect: Effect,
+}
+
+/// What a difference does to what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: only scores to come change.
+    Scores,
+    /// More or fewer events are accepted than before.
+    Accepts,
+    /// Histories shrink with the next event of each card, or have to fill up before longer windows are whole.
+    History,
+    /// Stored amounts are in another currency than new ones: such a policy can't follow the other on the same table.
+    Amounts,
+}
+
+impl Effect {
+    /// In words, for a person.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scores => "scores",
+            Self::Accepts => "accepts other events",
+            Self::History => "histories",
+            Self::Amounts => "stored amounts: can't follow on the same table",
+        }
+    }
+}
+
+/// The differences from one policy to another, in the order of the file; versions are not compared.
+#[must_use]
+pub fn diff(before: &Policy, after: &Policy) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let (old, new) = (flat(before), flat(after));
+    for (key, value, effect) in &old {
+        let now = new.iter().find(|(other, ..)| other == key).map(|(_, value, _)| value);
+        if now != Some(value) {
+            found.push(Difference {
+                key: key.clone(),
+                before: Some(value.clone()),
+                after: now.cloned(),
+                effect: *effect,
+            });
+        }
+    }
+    for (key, value, effect) in new {
+        if !old.iter().any(|(other, ..)| *other == key) {
+            found.push(Difference {
+                key,
+                before: None,
+                after: Some(value),
+                effect,
+            });
+        }
+    }
+    found
+}
+
+/// Whether `after` may follow `before` on the same table.
+#[must_use]
+pub fn may_follow(before: &Policy, after: &Policy) -> bool {
+    before.currency.base == after.currency.base
+}
+
+/// A policy as a list of keys and values. The policy is taken apart by name, so that a new field can't be forgotten.
+fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
+    let Policy {
+        version: _,
+        bounds,
+        windows,
+        features,
+        weights,
+        thresholds,
+        scoring,
+        dedupe_horizon_ms,
+        currency,
+        outcome_features,
+        head_events_max,
+    } = policy;
+    let mut list: Vec<(String, String, Effect)> = Vec::new();
+    let mut add = |key: &str, value: String, effect: Effect| list.push((key.to_owned(), value, effect));
+    add("windows_minutes", format!("{windows:?}"), Effect::History);
+    let names: Vec<String> = features.iter().map(ToString::to_string).collect();
+    add("features", names.join(" "), Effect::Scores);
+    add("dedupe_horizon_ms", dedupe_horizon_ms.to_string(), Effect::History);
+    add("head_events_max", head_events_max.to_string(), Effect::History);
+    for (key, weight) in weights {
+        add(&format!("weights.{key}"), weight.to_string(), Effect::Scores);
+    }
+    add("thresholds.review", thresholds.review.to_string(), Effect::Scores);
+    add("thresholds.alert", thresholds.alert.to_string(), Effect::Scores);
+    add("scoring.half_bits", scoring.half_bits.to_string(), Effect::Scores);
+    add("scoring.quiet_bits", scoring.quiet_bits.to_string(), Effect::Scores);
+    add(
+        "scoring.feature_bits_max",
+        scoring.feature_bits_max.to_string(),
+        Effect::Scores,
+    );
+    add(
+        "scoring.reasons_min_score",
+        scoring.reasons_min_score.to_string(),
+        Effect::Scores,
+    );
+    add(
+        "scoring.reasons_min_share_pct",
+        scoring.reasons_min_share_pct.to_string(),
+        Effect::Scores,
+    );
+    add("bounds", format!("{bounds:?}"), Effect::Accepts);
+    add("currency.base", currency.base.as_str().to_owned(), Effect::Amounts);
+    for (code, rate) in &currency.rates {
+        add(
+            &format!("currency.rates.{}", code.as_str()),
+            rate.to_string(),
+            Effect::Scores,
+        );
+    }
+    add("outcome.features", outcome_features.to_string(), Effect::Scores);
+    list
+}

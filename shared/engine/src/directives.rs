@@ -1,0 +1,41 @@
+//! What the control plane says, as one batch sees it: a batch is judged by one snapshot from its first record to its last.
+
+use std::sync::Arc;
+
+use tidemark_domain::control::{Mode, Overrides, Rollout};
+use tidemark_domain::policy::Policy;
+
+/// A policy that is tried beside the active one.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Which version it is, for which share of the cards.
+    pub rollout: Rollout,
+}
+
+/// A snapshot of the control plane. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Directives {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// What is tried beside it.
+    pub candidate: Option<Candidate>,
+    /// How to work.
+    pub mode: Mode,
+    /// What somebody decided for single cards.
+    pub overrides: Arc<Overrides>,
+}
+
+impl Directives {
+    /// What holds where there is no control plane: this policy, live, nothing else.
+    #[must_use]
+    pub fn standing(policy: Arc<Policy>) -> Self {
+        Self {
+            policy,
+            candidate: None,
+            mode: Mode::Live,
+            overrides: Arc::default(),
+        }
+    }
+}
