@@ -6,6 +6,7 @@ use tidemark_aws::AwsSettings;
 use tidemark_aws::admin::Admin;
 
 use crate::error::LocalError;
+use crate::faults::Faults;
 use crate::mapping::{Mapping, MappingSpec};
 use crate::runtime_api::{Function, FunctionSpec};
 use crate::server::{self, ACCOUNT, Server};
@@ -23,6 +24,8 @@ pub struct LocalConfig {
     pub keep_table: bool,
     /// The region that ARNs and functions name.
     pub region: String,
+    /// The seed of the fault layer, which has no plans at the start.
+    pub fault_seed: u64,
 }
 
 impl LocalConfig {
@@ -32,6 +35,7 @@ impl LocalConfig {
             data_dir: data_dir.into(),
             keep_table: false,
             region: "eu-west-1".to_owned(),
+            fault_seed: 1,
         }
     }
 }
@@ -94,6 +98,7 @@ pub struct Provisioned {
 #[derive(Debug)]
 pub struct LocalCloud {
     config: LocalConfig,
+    faults: Faults,
     server: Server,
     table: TableServer,
     admin: Admin,
@@ -105,12 +110,14 @@ impl LocalCloud {
         let logs = config.data_dir.join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
         let file = config.keep_table.then(|| config.data_dir.join("table.sqlite"));
-        let table = table::start(file.as_deref()).await?;
-        let server = server::start(&config.region).await?;
+        let faults = Faults::new(config.fault_seed);
+        let table = table::start(file.as_deref(), &faults).await?;
+        let server = server::start(&config.region, &faults).await?;
         let settings = AwsSettings::local(&config.region, &server.endpoint, Some(&table.endpoint));
         let admin = Admin::connect(&settings).await;
         Ok(Self {
             config,
+            faults,
             server,
             table,
             admin,
@@ -127,6 +134,12 @@ impl LocalCloud {
     #[must_use]
     pub fn dynamodb_endpoint(&self) -> &str {
         &self.table.endpoint
+    }
+
+    /// The fault layer in front of all three services. Every client goes through it, this cloud's own ones too.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The region.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::md5::md5;
+use super::read_limit::ReadLimit;
 
 /// Records of one stream that are kept at most, in bytes of data and keys. Above it, puts are throttled.
 const STREAM_BYTES_MAX: usize = 4 << 30;
@@ -72,6 +73,7 @@ pub(crate) struct Stream {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streams {
     pub by_name: BTreeMap<String, Stream>,
+    pub read_limit: ReadLimit,
 }
 
 /// Where reading begins.

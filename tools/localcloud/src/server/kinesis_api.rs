@@ -312,10 +312,11 @@ fn position(token: &str) -> Option<Position> {
     })
 }
 
-fn get_records(streams: &Streams, request: &Request, now_ms: i64) -> Result<Vec<u8>, Fault> {
+fn get_records(streams: &mut Streams, request: &Request, now_ms: i64) -> Result<Vec<u8>, Fault> {
     let Some(at) = position(text("ShardIterator", request.shard_iterator.as_deref())?) else {
         return fault("InvalidArgumentException", "ShardIterator is not one of ours");
     };
+    streams.read_limit.admit(&at.stream, &at.shard, now_ms)?;
     let page = streams.read(&at, request.limit.unwrap_or(usize::MAX), now_ms)?;
     let mut out = Vec::with_capacity(
         page.records

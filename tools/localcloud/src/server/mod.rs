@@ -3,29 +3,26 @@
 mod kinesis;
 mod kinesis_api;
 mod md5;
+mod read_limit;
 mod sqs;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::{now_ms, sleep_ms};
 use crate::error::LocalError;
+use crate::faults::{self, Backend, Faults};
 use kinesis::{Fault, Streams};
 use sqs::{Place, Queues};
 
 pub(crate) use kinesis_api::ACCOUNT;
 
-/// Bytes of a request: a PutRecords of 5 MiB in base64, and its keys.
-const BODY_BYTES_MAX: usize = 16 << 20;
 /// How often a receive that waits looks again, in milliseconds.
 const RECEIVE_POLL_MS: u64 = 20;
 /// The longest wait of a receive (SQS's 20 s), in milliseconds.
@@ -35,6 +32,7 @@ struct Shared {
     streams: Mutex<Streams>,
     queues: Mutex<Queues>,
     place: Place,
+    faults: Faults,
 }
 
 /// A running server; it stops when this is dropped.
@@ -45,31 +43,24 @@ pub(crate) struct Server {
 }
 
 /// Starts the server on a free port of 127.0.0.1.
-pub(crate) async fn start(region: &str) -> Result<Server, LocalError> {
+pub(crate) async fn start(region: &str, faults: &Faults) -> Result<Server, LocalError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         streams: Mutex::default(),
         queues: Mutex::default(),
         place: Place {
             endpoint: endpoint.clone(),
             region: region.to_owned(),
         },
-    };
-    let app = Router::new()
-        .route("/", post(answer))
-        .fallback(post(answer))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::new(shared));
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(async move {
-        let serve = axum::serve(listener, app).with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
-        if let Err(error) = serve.await {
-            tracing::error!(%error, "the local Kinesis and SQS stopped");
-        }
+        faults: faults.clone(),
     });
+    let backend = Backend::Local(Arc::new(move |headers, body| {
+        let shared = Arc::clone(&shared);
+        Box::pin(async move { answer(&shared, &headers, &body).await })
+    }));
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(faults::serve(listener, backend, faults.clone(), stopped));
     Ok(Server { endpoint, _stop: stop })
 }
 
@@ -78,7 +69,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|value| value.to_str().ok())
@@ -86,14 +77,17 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     match target.split_once('.') {
         Some(("Kinesis_20131202", operation)) => {
             let region = &shared.place.region;
-            let result = kinesis_api::call(&mut lock(&shared.streams), region, operation, &body, now_ms());
+            let mut streams = lock(&shared.streams);
+            streams.read_limit.per_second_max = shared.faults.reads_limit();
+            let result = kinesis_api::call(&mut streams, region, operation, body, now_ms());
+            drop(streams);
             respond(result, "application/x-amz-json-1.1", "")
         }
         Some(("AmazonSQS", operation)) => {
             if operation == "ReceiveMessage" {
-                wait_for_message(&shared, &body).await;
+                wait_for_message(shared, body).await;
             }
-            let result = sqs::call(&mut lock(&shared.queues), &shared.place, operation, &body, now_ms());
+            let result = sqs::call(&mut lock(&shared.queues), &shared.place, operation, body, now_ms());
             respond(
                 result.map(|value| value.to_string().into_bytes()),
                 "application/x-amz-json-1.0",
