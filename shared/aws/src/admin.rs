@@ -3,6 +3,7 @@
 //! Its types name no SDK type, so that a tool needs no AWS crate of its own.
 
 mod error;
+mod function;
 mod queue;
 mod stream;
 mod table;
@@ -13,10 +14,10 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use error::AdminError;
 pub use queue::{QueueDepth, QueueMessage};
-pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord};
+pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};
 
-use crate::client::{AwsSettings, Clients, connect};
+use crate::client::{AwsSettings, Clients, clients_of, shared_config};
 
 /// Time for one call of a tool, connection and answer included: a page of records has up to 10 MB.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,13 +30,16 @@ const STATUS_POLLS_MAX: u32 = 600;
 #[derive(Clone, Debug)]
 pub struct Admin {
     clients: Clients,
+    lambda: function::Lambda,
 }
 
 impl Admin {
     /// Builds the clients. No network call.
     pub async fn connect(settings: &AwsSettings) -> Self {
+        let shared = shared_config(settings).await;
         Self {
-            clients: connect(settings).await,
+            clients: clients_of(settings, &shared),
+            lambda: function::Lambda::new(settings, &shared),
         }
     }
 }

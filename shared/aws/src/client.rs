@@ -26,6 +26,8 @@ pub struct Endpoints {
     pub kinesis: Option<String>,
     /// SQS's (`AWS_ENDPOINT_URL_SQS`).
     pub sqs: Option<String>,
+    /// Lambda's (`AWS_ENDPOINT_URL_LAMBDA`); only tools invoke functions.
+    pub lambda: Option<String>,
 }
 
 impl Endpoints {
@@ -37,6 +39,7 @@ impl Endpoints {
             dynamodb: read("AWS_ENDPOINT_URL_DYNAMODB"),
             kinesis: read("AWS_ENDPOINT_URL_KINESIS"),
             sqs: read("AWS_ENDPOINT_URL_SQS"),
+            lambda: read("AWS_ENDPOINT_URL_LAMBDA"),
         }
     }
 
@@ -101,16 +104,21 @@ pub struct Clients {
 
 /// Builds the clients. No network call.
 pub async fn connect(settings: &AwsSettings) -> Clients {
-    let shared = shared_config(settings).await;
+    clients_of(settings, &shared_config(settings).await)
+}
+
+/// The clients over what they share.
+pub(crate) fn clients_of(settings: &AwsSettings, shared: &SdkConfig) -> Clients {
     let Endpoints {
         all,
         dynamodb,
         kinesis,
         sqs,
+        ..
     } = &settings.endpoints;
-    let mut for_dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
-    let mut for_kinesis = aws_sdk_kinesis::config::Builder::from(&shared);
-    let mut for_sqs = aws_sdk_sqs::config::Builder::from(&shared);
+    let mut for_dynamodb = aws_sdk_dynamodb::config::Builder::from(shared);
+    let mut for_kinesis = aws_sdk_kinesis::config::Builder::from(shared);
+    let mut for_sqs = aws_sdk_sqs::config::Builder::from(shared);
     // Set on each service, so that what was read once is what holds, whatever the environment says later.
     if let Some(url) = dynamodb.as_ref().or(all.as_ref()) {
         for_dynamodb = for_dynamodb.endpoint_url(url);
@@ -128,7 +136,7 @@ pub async fn connect(settings: &AwsSettings) -> Clients {
     }
 }
 
-async fn shared_config(settings: &AwsSettings) -> SdkConfig {
+pub(crate) async fn shared_config(settings: &AwsSettings) -> SdkConfig {
     // A named version, so that an update of the SDK does not change behaviour by itself.
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(settings.region.clone()))

@@ -195,11 +195,15 @@ impl LocalCloud {
         .collect()
     }
 
-    /// Starts serving a function: its binary runs when it is invoked, one process for each invocation at a time.
+    /// Starts serving a function: its binary runs when it is invoked, by a mapping or over HTTP as in Lambda's API, one process
+    /// for each invocation at a time.
     pub async fn start_function(&self, spec: FunctionSpec) -> Result<Function, LocalError> {
         let arn = format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.config.region, spec.name);
         let log = self.config.data_dir.join("logs").join(format!("{}.log", spec.name));
-        Function::start(spec, arn, log, &self.config.region).await
+        let name = spec.name.clone();
+        let function = Function::start(spec, arn, log, &self.config.region).await?;
+        self.server.functions.add(&name, &function);
+        Ok(function)
     }
 
     /// Starts moving records from a stream to a function.

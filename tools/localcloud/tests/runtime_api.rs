@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use localcloud::{Function, FunctionSpec, InvokeError, LocalCloud, LocalConfig};
 use serde_json::json;
+use tidemark_aws::admin::AdminError;
 
 struct Bench {
     cloud: LocalCloud,
@@ -172,4 +173,31 @@ async fn a_function_that_does_not_start_says_why() {
         .start_function(FunctionSpec::new("g", "/no/such/bootstrap"))
         .await;
     assert!(missing.unwrap_err().to_string().contains("/no/such/bootstrap"));
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_over_http_as_in_lambdas_api() {
+    let bench = Bench::new().await;
+    let wait = Duration::from_secs(20);
+    let admin = bench.cloud.admin();
+    let absent = admin.invoke("f", b"{}", wait).await.unwrap_err();
+    assert!(matches!(absent, AdminError::NotFound { .. }), "{absent}");
+
+    let function = bench.function(|_| {}).await;
+    assert_eq!(admin.invoke("f", b"{\"a\": 1}", wait).await.unwrap(), b"{\"a\": 1}");
+    let arn = admin.invoke(function.arn(), b"{}", wait).await.unwrap();
+    assert_eq!(arn, b"{}", "an ARN names it too");
+    let failed = admin.invoke("f", b"{\"do\": \"fail\"}", wait).await.unwrap_err();
+    assert_eq!(failed.to_string(), "function f failed: Broken: as asked");
+    let large = vec![b' '; 6 * 1024 * 1024 + 1];
+    let refused = admin.invoke("f", &large, wait).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("RequestTooLargeException (HTTP 413)"),
+        "{refused}"
+    );
+
+    function.stop().await;
+    drop(function);
+    let gone = admin.invoke("f", b"{}", wait).await.unwrap_err();
+    assert!(matches!(gone, AdminError::NotFound { .. }), "{gone}");
 }

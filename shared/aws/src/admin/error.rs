@@ -44,6 +44,16 @@ pub enum AdminError {
         /// The code of the last refusal.
         cause: String,
     },
+    /// A function that was invoked failed.
+    #[error("function {function} failed: {error_type}: {message}")]
+    FunctionFailed {
+        /// Its name.
+        function: String,
+        /// The type it gave its error.
+        error_type: String,
+        /// What it said.
+        message: String,
+    },
     /// Any other failure; whether it passes is told by [`PortError::is_transient`].
     #[error(transparent)]
     Call(#[from] PortError),
@@ -56,7 +66,9 @@ impl AdminError {
         match self {
             Self::NotReady { .. } | Self::Partial { .. } => true,
             Self::Call(error) => error.is_transient(),
-            Self::NotFound { .. } | Self::InUse { .. } | Self::IteratorExpired { .. } => false,
+            Self::NotFound { .. } | Self::InUse { .. } | Self::IteratorExpired { .. } | Self::FunctionFailed { .. } => {
+                false
+            }
         }
     }
 }

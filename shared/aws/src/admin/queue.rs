@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::config::Builder as Overrides;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
+    QueueAttributeName,
+};
 use aws_smithy_types::timeout::TimeoutConfig;
 use tidemark_engine::port::PortError;
 
@@ -156,6 +159,39 @@ impl Admin {
             }
         }
         Ok(())
+    }
+
+    /// Makes received messages visible again at once, ten a call. A receipt that is no longer good is left alone: its message
+    /// is visible already, or somebody else's.
+    pub async fn release(&self, queue_url: &str, receipts: &[String]) -> Result<(), AdminError> {
+        for chunk in receipts.chunks(MESSAGES_MAX) {
+            let mut call = self.clients.sqs.change_message_visibility_batch().queue_url(queue_url);
+            for (index, receipt) in chunk.iter().enumerate() {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(receipt)
+                    .visibility_timeout(0);
+                call = call.entries(
+                    entry
+                        .build()
+                        .map_err(|error| PortError::Permanent(format!("ChangeMessageVisibilityBatch: {error}")))?,
+                );
+            }
+            call.send()
+                .await
+                .map_err(|error| admin_error("ChangeMessageVisibilityBatch", &error))?;
+        }
+        Ok(())
+    }
+
+    /// How long a queue keeps a message, in seconds.
+    pub async fn queue_retention_s(&self, queue_url: &str) -> Result<u32, AdminError> {
+        let call = self.clients.sqs.get_queue_attributes().queue_url(queue_url);
+        let name = QueueAttributeName::MessageRetentionPeriod;
+        let answer = call.attribute_names(name.clone()).send().await;
+        let answer = answer.map_err(|error| admin_error("GetQueueAttributes", &error))?;
+        let text = answer.attributes().and_then(|all| all.get(&name));
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
     }
 
     /// How many messages a queue holds.

@@ -36,6 +36,17 @@ pub struct Shard {
     pub hash_to: String,
 }
 
+/// A stream as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether it takes and gives records now.
+    pub active: bool,
+    /// How long it keeps a record, in hours.
+    pub retention_h: u32,
+}
+
 /// A record as it was read from a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardRecord {
@@ -104,7 +115,7 @@ impl Admin {
 
     async fn wait_for_stream(&self, stream: &str) -> Result<(), AdminError> {
         for _ in 0..STATUS_POLLS_MAX {
-            if self.stream_summary(stream).await?.1 {
+            if self.stream_info(stream).await?.active {
                 return Ok(());
             }
             pause(STATUS_POLL_INTERVAL).await;
@@ -115,7 +126,8 @@ impl Admin {
         })
     }
 
-    async fn stream_summary(&self, stream: &str) -> Result<(String, bool), AdminError> {
+    /// What a stream is: its ARN, whether it is active, and its retention.
+    pub async fn stream_info(&self, stream: &str) -> Result<StreamInfo, AdminError> {
         let answer = self
             .clients
             .kinesis
@@ -125,14 +137,16 @@ impl Admin {
             .await;
         let answer = answer.map_err(|error| admin_error("DescribeStreamSummary", &error))?;
         let summary = answer.stream_description_summary();
-        Ok(summary.map_or_else(Default::default, |s| {
-            (s.stream_arn().to_owned(), *s.stream_status() == StreamStatus::Active)
+        Ok(summary.map_or_else(Default::default, |s| StreamInfo {
+            arn: s.stream_arn().to_owned(),
+            active: *s.stream_status() == StreamStatus::Active,
+            retention_h: u32::try_from(s.retention_period_hours()).unwrap_or_default(),
         }))
     }
 
     /// The ARN of a stream.
     pub async fn stream_arn(&self, stream: &str) -> Result<String, AdminError> {
-        Ok(self.stream_summary(stream).await?.0)
+        Ok(self.stream_info(stream).await?.arn)
     }
 
     /// All shards of a stream, open and closed.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
@@ -84,6 +85,26 @@ impl Admin {
             .key("sk", AttributeValue::S(sk.to_owned()));
         let answer = call.send().await.map_err(|error| admin_error("GetItem", &error))?;
         Ok(answer.item.map(item_from))
+    }
+
+    /// Writes an item unless there is one under its key already; answers whether it was written.
+    pub async fn put_new_item(&self, table: &str, item: &Item) -> Result<bool, AdminError> {
+        let attributes = item.iter().filter_map(|(name, v)| Some((name.clone(), value_to(v)?)));
+        let call = self.clients.dynamodb.put_item().table_name(table);
+        let call = call
+            .set_item(Some(attributes.collect()))
+            .condition_expression("attribute_not_exists(pk)");
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(admin_error("PutItem", &error)),
+        }
     }
 
     /// Reads a page of the whole table (up to 1 MB), from after `start` on.

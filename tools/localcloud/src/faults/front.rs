@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, Request, Response, StatusCode, request};
+use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, request};
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self as client, SendRequest};
@@ -27,7 +27,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// Answers requests in this process.
-pub(crate) type Answer = Arc<dyn Fn(HeaderMap, Bytes) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+pub(crate) type Answer = Arc<dyn Fn(Uri, HeaderMap, Bytes) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// What stands behind the door.
 #[derive(Clone)]
@@ -119,7 +119,7 @@ impl Door {
 
     async fn forward(&self, parts: &request::Parts, body: Bytes) -> Response<Body> {
         match &self.backend {
-            Backend::Local(call) => call(parts.headers.clone(), body).await,
+            Backend::Local(call) => call(parts.uri.clone(), parts.headers.clone(), body).await,
             Backend::Upstream(address) => self.send(*address, parts, body).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "the service behind the fault layer does not answer");
                 plain(StatusCode::BAD_GATEWAY)

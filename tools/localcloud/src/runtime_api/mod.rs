@@ -133,6 +133,22 @@ pub struct Function {
     inner: Arc<Inner>,
 }
 
+/// A function that may be gone: it does not keep the processes alive.
+#[derive(Clone)]
+pub(crate) struct WeakFunction(std::sync::Weak<Inner>);
+
+impl WeakFunction {
+    pub(crate) fn upgrade(&self) -> Option<Function> {
+        self.0.upgrade().map(|inner| Function { inner })
+    }
+}
+
+impl std::fmt::Debug for WeakFunction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakFunction")
+    }
+}
+
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Function")
@@ -180,6 +196,10 @@ impl Function {
                 cold_starts: AtomicU64::new(0),
             }),
         })
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakFunction {
+        WeakFunction(Arc::downgrade(&self.inner))
     }
 
     /// The function's ARN.

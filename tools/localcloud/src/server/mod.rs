@@ -1,7 +1,8 @@
-//! Kinesis and SQS in the process, over HTTP on loopback, in the JSON protocols that AWS's SDKs speak.
+//! Kinesis, SQS and Lambda's Invoke in the process, over HTTP on loopback, in the protocols that AWS's SDKs speak.
 
 mod kinesis;
 mod kinesis_api;
+mod lambda;
 mod md5;
 mod read_limit;
 mod sqs;
@@ -22,6 +23,7 @@ use kinesis::{Fault, Streams};
 use sqs::{Place, Queues};
 
 pub(crate) use kinesis_api::ACCOUNT;
+pub(crate) use lambda::Functions;
 
 /// How often a receive that waits looks again, in milliseconds.
 const RECEIVE_POLL_MS: u64 = 20;
@@ -39,6 +41,8 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub endpoint: String,
+    /// What can be invoked.
+    pub functions: Arc<Functions>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -55,13 +59,24 @@ pub(crate) async fn start(region: &str, faults: &Faults) -> Result<Server, Local
         },
         faults: faults.clone(),
     });
-    let backend = Backend::Local(Arc::new(move |headers, body| {
-        let shared = Arc::clone(&shared);
-        Box::pin(async move { answer(&shared, &headers, &body).await })
+    let functions = Arc::new(Functions::default());
+    let offered = Arc::clone(&functions);
+    let backend = Backend::Local(Arc::new(move |uri, headers, body| {
+        let (shared, functions) = (Arc::clone(&shared), Arc::clone(&offered));
+        Box::pin(async move {
+            match lambda::function_name(uri.path()) {
+                Some(name) => lambda::invoke(&functions, name, &body).await,
+                None => answer(&shared, &headers, &body).await,
+            }
+        })
     }));
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(faults::serve(listener, backend, faults.clone(), stopped));
-    Ok(Server { endpoint, _stop: stop })
+    Ok(Server {
+        endpoint,
+        functions,
+        _stop: stop,
+    })
 }
 
 /// A poisoned lock means that a handler panicked; what it guards is still whole records and messages.

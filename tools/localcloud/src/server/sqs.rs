@@ -18,6 +18,8 @@ const QUEUE_MESSAGES_MAX: usize = 2_000_000;
 const IN_FLIGHT_MAX: usize = 120_000;
 /// SQS's visibility timeout unless a queue or a receive says otherwise, in seconds.
 const VISIBILITY_S: i64 = 30;
+/// The longest visibility timeout (SQS's twelve hours), in seconds.
+const VISIBILITY_S_MAX: i64 = 43_200;
 /// SQS's retention unless a queue says otherwise: four days, in seconds.
 const RETENTION_S: i64 = 345_600;
 
@@ -86,6 +88,8 @@ pub(crate) fn call(
         "ReceiveMessage" => queue.receive(&request, &mut queues.next_id, now_ms),
         "DeleteMessage" => queue.delete(&request["ReceiptHandle"]).map(|()| json!({})),
         "DeleteMessageBatch" => queue.delete_batch(&request),
+        "ChangeMessageVisibility" => queue.change_visibility(&request, now_ms).map(|()| json!({})),
+        "ChangeMessageVisibilityBatch" => queue.change_visibility_batch(&request, now_ms),
         "GetQueueAttributes" => Ok(json!({ "Attributes": queue.attributes(place, &name) })),
         "PurgeQueue" => {
             queue.waiting.clear();
@@ -291,6 +295,39 @@ impl Queue {
         Ok(json!({ "Successful": successful, "Failed": [] }))
     }
 
+    /// Hides a received message for so long from now on; 0 makes it visible at once.
+    fn change_visibility(&mut self, request: &Value, now_ms: i64) -> Result<(), Fault> {
+        let seconds = request["VisibilityTimeout"].as_i64().unwrap_or(-1);
+        if !(0..=VISIBILITY_S_MAX).contains(&seconds) {
+            return fault("InvalidParameterValue", "VisibilityTimeout must be from 0 to 43200");
+        }
+        let in_flight = request["ReceiptHandle"]
+            .as_str()
+            .map(|receipt| self.in_flight.get_mut(receipt));
+        match in_flight {
+            Some(Some((back_ms, _))) => {
+                *back_ms = now_ms + seconds * 1000;
+                self.settle(now_ms);
+                Ok(())
+            }
+            Some(None) => fault("MessageNotInflight", "The message is not in flight"),
+            None => fault("MissingParameter", "ReceiptHandle is required"),
+        }
+    }
+
+    fn change_visibility_batch(&mut self, request: &Value, now_ms: i64) -> Result<Value, Fault> {
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries(request)? {
+            match self.change_visibility(entry, now_ms) {
+                Ok(()) => successful.push(json!({ "Id": entry["Id"] })),
+                Err(Fault { code, message }) => {
+                    failed.push(json!({ "Id": entry["Id"], "Code": code, "Message": message, "SenderFault": true }));
+                }
+            }
+        }
+        Ok(json!({ "Successful": successful, "Failed": failed }))
+    }
+
     fn attributes(&self, place: &Place, name: &str) -> Value {
         json!({
             "QueueArn": format!("arn:aws:sqs:{}:{ACCOUNT}:{name}", place.region),
@@ -364,6 +401,25 @@ mod tests {
             .ask("DeleteMessage", json!({"ReceiptHandle": receipt}), 31_001)
             .unwrap();
         assert_eq!(bench.ask("ReceiveMessage", json!({}), 100_000).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn a_received_message_can_be_made_visible_again_at_once() {
+        let mut bench = Bench::new();
+        bench.ask("SendMessage", json!({"MessageBody": "hi"}), 0).unwrap();
+        let received = bench.ask("ReceiveMessage", json!({}), 0).unwrap();
+        let receipt = received["Messages"][0]["ReceiptHandle"].clone();
+        let entries = json!({"Entries": [
+            {"Id": "a", "ReceiptHandle": receipt, "VisibilityTimeout": 0},
+            {"Id": "b", "ReceiptHandle": "none", "VisibilityTimeout": 0},
+            {"Id": "c", "ReceiptHandle": receipt, "VisibilityTimeout": 43_201},
+        ]});
+        let answer = bench.ask("ChangeMessageVisibilityBatch", entries, 1).unwrap();
+        assert_eq!(answer["Successful"], json!([{"Id": "a"}]));
+        assert_eq!(answer["Failed"][0]["Code"], "MessageNotInflight");
+        assert_eq!(answer["Failed"][1]["Code"], "InvalidParameterValue");
+        let again = bench.ask("ReceiveMessage", json!({}), 1).unwrap();
+        assert_eq!(again["Messages"][0]["Body"], "hi");
     }
 
     #[test]
