@@ -40,6 +40,11 @@ pub enum Command {
     Send(SendArgs),
     /// Show a card's state, windows and outcomes, and why
     Explain(ExplainArgs),
+    /// Watch the pipeline: throughput, latency, lag, queues, degraded share, highest scores
+    #[command(
+        after_help = "It follows the newest records of both streams, so it costs each shard one of its five reads a second for every look.\nWrite and read units come from the function's log, so give it with --log where it can be read.\n\nKeys: q quit, up and down choose a score, Enter explains its card, Esc goes back, p pauses.\n\nExamples:\n  tidemark watch\n  tidemark watch --json --looks 1 | jq .latency_ms"
+    )]
+    Watch(WatchArgs),
     /// The AWS on this machine
     #[command(subcommand)]
     Local(LocalCommand),
@@ -142,6 +147,26 @@ pub struct ExplainArgs {
     pub policy: Option<PathBuf>,
 }
 
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// First part of the resources' names
+    #[arg(long, default_value = "tidemark")]
+    pub prefix: String,
+    /// Time between two looks, ms
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(200..=60_000))]
+    pub interval_ms: u64,
+    /// With --json: stop after so many looks [default: go on]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub looks: Option<u64>,
+    /// The score function's log, for the units it consumed
+    #[arg(long)]
+    pub log: Option<PathBuf>,
+    /// A policy file (TOML), for what the contract accepts [default: the built-in policy]
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+}
+
 /// Verbs of `local`.
 #[derive(Debug, Subcommand)]
 pub enum LocalCommand {
@@ -155,6 +180,9 @@ pub struct LocalUpArgs {
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
+    /// Port of the page on 127.0.0.1 [default: a free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub page_port: u16,
     /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,

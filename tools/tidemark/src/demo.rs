@@ -3,7 +3,7 @@
 pub mod report;
 mod usage;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
@@ -12,8 +12,10 @@ use tidemark_engine::record::compare_sequence_numbers;
 use crate::account::evidence::{self, Names};
 use crate::account::{Accepted, Account, Evidence};
 use crate::cli::DemoArgs;
+use crate::clock::{now_ms, pause};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::error::{CliError, Exit};
+use crate::explain_view;
 use crate::oracle::{self, ActualOutcome};
 use crate::simulate::{self, SimConfig};
 use crate::stack::Stack;
@@ -254,7 +256,7 @@ fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
 fn top(mut outcomes: Vec<ActualOutcome>) -> Vec<TopScore> {
     outcomes.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
     outcomes.truncate(TOP_SCORES);
-    let words = |outcome: &ActualOutcome| outcome.reasons.iter().map(usage::reason_in_words).collect();
+    let words = |outcome: &ActualOutcome| outcome.reasons.iter().map(explain_view::reason_in_words).collect();
     outcomes
         .into_iter()
         .map(|outcome| TopScore {
@@ -265,23 +267,4 @@ fn top(mut outcomes: Vec<ActualOutcome>) -> Vec<TopScore> {
             decision: outcome.decision,
         })
         .collect()
-}
-
-/// The time, ms since 1970-01-01T00:00:00Z.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the rim: a command at a terminal, which tells the core the time"
-)]
-#[must_use]
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the rim: a command at a terminal waits, nothing is computed from it"
-)]
-async fn pause(wait_ms: u64) {
-    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
 }

@@ -7,6 +7,7 @@ use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::id::{CardId, EventId, fingerprint32};
 use tidemark_domain::outcome::render_json;
+use tidemark_domain::policy::Policy;
 
 use crate::cli::ExplainArgs;
 use crate::error::{CliError, Exit};
@@ -20,32 +21,93 @@ use crate::ui;
 /// When the table can't be read, or holds no such card or event.
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let card = CardId::new(&args.card).ok_or_else(|| {
-        CliError::input(
-            "card_id",
-            "a card's token has 1 to 128 bytes",
-            "Give the card_id as the producer writes it.",
-        )
-    })?;
-    let key = item::partition_key(&card);
-    let (state, version, state_bytes) = stored_state(admin, &args.table, &key, &card).await?;
-    let profile = stored_profile(admin, &args.table, &key, &card).await?;
-    let view = CardView {
-        card_id: card.as_str(),
-        state: &state,
-        version,
-        state_bytes,
-        profile: profile.as_ref(),
-        policy: &policy,
-    };
-    let text = match (&args.event, json) {
-        (Some(event), false) => explain_view::render_event(&view, event).ok_or_else(|| no_event(&card))?,
-        (Some(event), true) => event_json(&card, &state, event).ok_or_else(|| no_event(&card))?,
-        (None, false) => explain_view::render_card(&view),
-        (None, true) => card_json(&view),
+    let stored = Stored::read(admin, &args.table, &args.card).await?;
+    let text = if json {
+        match &args.event {
+            Some(event) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
+            None => card_json(&stored.view(&policy)),
+        }
+    } else {
+        stored.text(args.event.as_deref(), &policy)?
     };
     ui::out(&text);
     Ok(Exit::Ok)
+}
+
+/// A card, or one event of it, in words.
+///
+/// # Errors
+/// When the table can't be read, or holds no such card or event.
+pub async fn text(
+    admin: &Admin,
+    table: &str,
+    card: &str,
+    event: Option<&str>,
+    policy: &Policy,
+) -> Result<String, CliError> {
+    Stored::read(admin, table, card).await?.text(event, policy)
+}
+
+/// What the table holds of a card.
+#[derive(Debug)]
+pub struct Stored {
+    /// The card.
+    pub card: CardId,
+    /// Its decoded state.
+    pub state: CardState,
+    /// The version of its item.
+    pub version: u64,
+    /// Size of the encoded state, bytes.
+    pub state_bytes: usize,
+    /// Its profile, if it has one.
+    pub profile: Option<Profile>,
+}
+
+impl Stored {
+    /// Reads a card's items.
+    ///
+    /// # Errors
+    /// When the table can't be read, or holds no such card.
+    pub async fn read(admin: &Admin, table: &str, card: &str) -> Result<Self, CliError> {
+        let card = CardId::new(card).ok_or_else(|| {
+            CliError::input(
+                "card_id",
+                "a card's token has 1 to 128 bytes",
+                "Give the card_id as the producer writes it.",
+            )
+        })?;
+        let key = item::partition_key(&card);
+        let (state, version, state_bytes) = stored_state(admin, table, &key, &card).await?;
+        let profile = stored_profile(admin, table, &key, &card).await?;
+        Ok(Self {
+            card,
+            state,
+            version,
+            state_bytes,
+            profile,
+        })
+    }
+
+    /// For the views.
+    #[must_use]
+    pub fn view<'a>(&'a self, policy: &'a Policy) -> CardView<'a> {
+        CardView {
+            card_id: self.card.as_str(),
+            state: &self.state,
+            version: self.version,
+            state_bytes: self.state_bytes,
+            profile: self.profile.as_ref(),
+            policy,
+        }
+    }
+
+    fn text(&self, event: Option<&str>, policy: &Policy) -> Result<String, CliError> {
+        let view = self.view(policy);
+        match event {
+            Some(event) => explain_view::render_event(&view, event).ok_or_else(|| no_event(&self.card)),
+            None => Ok(explain_view::render_card(&view)),
+        }
+    }
 }
 
 fn no_event(card: &CardId) -> CliError {

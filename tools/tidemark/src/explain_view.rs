@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Profile, Verdict};
-use tidemark_domain::feature::FeatureKey;
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
+
+use crate::oracle::ActualReason;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
@@ -96,6 +98,20 @@ pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
         }
     }
     Some(text)
+}
+
+/// A sent outcome's reason for a person: words, window, share.
+#[must_use]
+pub fn reason_in_words(reason: &ActualReason) -> String {
+    let kind = FeatureKind::ALL
+        .into_iter()
+        .find(|kind| kind.reason_code() == reason.code);
+    let words = kind.map_or_else(|| reason.code.clone(), |kind| FeatureKey::new(kind, 0).sentence());
+    let within = reason
+        .window
+        .as_ref()
+        .map_or_else(String::new, |window| format!(" within {window}"));
+    format!("{words}{within} ({} %)", reason.share_pct)
 }
 
 /// Why an outcome is what it is.
@@ -193,7 +209,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
 
 fn window_label(minutes: u16) -> String {
     let key = FeatureKey {
-        kind: tidemark_domain::feature::FeatureKind::Count,
+        kind: FeatureKind::Count,
         window_minutes: minutes,
     };
     key.window_label().unwrap_or_default()

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod cli;
+pub mod clock;
 pub mod demo;
 pub mod doctor;
 pub mod error;
@@ -18,3 +19,5 @@ pub mod send;
 pub mod simulate;
 pub mod stack;
 pub mod ui;
+pub mod watch;
+pub mod web;

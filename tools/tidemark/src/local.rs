@@ -1,9 +1,13 @@
 //! `tidemark local up`: the pipeline stays up until it is told to stop.
 
+use tidemark_domain::policy::Policy;
+
 use crate::cli::LocalUpArgs;
 use crate::error::{CliError, Exit};
 use crate::stack::Stack;
 use crate::ui::{self, paint};
+use crate::watch::sample::{Sampler, Targets};
+use crate::web::Page;
 
 /// Starts everything, prints where it is, and waits for Ctrl-C.
 ///
@@ -11,14 +15,35 @@ use crate::ui::{self, paint};
 /// When something does not start.
 pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
     let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
-    ui::out(&if json { as_json(&stack)? } else { as_text(&stack) });
+    let page = page(&stack, args.page_port).await?;
+    ui::out(&if json {
+        as_json(&stack, &page)?
+    } else {
+        as_text(&stack, &page)
+    });
     let waited = tokio::signal::ctrl_c().await;
     stack.stop().await;
     waited.map_err(|e| CliError::machine("signal", e, "Stop the process by its id."))?;
     Ok(Exit::Ok)
 }
 
-fn as_json(stack: &Stack) -> Result<String, CliError> {
+async fn page(stack: &Stack, port: u16) -> Result<Page, CliError> {
+    let admin = stack.cloud.admin().clone();
+    let targets = Targets {
+        transactions: stack.names.transactions_stream.clone(),
+        scores: stack.names.scores_stream.clone(),
+        queues: vec![
+            ("quarantine".to_owned(), stack.names.quarantine_queue.clone()),
+            ("dead-letter".to_owned(), stack.names.dead_letter_queue.clone()),
+        ],
+        log: Some(stack.function.log_path().to_path_buf()),
+    };
+    let policy = Policy::default_policy();
+    let sampler = Sampler::new(admin.clone(), targets, policy.clone());
+    Page::start(port, admin, sampler, &stack.names.table, policy).await
+}
+
+fn as_json(stack: &Stack, page: &Page) -> Result<String, CliError> {
     let value = serde_json::json!({
         "endpoint": stack.cloud.endpoint(),
         "dynamodb_endpoint": stack.cloud.dynamodb_endpoint(),
@@ -28,6 +53,7 @@ fn as_json(stack: &Stack) -> Result<String, CliError> {
         "table": stack.names.table,
         "quarantine_queue_url": stack.provisioned.quarantine_queue_url,
         "dead_letter_queue_url": stack.provisioned.dead_letter_queue_url,
+        "page": page.url(),
         "function_log": stack.function.log_path(),
     });
     let text = serde_json::to_string(&value);
@@ -35,7 +61,7 @@ fn as_json(stack: &Stack) -> Result<String, CliError> {
         .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
 }
 
-fn as_text(stack: &Stack) -> String {
+fn as_text(stack: &Stack, page: &Page) -> String {
     let (cloud, names) = (&stack.cloud, &stack.names);
     let exports = [
         ("AWS_ENDPOINT_URL", cloud.endpoint()),
@@ -56,6 +82,7 @@ fn as_text(stack: &Stack) -> String {
         "\nOutcomes are in the stream {}, states in the table {}.\n",
         names.scores_stream, names.table
     );
+    text += &format!("Watch it with `cargo tidemark watch`, or on the page {}\n", page.url());
     text += &format!("The function's log is {}.\n", stack.function.log_path().display());
     text + &paint(
         ui::DIM,

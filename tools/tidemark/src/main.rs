@@ -13,7 +13,7 @@ use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreOptions};
 use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
-use tidemark_cli::{demo, doctor, explain, files, local, send};
+use tidemark_cli::{clock, demo, doctor, explain, files, local, send, watch};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Simulate(args) => simulate(args),
         Command::Send(args) => send::run(&admin().await, args, json).await,
         Command::Explain(args) => explain::run(&admin().await, args, json).await,
+        Command::Watch(args) => watch::run(admin().await, args, json).await,
         Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
         Command::Doctor => doctor::run(json),
     }
@@ -103,7 +104,7 @@ fn simulate(args: &SimulateArgs) -> Result<Exit, CliError> {
     let policy = tidemark_domain::policy::Policy::default_policy();
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let cards = args.cards.unwrap_or_else(|| args.events.div_ceil(30).max(1));
-    let now_ms = args.now_ms.unwrap_or_else(demo::now_ms);
+    let now_ms = args.now_ms.unwrap_or_else(clock::now_ms);
     let mut config = SimConfig::new(args.seed, narrow(args.events), narrow(cards), now_ms, &policy);
     if args.clean {
         config.broken_share = 0.0;

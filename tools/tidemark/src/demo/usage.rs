@@ -4,11 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use serde::Deserialize;
-use tidemark_domain::feature::FeatureKind;
-
 use crate::error::CliError;
-use crate::oracle::ActualReason;
+use serde::Deserialize;
 
 /// Capacity that the function consumed, by its metrics.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,23 +76,6 @@ pub fn event_id(payload: &[u8]) -> Option<String> {
     serde_json::from_slice::<HasEventId>(payload)
         .ok()
         .map(|event| event.event_id)
-}
-
-/// A reason for a person: words, window, share.
-#[must_use]
-pub fn reason_in_words(reason: &ActualReason) -> String {
-    let kind = FeatureKind::ALL
-        .into_iter()
-        .find(|kind| kind.reason_code() == reason.code);
-    let words = kind.map_or_else(
-        || reason.code.clone(),
-        |kind| tidemark_domain::feature::FeatureKey::new(kind, 0).sentence(),
-    );
-    let within = reason
-        .window
-        .as_ref()
-        .map_or_else(String::new, |window| format!(" within {window}"));
-    format!("{words}{within} ({} %)", reason.share_pct)
 }
 
 #[cfg(test)]

@@ -1,0 +1,372 @@
+//! What a watcher knows: fed with records and outcomes as they are read, asked for a picture of the last minute. Pure: the
+//! caller names the time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::oracle::ActualOutcome;
+
+/// Rates, percentiles and shares look back so far, milliseconds.
+pub const WINDOW_MS: i64 = 60_000;
+/// Rates are counted by the second; this is one, in milliseconds.
+const SECOND_MS: i64 = 1_000;
+/// Seconds in the picture of the rates.
+pub const RATE_SECONDS: usize = 60;
+/// Transactions that wait for their outcome and are remembered, all shards together. Older ones are forgotten first.
+pub const PENDING_MAX: usize = 200_000;
+/// Outcomes that the latency and the shares are made of.
+const RECENT_MAX: usize = 200_000;
+/// Highest scores that are kept.
+pub const TOP_SCORES: usize = 10;
+
+/// A transaction that the stream took.
+#[derive(Clone, Debug)]
+pub struct SeenRecord<'a> {
+    /// Its shard.
+    pub shard_id: &'a str,
+    /// Its event id; `None` for what gets no outcome (a profile, a label, a refused payload).
+    pub event_id: Option<&'a str>,
+    /// When the stream took it, ms since 1970-01-01T00:00:00Z.
+    pub arrival_ms: i64,
+}
+
+/// A shard of the transactions stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ShardView {
+    /// Its id.
+    pub shard_id: String,
+    /// Records that it took since the watch began.
+    pub records: u64,
+    /// Age of the oldest transaction without an outcome that is newer than the newest one with, ms: what the function is behind.
+    pub lag_ms: i64,
+}
+
+/// A queue's depth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QueueView {
+    /// What it is for: `quarantine`, `dead-letter`, `unrecoverable`.
+    pub name: String,
+    /// Messages that wait, hidden ones included; `None`: the queue could not be asked.
+    pub messages: Option<u64>,
+}
+
+/// One of the highest scores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TopView {
+    /// The card's token.
+    pub card_id: String,
+    /// The event.
+    pub event_id: String,
+    /// 0 to 1000.
+    pub score: u16,
+    /// `pass`, `review` or `alert`.
+    pub decision: String,
+    /// The reasons, the greatest share first, in words.
+    pub reasons: Vec<String>,
+}
+
+/// The picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// When it was taken, ms since 1970-01-01T00:00:00Z.
+    pub at_ms: i64,
+    /// Records taken by the transactions stream, a number for each of the last seconds, the oldest first.
+    pub records_per_second: Vec<u64>,
+    /// Outcomes taken by the scores stream, likewise.
+    pub outcomes_per_second: Vec<u64>,
+    /// From a transaction's arrival to its outcome's, of the outcomes of the last minute, ms: median, 95 and 99 of 100.
+    pub latency_ms: Option<[i64; 3]>,
+    /// Outcomes of the last minute.
+    pub outcomes: u64,
+    /// Of these, by decision.
+    pub decisions: BTreeMap<String, u64>,
+    /// Of these, by tier; all but `full` are degraded.
+    pub tiers: BTreeMap<String, u64>,
+    /// The shards, in order.
+    pub shards: Vec<ShardView>,
+    /// The queues.
+    pub queues: Vec<QueueView>,
+    /// Write units of the last minute; `None` without a function's log to read.
+    pub write_units: Option<f64>,
+    /// Read units of the last minute; likewise.
+    pub read_units: Option<f64>,
+    /// The highest scores of the last minute.
+    pub top: Vec<TopView>,
+    /// What could not be read, in words.
+    pub problems: Vec<String>,
+}
+
+impl Snapshot {
+    /// The degraded share of the last minute's outcomes, 0 to 1.
+    #[must_use]
+    pub fn degraded_share(&self) -> f64 {
+        let full = self.tiers.get("full").copied().unwrap_or(0);
+        ratio(self.outcomes.saturating_sub(full), self.outcomes)
+    }
+
+    /// Outcomes a second, over the last full seconds of a short while.
+    #[must_use]
+    pub fn rate(series: &[u64]) -> f64 {
+        // The running second is not whole, and one alone jumps.
+        let whole = &series[..series.len().saturating_sub(1)];
+        let last = &whole[whole.len().saturating_sub(5)..];
+        ratio(last.iter().sum(), last.len() as u64)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of a minute are far below 2^53")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    records: u64,
+    /// Arrivals of transactions without an outcome, in order.
+    waiting: VecDeque<i64>,
+}
+
+#[derive(Debug)]
+struct Recent {
+    at_ms: i64,
+    latency_ms: Option<i64>,
+    outcome: ActualOutcome,
+}
+
+/// What was seen so far, bounded.
+#[derive(Debug, Default)]
+pub struct Model {
+    shards: BTreeMap<String, Shard>,
+    pending: HashMap<String, (String, i64)>,
+    pending_order: VecDeque<String>,
+    records: Seconds,
+    outcomes: Seconds,
+    recent: VecDeque<Recent>,
+    units: VecDeque<(i64, f64, f64)>,
+}
+
+impl Model {
+    /// Names a shard, so that a silent one is in the picture.
+    pub fn shard(&mut self, shard_id: &str) {
+        self.shards.entry(shard_id.to_owned()).or_default();
+    }
+
+    /// Takes a record of the transactions stream, in the shard's order.
+    pub fn record(&mut self, seen: &SeenRecord<'_>) {
+        self.records.count(seen.arrival_ms);
+        let shard = self.shards.entry(seen.shard_id.to_owned()).or_default();
+        shard.records += 1;
+        let Some(event_id) = seen.event_id else { return };
+        if self.pending.contains_key(event_id) {
+            return; // a duplicate: its first copy is what is waited for
+        }
+        shard.waiting.push_back(seen.arrival_ms);
+        self.pending
+            .insert(event_id.to_owned(), (seen.shard_id.to_owned(), seen.arrival_ms));
+        self.pending_order.push_back(event_id.to_owned());
+        if self.pending_order.len() > PENDING_MAX
+            && let Some(oldest) = self.pending_order.pop_front()
+        {
+            self.pending.remove(&oldest);
+        }
+    }
+
+    /// Takes an outcome of the scores stream, and when that took it (ms since 1970-01-01T00:00:00Z).
+    pub fn outcome(&mut self, arrival_ms: i64, outcome: ActualOutcome) {
+        self.outcomes.count(arrival_ms);
+        let waited = self.pending.remove(&outcome.event_id);
+        if let Some((shard_id, since_ms)) = &waited
+            && let Some(shard) = self.shards.get_mut(shard_id)
+        {
+            // What is older and has no outcome yet was refused on its card's history, or waits behind a failure of its
+            // own card only: the function is past it.
+            while shard.waiting.front().is_some_and(|at_ms| at_ms <= since_ms) {
+                shard.waiting.pop_front();
+            }
+        }
+        self.recent.push_back(Recent {
+            at_ms: arrival_ms,
+            latency_ms: waited.map(|(_, since_ms)| (arrival_ms - since_ms).max(0)),
+            outcome,
+        });
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Takes capacity that the function reported at a time.
+    pub fn units(&mut self, at_ms: i64, write: f64, read: f64) {
+        self.units.push_back((at_ms, write, read));
+    }
+
+    /// The picture as of a time, without queues, units' presence and problems, which the caller knows.
+    #[must_use]
+    pub fn snapshot(&mut self, now_ms: i64) -> Snapshot {
+        let from_ms = now_ms - WINDOW_MS;
+        while self.recent.front().is_some_and(|recent| recent.at_ms <= from_ms) {
+            self.recent.pop_front();
+        }
+        while self.units.front().is_some_and(|(at_ms, ..)| *at_ms <= from_ms) {
+            self.units.pop_front();
+        }
+        let mut snapshot = Snapshot {
+            at_ms: now_ms,
+            records_per_second: self.records.last(now_ms),
+            outcomes_per_second: self.outcomes.last(now_ms),
+            latency_ms: percentiles(self.recent.iter().filter_map(|recent| recent.latency_ms).collect()),
+            outcomes: self.recent.len() as u64,
+            top: self.top(),
+            ..Snapshot::default()
+        };
+        for recent in &self.recent {
+            *snapshot.decisions.entry(recent.outcome.decision.clone()).or_default() += 1;
+            *snapshot.tiers.entry(recent.outcome.tier.clone()).or_default() += 1;
+        }
+        snapshot.shards = self
+            .shards
+            .iter()
+            .map(|(id, shard)| ShardView {
+                shard_id: id.clone(),
+                records: shard.records,
+                lag_ms: shard.waiting.front().map_or(0, |since_ms| (now_ms - since_ms).max(0)),
+            })
+            .collect();
+        if !self.units.is_empty() {
+            snapshot.write_units = Some(self.units.iter().map(|(_, write, _)| write).sum());
+            snapshot.read_units = Some(self.units.iter().map(|(.., read)| read).sum());
+        }
+        snapshot
+    }
+
+    fn top(&self) -> Vec<TopView> {
+        let mut best: Vec<&ActualOutcome> = self.recent.iter().map(|recent| &recent.outcome).collect();
+        best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
+        // An outcome that was sent twice is one event.
+        best.dedup_by(|a, b| a.event_id == b.event_id);
+        best.truncate(TOP_SCORES);
+        let words = |outcome: &ActualOutcome| {
+            outcome
+                .reasons
+                .iter()
+                .map(crate::explain_view::reason_in_words)
+                .collect()
+        };
+        best.into_iter()
+            .map(|outcome| TopView {
+                card_id: outcome.card_id.clone(),
+                event_id: outcome.event_id.clone(),
+                score: outcome.score,
+                decision: outcome.decision.clone(),
+                reasons: words(outcome),
+            })
+            .collect()
+    }
+}
+
+/// Counts by the second.
+#[derive(Debug, Default)]
+struct Seconds {
+    counts: BTreeMap<i64, u64>,
+}
+
+impl Seconds {
+    fn count(&mut self, at_ms: i64) {
+        *self.counts.entry(at_ms.div_euclid(SECOND_MS)).or_default() += 1;
+        // Time may jump; memory may not grow by it.
+        while self.counts.len() > 4 * RATE_SECONDS {
+            self.counts.pop_first();
+        }
+    }
+
+    fn last(&self, now_ms: i64) -> Vec<u64> {
+        let now_s = now_ms.div_euclid(SECOND_MS);
+        let first_s = now_s - i64::try_from(RATE_SECONDS).unwrap_or(0) + 1;
+        (first_s..=now_s)
+            .map(|second| self.counts.get(&second).copied().unwrap_or(0))
+            .collect()
+    }
+}
+
+/// Median, 95 and 99 of 100, by the nearest rank; `None` of nothing.
+fn percentiles(mut values: Vec<i64>) -> Option<[i64; 3]> {
+    values.sort_unstable();
+    let at = |share: usize| {
+        values
+            .get((values.len() * share).div_ceil(100).saturating_sub(1))
+            .copied()
+    };
+    Some([at(50)?, at(95)?, at(99)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(event_id: &str, score: u16, tier: &str) -> ActualOutcome {
+        serde_json::from_value(serde_json::json!({
+            "event_id": event_id, "card_id": "c", "occurred_at_ms": 1, "score": score,
+            "decision": if score > 800 { "alert" } else { "pass" }, "reasons": [], "policy_version": 1,
+            "profile_version": null, "tier": tier, "state_version": 0, "missing": [],
+            "schema": "outcome", "version": 1,
+        }))
+        .unwrap()
+    }
+
+    fn seen(model: &mut Model, shard_id: &str, event_id: &str, arrival_ms: i64) {
+        model.record(&SeenRecord {
+            shard_id,
+            event_id: Some(event_id),
+            arrival_ms,
+        });
+    }
+
+    #[test]
+    fn latency_lag_rates_and_shares_of_a_small_stream() {
+        let mut model = Model::default();
+        model.shard("s1");
+        for (event, at_ms) in [("a", 10_000), ("b", 10_500), ("c", 11_000)] {
+            seen(&mut model, "s0", event, at_ms);
+        }
+        model.outcome(10_200, outcome("a", 10, "full"));
+        model.outcome(11_500, outcome("b", 900, "no_profile"));
+        let snapshot = model.snapshot(12_000);
+        assert_eq!(snapshot.latency_ms, Some([200, 1_000, 1_000]));
+        assert_eq!(snapshot.shards[0].lag_ms, 1_000, "c waits since 11,000");
+        assert_eq!((snapshot.shards[0].records, snapshot.shards[1].lag_ms), (3, 0));
+        assert!((snapshot.degraded_share() - 0.5).abs() < 1e-9);
+        assert_eq!(snapshot.top[0].event_id, "b");
+        assert_eq!(snapshot.records_per_second.iter().sum::<u64>(), 3);
+        assert_eq!(snapshot.outcomes_per_second.last(), Some(&0));
+        let later = model.snapshot(200_000);
+        assert_eq!((later.outcomes, later.latency_ms), (0, None));
+    }
+
+    #[test]
+    fn what_never_gets_an_outcome_does_not_look_like_lag_for_ever() {
+        let mut model = Model::default();
+        seen(&mut model, "s0", "refused-by-history", 1_000);
+        seen(&mut model, "s0", "b", 2_000);
+        assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 2_000);
+        model.outcome(2_100, outcome("b", 1, "full"));
+        assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 0);
+    }
+
+    #[test]
+    fn an_outcome_sent_again_is_one_of_the_top_scores() {
+        let mut model = Model::default();
+        model.outcome(1_000, outcome("a", 990, "full"));
+        model.outcome(1_001, outcome("a", 990, "full"));
+        assert_eq!(model.snapshot(1_500).top.len(), 1);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut model = Model::default();
+        for at in 0..PENDING_MAX + 10 {
+            seen(&mut model, "s0", &format!("e{at}"), i64::try_from(at).unwrap());
+        }
+        assert_eq!(model.pending.len(), PENDING_MAX);
+        assert!(model.records.counts.len() <= 4 * RATE_SECONDS);
+    }
+}

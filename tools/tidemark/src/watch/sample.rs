@@ -1,0 +1,274 @@
+//! Reads what a watcher looks at: the tails of both streams, the queues, a function's log.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tidemark_aws::admin::{Admin, AdminError, ReadFrom};
+use tidemark_domain::contract;
+use tidemark_domain::event::Event;
+use tidemark_domain::policy::Policy;
+
+use super::model::{Model, QueueView, SeenRecord, Snapshot, WINDOW_MS};
+use crate::oracle::ActualOutcome;
+
+/// Records asked for in one read of a shard.
+const PAGE_RECORDS: u32 = 2_000;
+/// Reads of one shard in one look: a watcher that falls behind catches up over several looks, and leaves the shard's five
+/// reads a second to the function.
+const PAGES_MAX: u32 = 2;
+/// A log's new bytes that are read in one look.
+const LOG_BYTES_MAX: u64 = 8 << 20;
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// Stream of events in.
+    pub transactions: String,
+    /// Stream of outcomes out.
+    pub scores: String,
+    /// Queues by what they are for, and their names.
+    pub queues: Vec<(String, String)>,
+    /// The score function's log, where it can be read: the units are in it.
+    pub log: Option<PathBuf>,
+}
+
+impl Targets {
+    /// The names as in the template: `<prefix>-transactions` and so on.
+    #[must_use]
+    pub fn with_prefix(prefix: &str) -> Self {
+        let queue = |kind: &str| (kind.to_owned(), format!("{prefix}-{kind}"));
+        Self {
+            transactions: format!("{prefix}-transactions"),
+            scores: format!("{prefix}-scores"),
+            queues: vec![queue("quarantine"), queue("dead-letter"), queue("unrecoverable")],
+            log: None,
+        }
+    }
+}
+
+/// Follows the targets; each look adds what came since the one before.
+#[derive(Debug)]
+pub struct Sampler {
+    admin: Admin,
+    targets: Targets,
+    policy: Policy,
+    model: Model,
+    transactions: Tail,
+    scores: Tail,
+    queue_urls: Vec<Option<String>>,
+    log_at: u64,
+}
+
+/// The tail of a stream: where to read on in each shard.
+#[derive(Debug, Default)]
+struct Tail {
+    shards: Vec<(String, Option<String>)>,
+    /// Every shard that was ever read: a finished one is not begun again.
+    known: BTreeSet<String>,
+}
+
+/// A record as a tail gives it.
+struct TailRecord {
+    shard_id: String,
+    arrival_ms: i64,
+    data: Vec<u8>,
+}
+
+impl Sampler {
+    /// Begins a minute ago in the streams, and at the log's end.
+    #[must_use]
+    pub fn new(admin: Admin, targets: Targets, policy: Policy) -> Self {
+        let log_at = targets.log.as_deref().map_or(0, log_bytes);
+        Self {
+            admin,
+            queue_urls: vec![None; targets.queues.len()],
+            targets,
+            policy,
+            model: Model::default(),
+            transactions: Tail::default(),
+            scores: Tail::default(),
+            log_at,
+        }
+    }
+
+    /// Reads what is new, and gives the picture as of `now_ms` (ms since 1970-01-01T00:00:00Z). What can't be read is said
+    /// in the picture, and tried again at the next look.
+    pub async fn look(&mut self, now_ms: i64) -> Snapshot {
+        let mut problems = Vec::new();
+        let from = ReadFrom::Time(now_ms - WINDOW_MS);
+        match self
+            .transactions
+            .read(&self.admin, &self.targets.transactions, &from)
+            .await
+        {
+            Ok(records) => {
+                for (shard, _) in &self.transactions.shards {
+                    self.model.shard(shard);
+                }
+                for record in &records {
+                    self.take_record(record);
+                }
+            }
+            Err(error) => problems.push(format!("stream {}: {error}", self.targets.transactions)),
+        }
+        match self.scores.read(&self.admin, &self.targets.scores, &from).await {
+            Ok(records) => {
+                for record in records {
+                    if let Ok(outcome) = serde_json::from_slice::<ActualOutcome>(&record.data) {
+                        self.model.outcome(record.arrival_ms, outcome);
+                    }
+                }
+            }
+            Err(error) => problems.push(format!("stream {}: {error}", self.targets.scores)),
+        }
+        if let Some(log) = self.targets.log.clone() {
+            self.take_log(&log);
+        }
+        let queues = self.queues().await;
+        let mut snapshot = self.model.snapshot(now_ms);
+        snapshot.queues = queues;
+        snapshot.problems = problems;
+        snapshot
+    }
+
+    fn take_record(&mut self, record: &TailRecord) {
+        // What the contract refuses, profiles and labels get no outcome: nothing is waited for.
+        let decoded = contract::decode(&record.data, record.arrival_ms, &self.policy.bounds);
+        let event_id = match &decoded {
+            Ok(decoded) => match &decoded.event {
+                Event::Transaction(tx) => Some(tx.event_id.as_str()),
+                _ => None,
+            },
+            Err(_) => None,
+        };
+        self.model.record(&SeenRecord {
+            shard_id: &record.shard_id,
+            event_id,
+            arrival_ms: record.arrival_ms,
+        });
+    }
+
+    fn take_log(&mut self, log: &Path) {
+        let Ok(text) = read_log(log, self.log_at) else { return };
+        // A line that is still being written is read the next time.
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        self.log_at += whole as u64;
+        for line in text[..whole].lines() {
+            let json = line.find('{').and_then(|at| line.get(at..)).unwrap_or_default();
+            if let Ok(units) = serde_json::from_str::<UnitsLine>(json) {
+                self.model.units(units.aws.timestamp, units.write, units.read);
+            }
+        }
+    }
+
+    async fn queues(&mut self) -> Vec<QueueView> {
+        let mut views = Vec::with_capacity(self.targets.queues.len());
+        for (at, (kind, name)) in self.targets.queues.iter().enumerate() {
+            if self.queue_urls[at].is_none() {
+                self.queue_urls[at] = self.admin.queue_url(name).await.ok();
+            }
+            let depth = match &self.queue_urls[at] {
+                Some(url) => self.admin.queue_depth(url).await.ok(),
+                None => None,
+            };
+            views.push(QueueView {
+                name: kind.clone(),
+                messages: depth.map(|depth| depth.visible + depth.in_flight),
+            });
+        }
+        views
+    }
+}
+
+impl Tail {
+    async fn read(&mut self, admin: &Admin, stream: &str, from: &ReadFrom) -> Result<Vec<TailRecord>, AdminError> {
+        if self.shards.is_empty() {
+            self.find(admin, stream, from).await?;
+        }
+        let mut read = Vec::new();
+        for (shard_id, place) in &mut self.shards {
+            for _ in 0..PAGES_MAX {
+                let Some(iterator) = place.clone() else { break };
+                let page = match admin.records(&iterator, PAGE_RECORDS).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        // Iterators may be too old by now: the next look begins a minute back again, and what was counted twice
+                        // is only a rate.
+                        self.shards.clear();
+                        return Err(error);
+                    }
+                };
+                let done = page.records.is_empty();
+                read.extend(page.records.into_iter().map(|record| TailRecord {
+                    shard_id: shard_id.clone(),
+                    arrival_ms: record.arrival_ms,
+                    data: record.data,
+                }));
+                *place = page.next;
+                if done {
+                    break;
+                }
+            }
+        }
+        // A closed shard's end: its children are found with the next look.
+        if self.shards.iter().any(|(_, iterator)| iterator.is_none()) {
+            self.find_children(admin, stream).await?;
+        }
+        Ok(read)
+    }
+
+    async fn find(&mut self, admin: &Admin, stream: &str, from: &ReadFrom) -> Result<(), AdminError> {
+        let mut shards = Vec::new();
+        for shard in admin.list_shards(stream).await? {
+            let iterator = admin.iterator(stream, &shard.id, from).await?;
+            self.known.insert(shard.id.clone());
+            shards.push((shard.id, Some(iterator)));
+        }
+        self.shards = shards;
+        Ok(())
+    }
+
+    /// After a reshard: what is finished goes, what is new is read from its beginning.
+    async fn find_children(&mut self, admin: &Admin, stream: &str) -> Result<(), AdminError> {
+        self.shards.retain(|(_, iterator)| iterator.is_some());
+        for shard in admin.list_shards(stream).await? {
+            if self.known.insert(shard.id.clone()) {
+                let iterator = admin.iterator(stream, &shard.id, &ReadFrom::Oldest).await?;
+                self.shards.push((shard.id, Some(iterator)));
+            }
+        }
+        self.shards.sort();
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct UnitsLine {
+    #[serde(rename = "_aws")]
+    aws: AwsPart,
+    #[serde(rename = "WriteUnits")]
+    write: f64,
+    #[serde(rename = "ReadUnits")]
+    read: f64,
+}
+
+#[derive(Deserialize)]
+struct AwsPart {
+    #[serde(rename = "Timestamp")]
+    timestamp: i64,
+}
+
+fn log_bytes(log: &Path) -> u64 {
+    std::fs::metadata(log).map_or(0, |data| data.len())
+}
+
+fn read_log(log: &Path, from: u64) -> std::io::Result<String> {
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
