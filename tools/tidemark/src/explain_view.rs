@@ -385,4 +385,20 @@ mod tests {
         };
         assert!(render_card(&view).contains("no events"));
     }
+
+    #[test]
+    fn reasons_are_told_in_words() {
+        let reason = ActualReason {
+            code: "count_high".into(),
+            window: Some("1h".into()),
+            share_pct: 40,
+        };
+        assert_eq!(reason_in_words(&reason), "many transactions within 1h (40 %)");
+        let unknown = ActualReason {
+            code: "x".into(),
+            window: None,
+            share_pct: 1,
+        };
+        assert_eq!(reason_in_words(&unknown), "x (1 %)");
+    }
 }

@@ -105,7 +105,7 @@ async fn the_page_shows_the_pipeline_and_takes_no_name_for_markup() {
     for part in ["shard 0", "quarantine", "card-plain", "&lt;img src=x onerror"] {
         assert!(whole.contains(part), "{part} is not on the page:\n{whole}");
     }
-    // Seen to fail with innerHTML in place of textContent and without the content policy.
+    // Fails as soon as the script writes innerHTML.
     assert!(
         !whole.contains("<img") && !whole.contains("data-ran"),
         "a card's name became markup"

@@ -101,20 +101,4 @@ mod tests {
         std::fs::write(&log, line.repeat(2)).unwrap();
         assert!((read(&log, before).unwrap().write_units - 2.0).abs() < 1e-9);
     }
-
-    #[test]
-    fn reasons_are_told_in_words() {
-        let reason = ActualReason {
-            code: "count_high".into(),
-            window: Some("1h".into()),
-            share_pct: 40,
-        };
-        assert_eq!(reason_in_words(&reason), "many transactions within 1h (40 %)");
-        let unknown = ActualReason {
-            code: "x".into(),
-            window: None,
-            share_pct: 1,
-        };
-        assert_eq!(reason_in_words(&unknown), "x (1 %)");
-    }
 }

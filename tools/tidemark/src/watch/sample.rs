@@ -19,6 +19,8 @@ const PAGE_RECORDS: u32 = 2_000;
 /// Reads of one shard in one look: a watcher that falls behind catches up over several looks, and leaves the shard's five
 /// reads a second to the function.
 const PAGES_MAX: u32 = 2;
+/// How far back from its end a log is begun, bytes: enough for the last minute's metrics.
+const LOG_BACK_BYTES: u64 = 1 << 20;
 /// A log's new bytes that are read in one look.
 const LOG_BYTES_MAX: u64 = 8 << 20;
 
@@ -78,10 +80,10 @@ struct TailRecord {
 }
 
 impl Sampler {
-    /// Begins a minute ago in the streams, and at the log's end.
+    /// Begins a minute ago in the streams, and near the log's end.
     #[must_use]
     pub fn new(admin: Admin, targets: Targets, policy: Policy) -> Self {
-        let log_at = targets.log.as_deref().map_or(0, log_bytes);
+        let log_at = targets.log.as_deref().map_or(0, log_bytes).saturating_sub(LOG_BACK_BYTES);
         Self {
             admin,
             queue_urls: vec![None; targets.queues.len()],
