@@ -83,7 +83,11 @@ impl Sampler {
     /// Begins a minute ago in the streams, and near the log's end.
     #[must_use]
     pub fn new(admin: Admin, targets: Targets, policy: Policy) -> Self {
-        let log_at = targets.log.as_deref().map_or(0, log_bytes).saturating_sub(LOG_BACK_BYTES);
+        let log_at = targets
+            .log
+            .as_deref()
+            .map_or(0, log_bytes)
+            .saturating_sub(LOG_BACK_BYTES);
         Self {
             admin,
             queue_urls: vec![None; targets.queues.len()],
