@@ -6,6 +6,7 @@
 
 pub mod diff;
 pub mod item;
+pub mod trial;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,6 +4,7 @@
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
 use crate::card::{CardState, Entry};
+use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
 use crate::id::fingerprint32;
 use crate::policy::Policy;
@@ -51,6 +52,17 @@ pub fn apply_transaction(
     profile: ProfileInput<'_>,
     policy: &Policy,
 ) -> Applied {
+    apply_overridden(state, tx, profile, policy, None)
+}
+
+/// As [`apply_transaction`]; where an override is given, it makes the decision if the event counts now.
+pub fn apply_overridden(
+    state: &mut CardState,
+    tx: &Transaction,
+    profile: ProfileInput<'_>,
+    policy: &Policy,
+    decided: Option<OverrideAction>,
+) -> Applied {
     let time_ms = tx.occurred_at_ms;
     let event_fp = fingerprint32(tx.event_id.as_str());
     let at = state.entries.partition_point(|entry| entry.time_ms <= time_ms);
@@ -71,7 +83,11 @@ pub fn apply_transaction(
     if time_ms <= newest_ms.saturating_sub(policy.dedupe_horizon_ms) {
         return beyond("occurred_at_ms: further behind the card's newest event than the dedupe horizon");
     }
-    let entry = new_entry(state, tx, event_fp, score(state, tx, profile, policy), policy);
+    let mut outcome = score(state, tx, profile, policy);
+    if let Some(action) = decided {
+        outcome.override_by(action);
+    }
+    let entry = new_entry(state, tx, event_fp, outcome, policy);
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
     match state.insert(at, entry, aged_ms, policy.head_events_max) {
         Some(index) => Applied::Scored { index },

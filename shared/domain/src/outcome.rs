@@ -4,6 +4,7 @@ mod json;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::OverrideAction;
 use crate::feature::FeatureKey;
 
 pub use json::{OUTCOME_VERSION, render_json};
@@ -59,6 +60,13 @@ impl Missing {
     /// The override could not be read.
     pub const OVERRIDE_UNAVAILABLE: u8 = 32;
 
+    /// Not an input that was missing: an override made the decision, which tells which one. It stands among these bits
+    /// because it is stored with them; outcomes tell it as their first reason.
+    pub const OVERRIDDEN: u8 = 64;
+
+    /// Every bit that has a meaning.
+    pub const KNOWN: u8 = 127;
+
     /// Names of the bits, in the order they are written.
     pub const NAMES: [(u8, &'static str); 6] = [
         (Self::PROFILE_ABSENT, "profile_absent"),
@@ -98,6 +106,25 @@ pub struct StoredOutcome {
     pub profile_version: Option<u64>,
     /// Feature values, where the policy asks for them in outcomes; otherwise empty.
     pub features: Vec<(FeatureKey, Option<f64>)>,
+}
+
+impl StoredOutcome {
+    /// Lets an override make the decision. The score and the greatest reasons stay, so that a person sees both.
+    pub fn override_by(&mut self, action: OverrideAction) {
+        self.decision = action.decision();
+        self.missing.0 |= Missing::OVERRIDDEN;
+        self.reasons.truncate(REASONS_MAX - 1);
+    }
+
+    /// The override that made the decision, if one did.
+    #[must_use]
+    pub const fn override_action(&self) -> Option<OverrideAction> {
+        match (self.missing.0 & Missing::OVERRIDDEN, self.decision) {
+            (Missing::OVERRIDDEN, Decision::Pass) => Some(OverrideAction::Allow),
+            (Missing::OVERRIDDEN, Decision::Alert) => Some(OverrideAction::Block),
+            _ => None,
+        }
+    }
 }
 
 impl Decision {

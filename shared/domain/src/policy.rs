@@ -6,6 +6,7 @@ mod reader;
 use crate::contract::Bounds;
 use crate::event::Currency;
 use crate::feature::FeatureKey;
+use crate::outcome::Decision;
 
 const MS_PER_MINUTE: i64 = 60_000;
 
@@ -48,6 +49,20 @@ pub struct Thresholds {
     pub review: u16,
     /// From this score on somebody should act at once.
     pub alert: u16,
+}
+
+impl Thresholds {
+    /// The decision that a score comes to.
+    #[must_use]
+    pub const fn decide(self, score: u16) -> Decision {
+        if score >= self.alert {
+            Decision::Alert
+        } else if score >= self.review {
+            Decision::Review
+        } else {
+            Decision::Pass
+        }
+    }
 }
 
 /// How surprise becomes a score, and which part of it is told as reasons.

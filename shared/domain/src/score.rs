@@ -9,8 +9,8 @@ use crate::card::CardState;
 use crate::event::{Currency, Profile, Transaction};
 use crate::feature::FeatureKey;
 use crate::feature::measure::Measured;
-use crate::outcome::{Decision, Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
-use crate::policy::{Policy, Scoring, Thresholds};
+use crate::outcome::{Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
+use crate::policy::{Policy, Scoring};
 
 /// The highest amount in base minor units that is told apart from higher ones: squares and sums of a full head stay exact.
 pub const BASE_AMOUNT_MAX: u64 = 1 << 50;
@@ -85,7 +85,7 @@ pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, pol
     let score = score_of(surprises.total, &policy.scoring);
     StoredOutcome {
         score,
-        decision: decide(score, policy.thresholds),
+        decision: policy.thresholds.decide(score),
         tier: profile.tier(),
         missing: Missing(missing),
         reasons: if score >= policy.scoring.reasons_min_score {
@@ -106,16 +106,6 @@ pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, pol
 /// Whether the longest window reaches below what the state still holds because its head was full.
 fn is_truncated(state: &CardState, tx: &Transaction, policy: &Policy) -> bool {
     state.is_truncated_after(tx.occurred_at_ms.saturating_sub(policy.window_max_ms()))
-}
-
-fn decide(score: u16, thresholds: Thresholds) -> Decision {
-    if score >= thresholds.alert {
-        Decision::Alert
-    } else if score >= thresholds.review {
-        Decision::Review
-    } else {
-        Decision::Pass
-    }
 }
 
 /// `1000 · (1 − 2^(−S / half))`: each further `half` bits of surprise halve the distance to the top.

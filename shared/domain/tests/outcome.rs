@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use tidemark_domain::card::Entry;
+use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Country, Verdict};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::id::{CardId, EventId};
@@ -116,5 +117,28 @@ proptest! {
         // The standard library reads the nearest double; serde_json's quick reader may be one off.
         let back = rest.split(',').next().unwrap().parse::<f64>().ok();
         prop_assert_eq!(back.map(f64::to_bits), number.is_finite().then_some(bits));
+    }
+}
+
+#[test]
+fn an_override_decides_and_is_the_first_reason_and_the_score_stays() {
+    for (action, decision, code) in [
+        (OverrideAction::Allow, "pass", "override_allow"),
+        (OverrideAction::Block, "alert", "override_block"),
+    ] {
+        let mut entry = entry();
+        let reason = entry.outcome.reasons[0];
+        entry.outcome.reasons = vec![reason; 4];
+        entry.outcome.override_by(action);
+        assert_eq!(entry.outcome.override_action(), Some(action));
+        let value: Value = serde_json::from_str(&render(&entry)).unwrap();
+        assert_eq!((&value["decision"], &value["score"]), (&json!(decision), &json!(823)));
+        assert_eq!(value["reasons"][0], json!({"code": code, "share_pct": 100}));
+        assert_eq!(
+            value["reasons"].as_array().unwrap().len(),
+            4,
+            "the schema allows no more"
+        );
+        assert_eq!(value["missing"], json!(["profile_absent", "currency_rate"]));
     }
 }

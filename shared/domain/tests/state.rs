@@ -197,7 +197,7 @@ fn states_that_can_not_be_are_refused() {
     };
     assert_eq!(outcome(|entry| entry.outcome.score = 1001), Err(InvalidState::Score));
     assert_eq!(
-        outcome(|entry| entry.outcome.missing = Missing(64)),
+        outcome(|entry| entry.outcome.missing = Missing(128)),
         Err(InvalidState::Missing)
     );
     let not_a_number = |entry: &mut Entry| {

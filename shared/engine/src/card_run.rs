@@ -10,7 +10,7 @@ use crate::load::{Inputs, PROFILE_BYTES, Warm, WarmProfile};
 use crate::plan::{CardRun, Planned};
 use crate::port::{Clock, Commit, PortError, PutOnce, Quarantine, ScoreSink, StateItem, StateStore, StateWrite};
 use crate::report::Returned;
-use crate::segment::{Effect, Folded, ProfileView, Step, expires_at_s, fold_segment};
+use crate::segment::{Effect, Folded, Judge, ProfileView, Step, expires_at_s, fold_segment};
 
 /// How far a card came.
 #[derive(Debug)]
@@ -98,9 +98,12 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         arrival_ms: i64,
     ) -> Result<Vec<Step>, Returned> {
         let mut conflicts = 0;
+        let judge = Judge {
+            directives: &context.directives,
+            now_ns: &|| self.clock.now_ns(),
+        };
         loop {
-            let Folded { steps, needs_commit } =
-                fold_segment(&mut card.warm.state, events, &card.profile, &context.directives.policy);
+            let Folded { steps, needs_commit } = fold_segment(&mut card.warm.state, events, &card.profile, &judge);
             if !needs_commit {
                 return Ok(steps);
             }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, future, stream};
+use tidemark_domain::control::Mode;
 use tidemark_domain::policy::Policy;
 
 use crate::breaker::{Breaker, BreakerState};
@@ -16,8 +17,9 @@ use crate::load::{Inputs, Warm, WarmProfile};
 use crate::plan::{CardRun, Refused, plan};
 use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
 use crate::record::InRecord;
-use crate::report::{BatchReport, CacheCounts, End, Returned};
+use crate::report::{BatchReport, CacheCounts, End, Returned, TrialCounts};
 use crate::segment::Effect;
+use crate::trial::TrialStep;
 
 /// Takes batches to their end. One for the life of a process: it keeps states and profiles warm.
 pub struct Engine<S, K, Q, C> {
@@ -66,16 +68,21 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
 
     /// As [`Engine::process`], judged by this snapshot from the first record to the last.
     pub async fn process_by(&self, batch: &[InRecord<'_>], deadline_ms: i64, directives: Directives) -> BatchReport {
+        if directives.mode == Mode::Paused {
+            return BatchReport::untouched(batch, Returned::Paused);
+        }
         let context = BatchContext::new(deadline_ms, &self.config, directives);
         let mut ends = Ends::new(batch.len());
         let mut plan = plan(batch, &context.directives.policy);
         let (inputs, cache) = self.load(&context, &plan).await;
         let dones = self.run_cards(&context, batch, &plan.runs, inputs).await;
         let mut refused = std::mem::take(&mut plan.refused);
-        let outgoing = settle(dones, &mut ends, &mut refused);
-        let (sent, quarantined) = future::join(
-            self.send_outcomes(&context, outgoing),
+        let mut outgoing = settle(dones, &mut ends, &mut refused);
+        let trials = take_trials(&mut outgoing);
+        let (sent, quarantined, trials) = future::join3(
+            self.send_or_withhold(&context, outgoing),
             self.quarantine_all(&context, batch, refused),
+            self.record_trials(&context, batch, trials),
         )
         .await;
         report(
@@ -87,6 +94,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             Counts {
                 cache,
                 unknown_fields: plan.unknown_fields,
+                trials,
             },
         )
     }
@@ -151,10 +159,19 @@ fn settle(dones: Vec<RunDone>, ends: &mut Ends, refused: &mut Vec<Refused>) -> V
     outgoing
 }
 
+/// The candidate's outcomes, with the index of their records.
+fn take_trials(outgoing: &mut [Outgoing]) -> Vec<(usize, Box<TrialStep>)> {
+    let taken = outgoing
+        .iter_mut()
+        .filter_map(|(record, step)| Some((*record, step.trial.take()?)));
+    taken.collect()
+}
+
 #[derive(Clone, Copy)]
 struct Counts {
     cache: CacheCounts,
     unknown_fields: u64,
+    trials: TrialCounts,
 }
 
 fn report(
@@ -171,6 +188,7 @@ fn report(
         if step.fresh {
             *report.decisions.entry(step.decision).or_default() += 1;
             *report.tiers.entry(step.tier).or_default() += 1;
+            report.overridden += u64::from(step.overridden);
         }
     }
     for refused in &quarantined.kept {
@@ -183,7 +201,9 @@ fn report(
     BatchReport {
         decisions_recorded: sent.decisions_recorded,
         unknown_fields: counts.unknown_fields,
-        outcomes_sent: sent.sent.len() as u64,
+        outcomes_sent: if sent.withheld { 0 } else { sent.sent.len() as u64 },
+        outcomes_withheld: if sent.withheld { sent.sent.len() as u64 } else { 0 },
+        trials: counts.trials,
         outcome_bytes: sent.bytes,
         quarantine_messages: quarantined.messages,
         units: tally.units,

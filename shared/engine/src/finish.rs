@@ -1,6 +1,7 @@
 //! After the commits: decisions recorded, outcomes sent, bad records quarantined.
 
 use futures_util::{StreamExt, stream};
+use tidemark_domain::control::Mode;
 
 use crate::call::{BatchContext, with_retries};
 use crate::engine::Engine;
@@ -23,6 +24,8 @@ pub(crate) struct Sent {
     pub(crate) sent: Vec<Outgoing>,
     /// Bytes of those outcomes.
     pub(crate) bytes: u64,
+    /// Whether nothing was sent nor recorded, because the mode says so.
+    pub(crate) withheld: bool,
     /// Decisions that were recorded now.
     pub(crate) decisions_recorded: u64,
     /// Records that must come again.
@@ -41,6 +44,18 @@ pub(crate) struct Quarantined {
 }
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
+    /// Sends outcomes; in `shadow` they end with the state that holds them, and no decision is recorded.
+    pub(crate) async fn send_or_withhold(&self, context: &BatchContext, outgoing: Vec<Outgoing>) -> Sent {
+        if context.directives.mode == Mode::Shadow {
+            return Sent {
+                sent: outgoing,
+                withheld: true,
+                ..Sent::default()
+            };
+        }
+        self.send_outcomes(context, outgoing).await
+    }
+
     /// Records alerts, then sends outcomes, in the order given.
     pub(crate) async fn send_outcomes(&self, context: &BatchContext, mut outgoing: Vec<Outgoing>) -> Sent {
         let mut done = Sent::default();

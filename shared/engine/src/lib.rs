@@ -9,6 +9,7 @@ mod cache;
 mod call;
 mod card_run;
 pub mod config;
+pub mod control;
 pub mod directives;
 pub mod engine;
 mod finish;
@@ -21,6 +22,7 @@ pub mod quarantine;
 pub mod record;
 pub mod report;
 mod segment;
+mod trial;
 
 pub use config::EngineConfig;
 pub use directives::{Candidate, Directives};

@@ -35,6 +35,8 @@ pub struct CardRun {
 pub struct Planned {
     /// Index in the batch.
     pub record: usize,
+    /// When the record arrived, ms since 1970-01-01T00:00:00Z.
+    pub arrival_ms: i64,
     /// What happened.
     pub event: Event,
 }
@@ -78,6 +80,7 @@ pub fn plan(batch: &[InRecord<'_>], policy: &Policy) -> Plan {
                 plan.unknown_fields += u64::from(decoded.unknown_fields);
                 let planned = Planned {
                     record,
+                    arrival_ms: input.arrival_ms,
                     event: decoded.event,
                 };
                 match run_of.get(planned.event.card_id()) {

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
+use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::refusal::RefusalCode;
@@ -130,6 +131,19 @@ pub trait StateStore: Send + Sync {
     /// Writes a profile if it is newer than the stored one.
     fn put_profile(&self, profile: &Profile) -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
 
+    /// Keeps a batch of a candidate's outcomes. A store that keeps none takes it and forgets it.
+    fn put_trials(
+        &self,
+        _key: &TrialKey,
+        _batch: &TrialBatch,
+        _expires_at_s: i64,
+    ) -> impl Future<Output = Result<Metered<()>, PortError>> + Send {
+        std::future::ready(Ok(Metered {
+            value: (),
+            units: Units::default(),
+        }))
+    }
+
     /// Records a decision if there is none for that event.
     fn put_decision(
         &self,
@@ -197,6 +211,10 @@ pub trait Clock: Send + Sync {
     fn now_ms(&self) -> i64;
     /// Waits.
     fn sleep_ms(&self, duration_ms: u64) -> impl Future<Output = ()> + Send;
+    /// Nanoseconds since 1970-01-01T00:00:00Z, as finely as the clock can tell: for measuring, nothing is decided by it.
+    fn now_ns(&self) -> i64 {
+        self.now_ms().saturating_mul(1_000_000)
+    }
     /// A uniformly distributed number, for jitter only.
     fn random(&self) -> u64;
 }

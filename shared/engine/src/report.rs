@@ -31,6 +31,10 @@ pub enum Returned {
     Deadline,
     /// More records than a batch may have.
     BatchLimit,
+    /// The mode is `paused`: records stay in the stream.
+    Paused,
+    /// The control plane could not be read since the process began: nobody knows which policy is in force.
+    ControlUnread,
     /// The card's state could not be read.
     LoadFailed,
     /// The card's stored state can't be decoded; nothing was overwritten.
@@ -58,6 +62,8 @@ impl Returned {
         match self {
             Self::Deadline => "deadline",
             Self::BatchLimit => "batch_limit",
+            Self::Paused => "paused",
+            Self::ControlUnread => "control_unread",
             Self::LoadFailed => "load_failed",
             Self::StateCorrupt => "state_corrupt",
             Self::ConflictLimit => "conflict_limit",
@@ -137,9 +143,38 @@ pub struct BatchReport {
     pub breaker_rejected: u64,
     /// How reads were served.
     pub cache: CacheCounts,
+    /// Outcomes that were kept and not sent, because the mode is `shadow`.
+    pub outcomes_withheld: u64,
+    /// Transactions that count now and whose decision an override made.
+    pub overridden: u64,
+    /// What a candidate policy made of the batch.
+    pub trials: TrialCounts,
+}
+
+/// What a candidate policy made of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TrialCounts {
+    /// Events that both policies scored.
+    pub scored: u64,
+    /// Of these, events with different decisions.
+    pub flips: u64,
+    /// Of these, events whose trial could not be recorded.
+    pub lost: u64,
+    /// Time that the active policy took for these events, folding included, nanoseconds.
+    pub active_ns: i64,
+    /// Time that the candidate took for them, nanoseconds.
+    pub candidate_ns: i64,
 }
 
 impl BatchReport {
+    /// A batch of which nothing was touched: every record comes again.
+    #[must_use]
+    pub fn untouched(batch: &[InRecord<'_>], why: Returned) -> Self {
+        let mut report = Self::default();
+        report.count_ends(vec![End::Returned(why); batch.len()], batch);
+        report
+    }
+
     /// Counts how the records of a batch ended, and finds the lowest one that must come again.
     pub(crate) fn count_ends(&mut self, ends: Vec<End>, batch: &[InRecord<'_>]) {
         let mut lowest: Option<&str> = None;

@@ -10,8 +10,10 @@ use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_domain::score::ProfileInput;
 
 use crate::config::EXPIRY_SLACK_MS;
+use crate::directives::Directives;
 use crate::plan::Planned;
 use crate::port::OutcomeRecord;
+use crate::trial::{self, TrialStep};
 
 /// What is known of a card's profile while its run lasts.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +66,19 @@ pub(crate) struct OutcomeStep {
     pub(crate) fresh: bool,
     pub(crate) decision: Decision,
     pub(crate) tier: Tier,
+    /// Whether an override made the decision now.
+    pub(crate) overridden: bool,
+    /// What the candidate policy made of an event that counts now.
+    pub(crate) trial: Option<Box<TrialStep>>,
     /// For an alert: the event's id, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
     pub(crate) alert: Option<(EventId, i64)>,
+}
+
+/// Who judges: the snapshot, and a clock to measure policies by.
+pub(crate) struct Judge<'a> {
+    pub(crate) directives: &'a Directives,
+    /// Nanoseconds; only differences matter.
+    pub(crate) now_ns: &'a (dyn Fn() -> i64 + Sync),
 }
 
 /// A record and what it did.
@@ -91,7 +104,7 @@ pub(crate) fn fold_segment(
     state: &mut CardState,
     events: &[Planned],
     profile: &ProfileView,
-    policy: &Policy,
+    judge: &Judge<'_>,
 ) -> Folded {
     let mut folded = Folded {
         steps: Vec::with_capacity(events.len()),
@@ -99,7 +112,7 @@ pub(crate) fn fold_segment(
     };
     for planned in events {
         let effect = match &planned.event {
-            Event::Transaction(tx) => apply_transaction(state, tx, profile.input(), policy),
+            Event::Transaction(tx) => apply_transaction(state, planned, tx, profile.input(), judge),
             Event::Label(label) => match fold::apply_label(state, label) {
                 LabelApplied::Recorded => Effect::Applied,
                 LabelApplied::Already => Effect::Already,
@@ -123,14 +136,33 @@ pub(crate) fn fold_segment(
     folded
 }
 
-fn apply_transaction(state: &mut CardState, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> Effect {
-    let (index, fresh) = match fold::apply_transaction(state, tx, profile, policy) {
+fn apply_transaction(
+    state: &mut CardState,
+    planned: &Planned,
+    tx: &Transaction,
+    profile: ProfileInput<'_>,
+    judge: &Judge<'_>,
+) -> Effect {
+    let policy = &*judge.directives.policy;
+    let decided = judge.directives.overrides.find(&tx.card_id, planned.arrival_ms);
+    let decided = decided.map(|found| found.action);
+    // Before the event is part of the state: the candidate sees what the active policy sees.
+    let measured = trial::of_candidate(state, tx, profile, judge);
+    let began_ns = (judge.now_ns)();
+    let applied = fold::apply_overridden(state, tx, profile, policy, decided);
+    let active_ns = (judge.now_ns)() - began_ns;
+    let (index, fresh) = match applied {
         Applied::Scored { index } => (index, true),
         Applied::Duplicate { index } => (index, false),
         Applied::Refused(refusal) => return Effect::Refused(refusal),
     };
     let entry = &state.entries()[index];
-    Effect::Outcome(Box::new(outcome_step(&tx.card_id, &tx.event_id, entry, fresh, policy)))
+    let mut step = outcome_step(&tx.card_id, &tx.event_id, entry, fresh, policy);
+    step.overridden = fresh && decided.is_some();
+    step.trial = measured
+        .filter(|_| fresh)
+        .map(|measured| Box::new(TrialStep::new(measured, tx, &entry.outcome, active_ns, policy)));
+    Effect::Outcome(Box::new(step))
 }
 
 fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool, policy: &Policy) -> OutcomeStep {
@@ -145,6 +177,8 @@ fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool
         fresh,
         decision,
         tier: entry.outcome.tier,
+        overridden: false,
+        trial: None,
         alert,
     }
 }

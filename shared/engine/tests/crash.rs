@@ -195,7 +195,7 @@ fn conflicts_stale_reads_and_partial_answers_at_any_call_change_nothing_in_the_e
             Op::Commit if call % 2 == 0 => Fault::Conflict,
             Op::Commit => Fault::ConflictWithoutItem,
             Op::Send | Op::Quarantine => Fault::Partial(vec![0, 2, 3]),
-            Op::LoadProfiles | Op::PutProfile | Op::PutDecision => continue,
+            Op::LoadProfiles | Op::PutProfile | Op::PutTrials | Op::PutDecision => continue,
         };
         check(&format!("{fault:?} at {call}"), |world| {
             world.faults.at_call(call as u64, fault.clone());

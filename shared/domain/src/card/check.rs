@@ -67,7 +67,8 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
     if entry.place.is_some_and(|place| !is_on_globe(place)) {
         return Err(InvalidState::Place);
     }
-    if outcome.missing.0 & !Missing::NAMES.iter().fold(0, |all, (bit, _)| all | bit) != 0 {
+    let is_overridden = outcome.missing.0 & Missing::OVERRIDDEN != 0;
+    if outcome.missing.0 & !Missing::KNOWN != 0 || (is_overridden && outcome.override_action().is_none()) {
         return Err(InvalidState::Missing);
     }
     let is_share = |share_pct: u8| share_pct <= SHARE_PCT_MAX;

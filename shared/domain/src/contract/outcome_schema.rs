@@ -3,6 +3,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::control::OverrideAction;
 use crate::feature::FeatureKind;
 use crate::id::ID_BYTES_MAX;
 use crate::outcome::{Decision, Missing, OUTCOME_VERSION, REASONS_MAX, SCORE_MAX, Tier};
@@ -59,7 +60,7 @@ pub(super) struct OutcomeV1 {
 #[schemars(rename = "Reason")]
 #[allow(dead_code)] // read by the derive only
 struct ReasonV1 {
-    /// What was unusual.
+    /// What was unusual; first of all, with a share of 100, an override that made the decision.
     #[schemars(schema_with = "reason_code")]
     code: String,
     /// The window it was seen in, if it has one: `5m`, `1h`, `7d`.
@@ -99,7 +100,8 @@ fn missing(_: &mut SchemaGenerator) -> Schema {
 
 fn reason_code(_: &mut SchemaGenerator) -> Schema {
     let scored = FeatureKind::ALL.into_iter().filter(|kind| kind.is_scored());
-    let codes: Vec<&str> = scored.map(FeatureKind::reason_code).collect();
+    let overrides = [OverrideAction::Allow, OverrideAction::Block].map(OverrideAction::reason_code);
+    let codes: Vec<&str> = scored.map(FeatureKind::reason_code).chain(overrides).collect();
     json_schema!({"type": "string", "enum": codes})
 }
 

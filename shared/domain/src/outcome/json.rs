@@ -4,10 +4,11 @@
 use std::io::Write as _;
 
 use crate::card::Entry;
+use crate::control::OverrideAction;
 use crate::feature::{FeatureKey, FeatureValue};
 use crate::id::{CardId, EventId};
 
-use super::{Missing, Reason};
+use super::{Missing, REASONS_MAX, Reason};
 
 /// The version of the outcome's schema.
 pub const OUTCOME_VERSION: u16 = 1;
@@ -27,7 +28,8 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
     out.raw(r#","occurred_at_ms":"#).instant(entry.time_ms);
     out.raw(r#","score":"#).whole(u64::from(outcome.score));
     out.raw(r#","decision":""#).raw(outcome.decision.as_str());
-    out.raw(r#"","reasons":["#).reasons(&outcome.reasons);
+    out.raw(r#"","reasons":["#)
+        .reasons(outcome.override_action(), &outcome.reasons);
     out.raw(r#"],"policy_version":"#)
         .whole(u64::from(outcome.policy_version));
     out.raw(r#","profile_version":"#);
@@ -98,9 +100,18 @@ impl Json {
         self
     }
 
-    fn reasons(&mut self, reasons: &[Reason]) -> &mut Self {
-        for (index, reason) in reasons.iter().enumerate() {
-            self.comma(index).raw(r#"{"code":""#).raw(reason.key.kind.reason_code());
+    /// An override decides alone, whatever the shares of the model's reasons that follow it.
+    fn reasons(&mut self, decided: Option<OverrideAction>, reasons: &[Reason]) -> &mut Self {
+        let first = usize::from(decided.is_some());
+        if let Some(action) = decided {
+            self.raw(r#"{"code":""#)
+                .raw(action.reason_code())
+                .raw(r#"","share_pct":100}"#);
+        }
+        for (index, reason) in reasons.iter().take(REASONS_MAX - first).enumerate() {
+            self.comma(first + index)
+                .raw(r#"{"code":""#)
+                .raw(reason.key.kind.reason_code());
             if let Some(window) = reason.key.window_label() {
                 self.raw(r#"","window":""#).raw(&window);
             }

@@ -7,6 +7,7 @@ use crate::event::{Country, Place};
 use crate::feature::FeatureKind;
 use crate::feature::tests::{arrivals, policy_of, profile, state_of, transaction};
 use crate::id::{DeviceId, MerchantId};
+use crate::outcome::Decision;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 1440 * MINUTE;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tidemark_domain::card::Entry;
 use tidemark_domain::contract::{Bounds, MCC_MAX, schemas};
+use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Channel, Country, Currency};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
@@ -110,7 +111,7 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
             score: 700,
             decision: Decision::Alert,
             tier: Tier::NoProfile,
-            missing: Missing(u8::MAX),
+            missing: Missing(u8::MAX & !Missing::OVERRIDDEN),
             reasons: vec![Reason { key, share_pct: 100 }],
             policy_version: 1,
             profile_version: None,
@@ -161,5 +162,8 @@ fn the_schema_of_outcomes_has_what_is_written() {
         let written_reason = &written["reasons"][0];
         assert!(strings(&reason["code"]["enum"]).contains(written_reason["code"].as_str().unwrap()));
         assert!(keys(reason).is_superset(&keys(written_reason)));
+    }
+    for action in [OverrideAction::Allow, OverrideAction::Block] {
+        assert!(strings(&reason["code"]["enum"]).contains(action.reason_code()));
     }
 }

@@ -69,7 +69,7 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         Tier::HistoryOnly,
         Tier::Neutral,
     ]);
-    let missing = prop_oneof![Just(0_u8), 0_u8..64];
+    let missing = prop_oneof![Just(0_u8), 0_u8..=Missing::KNOWN];
     let reasons = vec(
         (key(), 0_u8..=100).prop_map(|(key, share_pct)| Reason { key, share_pct }),
         0..=4,
@@ -82,7 +82,12 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
             score,
             decision,
             tier,
-            missing: Missing(missing),
+            // An override never decides for a review.
+            missing: Missing(if decision == Decision::Review {
+                missing & !Missing::OVERRIDDEN
+            } else {
+                missing
+            }),
             reasons,
             policy_version,
             profile_version,

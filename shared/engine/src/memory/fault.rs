@@ -20,6 +20,8 @@ pub enum Op {
     PutProfile,
     /// `StateStore::put_decision`.
     PutDecision,
+    /// `StateStore::put_trials`.
+    PutTrials,
     /// `ScoreSink::send`.
     Send,
     /// `Quarantine::put`.
@@ -57,7 +59,7 @@ pub struct Faults {
 struct Inner {
     rules: Vec<Rule>,
     calls: Vec<Op>,
-    calls_of: [u64; 7],
+    calls_of: [u64; 8],
     crashed: bool,
     yields: bool,
 }

@@ -2,11 +2,13 @@
 //! script, so that a test can make any call fail in any of the ways that the real services do.
 
 mod clock;
+mod control;
 mod fault;
 mod sinks;
 mod store;
 
 pub use clock::ManualClock;
+pub use control::MemoryControl;
 pub use fault::{Fault, Faults, Op};
 pub use sinks::{MemoryQuarantine, MemorySink};
 pub use store::MemoryStore;

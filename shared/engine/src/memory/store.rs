@@ -1,7 +1,9 @@
 //! States, profiles and decisions in memory, with DynamoDB's conditions and its arithmetic of units.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventId};
 
@@ -26,6 +28,7 @@ struct Inner {
     states: FixedMap<CardId, Versions<StateItem>>,
     profiles: FixedMap<CardId, Versions<Profile>>,
     decisions: FixedMap<(CardId, EventId), DecisionRecord>,
+    trials: BTreeMap<(String, String), TrialBatch>,
 }
 
 /// An item and what was there before it, for stale reads.
@@ -74,6 +77,17 @@ impl MemoryStore {
         let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
         decisions.sort_unstable_by(|a, b| (&a.card_id, &a.event_id).cmp(&(&b.card_id, &b.event_id)));
         decisions
+    }
+
+    /// Every batch of trials by partition and sort key, in order.
+    #[must_use]
+    pub fn trials(&self) -> Vec<((String, String), TrialBatch)> {
+        let inner = lock(&self.inner);
+        inner
+            .trials
+            .iter()
+            .map(|(key, batch)| (key.clone(), batch.clone()))
+            .collect()
     }
 
     /// Puts a state there unconditionally, as another writer would.
@@ -210,6 +224,18 @@ impl StateStore for MemoryStore {
             write_units(PROFILE_ITEM_BYTES),
             0.0,
         ))
+    }
+
+    async fn put_trials(&self, key: &TrialKey, batch: &TrialBatch, _: i64) -> Result<Metered<()>, PortError> {
+        let fault = self.faults.next(Op::PutTrials).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let bytes = serde_json::to_vec(batch).map_or(0, |json| json.len()) + ITEM_OVERHEAD_BYTES;
+        let place = (key.partition(batch.candidate), key.sort());
+        lock(&self.inner).trials.insert(place, batch.clone());
+        self.faults.finish(fault).await?;
+        Ok(metered((), write_units(bytes), 0.0))
     }
 
     async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {

@@ -1,0 +1,204 @@
+//! The control plane as a function sees it: read in the background, kept, and handed out as one snapshot for a batch.
+//!
+//! Each item is judged by itself. What can't be read, or is wrong, leaves its last good copy in force; the age of the copy
+//! is the time since everything was read and understood.
+
+mod held;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::{Either, select};
+use tidemark_domain::control::ActivePointer;
+use tidemark_domain::control::item::Fields;
+use tidemark_domain::policy::Policy;
+
+use crate::call::lock;
+use crate::directives::Directives;
+use crate::port::{Clock, Metered, PortError, Units};
+use held::{Held, Loaded, PolicyRead};
+
+pub use held::ControlProblem;
+
+/// The items of the control plane but for policies, as they are stored; absent ones were never written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlItems {
+    /// Which policy is in force.
+    pub active: Option<Fields>,
+    /// How to work.
+    pub mode: Option<Fields>,
+    /// What somebody decided for single cards.
+    pub overrides: Option<Fields>,
+}
+
+/// Where the control plane is read.
+pub trait ControlPlane: Send + Sync {
+    /// Reads the items, strongly consistent, so that a snapshot never goes back in time.
+    fn read(&self) -> impl Future<Output = Result<Metered<ControlItems>, PortError>> + Send;
+
+    /// Reads a published policy, strongly consistent.
+    fn read_policy(&self, version: u32) -> impl Future<Output = Result<Metered<Option<Fields>>, PortError>> + Send;
+}
+
+/// No control plane: what the function was started with holds for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoControl;
+
+impl ControlPlane for NoControl {
+    async fn read(&self) -> Result<Metered<ControlItems>, PortError> {
+        Ok(Metered {
+            value: ControlItems::default(),
+            units: Units::default(),
+        })
+    }
+
+    async fn read_policy(&self, _: u32) -> Result<Metered<Option<Fields>>, PortError> {
+        Ok(Metered {
+            value: None,
+            units: Units::default(),
+        })
+    }
+}
+
+/// When and how the control plane is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// A copy older than this is read again beside the next batch, milliseconds.
+    pub refresh_after_ms: i64,
+    /// A copy older than this is read again before the next batch, milliseconds.
+    pub wait_after_ms: i64,
+    /// So long a read may take, milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self {
+            refresh_after_ms: 5_000,
+            wait_after_ms: 10_000,
+            timeout_ms: 1_000,
+        }
+    }
+}
+
+/// How long a finished batch waits for a read that is under way beside it, milliseconds: a read takes a few.
+const GRACE_MS: u64 = 100;
+
+/// What is known of the copy, for metrics and logs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ControlStatus {
+    /// Time since everything was read and understood, milliseconds; `None`: it never was.
+    pub age_ms: Option<i64>,
+    /// What was wrong at the last read.
+    pub problems: Vec<ControlProblem>,
+    /// Capacity that reads consumed since the last status.
+    pub units: Units,
+}
+
+/// The control plane's copy in a process.
+pub struct Control<P> {
+    plane: P,
+    config: ControlConfig,
+    held: Mutex<Held>,
+}
+
+impl<P: ControlPlane> Control<P> {
+    /// Nothing is read yet; `own` is the policy that the function was started with.
+    #[must_use]
+    pub fn new(plane: P, own: Arc<Policy>, config: ControlConfig) -> Self {
+        Self {
+            plane,
+            config,
+            held: Mutex::new(Held::new(own)),
+        }
+    }
+
+    /// The snapshot for a batch that begins now. Where the copy is too old, it is read first, for at most the timeout;
+    /// where that fails, the older copy serves. `None` while nothing could be read since the process began: nobody knows
+    /// which policy is in force then.
+    pub async fn ready<C: Clock>(&self, clock: &C) -> Option<Directives> {
+        let now_ms = clock.now_ms();
+        let is_due = {
+            let held = lock(&self.held);
+            held.is_older_than(self.config.wait_after_ms, now_ms) && self.may_try(&held, now_ms)
+        };
+        if is_due {
+            self.refresh(clock).await;
+        }
+        lock(&self.held).directives()
+    }
+
+    /// Does `work`, and reads the control plane beside it where the copy is due: it serves the next batch.
+    pub async fn beside<C: Clock, T>(&self, clock: &C, work: impl Future<Output = T>) -> T {
+        let now_ms = clock.now_ms();
+        let is_due = {
+            let held = lock(&self.held);
+            held.is_older_than(self.config.refresh_after_ms, now_ms) && self.may_try(&held, now_ms)
+        };
+        if !is_due {
+            return work.await;
+        }
+        let (work, refresh) = (pin!(work), pin!(self.refresh(clock)));
+        match select(work, refresh).await {
+            Either::Right(((), work)) => work.await,
+            Either::Left((done, refresh)) => {
+                // What is not done by then is dropped, and tried again when it is due.
+                drop(select(refresh, pin!(clock.sleep_ms(GRACE_MS))).await);
+                done
+            }
+        }
+    }
+
+    /// Reads the control plane now, for at most the timeout.
+    pub async fn refresh<C: Clock>(&self, clock: &C) {
+        lock(&self.held).tried_at_ms = Some(clock.now_ms());
+        let load = pin!(self.load());
+        let timeout = pin!(clock.sleep_ms(self.config.timeout_ms));
+        let loaded = match select(load, timeout).await {
+            Either::Left((loaded, _)) => loaded,
+            Either::Right(_) => Err(PortError::Timeout(format!(
+                "no answer within {} ms",
+                self.config.timeout_ms
+            ))),
+        };
+        lock(&self.held).take(loaded, clock.now_ms());
+    }
+
+    /// The state of the copy; takes the units that reads consumed.
+    pub fn status(&self, now_ms: i64) -> ControlStatus {
+        lock(&self.held).status(now_ms)
+    }
+
+    /// A read that failed is not tried again at once, or every batch would wait for it.
+    fn may_try(&self, held: &Held, now_ms: i64) -> bool {
+        held.tried_at_ms
+            .is_none_or(|tried_ms| !(0..self.config.refresh_after_ms).contains(&(now_ms - tried_ms)))
+    }
+
+    async fn load(&self) -> Result<Loaded, PortError> {
+        let items = self.plane.read().await?;
+        let mut loaded = Loaded {
+            pointer: items.value.active.as_ref().map(ActivePointer::from_fields),
+            mode: items.value.mode,
+            overrides: items.value.overrides,
+            policies: Vec::new(),
+            units: items.units,
+        };
+        let wanted = match &loaded.pointer {
+            Some(Ok(pointer)) => lock(&self.held).unknown_policies(pointer),
+            Some(Err(_)) | None => Vec::new(),
+        };
+        for version in wanted {
+            let read = match self.plane.read_policy(version).await {
+                Ok(answer) => {
+                    loaded.units += answer.units;
+                    PolicyRead::Item(answer.value)
+                }
+                Err(error) => PolicyRead::Failed(error),
+            };
+            loaded.policies.push((version, read));
+        }
+        Ok(loaded)
+    }
+}

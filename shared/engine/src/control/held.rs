@@ -1,0 +1,199 @@
+//! The copy itself: what was read, taken item by item. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidemark_domain::control::diff::may_follow;
+use tidemark_domain::control::item::{Fields, ItemError};
+use tidemark_domain::control::{ActivePointer, Mode, ModeSetting, OWN_POLICY, Overrides, PolicyVersion};
+use tidemark_domain::policy::Policy;
+
+use super::ControlStatus;
+use crate::directives::{Candidate, Directives};
+use crate::port::{PortError, Units};
+
+/// Published policies that are kept parsed: the active one, a candidate, and two that a rollback may want.
+const POLICIES_KEPT_MAX: usize = 4;
+
+/// Something that could not be read or understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlProblem {
+    /// The table did not answer: the whole copy is as it was.
+    #[error("the control plane can't be read: {0}")]
+    Unread(String),
+    /// An item is not what it should be: its last good copy stays in force.
+    #[error("{0}")]
+    Item(#[from] ItemError),
+    /// A policy that the pointer names can't be used.
+    #[error("policy {version}: {problem}")]
+    Policy {
+        /// Which version.
+        version: u32,
+        /// Why not.
+        problem: String,
+    },
+}
+
+/// What one read brought.
+pub(super) struct Loaded {
+    pub(super) pointer: Option<Result<ActivePointer, ItemError>>,
+    pub(super) mode: Option<Fields>,
+    pub(super) overrides: Option<Fields>,
+    pub(super) policies: Vec<(u32, PolicyRead)>,
+    pub(super) units: Units,
+}
+
+/// What the read of a policy brought.
+pub(super) enum PolicyRead {
+    Item(Option<Fields>),
+    Failed(PortError),
+}
+
+/// The copy.
+pub(super) struct Held {
+    own: Arc<Policy>,
+    current: Directives,
+    /// Whether anything was ever read.
+    is_read: bool,
+    policies: BTreeMap<u32, Arc<Policy>>,
+    whole_at_ms: Option<i64>,
+    pub(super) tried_at_ms: Option<i64>,
+    problems: Vec<ControlProblem>,
+    units: Units,
+}
+
+impl Held {
+    pub(super) fn new(own: Arc<Policy>) -> Self {
+        Self {
+            current: Directives::standing(Arc::clone(&own)),
+            own,
+            is_read: false,
+            policies: BTreeMap::new(),
+            whole_at_ms: None,
+            tried_at_ms: None,
+            problems: Vec::new(),
+            units: Units::default(),
+        }
+    }
+
+    pub(super) fn directives(&self) -> Option<Directives> {
+        self.is_read.then(|| self.current.clone())
+    }
+
+    /// Whether so much time has passed since everything was read and understood. A clock that was set back counts, too.
+    pub(super) fn is_older_than(&self, age_ms: i64, now_ms: i64) -> bool {
+        self.whole_at_ms
+            .is_none_or(|whole_ms| !(0..age_ms).contains(&(now_ms - whole_ms)))
+    }
+
+    pub(super) fn status(&mut self, now_ms: i64) -> ControlStatus {
+        ControlStatus {
+            age_ms: self.whole_at_ms.map(|whole_ms| (now_ms - whole_ms).max(0)),
+            problems: self.problems.clone(),
+            units: std::mem::take(&mut self.units),
+        }
+    }
+
+    /// The published policies that a pointer names and that have not been read yet.
+    pub(super) fn unknown_policies(&self, pointer: &ActivePointer) -> Vec<u32> {
+        let candidate = pointer.rollout.map(|rollout| rollout.candidate);
+        let mut wanted: Vec<u32> = std::iter::once(pointer.active).chain(candidate).collect();
+        wanted.dedup();
+        wanted.retain(|version| *version != OWN_POLICY && !self.policies.contains_key(version));
+        wanted
+    }
+
+    /// Takes what a read brought.
+    pub(super) fn take(&mut self, loaded: Result<Loaded, PortError>, now_ms: i64) {
+        self.problems.clear();
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.problems.push(ControlProblem::Unread(error.to_string()));
+                return;
+            }
+        };
+        self.is_read = true;
+        self.units += loaded.units;
+        for (version, read) in loaded.policies {
+            match self.policy(version, read) {
+                Ok(policy) => {
+                    self.policies.insert(version, Arc::new(policy));
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        match loaded.pointer {
+            Some(Ok(pointer)) => self.take_pointer(&pointer),
+            Some(Err(error)) => self.problems.push(error.into()),
+            None => {
+                self.current.policy = Arc::clone(&self.own);
+                self.current.candidate = None;
+            }
+        }
+        self.take_mode(loaded.mode.as_ref());
+        self.take_overrides(loaded.overrides.as_ref());
+        if self.problems.is_empty() {
+            self.whole_at_ms = Some(now_ms);
+        }
+    }
+
+    fn policy(&self, version: u32, read: PolicyRead) -> Result<Policy, ControlProblem> {
+        let wrong = |problem: String| ControlProblem::Policy { version, problem };
+        let fields = match read {
+            PolicyRead::Item(Some(fields)) => fields,
+            PolicyRead::Item(None) => return Err(wrong("it was never published".to_owned())),
+            PolicyRead::Failed(error) => return Err(wrong(error.to_string())),
+        };
+        let published = PolicyVersion::from_fields(version, &fields)?;
+        let policy = Policy::parse(&published.text, &format!("policy {version}"))
+            .map_err(|problems| wrong(problems.first().map_or_else(String::new, ToString::to_string)))?;
+        if policy.version != version {
+            return Err(wrong(format!("its text says version {}", policy.version)));
+        }
+        if !may_follow(&self.own, &policy) {
+            return Err(wrong("its base currency is not that of the stored amounts".to_owned()));
+        }
+        Ok(policy)
+    }
+
+    /// The active policy is taken whenever it can be, so that a broken candidate never holds up a rollback.
+    fn take_pointer(&mut self, pointer: &ActivePointer) {
+        let known = |version: u32| match version {
+            OWN_POLICY => Some(Arc::clone(&self.own)),
+            published => self.policies.get(&published).cloned(),
+        };
+        let candidate = pointer
+            .rollout
+            .and_then(|rollout| known(rollout.candidate).map(|policy| Candidate { policy, rollout }));
+        if let Some(policy) = known(pointer.active) {
+            self.current.policy = policy;
+            self.current.candidate = candidate;
+        }
+        if self.policies.len() > POLICIES_KEPT_MAX {
+            let named = |version: u32| {
+                version == pointer.active || pointer.rollout.is_some_and(|rollout| rollout.candidate == version)
+            };
+            self.policies.retain(|version, _| named(*version));
+        }
+    }
+
+    fn take_mode(&mut self, fields: Option<&Fields>) {
+        match fields.map(ModeSetting::from_fields).transpose() {
+            Ok(setting) => self.current.mode = setting.map_or(Mode::Live, |setting| setting.mode),
+            Err(error) => self.problems.push(error.into()),
+        }
+    }
+
+    fn take_overrides(&mut self, fields: Option<&Fields>) {
+        match fields.map(Overrides::from_fields).transpose() {
+            Ok(overrides) => {
+                let overrides = overrides.unwrap_or_default();
+                if *self.current.overrides != overrides {
+                    self.current.overrides = Arc::new(overrides);
+                }
+            }
+            Err(error) => self.problems.push(error.into()),
+        }
+    }
+}

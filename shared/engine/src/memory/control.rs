@@ -1,0 +1,85 @@
+//! The control plane in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tidemark_domain::control::item::{ACTIVE, Fields, MODE, OVERRIDES, policy_key};
+
+use super::lock;
+use crate::control::{ControlItems, ControlPlane};
+use crate::port::{Metered, PortError, Units};
+
+/// A control plane in memory. Clones share their content.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryControl {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: BTreeMap<String, Fields>,
+    error: Option<PortError>,
+    silent: bool,
+    reads: u64,
+}
+
+impl MemoryControl {
+    /// Puts an item there, as an operator or a hand would; `None` takes it away.
+    pub fn set(&self, sort: &str, fields: Option<Fields>) {
+        let mut inner = lock(&self.inner);
+        match fields {
+            Some(fields) => inner.items.insert(sort.to_owned(), fields),
+            None => inner.items.remove(sort),
+        };
+    }
+
+    /// Lets every read fail from now on, or succeed again.
+    pub fn fail(&self, error: Option<PortError>) {
+        lock(&self.inner).error = error;
+    }
+
+    /// Lets every read hang from now on, or answer again.
+    pub fn hang(&self, silent: bool) {
+        lock(&self.inner).silent = silent;
+    }
+
+    /// Reads so far, of policies too.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        lock(&self.inner).reads
+    }
+
+    async fn answer<T>(&self, read: impl FnOnce(&BTreeMap<String, Fields>) -> T) -> Result<Metered<T>, PortError> {
+        let silent = {
+            let mut inner = lock(&self.inner);
+            inner.reads += 1;
+            inner.silent
+        };
+        if silent {
+            std::future::pending::<()>().await;
+        }
+        let inner = lock(&self.inner);
+        match &inner.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(Metered {
+                value: read(&inner.items),
+                units: Units { write: 0.0, read: 1.0 },
+            }),
+        }
+    }
+}
+
+impl ControlPlane for MemoryControl {
+    async fn read(&self) -> Result<Metered<ControlItems>, PortError> {
+        self.answer(|items| ControlItems {
+            active: items.get(ACTIVE).cloned(),
+            mode: items.get(MODE).cloned(),
+            overrides: items.get(OVERRIDES).cloned(),
+        })
+        .await
+    }
+
+    async fn read_policy(&self, version: u32) -> Result<Metered<Option<Fields>>, PortError> {
+        self.answer(|items| items.get(&policy_key(version)).cloned()).await
+    }
+}

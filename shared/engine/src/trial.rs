@@ -1,0 +1,149 @@
+//! A candidate policy beside the active one: it scores the same events on the same states, its outcomes are recorded and
+//! never emitted.
+
+use futures_util::{StreamExt, stream};
+use tidemark_domain::card::CardState;
+use tidemark_domain::control::trial::{TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, Verdict};
+use tidemark_domain::event::Transaction;
+use tidemark_domain::outcome::StoredOutcome;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::score::{ProfileInput, score};
+
+use crate::call::{BatchContext, with_retries};
+use crate::engine::Engine;
+use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
+use crate::record::InRecord;
+use crate::report::TrialCounts;
+use crate::segment::Judge;
+
+/// Attempts to record a batch of trials: they are a measurement, and a busy table has better to do.
+const TRIAL_ATTEMPTS_MAX: u32 = 2;
+const S_PER_DAY: i64 = 86_400;
+
+/// What the candidate made of an event, and how long that took.
+pub(crate) struct Measured {
+    outcome: StoredOutcome,
+    candidate_ns: i64,
+}
+
+/// An event under both policies.
+#[derive(Debug)]
+pub(crate) struct TrialStep {
+    trial: Trial,
+    active_ns: i64,
+    candidate_ns: i64,
+}
+
+/// The candidate's outcome, where there is a candidate and the card is in its share.
+pub(crate) fn of_candidate(
+    state: &CardState,
+    tx: &Transaction,
+    profile: ProfileInput<'_>,
+    judge: &Judge<'_>,
+) -> Option<Measured> {
+    let candidate = judge.directives.candidate.as_ref()?;
+    candidate.rollout.holds(&tx.card_id).then(|| {
+        let began_ns = (judge.now_ns)();
+        let outcome = score(state, tx, profile, &candidate.policy);
+        Measured {
+            outcome,
+            candidate_ns: (judge.now_ns)() - began_ns,
+        }
+    })
+}
+
+impl TrialStep {
+    pub(crate) fn new(
+        measured: Measured,
+        tx: &Transaction,
+        active: &StoredOutcome,
+        active_ns: i64,
+        policy: &Policy,
+    ) -> Self {
+        let verdict = |outcome: &StoredOutcome| Verdict {
+            score: outcome.score,
+            decision: outcome.decision,
+            tier: outcome.tier,
+        };
+        let mut active_verdict = verdict(active);
+        if active.override_action().is_some() {
+            // Policies are compared, not what somebody decided over their heads.
+            active_verdict.decision = policy.thresholds.decide(active.score);
+        }
+        Self {
+            trial: Trial {
+                event_id: tx.event_id.as_str().to_owned(),
+                card_id: tx.card_id.as_str().to_owned(),
+                occurred_at_ms: tx.occurred_at_ms,
+                active: active_verdict,
+                candidate: verdict(&measured.outcome),
+            },
+            active_ns,
+            candidate_ns: measured.candidate_ns,
+        }
+    }
+}
+
+impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
+    /// Records a batch's trials, given with the index of their records. Never holds the batch up: what can't be recorded
+    /// is counted as lost.
+    pub(crate) async fn record_trials(
+        &self,
+        context: &BatchContext,
+        batch: &[InRecord<'_>],
+        trials: Vec<(usize, Box<TrialStep>)>,
+    ) -> TrialCounts {
+        let mut counts = TrialCounts::default();
+        let Some(candidate) = &context.directives.candidate else {
+            return counts;
+        };
+        let at_ms = self.clock.now_ms();
+        let mut items: Vec<(TrialKey, TrialBatch)> = Vec::new();
+        for (record, step) in trials {
+            counts.scored += 1;
+            counts.flips += u64::from(step.trial.active.decision != step.trial.candidate.decision);
+            counts.active_ns += step.active_ns;
+            counts.candidate_ns += step.candidate_ns;
+            if items
+                .last()
+                .is_none_or(|(_, item)| item.trials.len() >= TRIALS_IN_ITEM_MAX)
+            {
+                let item = TrialBatch {
+                    active: context.directives.policy.version,
+                    candidate: candidate.rollout.candidate,
+                    at_ms,
+                    ..TrialBatch::default()
+                };
+                items.push((key_of(&batch[record]), item));
+            }
+            if let Some((_, item)) = items.last_mut() {
+                item.active_ns += step.active_ns;
+                item.candidate_ns += step.candidate_ns;
+                item.trials.push(step.trial);
+            }
+        }
+        let expires_at_s = at_ms / 1_000 + TRIAL_DAYS_KEPT * S_PER_DAY;
+        let calls = items.iter().map(|(key, item)| async move {
+            let until_ms = context.bounds.stop_at_ms;
+            let call = || self.store.put_trials(key, item, expires_at_s);
+            match with_retries(context, &self.clock, TRIAL_ATTEMPTS_MAX, until_ms, call).await {
+                Ok(answer) => {
+                    context.metered(answer);
+                    0
+                }
+                Err(_) => item.trials.len() as u64,
+            }
+        });
+        let lost: Vec<u64> = stream::iter(calls.collect::<Vec<_>>()).buffered(4).collect().await;
+        counts.lost = lost.into_iter().sum();
+        counts
+    }
+}
+
+fn key_of(record: &InRecord<'_>) -> TrialKey {
+    TrialKey {
+        shard_id: record.shard_id.to_owned(),
+        sequence_number: record.sequence_number.to_owned(),
+        arrival_ms: record.arrival_ms,
+    }
+}
