@@ -24,8 +24,9 @@ pub struct LocalConfig {
     pub keep_table: bool,
     /// The region that ARNs and functions name.
     pub region: String,
-    /// The seed of the fault layer, which has no plans at the start.
-    pub fault_seed: u64,
+    /// Puts the fault layer, with this seed, in front of the services. Its second hop to the table costs some
+    /// throughput, so it is there only when asked for.
+    pub fault_seed: Option<u64>,
 }
 
 impl LocalConfig {
@@ -35,8 +36,15 @@ impl LocalConfig {
             data_dir: data_dir.into(),
             keep_table: false,
             region: "eu-west-1".to_owned(),
-            fault_seed: 1,
+            fault_seed: None,
         }
+    }
+
+    /// The same, with the fault layer.
+    #[must_use]
+    pub fn with_faults(mut self, seed: u64) -> Self {
+        self.fault_seed = Some(seed);
+        self
     }
 }
 
@@ -98,7 +106,7 @@ pub struct Provisioned {
 #[derive(Debug)]
 pub struct LocalCloud {
     config: LocalConfig,
-    faults: Faults,
+    faults: Option<Faults>,
     server: Server,
     table: TableServer,
     admin: Admin,
@@ -110,9 +118,9 @@ impl LocalCloud {
         let logs = config.data_dir.join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
         let file = config.keep_table.then(|| config.data_dir.join("table.sqlite"));
-        let faults = Faults::new(config.fault_seed);
-        let table = table::start(file.as_deref(), &faults).await?;
-        let server = server::start(&config.region, &faults).await?;
+        let faults = config.fault_seed.map(Faults::new);
+        let table = table::start(file.as_deref(), faults.as_ref()).await?;
+        let server = server::start(&config.region, faults.as_ref()).await?;
         let settings = AwsSettings::local(&config.region, &server.endpoint, Some(&table.endpoint));
         let admin = Admin::connect(&settings).await;
         Ok(Self {
@@ -136,10 +144,11 @@ impl LocalCloud {
         &self.table.endpoint
     }
 
-    /// The fault layer in front of all three services. Every client goes through it, this cloud's own ones too.
+    /// The fault layer in front of all three services, where the cloud was started with one. Every client goes through
+    /// it, this cloud's own ones too.
     #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.faults
+    pub fn faults(&self) -> Option<&Faults> {
+        self.faults.as_ref()
     }
 
     /// The region.

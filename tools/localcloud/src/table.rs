@@ -1,5 +1,6 @@
-//! DynamoDB in the process: dynoxide on SQLite, in memory or in a file, behind the fault layer.
+//! DynamoDB in the process: dynoxide on SQLite, in memory or in a file; behind the fault layer where there is one.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use dynoxide::Database;
@@ -14,19 +15,19 @@ use crate::faults::{self, Backend, Faults};
 pub(crate) struct TableServer {
     pub endpoint: String,
     /// The layer in front goes first: it holds the connections that the store would wait for.
-    _stop_front: oneshot::Sender<()>,
+    _stop_front: Option<oneshot::Sender<()>>,
     _stop: oneshot::Sender<()>,
 }
 
 /// Starts the store on a free port of 127.0.0.1. Without a file it lives in memory.
-pub(crate) async fn start(file: Option<&Path>, faults: &Faults) -> Result<TableServer, LocalError> {
+pub(crate) async fn start(file: Option<&Path>, faults: Option<&Faults>) -> Result<TableServer, LocalError> {
     let database = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),
     };
     let database = database.map_err(|error| LocalError::Table(error.to_string()))?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
-    let behind = Backend::Upstream(listener.local_addr().map_err(LocalError::Listen)?);
+    let address = listener.local_addr().map_err(LocalError::Listen)?;
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let serve = dynoxide::server::serve_with_shutdown(listener, database, async {
@@ -36,13 +37,30 @@ pub(crate) async fn start(file: Option<&Path>, faults: &Faults) -> Result<TableS
             tracing::error!(%error, "the local table store stopped");
         }
     });
-    let front = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
-    let endpoint = format!("http://{}", front.local_addr().map_err(LocalError::Listen)?);
-    let (stop_front, front_stopped) = oneshot::channel::<()>();
-    tokio::spawn(faults::serve(front, behind, faults.clone(), front_stopped));
+    let (address, stop_front) = match faults {
+        Some(faults) => in_front_of(address, faults).await?,
+        None => (address, None),
+    };
     Ok(TableServer {
-        endpoint,
+        endpoint: format!("http://{address}"),
         _stop_front: stop_front,
         _stop: stop,
     })
+}
+
+/// Puts the fault layer in front of the store: where it listens, and what stops it.
+async fn in_front_of(
+    store: SocketAddr,
+    faults: &Faults,
+) -> Result<(SocketAddr, Option<oneshot::Sender<()>>), LocalError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
+    let address = listener.local_addr().map_err(LocalError::Listen)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(faults::serve(
+        listener,
+        Backend::Upstream(store),
+        faults.clone(),
+        stopped,
+    ));
+    Ok((address, Some(stop)))
 }

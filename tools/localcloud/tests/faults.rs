@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use localcloud::{FaultKind, FaultPlan, LocalCloud, LocalConfig, Names, Provisioned, Service};
+use localcloud::{FaultKind, FaultPlan, Faults, LocalCloud, LocalConfig, Names, Provisioned, Service};
 use tidemark_aws::admin::{AdminError, PutRecord, ReadFrom};
 
 struct Bench {
@@ -16,7 +16,9 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cloud = LocalCloud::start(LocalConfig::new(folder.path())).await.unwrap();
+        let cloud = LocalCloud::start(LocalConfig::new(folder.path()).with_faults(1))
+            .await
+            .unwrap();
         let names = Names {
             shards: 1,
             ..Names::default()
@@ -30,9 +32,13 @@ impl Bench {
         }
     }
 
+    fn faults(&self) -> &Faults {
+        self.cloud.faults().unwrap()
+    }
+
     fn plan(&self, plan: FaultPlan) {
-        self.cloud.faults().clear();
-        self.cloud.faults().add(plan);
+        self.faults().clear();
+        self.faults().add(plan);
     }
 
     async fn send(&self, body: &str) -> Result<String, AdminError> {
@@ -40,7 +46,7 @@ impl Bench {
     }
 
     async fn waiting(&self) -> u64 {
-        self.cloud.faults().clear();
+        self.faults().clear();
         let depth = self.cloud.admin().queue_depth(&self.made.quarantine_queue_url).await;
         depth.unwrap().visible
     }
@@ -61,7 +67,7 @@ impl Bench {
     }
 
     async fn stored(&self) -> usize {
-        self.cloud.faults().clear();
+        self.faults().clear();
         let (admin, stream) = (self.cloud.admin(), &self.names.transactions_stream);
         let shards = admin.list_shards(stream).await.unwrap();
         let iterator = admin.iterator(stream, &shards[0].id, &ReadFrom::Oldest).await.unwrap();
@@ -90,7 +96,7 @@ async fn what_is_refused_is_not_applied_and_a_lost_answer_is() {
     }
     bench.send("m").await.unwrap();
     assert_eq!(bench.waiting().await, expected + 1, "without a plan everything passes");
-    let counts = bench.cloud.faults().counts();
+    let counts = bench.faults().counts();
     for (kind, _) in cases {
         let key = (Service::Sqs, "SendMessage".to_owned(), kind.name());
         assert_eq!(counts.get(&key), Some(&1), "{kind:?} in {counts:?}");
@@ -144,7 +150,7 @@ async fn refused_records_of_a_batch_are_sent_again_and_no_other() {
     let numbers = bench.put(100).await.unwrap();
     assert!(numbers.iter().all(|number| !number.is_empty()));
     assert_eq!(bench.stored().await, 100);
-    let counts = bench.cloud.faults().counts();
+    let counts = bench.faults().counts();
     assert!(
         counts[&(Service::Kinesis, "PutRecords".to_owned(), "partial")] >= 2,
         "{counts:?}"
@@ -159,7 +165,7 @@ async fn a_shard_gives_so_many_reads_a_second_where_that_is_asked_for() {
     let shards = admin.list_shards(stream).await.unwrap();
     let iterator = admin.iterator(stream, &shards[0].id, &ReadFrom::Oldest).await.unwrap();
     // One a second and not the five of AWS, so that a slow machine meets it too.
-    bench.cloud.faults().limit_reads(Some(1));
+    bench.faults().limit_reads(Some(1));
     let mut refused = 0;
     for _ in 0..20 {
         match admin.records(&iterator, 1).await {
