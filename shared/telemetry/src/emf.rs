@@ -10,7 +10,9 @@ use crate::metric::Metric;
 pub const NAMESPACE: &str = "Tidemark";
 /// Metrics in one line (the format's limit).
 pub const METRICS_MAX: usize = 100;
-/// A dimension's value is cut to this length, in bytes (CloudWatch's limit is 1,024).
+/// Values of one metric in one line (the format's limit).
+pub const VALUES_MAX: usize = 100;
+/// A dimension's value is no longer than this, in bytes (CloudWatch's limit is 1,024).
 pub const DIMENSION_BYTES_MAX: usize = 255;
 
 /// What metrics are split by. Values come from short, fixed lists, so that the number of time series is bounded.
@@ -38,7 +40,7 @@ impl Dimension {
 pub struct EmfLine {
     timestamp_ms: i64,
     dimensions: Vec<(Dimension, String)>,
-    metrics: Vec<(Metric, f64)>,
+    metrics: Vec<(Metric, Value)>,
     properties: Vec<(&'static str, Value)>,
 }
 
@@ -66,7 +68,24 @@ impl EmfLine {
     #[must_use]
     pub fn metric(mut self, metric: Metric, value: f64) -> Self {
         if value.is_finite() && self.metrics.len() < METRICS_MAX {
-            self.metrics.push((metric, value));
+            self.metrics.push((metric, Value::from(value)));
+        }
+        self
+    }
+
+    /// Adds a metric as a distribution: CloudWatch makes percentiles of its values. `values` are ascending; of more than
+    /// [`VALUES_MAX`] so many are taken, evenly by rank, the smallest and the largest among them.
+    #[must_use]
+    pub fn distribution(mut self, metric: Metric, values: &[f64]) -> Self {
+        if !values.is_empty() && self.metrics.len() < METRICS_MAX {
+            let taken = values.len().min(VALUES_MAX);
+            let last = values.len() - 1;
+            let rank = |at: usize| if taken == 1 { 0 } else { at * last / (taken - 1) };
+            let values: Vec<f64> = (0..taken)
+                .map(|at| values[rank(at)])
+                .filter(|value| value.is_finite())
+                .collect();
+            self.metrics.push((metric, Value::from(values)));
         }
         self
     }
@@ -102,7 +121,7 @@ impl EmfLine {
             root.insert((*name).to_owned(), value.clone());
         }
         for (metric, value) in &self.metrics {
-            root.insert(metric.name().to_owned(), Value::from(*value));
+            root.insert(metric.name().to_owned(), value.clone());
         }
         Value::Object(root).to_string()
     }
@@ -118,16 +137,14 @@ impl EmfLine {
     }
 }
 
+/// A dimension's value as it is written. Values are codes and names of functions; anything else would make a time series of
+/// its own for each spelling, so it becomes `unknown`.
 fn bounded(value: &str) -> String {
-    let mut end = value.len().min(DIMENSION_BYTES_MAX);
-    while !value.is_char_boundary(end) {
-        end -= 1;
-    }
-    // CloudWatch refuses an empty dimension, and with it the whole line.
-    if end == 0 {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+    if value.is_empty() || value.len() > DIMENSION_BYTES_MAX || !value.bytes().all(is_name) {
         "unknown".to_owned()
     } else {
-        value[..end].to_owned()
+        value.to_owned()
     }
 }
 
@@ -177,13 +194,58 @@ mod tests {
     }
 
     #[test]
+    fn a_dimension_takes_names_only() {
+        let of = |text: &str| {
+            let line = EmfLine::new(0, "tidemark-score:7").dimension(Dimension::Reason, text);
+            serde_json::from_str::<Value>(&line.to_json()).unwrap()["reason"].clone()
+        };
+        assert_eq!(of("not_json"), "not_json");
+        for text in [
+            "",
+            "4111 1111 1111 1111",
+            "a{b",
+            "x\"y",
+            &"a".repeat(DIMENSION_BYTES_MAX + 1),
+        ] {
+            assert_eq!(of(text), "unknown", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_distribution_keeps_its_ends_and_its_shape() {
+        let of = |values: &[f64]| {
+            let line = EmfLine::new(0, "f").distribution(Metric::Score, values);
+            serde_json::from_str::<Value>(&line.to_json()).unwrap()["Score"].clone()
+        };
+        assert_eq!(of(&[7.0]), json!([7.0]));
+        assert_eq!(of(&[1.0, 2.0, 3.0]), json!([1.0, 2.0, 3.0]));
+        assert_eq!(of(&[]), Value::Null);
+        let many: Vec<f64> = (0..1_001).map(f64::from).collect();
+        let taken = of(&many);
+        let taken: Vec<f64> = taken
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|value| value.as_f64().unwrap())
+            .collect();
+        assert_eq!((taken.len(), taken[0], taken[99]), (VALUES_MAX, 0.0, 1_000.0));
+        assert!(
+            (taken[50] - 505.0).abs() < 1.0,
+            "the middle stays in the middle: {}",
+            taken[50]
+        );
+    }
+
+    #[test]
     fn values_that_cloudwatch_refuses_are_left_out() {
         let line = EmfLine::new(0, "")
             .dimension(Dimension::Reason, &"é".repeat(300))
             .metric(Metric::Scored, f64::NAN);
         let value: Value = serde_json::from_str(&line.to_json()).unwrap();
-        assert_eq!(value["function"], "unknown");
-        assert!(value["reason"].as_str().unwrap().len() <= DIMENSION_BYTES_MAX);
+        assert_eq!(
+            (&value["function"], &value["reason"]),
+            (&json!("unknown"), &json!("unknown"))
+        );
         assert!(value.get("Scored").is_none());
     }
 

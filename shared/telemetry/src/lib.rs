@@ -7,6 +7,7 @@ pub mod emf;
 pub mod error_code;
 pub mod logging;
 pub mod metric;
+pub mod price;
 
 pub use emf::EmfLine;
 pub use error_code::ErrorCode;

@@ -7,6 +7,8 @@ pub enum Unit {
     Count,
     /// Thousandths of a second.
     Milliseconds,
+    /// A figure that CloudWatch has no unit for: a score, money.
+    None,
 }
 
 impl Unit {
@@ -16,6 +18,7 @@ impl Unit {
         match self {
             Self::Count => "Count",
             Self::Milliseconds => "Milliseconds",
+            Self::None => "None",
         }
     }
 }
@@ -76,6 +79,10 @@ metrics! {
     Degraded: Count,
     /// Fields that no schema knows, in accepted events.
     UnknownFields: Count,
+    /// Card states written.
+    Commits: Count,
+    /// Cards whose write failed for good in this batch: their records come again.
+    CommitFailures: Count,
     /// Conditional writes that another writer won.
     Conflicts: Count,
     /// Calls tried again within a batch.
@@ -90,6 +97,18 @@ metrics! {
     WriteUnits: Count,
     /// DynamoDB read units consumed.
     ReadUnits: Count,
+    /// Price of the invocation by the table of prices, in millionths of a dollar.
+    CostMicrodollars: None,
+    /// Scores of the outcomes counted for the first time, as a distribution.
+    Score: None,
+    /// From a transaction's arrival to the end of the batch that scored it, as a distribution.
+    OutcomeLatency: Milliseconds,
+    /// Transactions whose outcome came later than the objective of 5 seconds after their arrival.
+    LateOutcomes: Count,
+    /// From the newest arrival in the batch to its end.
+    Freshness: Milliseconds,
+    /// From the newest event time scored in the batch to its end.
+    EventTimeLag: Milliseconds,
     /// Time that one batch took in the function.
     BatchDuration: Milliseconds,
     /// Age of the batch's oldest record when the batch was done.
