@@ -52,6 +52,40 @@ codes! {
     ProfilesUnavailable = "TM-3003",
     /// Metrics could not be written to standard output.
     MetricsUnwritten = "TM-4001",
+    /// A redrive's request is not one: not JSON, an unknown source, or a field that does not go with its source.
+    RedriveRequestInvalid = "TM-5001",
+    /// A redrive's range is none: its end lies before its start, or a sequence number is not one.
+    RedriveRangeInvalid = "TM-5002",
+    /// A message of a queue is not JSON.
+    LetterNotJson = "TM-5003",
+    /// A message of a queue has another shape than its queue's messages.
+    LetterMisshapen = "TM-5004",
+    /// A dead letter speaks of another stream.
+    LetterForeign = "TM-5005",
+    /// A message names a sequence number that is not one.
+    SequenceNumberInvalid = "TM-5006",
+    /// A dead letter's range ends before it starts.
+    LetterInverted = "TM-5007",
+    /// A dead letter speaks of a shard that the stream no longer has.
+    ShardGone = "TM-5008",
+    /// Records lie past the stream's retention: they are lost.
+    PastRetention = "TM-5009",
+    /// A dead letter counts more records than its range holds, though none of it was trimmed.
+    LetterMiscounted = "TM-5010",
+    /// A quarantined payload had its card numbers masked: it is not what the producer sent.
+    QuarantineMasked = "TM-5011",
+    /// Parts of a quarantined payload are not there.
+    QuarantineIncomplete = "TM-5012",
+    /// Records found no end in a redrive: their message stays in its queue.
+    RecordsNotRedriven = "TM-5013",
+    /// The stream throttled a redrive's reads again and again.
+    ReadsThrottled = "TM-5014",
+    /// A redrive's cursor does not belong to its request.
+    CursorInvalid = "TM-5015",
+    /// The end of a range was not reached within the pages that a walk may read in vain.
+    WalkUnfinished = "TM-5016",
+    /// The stream or a queue failed in the middle of a redrive.
+    RedriveInterrupted = "TM-5017",
 }
 
 impl fmt::Display for ErrorCode {
