@@ -1,7 +1,7 @@
 //! `tidemark demo`: the whole path on this machine, and the account of it.
 
 pub mod report;
-mod usage;
+pub(crate) mod usage;
 
 use std::time::Duration;
 
@@ -63,38 +63,76 @@ async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoRepor
     let policy = Policy::default_policy();
     let log_from_bytes = usage::log_bytes(stack.function.log_path());
     let started_ms = now_ms();
-    let sent = send(stack, args, &policy, started_ms, quiet).await?;
-    drain(stack, sent, quiet).await?;
-    let elapsed_ms = u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1);
+    let config = stream_of(args, &policy, started_ms);
+    let bar = ui::bar(args.events, "sending", quiet);
+    let pace = args.rate.map_or(Pace::Backlog(BACKLOG_RECORDS_MAX), Pace::Rate);
+    let sent = send(stack, &config, pace, &|sent| bar.set_position(sent)).await?;
+    bar.finish_and_clear();
+    let bar = ui::bar(sent, "scoring", quiet);
+    drain(stack, &|done| bar.set_position(done.min(sent))).await?;
+    bar.finish_and_clear();
+    let run = Run {
+        seed: args.seed,
+        sent,
+        elapsed_ms: u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1),
+    };
     let bar = ui::step("reading everything back", quiet);
+    let records = read_transactions(stack).await?;
+    let evidence = read_evidence(stack).await?;
+    let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
+    bar.set_message("recomputing everything independently");
+    let report = judge(run, &records, &evidence, usage, &policy)?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// The simulated stream that the arguments ask for.
+pub(crate) fn stream_of(args: &DemoArgs, policy: &Policy, now_ms: i64) -> SimConfig {
+    let cards = args.cards.unwrap_or(args.events.div_ceil(EVENTS_A_CARD));
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    SimConfig::new(args.seed, narrow(args.events), narrow(cards), now_ms, policy)
+}
+
+/// All records of the transactions stream, in one order for account and oracle: the stream's own, shard by shard.
+pub(crate) async fn read_transactions(stack: &Stack) -> Result<Vec<Accepted>, CliError> {
     let mut records = evidence::read_stream(stack.cloud.admin(), &stack.names.transactions_stream).await?;
-    // One order for account and oracle: the stream's own, shard by shard.
     records.sort_by(|a, b| {
         let by_number = || compare_sequence_numbers(&a.sequence_number, &b.sequence_number);
         a.shard_id.cmp(&b.shard_id).then_with(by_number)
     });
+    Ok(records)
+}
+
+/// Everything durable that shows where the records ended.
+pub(crate) async fn read_evidence(stack: &Stack) -> Result<Evidence, CliError> {
     let names = Names {
         scores: &stack.names.scores_stream,
         table: &stack.names.table,
         quarantine_url: &stack.provisioned.quarantine_queue_url,
         dead_letter_url: &stack.provisioned.dead_letter_queue_url,
     };
-    let evidence = evidence::gather(stack.cloud.admin(), &names).await?;
-    let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
-    bar.set_message("recomputing everything independently");
-    let report = judge(args.seed, sent, elapsed_ms, &records, &evidence, usage, &policy)?;
-    bar.finish_and_clear();
-    Ok(report)
+    evidence::gather(stack.cloud.admin(), &names).await
+}
+
+/// How fast records are sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// So many a second.
+    Rate(u64),
+    /// As fast as they are scored: so many may wait.
+    Backlog(u64),
 }
 
 /// Sends the simulated stream; answers how many records.
-async fn send(stack: &Stack, args: &DemoArgs, policy: &Policy, now_ms: i64, quiet: bool) -> Result<u64, CliError> {
-    let cards = args.cards.unwrap_or(args.events.div_ceil(EVENTS_A_CARD));
-    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let config = SimConfig::new(args.seed, narrow(args.events), narrow(cards), now_ms, policy);
-    let bar = ui::bar(args.events, "sending", quiet);
+pub(crate) async fn send(
+    stack: &Stack,
+    config: &SimConfig,
+    pace: Pace,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<u64, CliError> {
+    let started_ms = now_ms();
     let mut sent = 0_u64;
-    let mut stream = simulate::generate(&config);
+    let mut stream = simulate::generate(config);
     loop {
         let batch: Vec<PutRecord> = stream
             .by_ref()
@@ -105,7 +143,7 @@ async fn send(stack: &Stack, args: &DemoArgs, policy: &Policy, now_ms: i64, quie
             })
             .collect();
         if batch.is_empty() {
-            break;
+            return Ok(sent);
         }
         let put = stack
             .cloud
@@ -114,14 +152,12 @@ async fn send(stack: &Stack, args: &DemoArgs, policy: &Policy, now_ms: i64, quie
             .await;
         put.map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))?;
         sent += batch.len() as u64;
-        bar.set_position(sent);
-        match args.rate {
-            Some(rate) => hold_rate(rate, sent, now_ms).await,
-            None => hold_backlog(stack, sent).await,
+        progress(sent);
+        match pace {
+            Pace::Rate(rate) => hold_rate(rate, sent, started_ms).await,
+            Pace::Backlog(records_max) => hold_backlog(stack, sent, records_max).await,
         }
     }
-    bar.finish_and_clear();
-    Ok(sent)
 }
 
 /// Waits until `sent` records are due at the rate asked for.
@@ -134,9 +170,9 @@ async fn hold_rate(rate: u64, sent: u64, started_ms: i64) {
 }
 
 /// Waits until few enough records wait; not for ever, since [`drain`] tells a stall with its cause.
-async fn hold_backlog(stack: &Stack, sent: u64) {
+async fn hold_backlog(stack: &Stack, sent: u64, records_max: u64) {
     for _ in 0..STALLED_MS_MAX / BACKLOG_WATCH_MS {
-        if sent.saturating_sub(stack.mapping.stats().esm.records_done) <= BACKLOG_RECORDS_MAX {
+        if sent.saturating_sub(stack.mapping.stats().esm.records_done) <= records_max {
             return;
         }
         pause(BACKLOG_WATCH_MS).await;
@@ -144,17 +180,15 @@ async fn hold_backlog(stack: &Stack, sent: u64) {
 }
 
 /// Waits until the mapping has nothing left, as long as it gets on.
-async fn drain(stack: &Stack, sent: u64, quiet: bool) -> Result<(), CliError> {
-    let bar = ui::bar(sent, "scoring", quiet);
+pub(crate) async fn drain(stack: &Stack, progress: &(dyn Fn(u64) + Sync)) -> Result<(), CliError> {
     let mut last_progress = (stack.mapping.stats().esm, now_ms());
     loop {
         // The mapping answers at once when it is done, and this watch sees whether it gets on until then.
         if stack.mapping.drained(WATCH_MS).await.is_ok() {
-            bar.finish_and_clear();
             return Ok(());
         }
         let stats = stack.mapping.stats().esm;
-        bar.set_position(stats.records_done.min(sent));
+        progress(stats.records_done);
         if stats != last_progress.0 {
             last_progress = (stats, now_ms());
         } else if now_ms() - last_progress.1 > i64::try_from(STALLED_MS_MAX).unwrap_or(i64::MAX) {
@@ -167,16 +201,26 @@ async fn drain(stack: &Stack, sent: u64, quiet: bool) -> Result<(), CliError> {
     }
 }
 
-/// Puts the report together: account, recomputation, measures.
-fn judge(
-    seed: u64,
-    sent: u64,
-    elapsed_ms: u64,
+/// What a run was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// The seed of its stream.
+    pub seed: u64,
+    /// Records sent.
+    pub sent: u64,
+    /// From the first record sent to the last one done, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// Puts the report together: account, recomputation, measures. The records are in the order in which they were applied.
+pub(crate) fn judge(
+    run: Run,
     records: &[Accepted],
     evidence: &Evidence,
     usage: usage::Usage,
     policy: &Policy,
 ) -> Result<DemoReport, CliError> {
+    let Run { seed, sent, elapsed_ms } = run;
     let account = Account::of(records, evidence, &policy.bounds);
     let input: Vec<oracle::Sent<'_>> = records
         .iter()

@@ -4,6 +4,7 @@
 //! from its caller, so that the simulation and the oracle give the same for the same arguments.
 
 pub mod account;
+pub mod chaos;
 pub mod cli;
 pub mod clock;
 pub mod demo;

@@ -20,6 +20,41 @@ const RETRIES_MAX: u32 = 20;
 /// Age beyond which a record is not tried again, in seconds; the template has the same.
 const RECORD_AGE_S_MAX: u32 = 21_600;
 
+/// How to start a pipeline.
+#[derive(Clone, Debug)]
+pub struct StackOptions<'a> {
+    /// Where the local AWS keeps its logs.
+    pub data_dir: &'a Path,
+    /// Shards of each stream.
+    pub shards: u16,
+    /// The score function's binary; the one beside this command when absent, built when needed.
+    pub score_binary: Option<&'a Path>,
+    /// Options of the mapping.
+    pub mapping: EsmOptions,
+    /// The fault layer's seed, where there is to be one.
+    pub fault_seed: Option<u64>,
+    /// Settings of the function beside its own.
+    pub env: Vec<(String, String)>,
+    /// Whether progress is kept to itself.
+    pub quiet: bool,
+}
+
+impl<'a> StackOptions<'a> {
+    /// The mapping as in the template, and no fault layer.
+    #[must_use]
+    pub fn new(data_dir: &'a Path, shards: u16, score_binary: Option<&'a Path>, quiet: bool) -> Self {
+        Self {
+            data_dir,
+            shards,
+            score_binary,
+            mapping: mapping_options(),
+            fault_seed: None,
+            env: Vec::new(),
+            quiet,
+        }
+    }
+}
+
 /// A running pipeline.
 #[derive(Debug)]
 pub struct Stack {
@@ -46,23 +81,34 @@ impl Stack {
         score_binary: Option<&Path>,
         quiet: bool,
     ) -> Result<Self, CliError> {
-        let binary = match score_binary {
+        Self::start_with(StackOptions::new(data_dir, shards, score_binary, quiet)).await
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// When the function can't be built, or something does not start.
+    pub async fn start_with(options: StackOptions<'_>) -> Result<Self, CliError> {
+        let binary = match options.score_binary {
             Some(named) => named.to_path_buf(),
-            None => own_score_binary(quiet).await?,
+            None => own_score_binary(options.quiet).await?,
         };
         let binary = existing(binary)?;
-        let bar = ui::step("starting the local AWS", quiet);
-        let cloud = LocalCloud::start(LocalConfig::new(data_dir)).await.map_err(failed)?;
+        let bar = ui::step("starting the local AWS", options.quiet);
+        let mut config = LocalConfig::new(options.data_dir);
+        config.fault_seed = options.fault_seed;
+        let cloud = LocalCloud::start(config).await.map_err(failed)?;
         let names = Names {
-            shards: u32::from(shards),
+            shards: u32::from(options.shards),
             ..Names::default()
         };
         let provisioned = cloud.provision(&names).await.map_err(failed)?;
         let mut spec = FunctionSpec::new(names.function.clone(), binary);
         spec.env = cloud.function_env(&names, &provisioned);
+        spec.env.extend(options.env);
         let function = cloud.start_function(spec).await.map_err(failed)?;
         let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
-        spec.options = mapping_options();
+        spec.options = options.mapping;
         spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
         let mapping = cloud.start_mapping(spec).await.map_err(failed)?;
         bar.finish_and_clear();

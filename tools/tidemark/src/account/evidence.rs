@@ -135,9 +135,9 @@ async fn outcomes(admin: &Admin, stream: &str) -> Result<HashMap<String, Outcome
     Ok(outcomes)
 }
 
-/// All messages of a queue; they stay in it.
+/// All messages of a queue; they stay in it, and are visible again afterwards.
 async fn read_queue(admin: &Admin, url: &str) -> Result<Vec<String>, CliError> {
-    let mut bodies = Vec::new();
+    let (mut bodies, mut receipts) = (Vec::new(), Vec::new());
     let mut empty = 0;
     for _ in 0..RECEIVES_MAX {
         let messages = admin
@@ -148,8 +148,15 @@ async fn read_queue(admin: &Admin, url: &str) -> Result<Vec<String>, CliError> {
         if empty >= EMPTY_RECEIVES_MAX {
             break;
         }
-        bodies.extend(messages.into_iter().map(|message| message.body));
+        for message in messages {
+            bodies.push(message.body);
+            receipts.push(message.receipt);
+        }
     }
+    admin
+        .release(url, &receipts)
+        .await
+        .map_err(failed("releasing a queue's messages"))?;
     Ok(bodies)
 }
 

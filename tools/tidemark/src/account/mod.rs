@@ -168,14 +168,14 @@ fn end_of(record: &Accepted, evidence: &Evidence, bounds: &Bounds, seen: &mut Ha
     }
 }
 
-fn profile_is_stored(profile: &Profile, evidence: &Evidence) -> bool {
+pub(crate) fn profile_is_stored(profile: &Profile, evidence: &Evidence) -> bool {
     evidence
         .profile_versions
         .get(profile.card_id.as_str())
         .is_some_and(|stored| *stored >= profile.version)
 }
 
-fn label_is_stored(label: &Label, evidence: &Evidence) -> bool {
+pub(crate) fn label_is_stored(label: &Label, evidence: &Evidence) -> bool {
     let event_fp = fingerprint32(label.event_id.as_str());
     evidence.states.get(label.card_id.as_str()).is_some_and(|state| {
         state.entries().iter().any(|entry| {
@@ -188,7 +188,7 @@ fn label_is_stored(label: &Label, evidence: &Evidence) -> bool {
 }
 
 impl DeadRange {
-    fn holds(&self, record: &Accepted) -> bool {
+    pub(crate) fn holds(&self, record: &Accepted) -> bool {
         let number = &record.sequence_number;
         self.shard_id == record.shard_id
             && compare_sequence_numbers(&self.start, number).is_le()

@@ -1,0 +1,231 @@
+//! Chaos: the whole path with the real function, while things go wrong on purpose; afterwards the account has to be exact.
+//!
+//! A [`Scenario`] says what goes wrong: plans of the fault layer, kills of the function's processes, an outage. [`run`] sends a
+//! simulated stream through it, waits until all is through, takes the faults away, and holds what is durable against the
+//! independent recomputation. docs/concepts/chaos.md says what each scenario of the tests and of `demo --chaos` proves.
+
+mod killer;
+mod order;
+mod plans;
+mod produced;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use localcloud::{EsmOptions, EsmStats, FaultCounts, FaultPlan, Faults, Service};
+use serde::Serialize;
+use tidemark_domain::policy::Policy;
+
+use crate::clock::{now_ms, pause};
+use crate::demo::report::DemoReport;
+use crate::demo::{self, Pace, Run, usage};
+use crate::error::CliError;
+use crate::simulate::{self, SimConfig};
+use crate::stack::{Stack, StackOptions, mapping_options};
+
+pub use killer::Killer;
+pub use order::as_applied;
+pub use plans::{errors_and_lost_answers, lab};
+pub use produced::Produced;
+
+/// How often an outage looks whether its time has come, in milliseconds.
+const OUTAGE_WATCH_MS: u64 = 10;
+/// How many times it looks: for two minutes.
+const OUTAGE_LOOKS_MAX: u32 = 12_000;
+/// Records that wait at most while more are sent, so that faults and kills meet all of the stream.
+const BACKLOG_RECORDS: u64 = 1_000;
+
+/// A time in which a service answers nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// Which.
+    pub service: Service,
+    /// It begins when so many records are done.
+    pub after_records: u64,
+    /// How long it lasts, in milliseconds.
+    pub for_ms: u64,
+}
+
+/// What is sent, and what goes wrong meanwhile.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Decides the stream, the faults and the moments of kills.
+    pub seed: u64,
+    /// Records that the producer means to send.
+    pub events: u32,
+    /// Cards that they belong to.
+    pub cards: u32,
+    /// Shards of each stream.
+    pub shards: u16,
+    /// Share of transactions that the producer sends twice, where it is not the simulation's usual one.
+    pub duplicate_share: Option<f64>,
+    /// Share of records that the contract refuses, where it is not the simulation's usual one.
+    pub broken_share: Option<f64>,
+    /// What the fault layer does.
+    pub plans: Vec<FaultPlan>,
+    /// How many times a process of the function is killed.
+    pub kills: u64,
+    /// A service that is down for a while.
+    pub outage: Option<Outage>,
+    /// The mapping's options.
+    pub mapping: EsmOptions,
+    /// Settings of the function beside its own.
+    pub env: Vec<(String, String)>,
+}
+
+impl Scenario {
+    /// A stream in which nothing goes wrong but what the simulation itself does wrong.
+    #[must_use]
+    pub fn new(seed: u64, events: u32) -> Self {
+        Self {
+            seed,
+            events,
+            cards: (events / 30).max(1),
+            shards: 4,
+            duplicate_share: None,
+            broken_share: None,
+            plans: Vec::new(),
+            kills: 0,
+            outage: None,
+            mapping: EsmOptions {
+                // No gathering: more and smaller batches, more moments at which things can go wrong.
+                batching_window_ms: 0,
+                batch_size: 100,
+                ..mapping_options()
+            },
+            env: Vec::new(),
+        }
+    }
+
+    fn stream(&self, policy: &Policy, now_ms: i64) -> SimConfig {
+        let mut config = SimConfig::new(self.seed, self.events, self.cards, now_ms, policy);
+        config.duplicate_share = self.duplicate_share.unwrap_or(config.duplicate_share);
+        config.broken_share = self.broken_share.unwrap_or(config.broken_share);
+        config
+    }
+}
+
+/// What went wrong, counted.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Injected {
+    /// Faults of the fault layer, by kind.
+    pub by_kind: BTreeMap<String, u64>,
+    /// The same by service and operation.
+    pub by_operation: BTreeMap<String, u64>,
+    /// Processes of the function that were killed.
+    pub kills: u64,
+    /// Invocations that failed as a whole: their process was killed, mostly.
+    pub invocations_failed: u64,
+    /// Records beyond those that the producer meant to send: it lost an answer and sent them again.
+    pub producer_resent: u64,
+}
+
+impl Injected {
+    /// Sums what the layer counted.
+    #[must_use]
+    pub fn of(counts: &FaultCounts) -> Self {
+        let mut injected = Self::default();
+        for ((service, operation, kind), count) in counts {
+            *injected.by_kind.entry((*kind).to_owned()).or_default() += count;
+            let place = format!("{} {operation}", service.name());
+            *injected.by_operation.entry(place).or_default() += count;
+        }
+        injected
+    }
+
+    /// Faults of the layer, all kinds together.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.by_kind.values().sum()
+    }
+}
+
+/// What came out of a scenario.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The account and the recomputation.
+    pub report: DemoReport,
+    /// What went wrong.
+    pub injected: Injected,
+    /// What the mapping did.
+    pub esm: EsmStats,
+}
+
+/// Runs a scenario in a folder of its own.
+///
+/// # Errors
+/// When something on this machine fails, or the path comes to a halt.
+pub async fn run(scenario: &Scenario, data_dir: &Path, score_binary: &Path) -> Result<Outcome, CliError> {
+    let mut options = StackOptions::new(data_dir, scenario.shards, Some(score_binary), true);
+    options.fault_seed = Some(scenario.seed);
+    options.mapping = scenario.mapping.clone();
+    options.env.clone_from(&scenario.env);
+    let stack = Stack::start_with(options).await?;
+    let outcome = run_on(&stack, scenario).await;
+    stack.stop().await;
+    outcome
+}
+
+async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError> {
+    let policy = Policy::default_policy();
+    let faults = layer(stack)?;
+    let started_ms = now_ms();
+    for plan in &scenario.plans {
+        faults.add(plan.clone());
+    }
+    let killer = Killer::start(stack.function.clone(), scenario.seed, scenario.kills);
+    let stream = scenario.stream(&policy, started_ms);
+    let traffic = async {
+        let sent = demo::send(stack, &stream, Pace::Backlog(BACKLOG_RECORDS), &|_| {}).await?;
+        demo::drain(stack, &|_| {}).await?;
+        Ok::<u64, CliError>(sent)
+    };
+    let (sent, ()) = futures_util::future::join(traffic, outage(stack, faults, scenario.outage)).await;
+    let kills = killer.stop().await;
+    faults.clear();
+    sent?;
+    let elapsed_ms = u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1);
+    let records = demo::read_transactions(stack).await?;
+    let evidence = demo::read_evidence(stack).await?;
+    let produced = Produced::of(simulate::generate(&stream).map(|record| record.payload), &records);
+    let mut injected = Injected::of(&faults.counts());
+    injected.kills = kills;
+    injected.invocations_failed = stack.function.stats().errors;
+    injected.producer_resent = produced.resent;
+    // Copies that the producer sent again count as sent; what is missing or foreign does not, and shows as a problem.
+    let run = Run {
+        seed: scenario.seed,
+        sent: (produced.meant + produced.resent).saturating_sub(produced.foreign),
+        elapsed_ms,
+    };
+    Ok(Outcome {
+        report: demo::judge(run, &records, &evidence, usage::Usage::default(), &policy)?,
+        injected,
+        esm: stack.mapping.stats().esm,
+    })
+}
+
+/// The stack's fault layer.
+pub(crate) fn layer(stack: &Stack) -> Result<&Faults, CliError> {
+    stack.cloud.faults().ok_or_else(|| {
+        CliError::machine(
+            "no_fault_layer",
+            "the local AWS was started without its fault layer",
+            "This is a bug in tidemark: please report it.",
+        )
+    })
+}
+
+/// Takes a service away for a while, once enough records are done.
+async fn outage(stack: &Stack, faults: &Faults, outage: Option<Outage>) {
+    let Some(outage) = outage else { return };
+    for _ in 0..OUTAGE_LOOKS_MAX {
+        if stack.mapping.stats().esm.records_done >= outage.after_records {
+            break;
+        }
+        pause(OUTAGE_WATCH_MS).await;
+    }
+    let plan = faults.add(FaultPlan::down(outage.service));
+    pause(outage.for_ms).await;
+    faults.remove(plan);
+}

@@ -1,0 +1,145 @@
+//! The whole path with the real function while things go wrong: kills, faults, lost answers, an outage, poison. Afterwards
+//! the account is exact. Every run prints its seed; `TIDEMARK_CHAOS_SEED` sets another one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and prints its seed"
+)]
+
+use std::path::{Path, PathBuf};
+
+use localcloud::{FaultKind, FaultPlan, Service};
+use tidemark_cli::chaos::{self, Outage, Outcome, Scenario};
+
+fn score_binary() -> PathBuf {
+    let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
+    assert!(
+        binary.is_file(),
+        "{} is missing: run `cargo test --workspace`, which builds it",
+        binary.display()
+    );
+    binary
+}
+
+fn seed(default: u64) -> u64 {
+    let named = std::env::var("TIDEMARK_CHAOS_SEED").ok();
+    named.map_or(default, |text| text.parse().unwrap())
+}
+
+async fn run(scenario: &Scenario) -> Outcome {
+    eprintln!("chaos: TIDEMARK_CHAOS_SEED={}", scenario.seed);
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = chaos::run(scenario, folder.path(), &score_binary()).await.unwrap();
+    eprintln!("{:?}\n{:?}", outcome.injected, outcome.esm);
+    outcome
+}
+
+/// Every record has an end, every event one outcome, and every outcome and state is the recomputation's.
+fn assert_exact(outcome: &Outcome) {
+    let problems = outcome.report.problems();
+    assert!(
+        problems.is_empty(),
+        "{problems:?}\n{:?}\n{:?}",
+        outcome.report.oracle_examples,
+        outcome.report.account
+    );
+    assert!(outcome.report.account.scored > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_kills_of_the_function_change_nothing() {
+    let scenario = Scenario {
+        kills: 100,
+        ..Scenario::new(seed(41), 12_000)
+    };
+    let outcome = run(&scenario).await;
+    assert_exact(&outcome);
+    assert_eq!(outcome.injected.kills, 100);
+    assert!(
+        outcome.injected.invocations_failed >= 50,
+        "kills struck in the middle of batches"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_throttles_delays_and_lost_answers_change_nothing() {
+    let scenario = Scenario {
+        plans: chaos::errors_and_lost_answers("tidemark-transactions", "tidemark-scores"),
+        ..Scenario::new(seed(42), 6_000)
+    };
+    let outcome = run(&scenario).await;
+    assert_exact(&outcome);
+    // The producer lost answers too, and sent what was taken again: the stream holds more than it meant to send.
+    assert!(outcome.injected.producer_resent > 0, "{:?}", outcome.injected);
+    assert_eq!(
+        outcome.report.account.accepted,
+        6_000 + outcome.injected.producer_resent
+    );
+    for kind in [
+        "error",
+        "throttle",
+        "partial",
+        "delay",
+        "drop_before",
+        "drop_after_apply",
+    ] {
+        assert!(
+            outcome.injected.by_kind.contains_key(kind),
+            "{kind}: {:?}",
+            outcome.injected
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_in_the_middle_of_batches_holds_nobody_up() {
+    let scenario = Scenario {
+        broken_share: Some(0.2),
+        kills: 10,
+        plans: vec![FaultPlan::new(Service::Sqs, FaultKind::Error500, 0.2).on("SendMessageBatch")],
+        ..Scenario::new(seed(43), 4_000)
+    };
+    let outcome = run(&scenario).await;
+    assert_exact(&outcome);
+    let quarantined = outcome.report.account.quarantined_total();
+    assert!(quarantined >= 600, "{quarantined} of 4,000 are in quarantine");
+    assert!(
+        outcome.report.account.quarantined.len() >= 10,
+        "{:?}",
+        outcome.report.account
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_down_for_a_while_only_delays() {
+    let scenario = Scenario {
+        outage: Some(Outage {
+            service: Service::DynamoDb,
+            after_records: 1_000,
+            for_ms: 4_000,
+        }),
+        ..Scenario::new(seed(44), 4_000)
+    };
+    let outcome = run(&scenario).await;
+    assert_exact(&outcome);
+    assert!(outcome.injected.by_kind.contains_key("down"), "{:?}", outcome.injected);
+}
+
+/// The shares of AWS's lab, without the engine's own repetitions, so that each failure reaches the mapping.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_profile_of_the_lab_loses_nothing_and_doubles_nothing() {
+    let scenario = Scenario {
+        duplicate_share: Some(0.125),
+        plans: chaos::lab("tidemark-scores"),
+        env: vec![
+            ("TIDEMARK_ATTEMPTS_MAX".to_owned(), "1".to_owned()),
+            ("TIDEMARK_PROFILE_ATTEMPTS_MAX".to_owned(), "1".to_owned()),
+        ],
+        ..Scenario::new(seed(45), 4_000)
+    };
+    let outcome = run(&scenario).await;
+    assert_exact(&outcome);
+    assert!(outcome.report.account.duplicate >= 300, "{:?}", outcome.report.account);
+}
