@@ -144,7 +144,7 @@ impl<P: ControlPlane> Control<P> {
             Either::Right(((), work)) => work.await,
             Either::Left((done, refresh)) => {
                 // What is not done by then is dropped, and tried again when it is due.
-                drop(select(refresh, pin!(clock.sleep_ms(GRACE_MS))).await);
+                let _either = select(refresh, pin!(clock.sleep_ms(GRACE_MS))).await;
                 done
             }
         }

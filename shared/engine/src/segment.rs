@@ -161,7 +161,7 @@ fn apply_transaction(
     step.overridden = fresh && decided.is_some();
     step.trial = measured
         .filter(|_| fresh)
-        .map(|measured| Box::new(TrialStep::new(measured, tx, &entry.outcome, active_ns, policy)));
+        .map(|measured| Box::new(TrialStep::new(&measured, tx, &entry.outcome, active_ns, policy)));
     Effect::Outcome(Box::new(step))
 }
 

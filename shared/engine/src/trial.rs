@@ -54,7 +54,7 @@ pub(crate) fn of_candidate(
 
 impl TrialStep {
     pub(crate) fn new(
-        measured: Measured,
+        measured: &Measured,
         tx: &Transaction,
         active: &StoredOutcome,
         active_ns: i64,

@@ -111,7 +111,7 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
             score: 700,
             decision: Decision::Alert,
             tier: Tier::NoProfile,
-            missing: Missing(u8::MAX & !Missing::OVERRIDDEN),
+            missing: Missing(!Missing::OVERRIDDEN),
             reasons: vec![Reason { key, share_pct: 100 }],
             policy_version: 1,
             profile_version: None,
