@@ -7,6 +7,7 @@ use std::str::FromStr;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::EngineConfig;
+use tidemark_engine::control::ControlConfig;
 use tidemark_telemetry::ErrorCode;
 use tracing::Level;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub policy: Policy,
     /// The engine's limits.
     pub engine: EngineConfig,
+    /// When and how the control plane is read.
+    pub control: ControlConfig,
     /// Region, endpoints, credentials.
     pub aws: AwsSettings,
     /// From which level on our own crates log.
@@ -85,6 +88,7 @@ impl Config {
         let policy = policy(&mut reader, read_file);
         let log_level = log_level(&mut reader);
         let engine = engine(&mut reader, None);
+        let control = control(&mut reader, None);
         let endpoints = endpoints(&mut reader);
         let function_name = reader
             .optional("AWS_LAMBDA_FUNCTION_NAME")
@@ -106,6 +110,7 @@ impl Config {
                     quarantine_queue_url,
                     policy,
                     engine,
+                    control,
                     aws: AwsSettings {
                         region,
                         endpoints,
@@ -125,6 +130,7 @@ impl Config {
     pub fn knobs() -> Vec<Knob> {
         let mut knobs = Vec::new();
         engine(&mut Reader::new(&BTreeMap::new()), Some(&mut knobs));
+        control(&mut Reader::new(&BTreeMap::new()), Some(&mut knobs));
         knobs
     }
 }
@@ -251,6 +257,26 @@ fn engine(reader: &mut Reader<'_>, knobs: Option<&mut Vec<Knob>>) -> EngineConfi
         let message = "expected at most TIDEMARK_BACKOFF_CAP_MS".to_owned();
         tune.reader
             .problem(ErrorCode::ConfigurationInvalid, "TIDEMARK_BACKOFF_BASE_MS", message);
+    }
+    config
+}
+
+/// When and how the control plane is read, likewise.
+fn control(reader: &mut Reader<'_>, knobs: Option<&mut Vec<Knob>>) -> ControlConfig {
+    let mut config = ControlConfig::default();
+    let mut tune = Tuner { reader, knobs };
+    tune.set("TIDEMARK_CONTROL_REFRESH_MS", 100, 60_000, &mut config.refresh_after_ms);
+    tune.set(
+        "TIDEMARK_CONTROL_WAIT_AFTER_MS",
+        100,
+        600_000,
+        &mut config.wait_after_ms,
+    );
+    tune.set("TIDEMARK_CONTROL_TIMEOUT_MS", 10, 10_000, &mut config.timeout_ms);
+    if config.refresh_after_ms > config.wait_after_ms {
+        let message = "expected at most TIDEMARK_CONTROL_WAIT_AFTER_MS".to_owned();
+        tune.reader
+            .problem(ErrorCode::ConfigurationInvalid, "TIDEMARK_CONTROL_REFRESH_MS", message);
     }
     config
 }

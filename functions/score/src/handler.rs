@@ -1,15 +1,24 @@
 //! One invocation: payload and context in, the answer and what to report out. Knows nothing of Lambda's runtime loop.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambda_runtime::{Context, Diagnostic};
 use serde::Serialize;
+use tidemark_domain::control::Mode;
+use tidemark_engine::control::{Control, ControlConfig, ControlPlane, NoControl};
 use tidemark_engine::port::{Clock, Quarantine, ScoreSink, StateStore};
-use tidemark_engine::{BatchReport, Engine};
+use tidemark_engine::{BatchReport, Directives, Engine, Returned};
 use tidemark_telemetry::{EmfLine, ErrorCode};
 
 use crate::kinesis::{Batch, EventError};
 use crate::telemetry::{self, BatchFacts};
+
+/// How often a held batch looks whether the mode is still `paused`, milliseconds.
+pub const PAUSE_POLL_MS: u64 = 2_000;
+/// So long before its deadline a held batch is given back, milliseconds: should the mode change at the last look, there is
+/// still time to do some of it.
+pub const PAUSE_MARGIN_MS: i64 = 10_000;
 
 /// The answer to a Kinesis mapping with `ReportBatchItemFailures`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,19 +76,31 @@ pub struct Handled {
 }
 
 /// The function's singleton: an engine that stays warm from one invocation to the next.
-pub struct ScoreFunction<S, K, Q, C> {
+pub struct ScoreFunction<S, K, Q, C, P = NoControl> {
     engine: Engine<S, K, Q, C>,
+    control: Control<P>,
     clock: C,
     name: String,
     warm: AtomicBool,
 }
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q, C> {
-    /// A function called `name` (a dimension of its metrics); `clock` measures its batches.
+    /// A function called `name` (a dimension of its metrics); `clock` measures its batches. Without a control plane: the
+    /// engine's own policy holds, live.
     #[must_use]
     pub fn new(engine: Engine<S, K, Q, C>, clock: C, name: impl Into<String>) -> Self {
+        let control = Control::new(NoControl, engine.own_policy(), ControlConfig::default());
+        Self::controlled(engine, control, clock, name)
+    }
+}
+
+impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> ScoreFunction<S, K, Q, C, P> {
+    /// A function that does what the control plane says.
+    #[must_use]
+    pub fn controlled(engine: Engine<S, K, Q, C>, control: Control<P>, clock: C, name: impl Into<String>) -> Self {
         Self {
             engine,
+            control,
             clock,
             name: name.into(),
             warm: AtomicBool::new(false),
@@ -97,8 +118,21 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q
         let records = batch.records();
         // A deadline beyond i64 is no deadline.
         let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
-        // In a box of its own: the future of a whole batch is large, and this one is moved about.
-        let report = Box::pin(self.engine.process(&records, deadline_ms)).await;
+        let directives = self.directives(deadline_ms).await;
+        let mode = directives.as_ref().map(|directives| directives.mode);
+        let policy_version = directives.as_ref().map(|directives| directives.policy.version);
+        let report = match directives {
+            // In a box of its own: the future of a whole batch is large, and this one is moved about. Without its type:
+            // the compiler follows the SDK's nested futures only so deep.
+            Some(directives) => {
+                let work: Pin<Box<dyn Future<Output = BatchReport> + Send + '_>> =
+                    Box::pin(self.engine.process_by(&records, deadline_ms, directives));
+                self.control.beside(&self.clock, work).await
+            }
+            None => BatchReport::untouched(&records, Returned::ControlUnread),
+        };
+        let finished_ms = self.clock.now_ms();
+        let control = self.control.status(finished_ms);
         let facts = BatchFacts {
             function: &self.name,
             request_id: &context.request_id,
@@ -111,8 +145,11 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q
                 .filter(|arrival| *arrival > 0)
                 .min(),
             started_ms,
-            finished_ms: self.clock.now_ms(),
+            finished_ms,
             cold,
+            control: &control,
+            mode,
+            policy_version,
         };
         telemetry::log(&facts, &report);
         Handled {
@@ -120,6 +157,23 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> ScoreFunction<S, K, Q
             metrics: telemetry::metrics(&facts, &report),
             report: Some(report),
         }
+    }
+
+    /// The snapshot for this batch. While the mode is `paused`, the batch is held here: a batch that is given back uses up
+    /// one of its mapping's retries, so that holding it is what keeps it out of the dead-letter queue, and the work goes
+    /// on within [`PAUSE_POLL_MS`] of the change.
+    async fn directives(&self, deadline_ms: i64) -> Option<Directives> {
+        let mut directives = self.control.ready(&self.clock).await;
+        while directives
+            .as_ref()
+            .is_some_and(|directives| directives.mode == Mode::Paused)
+            && self.clock.now_ms() < deadline_ms.saturating_sub(PAUSE_MARGIN_MS)
+        {
+            self.clock.sleep_ms(PAUSE_POLL_MS).await;
+            self.control.refresh(&self.clock).await;
+            directives = self.control.ready(&self.clock).await;
+        }
+        directives
     }
 
     fn unreadable(&self, error: HandlerError, context: &Context, now_ms: i64) -> Handled {

@@ -9,12 +9,13 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use score_function::config::{Config, EXIT_CONFIGURATION, Problem};
 use score_function::{Response, ScoreFunction};
 use serde_json::value::RawValue;
-use tidemark_aws::{DynamoStore, KinesisSink, SqsQuarantine, SystemClock, connect};
+use tidemark_aws::{DynamoControl, DynamoStore, KinesisSink, SqsQuarantine, SystemClock, connect};
 use tidemark_engine::Engine;
+use tidemark_engine::control::Control;
 use tidemark_telemetry::{EmfLine, ErrorCode, logging};
 use tracing::Level;
 
-type Function = ScoreFunction<DynamoStore, KinesisSink, SqsQuarantine, SystemClock>;
+type Function = ScoreFunction<DynamoStore, KinesisSink, SqsQuarantine, SystemClock, DynamoControl>;
 
 /// One thread: a Lambda environment runs one invocation at a time, and the engine's concurrency is of waiting, not of work.
 #[tokio::main(flavor = "current_thread")]
@@ -60,12 +61,14 @@ fn refuse(problems: &[Problem]) -> ExitCode {
 
 async fn build(config: Config) -> Function {
     let clients = connect(&config.aws).await;
+    let control = DynamoControl::new(clients.dynamodb.clone(), config.table.clone());
     let store = DynamoStore::new(clients.dynamodb, config.table);
     let sink = KinesisSink::new(clients.kinesis, config.scores_stream);
     let quarantine = SqsQuarantine::new(clients.sqs, config.quarantine_queue_url);
     let policy = Arc::new(config.policy);
+    let control = Control::new(control, Arc::clone(&policy), config.control);
     let engine = Engine::new(store, sink, quarantine, SystemClock::new(), policy, config.engine);
-    ScoreFunction::new(engine, SystemClock::new(), config.function_name)
+    ScoreFunction::controlled(engine, control, SystemClock::new(), config.function_name)
 }
 
 async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Response, Diagnostic> {

@@ -1,6 +1,8 @@
 //! What one batch is reported as: metrics, and log lines. Counts, codes and sequence numbers only (I9).
 
+use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
+use tidemark_engine::control::{ControlProblem, ControlStatus};
 use tidemark_engine::{BatchReport, Returned};
 use tidemark_telemetry::emf::Dimension;
 use tidemark_telemetry::{EmfLine, ErrorCode, Metric};
@@ -16,6 +18,9 @@ pub(crate) struct BatchFacts<'a> {
     pub started_ms: i64,
     pub finished_ms: i64,
     pub cold: bool,
+    pub control: &'a ControlStatus,
+    pub mode: Option<Mode>,
+    pub policy_version: Option<u32>,
 }
 
 impl BatchFacts<'_> {
@@ -58,6 +63,7 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
         .metric(Metric::BatchDuration, milliseconds(facts.duration_ms()))
         .metric(Metric::DeadlineStops, float(stopped))
         .metric(Metric::ColdStarts, float(u64::from(facts.cold)));
+    line = control_metrics(line, facts, report);
     if let Some(oldest) = facts.oldest_arrival_ms {
         line = line.metric(Metric::OldestRecordAge, milliseconds(facts.finished_ms - oldest));
     }
@@ -67,6 +73,28 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
             .metric(Metric::Quarantined, float(*count))
     });
     std::iter::once(line).chain(by_reason).collect()
+}
+
+/// What the control plane had to say in the batch.
+fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
+    let mut line = line
+        .metric(Metric::ControlProblems, float(facts.control.problems.len() as u64))
+        .metric(Metric::ControlReadUnits, facts.control.units.read)
+        .metric(Metric::Withheld, float(report.outcomes_withheld))
+        .metric(Metric::Overridden, float(report.overridden))
+        .metric(Metric::Trials, float(report.trials.scored))
+        .metric(Metric::TrialFlips, float(report.trials.flips))
+        .metric(Metric::TrialsLost, float(report.trials.lost));
+    if let Some(age_ms) = facts.control.age_ms {
+        line = line.metric(Metric::ControlAge, milliseconds(age_ms));
+    }
+    if let Some(mode) = facts.mode {
+        line = line.property("mode", mode.as_str());
+    }
+    match facts.policy_version {
+        Some(version) => line.property("policy_version", version),
+        None => line,
+    }
 }
 
 /// The line of an invocation whose payload could not be read.
@@ -91,6 +119,19 @@ pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
         duration_ms = facts.duration_ms(),
         "batch done"
     );
+    for problem in &facts.control.problems {
+        let code = match problem {
+            ControlProblem::Unread(_) => ErrorCode::ControlUnread,
+            ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
+        };
+        let age_ms = facts.control.age_ms;
+        tracing::warn!(
+            code = code.as_str(),
+            request_id,
+            age_ms,
+            "the last good copy stays in force: {problem}"
+        );
+    }
     for (cause, records) in &report.returned {
         let code = code_of(*cause).as_str();
         tracing::warn!(
@@ -119,6 +160,8 @@ fn code_of(cause: Returned) -> ErrorCode {
         Returned::Deadline => ErrorCode::DeadlineNear,
         Returned::StateCorrupt => ErrorCode::StateUnreadable,
         Returned::StoreRefused => ErrorCode::ServiceRefused,
+        Returned::Paused => ErrorCode::Paused,
+        Returned::ControlUnread => ErrorCode::ControlUnread,
         _ => ErrorCode::RecordsReturned,
     }
 }

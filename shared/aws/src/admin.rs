@@ -2,8 +2,10 @@
 //!
 //! Its types name no SDK type, so that a tool needs no AWS crate of its own.
 
+mod control;
 mod error;
 mod function;
+mod mapping;
 mod queue;
 mod stream;
 mod table;
@@ -12,7 +14,9 @@ use std::time::Duration;
 
 use aws_smithy_types::timeout::TimeoutConfig;
 
+pub use control::{ControlPut, Expected};
 pub use error::AdminError;
+pub use mapping::MappingState;
 pub use queue::{QueueDepth, QueueMessage};
 pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};

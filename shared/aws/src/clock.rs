@@ -47,6 +47,15 @@ impl Clock for SystemClock {
         clippy::disallowed_methods,
         reason = "this is the Clock port's one real implementation"
     )]
+    fn now_ns(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the Clock port's one real implementation"
+    )]
     async fn sleep_ms(&self, duration_ms: u64) {
         tokio::time::sleep(Duration::from_millis(duration_ms)).await;
     }

@@ -5,6 +5,8 @@
 //! c#<card_id>    s               b (B) state's bytes, v (N) version, ttl (N) seconds
 //! c#<card_id>    p               b (B) profile's bytes, v (N) profile version
 //! c#<card_id>    d#<event_id>    o (S) outcome as JSON, ttl (N) seconds
+//! control        …               the control plane: `tidemark_domain::control::item`
+//! trial#…        …               a candidate's outcomes: `tidemark_domain::control::trial`
 //! ```
 //! Names are short because a write unit is 1,024 bytes, names included.
 
@@ -12,6 +14,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use tidemark_domain::control::trial::{TRIAL, TrialBatch, TrialKey};
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::id::{CardId, EventId};
 use tidemark_engine::port::{DecisionRecord, PortError, StateItem, StateWrite};
@@ -89,6 +92,20 @@ pub(crate) fn decision_item(decision: &DecisionRecord) -> Result<Item, PortError
     item.insert(OUTCOME.to_owned(), AttributeValue::S(outcome.to_owned()));
     item.insert(EXPIRES.to_owned(), number(decision.expires_at_s));
     Ok(item)
+}
+
+/// A batch of a candidate's outcomes: `tidemark_domain::control::trial` has its drawing.
+pub(crate) fn trials_item(key: &TrialKey, batch: &TrialBatch, expires_at_s: i64) -> Result<Item, PortError> {
+    let json = serde_json::to_string(batch).map_err(|_| malformed("trials", TRIAL))?;
+    Ok(HashMap::from([
+        (
+            PARTITION_KEY.to_owned(),
+            AttributeValue::S(key.partition(batch.candidate)),
+        ),
+        (SORT_KEY.to_owned(), AttributeValue::S(key.sort())),
+        (TRIAL.to_owned(), AttributeValue::S(json)),
+        (EXPIRES.to_owned(), number(expires_at_s)),
+    ]))
 }
 
 pub(crate) fn profile_item(profile: &Profile) -> Item {

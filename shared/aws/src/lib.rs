@@ -7,6 +7,7 @@ pub mod admin;
 mod chunk;
 mod client;
 mod clock;
+mod control;
 mod error;
 pub mod item;
 pub mod limits;
@@ -16,6 +17,7 @@ mod store;
 
 pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect};
 pub use clock::SystemClock;
+pub use control::DynamoControl;
 pub use quarantine::SqsQuarantine;
 pub use sink::KinesisSink;
 pub use store::DynamoStore;

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
@@ -264,6 +265,29 @@ impl StateStore for DynamoStore {
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
         self.put_once(item::profile_item(profile), Condition::OlderThan(profile.version))
             .await
+    }
+
+    async fn put_trials(
+        &self,
+        key: &TrialKey,
+        batch: &TrialBatch,
+        expires_at_s: i64,
+    ) -> Result<Metered<()>, PortError> {
+        let item = item::trials_item(key, batch, expires_at_s)?;
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let answer = request
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| classify("PutItem", &error))?;
+        let write = answer
+            .consumed_capacity
+            .and_then(|capacity| capacity.capacity_units)
+            .unwrap_or_default();
+        Ok(Metered {
+            value: (),
+            units: Units { write, read: 0.0 },
+        })
     }
 
     async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {

@@ -6,7 +6,7 @@
 mod held;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{Either, select};
@@ -153,7 +153,8 @@ impl<P: ControlPlane> Control<P> {
     /// Reads the control plane now, for at most the timeout.
     pub async fn refresh<C: Clock>(&self, clock: &C) {
         lock(&self.held).tried_at_ms = Some(clock.now_ms());
-        let load = pin!(self.load());
+        // Without its type: the compiler follows nested futures only so deep.
+        let load: Pin<Box<dyn Future<Output = Result<Loaded, PortError>> + Send + '_>> = Box::pin(self.load());
         let timeout = pin!(clock.sleep_ms(self.config.timeout_ms));
         let loaded = match select(load, timeout).await {
             Either::Left((loaded, _)) => loaded,

@@ -51,6 +51,12 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         }
     }
 
+    /// The policy that the engine was made with.
+    #[must_use]
+    pub fn own_policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
     /// The state of the breaker that guards profile reads.
     #[must_use]
     pub fn breaker_state(&self) -> BreakerState {

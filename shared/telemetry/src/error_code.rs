@@ -44,12 +44,18 @@ codes! {
     RecordsReturned = "TM-2003",
     /// The deadline came near before the batch was done.
     DeadlineNear = "TM-2004",
+    /// The mode is paused: records stay in the stream.
+    Paused = "TM-2005",
     /// A service refused a call in a way that trying again does not change.
     ServiceRefused = "TM-3001",
     /// A card's stored state or profile cannot be read.
     StateUnreadable = "TM-3002",
     /// Profiles cannot be read: cards are scored without them, and outcomes say so.
     ProfilesUnavailable = "TM-3003",
+    /// The control plane cannot be read: its last good copy stays in force.
+    ControlUnread = "TM-3004",
+    /// An item of the control plane is not what it should be: its last good copy stays in force.
+    ControlItemInvalid = "TM-3005",
     /// Metrics could not be written to standard output.
     MetricsUnwritten = "TM-4001",
     /// A redrive's request is not one: not JSON, an unknown source, or a field that does not go with its source.

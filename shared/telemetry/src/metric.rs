@@ -117,6 +117,22 @@ metrics! {
     DeadlineStops: Count,
     /// Events the payload of which was not a Kinesis event.
     UnreadableEvents: Count,
+    /// Time since the control plane was last read and understood as a whole, at the end of the batch.
+    ControlAge: Milliseconds,
+    /// Items of the control plane that could not be read or understood at the last read.
+    ControlProblems: Count,
+    /// DynamoDB read units that reading the control plane consumed.
+    ControlReadUnits: Count,
+    /// Outcomes that were kept and not sent, because the mode is `shadow`.
+    Withheld: Count,
+    /// Transactions whose decision an override made.
+    Overridden: Count,
+    /// Transactions that a candidate policy scored beside the active one.
+    Trials: Count,
+    /// Trials in which the two policies decide differently.
+    TrialFlips: Count,
+    /// Trials that could not be recorded.
+    TrialsLost: Count,
     /// Invocations that were the first of their process.
     ColdStarts: Count,
 }

@@ -217,7 +217,9 @@ impl LocalCloud {
 
     /// Starts moving records from a stream to a function.
     pub async fn start_mapping(&self, spec: MappingSpec) -> Result<Mapping, LocalError> {
-        Mapping::start(spec, self.admin.clone(), &self.config.region).await
+        let mapping = Mapping::start(spec, self.admin.clone(), &self.config.region).await?;
+        self.server.mappings.add(mapping.switch());
+        Ok(mapping)
     }
 
     /// Stops everything. Functions and mappings are to be stopped before.

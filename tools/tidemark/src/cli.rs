@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
+
 /// Card transactions in, anomaly scores out, once each.
 #[derive(Debug, Parser)]
 #[command(
@@ -45,6 +47,30 @@ pub enum Command {
         after_help = "It follows the newest records of both streams, so it costs each shard one of its five reads a second for every look.\nWrite and read units come from the function's log, so give it with --log where it can be read.\n\nKeys: q quit, up and down choose a score, Enter explains its card, Esc goes back, p pauses.\n\nExamples:\n  tidemark watch\n  tidemark watch --json --looks 1 | jq .latency_ms"
     )]
     Watch(WatchArgs),
+    /// Check, compare, publish and activate policies, and take an activation back
+    #[command(
+        subcommand,
+        after_help = "The way of a policy:\n  tidemark policy validate policy.toml                        every problem with its line\n  tidemark policy diff active policy.toml                     what would change\n  tidemark policy publish policy.toml --reason TEXT           kept under its version for ever; not in force\n  tidemark rollout 10 --candidate V --reason TEXT             scored beside the active one, never sent\n  tidemark compare --html compare.html                        agreement, flips, drift, precision, cost\n  tidemark policy activate V --reason TEXT                    in force within 15 seconds\n  tidemark policy rollback --reason TEXT                      and back"
+    )]
+    Policy(PolicyCommand),
+    /// Show or set how the functions work: live, shadow, paused, degraded
+    #[command(
+        after_help = "live      events are scored, outcomes are sent\nshadow    events are scored and kept, nothing is sent\npaused    records stay in the stream: the mapping is turned off, and the functions hold what they have\ndegraded  events are scored on their histories only\n\nExample:\n  tidemark mode paused --reason \"issuer outage, ticket 4711\""
+    )]
+    Mode(ModeArgs),
+    /// Decide for single cards, whatever the score says, until a time
+    #[command(subcommand)]
+    Override(OverrideCommand),
+    /// Try a published policy beside the active one, for a share of the cards
+    #[command(
+        after_help = "The candidate scores the same events on the same histories; its outcomes are recorded for `tidemark compare` and never\nsent. Cards are taken by a stable hash, so that a card stays in while the share grows.\n\nExamples:\n  tidemark rollout 10 --candidate 7 --reason \"new weights, first look\"\n  tidemark rollout 100 --reason \"agrees in 99.8 %\"\n  tidemark rollout 0 --reason \"done\""
+    )]
+    Rollout(RolloutArgs),
+    /// Compare what a candidate would have decided with what was decided
+    #[command(
+        after_help = "Agreement, decisions that would flip in both directions, drift of scores, precision where labels exist, time and cost.\nLabels come days later: run it again then. What was recorded is kept for 60 days.\n\nExample:\n  tidemark compare --html compare.html"
+    )]
+    Compare(CompareArgs),
     /// The AWS on this machine
     #[command(subcommand)]
     Local(LocalCommand),

@@ -33,6 +33,26 @@ pub struct CliError {
 }
 
 impl CliError {
+    /// A rule or a condition does not hold; nothing was changed.
+    pub fn refused(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
+        Self {
+            code,
+            what: what.to_string(),
+            advice: advice.into(),
+            exit: Exit::Failed,
+        }
+    }
+
+    /// A command line that can be read and still can't be meant.
+    pub fn usage(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
+        Self {
+            code,
+            what: what.to_string(),
+            advice: advice.into(),
+            exit: Exit::Usage,
+        }
+    }
+
     /// Something on this machine is missing or broken.
     pub fn machine(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
         Self {

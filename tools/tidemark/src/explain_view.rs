@@ -129,6 +129,9 @@ fn outcome(text: &mut String, stored: &StoredOutcome) {
         stored.score,
         decision_words(stored.decision)
     );
+    if let Some(action) = stored.override_action() {
+        let _ = writeln!(text, "  100 %  somebody decided for this card: {}", action.as_str());
+    }
     if stored.reasons.is_empty() {
         text.push_str("  nothing stands out\n");
     }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod chaos;
 pub mod cli;
 pub mod clock;
+pub mod control;
 pub mod demo;
 pub mod doctor;
 pub mod error;

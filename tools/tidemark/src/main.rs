@@ -13,7 +13,7 @@ use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreOptions};
 use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
-use tidemark_cli::{clock, demo, doctor, explain, files, local, send, watch};
+use tidemark_cli::{clock, control, demo, doctor, explain, files, local, send, watch};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -44,8 +44,22 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Explain(args) => explain::run(&admin().await, args, json).await,
         Command::Watch(args) => watch::run(admin().await, args, json).await,
         Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
+        Command::Policy(command) => control::policy(&admin().await, command, login().as_deref(), json).await,
+        Command::Mode(args) => control::mode(&admin().await, args, login().as_deref(), json).await,
+        Command::Override(command) => control::overrides(&admin().await, command, login().as_deref(), json).await,
+        Command::Rollout(args) => control::rollout(&admin().await, args, login().as_deref(), json).await,
+        Command::Compare(args) => control::compare(&admin().await, args, json).await,
         Command::Doctor => doctor::run(json),
     }
+}
+
+/// The name somebody is logged in under.
+fn login() -> Option<String> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let names = ["USER", "LOGNAME", "USERNAME"];
+    names
+        .into_iter()
+        .find_map(|name| environment.get(name).filter(|value| !value.is_empty()).cloned())
 }
 
 /// Clients for the endpoints, region and credentials that the environment names, as AWS's own tools read it.

@@ -12,7 +12,13 @@ fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
             codes_in(&path, codes);
         } else {
             let text = std::fs::read_to_string(&path).unwrap();
-            for maker in ["CliError::machine(", "CliError::service(", "CliError::input("] {
+            for maker in [
+                "CliError::machine(",
+                "CliError::service(",
+                "CliError::input(",
+                "CliError::refused(",
+                "CliError::usage(",
+            ] {
                 for call in text.split(maker).skip(1) {
                     let code = call
                         .trim_start()

@@ -13,6 +13,7 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
@@ -52,12 +53,12 @@ impl Lambda {
         }
     }
 
-    async fn signed(&self, function: &str, payload: &[u8]) -> Result<HttpRequest, AdminError> {
-        let name = function.replace(':', "%3A");
-        let uri = format!(
-            "{}/{API_VERSION}/functions/{name}/invocations",
-            self.endpoint.trim_end_matches('/')
-        );
+    pub(super) async fn call(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        self.http.call(request).await
+    }
+
+    pub(super) async fn signed(&self, method: &str, path: &str, payload: &[u8]) -> Result<HttpRequest, AdminError> {
+        let uri = format!("{}/{API_VERSION}/{path}", self.endpoint.trim_end_matches('/'));
         let provider = self.credentials.as_ref().ok_or_else(|| failed("no credentials"))?;
         let credentials = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials())
             .await
@@ -74,13 +75,13 @@ impl Lambda {
             .map_err(|error| failed(&error.to_string()))?
             .into();
         let headers = [("content-type", "application/json")];
-        let signable = SignableRequest::new("POST", uri.as_str(), headers.into_iter(), SignableBody::Bytes(payload))
+        let signable = SignableRequest::new(method, uri.as_str(), headers.into_iter(), SignableBody::Bytes(payload))
             .map_err(|error| failed(&error.to_string()))?;
         let (instructions, _) = sign(signable, &params)
             .map_err(|error| failed(&error.to_string()))?
             .into_parts();
         let mut request = HttpRequest::new(SdkBody::from(payload));
-        request.set_method("POST").map_err(|error| failed(&error.to_string()))?;
+        request.set_method(method).map_err(|error| failed(&error.to_string()))?;
         request.set_uri(uri).map_err(|error| failed(&error.to_string()))?;
         let signature = instructions
             .headers()
@@ -107,9 +108,10 @@ impl Admin {
                 "a function's name has 1 to 140 letters, digits, - and _, and : before its alias",
             ));
         }
-        let request = self.lambda.signed(function, payload).await?;
+        let path = format!("functions/{}/invocations", function.replace(':', "%3A"));
+        let request = self.lambda.signed("POST", &path, payload).await?;
         let answered = tokio::time::timeout(wait, async {
-            let response = self.lambda.http.call(request).await;
+            let response = self.lambda.call(request).await;
             let response = response.map_err(|error| {
                 let text = format!("Invoke {function}: connection failed");
                 AdminError::Call(if error.is_timeout() {
@@ -191,7 +193,7 @@ fn function_failed(function: &str, body: &[u8]) -> AdminError {
     }
 }
 
-fn is_name(function: &str) -> bool {
+pub(super) fn is_name(function: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&function.len())
         && function
             .bytes()

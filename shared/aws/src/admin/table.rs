@@ -127,7 +127,7 @@ impl Admin {
     }
 }
 
-fn item_from(item: std::collections::HashMap<String, AttributeValue>) -> Item {
+pub(super) fn item_from(item: std::collections::HashMap<String, AttributeValue>) -> Item {
     let value = |value| match value {
         AttributeValue::S(text) => ItemValue::Text(text),
         AttributeValue::N(number) => ItemValue::Number(number),

@@ -18,6 +18,8 @@ use crate::runtime_api::Invocation;
 const READ_RECORDS_MAX: u32 = 2_000;
 /// How often the stream's shards are listed, in milliseconds.
 const DISCOVER_INTERVAL_MS: i64 = 1_000;
+/// How often a mapping that is turned off tells its counts, in milliseconds.
+const OFF_WAIT_MS: u64 = 1_000;
 /// Wait after a failed read or send, in milliseconds.
 const FAILURE_WAIT_MS: u64 = 200;
 
@@ -65,6 +67,7 @@ pub(super) struct Driver {
     discovered_ms: i64,
     read_errors: u64,
     waiting: Vec<(i64, oneshot::Sender<()>)>,
+    enabled: watch::Receiver<bool>,
     stats: watch::Sender<MappingStats>,
     checkpoints: watch::Sender<BTreeMap<String, String>>,
 }
@@ -75,6 +78,7 @@ impl Driver {
         admin: Admin,
         stream_arn: String,
         region: &str,
+        enabled: watch::Receiver<bool>,
         stats: watch::Sender<MappingStats>,
         checkpoints: watch::Sender<BTreeMap<String, String>>,
     ) -> Self {
@@ -92,6 +96,7 @@ impl Driver {
             discovered_ms: 0,
             read_errors: 0,
             waiting: Vec::new(),
+            enabled,
             stats,
             checkpoints,
         }
@@ -149,11 +154,16 @@ impl Driver {
     /// Runs until it is stopped.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            self.act();
-            self.read();
+            // Turned off, it begins nothing; what is under way is brought to its end, and its place is kept.
+            let enabled = *self.enabled.borrow_and_update();
+            if enabled {
+                self.act();
+                self.read();
+            }
             self.report();
-            let wait_ms = self.wait_ms();
+            let wait_ms = if enabled { self.wait_ms() } else { OFF_WAIT_MS };
             tokio::select! {
+                Ok(()) = self.enabled.changed() => {}
                 Some(event) = self.tasks.join_next(), if !self.tasks.is_empty() => self.take(event),
                 command = commands.recv() => match command {
                     Some(Command::Drained(reply)) => self.waiting.push((now_ms(), reply)),

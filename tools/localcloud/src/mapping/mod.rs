@@ -84,11 +84,51 @@ pub struct MappingStats {
     pub in_flight: usize,
 }
 
+/// What turns a mapping off and on.
+#[derive(Clone, Debug)]
+pub(crate) struct MappingSwitch {
+    /// Its id.
+    pub(crate) uuid: String,
+    /// The function that it invokes.
+    pub(crate) function_arn: String,
+    /// The stream that it reads.
+    pub(crate) source_arn: String,
+    enabled: Arc<watch::Sender<bool>>,
+}
+
+impl MappingSwitch {
+    pub(crate) fn set(&self, enabled: bool) {
+        self.enabled.send_replace(enabled);
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        *self.enabled.borrow()
+    }
+}
+
+/// An id in the shape of a UUID, the same for the same function and stream.
+fn mapping_id(function_arn: &str, source_arn: &str) -> String {
+    // FNV-1a: an id, nothing more.
+    let hash = function_arn
+        .bytes()
+        .chain(source_arn.bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!(
+        "{:08x}-{:04x}-4000-8000-{:012x}",
+        hash >> 32,
+        (hash >> 16) & 0xffff,
+        hash & 0xffff_ffff_ffff
+    )
+}
+
 /// A running mapping. It stops when this is dropped; what is under way then is given up and comes again.
 #[derive(Debug)]
 pub struct Mapping {
     name: String,
     commands: mpsc::Sender<Command>,
+    switch: MappingSwitch,
     stats: watch::Receiver<MappingStats>,
     checkpoints: watch::Receiver<BTreeMap<String, String>>,
     task: JoinHandle<()>,
@@ -103,17 +143,43 @@ impl Mapping {
         let (stats_sender, stats) = watch::channel(MappingStats::default());
         let (checkpoint_sender, checkpoints) = watch::channel(BTreeMap::new());
         let name = spec.stream.clone();
-        let mut driver = Driver::new(spec, admin, stream_arn, region, stats_sender, checkpoint_sender);
+        let (enabled, is_enabled) = watch::channel(true);
+        let switch = MappingSwitch {
+            uuid: mapping_id(&spec.target.arn(), &stream_arn),
+            function_arn: spec.target.arn(),
+            source_arn: stream_arn.clone(),
+            enabled: Arc::new(enabled),
+        };
+        let mut driver = Driver::new(
+            spec,
+            admin,
+            stream_arn,
+            region,
+            is_enabled,
+            stats_sender,
+            checkpoint_sender,
+        );
         // The shards there are, and with LATEST the point to begin at, are known before the caller goes on to send.
         driver.discover().await?;
         let task = tokio::spawn(driver.run(receiver));
         Ok(Self {
             name,
             commands,
+            switch,
             stats,
             checkpoints,
             task,
         })
+    }
+
+    /// Turns it off or on, as Lambda's UpdateEventSourceMapping does: off, it begins nothing, and keeps its place.
+    pub fn enable(&self, enabled: bool) {
+        self.switch.set(enabled);
+    }
+
+    /// What turns it off and on from elsewhere.
+    pub(crate) fn switch(&self) -> MappingSwitch {
+        self.switch.clone()
     }
 
     /// What it has done so far.

@@ -3,6 +3,7 @@
 mod kinesis;
 mod kinesis_api;
 mod lambda;
+mod mappings;
 mod md5;
 mod read_limit;
 mod sqs;
@@ -24,6 +25,7 @@ use sqs::{Place, Queues};
 
 pub(crate) use kinesis_api::ACCOUNT;
 pub(crate) use lambda::Functions;
+pub(crate) use mappings::Mappings;
 
 /// How often a receive that waits looks again, in milliseconds.
 const RECEIVE_POLL_MS: u64 = 20;
@@ -43,6 +45,8 @@ pub(crate) struct Server {
     pub endpoint: String,
     /// What can be invoked.
     pub functions: Arc<Functions>,
+    /// What can be turned off and on.
+    pub mappings: Arc<Mappings>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -60,10 +64,14 @@ pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Serve
         faults: faults.cloned(),
     });
     let functions = Arc::new(Functions::default());
-    let offered = Arc::clone(&functions);
+    let mappings = Arc::new(Mappings::default());
+    let (offered, switches) = (Arc::clone(&functions), Arc::clone(&mappings));
     let backend = Backend::Local(Arc::new(move |uri, headers, body| {
-        let (shared, functions) = (Arc::clone(&shared), Arc::clone(&offered));
+        let (shared, functions, mappings) = (Arc::clone(&shared), Arc::clone(&offered), Arc::clone(&switches));
         Box::pin(async move {
+            if let Some(answer) = mappings::answer(&mappings, &uri, &body) {
+                return answer;
+            }
             match lambda::function_name(uri.path()) {
                 Some(name) => lambda::invoke(&functions, name, &body).await,
                 None => answer(&shared, &headers, &body).await,
@@ -77,6 +85,7 @@ pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Serve
     Ok(Server {
         endpoint,
         functions,
+        mappings,
         _stop: stop,
     })
 }

@@ -1,0 +1,165 @@
+//! The control plane as an operator's tool needs it: read an item, change it under its condition, list the history.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use tidemark_domain::control::item::{Fields, PARTITION, REVISION};
+use tidemark_engine::port::PortError;
+
+use super::error::{AdminError, admin_error};
+use super::table::{Item, item_from};
+use super::{Admin, call_timeout};
+use crate::control::{item_of, split};
+use crate::item;
+
+/// Items of one page of a listing.
+const PAGE_ITEMS: i32 = 200;
+/// Pages of one listing at most.
+const PAGES_MAX: usize = 10_000;
+
+/// What must hold for an item to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// There is no such item.
+    Absent,
+    /// The item is there in this revision.
+    Revision(u64),
+    /// There is such an item, whatever it holds: it was found broken.
+    Broken,
+}
+
+/// One item to write.
+#[derive(Clone, Debug)]
+pub struct ControlPut {
+    /// Its sort key.
+    pub sort: String,
+    /// What it holds then.
+    pub fields: Fields,
+    /// On which condition.
+    pub expected: Expected,
+}
+
+impl Admin {
+    /// Reads an item of the control plane, strongly consistent.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn control_item(&self, table: &str, sort: &str) -> Result<Option<Fields>, AdminError> {
+        let call = self.clients.dynamodb.get_item().table_name(table).consistent_read(true);
+        let call = call
+            .key(item::PARTITION_KEY, AttributeValue::S(PARTITION.to_owned()))
+            .key(item::SORT_KEY, AttributeValue::S(sort.to_owned()));
+        let answer = call.send().await.map_err(|error| admin_error("GetItem", &error))?;
+        Ok(answer.item.and_then(split).map(|(_, fields)| fields))
+    }
+
+    /// Writes items all together or not at all; `false`: a condition did not hold, so that somebody else was first.
+    ///
+    /// # Errors
+    /// When the table can't be written, or did not say whether it was: read it again to know.
+    pub async fn write_control(&self, table: &str, puts: &[ControlPut]) -> Result<bool, AdminError> {
+        let mut call = self.clients.dynamodb.transact_write_items();
+        for put in puts {
+            let own = Put::builder()
+                .table_name(table)
+                .set_item(Some(item_of(&put.sort, &put.fields)));
+            let own = match put.expected {
+                Expected::Absent => own.condition_expression("attribute_not_exists(pk)"),
+                Expected::Broken => own.condition_expression("attribute_exists(pk)"),
+                Expected::Revision(revision) => own
+                    .condition_expression("#rev = :read")
+                    .expression_attribute_names("#rev", REVISION)
+                    .expression_attribute_values(":read", item::number(revision)),
+            };
+            let own = own
+                .build()
+                .map_err(|error| AdminError::Call(PortError::Permanent(format!("TransactWriteItems: {error}"))))?;
+            call = call.transact_items(TransactWriteItem::builder().put(own).build());
+        }
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let codes = || {
+                        cancelled
+                            .cancellation_reasons()
+                            .iter()
+                            .filter_map(|reason| reason.code())
+                    };
+                    if codes().any(|code| code == "ConditionalCheckFailed") {
+                        return Ok(false);
+                    }
+                    let text = format!(
+                        "TransactWriteItems: cancelled ({})",
+                        codes().collect::<Vec<_>>().join(", ")
+                    );
+                    Err(AdminError::Call(PortError::Unavailable(text)))
+                }
+                _ => Err(admin_error("TransactWriteItems", &error)),
+            },
+        }
+    }
+
+    /// Items of the control plane whose sort key begins with `prefix`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn control_items(
+        &self,
+        table: &str,
+        prefix: &str,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<(String, Fields)>, AdminError> {
+        let items = self.query(table, PARTITION, Some(prefix), newest_first, limit).await?;
+        Ok(items.into_iter().filter_map(split).collect())
+    }
+
+    /// All items of a partition, in order of their sort keys.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn partition(&self, table: &str, partition: &str) -> Result<Vec<Item>, AdminError> {
+        let items = self.query(table, partition, None, false, usize::MAX).await?;
+        Ok(items.into_iter().map(item_from).collect())
+    }
+
+    async fn query(
+        &self,
+        table: &str,
+        partition: &str,
+        prefix: Option<&str>,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<item::Item>, AdminError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        for _ in 0..PAGES_MAX {
+            let call = self
+                .clients
+                .dynamodb
+                .query()
+                .table_name(table)
+                .consistent_read(true)
+                .limit(PAGE_ITEMS)
+                .scan_index_forward(!newest_first)
+                .set_exclusive_start_key(start)
+                .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()));
+            let call = match prefix {
+                Some(prefix) => call
+                    .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+                    .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned())),
+                None => call.key_condition_expression("pk = :pk"),
+            };
+            let timeouts = aws_sdk_dynamodb::config::Config::builder().timeout_config(call_timeout());
+            let answer = call.customize().config_override(timeouts).send().await;
+            let answer = answer.map_err(|error| admin_error("Query", &error))?;
+            found.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}

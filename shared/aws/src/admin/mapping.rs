@@ -1,0 +1,92 @@
+//! Lambda's event source mappings: find a function's, and let them poll or not.
+
+use std::time::Duration;
+
+use aws_smithy_types::byte_stream::ByteStream;
+use serde_json::{Value, json};
+use tidemark_engine::port::PortError;
+
+use super::function::is_name;
+use super::{Admin, AdminError};
+
+/// Time for one call.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingState {
+    /// Its id.
+    pub uuid: String,
+    /// As Lambda tells it: `Enabled`, `Disabling`, `Disabled` …
+    pub state: String,
+    /// The ARN of the stream or queue.
+    pub source: String,
+}
+
+impl Admin {
+    /// The mappings that invoke a function.
+    ///
+    /// # Errors
+    /// When Lambda does not answer, or refuses.
+    pub async fn mappings(&self, function: &str) -> Result<Vec<MappingState>, AdminError> {
+        if !is_name(function) {
+            return Err(AdminError::Call(PortError::Permanent(
+                "not a function's name".to_owned(),
+            )));
+        }
+        let path = format!("event-source-mappings/?FunctionName={}", function.replace(':', "%3A"));
+        let answer = self.call_mapping("ListEventSourceMappings", "GET", &path, &[]).await?;
+        let list = answer["EventSourceMappings"].as_array().cloned().unwrap_or_default();
+        Ok(list.iter().map(state_of).collect())
+    }
+
+    /// Lets a mapping poll, or not. Its place in the stream is kept; what is under way is brought to its end.
+    ///
+    /// # Errors
+    /// When Lambda does not answer, or refuses.
+    pub async fn enable_mapping(&self, uuid: &str, enabled: bool) -> Result<MappingState, AdminError> {
+        let path = format!("event-source-mappings/{uuid}");
+        let body = json!({ "Enabled": enabled }).to_string();
+        let answer = self
+            .call_mapping("UpdateEventSourceMapping", "PUT", &path, body.as_bytes())
+            .await?;
+        Ok(state_of(&answer))
+    }
+
+    async fn call_mapping(&self, operation: &str, method: &str, path: &str, body: &[u8]) -> Result<Value, AdminError> {
+        let request = self.lambda.signed(method, path, body).await?;
+        let failed = |error: PortError| AdminError::Call(error);
+        let called = tokio::time::timeout(WAIT, async {
+            let response = self.lambda.call(request).await;
+            let mut response =
+                response.map_err(|_| failed(PortError::Unavailable(format!("{operation}: connection failed"))))?;
+            let status = response.status().as_u16();
+            let body = ByteStream::new(response.take_body()).collect().await;
+            let body =
+                body.map_err(|_| failed(PortError::Unavailable(format!("{operation}: the answer broke off"))))?;
+            Ok::<_, AdminError>((status, body.to_vec()))
+        });
+        let (status, body) = called
+            .await
+            .map_err(|_| failed(PortError::Timeout(format!("{operation}: no answer in time"))))??;
+        let text = format!("{operation}: HTTP {status}");
+        match status {
+            200..300 => serde_json::from_slice(&body).map_err(|_| failed(PortError::Unavailable(text))),
+            404 => Err(AdminError::NotFound {
+                operation: operation.to_owned(),
+            }),
+            429 => Err(failed(PortError::Throttled(text))),
+            500.. => Err(failed(PortError::Unavailable(text))),
+            _ => Err(failed(PortError::Permanent(text))),
+        }
+    }
+}
+
+fn state_of(value: &Value) -> MappingState {
+    let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    MappingState {
+        uuid: text("UUID"),
+        state: text("State"),
+        source: text("EventSourceArn"),
+    }
+}

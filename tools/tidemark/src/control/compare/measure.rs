@@ -1,0 +1,364 @@
+//! What two policies made of the same events, in figures. Pure.
+
+use serde::Serialize;
+use tidemark_domain::control::trial::{Trial, Verdict};
+use tidemark_domain::outcome::{Decision, SCORE_MAX};
+use tidemark_telemetry::price::Prices;
+
+/// Bins of the score's histogram.
+pub const BINS: usize = 20;
+/// Flips that are named, the greatest difference of scores first.
+const EXAMPLES_MAX: usize = 20;
+/// Memory of the function that prices are told for, GiB: the template's default.
+const MEMORY_GB: f64 = 1.0;
+/// What an empty bin counts for, so that the stability index stays finite.
+const BIN_SHARE_MIN: f64 = 1e-4;
+
+/// What became known of an event later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// It was fraud.
+    Fraud,
+    /// It was not.
+    Cleared,
+}
+
+/// An event under both policies.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// What was recorded.
+    pub trial: Trial,
+    /// What became known; read for events that a policy flags.
+    pub label: Option<Label>,
+}
+
+/// One recorded batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// The policy that was in force.
+    pub active: u32,
+    /// When it was scored, ms since 1970-01-01T00:00:00Z.
+    pub at_ms: i64,
+    /// Its events.
+    pub events: usize,
+    /// Time of the active policy, ns.
+    pub active_ns: i64,
+    /// Time of the candidate, ns.
+    pub candidate_ns: i64,
+    /// Write units that recording it took.
+    pub write_units: usize,
+}
+
+/// Everything recorded of a candidate.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// The candidate.
+    pub candidate: u32,
+    /// The batches.
+    pub batches: Vec<Batch>,
+    /// The events.
+    pub events: Vec<Sample>,
+    /// Items that are none of ours.
+    pub unreadable: usize,
+    /// Cards beyond the limit, whose labels were not read.
+    pub cards_without_label_read: usize,
+}
+
+/// The comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The candidate's version.
+    pub candidate: u32,
+    /// The versions that were in force meanwhile.
+    pub active: Vec<u32>,
+    /// Events that both scored.
+    pub events: u64,
+    /// Cards they belong to.
+    pub cards: u64,
+    /// Time of the first and of the last batch, ms since 1970-01-01T00:00:00Z.
+    pub from_ms: i64,
+    /// The last.
+    pub to_ms: i64,
+    /// Share of events with the same decision, percent.
+    pub agreement_pct: f64,
+    /// Events by decision: rows are the active policy's pass, review, alert; columns the candidate's.
+    pub matrix: [[u64; 3]; 3],
+    /// Decisions that would become stricter.
+    pub flips_stricter: u64,
+    /// Decisions that would become more lenient.
+    pub flips_lenient: u64,
+    /// Flips with the greatest difference of scores.
+    pub examples: Vec<Example>,
+    /// Scores of the active policy.
+    pub active_scores: Scores,
+    /// Scores of the candidate.
+    pub candidate_scores: Scores,
+    /// How far the distributions are apart.
+    pub drift: Drift,
+    /// How often each is right, where labels exist.
+    pub active_precision: Precision,
+    /// The same of the candidate.
+    pub candidate_precision: Precision,
+    /// Time and money.
+    pub cost: Cost,
+    /// Recorded items that could not be read.
+    pub unreadable: usize,
+    /// Cards whose labels were not read, beyond the limit.
+    pub cards_without_label_read: usize,
+    /// When this was made, ms since 1970-01-01T00:00:00Z.
+    pub made_at_ms: i64,
+}
+
+/// A flip.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Example {
+    /// The event.
+    pub event_id: String,
+    /// Its card.
+    pub card_id: String,
+    /// What was sent.
+    pub active: Verdict,
+    /// What would have been.
+    pub candidate: Verdict,
+}
+
+/// A distribution of scores.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Scores {
+    /// The mean.
+    pub mean: f64,
+    /// Percentiles.
+    pub p50: u16,
+    /// The same.
+    pub p95: u16,
+    /// The same.
+    pub p99: u16,
+    /// Events by score, in [`BINS`] equal bins.
+    pub histogram: Vec<u64>,
+}
+
+/// How far two distributions are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Drift {
+    /// Mean of candidate minus active, event by event.
+    pub mean_difference: f64,
+    /// Mean of the difference without its sign.
+    pub mean_absolute_difference: f64,
+    /// Kolmogorov–Smirnov distance, 0 to 1.
+    pub ks: f64,
+    /// Population stability index over the histogram: below 0.1 the same, above 0.25 another population.
+    pub psi: f64,
+}
+
+/// How often a policy is right in what it flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Precision {
+    /// Alerts.
+    pub alerts: u64,
+    /// Alerts with a label.
+    pub alerts_labelled: u64,
+    /// Of these, fraud.
+    pub alerts_fraud: u64,
+    /// Fraud among the labelled alerts, percent; nothing without labels.
+    pub alert_precision_pct: Option<f64>,
+    /// Reviews and alerts.
+    pub flagged: u64,
+    /// Reviews and alerts with a label.
+    pub flagged_labelled: u64,
+    /// Of these, fraud.
+    pub flagged_fraud: u64,
+    /// Fraud among the labelled reviews and alerts, percent; nothing without labels.
+    pub flagged_precision_pct: Option<f64>,
+}
+
+/// Time and money of both.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// Time of the active policy for an event, folding included, microseconds.
+    pub active_us_per_event: f64,
+    /// Time of the candidate for an event, microseconds.
+    pub candidate_us_per_event: f64,
+    /// Processor time of a million events under the active policy, US dollars.
+    pub active_usd_per_million: f64,
+    /// The same under the candidate.
+    pub candidate_usd_per_million: f64,
+    /// Write units that recording took for an event that was tried.
+    pub trial_write_units_per_event: f64,
+    /// What trying costs for a million events that are tried, US dollars: the candidate's time and the recording.
+    pub trial_usd_per_million: f64,
+}
+
+/// Compares.
+#[must_use]
+pub fn compare(samples: &Samples, made_at_ms: i64) -> Comparison {
+    let events = &samples.events;
+    let mut matrix = [[0_u64; 3]; 3];
+    for sample in events {
+        matrix[sample.trial.active.decision as usize][sample.trial.candidate.decision as usize] += 1;
+    }
+    let count = |of: &dyn Fn(usize, usize) -> bool| {
+        let cells = (0..3).flat_map(|row| (0..3).map(move |column| (row, column)));
+        cells
+            .filter(|(row, column)| of(*row, *column))
+            .map(|(row, column)| matrix[row][column])
+            .sum::<u64>()
+    };
+    let mut active: Vec<u32> = samples.batches.iter().map(|batch| batch.active).collect();
+    active.sort_unstable();
+    active.dedup();
+    let mut cards: Vec<&str> = events.iter().map(|sample| sample.trial.card_id.as_str()).collect();
+    cards.sort_unstable();
+    cards.dedup();
+    let of_active: Vec<u16> = events.iter().map(|sample| sample.trial.active.score).collect();
+    let of_candidate: Vec<u16> = events.iter().map(|sample| sample.trial.candidate.score).collect();
+    let (active_scores, candidate_scores) = (scores(&of_active), scores(&of_candidate));
+    Comparison {
+        candidate: samples.candidate,
+        active,
+        events: events.len() as u64,
+        cards: cards.len() as u64,
+        from_ms: samples
+            .batches
+            .iter()
+            .map(|batch| batch.at_ms)
+            .min()
+            .unwrap_or_default(),
+        to_ms: samples
+            .batches
+            .iter()
+            .map(|batch| batch.at_ms)
+            .max()
+            .unwrap_or_default(),
+        agreement_pct: 100.0 * share(count(&|row, column| row == column), events.len() as u64),
+        matrix,
+        flips_stricter: count(&|row, column| column > row),
+        flips_lenient: count(&|row, column| column < row),
+        examples: examples(events),
+        drift: drift(&of_active, &of_candidate, &active_scores, &candidate_scores),
+        active_scores,
+        candidate_scores,
+        active_precision: precision(events, |trial| trial.active.decision),
+        candidate_precision: precision(events, |trial| trial.candidate.decision),
+        cost: cost(&samples.batches),
+        unreadable: samples.unreadable,
+        cards_without_label_read: samples.cards_without_label_read,
+        made_at_ms,
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of events are far below 2^53")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn examples(events: &[Sample]) -> Vec<Example> {
+    let differs = |sample: &&Sample| sample.trial.active.decision != sample.trial.candidate.decision;
+    let mut flips: Vec<&Trial> = events.iter().filter(differs).map(|sample| &sample.trial).collect();
+    let distance = |trial: &Trial| trial.active.score.abs_diff(trial.candidate.score);
+    flips.sort_by(|a, b| distance(b).cmp(&distance(a)).then_with(|| a.event_id.cmp(&b.event_id)));
+    let example = |trial: &Trial| Example {
+        event_id: trial.event_id.clone(),
+        card_id: trial.card_id.clone(),
+        active: trial.active,
+        candidate: trial.candidate,
+    };
+    flips.into_iter().take(EXAMPLES_MAX).map(example).collect()
+}
+
+/// The bin of a score.
+pub(super) fn bin(score: u16) -> usize {
+    (usize::from(score) * BINS / (usize::from(SCORE_MAX) + 1)).min(BINS - 1)
+}
+
+fn scores(values: &[u16]) -> Scores {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let at = |percent: usize| {
+        let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+        sorted.get(place).copied().unwrap_or_default()
+    };
+    let mut histogram = vec![0; BINS];
+    for score in values {
+        histogram[bin(*score)] += 1;
+    }
+    Scores {
+        mean: share(values.iter().map(|score| u64::from(*score)).sum(), values.len() as u64),
+        p50: at(50),
+        p95: at(95),
+        p99: at(99),
+        histogram,
+    }
+}
+
+fn drift(active: &[u16], candidate: &[u16], of_active: &Scores, of_candidate: &Scores) -> Drift {
+    let pairs = || active.iter().zip(candidate);
+    let whole = active.len() as u64;
+    let absolute = pairs().map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let mut below = vec![[0_u64; 2]; usize::from(SCORE_MAX) + 1];
+    for (a, b) in pairs() {
+        below[usize::from((*a).min(SCORE_MAX))][0] += 1;
+        below[usize::from((*b).min(SCORE_MAX))][1] += 1;
+    }
+    let (mut ks, mut sums) = (0.0_f64, [0_u64; 2]);
+    for counts in below {
+        sums = [sums[0] + counts[0], sums[1] + counts[1]];
+        ks = ks.max((share(sums[0], whole) - share(sums[1], whole)).abs());
+    }
+    let bins = of_active.histogram.iter().zip(&of_candidate.histogram);
+    let psi = bins.map(|(a, b)| {
+        let (a, b) = (share(*a, whole).max(BIN_SHARE_MIN), share(*b, whole).max(BIN_SHARE_MIN));
+        (b - a) * libm::log(b / a)
+    });
+    Drift {
+        mean_difference: of_candidate.mean - of_active.mean,
+        mean_absolute_difference: share(absolute, whole),
+        ks,
+        psi: psi.sum(),
+    }
+}
+
+fn precision(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Precision {
+    let mut counts = Precision::default();
+    for sample in events {
+        let decision = decision(&sample.trial);
+        let (labelled, fraud) = (
+            u64::from(sample.label.is_some()),
+            u64::from(sample.label == Some(Label::Fraud)),
+        );
+        if decision == Decision::Alert {
+            counts.alerts += 1;
+            counts.alerts_labelled += labelled;
+            counts.alerts_fraud += fraud;
+        }
+        if decision != Decision::Pass {
+            counts.flagged += 1;
+            counts.flagged_labelled += labelled;
+            counts.flagged_fraud += fraud;
+        }
+    }
+    let pct = |fraud, labelled| (labelled > 0).then(|| 100.0 * share(fraud, labelled));
+    Precision {
+        alert_precision_pct: pct(counts.alerts_fraud, counts.alerts_labelled),
+        flagged_precision_pct: pct(counts.flagged_fraud, counts.flagged_labelled),
+        ..counts
+    }
+}
+
+fn cost(batches: &[Batch]) -> Cost {
+    let events: u64 = batches.iter().map(|batch| batch.events as u64).sum();
+    let us = |ns: i64| share(ns.max(0).unsigned_abs(), events) / 1_000.0;
+    let active_us = us(batches.iter().map(|batch| batch.active_ns).sum());
+    let candidate_us = us(batches.iter().map(|batch| batch.candidate_ns).sum());
+    let write_units = share(batches.iter().map(|batch| batch.write_units as u64).sum(), events);
+    let prices = Prices::default();
+    // Microseconds an event are seconds a million events.
+    let usd = |us: f64| us * MEMORY_GB * prices.gb_second_usd;
+    Cost {
+        active_us_per_event: active_us,
+        candidate_us_per_event: candidate_us,
+        active_usd_per_million: usd(active_us),
+        candidate_usd_per_million: usd(candidate_us),
+        trial_write_units_per_event: write_units,
+        trial_usd_per_million: usd(candidate_us) + write_units * prices.write_units_million_usd,
+    }
+}

@@ -1,0 +1,170 @@
+//! The comparison on figures that a person can check.
+
+use tidemark_domain::control::trial::{Trial, Verdict};
+use tidemark_domain::outcome::{Decision, Tier};
+
+use super::measure::{Batch, Label, Sample, Samples, compare};
+use super::{html, text};
+
+fn verdict(score: u16) -> Verdict {
+    let decision = match score {
+        800.. => Decision::Alert,
+        600.. => Decision::Review,
+        _ => Decision::Pass,
+    };
+    Verdict {
+        score,
+        decision,
+        tier: Tier::Full,
+    }
+}
+
+fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<Label>) -> Sample {
+    Sample {
+        trial: Trial {
+            event_id: event.to_owned(),
+            card_id: card.to_owned(),
+            occurred_at_ms: 0,
+            active: verdict(active),
+            candidate: verdict(candidate),
+        },
+        label,
+    }
+}
+
+fn samples(events: Vec<Sample>) -> Samples {
+    Samples {
+        candidate: 2,
+        batches: vec![Batch {
+            active: 1,
+            at_ms: 1_790_000_000_000,
+            events: events.len(),
+            active_ns: 4_000 * i64::try_from(events.len()).unwrap(),
+            candidate_ns: 3_000 * i64::try_from(events.len()).unwrap(),
+            write_units: 1,
+        }],
+        events,
+        ..Samples::default()
+    }
+}
+
+fn example() -> Samples {
+    samples(vec![
+        sample("e1", "a", 100, 100, None),
+        sample("e2", "a", 100, 650, Some(Label::Cleared)),
+        sample("e3", "b", 900, 500, Some(Label::Fraud)),
+        sample("e4", "b", 820, 990, Some(Label::Fraud)),
+        sample("e5", "<img src=x onerror=alert(1)>", 850, 300, Some(Label::Cleared)),
+    ])
+}
+
+#[test]
+fn agreement_and_flips_are_counted_in_both_directions() {
+    let c = compare(&example(), 0);
+    assert_eq!(c.matrix, [[1, 1, 0], [0, 0, 0], [2, 0, 1]]);
+    assert!((c.agreement_pct - 40.0).abs() < 1e-9);
+    assert_eq!((c.flips_stricter, c.flips_lenient), (1, 2));
+    let first: Vec<&str> = c.examples.iter().map(|flip| flip.event_id.as_str()).collect();
+    assert_eq!(first, ["e2", "e5", "e3"], "differences of 550, 550 and 400; ties by id");
+    assert_eq!((c.events, c.cards, c.active.as_slice()), (5, 3, [1].as_slice()));
+}
+
+#[test]
+fn precision_counts_only_what_is_labelled() {
+    let c = compare(&example(), 0);
+    let (active, candidate) = (c.active_precision, c.candidate_precision);
+    assert_eq!((active.alerts, active.alerts_labelled, active.alerts_fraud), (3, 3, 2));
+    assert!((active.alert_precision_pct.unwrap() - 200.0 / 3.0).abs() < 1e-9);
+    assert_eq!(
+        (candidate.flagged, candidate.flagged_labelled, candidate.flagged_fraud),
+        (2, 2, 1)
+    );
+    let unlabelled = compare(&samples(vec![sample("e", "c", 900, 900, None)]), 0);
+    assert_eq!(
+        unlabelled.active_precision.alert_precision_pct, None,
+        "no labels is not 0 %"
+    );
+}
+
+#[test]
+fn equal_policies_have_no_drift_and_disjoint_ones_all_of_it() {
+    let same = compare(
+        &samples(
+            (0..100)
+                .map(|n| sample(&format!("e{n}"), "c", n * 10, n * 10, None))
+                .collect(),
+        ),
+        0,
+    );
+    let d = same.drift;
+    assert!(d.ks == 0.0 && d.psi.abs() < 1e-12 && d.mean_difference == 0.0, "{d:?}");
+    let apart = compare(
+        &samples(
+            (0..100)
+                .map(|n| sample(&format!("e{n}"), "c", n, 900 + n, None))
+                .collect(),
+        ),
+        0,
+    );
+    let d = apart.drift;
+    assert!(
+        (d.ks - 1.0).abs() < 1e-12 && d.psi > 0.25 && (d.mean_difference - 900.0).abs() < 1e-9,
+        "{d:?}"
+    );
+}
+
+#[test]
+fn percentiles_time_and_cost_are_by_the_event() {
+    let c = compare(
+        &samples(
+            (0..100)
+                .map(|n| sample(&format!("e{n}"), "c", n * 10, 0, None))
+                .collect(),
+        ),
+        0,
+    );
+    let s = &c.active_scores;
+    assert_eq!((s.p50, s.p95, s.p99), (490, 940, 980));
+    assert_eq!(s.histogram.iter().sum::<u64>(), 100);
+    assert!((c.cost.active_us_per_event - 4.0).abs() < 1e-9 && (c.cost.candidate_us_per_event - 3.0).abs() < 1e-9);
+    assert!((c.cost.trial_write_units_per_event - 0.01).abs() < 1e-9);
+}
+
+#[test]
+fn the_page_is_whole_fetches_nothing_and_takes_no_markup_from_a_card() {
+    let samples = example();
+    let page = html::render(&compare(&samples, 0), &samples);
+    assert!(
+        !page.contains("<img") && page.contains("&lt;img src=x onerror=alert(1)&gt;"),
+        "markup of a card id"
+    );
+    for outside in ["http://", "https://", "<script", "src=\"", "@import", "url("] {
+        let inside = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!inside.contains(outside), "{outside}");
+    }
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+#[test]
+fn the_text_has_each_part() {
+    let text = text::render(&compare(&example(), 0));
+    for part in [
+        "candidate 2 beside version 1",
+        "agreement 40.00 %",
+        "66.7 % (2 of 3 labelled",
+        "PSI",
+        "write units",
+        "e2",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn one_event_makes_no_figure_that_is_none() {
+    let samples = samples(vec![sample("e", "c", 0, 1000, None)]);
+    let page = html::render(&compare(&samples, 0), &samples);
+    assert!(!page.contains("NaN"), "{page}");
+}

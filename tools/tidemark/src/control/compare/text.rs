@@ -1,0 +1,130 @@
+//! The comparison for a terminal.
+
+use std::fmt::Write as _;
+
+use tidemark_domain::outcome::Decision;
+
+use super::super::until;
+use super::measure::{Comparison, Precision};
+use crate::ui::{self, grouped, paint};
+
+const DECISIONS: [Decision; 3] = [Decision::Pass, Decision::Review, Decision::Alert];
+
+/// The text.
+pub(super) fn render(comparison: &Comparison) -> String {
+    let c = comparison;
+    let active: Vec<String> = c.active.iter().map(ToString::to_string).collect();
+    let mut text = format!(
+        "{}\n",
+        paint(
+            ui::HEADING,
+            format!("candidate {} beside version {}", c.candidate, active.join(", "))
+        )
+    );
+    let _ = writeln!(
+        text,
+        "  {} events of {} cards, {} to {}",
+        grouped(c.events),
+        grouped(c.cards),
+        until::show(c.from_ms),
+        until::show(c.to_ms)
+    );
+    let _ = writeln!(
+        text,
+        "\n  agreement {:.2} %; would be stricter: {}, more lenient: {}\n",
+        c.agreement_pct,
+        grouped(c.flips_stricter),
+        grouped(c.flips_lenient)
+    );
+    let _ = writeln!(
+        text,
+        "  {:<18}{:>12}{:>12}{:>12}   candidate",
+        "active", "pass", "review", "alert"
+    );
+    for (row, decision) in c.matrix.iter().zip(DECISIONS) {
+        let _ = write!(text, "  {:<18}", decision.as_str());
+        for cell in row {
+            let _ = write!(text, "{:>12}", grouped(*cell));
+        }
+        text.push('\n');
+    }
+    scores(&mut text, c);
+    text += "\n  right in what it flags, where labels exist\n";
+    for (name, precision) in [("active", &c.active_precision), ("candidate", &c.candidate_precision)] {
+        let _ = writeln!(text, "  {name:<18}{}", precision_words(precision));
+    }
+    let cost = &c.cost;
+    let _ = writeln!(
+        text,
+        "\n  time an event       active {:.1} µs, candidate {:.1} µs\n  processor, million  active {:.4} USD, candidate {:.4} USD\n  trying, million     {:.4} USD ({:.3} write units an event)",
+        cost.active_us_per_event,
+        cost.candidate_us_per_event,
+        cost.active_usd_per_million,
+        cost.candidate_usd_per_million,
+        cost.trial_usd_per_million,
+        cost.trial_write_units_per_event
+    );
+    flips(&mut text, c);
+    for (count, what) in [
+        (c.unreadable, "recorded batches could not be read"),
+        (c.cards_without_label_read, "cards were beyond the limit of labels"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "\n  {}", paint(ui::WARN, format!("{count} {what}")));
+        }
+    }
+    text
+}
+
+fn scores(text: &mut String, c: &Comparison) {
+    let _ = writeln!(
+        text,
+        "\n  {:<18}{:>12}{:>12}{:>12}{:>12}",
+        "scores", "mean", "p50", "p95", "p99"
+    );
+    for (name, scores) in [("active", &c.active_scores), ("candidate", &c.candidate_scores)] {
+        let _ = writeln!(
+            text,
+            "  {name:<18}{:>12.1}{:>12}{:>12}{:>12}",
+            scores.mean, scores.p50, scores.p95, scores.p99
+        );
+    }
+    let drift = &c.drift;
+    let _ = writeln!(
+        text,
+        "  drift: mean {:+.1}, mean absolute {:.1}, KS {:.3}, PSI {:.3}",
+        drift.mean_difference, drift.mean_absolute_difference, drift.ks, drift.psi
+    );
+}
+
+fn precision_words(precision: &Precision) -> String {
+    let part = |pct: Option<f64>, fraud: u64, labelled: u64, all: u64| match pct {
+        Some(pct) => format!("{pct:.1} % ({fraud} of {labelled} labelled, {} in all)", grouped(all)),
+        None => format!("no labels yet ({} in all)", grouped(all)),
+    };
+    let p = precision;
+    format!(
+        "alerts {}; reviews and alerts {}",
+        part(p.alert_precision_pct, p.alerts_fraud, p.alerts_labelled, p.alerts),
+        part(p.flagged_precision_pct, p.flagged_fraud, p.flagged_labelled, p.flagged)
+    )
+}
+
+fn flips(text: &mut String, c: &Comparison) {
+    if c.examples.is_empty() {
+        return;
+    }
+    text.push_str("\n  decisions that would flip, the greatest difference first\n");
+    for flip in c.examples.iter().take(10) {
+        let _ = writeln!(
+            text,
+            "  {:<38} {:<24} {:>4} {:<6} → {:>4} {}",
+            flip.event_id,
+            flip.card_id,
+            flip.active.score,
+            flip.active.decision.as_str(),
+            flip.candidate.score,
+            flip.candidate.decision.as_str()
+        );
+    }
+}

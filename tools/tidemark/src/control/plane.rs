@@ -1,0 +1,217 @@
+//! The control plane in the table, for the verbs: read, change under a condition, and say who was first.
+
+use std::fmt::Display;
+
+use tidemark_aws::admin::{Admin, AdminError, ControlPut, Expected};
+use tidemark_domain::control::item::{ACTIVE, Fields, history_key, policy_key};
+use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
+use tidemark_domain::policy::Policy;
+
+use super::args::PlaneArgs;
+use crate::error::CliError;
+use crate::ui;
+
+/// What is stored of an item: absent, readable, or broken by hand.
+pub(super) enum Stored<T> {
+    Absent,
+    Good(T),
+    Broken,
+}
+
+impl<T> Stored<T> {
+    pub(super) fn good(&self) -> Option<&T> {
+        match self {
+            Self::Good(item) => Some(item),
+            Self::Absent | Self::Broken => None,
+        }
+    }
+
+    /// What a change of it must find.
+    pub(super) fn expected(&self, revision: impl Fn(&T) -> u64) -> Expected {
+        match self {
+            Self::Absent => Expected::Absent,
+            Self::Good(item) => Expected::Revision(revision(item)),
+            Self::Broken => Expected::Broken,
+        }
+    }
+}
+
+/// A table, and the operator at it.
+pub(super) struct Plane<'a> {
+    admin: &'a Admin,
+    table: &'a str,
+    who: Option<&'a str>,
+}
+
+impl<'a> Plane<'a> {
+    pub(super) fn new(admin: &'a Admin, args: &'a PlaneArgs, login: Option<&'a str>) -> Self {
+        Self {
+            admin,
+            table: &args.table,
+            who: args.who.as_deref().or(login),
+        }
+    }
+
+    pub(super) fn admin(&self) -> &Admin {
+        self.admin
+    }
+
+    pub(super) fn table(&self) -> &str {
+        self.table
+    }
+
+    /// Who changes something now, and why.
+    pub(super) fn stamp(&self, reason: &str, now_ms: i64) -> Result<Stamp, CliError> {
+        let Some(who) = self.who else {
+            return Err(CliError::usage(
+                "operator",
+                "nobody is known to make this change",
+                "Say who with --who NAME.",
+            ));
+        };
+        Stamp::new(now_ms, who, reason).map_err(|error| {
+            CliError::usage(
+                "operator",
+                error,
+                "Every change is kept for ever with who and why: see --who and --reason.",
+            )
+        })
+    }
+
+    /// Reads an item; one that was broken by hand is said to be so.
+    pub(super) async fn read<T, E: Display>(
+        &self,
+        sort: &str,
+        decode: impl Fn(&Fields) -> Result<T, E>,
+    ) -> Result<Stored<T>, CliError> {
+        let fields = self
+            .admin
+            .control_item(self.table, sort)
+            .await
+            .map_err(|e| self.failed(&e))?;
+        Ok(match fields.as_ref().map(decode) {
+            None => Stored::Absent,
+            Some(Ok(item)) => Stored::Good(item),
+            Some(Err(error)) => {
+                ui::note(&format!("{error}: the functions go on with their last good copy"));
+                Stored::Broken
+            }
+        })
+    }
+
+    pub(super) async fn pointer(&self) -> Result<Stored<ActivePointer>, CliError> {
+        self.read(ACTIVE, ActivePointer::from_fields).await
+    }
+
+    /// A published policy.
+    pub(super) async fn published(&self, version: u32) -> Result<Option<PolicyVersion>, CliError> {
+        let fields = self
+            .admin
+            .control_item(self.table, &policy_key(version))
+            .await
+            .map_err(|e| self.failed(&e))?;
+        let decode = |fields: Fields| {
+            PolicyVersion::from_fields(version, &fields).map_err(|error| {
+                CliError::refused(
+                    "control_item",
+                    error,
+                    "A published policy is never changed: publish the text under a new version.",
+                )
+            })
+        };
+        fields.map(decode).transpose()
+    }
+
+    /// A policy that can be put in force: published and sound. [`OWN_POLICY`] is taken for the built-in one.
+    pub(super) async fn usable(&self, version: u32) -> Result<Policy, CliError> {
+        if version == OWN_POLICY {
+            return Ok(Policy::default_policy());
+        }
+        let Some(published) = self.published(version).await? else {
+            let what = format!("version {version} was never published");
+            return Err(CliError::refused(
+                "policy_unknown",
+                what,
+                "Publish it first: tidemark policy publish FILE --reason TEXT.",
+            ));
+        };
+        Policy::parse(&published.text, &format!("policy {version}")).map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            CliError::input("policy", lines.join("\n"), "Publish a sound text under a new version.")
+        })
+    }
+
+    /// Writes an item with its history, both or neither, if the item is still what it was when it was read.
+    pub(super) async fn change(
+        &self,
+        sort: &str,
+        fields: Fields,
+        expected: Expected,
+        change: &Change,
+    ) -> Result<(), CliError> {
+        let puts = [
+            ControlPut {
+                sort: sort.to_owned(),
+                fields: fields.clone(),
+                expected,
+            },
+            ControlPut {
+                sort: history_key(change),
+                fields: change.to_fields(),
+                expected: Expected::Absent,
+            },
+        ];
+        match self.admin.write_control(self.table, &puts).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.conflict(change.item).await),
+            // Nobody knows whether it was written: the item itself tells.
+            Err(error) if error.is_transient() => {
+                let now = self
+                    .admin
+                    .control_item(self.table, sort)
+                    .await
+                    .map_err(|e| self.failed(&e))?;
+                if now.as_ref() == Some(&fields) {
+                    Ok(())
+                } else {
+                    Err(self.failed(&error))
+                }
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Somebody else was first: who, and what they did.
+    async fn conflict(&self, item: ControlItem) -> CliError {
+        let newest = self
+            .admin
+            .control_items(self.table, tidemark_domain::control::item::HISTORY_PREFIX, true, 20)
+            .await;
+        let theirs = newest.ok().and_then(|list| {
+            let mut changes = list.iter().filter_map(|(_, fields)| Change::from_fields(fields).ok());
+            changes.find(|change| change.item == item)
+        });
+        let by = theirs.map_or_else(String::new, |change| {
+            format!(
+                ": {} ({}) by {}, because: {}",
+                change.action, change.detail, change.stamp.who, change.stamp.reason
+            )
+        });
+        CliError::refused(
+            "control_conflict",
+            format!(
+                "somebody else changed {} first; nothing was changed by you{by}",
+                item.as_str()
+            ),
+            "Look at tidemark policy history, and do it again if it is still right.",
+        )
+    }
+
+    pub(super) fn failed(&self, error: &AdminError) -> CliError {
+        CliError::service(
+            "control_table",
+            format!("the control plane in table {}: {error}", self.table),
+            "Check --table, AWS_ENDPOINT_URL, AWS_REGION and credentials; nothing was changed unless history says so.",
+        )
+    }
+}

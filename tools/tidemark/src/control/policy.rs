@@ -1,0 +1,315 @@
+//! `tidemark policy`: validate, diff, publish, activate, rollback, history.
+
+use std::path::Path;
+
+use serde_json::json;
+use tidemark_aws::admin::{Admin, Expected};
+use tidemark_domain::control::diff::{Difference, Effect, diff, may_follow};
+use tidemark_domain::control::item::{ACTIVE, HISTORY_PREFIX, policy_key};
+use tidemark_domain::control::{
+    ActivePointer, Change, ControlItem, OWN_POLICY, POLICY_TEXT_BYTES_MAX, PolicyVersion, text_hash,
+};
+use tidemark_domain::policy::Policy;
+
+use super::args::{PlaneArgs, PolicyCommand};
+use super::plane::{Plane, Stored};
+use super::{print, until};
+use crate::clock::now_ms;
+use crate::error::{CliError, Exit};
+use crate::files;
+use crate::ui::{self, paint};
+
+/// Runs a verb. `login` is who is logged in.
+///
+/// # Errors
+/// When a file, a version or the table is not what it should be, or somebody else was first.
+pub async fn run(admin: &Admin, command: &PolicyCommand, login: Option<&str>, json: bool) -> Result<Exit, CliError> {
+    let plane = |args| Plane::new(admin, args, login);
+    match command {
+        PolicyCommand::Validate { file } => validate(file, json),
+        PolicyCommand::Diff {
+            before,
+            after,
+            plane: args,
+        } => show_diff(&plane(args), before, after, json).await,
+        PolicyCommand::Publish {
+            file,
+            reason,
+            plane: args,
+        } => publish(&plane(args), file, reason, json).await,
+        PolicyCommand::Activate {
+            version,
+            reason,
+            plane: args,
+        } => activate(&plane(args), *version, reason, json).await,
+        PolicyCommand::Rollback { reason, plane: args } => rollback(&plane(args), reason, json).await,
+        PolicyCommand::History { limit, plane: args } => history(&plane(args), args, *limit as usize, json).await,
+    }
+}
+
+fn validate(file: &Path, json: bool) -> Result<Exit, CliError> {
+    let policy = files::policy(Some(file))?;
+    let text = read(file)?;
+    let value = json!({ "version": policy.version, "hash": text_hash(&text), "features": policy.features.len() });
+    let words = format!(
+        "{} version {}, {} features, {} of them weighed; hash {}\n",
+        paint(ui::GOOD, "sound:"),
+        policy.version,
+        policy.features.len(),
+        policy.weights.len(),
+        text_hash(&text)
+    );
+    Ok(print(json, &value, &words))
+}
+
+fn read(file: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(file).map_err(|e| {
+        CliError::input(
+            "policy_file",
+            format!("{}: {e}", file.display()),
+            "Name a readable policy file (TOML).",
+        )
+    })
+}
+
+/// A policy by what a person calls it.
+async fn named(plane: &Plane<'_>, name: &str) -> Result<Policy, CliError> {
+    if name == "built-in" {
+        return Ok(Policy::default_policy());
+    }
+    if name == "active" {
+        let stored = plane.pointer().await?;
+        return plane
+            .usable(stored.good().map_or(OWN_POLICY, |pointer| pointer.active))
+            .await;
+    }
+    match name.parse() {
+        Ok(version) => plane.usable(version).await,
+        Err(_) => files::policy(Some(Path::new(name))),
+    }
+}
+
+async fn show_diff(plane: &Plane<'_>, before: &str, after: &str, json: bool) -> Result<Exit, CliError> {
+    let (old, new) = (named(plane, before).await?, named(plane, after).await?);
+    let differences = diff(&old, &new);
+    let value = json!({ "before": old.version, "after": new.version, "differences": differences });
+    let mut text = format!("version {} → version {}\n", old.version, new.version);
+    text += &render(&differences);
+    Ok(print(json, &value, &text))
+}
+
+fn render(differences: &[Difference]) -> String {
+    let mut text = String::new();
+    for difference in differences {
+        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
+        text += &format!(
+            "  {:<32} {} → {}",
+            difference.key,
+            side(&difference.before),
+            side(&difference.after)
+        );
+        if difference.effect != Effect::Scores {
+            text += &format!("   {}", paint(ui::WARN, difference.effect.as_str()));
+        }
+        text.push('\n');
+    }
+    if differences.is_empty() {
+        text += "  no difference\n";
+    }
+    text
+}
+
+async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Result<Exit, CliError> {
+    let policy = files::policy(Some(file))?;
+    let text = read(file)?;
+    if text.len() > POLICY_TEXT_BYTES_MAX {
+        let what = format!("{} has more than {POLICY_TEXT_BYTES_MAX} bytes", file.display());
+        return Err(CliError::input("policy_too_large", what, "Take comments out."));
+    }
+    let version = policy.version;
+    let taken = || {
+        CliError::refused(
+            "policy_exists",
+            format!("version {version} is another text already: outcomes that name it must mean one policy for ever"),
+            "Give the text a version of its own, and publish that.",
+        )
+    };
+    if version == Policy::default_policy().version && text != Policy::default_text() {
+        return Err(taken());
+    }
+    let stamp = plane.stamp(reason, now_ms())?;
+    let published = PolicyVersion {
+        version,
+        text,
+        stamp: stamp.clone(),
+    };
+    let hash = published.hash();
+    let value = json!({ "version": version, "hash": hash });
+    let known = plane.published(version).await?;
+    match known {
+        Some(known) if known.text == published.text => {
+            let text = format!("version {version} is published already, with the same text\n");
+            return Ok(print(json, &value, &text));
+        }
+        Some(_) => return Err(taken()),
+        None => {}
+    }
+    let change = Change {
+        item: ControlItem::Policy,
+        revision: version.into(),
+        action: "publish".to_owned(),
+        detail: format!("version {version}, hash {hash}"),
+        stamp,
+    };
+    plane
+        .change(&policy_key(version), published.to_fields(), Expected::Absent, &change)
+        .await?;
+    let text = format!(
+        "version {version} is published (hash {hash}); it is not in force.\n  try it:    tidemark rollout 10 --candidate {version} --reason TEXT\n  activate:  tidemark policy activate {version} --reason TEXT\n"
+    );
+    Ok(print(json, &value, &text))
+}
+
+async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> Result<Exit, CliError> {
+    let policy = plane.usable(version).await?;
+    let stored = plane.pointer().await?;
+    let current = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
+    if current == version && !matches!(stored, Stored::Broken) {
+        let text = format!("{} is in force already\n", name_of(version));
+        return Ok(print(json, &json!({ "active": version, "changed": false }), &text));
+    }
+    let before = plane.usable(current).await.ok();
+    if let Some(before) = &before
+        && !may_follow(before, &policy)
+    {
+        return Err(CliError::refused(
+            "policy_base_currency",
+            format!(
+                "{} counts in {}, the stored amounts are in {}",
+                name_of(version),
+                policy.currency.base.as_str(),
+                before.currency.base.as_str()
+            ),
+            "Amounts in histories would be taken for another currency. Use another table for it.",
+        ));
+    }
+    let stamp = plane.stamp(reason, now_ms())?;
+    let pointer = repaired(&stored, ActivePointer::activated(stored.good(), version, stamp));
+    point(
+        plane,
+        &stored,
+        pointer,
+        "activate",
+        before.as_ref().map(|before| diff(before, &policy)),
+        json,
+    )
+    .await
+}
+
+/// A broken item has no revision to count on from: the time is above every count.
+fn repaired(stored: &Stored<ActivePointer>, pointer: ActivePointer) -> ActivePointer {
+    match stored {
+        Stored::Broken => ActivePointer {
+            revision: pointer.stamp.at_ms.unsigned_abs(),
+            previous: None,
+            ..pointer
+        },
+        Stored::Absent | Stored::Good(_) => pointer,
+    }
+}
+
+async fn rollback(plane: &Plane<'_>, reason: &str, json: bool) -> Result<Exit, CliError> {
+    let stored = plane.pointer().await?;
+    let stamp = plane.stamp(reason, now_ms())?;
+    let back = stored.good().and_then(|pointer| pointer.rolled_back(stamp));
+    let Some(pointer) = back else {
+        return Err(CliError::refused(
+            "no_previous_policy",
+            "there is no version before to go back to",
+            "Name the version: tidemark policy history, then tidemark policy activate V --reason TEXT.",
+        ));
+    };
+    plane.usable(pointer.active).await?;
+    point(plane, &stored, pointer, "rollback", None, json).await
+}
+
+async fn point(
+    plane: &Plane<'_>,
+    stored: &Stored<ActivePointer>,
+    pointer: ActivePointer,
+    action: &str,
+    differences: Option<Vec<Difference>>,
+    json: bool,
+) -> Result<Exit, CliError> {
+    let from = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
+    let change = Change {
+        item: ControlItem::Active,
+        revision: pointer.revision,
+        action: action.to_owned(),
+        detail: format!("{from} -> {}", pointer.active),
+        stamp: pointer.stamp.clone(),
+    };
+    let expected = stored.expected(|pointer| pointer.revision);
+    plane.change(ACTIVE, pointer.to_fields(), expected, &change).await?;
+    let value = json!({
+        "active": pointer.active, "before": from, "revision": pointer.revision, "changed": true,
+        "rollout": pointer.rollout, "differences": differences,
+    });
+    let mut text = format!(
+        "{} is in force within 15 seconds (before: {})\n",
+        name_of(pointer.active),
+        name_of(from)
+    );
+    text += &differences.map_or_else(String::new, |differences| render(&differences));
+    if pointer.previous.is_some() {
+        text += "  back:  tidemark policy rollback --reason TEXT\n";
+    }
+    Ok(print(json, &value, &text))
+}
+
+/// A version for a person.
+pub(super) fn name_of(version: u32) -> String {
+    if version == OWN_POLICY {
+        "the functions' own policy".to_owned()
+    } else {
+        format!("version {version}")
+    }
+}
+
+async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) -> Result<Exit, CliError> {
+    let stored = plane.pointer().await?;
+    let items = plane
+        .admin()
+        .control_items(&args.table, HISTORY_PREFIX, true, limit)
+        .await
+        .map_err(|e| plane.failed(&e))?;
+    let changes: Vec<Change> = items
+        .iter()
+        .filter_map(|(_, fields)| Change::from_fields(fields).ok())
+        .collect();
+    let active = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
+    let rollout = stored.good().and_then(|pointer| pointer.rollout);
+    let value = json!({
+        "active": active, "previous": stored.good().and_then(|pointer| pointer.previous), "rollout": rollout, "changes": changes,
+    });
+    let mut text = format!("{} {}", paint(ui::HEADING, "in force:"), name_of(active));
+    if let Some(rollout) = rollout {
+        text += &format!(
+            "; version {} is tried on {} % of the cards",
+            rollout.candidate, rollout.share_pct
+        );
+    }
+    text.push('\n');
+    for change in &changes {
+        text += &format!(
+            "  {}  {:<9} {:<9} {:<28} {}: {}\n",
+            until::show(change.stamp.at_ms),
+            change.item.as_str(),
+            change.action,
+            change.detail,
+            change.stamp.who,
+            change.stamp.reason
+        );
+    }
+    Ok(print(json, &value, &text))
+}

@@ -1,0 +1,94 @@
+//! `tidemark rollout`: try a candidate beside the active policy, for a share of the cards.
+
+use serde_json::json;
+use tidemark_aws::admin::Admin;
+use tidemark_domain::control::diff::may_follow;
+use tidemark_domain::control::item::ACTIVE;
+use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, Rollout};
+
+use super::args::RolloutArgs;
+use super::plane::{Plane, Stored};
+use super::print;
+use crate::clock::now_ms;
+use crate::error::{CliError, Exit};
+
+/// Sets or ends the rollout. `login` is who is logged in.
+///
+/// # Errors
+/// When the candidate can't be tried, the table can't be changed, or somebody else was first.
+pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: bool) -> Result<Exit, CliError> {
+    let plane = Plane::new(admin, &args.plane, login);
+    let stored = plane.pointer().await?;
+    if matches!(stored, Stored::Broken) {
+        return Err(CliError::refused(
+            "control_item",
+            "the pointer to the active policy was broken by hand",
+            "Say which version is in force first: tidemark policy activate V --reason TEXT.",
+        ));
+    }
+    let running = stored.good().and_then(|pointer| pointer.rollout);
+    let active = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
+    let rollout = match (args.share, args.candidate.or(running.map(|rollout| rollout.candidate))) {
+        (0, _) => None,
+        (_, None) => {
+            let what = "no candidate is named, and none is tried now";
+            return Err(CliError::usage(
+                "rollout_candidate",
+                what,
+                "Name a published version: --candidate V.",
+            ));
+        }
+        (share_pct, Some(candidate)) => Some(Rollout { candidate, share_pct }),
+    };
+    if let Some(rollout) = rollout {
+        check(&plane, rollout.candidate, active).await?;
+    }
+    let stamp = plane.stamp(&args.reason, now_ms())?;
+    let pointer = ActivePointer::with_rollout(stored.good(), rollout, stamp.clone());
+    let name = |rollout: Option<Rollout>| {
+        rollout.map_or_else(
+            || "none".to_owned(),
+            |rollout| format!("{} on {} %", rollout.candidate, rollout.share_pct),
+        )
+    };
+    let change = Change {
+        item: ControlItem::Active,
+        revision: pointer.revision,
+        action: "rollout".to_owned(),
+        detail: format!("{} -> {}", name(running), name(rollout)),
+        stamp,
+    };
+    let expected = stored.expected(|pointer| pointer.revision);
+    plane.change(ACTIVE, pointer.to_fields(), expected, &change).await?;
+    let value = json!({ "active": active, "rollout": rollout, "before": running, "revision": pointer.revision });
+    let text = match rollout {
+        Some(Rollout { candidate, share_pct }) => format!(
+            "version {candidate} scores {share_pct} % of the cards beside the active policy, within 10 seconds; its outcomes are recorded, never sent\n  see:       tidemark compare --html compare.html\n  activate:  tidemark policy activate {candidate} --reason TEXT\n  end:       tidemark rollout 0 --reason TEXT\n"
+        ),
+        None => "no candidate is tried, within 10 seconds; what was recorded stays for 60 days\n".to_owned(),
+    };
+    Ok(print(json, &value, &text))
+}
+
+async fn check(plane: &Plane<'_>, candidate: u32, active: u32) -> Result<(), CliError> {
+    if candidate == OWN_POLICY || candidate == active {
+        let what = format!("version {candidate} is no candidate: it is in force, or the functions' own policy");
+        return Err(CliError::usage(
+            "rollout_candidate",
+            what,
+            "Name another published version: --candidate V.",
+        ));
+    }
+    let policy = plane.usable(candidate).await?;
+    if !may_follow(&plane.usable(active).await?, &policy) {
+        return Err(CliError::refused(
+            "policy_base_currency",
+            format!(
+                "version {candidate} counts in {}, the stored amounts do not",
+                policy.currency.base.as_str()
+            ),
+            "Amounts in histories would be taken for another currency. Use another table for it.",
+        ));
+    }
+    Ok(())
+}
