@@ -1,0 +1,99 @@
+//! What a run is asked for, what the seed draws for it, and what it gives.
+
+use std::collections::BTreeMap;
+
+use localcloud::esm::EsmOptions;
+
+use crate::check::Violations;
+use crate::dice::Dice;
+use crate::world::Fault;
+
+/// What is taken away, to see that the harness notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing: the real thing.
+    #[default]
+    None,
+    /// The store takes any write, whatever version it was made for.
+    NoCondition,
+    /// A repeated event is known for ten minutes only, as with a transaction's client token, and is a new one after that.
+    TenMinuteToken,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Decides everything.
+    pub seed: u64,
+    /// Records that producers send.
+    pub events: usize,
+    /// Whether the trace's lines are kept.
+    pub trace: bool,
+    /// What is taken away.
+    pub control: Control,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What does not hold.
+    pub violations: Violations,
+    /// The trace's hash: equal for equal runs.
+    pub trace_hash: u64,
+    /// The trace, where it was kept.
+    pub trace: Vec<String>,
+    /// Faults by kind.
+    pub injected: BTreeMap<Fault, u64>,
+    /// Invocations, zombies, dead letters, records redriven.
+    pub counts: Counts,
+}
+
+/// What happened in a run, by number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Invocations of the function.
+    pub invocations: u64,
+    /// Invocations that timed out and went on.
+    pub zombies: u64,
+    /// Processes that died.
+    pub crashes: u64,
+    /// Messages in the dead-letter queue.
+    pub dead_letters: u64,
+    /// Shards that were split or merged.
+    pub reshards: u64,
+    /// Writes that a condition refused.
+    pub conflicts: u64,
+}
+
+/// Each seed has some kinds of faults and not others: all at once would hide what a few do together.
+pub(super) fn draw_faults(dice: &mut Dice) -> Vec<(Fault, f64)> {
+    let mut faults = Vec::new();
+    for fault in Fault::ALL {
+        let share = match fault {
+            Fault::CrashBefore | Fault::CrashAfter => 0.02,
+            Fault::Stall => 0.01,
+            Fault::Stale | Fault::Partial => 0.3,
+            _ => 0.12,
+        };
+        if dice.chance(0.5) {
+            #[allow(clippy::cast_precision_loss, reason = "1 to 10")]
+            let part = dice.between(1, 10) as f64 / 10.0;
+            faults.push((fault, share * part));
+        }
+    }
+    faults
+}
+
+pub(super) fn draw_mapping(dice: &mut Dice) -> EsmOptions {
+    EsmOptions {
+        batch_size: u32::try_from(*dice.pick(&[1_u64, 10, 50, 200, 500])).unwrap_or(100),
+        batching_window_ms: *dice.pick(&[0, 0, 500, 2_000]),
+        parallelization_factor: u32::try_from(*dice.pick(&[1_u64, 1, 2, 5])).unwrap_or(1),
+        bisect_on_error: dice.chance(0.7),
+        retries_max: Some(u32::try_from(*dice.pick(&[0_u64, 1, 3, 20])).unwrap_or(3)),
+        record_age_s_max: Some(u32::try_from(*dice.pick(&[60_u64, 300, 21_600])).unwrap_or(300)),
+        report_item_failures: true,
+        on_failure: true,
+        ..EsmOptions::default()
+    }
+}
