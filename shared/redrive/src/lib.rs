@@ -1,12 +1,27 @@
 //! Dead letters, quarantined payloads and ranges of a stream go through the engine again: the same engine, the same conditional
 //! writes, beside live traffic.
 //!
-//! Pure: what a message says (`letter`), the walk over a shard, rates and accounts. One thin driver carries it out over
+//! Pure: what a message says ([`letter`]), the walk over a shard, rates and accounts. One thin driver carries it out over
 //! ports. This crate names no AWS type, reads no clock but through its port, and starts no task.
 
 pub mod api;
 pub mod cursor;
+pub mod driver;
+pub mod letter;
 pub mod limits;
+pub mod memory;
+pub mod number;
+pub mod parts;
+pub mod port;
+pub mod rate;
+pub mod request;
+pub mod scan;
+pub mod shards;
+pub mod walk;
 
 pub use api::{Account, Problem, RangeRequest, Request, Response, Source, Stopped, UnrecoverableMessage};
 pub use cursor::Cursor;
+pub use driver::{Outcome, Queues, Redrive, Stats};
+pub use letter::Home;
+pub use limits::RedriveConfig;
+pub use request::RequestError;

@@ -1,0 +1,110 @@
+//! Records into the engine, in batches and at the run's rate.
+
+use tidemark_engine::port::Clock;
+use tidemark_engine::report::{End, Returned};
+use tidemark_engine::{BatchReport, InRecord};
+
+use super::Redrive;
+use super::run::Run;
+use crate::api::Stopped;
+use crate::port::{Inbox, Processor, ShardReader};
+
+/// What became of a record in this call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has its end (or was only looked at, in a dry run). The account has it.
+    Ended,
+    /// The engine could not take it to an end.
+    Failed,
+    /// The call stopped before it.
+    NotYet,
+}
+
+impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
+    /// Takes records to their end, in their order, as far as the call's bounds allow.
+    pub(super) async fn feed(&self, run: &mut Run<'_>, records: &[InRecord<'_>]) -> Vec<Fate> {
+        let mut fates = Vec::with_capacity(records.len());
+        let batch_max = run.record_pace.batch_max(self.config.batch_records_max);
+        while fates.len() < records.len() && run.may_go_on(self.clock.now_ms()) {
+            let left = usize::try_from(run.records_left()).unwrap_or(usize::MAX);
+            if left == 0 {
+                run.stop(Stopped::RecordsMax);
+                break;
+            }
+            let rest = &records[fates.len()..];
+            let batch = &rest[..rest.len().min(batch_max).min(left)];
+            if !self.pause(run, batch.len()).await {
+                break;
+            }
+            if run.request.dry_run {
+                run.account.found += batch.len() as u64;
+                fates.extend(batch.iter().map(|_| Fate::Ended));
+                continue;
+            }
+            // In a box of its own: the future of a whole batch is large.
+            let report = Box::pin(self.processor.process(batch, run.engine_deadline_ms)).await;
+            let of_batch = account(run, batch, &report);
+            let ended = of_batch.iter().filter(|fate| **fate == Fate::Ended).count();
+            let failed = of_batch.iter().filter(|fate| **fate == Fate::Failed).count();
+            fates.extend(of_batch);
+            run.batch_done(ended, failed);
+        }
+        fates.resize(records.len(), Fate::NotYet);
+        fates
+    }
+
+    /// Waits for the rate; whether there is time for a batch after it.
+    async fn pause(&self, run: &mut Run<'_>, records: usize) -> bool {
+        let now_ms = self.clock.now_ms();
+        let wait_ms = run.record_pace.take(records, now_ms);
+        if now_ms.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)) >= run.stop_at_ms {
+            run.stop(Stopped::Deadline);
+            return false;
+        }
+        if wait_ms > 0 {
+            self.clock.sleep_ms(wait_ms).await;
+        }
+        true
+    }
+}
+
+/// Counts the ends of a batch.
+fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Fate> {
+    run.stats.units += report.units;
+    run.stats.throttles += report.throttles;
+    run.stats.retries += report.retries;
+    let mut fates = Vec::with_capacity(batch.len());
+    for (at, record) in batch.iter().enumerate() {
+        let account = &mut run.account;
+        let fate = match report.ends.get(at) {
+            Some(End::Scored) => {
+                account.scored += 1;
+                Fate::Ended
+            }
+            Some(End::Duplicate) => {
+                account.already_done += 1;
+                Fate::Ended
+            }
+            Some(End::Applied) => {
+                account.applied += 1;
+                Fate::Ended
+            }
+            Some(End::Quarantined(code)) => {
+                account.quarantined += 1;
+                *run.stats.refused.entry(*code).or_default() += 1;
+                Fate::Ended
+            }
+            Some(End::Returned(Returned::Deadline)) => {
+                run.stop(Stopped::Deadline);
+                Fate::NotYet
+            }
+            Some(End::Returned(_)) | None => Fate::Failed,
+        };
+        if fate == Fate::Ended {
+            run.account.found += 1;
+            run.recovered(record.arrival_ms);
+        }
+        fates.push(fate);
+    }
+    fates
+}

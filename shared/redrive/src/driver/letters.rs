@@ -1,0 +1,312 @@
+//! The dead-letter queue: messages in groups, each shard of a group in one walk.
+
+use std::collections::BTreeMap;
+
+use tidemark_engine::InRecord;
+use tidemark_engine::port::{Clock, PortError};
+use tidemark_telemetry::ErrorCode;
+
+use super::Redrive;
+use super::feed::Fate;
+use super::queue::Moved;
+use super::read::Came;
+use super::run::Run;
+use super::work::{Verdict, Work};
+use crate::api::Problem;
+use crate::letter::{Letter, Rejection};
+use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX};
+use crate::port::{Inbox, Page, Processor, Received, ShardReader};
+use crate::shards::in_order;
+use crate::walk::{Hit, Walk, Want};
+
+impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
+    pub(super) async fn letters(&self, run: &mut Run<'_>) {
+        let inbox = &self.queues.dead_letter;
+        let mut shards: Option<Vec<String>> = None;
+        while run.may_go_on(self.clock.now_ms()) && run.records_left() > 0 {
+            // Each message has a record at least.
+            let most = usize::try_from(run.records_left()).unwrap_or(usize::MAX);
+            let most = most.clamp(RECEIVE_MESSAGES_MAX, GROUP_MESSAGES_MAX);
+            let group = self.receive(run, inbox, most).await;
+            if group.is_empty() {
+                return;
+            }
+            if shards.is_none() {
+                shards = self.shard_order(run).await;
+            }
+            let Some(order) = &shards else {
+                group.into_iter().for_each(|message| run.hold(message.receipt));
+                return;
+            };
+            let by_shard = self.sort(run, group, order).await;
+            for (at, works) in by_shard {
+                self.shard(run, order.get(at).map_or("", String::as_str), works).await;
+            }
+        }
+        run.reached_records_max();
+    }
+
+    /// The stream's shards, parents before their children.
+    pub(super) async fn shard_order(&self, run: &mut Run<'_>) -> Option<Vec<String>> {
+        let until_ms = run.stop_at_ms;
+        let answer: Result<_, PortError> = self.repeat(run, until_ms, || self.reader.shards()).await;
+        match answer {
+            Ok(shards) => Some(in_order(&shards)),
+            Err(error) => {
+                Self::interrupt(run, &error);
+                None
+            }
+        }
+    }
+
+    /// A group's letters by the place of their shard in the order. What is no letter, or has no shard any more, is moved out.
+    async fn sort(&self, run: &mut Run<'_>, group: Vec<Received>, order: &[String]) -> BTreeMap<usize, Vec<Work>> {
+        let places: BTreeMap<&str, usize> = order.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+        let mut sorted: BTreeMap<usize, Vec<Work>> = BTreeMap::new();
+        for message in group {
+            let letter = match Letter::parse(&message.body, &self.home) {
+                Ok(letter) => letter,
+                Err(why) => {
+                    self.reject(run, &message, &why).await;
+                    continue;
+                }
+            };
+            if !run.request.reasons.is_empty() && !run.request.reasons.contains(&letter.condition) {
+                run.keep(&message.id, message.receipt);
+                continue;
+            }
+            let part = run.take_part(&message.id);
+            match places.get(letter.shard_id.as_str()) {
+                Some(at) => sorted.entry(*at).or_default().push(Work::new(message, letter, part)),
+                None => self.gone(run, &Work::new(message, letter, part)).await,
+            }
+        }
+        sorted
+    }
+
+    async fn reject(&self, run: &mut Run<'_>, message: &Received, why: &Rejection) {
+        run.account.messages += 1;
+        let moved = moved(message, None);
+        if self.move_out(run, &self.queues.dead_letter, moved, why).await {
+            run.account.rejected_messages += 1;
+        }
+    }
+
+    /// A closed shard goes when its last record is past retention.
+    async fn gone(&self, run: &mut Run<'_>, work: &Work) {
+        let (records, found) = (work.letter.records, work.ended);
+        let lost = records.saturating_sub(found);
+        count_once(run, work);
+        run.account.trimmed += lost;
+        let detail = format!("{lost} of {records} records: the stream no longer has their shard");
+        let why = Rejection::new(ErrorCode::ShardGone, detail);
+        let moved = moved(&work.message, Some((records, found)));
+        if self.move_out(run, &self.queues.dead_letter, moved, &why).await {
+            run.account.unrecoverable_messages += 1;
+        }
+    }
+
+    /// One walk over one shard, for all its letters of a group.
+    async fn shard(&self, run: &mut Run<'_>, shard_id: &str, mut works: Vec<Work>) {
+        let mut walk = Walk::new(works.iter().map(Work::span).collect(), self.config.empty_pages_max);
+        let mut iterator = String::new();
+        loop {
+            let came = match walk.want() {
+                Want::Nothing => break,
+                Want::Page => self.read(run, shard_id, &iterator).await,
+                Want::Iterator(from) => match self.place(run, shard_id, &from).await {
+                    Came::Placed(placed) => {
+                        iterator = placed;
+                        walk.placed(from);
+                        continue;
+                    }
+                    Came::Refused => {
+                        walk.refused(&from);
+                        continue;
+                    }
+                    came => came,
+                },
+            };
+            match came {
+                Came::Page(page) => {
+                    self.page(run, shard_id, &mut walk, &mut works, &page).await;
+                    iterator = page.next.unwrap_or_default();
+                }
+                Came::Expired => walk.expired(),
+                Came::NoShard => {
+                    for work in works.iter_mut().filter(|work| !work.settled) {
+                        self.gone(run, work).await;
+                        work.settled = true;
+                    }
+                    return;
+                }
+                Came::Placed(_) | Came::Refused | Came::Stopped => break,
+            }
+            self.settle(run, &walk, &mut works).await;
+            if run.is_stopped() {
+                break;
+            }
+        }
+        self.settle(run, &walk, &mut works).await;
+        for (at, mut work) in works.into_iter().enumerate().filter(|(_, work)| !work.settled) {
+            work.trimmed |= !work.resumed && walk.is_trimmed(at);
+            leave(run, work);
+        }
+    }
+
+    /// Takes the records of a page to their end that lie in ranges.
+    async fn page(&self, run: &mut Run<'_>, shard_id: &str, walk: &mut Walk, works: &mut [Work], page: &Page) {
+        let numbers: Vec<&str> = page
+            .records
+            .iter()
+            .map(|record| record.sequence_number.as_str())
+            .collect();
+        let hits = walk.page(&numbers, page.end());
+        // A record that an earlier call took to its end for all its letters is not fed again.
+        let is_new = |hit: &&Hit| hit.spans.iter().any(|span| !works[*span].has(numbers[hit.record]));
+        let records: Vec<InRecord<'_>> = hits
+            .iter()
+            .filter(is_new)
+            .map(|hit| {
+                let record = &page.records[hit.record];
+                InRecord {
+                    stream: self.home.stream(),
+                    shard_id,
+                    sequence_number: &record.sequence_number,
+                    partition_key: &record.partition_key,
+                    arrival_ms: record.arrival_ms,
+                    data: &record.data,
+                }
+            })
+            .collect();
+        let mut fates = self.feed(run, &records).await.into_iter();
+        for hit in &hits {
+            let number = numbers[hit.record];
+            let (had, new): (Vec<usize>, Vec<usize>) = hit.spans.iter().partition(|span| works[**span].has(number));
+            had.into_iter().for_each(|span| works[span].keep(number));
+            if !new.is_empty() {
+                note(run, works, &new, number, fates.next().unwrap_or(Fate::NotYet));
+            }
+        }
+    }
+
+    /// Deletes, moves or keeps the messages whose ranges were visited.
+    async fn settle(&self, run: &mut Run<'_>, walk: &Walk, works: &mut [Work]) {
+        let mut done = Vec::new();
+        for (at, work) in works.iter_mut().enumerate() {
+            let end = walk.end(at).filter(|_| !work.settled && !work.cut);
+            let Some(end) = end else {
+                continue;
+            };
+            work.settled = true;
+            count_once(run, work);
+            run.account.found += work.failed;
+            match work.verdict(end) {
+                Verdict::Done { beyond } => {
+                    run.account.filtered_out += beyond;
+                    if run.request.dry_run {
+                        run.keep(&work.message.id, work.message.receipt.clone());
+                    } else {
+                        done.push(work.message.receipt.clone());
+                    }
+                }
+                verdict => self.not_done(run, work, verdict).await,
+            }
+        }
+        self.delete(run, &self.queues.dead_letter, done).await;
+    }
+
+    /// A message whose range did not come to its end as a whole.
+    async fn not_done(&self, run: &mut Run<'_>, work: &Work, verdict: Verdict) {
+        let records = work.letter.records;
+        let why = match verdict {
+            Verdict::Stays {
+                without_end,
+                unfinished,
+            } => {
+                stays(run, work, without_end, unfinished);
+                return;
+            }
+            Verdict::Trimmed { lost, beyond } => {
+                run.account.trimmed += lost;
+                run.account.filtered_out += beyond;
+                let detail = format!("{lost} of {records} records are past the stream's retention");
+                Rejection::new(ErrorCode::PastRetention, detail)
+            }
+            Verdict::NotOfShard { missing } => {
+                run.account.missing += missing;
+                let detail = "KinesisBatchInfo.startSequenceNumber: the shard never gave it";
+                Rejection::new(ErrorCode::SequenceNumberInvalid, detail)
+            }
+            Verdict::Miscounted { missing } | Verdict::Done { beyond: missing } => {
+                run.account.missing += missing;
+                let detail = format!("counts {records} records, {missing} more than its range holds");
+                Rejection::new(ErrorCode::LetterMiscounted, detail)
+            }
+        };
+        let is_lost = matches!(verdict, Verdict::Trimmed { .. });
+        let moved = moved(&work.message, Some((records, work.ended)));
+        if self.move_out(run, &self.queues.dead_letter, moved, &why).await {
+            run.account.unrecoverable_messages += u64::from(is_lost);
+            run.account.rejected_messages += u64::from(!is_lost);
+        }
+    }
+}
+
+fn moved(message: &Received, counts: Option<(u64, u64)>) -> Moved<'_> {
+    Moved {
+        message_id: &message.id,
+        receipt: message.receipt.clone(),
+        sent_ms: message.sent_ms,
+        body: &message.body,
+        counts,
+    }
+}
+
+/// Counts a message and what it speaks of, in the first call that touches it.
+fn count_once(run: &mut Run<'_>, work: &Work) {
+    if !work.resumed {
+        run.account.messages += 1;
+        run.account.expected += work.letter.records;
+    }
+}
+
+/// A record's fate, for each letter whose range it lies in: it ends once, and is done already for all others.
+fn note(run: &mut Run<'_>, works: &mut [Work], spans: &[usize], number: &str, fate: Fate) {
+    for (order, span) in spans.iter().enumerate() {
+        if fate == Fate::Ended && order > 0 {
+            run.account.found += 1;
+            run.account.already_done += u64::from(!run.request.dry_run);
+        }
+        works[*span].note(number, fate);
+    }
+}
+
+fn stays(run: &mut Run<'_>, work: &Work, without_end: u64, unfinished: bool) {
+    run.account.returned += without_end;
+    let (code, detail) = if unfinished {
+        let detail = "its range's end was not reached: too many pages without a record".to_owned();
+        (ErrorCode::WalkUnfinished, detail)
+    } else {
+        let detail = format!("{without_end} of {} records found no end", work.letter.records);
+        (ErrorCode::RecordsNotRedriven, detail)
+    };
+    run.problem(Problem::new(code, Some(&work.message.id), detail));
+    run.keep(&work.message.id, work.message.receipt.clone());
+}
+
+/// A message that the call stopped before or inside: the next call goes on with it.
+fn leave(run: &mut Run<'_>, work: Work) {
+    if work.failed > 0 {
+        count_once(run, &work);
+        run.account.found += work.failed;
+        let without_end = work.letter.records.max(work.ended + work.failed) - work.ended;
+        stays(run, &work, without_end, false);
+        return;
+    }
+    if work.is_begun() {
+        count_once(run, &work);
+        run.remember(work.part());
+    }
+    run.hold(work.message.receipt);
+}

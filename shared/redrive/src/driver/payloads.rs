@@ -1,0 +1,183 @@
+//! The quarantine queue: payloads put together from their messages, through the engine as they came the first time.
+
+use tidemark_engine::InRecord;
+use tidemark_engine::port::Clock;
+use tidemark_telemetry::ErrorCode;
+
+use super::Redrive;
+use super::feed::Fate;
+use super::queue::Moved;
+use super::run::Run;
+use crate::api::Problem;
+use crate::letter::Rejection;
+use crate::limits::{ASSEMBLY_BYTES_MAX, RECEIVE_MESSAGES_MAX};
+use crate::parts::{Assembly, HeldPart, Payload, join, parse};
+use crate::port::{Inbox, Processor, Received, ShardReader};
+
+impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
+    pub(super) async fn payloads(&self, run: &mut Run<'_>) {
+        let mut assembly = Assembly::default();
+        let mut ready: Vec<Payload> = Vec::new();
+        let mut emptied = false;
+        while !emptied && run.may_go_on(self.clock.now_ms()) && run.records_left() > 0 {
+            let group = self.receive(run, &self.queues.quarantine, RECEIVE_MESSAGES_MAX).await;
+            emptied = group.is_empty() && !run.is_stopped();
+            for message in group {
+                ready.extend(self.take(run, &mut assembly, message).await);
+            }
+            let ready_bytes: usize = ready.iter().map(|payload| payload.data.len()).sum();
+            let is_enough = ready.len() as u64 >= run.records_left().min(u64::from(self.config.batch_records_max));
+            if emptied || is_enough || ready_bytes + assembly.bytes() > ASSEMBLY_BYTES_MAX {
+                self.redrive(run, std::mem::take(&mut ready)).await;
+            }
+            if assembly.bytes() > ASSEMBLY_BYTES_MAX {
+                // Enough of them: what is not whole by now waits for the next run.
+                incomplete(run, &mut assembly);
+            }
+        }
+        for payload in ready {
+            hold(run, payload.messages);
+        }
+        if emptied {
+            incomplete(run, &mut assembly);
+        } else {
+            assembly.rest().into_iter().for_each(|set| hold(run, set));
+        }
+        run.reached_records_max();
+    }
+
+    /// Takes a message: the payload that it makes whole.
+    async fn take(&self, run: &mut Run<'_>, assembly: &mut Assembly, message: Received) -> Option<Payload> {
+        let part = match parse(&message) {
+            Ok(part) => part,
+            Err(why) => {
+                run.account.messages += 1;
+                let moved = Moved {
+                    message_id: &message.id,
+                    receipt: message.receipt.clone(),
+                    sent_ms: message.sent_ms,
+                    body: &message.body,
+                    counts: None,
+                };
+                self.reject_payload(run, moved, &why).await;
+                return None;
+            }
+        };
+        let reasons = &run.request.reasons;
+        if !reasons.is_empty() && !reasons.iter().any(|reason| reason == part.message.code.as_str()) {
+            run.keep(&part.id, part.receipt);
+            return None;
+        }
+        if part.message.masked {
+            masked(run, part);
+            return None;
+        }
+        match join(assembly.add(part)?) {
+            Ok(payload) => Some(payload),
+            Err((messages, why)) => {
+                self.reject_all(run, messages, &why).await;
+                None
+            }
+        }
+    }
+
+    async fn reject_payload(&self, run: &mut Run<'_>, moved: Moved<'_>, why: &Rejection) {
+        if self.move_out(run, &self.queues.quarantine, moved, why).await {
+            run.account.rejected_messages += 1;
+        }
+    }
+
+    async fn reject_all(&self, run: &mut Run<'_>, messages: Vec<HeldPart>, why: &Rejection) {
+        for part in messages {
+            run.account.messages += 1;
+            let moved = Moved {
+                message_id: &part.id,
+                receipt: part.receipt,
+                sent_ms: part.sent_ms,
+                body: &part.body,
+                counts: None,
+            };
+            self.reject_payload(run, moved, why).await;
+        }
+    }
+
+    /// Takes payloads to their end. What is refused again is in quarantine anew before the old messages go.
+    async fn redrive(&self, run: &mut Run<'_>, payloads: Vec<Payload>) {
+        let records: Vec<InRecord<'_>> = payloads.iter().filter_map(record).collect();
+        let fates = self.feed(run, &records).await;
+        drop(records);
+        let mut done = Vec::new();
+        for (payload, fate) in payloads.into_iter().zip(fates) {
+            if fate == Fate::NotYet {
+                hold(run, payload.messages);
+                continue;
+            }
+            run.account.messages += payload.messages.len() as u64;
+            run.account.expected += 1;
+            if fate == Fate::Failed {
+                run.account.found += 1;
+                run.account.returned += 1;
+                let id = payload.messages.first().map(|part| part.id.clone());
+                let detail = "found no end: it stays in quarantine";
+                run.problem(Problem::new(ErrorCode::RecordsNotRedriven, id.as_deref(), detail));
+            }
+            if fate == Fate::Failed || run.request.dry_run {
+                keep(run, payload.messages);
+            } else {
+                done.extend(payload.messages.into_iter().map(|part| part.receipt));
+            }
+        }
+        self.delete(run, &self.queues.quarantine, done).await;
+    }
+}
+
+/// The record as it came the first time, its arrival included: the contract's bounds judge as they did then.
+fn record(payload: &Payload) -> Option<InRecord<'_>> {
+    let message = &payload.messages.first()?.message;
+    Some(InRecord {
+        stream: &message.stream,
+        shard_id: &message.shard_id,
+        sequence_number: &message.sequence_number,
+        partition_key: &message.partition_key,
+        arrival_ms: message.arrival_ms,
+        data: &payload.data,
+    })
+}
+
+/// What is left of a masked payload is not what the producer sent.
+fn masked(run: &mut Run<'_>, part: HeldPart) {
+    run.account.messages += 1;
+    if part.message.part == 1 {
+        run.account.expected += 1;
+        run.account.returned += 1;
+        let detail = "its card numbers were masked: it stays in quarantine";
+        run.problem(Problem::new(ErrorCode::QuarantineMasked, Some(&part.id), detail));
+    }
+    run.keep(&part.id, part.receipt);
+}
+
+/// Payloads of which parts are missing stay.
+fn incomplete(run: &mut Run<'_>, assembly: &mut Assembly) {
+    for set in assembly.rest() {
+        run.account.messages += set.len() as u64;
+        run.account.expected += 1;
+        run.account.returned += 1;
+        if let Some(first) = set.first() {
+            let detail = format!(
+                "{} of its {} parts are there: they stay",
+                set.len(),
+                first.message.parts
+            );
+            run.problem(Problem::new(ErrorCode::QuarantineIncomplete, Some(&first.id), detail));
+        }
+        keep(run, set);
+    }
+}
+
+fn keep(run: &mut Run<'_>, messages: Vec<HeldPart>) {
+    messages.into_iter().for_each(|part| run.keep(&part.id, part.receipt));
+}
+
+fn hold(run: &mut Run<'_>, messages: Vec<HeldPart>) {
+    messages.into_iter().for_each(|part| run.hold(part.receipt));
+}

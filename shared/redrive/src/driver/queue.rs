@@ -1,0 +1,146 @@
+//! Messages: received in groups, deleted, made visible again, moved to the unrecoverable queue.
+
+use tidemark_engine::port::{Clock, PortError};
+use tidemark_telemetry::ErrorCode;
+
+use super::Redrive;
+use super::run::Run;
+use crate::api::{Problem, UnrecoverableMessage};
+use crate::letter::Rejection;
+use crate::limits::{RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_S, UNRECOVERABLE_BYTES_MAX};
+use crate::port::{Inbox, Processor, Received, ShardReader};
+
+/// What is known of a message that is moved to the unrecoverable queue.
+pub(super) struct Moved<'a> {
+    pub(super) message_id: &'a str,
+    pub(super) receipt: String,
+    pub(super) sent_ms: i64,
+    pub(super) body: &'a str,
+    /// Records that it speaks of, and those that were found.
+    pub(super) counts: Option<(u64, u64)>,
+}
+
+impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
+    /// Up to `messages_max` messages of this run. Empty: the queue shows nothing more, or the call has stopped.
+    pub(super) async fn receive(&self, run: &mut Run<'_>, inbox: &I, messages_max: usize) -> Vec<Received> {
+        let mut group = Vec::new();
+        let mut wait_s = RECEIVE_WAIT_S;
+        while group.len() < messages_max && run.may_go_on(self.clock.now_ms()) {
+            let wanted = RECEIVE_MESSAGES_MAX.min(messages_max - group.len());
+            let hidden_s = run.hidden_s(self.clock.now_ms());
+            let until_ms = run.stop_at_ms;
+            let call = || inbox.receive(wanted, wait_s, hidden_s);
+            let received = match self.repeat(run, until_ms, call).await {
+                Ok(received) => received,
+                Err(error) => {
+                    Self::interrupt(run, &error);
+                    break;
+                }
+            };
+            if received.is_empty() {
+                break;
+            }
+            for message in received {
+                if run.is_new(&message.id, message.sent_ms) {
+                    group.push(message);
+                } else {
+                    run.hold(message.receipt);
+                }
+            }
+            // With something in hand, work is better than waiting.
+            wait_s = if group.is_empty() { RECEIVE_WAIT_S } else { 0 };
+        }
+        group
+    }
+
+    /// Deletes messages; one that can't be deleted comes again, and is found done.
+    pub(super) async fn delete(&self, run: &mut Run<'_>, inbox: &I, receipts: Vec<String>) {
+        let mut left = receipts;
+        if left.is_empty() {
+            return;
+        }
+        let until_ms = run.engine_deadline_ms;
+        for _ in 0..2 {
+            let answer = self.repeat(run, until_ms, || inbox.delete(&left)).await;
+            let not_deleted = match answer {
+                Ok(not_deleted) if not_deleted.is_empty() => return,
+                Ok(not_deleted) => not_deleted,
+                Err(error) => {
+                    Self::interrupt(run, &error);
+                    return;
+                }
+            };
+            left = not_deleted.into_iter().filter_map(|at| left.get(at).cloned()).collect();
+        }
+        let detail = format!("{} messages could not be deleted: they come again", left.len());
+        run.problem(Problem::new(ErrorCode::RedriveInterrupted, None, detail));
+    }
+
+    /// Makes the messages visible that stay in their queue.
+    pub(super) async fn release(&self, run: &mut Run<'_>, inbox: &I) {
+        let held = run.take_held();
+        if held.is_empty() {
+            return;
+        }
+        let until_ms = run.engine_deadline_ms;
+        // A failure costs time only: the messages are visible again when their timeout is over.
+        if let Err(error) = self.repeat(run, until_ms, || inbox.release(&held)).await {
+            let code = ErrorCode::RedriveInterrupted;
+            run.problem(Problem::new(
+                code,
+                None,
+                format!("messages stay hidden for a while: {error}"),
+            ));
+        }
+    }
+
+    /// Moves a message to the unrecoverable queue: its copy first. Without a copy it stays where it is. Whether it was moved
+    /// (or would be, in a dry run).
+    pub(super) async fn move_out(&self, run: &mut Run<'_>, inbox: &I, moved: Moved<'_>, why: &Rejection) -> bool {
+        let id = moved.message_id.to_owned();
+        run.problem(Problem::new(why.code, Some(&id), why.detail.clone()));
+        if run.request.dry_run {
+            run.keep(&id, moved.receipt);
+            return true;
+        }
+        let sent = match self.copy_of(run, &moved, why) {
+            Ok(body) => {
+                let until_ms = run.engine_deadline_ms;
+                let call = || self.queues.unrecoverable.send(&body);
+                self.repeat(run, until_ms, call).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            let detail = format!("stays in its queue, for it could not be moved: {error}");
+            run.problem(Problem::new(ErrorCode::RedriveInterrupted, Some(&id), detail));
+            run.keep(&id, moved.receipt);
+            return false;
+        }
+        self.delete(run, inbox, vec![moved.receipt]).await;
+        true
+    }
+
+    fn copy_of(&self, run: &Run<'_>, moved: &Moved<'_>, why: &Rejection) -> Result<String, PortError> {
+        let message = UnrecoverableMessage {
+            schema: "unrecoverable".to_owned(),
+            version: 1,
+            code: why.code.as_str().to_owned(),
+            reason: why.detail.clone(),
+            source: run.request.source,
+            message_id: moved.message_id.to_owned(),
+            sent_ms: moved.sent_ms,
+            moved_ms: self.clock.now_ms(),
+            expected: moved.counts.map(|(expected, _)| expected),
+            found: moved.counts.map(|(_, found)| found),
+            body: moved.body.to_owned(),
+        };
+        let json = serde_json::to_string(&message).unwrap_or_default();
+        // SQS refuses two characters that JSON can spell in ASCII.
+        let json = json.replace('\u{FFFE}', "\\ufffe").replace('\u{FFFF}', "\\uffff");
+        if json.is_empty() || json.len() > UNRECOVERABLE_BYTES_MAX {
+            return Err(PortError::Permanent("its copy would be over 1 MiB".to_owned()));
+        }
+        Ok(json)
+    }
+}

@@ -1,0 +1,199 @@
+//! A range of the stream: every record of it, shard by shard.
+
+use std::collections::BTreeSet;
+
+use tidemark_engine::InRecord;
+use tidemark_engine::port::Clock;
+use tidemark_telemetry::ErrorCode;
+
+use super::Redrive;
+use super::feed::Fate;
+use super::read::Came;
+use super::run::Run;
+use crate::api::{Problem, RangeRequest};
+use crate::cursor::ShardLeft;
+use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader, StreamRecord};
+use crate::rate::pause_ms;
+use crate::scan::{Bounds, Scan};
+use crate::walk::Want;
+
+impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
+    pub(super) async fn range(&self, run: &mut Run<'_>) {
+        let Some(range) = &run.request.range else {
+            return;
+        };
+        if run.request.cursor.is_none() && !self.choose_shards(run, range).await {
+            return;
+        }
+        while let Some(left) = run.shards.first().cloned() {
+            if !run.may_go_on(self.clock.now_ms()) {
+                return;
+            }
+            let left = self.scan(run, range, left).await;
+            if run.is_stopped() {
+                if let Some(first) = run.shards.first_mut() {
+                    *first = left;
+                }
+                return;
+            }
+            run.shards.remove(0);
+        }
+    }
+
+    /// The shards to visit, in their order. False: the one that was asked for is not there, or they could not be listed.
+    async fn choose_shards(&self, run: &mut Run<'_>, range: &RangeRequest) -> bool {
+        let Some(mut order) = self.shard_order(run).await else {
+            return false;
+        };
+        if let Some(wanted) = &range.shard_id {
+            order.retain(|id| id == wanted);
+            if order.is_empty() {
+                let detail = "the stream has no such shard";
+                run.problem(Problem::new(ErrorCode::ShardGone, None, detail));
+                return false;
+            }
+        }
+        run.shards = order
+            .into_iter()
+            .map(|shard_id| ShardLeft {
+                shard_id,
+                after: None,
+                done: Vec::new(),
+            })
+            .collect();
+        true
+    }
+
+    /// Visits one shard; how far it came.
+    async fn scan(&self, run: &mut Run<'_>, range: &RangeRequest, mut left: ShardLeft) -> ShardLeft {
+        let shard_id = left.shard_id.clone();
+        let bounds = bounds(range, left.after.as_ref(), run.started_ms);
+        let mut scan = Scan::new(bounds, self.config.empty_pages_max);
+        let mut iterator = String::new();
+        loop {
+            let came = match scan.want() {
+                Want::Nothing => break,
+                Want::Page => self.read(run, &shard_id, &iterator).await,
+                Want::Iterator(from) => self.place(run, &shard_id, &from).await,
+            };
+            match came {
+                Came::Placed(placed) => {
+                    iterator = placed;
+                    scan.placed();
+                }
+                Came::Page(page) => {
+                    self.range_page(run, &mut scan, &mut left, &page).await;
+                    iterator = page.next.unwrap_or_default();
+                }
+                Came::Refused => scan.refused(),
+                Came::Expired => scan.expired(),
+                Came::NoShard => {
+                    let detail = format!("shard {shard_id}: the stream no longer has it");
+                    run.problem(Problem::new(ErrorCode::ShardGone, None, detail));
+                    break;
+                }
+                Came::Stopped => break,
+            }
+            if run.is_stopped() {
+                break;
+            }
+        }
+        report(run, &scan, &shard_id);
+        left
+    }
+
+    /// Takes the records of a page to their end. What fails is tried again before the next page: its card's later events wait.
+    async fn range_page(&self, run: &mut Run<'_>, scan: &mut Scan, left: &mut ShardLeft, page: &Page) {
+        let had: BTreeSet<String> = left.done.drain(..).collect();
+        let hits = scan.page(&page.records, page.end());
+        let of_range: Vec<&StreamRecord> = hits.iter().map(|at| &page.records[*at]).collect();
+        let mut fates: Vec<Fate> = of_range
+            .iter()
+            .map(|record| {
+                if had.contains(&record.sequence_number) {
+                    Fate::Ended
+                } else {
+                    Fate::NotYet
+                }
+            })
+            .collect();
+        let mut failed = 0;
+        loop {
+            let open: Vec<usize> = (0..fates.len()).filter(|at| fates[*at] != Fate::Ended).collect();
+            if open.is_empty() {
+                break;
+            }
+            let shard_id = left.shard_id.clone();
+            let records: Vec<InRecord<'_>> = open
+                .iter()
+                .map(|at| self.range_record(&shard_id, of_range[*at]))
+                .collect();
+            let came = self.feed(run, &records).await;
+            for (at, fate) in open.into_iter().zip(came) {
+                fates[at] = fate;
+            }
+            if run.is_stopped() || fates.iter().all(|fate| *fate == Fate::Ended) {
+                break;
+            }
+            failed += 1;
+            self.clock.sleep_ms(pause_ms(failed, self.clock.random())).await;
+        }
+        let without_end = fates.iter().filter(|fate| **fate == Fate::Failed).count() as u64;
+        run.account.returned += without_end;
+        run.account.found += without_end;
+        progress(left, &of_range, &fates);
+    }
+
+    fn range_record<'a>(&'a self, shard_id: &'a str, record: &'a StreamRecord) -> InRecord<'a> {
+        InRecord {
+            stream: self.home.stream(),
+            shard_id,
+            sequence_number: &record.sequence_number,
+            partition_key: &record.partition_key,
+            arrival_ms: record.arrival_ms,
+            data: &record.data,
+        }
+    }
+}
+
+/// What a shard's part of the range is.
+fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> Bounds {
+    let from = match (after, &range.from_sequence_number, range.since_ms) {
+        (Some(after), _, _) => ReadFrom::After(after.clone()),
+        (None, Some(from), _) => ReadFrom::At(from.clone()),
+        (None, None, Some(since_ms)) => ReadFrom::Time(since_ms),
+        (None, None, None) => ReadFrom::Oldest,
+    };
+    Bounds {
+        from,
+        to: range.to_sequence_number.clone(),
+        since_ms: range.since_ms,
+        until_ms: range.until_ms.unwrap_or(started_ms),
+    }
+}
+
+/// Every record up to `after` has its end, and those of `done`.
+fn progress(left: &mut ShardLeft, records: &[&StreamRecord], fates: &[Fate]) {
+    let mut broken = false;
+    for (record, fate) in records.iter().zip(fates) {
+        broken |= *fate != Fate::Ended;
+        let number = record.sequence_number.clone();
+        match (broken, *fate == Fate::Ended) {
+            (false, _) => left.after = Some(number),
+            (true, true) => left.done.push(number),
+            (true, false) => {}
+        }
+    }
+}
+
+fn report(run: &mut Run<'_>, scan: &Scan, shard_id: &str) {
+    if scan.is_trimmed() {
+        let detail =
+            format!("shard {shard_id}: the first record of the range is not there: past retention, or never given");
+        run.problem(Problem::new(ErrorCode::PastRetention, None, detail));
+    }
+    if scan.is_unfinished() {
+        let detail = format!("shard {shard_id}: the range's end was not reached");
+        run.problem(Problem::new(ErrorCode::WalkUnfinished, None, detail));
+    }
+}

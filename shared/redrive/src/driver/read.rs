@@ -1,0 +1,93 @@
+//! Reads of a shard: paced, repeated after throttles, and put into the words of a walk.
+
+use tidemark_engine::port::Clock;
+
+use super::Redrive;
+use super::run::Run;
+use crate::api::Stopped;
+use crate::port::{Inbox, Page, Processor, ReadError, ReadFrom, ShardReader};
+use crate::walk::PageEnd;
+
+/// What came of a wanted read.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// An iterator.
+    Placed(String),
+    /// The place is not one of the shard.
+    Refused,
+    /// The iterator has expired.
+    Expired,
+    /// A page.
+    Page(Page),
+    /// There is no such shard any more.
+    NoShard,
+    /// The call has stopped.
+    Stopped,
+}
+
+impl Page {
+    /// Where it ended.
+    pub(super) fn end(&self) -> PageEnd {
+        if self.next.is_none() {
+            PageEnd::Closed
+        } else if self.behind_ms <= 0 {
+            PageEnd::Tip
+        } else {
+            PageEnd::More
+        }
+    }
+}
+
+impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
+    /// A new iterator.
+    pub(super) async fn place(&self, run: &mut Run<'_>, shard_id: &str, from: &ReadFrom) -> Came {
+        if !run.may_go_on(self.clock.now_ms()) {
+            return Came::Stopped;
+        }
+        let until_ms = run.stop_at_ms;
+        let answer = self
+            .repeat(run, until_ms, || self.reader.iterator(shard_id, from))
+            .await;
+        match answer {
+            Ok(iterator) => Came::Placed(iterator),
+            Err(error) => Self::came(run, &error),
+        }
+    }
+
+    /// The next page, when the shard's pace allows.
+    pub(super) async fn read(&self, run: &mut Run<'_>, shard_id: &str, iterator: &str) -> Came {
+        let now_ms = self.clock.now_ms();
+        let wait_ms = run.read_pace.take(shard_id, now_ms);
+        if now_ms.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)) >= run.stop_at_ms {
+            run.stop(Stopped::Deadline);
+        }
+        if !run.may_go_on(now_ms) {
+            return Came::Stopped;
+        }
+        if wait_ms > 0 {
+            self.clock.sleep_ms(wait_ms).await;
+        }
+        run.stats.reads += 1;
+        let until_ms = run.stop_at_ms;
+        let records_max = self.config.page_records_max;
+        let answer = self
+            .repeat(run, until_ms, || self.reader.records(iterator, records_max))
+            .await;
+        match answer {
+            Ok(page) => Came::Page(page),
+            Err(error) => Self::came(run, &error),
+        }
+    }
+
+    fn came(run: &mut Run<'_>, error: &ReadError) -> Came {
+        match error {
+            ReadError::Expired => Came::Expired,
+            ReadError::Position => Came::Refused,
+            ReadError::NoShard => Came::NoShard,
+            ReadError::Call(error) => {
+                Self::interrupt(run, error);
+                Came::Stopped
+            }
+        }
+    }
+}

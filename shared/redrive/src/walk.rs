@@ -1,0 +1,334 @@
+//! The walk over one shard that visits the ranges of many dead letters: neighbours share a read, gaps are jumped over. A state
+//! machine: it says what it wants, and is told what came. Pure.
+//!
+//! How a range begins tells what was lost. Its first number is that of a real record, so a walk from there must meet that very
+//! record. When it meets a later one, or the stream refuses the number, or nothing comes, the number is suspect, and the walk
+//! looks at the shard's oldest record: when that lies beyond the number, the start was trimmed; when it lies before it, the
+//! shard never gave such a number.
+
+use std::cmp::Ordering;
+
+use tidemark_engine::record::compare_sequence_numbers;
+
+use crate::number::is_before;
+use crate::port::ReadFrom;
+
+/// A range to visit; both ends belong to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its first record.
+    pub start: String,
+    /// Its last record.
+    pub end: String,
+    /// Records up to this one were visited by an earlier walk, which found the start.
+    pub after: Option<String>,
+}
+
+/// How a range was visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanEnd {
+    /// From its first record to its last.
+    Whole,
+    /// Its start is past retention; what was there of the rest was visited.
+    Trimmed,
+    /// The shard never gave its first number.
+    NotOfShard,
+    /// Too many pages without a record: its end was not reached.
+    Unfinished,
+}
+
+/// What the walk wants next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// A new iterator.
+    Iterator(ReadFrom),
+    /// A page from the iterator it has.
+    Page,
+    /// Nothing: every range has its end.
+    Nothing,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageEnd {
+    /// More may follow.
+    More,
+    /// At the newest record: what comes later is new.
+    Tip,
+    /// At the end of a closed shard: there is no further iterator.
+    Closed,
+}
+
+/// A record of a page that lies in ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Its index in the page.
+    pub record: usize,
+    /// The ranges, by their index in the walk's list.
+    pub spans: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Track {
+    span: Span,
+    /// The record at its start was met, or found trimmed.
+    begun: bool,
+    suspect: bool,
+    trimmed: bool,
+    end: Option<SpanEnd>,
+}
+
+/// A walk over one shard.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    tracks: Vec<Track>,
+    /// Indexes of the tracks without an end, by their start.
+    open: Vec<usize>,
+    /// Where the reading began that has had no gap since.
+    began: Option<ReadFrom>,
+    /// The last record seen since then.
+    last: Option<String>,
+    /// The lowest record that was ever seen.
+    lowest: Option<String>,
+    has_iterator: bool,
+    renewing: bool,
+    probing: bool,
+    empty_pages: u32,
+    empty_pages_max: u32,
+}
+
+impl Walk {
+    /// A walk that visits these ranges, and gives up after so many pages in a row without a record.
+    #[must_use]
+    pub fn new(spans: Vec<Span>, empty_pages_max: u32) -> Self {
+        let mut open: Vec<usize> = (0..spans.len()).collect();
+        open.sort_by(|a, b| compare_sequence_numbers(&spans[*a].start, &spans[*b].start));
+        let track = |span: Span| Track {
+            begun: span.after.is_some(),
+            span,
+            suspect: false,
+            trimmed: false,
+            end: None,
+        };
+        Self {
+            tracks: spans.into_iter().map(track).collect(),
+            open,
+            began: None,
+            last: None,
+            lowest: None,
+            has_iterator: false,
+            renewing: false,
+            probing: false,
+            empty_pages: 0,
+            empty_pages_max,
+        }
+    }
+
+    /// How a range was visited; `None`: not to its end yet.
+    #[must_use]
+    pub fn end(&self, span: usize) -> Option<SpanEnd> {
+        self.tracks.get(span).and_then(|track| track.end)
+    }
+
+    /// Whether a range's start is past retention, as far as is known.
+    #[must_use]
+    pub fn is_trimmed(&self, span: usize) -> bool {
+        self.tracks.get(span).is_some_and(|track| track.trimmed)
+    }
+
+    /// What is to be done next.
+    #[must_use]
+    pub fn want(&self) -> Want {
+        if self.open.is_empty() {
+            return Want::Nothing;
+        }
+        if self.probing {
+            return Want::Iterator(ReadFrom::Oldest);
+        }
+        if self.renewing {
+            let after = self.last.clone().map(ReadFrom::After);
+            return Want::Iterator(after.or_else(|| self.began.clone()).unwrap_or(ReadFrom::Oldest));
+        }
+        if self.has_iterator && self.is_inside() {
+            return Want::Page;
+        }
+        Want::Iterator(self.next_start())
+    }
+
+    /// Whether going on from here is no detour: nothing was seen yet, or a range is open at the place.
+    fn is_inside(&self) -> bool {
+        let Some(last) = &self.last else {
+            return true;
+        };
+        self.open
+            .iter()
+            .map(|at| &self.tracks[*at].span)
+            .any(|span| !is_before(last, span.after.as_ref().unwrap_or(&span.start)))
+    }
+
+    /// The lowest place at which an open range is to be read.
+    fn next_start(&self) -> ReadFrom {
+        let places = self.open.iter().map(|at| {
+            let span = &self.tracks[*at].span;
+            span.after.as_ref().map_or((&span.start, false), |after| (after, true))
+        });
+        let lowest = places
+            .min_by(|(a, a_after), (b, b_after)| compare_sequence_numbers(a, b).then_with(|| a_after.cmp(b_after)));
+        match lowest {
+            Some((number, false)) => ReadFrom::At(number.clone()),
+            Some((number, true)) => ReadFrom::After(number.clone()),
+            None => ReadFrom::Oldest,
+        }
+    }
+
+    /// The iterator that was wanted is there.
+    pub fn placed(&mut self, from: ReadFrom) {
+        self.has_iterator = true;
+        if !std::mem::take(&mut self.renewing) {
+            self.began = Some(from);
+            self.last = None;
+        }
+        self.probing = false;
+    }
+
+    /// The stream refused the place: it is past retention, or was never one of this shard.
+    pub fn refused(&mut self, from: &ReadFrom) {
+        self.has_iterator = false;
+        self.renewing = false;
+        let (ReadFrom::At(number) | ReadFrom::After(number)) = from else {
+            self.give_up();
+            return;
+        };
+        for at in &self.open {
+            let track = &mut self.tracks[*at];
+            if track.span.after.as_ref() == Some(number) {
+                // What follows it may be gone too: the count will show.
+                track.trimmed = true;
+            } else if track.span.start == *number {
+                track.suspect = true;
+            }
+        }
+        self.probing = true;
+    }
+
+    /// The iterator is too old.
+    pub fn expired(&mut self) {
+        self.has_iterator = false;
+        self.renewing = true;
+    }
+
+    /// A page came: which of its records lie in which ranges, each record of a range once.
+    pub fn page(&mut self, numbers: &[&str], page_end: PageEnd) -> Vec<Hit> {
+        self.has_iterator = page_end != PageEnd::Closed;
+        let mut hits = Vec::new();
+        for (record, number) in numbers.iter().enumerate() {
+            if self.lowest.as_ref().is_none_or(|lowest| is_before(number, lowest)) {
+                self.lowest = Some((*number).to_owned());
+            }
+            let spans = self.visit(number);
+            if !spans.is_empty() {
+                hits.push(Hit { record, spans });
+            }
+            self.last = Some((*number).to_owned());
+            if self.probing {
+                return hits;
+            }
+        }
+        if page_end != PageEnd::More {
+            self.nothing_follows();
+        }
+        self.count_empty(numbers.is_empty());
+        hits
+    }
+
+    /// What a record means to each open range.
+    fn visit(&mut self, number: &str) -> Vec<usize> {
+        let mut spans = Vec::new();
+        let mut closed = false;
+        for at in self.open.clone() {
+            let track = &self.tracks[at];
+            if is_before(number, &track.span.start) {
+                if !track.suspect {
+                    break;
+                }
+                // There are older records: its start was not trimmed.
+                self.tracks[at].end = Some(SpanEnd::NotOfShard);
+                closed = true;
+                continue;
+            }
+            if !self.begin(at, Some(number)) {
+                closed |= self.tracks[at].end.is_some();
+                continue;
+            }
+            let track = &mut self.tracks[at];
+            let order = compare_sequence_numbers(number, &track.span.end);
+            let is_new = track.span.after.as_ref().is_none_or(|after| is_before(after, number));
+            if order != Ordering::Greater && is_new {
+                track.span.after = Some(number.to_owned());
+                spans.push(at);
+            }
+            if order != Ordering::Less {
+                track.end = Some(finished(track.trimmed));
+                closed = true;
+            }
+        }
+        if closed {
+            self.drop_ended();
+        }
+        spans
+    }
+
+    /// Whether a range is begun now that its first record at or after its start came, or none came at all.
+    fn begin(&mut self, at: usize, number: Option<&str>) -> bool {
+        let track = &mut self.tracks[at];
+        if track.begun || number == Some(&track.span.start) {
+            track.begun = true;
+        } else if self
+            .lowest
+            .as_ref()
+            .is_some_and(|lowest| is_before(lowest, &track.span.start))
+        {
+            track.end = Some(SpanEnd::NotOfShard);
+        } else if self.began == Some(ReadFrom::Oldest) {
+            track.begun = true;
+            track.trimmed = true;
+        } else {
+            track.suspect = true;
+            self.probing = true;
+        }
+        self.tracks[at].begun
+    }
+
+    /// The shard has no further record: every range is over that is not to be looked into.
+    fn nothing_follows(&mut self) {
+        for at in self.open.clone() {
+            if self.begin(at, None) {
+                let track = &mut self.tracks[at];
+                track.end = Some(finished(track.trimmed));
+            }
+        }
+        self.drop_ended();
+    }
+
+    fn count_empty(&mut self, is_empty: bool) {
+        self.empty_pages = if is_empty { self.empty_pages + 1 } else { 0 };
+        if self.empty_pages >= self.empty_pages_max {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        for at in std::mem::take(&mut self.open) {
+            self.tracks[at].end = Some(SpanEnd::Unfinished);
+        }
+    }
+
+    fn drop_ended(&mut self) {
+        let tracks = &self.tracks;
+        self.open.retain(|at| tracks[*at].end.is_none());
+    }
+}
+
+const fn finished(trimmed: bool) -> SpanEnd {
+    if trimmed { SpanEnd::Trimmed } else { SpanEnd::Whole }
+}
