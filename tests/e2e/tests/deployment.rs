@@ -73,6 +73,8 @@ fn created_as_written(evidence: &Value) {
         (mapping["BatchSize"].as_u64(), mapping["MaximumRetryAttempts"].as_u64()),
         (Some(500), Some(20))
     );
+    let invoked = mapping["FunctionArn"].as_str().unwrap();
+    assert!(invoked.ends_with(":tidemark-score:live"), "{invoked}");
     let function = &evidence["function"];
     assert_eq!(function["Runtime"], "provided.al2023");
     assert_eq!(function["Timeout"], 60);

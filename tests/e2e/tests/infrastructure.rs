@@ -248,6 +248,12 @@ fn mapping_violations() -> Vec<Violation> {
             "StartingPosition",
             json!("LATEST"),
         ),
+        bad(
+            "mapping_invokes_an_alias",
+            "the newest code",
+            "FunctionName",
+            json!({"Ref": "ScoreFunction"}),
+        ),
         violation(
             "mapping_is_a_resource_of_its_own",
             "a mapping inside the function",

@@ -12,6 +12,9 @@ use super::{Admin, AdminError};
 /// Time for one call.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// The alias that the template's mapping invokes, so that a new version of the function takes over gradually.
+pub const LIVE_ALIAS: &str = "live";
+
 /// A mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingState {
@@ -24,7 +27,7 @@ pub struct MappingState {
 }
 
 impl Admin {
-    /// The mappings that invoke a function.
+    /// The mappings that invoke a function by its plain name or by [`LIVE_ALIAS`]; with a qualifier in the name, by that one only.
     ///
     /// # Errors
     /// When Lambda does not answer, or refuses.
@@ -34,10 +37,23 @@ impl Admin {
                 "not a function's name".to_owned(),
             )));
         }
-        let path = format!("event-source-mappings/?FunctionName={}", function.replace(':', "%3A"));
-        let answer = self.call_mapping("ListEventSourceMappings", "GET", &path, &[]).await?;
-        let list = answer["EventSourceMappings"].as_array().cloned().unwrap_or_default();
-        Ok(list.iter().map(state_of).collect())
+        // Asked for a plain name, Lambda does not promise to list what invokes an alias of it.
+        let aliased = (!function.contains(':')).then(|| format!("{function}:{LIVE_ALIAS}"));
+        let mut found: Vec<MappingState> = Vec::new();
+        for name in std::iter::once(function).chain(aliased.as_deref()) {
+            let path = format!("event-source-mappings/?FunctionName={}", name.replace(':', "%3A"));
+            let list = match self.call_mapping("ListEventSourceMappings", "GET", &path, &[]).await {
+                Ok(answer) => answer["EventSourceMappings"].as_array().cloned().unwrap_or_default(),
+                Err(AdminError::NotFound { .. }) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            for state in list.iter().map(state_of) {
+                if found.iter().all(|other| other.uuid != state.uuid) {
+                    found.push(state);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Lets a mapping poll, or not. Its place in the stream is kept; what is under way is brought to its end.
