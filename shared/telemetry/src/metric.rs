@@ -117,6 +117,8 @@ metrics! {
     DeadlineStops: Count,
     /// Events the payload of which was not a Kinesis event.
     UnreadableEvents: Count,
+    /// Records of dead letters that a redrive found past the stream's retention: lost, accounted by number.
+    RedriveTrimmed: Count,
     /// Time since the control plane was last read and understood as a whole, at the end of the batch.
     ControlAge: Milliseconds,
     /// Items of the control plane that could not be read or understood at the last read.

@@ -312,18 +312,6 @@ fn each_queue_refuses_calls_without_tls() {
 }
 
 #[test]
-fn the_alarm_watches_the_dead_letter_queue() {
-    let alarm = property("DeadLetterAlarm/Properties");
-    assert_eq!(alarm["Namespace"], "AWS/SQS");
-    assert_eq!(alarm["MetricName"], "ApproximateNumberOfMessagesVisible");
-    assert_eq!(alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0], "DeadLetterQueue");
-    assert_eq!(
-        (&alarm["ComparisonOperator"], alarm["Threshold"].as_u64()),
-        (&"GreaterThanThreshold".into(), Some(0))
-    );
-}
-
-#[test]
 fn the_table_has_the_keys_that_the_code_writes() {
     let keys = property("CardsTable/Properties/KeySchema").as_array().unwrap();
     let names: Vec<&str> = keys.iter().map(|key| key["AttributeName"].as_str().unwrap()).collect();

@@ -1,0 +1,227 @@
+//! Alarms and dashboard agree with the code and with the runbook: every metric is one of the enum, every alarm names its page,
+//! every page names its alarms.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tidemark_telemetry::Metric;
+
+const TEMPLATE: &str = "infra/observability.yaml";
+const SECONDS_PER_HOUR: u64 = 3_600;
+const SECONDS_PER_DAY: u64 = 86_400;
+
+fn read(template: &str) -> Value {
+    let printed = e2e::run(e2e::venv("lint").unwrap().script("template_json.py").arg(template)).unwrap();
+    serde_json::from_str(&printed).unwrap()
+}
+
+fn template() -> &'static Value {
+    static TEMPLATE_READ: OnceLock<Value> = OnceLock::new();
+    TEMPLATE_READ.get_or_init(|| read(TEMPLATE))
+}
+
+fn runbook() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/runbook")
+}
+
+/// Alarms by the last part of their name, and their descriptions.
+fn alarms() -> Vec<(String, String, bool)> {
+    let resources = template()["Resources"].as_object().unwrap();
+    let of_kind = |kind: &str| matches!(kind, "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm");
+    resources
+        .values()
+        .filter(|resource| of_kind(resource["Type"].as_str().unwrap()))
+        .map(|resource| {
+            let properties = &resource["Properties"];
+            let name = properties["AlarmName"]["Fn::Sub"].as_str().unwrap();
+            let name = name
+                .strip_prefix("${Prefix}-")
+                .expect("an alarm's name begins with the prefix");
+            let description = properties["AlarmDescription"].as_str().unwrap();
+            let tells = properties.get("AlarmActions").is_some();
+            (name.to_owned(), description.to_owned(), tells)
+        })
+        .collect()
+}
+
+/// The dashboard's document, with names put in.
+fn dashboard() -> Value {
+    let body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        .as_str()
+        .unwrap();
+    let body = body
+        .replace("${Prefix}", "tidemark")
+        .replace("${AWS::Region}", "eu-west-1")
+        .replace("${AWS::Partition}", "aws")
+        .replace("${AWS::AccountId}", "000000000000");
+    assert!(!body.contains("${"), "a name that is not put in");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// Names of our own metrics, wherever a document speaks of one.
+fn own_metrics(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("Namespace").is_some_and(|namespace| namespace == "Tidemark") {
+                found.insert(fields["MetricName"].as_str().unwrap().to_owned());
+            }
+            fields.values().for_each(|field| own_metrics(field, found));
+        }
+        Value::Array(items) => {
+            if items.first().is_some_and(|first| first == "Tidemark") {
+                found.insert(items[1].as_str().unwrap().to_owned());
+            }
+            items.iter().for_each(|item| own_metrics(item, found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn cfn_lint_finds_nothing() {
+    e2e::run(
+        e2e::venv("lint")
+            .unwrap()
+            .command("cfn-lint")
+            .args(["--template", TEMPLATE]),
+    )
+    .unwrap();
+}
+
+#[test]
+fn every_metric_is_one_of_the_enum() {
+    let known: BTreeSet<String> = Metric::ALL.iter().map(|metric| metric.name().to_owned()).collect();
+    let mut named = BTreeSet::new();
+    own_metrics(template(), &mut named);
+    own_metrics(&dashboard(), &mut named);
+    assert!(named.len() > 20, "the search finds them: {named:?}");
+    let unknown: Vec<_> = named.difference(&known).collect();
+    assert!(unknown.is_empty(), "no such metric: {unknown:?}");
+}
+
+#[test]
+fn every_alarm_that_tells_somebody_has_a_page_that_names_it() {
+    let mut told = 0;
+    for (name, description, tells) in alarms() {
+        let (_, page) = description
+            .split_once("Runbook: docs/runbook/")
+            .unwrap_or_else(|| panic!("{name} names no page: {description}"));
+        let text =
+            std::fs::read_to_string(runbook().join(page)).unwrap_or_else(|error| panic!("{name}: {page}: {error}"));
+        if tells {
+            told += 1;
+            assert!(
+                text.contains(&format!("`<prefix>-{name}`")),
+                "{page} does not name {name}"
+            );
+            let index = std::fs::read_to_string(runbook().join("README.md")).unwrap();
+            assert!(
+                index.contains(&format!("`{name}`")),
+                "the runbook's index does not name {name}"
+            );
+        }
+    }
+    assert!(told >= 12, "{told} alarms");
+}
+
+#[test]
+fn every_page_has_all_its_parts() {
+    let mut pages = 0;
+    for entry in std::fs::read_dir(runbook()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap() == "README.md" {
+            continue;
+        }
+        pages += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for part in [
+            "<!-- drill: ",
+            "**What it means.**",
+            "**Who is hurt.**",
+            "## First look\n",
+            "## First mitigation\n",
+            "## Way back\n",
+            "## Over when\n",
+            "## Escalate\n",
+            "cargo tidemark ",
+        ] {
+            assert!(text.contains(part), "{} lacks {part:?}", path.display());
+        }
+    }
+    assert!(pages >= 15, "{pages} pages");
+}
+
+#[test]
+fn the_dashboard_reads_from_health_down_and_shows_every_alarm() {
+    let dashboard = dashboard();
+    let widgets = dashboard["widgets"].as_array().unwrap();
+    let headings: Vec<&str> = widgets
+        .iter()
+        .filter_map(|widget| widget["properties"]["markdown"].as_str())
+        .collect();
+    assert_eq!(
+        headings,
+        [
+            "## Is it healthy?",
+            "## Who is hurt?",
+            "## Where?",
+            "## Since when, and what does it cost?"
+        ]
+    );
+    let shown = widgets.iter().find(|widget| widget["type"] == "alarm").unwrap()["properties"]["alarms"].to_string();
+    for (name, _, tells) in alarms() {
+        assert!(
+            !tells || shown.contains(&format!(":alarm:tidemark-{name}\"")),
+            "{name} is not on the dashboard"
+        );
+    }
+    // Widgets of one row do not overlap: CloudWatch would push them down, and the order would be lost.
+    let mut taken = BTreeSet::new();
+    for widget in widgets {
+        let side = |name: &str| widget[name].as_u64().unwrap();
+        for x in side("x")..side("x") + side("width") {
+            for y in side("y")..side("y") + side("height") {
+                assert!(
+                    x < 24 && taken.insert((x, y)),
+                    "{} overlaps",
+                    widget["properties"]["title"]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_alarm_of_dead_letters_watches_the_queue_that_the_pipeline_has() {
+    let resources = template()["Resources"].as_object().unwrap();
+    let alarm = resources
+        .values()
+        .map(|resource| &resource["Properties"])
+        .find(|properties| properties["AlarmName"]["Fn::Sub"] == "${Prefix}-dead-letters")
+        .unwrap();
+    let metric = &alarm["Metrics"][0]["MetricStat"]["Metric"];
+    let metric = if metric.is_null() { alarm } else { metric };
+    assert_eq!(metric["Namespace"], "AWS/SQS");
+    assert_eq!(metric["MetricName"], "ApproximateNumberOfMessagesVisible");
+    let queue = &read("infra/template.yaml")["Resources"]["DeadLetterQueue"]["Properties"]["QueueName"];
+    assert_eq!(&metric["Dimensions"][0]["Value"], queue);
+    assert_eq!(
+        (&alarm["ComparisonOperator"], alarm["Threshold"].as_u64()),
+        (&"GreaterThanThreshold".into(), Some(0))
+    );
+}
+
+#[test]
+fn a_day_is_left_when_the_oldest_dead_letter_alarms() {
+    let pipeline = read("infra/template.yaml");
+    let retention_hours = pipeline["Parameters"]["StreamRetentionHours"]["Default"]
+        .as_u64()
+        .unwrap();
+    let alarm_seconds = template()["Parameters"]["OldestDeadLetterSecondsMax"]["Default"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(alarm_seconds, retention_hours * SECONDS_PER_HOUR - SECONDS_PER_DAY);
+}
