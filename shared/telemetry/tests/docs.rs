@@ -52,4 +52,10 @@ fn every_error_code_has_its_page_and_its_row() {
         ErrorCode::ALL.len(),
         "a row of docs/reference/errors.md names no code"
     );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let pages = files.filter(|name| name.to_string_lossy().starts_with("TM-")).count();
+    assert_eq!(pages, ErrorCode::ALL.len(), "a page of docs/errors has no code");
 }

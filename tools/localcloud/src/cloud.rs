@@ -12,7 +12,7 @@ use crate::runtime_api::{Function, FunctionSpec};
 use crate::server::{self, ACCOUNT, Server};
 use crate::table::{self, TableServer};
 
-/// How long both queues keep messages: SQS's fourteen days, in seconds.
+/// How long the queues keep messages: SQS's fourteen days, in seconds.
 const QUEUE_RETENTION_S: u32 = 1_209_600;
 
 /// How to start.
@@ -61,8 +61,12 @@ pub struct Names {
     pub quarantine_queue: String,
     /// Queue of batches that kept failing.
     pub dead_letter_queue: String,
+    /// Queue of messages that no redrive can use.
+    pub unrecoverable_queue: String,
     /// The score function.
     pub function: String,
+    /// The redrive function.
+    pub redrive_function: String,
     /// Shards of each stream.
     pub shards: u32,
 }
@@ -77,7 +81,9 @@ impl Names {
             table: format!("{prefix}-cards"),
             quarantine_queue: format!("{prefix}-quarantine"),
             dead_letter_queue: format!("{prefix}-dead-letter"),
+            unrecoverable_queue: format!("{prefix}-unrecoverable"),
             function: format!("{prefix}-score"),
+            redrive_function: format!("{prefix}-redrive"),
             shards: 4,
         }
     }
@@ -96,6 +102,8 @@ pub struct Provisioned {
     pub quarantine_queue_url: String,
     /// URL of the dead-letter queue.
     pub dead_letter_queue_url: String,
+    /// URL of the unrecoverable queue.
+    pub unrecoverable_queue_url: String,
     /// ARN of the stream of events.
     pub transactions_stream_arn: String,
     /// ARN of the stream of outcomes.
@@ -184,6 +192,9 @@ impl LocalCloud {
         Ok(Provisioned {
             quarantine_queue_url: admin.create_queue(&names.quarantine_queue, QUEUE_RETENTION_S).await?,
             dead_letter_queue_url: admin.create_queue(&names.dead_letter_queue, QUEUE_RETENTION_S).await?,
+            unrecoverable_queue_url: admin
+                .create_queue(&names.unrecoverable_queue, QUEUE_RETENTION_S)
+                .await?,
             transactions_stream_arn: admin.stream_arn(&names.transactions_stream).await?,
             scores_stream_arn: admin.stream_arn(&names.scores_stream).await?,
         })
@@ -202,6 +213,18 @@ impl LocalCloud {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+    }
+
+    /// The environment of the redrive function: the score function's, and where the messages are.
+    #[must_use]
+    pub fn redrive_env(&self, names: &Names, provisioned: &Provisioned) -> Vec<(String, String)> {
+        let own = [
+            ("TIDEMARK_TRANSACTIONS_STREAM", names.transactions_stream.as_str()),
+            ("TIDEMARK_DEAD_LETTER_QUEUE_URL", &provisioned.dead_letter_queue_url),
+            ("TIDEMARK_UNRECOVERABLE_QUEUE_URL", &provisioned.unrecoverable_queue_url),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.function_env(names, provisioned).into_iter().chain(own).collect()
     }
 
     /// Starts serving a function: its binary runs when it is invoked, by a mapping or over HTTP as in Lambda's API, one process

@@ -1,10 +1,14 @@
 //! The command line: names, defaults and the help that teaches.
 
+mod operate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
+
+pub use operate::{AuditArgs, DlqArgs, RedriveArgs};
 
 /// Card transactions in, anomaly scores out, once each.
 #[derive(Debug, Parser)]
@@ -71,6 +75,15 @@ pub enum Command {
         after_help = "Agreement, decisions that would flip in both directions, drift of scores, precision where labels exist, time and cost.\nLabels come days later: run it again then. What was recorded is kept for 60 days.\n\nExample:\n  tidemark compare --html compare.html"
     )]
     Compare(CompareArgs),
+    /// Show that every record of a stream has one end (I1) and every event one outcome (I3), or which break that
+    #[command(after_help = operate::AUDIT_HELP)]
+    Audit(AuditArgs),
+    /// List what waits in the queues: messages, records, shards, age, time until it is gone
+    #[command(after_help = operate::DLQ_HELP)]
+    Dlq(DlqArgs),
+    /// Take dead letters, quarantined records or a range of the stream through the path again
+    #[command(after_help = operate::REDRIVE_HELP)]
+    Redrive(RedriveArgs),
     /// The AWS on this machine
     #[command(subcommand)]
     Local(LocalCommand),

@@ -3,14 +3,16 @@
 pub mod report;
 pub(crate) mod usage;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tidemark_aws::admin::PutRecord;
+use tidemark_domain::card::CardState;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
-use crate::account::evidence::{self, Names};
-use crate::account::{Accepted, Account, Evidence};
+use crate::account::evidence::{self, Names, StreamRange};
+use crate::account::{Accepted, Account, Evidence, Record};
 use crate::cli::DemoArgs;
 use crate::clock::{now_ms, pause};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
@@ -78,10 +80,10 @@ async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoRepor
     };
     let bar = ui::step("reading everything back", quiet);
     let records = read_transactions(stack).await?;
-    let evidence = read_evidence(stack).await?;
+    let found = read_evidence(stack).await?;
     let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
     bar.set_message("recomputing everything independently");
-    let report = judge(run, &records, &evidence, usage, &policy)?;
+    let report = judge(run, &records, &found, usage, &policy)?;
     bar.finish_and_clear();
     Ok(report)
 }
@@ -103,15 +105,34 @@ pub(crate) async fn read_transactions(stack: &Stack) -> Result<Vec<Accepted>, Cl
     Ok(records)
 }
 
-/// Everything durable that shows where the records ended.
-pub(crate) async fn read_evidence(stack: &Stack) -> Result<Evidence, CliError> {
+/// Everything durable but the records themselves.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Where records ended.
+    pub evidence: Evidence,
+    /// The states of all cards.
+    pub states: HashMap<String, CardState>,
+}
+
+/// Reads everything durable that shows where the records ended.
+pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
+    let admin = stack.cloud.admin();
     let names = Names {
+        transactions: &stack.names.transactions_stream,
         scores: &stack.names.scores_stream,
         table: &stack.names.table,
         quarantine_url: &stack.provisioned.quarantine_queue_url,
         dead_letter_url: &stack.provisioned.dead_letter_queue_url,
+        unrecoverable_url: &stack.provisioned.unrecoverable_queue_url,
     };
-    evidence::gather(stack.cloud.admin(), &names).await
+    let mut evidence = Evidence::default();
+    evidence::walk(admin, names.scores, &StreamRange::default(), |_, record| {
+        evidence::take_outcome(&mut evidence.outcomes, record, true)
+    })
+    .await?;
+    evidence::read_queues(admin, &names, &mut evidence).await?;
+    let states = evidence::read_table(admin, names.table, &mut evidence).await?;
+    Ok(Found { evidence, states })
 }
 
 /// How fast records are sent.
@@ -216,12 +237,15 @@ pub(crate) struct Run {
 pub(crate) fn judge(
     run: Run,
     records: &[Accepted],
-    evidence: &Evidence,
+    Found { evidence, states }: &Found,
     usage: usage::Usage,
     policy: &Policy,
 ) -> Result<DemoReport, CliError> {
     let Run { seed, sent, elapsed_ms } = run;
-    let account = Account::of(records, evidence, &policy.bounds);
+    let account = Account::of(
+        records.iter().map(|record| Record::of(record, &policy.bounds)),
+        evidence,
+    );
     let input: Vec<oracle::Sent<'_>> = records
         .iter()
         .map(|record| oracle::Sent {
@@ -230,12 +254,12 @@ pub(crate) fn judge(
         })
         .collect();
     let bytes = evidence.outcomes.values().map(|outcome| outcome.bytes.as_slice());
-    let check = oracle::check(policy, &input, bytes, &|card| evidence.states.get(card).cloned());
+    let check = oracle::check(policy, &input, bytes, &|card| states.get(card).cloned());
     let outcomes = parse_outcomes(evidence)?;
     let scored = account.scored.max(1) as f64;
     Ok(DemoReport {
         seed,
-        cards: evidence.states.len() as u64,
+        cards: states.len() as u64,
         sent,
         outcomes_unique: evidence.outcomes.len() as u64,
         outcomes_total: evidence.outcomes.values().map(|outcome| outcome.copies).sum(),

@@ -4,11 +4,13 @@
 //! from its caller, so that the simulation and the oracle give the same for the same arguments.
 
 pub mod account;
+pub mod audit;
 pub mod chaos;
 pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod demo;
+pub mod dlq;
 pub mod doctor;
 pub mod error;
 pub mod explain;
@@ -16,6 +18,8 @@ pub mod explain_view;
 pub mod files;
 pub mod local;
 pub mod oracle;
+pub mod places;
+pub mod redrive;
 pub mod score_file;
 pub mod send;
 pub mod simulate;
@@ -23,3 +27,4 @@ pub mod stack;
 pub mod ui;
 pub mod watch;
 pub mod web;
+pub mod when;

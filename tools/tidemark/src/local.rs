@@ -53,6 +53,8 @@ fn as_json(stack: &Stack, page: &Page) -> Result<String, CliError> {
         "table": stack.names.table,
         "quarantine_queue_url": stack.provisioned.quarantine_queue_url,
         "dead_letter_queue_url": stack.provisioned.dead_letter_queue_url,
+        "unrecoverable_queue_url": stack.provisioned.unrecoverable_queue_url,
+        "redrive_function": stack.redrive.as_ref().map(|_| &stack.names.redrive_function),
         "page": page.url(),
         "function_log": stack.function.log_path(),
     });

@@ -13,7 +13,7 @@ use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreOptions};
 use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
-use tidemark_cli::{clock, control, demo, doctor, explain, files, local, send, watch};
+use tidemark_cli::{audit, clock, control, demo, dlq, doctor, explain, files, local, redrive, send, watch};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -43,6 +43,9 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Send(args) => send::run(&admin().await, args, json).await,
         Command::Explain(args) => explain::run(&admin().await, args, json).await,
         Command::Watch(args) => watch::run(admin().await, args, json).await,
+        Command::Audit(args) => audit::run(&admin().await, args, json).await,
+        Command::Dlq(args) => dlq::run(&admin().await, args, json).await,
+        Command::Redrive(args) => redrive::run(&admin().await, args, login().as_deref(), json).await,
         Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
         Command::Policy(command) => control::policy(&admin().await, command, login().as_deref(), json).await,
         Command::Mode(args) => control::mode(&admin().await, args, login().as_deref(), json).await,
@@ -148,7 +151,7 @@ fn simulate(args: &SimulateArgs) -> Result<Exit, CliError> {
 
 fn report(error: &CliError, json: bool) {
     if json {
-        let value = serde_json::json!({ "error": { "code": error.code, "what": error.what, "advice": error.advice } });
+        let value = serde_json::json!({ "error": { "code": error.code, "what": error.what, "advice": error.advice, "page": format!("docs/errors/{}.md", error.code) } });
         ui::out(&format!("{value}\n"));
         return;
     }

@@ -20,6 +20,9 @@ const RETRIES_MAX: u32 = 20;
 /// Age beyond which a record is not tried again, in seconds; the template has the same.
 const RECORD_AGE_S_MAX: u32 = 21_600;
 
+/// How long one call of the redrive function may take, in milliseconds; the template has the same.
+const REDRIVE_TIMEOUT_MS: u64 = 120_000;
+
 /// How to start a pipeline.
 #[derive(Clone, Debug)]
 pub struct StackOptions<'a> {
@@ -66,6 +69,8 @@ pub struct Stack {
     pub provisioned: Provisioned,
     /// The score function.
     pub function: Function,
+    /// The redrive function, where its binary stands beside the score function's.
+    pub redrive: Option<Function>,
     /// What moves records to it.
     pub mapping: Mapping,
 }
@@ -103,10 +108,11 @@ impl Stack {
             ..Names::default()
         };
         let provisioned = cloud.provision(&names).await.map_err(failed)?;
-        let mut spec = FunctionSpec::new(names.function.clone(), binary);
+        let mut spec = FunctionSpec::new(names.function.clone(), binary.clone());
         spec.env = cloud.function_env(&names, &provisioned);
         spec.env.extend(options.env);
         let function = cloud.start_function(spec).await.map_err(failed)?;
+        let redrive = start_redrive(&cloud, &names, &provisioned, beside(&binary, "redrive")).await?;
         let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
         spec.options = options.mapping;
         spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
@@ -117,6 +123,7 @@ impl Stack {
             names,
             provisioned,
             function,
+            redrive,
             mapping,
         })
     }
@@ -125,6 +132,9 @@ impl Stack {
     pub async fn stop(self) {
         self.mapping.stop().await;
         self.function.stop().await;
+        if let Some(redrive) = &self.redrive {
+            redrive.stop().await;
+        }
         self.cloud.stop().await;
     }
 }
@@ -173,13 +183,34 @@ async fn own_score_binary(quiet: bool) -> Result<PathBuf, CliError> {
     Ok(here.with_file_name(format!("score{}", std::env::consts::EXE_SUFFIX)))
 }
 
+/// Offers the redrive function, to be invoked as in Lambda's API.
+async fn start_redrive(
+    cloud: &LocalCloud,
+    names: &Names,
+    provisioned: &Provisioned,
+    binary: PathBuf,
+) -> Result<Option<Function>, CliError> {
+    if !binary.is_file() {
+        return Ok(None);
+    }
+    let mut spec = FunctionSpec::new(names.redrive_function.clone(), binary);
+    spec.env = cloud.redrive_env(names, provisioned);
+    spec.timeout_ms = REDRIVE_TIMEOUT_MS;
+    cloud.start_function(spec).await.map(Some).map_err(failed)
+}
+
+/// Another function's binary, which stands beside the score function's.
+fn beside(binary: &Path, name: &str) -> PathBuf {
+    binary.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
 fn existing(binary: PathBuf) -> Result<PathBuf, CliError> {
     if binary.is_file() {
         return Ok(binary);
     }
     Err(CliError::machine(
         "no_score_binary",
-        format!("the score function is not at {}", binary.display()),
+        format!("a function's binary is not at {}", binary.display()),
         "Build it beside this command: cargo build --bins",
     ))
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::error::CliError;
+
 /// How often a bar is drawn again while nothing moves.
 const TICK_MS: u64 = 120;
 
@@ -30,6 +32,23 @@ pub fn out(text: &str) {
 pub fn note(text: &str) {
     let mut stderr = anstream::stderr().lock();
     drop(writeln!(stderr, "{text}"));
+}
+
+/// A report as pretty JSON, or as text for a person.
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub fn json_or<T: serde::Serialize>(
+    json: bool,
+    report: &T,
+    render: impl FnOnce(&T) -> String,
+) -> Result<String, CliError> {
+    if !json {
+        return Ok(render(report));
+    }
+    serde_json::to_string_pretty(report)
+        .map(|text| text + "\n")
+        .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
 }
 
 /// Text in a style.

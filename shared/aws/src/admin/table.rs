@@ -11,6 +11,9 @@ use tidemark_engine::port::PortError;
 use super::error::{AdminError, admin_error};
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, pause};
 
+/// Pages of one partition that are read: 1 MB each.
+const QUERY_PAGES_MAX: u32 = 1_000;
+
 /// A value of an item. Our items hold no other types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemValue {
@@ -105,6 +108,28 @@ impl Admin {
             }
             Err(error) => Err(admin_error("PutItem", &error)),
         }
+    }
+
+    /// Reads all items of one partition (at most [`QUERY_PAGES_MAX`] pages of 1 MB), strongly consistent.
+    pub async fn items_of(&self, table: &str, pk: &str) -> Result<Vec<Item>, AdminError> {
+        let mut items = Vec::new();
+        let mut start = None;
+        for _ in 0..QUERY_PAGES_MAX {
+            let call = self.clients.dynamodb.query().table_name(table).consistent_read(true);
+            let answer = call
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| admin_error("Query", &error))?;
+            items.extend(answer.items.unwrap_or_default().into_iter().map(item_from));
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(items)
     }
 
     /// Reads a page of the whole table (up to 1 MB), from after `start` on.

@@ -50,7 +50,7 @@ fn cargo(arguments: &[&str]) -> String {
     e2e::run(command.current_dir(e2e::workspace_root()).args(arguments)).unwrap()
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     let printed = e2e::run(Command::new("rustc").arg("-vV")).unwrap();
     printed
         .lines()

@@ -1,13 +1,16 @@
 //! Reading back everything durable: streams, queues, table.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use serde_json::Value;
-use tidemark_aws::admin::{Admin, Item, ItemValue, ReadFrom};
+use serde::Deserialize;
+use tidemark_aws::admin::{Admin, Item, ItemValue, ReadFrom, ShardRecord};
+use tidemark_aws::item;
 use tidemark_domain::card::CardState;
+use xxhash_rust::xxh3::xxh3_128;
 
-use crate::account::{Accepted, DeadRange, Evidence, OutcomeCopies};
+use crate::account::{Accepted, CardFacts, Evidence, OutcomeCopies, message, queue};
 use crate::error::CliError;
 
 /// Records asked for in one read.
@@ -16,25 +19,68 @@ const PAGE_RECORDS: u32 = 10_000;
 const PAGES_MAX: u32 = 100_000;
 /// Empty pages in a row after which a shard that says it has no more is believed.
 const EMPTY_PAGES_MAX: u32 = 3;
-/// Messages in one receive.
-const MESSAGES: usize = 10;
-/// While a queue is read, its messages stay hidden so long, in seconds.
-const HIDDEN_S: u32 = 600;
-/// Receives without a message after which a queue is read through.
-const EMPTY_RECEIVES_MAX: u32 = 2;
-/// Receives of one queue at most.
-const RECEIVES_MAX: u32 = 1_000_000;
 /// Pages of the table at most.
 const SCAN_PAGES_MAX: u32 = 100_000;
 
-fn failed(what: &'static str) -> impl Fn(tidemark_aws::admin::AdminError) -> CliError {
+/// An error of reading back.
+pub fn failed(what: &'static str) -> impl Fn(tidemark_aws::admin::AdminError) -> CliError {
     move |e| {
         CliError::service(
             "read_back",
             format!("{what}: {e}"),
-            "Look at the logs in the data directory, then run it again.",
+            "Check endpoint, region and credentials; for a local AWS, the logs in its data directory. Then run it again.",
         )
     }
+}
+
+/// Which records of a stream are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamRange {
+    /// Only this shard.
+    pub shard_id: Option<String>,
+    /// Only records that arrived then or later, ms since 1970-01-01T00:00:00Z.
+    pub since_ms: Option<i64>,
+    /// Only records that arrived before, ms since 1970-01-01T00:00:00Z.
+    pub until_ms: Option<i64>,
+}
+
+/// Reads a stream, shard by shard, each shard in order, and gives every record of the range to `take`.
+///
+/// # Errors
+/// When the stream can't be read, and what `take` says.
+pub async fn walk(
+    admin: &Admin,
+    stream: &str,
+    range: &StreamRange,
+    mut take: impl FnMut(&Arc<str>, ShardRecord) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    for shard in admin.list_shards(stream).await.map_err(failed("listing shards"))? {
+        if range.shard_id.as_ref().is_some_and(|only| *only != shard.id) {
+            continue;
+        }
+        let from = range.since_ms.map_or(ReadFrom::Oldest, ReadFrom::Time);
+        let first = admin.iterator(stream, &shard.id, &from).await;
+        let mut next = Some(first.map_err(failed("reading a shard"))?);
+        let shard_id: Arc<str> = shard.id.as_str().into();
+        let mut empty = 0;
+        for _ in 0..PAGES_MAX {
+            let Some(iterator) = next else { break };
+            let page = admin.records(&iterator, PAGE_RECORDS).await;
+            let page = page.map_err(failed("reading a shard"))?;
+            empty = if page.records.is_empty() { empty + 1 } else { 0 };
+            let mut done = page.behind_ms == 0 && empty >= EMPTY_PAGES_MAX;
+            for record in page.records {
+                if range.until_ms.is_some_and(|until_ms| record.arrival_ms >= until_ms) {
+                    // Arrival grows along a shard.
+                    done = true;
+                    break;
+                }
+                take(&shard_id, record)?;
+            }
+            next = if done { None } else { page.next };
+        }
+    }
+    Ok(())
 }
 
 /// All records of a stream, shard by shard, each shard in order.
@@ -43,64 +89,72 @@ fn failed(what: &'static str) -> impl Fn(tidemark_aws::admin::AdminError) -> Cli
 /// When the stream can't be read.
 pub async fn read_stream(admin: &Admin, stream: &str) -> Result<Vec<Accepted>, CliError> {
     let mut records = Vec::new();
-    for shard in admin.list_shards(stream).await.map_err(failed("listing shards"))? {
-        let first = admin
-            .iterator(stream, &shard.id, &ReadFrom::Oldest)
-            .await
-            .map_err(failed("reading a shard"))?;
-        let mut next = Some(first);
-        let mut empty = 0;
-        for _ in 0..PAGES_MAX {
-            let Some(iterator) = next else { break };
-            let page = admin
-                .records(&iterator, PAGE_RECORDS)
-                .await
-                .map_err(failed("reading a shard"))?;
-            empty = if page.records.is_empty() { empty + 1 } else { 0 };
-            let done = page.behind_ms == 0 && empty >= EMPTY_PAGES_MAX;
-            records.extend(page.records.into_iter().map(|record| Accepted {
-                shard_id: shard.id.clone(),
-                sequence_number: record.sequence_number,
-                arrival_ms: record.arrival_ms,
-                payload: record.data,
-            }));
-            next = if done { None } else { page.next };
-        }
-    }
+    walk(admin, stream, &StreamRange::default(), |shard_id, record| {
+        records.push(accepted(shard_id, record));
+        Ok(())
+    })
+    .await?;
     Ok(records)
 }
 
-/// Everything that shows where records ended.
+/// A record with its shard.
+#[must_use]
+pub fn accepted(shard_id: &Arc<str>, record: ShardRecord) -> Accepted {
+    Accepted {
+        shard_id: Arc::clone(shard_id),
+        sequence_number: record.sequence_number,
+        arrival_ms: record.arrival_ms,
+        payload: record.data,
+    }
+}
+
+#[derive(Deserialize)]
+struct OutcomeHead<'a> {
+    event_id: std::borrow::Cow<'a, str>,
+    card_id: std::borrow::Cow<'a, str>,
+    decision: std::borrow::Cow<'a, str>,
+}
+
+/// Notes an outcome among the others.
 ///
 /// # Errors
-/// When something can't be read, or holds what it should not.
-pub async fn gather(admin: &Admin, names: &Names<'_>) -> Result<Evidence, CliError> {
-    let mut evidence = Evidence {
-        outcomes: outcomes(admin, names.scores).await?,
-        ..Evidence::default()
-    };
-    for body in read_queue(admin, names.quarantine_url).await? {
-        let message: Value = parse("a quarantine message", body.as_bytes())?;
-        evidence
-            .quarantined
-            .insert(text(&message, "sequence_number"), text(&message, "code"));
+/// When it is none.
+pub fn take_outcome(
+    outcomes: &mut HashMap<String, OutcomeCopies>,
+    record: ShardRecord,
+    keep_bytes: bool,
+) -> Result<(), CliError> {
+    let head: OutcomeHead<'_> =
+        serde_json::from_slice(&record.data).map_err(|e| broken(&format!("an outcome: {e}")))?;
+    let digest = xxh3_128(&record.data);
+    match outcomes.entry(head.event_id.into_owned()) {
+        Entry::Vacant(place) => {
+            let (card_id, alert) = (head.card_id.as_ref().into(), head.decision == "alert");
+            place.insert(OutcomeCopies {
+                bytes: if keep_bytes { record.data } else { Vec::new() },
+                digest,
+                card_id,
+                alert,
+                arrival_ms: record.arrival_ms,
+                copies: 1,
+                identical: true,
+            });
+        }
+        Entry::Occupied(mut first) => {
+            let first = first.get_mut();
+            first.copies += 1;
+            first.identical &= first.digest == digest;
+            first.arrival_ms = first.arrival_ms.min(record.arrival_ms);
+        }
     }
-    for body in read_queue(admin, names.dead_letter_url).await? {
-        let message: Value = parse("a dead-letter message", body.as_bytes())?;
-        let range = &message["KinesisBatchInfo"];
-        evidence.dead.push(DeadRange {
-            shard_id: text(range, "shardId"),
-            start: text(range, "startSequenceNumber"),
-            end: text(range, "endSequenceNumber"),
-        });
-    }
-    read_table(admin, names.table, &mut evidence).await?;
-    Ok(evidence)
+    Ok(())
 }
 
 /// Where to look.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
+    /// The stream of transactions.
+    pub transactions: &'a str,
     /// The scores stream.
     pub scores: &'a str,
     /// The table of cards.
@@ -109,110 +163,160 @@ pub struct Names<'a> {
     pub quarantine_url: &'a str,
     /// URL of the dead-letter queue.
     pub dead_letter_url: &'a str,
+    /// URL of the unrecoverable queue.
+    pub unrecoverable_url: &'a str,
 }
 
-async fn outcomes(admin: &Admin, stream: &str) -> Result<HashMap<String, OutcomeCopies>, CliError> {
-    let mut outcomes: HashMap<String, OutcomeCopies> = HashMap::new();
-    for record in read_stream(admin, stream).await? {
-        let outcome: Value = parse("an outcome", &record.payload)?;
-        match outcomes.entry(text(&outcome, "event_id")) {
-            Entry::Vacant(place) => {
-                place.insert(OutcomeCopies {
-                    bytes: record.payload,
-                    arrival_ms: record.arrival_ms,
-                    copies: 1,
-                    identical: true,
-                });
+/// What the queues hold besides evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct QueueRemarks {
+    /// Messages that somebody else had received: they could not be read.
+    pub hidden_messages: u64,
+    /// Messages that are none of ours.
+    pub malformed_messages: u64,
+    /// Whether a queue holds more messages than are read.
+    pub more_messages: bool,
+    /// Messages in the unrecoverable queue.
+    pub unrecoverable_messages: u64,
+    /// Records that those messages name.
+    pub unrecoverable_records: u64,
+}
+
+/// Reads the queues into the evidence; every message stays.
+///
+/// # Errors
+/// When a queue can't be read.
+pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Evidence) -> Result<QueueRemarks, CliError> {
+    let mut remarks = QueueRemarks::default();
+    let read = async |url: &str, remarks: &mut QueueRemarks| {
+        let content = queue::read(admin, url).await.map_err(failed("reading a queue"))?;
+        remarks.hidden_messages += content.hidden;
+        remarks.more_messages |= content.more;
+        Ok::<_, CliError>(content.messages)
+    };
+    for queued in read(names.quarantine_url, &mut remarks).await? {
+        match message::refused(&queued.body) {
+            Ok(refused) => {
+                evidence.quarantined.insert(refused.sequence_number, refused.code);
             }
-            Entry::Occupied(mut first) => {
-                let first = first.get_mut();
-                first.copies += 1;
-                first.identical &= first.bytes == record.payload;
-                first.arrival_ms = first.arrival_ms.min(record.arrival_ms);
-            }
+            Err(_) => remarks.malformed_messages += 1,
         }
     }
-    Ok(outcomes)
-}
-
-/// All messages of a queue; they stay in it, and are visible again afterwards.
-async fn read_queue(admin: &Admin, url: &str) -> Result<Vec<String>, CliError> {
-    let (mut bodies, mut receipts) = (Vec::new(), Vec::new());
-    let mut empty = 0;
-    for _ in 0..RECEIVES_MAX {
-        let messages = admin
-            .receive(url, MESSAGES, 0, HIDDEN_S)
-            .await
-            .map_err(failed("reading a queue"))?;
-        empty = if messages.is_empty() { empty + 1 } else { 0 };
-        if empty >= EMPTY_RECEIVES_MAX {
-            break;
-        }
-        for message in messages {
-            bodies.push(message.body);
-            receipts.push(message.receipt);
+    for queued in read(names.dead_letter_url, &mut remarks).await? {
+        match message::dead_letter(&queued.body, names.transactions) {
+            Ok(letter) => evidence.dead.push(letter.range),
+            Err(_) => remarks.malformed_messages += 1,
         }
     }
-    admin
-        .release(url, &receipts)
-        .await
-        .map_err(failed("releasing a queue's messages"))?;
-    Ok(bodies)
+    let mut copies = HashSet::new();
+    for queued in read(names.unrecoverable_url, &mut remarks).await? {
+        let moved = message::unrecoverable(&queued.body);
+        if !moved.message_id.is_empty() && !copies.insert(moved.message_id) {
+            continue;
+        }
+        remarks.unrecoverable_messages += 1;
+        remarks.unrecoverable_records += moved.records;
+        evidence
+            .unrecoverable
+            .extend(moved.range.map(|range| (range, moved.reason)));
+    }
+    Ok(remarks)
 }
 
-async fn read_table(admin: &Admin, table: &str, evidence: &mut Evidence) -> Result<(), CliError> {
+/// All states of the table; what else it shows goes into the evidence.
+///
+/// # Errors
+/// When the table can't be read, or holds what it should not.
+pub async fn read_table(
+    admin: &Admin,
+    table: &str,
+    evidence: &mut Evidence,
+) -> Result<HashMap<String, CardState>, CliError> {
+    let mut states = HashMap::new();
     let mut start: Option<Item> = None;
     for _ in 0..SCAN_PAGES_MAX {
-        let page = admin
-            .scan(table, start.as_ref())
-            .await
-            .map_err(failed("reading the table"))?;
+        let page = admin.scan(table, start.as_ref()).await;
+        let page = page.map_err(failed("reading the table"))?;
         for item in &page.items {
-            read_item(item, evidence)?;
+            let Some((card, facts_of)) = read_item(item)? else {
+                continue;
+            };
+            let facts = evidence.cards.entry(card.to_owned()).or_default();
+            if let Some(state) = note(facts, facts_of) {
+                states.insert(card.to_owned(), state);
+            }
         }
         start = page.next;
         if start.is_none() {
             break;
         }
     }
-    Ok(())
+    Ok(states)
 }
 
-fn read_item(item: &Item, evidence: &mut Evidence) -> Result<(), CliError> {
-    let (Some(ItemValue::Text(pk)), Some(ItemValue::Text(sk))) = (item.get("pk"), item.get("sk")) else {
-        return Ok(());
+/// What an item of a card is.
+pub enum CardItem {
+    /// Its state.
+    State(Box<CardState>),
+    /// Its profile, by version.
+    Profile(u64),
+    /// The recorded decision on an event: its id, and the outcome's digest.
+    Decision(String, u128),
+}
+
+fn note(facts: &mut CardFacts, item: CardItem) -> Option<CardState> {
+    match item {
+        CardItem::State(state) => {
+            facts.take_state(&state);
+            Some(*state)
+        }
+        CardItem::Profile(version) => {
+            facts.profile_version = Some(version);
+            None
+        }
+        CardItem::Decision(..) => None,
+    }
+}
+
+/// Reads an item: its card, and what it is; `None` for one that is no card's, or of another kind.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_item(item: &Item) -> Result<Option<(&str, CardItem)>, CliError> {
+    let (Some(ItemValue::Text(pk)), Some(ItemValue::Text(sk))) =
+        (item.get(item::PARTITION_KEY), item.get(item::SORT_KEY))
+    else {
+        return Ok(None);
     };
     let Some(card) = pk.strip_prefix("c#") else {
-        return Ok(());
+        return Ok(None);
     };
-    match (sk.as_str(), item.get("b"), item.get("v")) {
-        ("s", Some(ItemValue::Binary(bytes)), _) => {
+    let found = match (
+        sk.as_str(),
+        item.get(item::BYTES),
+        item.get(item::VERSION),
+        item.get(item::OUTCOME),
+    ) {
+        (item::STATE, Some(ItemValue::Binary(bytes)), ..) => {
             let state = CardState::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))?;
-            evidence.states.insert(card.to_owned(), state);
+            CardItem::State(Box::new(state))
         }
-        ("p", _, Some(ItemValue::Number(version))) => {
-            let version = version
-                .parse()
-                .map_err(|_| broken(&format!("the profile version of card {card}")))?;
-            evidence.profile_versions.insert(card.to_owned(), version);
+        (item::PROFILE, _, Some(ItemValue::Number(version)), _) => {
+            let version = version.parse();
+            CardItem::Profile(version.map_err(|_| broken(&format!("the profile version of card {card}")))?)
         }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn parse(what: &str, bytes: &[u8]) -> Result<Value, CliError> {
-    serde_json::from_slice(bytes).map_err(|e| broken(&format!("{what}: {e}")))
+        (sk, _, _, Some(ItemValue::Text(outcome))) if sk.starts_with("d#") => {
+            CardItem::Decision(sk[2..].to_owned(), xxh3_128(outcome.as_bytes()))
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((card, found)))
 }
 
 fn broken(what: &str) -> CliError {
     CliError::service(
         "broken_evidence",
         format!("can't read back {what}"),
-        "This is a bug in tidemark: please report it.",
+        "Something else writes to this stream or table, or this is a bug in tidemark: see the code's page.",
     )
-}
-
-fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_default().to_owned()
 }

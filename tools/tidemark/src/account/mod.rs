@@ -4,13 +4,17 @@
 //! it, namely an outcome in the scores stream, a message in a queue, an item in the table.
 
 pub mod evidence;
+pub mod message;
+pub mod queue;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use tidemark_domain::card::CardState;
 use tidemark_domain::contract::{self, Bounds};
-use tidemark_domain::event::{Event, Label, Profile};
+use tidemark_domain::event::Event;
 use tidemark_domain::id::fingerprint32;
 use tidemark_engine::record::compare_sequence_numbers;
 
@@ -18,7 +22,7 @@ use tidemark_engine::record::compare_sequence_numbers;
 #[derive(Clone, Debug)]
 pub struct Accepted {
     /// Its shard.
-    pub shard_id: String,
+    pub shard_id: Arc<str>,
     /// Its sequence number.
     pub sequence_number: String,
     /// When the stream took it, ms since 1970-01-01T00:00:00Z.
@@ -27,11 +31,148 @@ pub struct Accepted {
     pub payload: Vec<u8>,
 }
 
+/// What of a record the account needs; the payload is left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its shard.
+    pub shard_id: Arc<str>,
+    /// Its sequence number.
+    pub sequence_number: Box<str>,
+    /// When the stream took it, ms since 1970-01-01T00:00:00Z.
+    pub arrival_ms: i64,
+    /// What it would do.
+    pub claim: Claim,
+}
+
+/// What a record would do once it is through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Score a transaction.
+    Transaction {
+        /// Its card.
+        card_id: Box<str>,
+        /// Its id.
+        event_id: Box<str>,
+        /// When it happened, ms since 1970-01-01T00:00:00Z.
+        time_ms: i64,
+    },
+    /// Store a version of a card's profile.
+    Profile {
+        /// Its card.
+        card_id: Box<str>,
+        /// Its version.
+        version: u64,
+    },
+    /// Label an event.
+    Label {
+        /// Its card.
+        card_id: Box<str>,
+        /// The labelled event.
+        event_id: Box<str>,
+        /// What is known of it.
+        verdict: &'static str,
+        /// Since when, ms since 1970-01-01T00:00:00Z.
+        known_since_ms: i64,
+    },
+    /// Nothing: the contract refuses it.
+    Refused,
+}
+
+impl Record {
+    /// Reads a record, judged by the bounds of a policy.
+    #[must_use]
+    pub fn of(record: &Accepted, bounds: &Bounds) -> Self {
+        let event = contract::decode(&record.payload, record.arrival_ms, bounds).map(|decoded| decoded.event);
+        Self {
+            shard_id: Arc::clone(&record.shard_id),
+            sequence_number: record.sequence_number.as_str().into(),
+            arrival_ms: record.arrival_ms,
+            claim: event.map_or(Claim::Refused, |event| Claim::of(&event)),
+        }
+    }
+
+    /// The card that it is about; none for a refused one.
+    #[must_use]
+    pub fn card_id(&self) -> Option<&str> {
+        match &self.claim {
+            Claim::Transaction { card_id, .. } | Claim::Profile { card_id, .. } | Claim::Label { card_id, .. } => {
+                Some(card_id)
+            }
+            Claim::Refused => None,
+        }
+    }
+
+    /// The transaction that it is; none for profiles, labels and refused records.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
+        match &self.claim {
+            Claim::Transaction { event_id, .. } => Some(event_id),
+            _ => None,
+        }
+    }
+
+    /// The record in words, for a person who has to find it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let place = format!("{} of {}", self.sequence_number, self.shard_id);
+        match &self.claim {
+            Claim::Transaction { card_id, event_id, .. } => format!("{place} (event {event_id} of card {card_id})"),
+            Claim::Profile { card_id, version } => format!("{place} (profile {version} of card {card_id})"),
+            Claim::Label { card_id, event_id, .. } => format!("{place} (label of event {event_id} of card {card_id})"),
+            Claim::Refused => format!("{place} (no valid event)"),
+        }
+    }
+}
+
+impl Claim {
+    fn of(event: &Event) -> Self {
+        let card_id = event.card_id().as_str().into();
+        match event {
+            Event::Transaction(transaction) => Self::Transaction {
+                card_id,
+                event_id: transaction.event_id.as_str().into(),
+                time_ms: transaction.occurred_at_ms,
+            },
+            Event::Profile(profile) => Self::Profile {
+                card_id,
+                version: profile.version,
+            },
+            Event::Label(label) => Self::Label {
+                card_id,
+                event_id: label.event_id.as_str().into(),
+                verdict: label.verdict.as_str(),
+                known_since_ms: label.known_since_ms,
+            },
+        }
+    }
+
+    /// Records of one key count once.
+    fn key(&self) -> String {
+        match self {
+            Self::Transaction { event_id, .. } => event_id.to_string(),
+            Self::Profile { card_id, version } => format!("profile {card_id} {version}"),
+            Self::Label {
+                event_id,
+                verdict,
+                known_since_ms,
+                ..
+            } => format!("label {event_id} {verdict} {known_since_ms}"),
+            Self::Refused => String::new(),
+        }
+    }
+}
+
 /// Copies of one event's outcome, as the scores stream gives them back.
 #[derive(Clone, Debug)]
 pub struct OutcomeCopies {
-    /// The first copy's bytes.
+    /// The first copy's bytes; empty where only their digest is kept.
     pub bytes: Vec<u8>,
+    /// The digest of the first copy's bytes.
+    pub digest: u128,
+    /// The card.
+    pub card_id: Box<str>,
+    /// Whether the decision is to alert.
+    pub alert: bool,
     /// When the scores stream took the first copy, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
     /// How many copies there are.
@@ -40,9 +181,9 @@ pub struct OutcomeCopies {
     pub identical: bool,
 }
 
-/// A range of records in the dead-letter queue.
-#[derive(Clone, Debug)]
-pub struct DeadRange {
+/// A range of records of one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceRange {
     /// Its shard.
     pub shard_id: String,
     /// First sequence number.
@@ -51,19 +192,57 @@ pub struct DeadRange {
     pub end: String,
 }
 
+/// What the table shows of a card.
+#[derive(Clone, Debug, Default)]
+pub struct CardFacts {
+    /// The kept events: fingerprint of the id, and event time.
+    entries: Vec<(u32, i64)>,
+    /// The labels that stand: fingerprint of the event's id, and since when it is known.
+    labels: Vec<(u32, i64)>,
+    /// The version of the stored profile.
+    pub profile_version: Option<u64>,
+}
+
+impl CardFacts {
+    /// Notes what a state shows.
+    pub fn take_state(&mut self, state: &CardState) {
+        for entry in state.entries() {
+            self.entries.push((entry.event_fp, entry.time_ms));
+            let label = entry.label.map(|(_, known_ms)| (entry.event_fp, known_ms));
+            self.labels.extend(label);
+        }
+    }
+
+    pub(crate) fn has_event(&self, event_id: &str, time_ms: i64) -> bool {
+        self.entries.contains(&(fingerprint32(event_id), time_ms))
+    }
+
+    fn has_label(&self, event_id: &str, known_since_ms: i64) -> bool {
+        let event_fp = fingerprint32(event_id);
+        self.labels
+            .iter()
+            .any(|(fp, known_ms)| *fp == event_fp && *known_ms >= known_since_ms)
+    }
+}
+
 /// Everything durable that shows where a record ended.
 #[derive(Debug, Default)]
 pub struct Evidence {
     /// Outcomes by event id.
     pub outcomes: HashMap<String, OutcomeCopies>,
+    /// The scores stream holds the outcomes since then, ms since 1970-01-01T00:00:00Z. A record from before it counts as
+    /// scored when the table shows its event.
+    pub outcomes_since_ms: i64,
     /// Reason codes by sequence number.
     pub quarantined: HashMap<String, String>,
     /// What waits in the dead-letter queue.
-    pub dead: Vec<DeadRange>,
-    /// Stored states by card.
-    pub states: HashMap<String, CardState>,
-    /// Versions of stored profiles by card.
-    pub profile_versions: HashMap<String, u64>,
+    pub dead: Vec<SequenceRange>,
+    /// What is in the unrecoverable queue, and why.
+    pub unrecoverable: Vec<(SequenceRange, String)>,
+    /// What the table shows, by card.
+    pub cards: HashMap<String, CardFacts>,
+    /// A record without evidence that arrived then or later is on its way, ms since 1970-01-01T00:00:00Z; `None`: nothing is.
+    pub pending_from_ms: Option<i64>,
 }
 
 /// The account: `accepted` is the sum of all that follows it, or something is wrong.
@@ -81,14 +260,18 @@ pub struct Account {
     pub quarantined: BTreeMap<String, u64>,
     /// Records that wait in the dead-letter queue.
     pub dead_lettered: u64,
+    /// Records in the unrecoverable queue, by reason.
+    pub unrecoverable: BTreeMap<String, u64>,
+    /// Records without evidence that are too young for it.
+    pub pending: u64,
     /// Records without evidence: 0, or invariant I1 is broken.
     pub unaccounted: u64,
-    /// Sequence numbers of the first few without evidence.
+    /// The first of those without evidence, by name.
     pub unaccounted_examples: Vec<String>,
 }
 
 /// At most so many records without evidence are named.
-const EXAMPLES_MAX: usize = 10;
+pub const EXAMPLES_MAX: usize = 1_000;
 
 /// Where one record ended.
 enum End {
@@ -97,27 +280,32 @@ enum End {
     Applied,
     Quarantined(String),
     DeadLettered,
+    Unrecoverable(String),
+    Pending,
     Nowhere,
 }
 
 impl Account {
     /// Counts records, given in stream order, by their evidence.
     #[must_use]
-    pub fn of(records: &[Accepted], evidence: &Evidence, bounds: &Bounds) -> Self {
+    pub fn of(records: impl Iterator<Item = impl Borrow<Record>>, evidence: &Evidence) -> Self {
         let mut account = Self::default();
         let mut seen = HashSet::new();
         for record in records {
+            let record = record.borrow();
             account.accepted += 1;
-            match end_of(record, evidence, bounds, &mut seen) {
+            match end_of(record, evidence, &mut seen) {
                 End::Scored => account.scored += 1,
                 End::Duplicate => account.duplicate += 1,
                 End::Applied => account.applied += 1,
                 End::Quarantined(code) => *account.quarantined.entry(code).or_default() += 1,
                 End::DeadLettered => account.dead_lettered += 1,
+                End::Unrecoverable(reason) => *account.unrecoverable.entry(reason).or_default() += 1,
+                End::Pending => account.pending += 1,
                 End::Nowhere => {
                     account.unaccounted += 1;
                     if account.unaccounted_examples.len() < EXAMPLES_MAX {
-                        account.unaccounted_examples.push(record.sequence_number.clone());
+                        account.unaccounted_examples.push(record.name());
                     }
                 }
             }
@@ -130,68 +318,76 @@ impl Account {
     pub fn quarantined_total(&self) -> u64 {
         self.quarantined.values().sum()
     }
+
+    /// Records in the unrecoverable queue, all reasons together.
+    #[must_use]
+    pub fn unrecoverable_total(&self) -> u64 {
+        self.unrecoverable.values().sum()
+    }
 }
 
-fn end_of(record: &Accepted, evidence: &Evidence, bounds: &Bounds, seen: &mut HashSet<String>) -> End {
-    if let Some(code) = evidence.quarantined.get(&record.sequence_number) {
+fn end_of(record: &Record, evidence: &Evidence, seen: &mut HashSet<String>) -> End {
+    if let Some(code) = evidence.quarantined.get(&*record.sequence_number) {
         return End::Quarantined(code.clone());
     }
-    let applied = match contract::decode(&record.payload, record.arrival_ms, bounds).map(|decoded| decoded.event) {
-        Ok(Event::Transaction(transaction)) => {
-            let id = transaction.event_id.as_str();
-            if evidence.outcomes.contains_key(id) {
-                return if seen.insert(id.to_owned()) {
-                    End::Scored
-                } else {
-                    End::Duplicate
-                };
-            }
-            None
+    if has_taken_effect(record, evidence) {
+        let first = seen.insert(record.claim.key());
+        return match (&record.claim, first) {
+            (_, false) => End::Duplicate,
+            (Claim::Transaction { .. }, true) => End::Scored,
+            (_, true) => End::Applied,
+        };
+    }
+    if evidence.dead.iter().any(|range| range.holds(record)) {
+        return End::DeadLettered;
+    }
+    let reason = evidence.unrecoverable.iter().find(|(range, _)| range.holds(record));
+    match reason {
+        Some((_, reason)) => End::Unrecoverable(reason.clone()),
+        None if evidence
+            .pending_from_ms
+            .is_some_and(|from_ms| record.arrival_ms >= from_ms) =>
+        {
+            End::Pending
         }
-        Ok(Event::Profile(profile)) => profile_is_stored(&profile, evidence)
-            .then(|| format!("profile {} {}", profile.card_id.as_str(), profile.version)),
-        Ok(Event::Label(label)) => label_is_stored(&label, evidence).then(|| {
-            format!(
-                "label {} {:?} {}",
-                label.event_id.as_str(),
-                label.verdict,
-                label.known_since_ms
-            )
-        }),
-        Err(_) => None,
-    };
-    match applied.map(|key| seen.insert(key)) {
-        Some(true) => End::Applied,
-        Some(false) => End::Duplicate,
-        None if evidence.dead.iter().any(|range| range.holds(record)) => End::DeadLettered,
         None => End::Nowhere,
     }
 }
 
-pub(crate) fn profile_is_stored(profile: &Profile, evidence: &Evidence) -> bool {
-    evidence
-        .profile_versions
-        .get(profile.card_id.as_str())
-        .is_some_and(|stored| *stored >= profile.version)
+/// Whether something durable shows what the record would do.
+pub(crate) fn has_taken_effect(record: &Record, evidence: &Evidence) -> bool {
+    let card = |card_id: &str| evidence.cards.get(card_id);
+    match &record.claim {
+        Claim::Transaction {
+            card_id,
+            event_id,
+            time_ms,
+        } => {
+            evidence.outcomes.contains_key(&**event_id)
+                || (record.arrival_ms < evidence.outcomes_since_ms
+                    && card(card_id).is_some_and(|facts| facts.has_event(event_id, *time_ms)))
+        }
+        Claim::Profile { card_id, version } => {
+            card(card_id).is_some_and(|facts| facts.profile_version.is_some_and(|stored| stored >= *version))
+        }
+        Claim::Label {
+            card_id,
+            event_id,
+            known_since_ms,
+            ..
+        } => card(card_id).is_some_and(|facts| facts.has_label(event_id, *known_since_ms)),
+        Claim::Refused => false,
+    }
 }
 
-pub(crate) fn label_is_stored(label: &Label, evidence: &Evidence) -> bool {
-    let event_fp = fingerprint32(label.event_id.as_str());
-    evidence.states.get(label.card_id.as_str()).is_some_and(|state| {
-        state.entries().iter().any(|entry| {
-            entry.event_fp == event_fp
-                && entry
-                    .label
-                    .is_some_and(|(_, known_ms)| known_ms >= label.known_since_ms)
-        })
-    })
-}
-
-impl DeadRange {
-    pub(crate) fn holds(&self, record: &Accepted) -> bool {
+impl SequenceRange {
+    pub(crate) fn holds(&self, record: &Record) -> bool {
         let number = &record.sequence_number;
-        self.shard_id == record.shard_id
+        self.shard_id == *record.shard_id
             && compare_sequence_numbers(&self.start, number).is_le()
             && compare_sequence_numbers(number, &self.end).is_le()
     }
 }
+
+#[cfg(test)]
+mod tests;

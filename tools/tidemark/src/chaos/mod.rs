@@ -186,7 +186,7 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError>
     sent?;
     let elapsed_ms = u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1);
     let records = demo::read_transactions(stack).await?;
-    let evidence = demo::read_evidence(stack).await?;
+    let found = demo::read_evidence(stack).await?;
     let produced = Produced::of(simulate::generate(&stream).map(|record| record.payload), &records);
     let mut injected = Injected::of(&faults.counts());
     injected.kills = kills;
@@ -199,7 +199,7 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError>
         elapsed_ms,
     };
     Ok(Outcome {
-        report: demo::judge(run, &records, &evidence, usage::Usage::default(), &policy)?,
+        report: demo::judge(run, &records, &found, usage::Usage::default(), &policy)?,
         injected,
         esm: stack.mapping.stats().esm,
     })

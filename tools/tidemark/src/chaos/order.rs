@@ -6,29 +6,23 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::contract::{self, Bounds};
-use tidemark_domain::event::Event;
-use tidemark_domain::id::fingerprint32;
+use tidemark_domain::contract::Bounds;
 
-use crate::account::{Accepted, Evidence, label_is_stored, profile_is_stored};
+use crate::account::{Accepted, Claim, Evidence, Record, has_taken_effect};
 use crate::oracle::ActualOutcome;
 
 /// Orders records, given in stream order, by when they were applied. `before` is the evidence after the live traffic and
 /// before the redrive; its ranges are in the queue's order.
 #[must_use]
 pub fn as_applied(records: Vec<Accepted>, before: &Evidence, bounds: &Bounds) -> Vec<Accepted> {
-    let events: Vec<Option<Event>> = records
-        .iter()
-        .map(|record| contract::decode(&record.payload, record.arrival_ms, bounds).ok())
-        .map(|decoded| decoded.map(|decoded| decoded.event))
-        .collect();
-    let copies = Copies::of(&records, &events, before);
+    let claimed: Vec<Record> = records.iter().map(|record| Record::of(record, bounds)).collect();
+    let copies = Copies::of(&claimed, before);
     let mut live = Vec::with_capacity(records.len());
     let mut redriven = Vec::new();
     for (place, record) in records.into_iter().enumerate() {
-        let message = before.dead.iter().position(|range| range.holds(&record));
+        let message = before.dead.iter().position(|range| range.holds(&claimed[place]));
         match message {
-            Some(message) if !applied_live(place, &events, &record, before, &copies) => {
+            Some(message) if !applied_live(place, &claimed, before, &copies) => {
                 redriven.push((message, place, record));
             }
             _ => live.push(record),
@@ -40,35 +34,26 @@ pub fn as_applied(records: Vec<Accepted>, before: &Evidence, bounds: &Bounds) ->
 }
 
 /// Whether a record of a range that was given up had been applied before that, at its own place.
-fn applied_live(
-    place: usize,
-    events: &[Option<Event>],
-    record: &Accepted,
-    before: &Evidence,
-    copies: &Copies<'_>,
-) -> bool {
-    if before.quarantined.contains_key(&record.sequence_number) {
+fn applied_live(place: usize, records: &[Record], before: &Evidence, copies: &Copies<'_>) -> bool {
+    let record = &records[place];
+    if before.quarantined.contains_key(&*record.sequence_number) {
         return true;
     }
-    match events.get(place).and_then(Option::as_ref) {
-        Some(Event::Transaction(transaction)) => {
-            let id = transaction.event_id.as_str();
-            let fingerprint = fingerprint32(id);
+    match &record.claim {
+        Claim::Transaction {
+            card_id,
+            event_id,
+            time_ms,
+        } => {
             let in_state = || {
-                let state = before.states.get(transaction.card_id.as_str());
-                state.is_some_and(|state| {
-                    let same = |entry: &tidemark_domain::card::Entry| {
-                        entry.event_fp == fingerprint && entry.time_ms == transaction.occurred_at_ms
-                    };
-                    state.entries().iter().any(same)
-                })
+                let facts = before.cards.get(&**card_id);
+                facts.is_some_and(|facts| facts.has_event(event_id, *time_ms))
             };
-            (before.outcomes.contains_key(id) || in_state()) && !copies.a_later_one_was_first(place, events)
+            (before.outcomes.contains_key(&**event_id) || in_state()) && !copies.a_later_one_was_first(place, records)
         }
-        Some(Event::Profile(profile)) => profile_is_stored(profile, before),
-        Some(Event::Label(label)) => label_is_stored(label, before),
+        Claim::Profile { .. } | Claim::Label { .. } => has_taken_effect(record, before),
         // Refused, and not in quarantine yet: it has no effect wherever it stands.
-        None => true,
+        Claim::Refused => true,
     }
 }
 
@@ -81,14 +66,13 @@ struct Copies<'e> {
 }
 
 impl<'e> Copies<'e> {
-    fn of(records: &[Accepted], events: &'e [Option<Event>], before: &Evidence) -> Self {
+    fn of(records: &'e [Record], before: &Evidence) -> Self {
         let mut live: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (place, (record, event)) in records.iter().zip(events).enumerate() {
-            if let Some(Event::Transaction(transaction)) = event {
-                let dead = before.dead.iter().any(|range| range.holds(record));
-                if !dead {
-                    live.entry(transaction.event_id.as_str()).or_default().push(place);
-                }
+        for (place, record) in records.iter().enumerate() {
+            if let Some(event_id) = record.event_id()
+                && !before.dead.iter().any(|range| range.holds(record))
+            {
+                live.entry(event_id).or_default().push(place);
             }
         }
         let parsed = before.outcomes.iter().filter_map(|(id, outcome)| {
@@ -103,23 +87,19 @@ impl<'e> Copies<'e> {
 
     /// Whether the event at `place`, whose record was given up, was applied by a copy that came later in the stream: some
     /// live event of the card between the two was applied before it.
-    fn a_later_one_was_first(&self, place: usize, events: &[Option<Event>]) -> bool {
-        let Some(Some(Event::Transaction(own))) = events.get(place) else {
-            return false;
-        };
-        let later = self.live.get(own.event_id.as_str()).into_iter().flatten();
+    fn a_later_one_was_first(&self, place: usize, records: &[Record]) -> bool {
+        let own = &records[place];
+        let Some(own_id) = own.event_id() else { return false };
+        let later = self.live.get(own_id).into_iter().flatten();
         let Some(later) = later.copied().find(|at| *at > place) else {
             return false;
         };
-        let Some(own_as) = self.applied_as.get(own.event_id.as_str()) else {
+        let Some(own_as) = self.applied_as.get(own_id) else {
             return false;
         };
-        events[place + 1..later].iter().flatten().any(|event| match event {
-            Event::Transaction(other) if other.card_id == own.card_id => self
-                .applied_as
-                .get(other.event_id.as_str())
-                .is_some_and(|other_as| other_as < own_as),
-            _ => false,
+        records[place + 1..later].iter().any(|other| {
+            let other_as = other.event_id().and_then(|id| self.applied_as.get(id));
+            other.card_id() == own.card_id() && other_as.is_some_and(|other_as| other_as < own_as)
         })
     }
 }

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn copies_losses_and_strangers_are_told_apart() {
         let record = |payload: &[u8]| Accepted {
-            shard_id: "s".to_owned(),
+            shard_id: "s".into(),
             sequence_number: "1".to_owned(),
             arrival_ms: 0,
             payload: payload.to_vec(),

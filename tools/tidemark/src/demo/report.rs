@@ -47,6 +47,9 @@ pub struct DemoReport {
     pub top: Vec<TopScore>,
 }
 
+/// Records without evidence that are shown.
+const EXAMPLES_MAX: usize = 10;
+
 /// Outcomes by decision.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Decisions {
@@ -237,8 +240,8 @@ impl DemoReport {
         for example in &self.oracle_examples {
             *text += &format!("    {example}\n");
         }
-        for number in &self.account.unaccounted_examples {
-            *text += &format!("    without evidence: sequence number {number}\n");
+        for record in self.account.unaccounted_examples.iter().take(EXAMPLES_MAX) {
+            *text += &format!("    without evidence: {record}\n");
         }
     }
 }

@@ -1,0 +1,158 @@
+//! The audit for a person.
+
+use super::AuditReport;
+use crate::ui::{self, grouped, paint};
+use crate::when;
+
+/// Breaks that are shown; `--json` has more.
+const BREAKS_SHOWN_MAX: usize = 20;
+
+/// The report as text.
+pub(super) fn render(report: &AuditReport) -> String {
+    let mut text = String::new();
+    range(&mut text, report);
+    account(&mut text, report);
+    outcomes(&mut text, report);
+    remarks(&mut text, report);
+    verdict(&mut text, report);
+    text
+}
+
+fn range(text: &mut String, report: &AuditReport) {
+    let since = report
+        .since_ms
+        .map_or_else(|| "its oldest record".to_owned(), when::instant);
+    let shard = report
+        .shard
+        .as_ref()
+        .map_or_else(String::new, |shard| format!(", {shard} only"));
+    *text += &format!(
+        "\n{}  {} from {since} to {}{shard}\n",
+        paint(ui::HEADING, "Audit"),
+        report.stream,
+        when::instant(report.until_ms)
+    );
+}
+
+fn row(name: &str, count: u64, remark: &str) -> String {
+    format!("  {name:<18}{:>12}  {}\n", grouped(count), paint(ui::DIM, remark))
+}
+
+fn account(text: &mut String, report: &AuditReport) {
+    let account = &report.account;
+    *text += &format!("\n{}\n", paint(ui::HEADING, "I1: every record has an end"));
+    *text += &row("accepted", account.accepted, "by the transactions stream");
+    *text += &row(
+        "  scored",
+        account.scored,
+        "the first record of a transaction, with its outcome",
+    );
+    *text += &row("  duplicate", account.duplicate, "a further record of the same event");
+    *text += &row("  applied", account.applied, "profiles and labels in the table");
+    *text += &row("  quarantined", account.quarantined_total(), "whole, with a reason");
+    reasons(text, &account.quarantined);
+    *text += &row("  dead-lettered", account.dead_lettered, "can be redriven");
+    *text += &row(
+        "  unrecoverable",
+        account.unrecoverable_total(),
+        "lost, for a stated reason",
+    );
+    reasons(text, &account.unrecoverable);
+    let young = format!("no evidence yet, and younger than {} s", report.pending_s);
+    *text += &row("  pending", account.pending, &young);
+    *text += &row("  unaccounted", account.unaccounted, "no evidence anywhere");
+}
+
+fn reasons(text: &mut String, reasons: &std::collections::BTreeMap<String, u64>) {
+    for (code, count) in reasons {
+        *text += &paint(ui::DIM, format!("      {code:<20}{:>12}", grouped(*count)));
+        *text += "\n";
+    }
+}
+
+fn outcomes(text: &mut String, report: &AuditReport) {
+    let found = &report.outcomes;
+    *text += &format!("\n{}\n", paint(ui::HEADING, "I3: one outcome for one event"));
+    *text += &row("events", found.events, "with an outcome in the scores stream");
+    *text += &row("  copies", found.records, "outcome records of theirs");
+    *text += &row("  conflicting", found.conflicting, "events whose copies differ");
+    let state = format!(
+        "differ, of {} that the table still keeps",
+        grouped(found.compared_with_state)
+    );
+    *text += &row("  from history", found.different_from_state, &state);
+    let decisions = format!("differ, of {} recorded alerts", grouped(found.compared_with_decision));
+    *text += &row("  from decision", found.different_from_decision, &decisions);
+}
+
+fn remarks(text: &mut String, report: &AuditReport) {
+    let queues = &report.queues;
+    let mut lines = Vec::new();
+    if queues.unrecoverable_messages > 0 {
+        lines.push(format!(
+            "{} messages in the unrecoverable queue name {} records; those that the stream no longer holds are not in the account above",
+            grouped(queues.unrecoverable_messages),
+            grouped(queues.unrecoverable_records)
+        ));
+    }
+    if queues.hidden_messages > 0 {
+        lines.push(format!(
+            "{} messages were received by somebody else meanwhile: what they hold may look unaccounted for; run it again",
+            grouped(queues.hidden_messages)
+        ));
+    }
+    if queues.malformed_messages > 0 {
+        lines.push(format!(
+            "{} messages in the queues are none of ours; `tidemark dlq` tells which kind",
+            grouped(queues.malformed_messages)
+        ));
+    }
+    if queues.more_messages {
+        lines.push("a queue holds more messages than are read".to_owned());
+    }
+    if report.outcomes.without_decision > 0 {
+        lines.push(format!(
+            "{} alerts have no recorded decision: it has expired, or is still being written",
+            grouped(report.outcomes.without_decision)
+        ));
+    }
+    if !lines.is_empty() {
+        *text += "\n";
+    }
+    for line in lines {
+        *text += &format!("{} {line}\n", paint(ui::WARN, "!"));
+    }
+}
+
+fn verdict(text: &mut String, report: &AuditReport) {
+    *text += "\n";
+    if report.is_unsettled() {
+        *text += &format!(
+            "{} {} records are still on their way, after {} of waiting: run it again\n",
+            paint(ui::BAD, "✗"),
+            grouped(report.account.pending),
+            when::span(report.waited_ms)
+        );
+    } else if report.holds {
+        let pending = match report.account.pending {
+            0 => String::new(),
+            pending => format!(" ({} are still on their way)", grouped(pending)),
+        };
+        let claim = format!(
+            "✓ I1 and I3 hold: each of {} records has one end{pending}, each of {} events one outcome.",
+            grouped(report.account.accepted),
+            grouped(report.outcomes.events)
+        );
+        *text += &paint(ui::GOOD, claim);
+        *text += "\n";
+    }
+    for found in report.breaks.iter().take(BREAKS_SHOWN_MAX) {
+        *text += &format!("{} {}: {}\n", paint(ui::BAD, "✗"), found.invariant, found.what);
+    }
+    if report.breaks.len() > BREAKS_SHOWN_MAX {
+        *text += &format!(
+            "  and {} more: --json names them\n",
+            report.breaks.len() - BREAKS_SHOWN_MAX
+        );
+    }
+}
