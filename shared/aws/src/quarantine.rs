@@ -88,6 +88,7 @@ mod tests {
             stream: "s".to_owned(),
             shard_id: "shardId-000000000000".to_owned(),
             sequence_number: "1".to_owned(),
+            sub_sequence_number: Some(3),
             partition_key: "k\u{FFFF}\u{FFFE}\u{1}".to_owned(),
             arrival_ms: 0,
             payload_bytes: 0,

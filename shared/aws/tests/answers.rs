@@ -41,6 +41,7 @@ fn message(payload: usize) -> QuarantineMessage {
         stream: "tidemark-transactions".to_owned(),
         shard_id: "shardId-000000000000".to_owned(),
         sequence_number: "1".to_owned(),
+        sub_sequence_number: None,
         partition_key: "card-1".to_owned(),
         arrival_ms: 1,
         payload_bytes: payload,

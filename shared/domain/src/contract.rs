@@ -10,6 +10,7 @@
 //! 5. the fields, in the order of docs/reference/contract.md: missing, mistyped, then the value;
 //! 6. times against arrival: `future_timestamp`, `too_late`.
 
+pub mod aggregate;
 mod build;
 mod card_number;
 mod country;

@@ -93,6 +93,12 @@ codes! {
     BeyondHorizon = "beyond_horizon",
     /// A label speaks of an event that the card's history does not hold.
     LabelWithoutEvent = "label_without_event",
+    /// An aggregated record (KPL) whose digest is wrong: forged, or cut.
+    AggregateDigest = "aggregate_digest",
+    /// An aggregated record that is not of the aggregation format, or points beyond its tables, or holds nothing.
+    AggregateMalformed = "aggregate_malformed",
+    /// An aggregated record with more user records than the limit.
+    AggregateTooMany = "aggregate_too_many",
 }
 
 impl std::fmt::Display for RefusalCode {

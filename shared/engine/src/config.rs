@@ -1,7 +1,14 @@
 //! The engine's limits, each with its unit. docs/reference/limits.md lists them.
 
+use tidemark_domain::contract::aggregate::AGGREGATE_USER_RECORDS_MAX;
+
 /// Records of one batch that are looked at; Kinesis never hands over more.
 pub const BATCH_RECORDS_MAX: usize = 10_000;
+/// User records of one batch that are looked at. The mapping's payload of 6 MB holds about 42,000 of the shortest events; one
+/// aggregate always fits, so that every batch gets on.
+pub const BATCH_USER_RECORDS_MAX: usize = 50_000;
+const _: () =
+    assert!(BATCH_USER_RECORDS_MAX >= AGGREGATE_USER_RECORDS_MAX && BATCH_USER_RECORDS_MAX >= BATCH_RECORDS_MAX);
 /// Cards in one read of states or profiles: DynamoDB's limit of keys in a request.
 pub const LOAD_CARDS_MAX: usize = 100;
 /// Reads under way at once.

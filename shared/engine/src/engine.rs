@@ -14,12 +14,13 @@ use crate::config::EngineConfig;
 use crate::directives::Directives;
 use crate::finish::{Outgoing, Quarantined, Sent};
 use crate::load::{Inputs, Warm, WarmProfile};
-use crate::plan::{CardRun, Refused, plan};
+use crate::plan::{Plan, Planned, Refused, plan};
 use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
 use crate::record::InRecord;
 use crate::report::{BatchReport, CacheCounts, End, Returned, TrialCounts};
 use crate::segment::Effect;
 use crate::trial::TrialStep;
+use crate::user_record::UserRecords;
 
 /// Takes batches to their end. One for the life of a process: it keeps states and profiles warm.
 pub struct Engine<S, K, Q, C> {
@@ -78,21 +79,22 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             return BatchReport::untouched(batch, Returned::Paused);
         }
         let context = BatchContext::new(deadline_ms, &self.config, directives);
-        let mut ends = Ends::new(batch.len());
         let mut plan = plan(batch, &context.directives.policy);
+        let mut ends = Ends::new(plan.records.all.len());
         let (inputs, cache) = self.load(&context, &plan).await;
-        let dones = self.run_cards(&context, batch, &plan.runs, inputs).await;
+        let dones = self.run_cards(&context, batch, &plan, inputs).await;
         let mut refused = std::mem::take(&mut plan.refused);
         let mut outgoing = settle(dones, &mut ends, &mut refused);
         let trials = take_trials(&mut outgoing);
         let (sent, quarantined, trials) = future::join3(
             self.send_or_withhold(&context, outgoing),
-            self.quarantine_all(&context, batch, refused),
-            self.record_trials(&context, batch, trials),
+            self.quarantine_all(&context, batch, &plan.records, refused),
+            self.record_trials(&context, batch, &plan.records, trials),
         )
         .await;
         report(
             batch,
+            plan.records,
             &context,
             ends,
             &sent,
@@ -109,12 +111,13 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         &self,
         context: &BatchContext,
         batch: &[InRecord<'_>],
-        runs: &[CardRun],
+        plan: &Plan<'_>,
         inputs: Vec<Inputs>,
     ) -> Vec<RunDone> {
         let calls = inputs.into_iter().enumerate().map(|(at, inputs)| {
-            let run = &runs[at];
-            let arrival_ms = run.events.last().map_or(0, |planned| batch[planned.record].arrival_ms);
+            let run = &plan.runs[at];
+            let arrival_ms = |planned: &Planned| batch[plan.records.all[planned.record].record].arrival_ms;
+            let arrival_ms = run.events.last().map_or(0, arrival_ms);
             self.run_card(context, run, inputs, arrival_ms)
         });
         stream::iter(calls)
@@ -124,7 +127,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 }
 
-/// How each record ended so far. A record that nobody speaks of must come again.
+/// How each user record ended so far. One that nobody speaks of must come again.
 struct Ends(Vec<End>);
 
 impl Ends {
@@ -182,6 +185,7 @@ struct Counts {
 
 fn report(
     batch: &[InRecord<'_>],
+    records: UserRecords<'_>,
     context: &BatchContext,
     mut ends: Ends,
     sent: &Sent,
@@ -202,7 +206,7 @@ fn report(
     }
     ends.returned(&sent.returned);
     ends.returned(&quarantined.returned);
-    report.count_ends(ends.0, batch);
+    report.count_ends(ends.0, records, batch);
     let tally = context.tally().clone();
     BatchReport {
         decisions_recorded: sent.decisions_recorded,

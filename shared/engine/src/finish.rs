@@ -13,6 +13,7 @@ use crate::quarantine;
 use crate::record::InRecord;
 use crate::report::Returned;
 use crate::segment::OutcomeStep;
+use crate::user_record::UserRecords;
 
 /// A record's outcome on its way.
 pub(crate) type Outgoing = (usize, Box<OutcomeStep>);
@@ -133,13 +134,15 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         &self,
         context: &BatchContext,
         batch: &[InRecord<'_>],
+        records: &UserRecords<'_>,
         refused: Vec<Refused>,
     ) -> Quarantined {
         let mut done = Quarantined::default();
         let mut messages = Vec::with_capacity(refused.len());
         let mut parts = Vec::with_capacity(refused.len());
         for Refused { record, refusal } in &refused {
-            let of_record = quarantine::messages(&batch[*record], refusal);
+            let user = &records.all[*record];
+            let of_record = quarantine::messages(&batch[user.record], user, refusal);
             parts.push(messages.len()..messages.len() + of_record.len());
             messages.extend(of_record);
         }

@@ -23,6 +23,7 @@ pub mod record;
 pub mod report;
 mod segment;
 mod trial;
+pub mod user_record;
 
 pub use config::EngineConfig;
 pub use directives::{Candidate, Directives};

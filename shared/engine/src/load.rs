@@ -49,7 +49,7 @@ pub(crate) struct WarmProfile {
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Inputs for every run of the plan, in its order.
-    pub(crate) async fn load(&self, context: &BatchContext, plan: &Plan) -> (Vec<Inputs>, CacheCounts) {
+    pub(crate) async fn load(&self, context: &BatchContext, plan: &Plan<'_>) -> (Vec<Inputs>, CacheCounts) {
         let mut counts = CacheCounts::default();
         let (mut inputs, missing) = self.take_warm(&plan.runs, &mut counts);
         let (states, profiles) = future::join(

@@ -6,16 +6,18 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::Refusal;
 
-use crate::config::BATCH_RECORDS_MAX;
 use crate::hash::FixedMap;
 use crate::record::InRecord;
+use crate::user_record::{UserRecords, take_apart};
 
 /// What is to be done with a batch.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct Plan<'a> {
+    /// The batch's user records; `record` below is an index into `all` of these.
+    pub records: UserRecords<'a>,
     /// A run for each card, in the order of its first event.
     pub runs: Vec<CardRun>,
-    /// Records that the contract refuses, in stream order.
+    /// User records that the contract refuses, in stream order.
     pub refused: Vec<Refused>,
     /// Fields of accepted events that the contract does not know.
     pub unknown_fields: u64,
@@ -30,10 +32,10 @@ pub struct CardRun {
     pub events: Vec<Planned>,
 }
 
-/// An accepted event, and which record of the batch it was.
+/// An accepted event, and which user record of the batch it was.
 #[derive(Debug)]
 pub struct Planned {
-    /// Index in the batch.
+    /// Index among the batch's user records.
     pub record: usize,
     /// When the record arrived, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
@@ -44,7 +46,7 @@ pub struct Planned {
 /// A refused record.
 #[derive(Debug)]
 pub struct Refused {
-    /// Index in the batch.
+    /// Index among the batch's user records.
     pub record: usize,
     /// Why.
     pub refusal: Refusal,
@@ -68,13 +70,21 @@ impl CardRun {
     }
 }
 
-/// Decodes a batch and groups it by card. Records beyond [`BATCH_RECORDS_MAX`] are left out.
+/// Takes a batch apart, decodes its user records and groups them by card. What is beyond a batch's limits is left out.
 #[must_use]
-pub fn plan(batch: &[InRecord<'_>], policy: &Policy) -> Plan {
-    let mut plan = Plan::default();
+pub fn plan<'a>(batch: &[InRecord<'a>], policy: &Policy) -> Plan<'a> {
+    let mut plan = Plan {
+        records: take_apart(batch),
+        ..Plan::default()
+    };
     let mut run_of: FixedMap<CardId, usize> = FixedMap::default();
-    for (record, input) in batch.iter().take(BATCH_RECORDS_MAX).enumerate() {
-        match contract::decode(input.data, input.arrival_ms, &policy.bounds) {
+    let mut aggregates = std::mem::take(&mut plan.records.refused).into_iter().peekable();
+    for (record, user) in plan.records.all[..plan.records.looked_at].iter().enumerate() {
+        if let Some(refused) = aggregates.next_if(|refused| refused.record == record) {
+            plan.refused.push(refused);
+            continue;
+        }
+        match contract::decode(user.data, batch[user.record].arrival_ms, &policy.bounds) {
             Err(refusal) => plan.refused.push(Refused { record, refusal }),
             Ok(decoded) => {
                 plan.unknown_fields += u64::from(decoded.unknown_fields);

@@ -183,7 +183,11 @@ pub struct QuarantineMessage {
     pub shard_id: String,
     /// Its sequence number.
     pub sequence_number: String,
-    /// Its partition key (masked like the payload).
+    /// Of an aggregated record, the user record's place in it, from 0, when that alone is refused: the payload is the user
+    /// record's. Absent: the payload is the whole record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_sequence_number: Option<u32>,
+    /// Its partition key (masked like the payload); a user record's own.
     pub partition_key: String,
     /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,

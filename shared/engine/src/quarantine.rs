@@ -8,12 +8,13 @@ use tidemark_domain::refusal::Refusal;
 use crate::config::{QUARANTINE_DETAIL_BYTES_MAX, QUARANTINE_MESSAGE_BYTES_MAX};
 use crate::port::QuarantineMessage;
 use crate::record::InRecord;
+use crate::user_record::UserRecord;
 
-/// The messages that hold a refused record.
+/// The messages that hold a refused user record, which came in this record.
 #[must_use]
-pub fn messages(input: &InRecord<'_>, refusal: &Refusal) -> Vec<QuarantineMessage> {
-    let payload = mask_card_numbers(input.data);
-    let head = head(input, refusal, matches!(payload, std::borrow::Cow::Owned(_)));
+pub fn messages(input: &InRecord<'_>, user: &UserRecord<'_>, refusal: &Refusal) -> Vec<QuarantineMessage> {
+    let payload = mask_card_numbers(user.data);
+    let head = head(input, user, refusal, matches!(payload, std::borrow::Cow::Owned(_)));
     let part_bytes = part_bytes(&head);
     let parts = payload.len().div_ceil(part_bytes).max(1);
     (0..parts)
@@ -30,7 +31,7 @@ pub fn messages(input: &InRecord<'_>, refusal: &Refusal) -> Vec<QuarantineMessag
 }
 
 /// A message without payload.
-fn head(input: &InRecord<'_>, refusal: &Refusal, masked: bool) -> QuarantineMessage {
+fn head(input: &InRecord<'_>, user: &UserRecord<'_>, refusal: &Refusal, masked: bool) -> QuarantineMessage {
     QuarantineMessage {
         schema: "quarantine".to_owned(),
         version: 1,
@@ -39,9 +40,10 @@ fn head(input: &InRecord<'_>, refusal: &Refusal, masked: bool) -> QuarantineMess
         stream: input.stream.to_owned(),
         shard_id: input.shard_id.to_owned(),
         sequence_number: input.sequence_number.to_owned(),
-        partition_key: masked_text(input.partition_key),
+        sub_sequence_number: user.sub_sequence_number,
+        partition_key: masked_text(user.partition_key),
         arrival_ms: input.arrival_ms,
-        payload_bytes: input.data.len(),
+        payload_bytes: user.data.len(),
         masked,
         part: u32::MAX,
         parts: u32::MAX,
@@ -84,6 +86,16 @@ mod tests {
             arrival_ms: 1,
             data,
         }
+    }
+
+    fn messages(input: &InRecord<'_>, refusal: &Refusal) -> Vec<QuarantineMessage> {
+        let user = UserRecord {
+            record: 0,
+            sub_sequence_number: None,
+            partition_key: input.partition_key,
+            data: input.data,
+        };
+        super::messages(input, &user, refusal)
     }
 
     fn refusal() -> Refusal {

@@ -8,8 +8,9 @@ use tidemark_domain::refusal::RefusalCode;
 
 use crate::port::Units;
 use crate::record::{InRecord, compare_sequence_numbers};
+use crate::user_record::UserRecords;
 
-/// How a record ended in this batch. Each record has exactly one end (I1).
+/// How a user record ended in this batch. Each has exactly one end (I1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum End {
     /// A transaction that counts now; its outcome is sent.
@@ -18,7 +19,7 @@ pub enum End {
     Duplicate,
     /// A profile or label that took effect now.
     Applied,
-    /// In the quarantine, whole, with this reason.
+    /// In the quarantine, whole, with this reason; an aggregate that is refused as such counts as one user record.
     Quarantined(RefusalCode),
     /// Not finished: it must come again.
     Returned(Returned),
@@ -96,22 +97,26 @@ pub struct CacheCounts {
     pub profile_misses: u64,
 }
 
-/// What became of a batch.
+/// What became of a batch. Counts are of user records: an aggregated record of the stream has many, any other is one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchReport {
-    /// The lowest sequence number that must come again; `None`: the batch is whole.
+    /// The lowest sequence number that must come again, because it or any user record in it must; `None`: the batch is
+    /// whole.
     pub retry_from: Option<String>,
-    /// How each record ended, in the batch's order.
+    /// How each user record ended, in the order of the batch and, within an aggregate, of the aggregate. In a batch without
+    /// aggregates that is one for each record.
     pub ends: Vec<End>,
+    /// How many of `ends` each record of the batch has, in its order.
+    pub ends_per_record: Vec<u32>,
     /// Transactions that count now.
     pub scored: u64,
-    /// Records whose effect was there already.
+    /// User records whose effect was there already.
     pub duplicate: u64,
     /// Profiles and labels that took effect now.
     pub applied: u64,
-    /// Records in the quarantine, by reason.
+    /// User records in the quarantine, by reason.
     pub quarantined: BTreeMap<RefusalCode, u64>,
-    /// Records that must come again, by cause.
+    /// User records that must come again, by cause.
     pub returned: BTreeMap<Returned, u64>,
     /// Scored transactions by decision.
     pub decisions: BTreeMap<Decision, u64>,
@@ -167,18 +172,19 @@ pub struct TrialCounts {
 }
 
 impl BatchReport {
-    /// A batch of which nothing was touched: every record comes again.
+    /// A batch of which nothing was touched, not even taken apart: every record comes again, and counts as one.
     #[must_use]
     pub fn untouched(batch: &[InRecord<'_>], why: Returned) -> Self {
         let mut report = Self::default();
-        report.count_ends(vec![End::Returned(why); batch.len()], batch);
+        let records = UserRecords::untouched(batch);
+        report.count_ends(vec![End::Returned(why); batch.len()], records, batch);
         report
     }
 
-    /// Counts how the records of a batch ended, and finds the lowest one that must come again.
-    pub(crate) fn count_ends(&mut self, ends: Vec<End>, batch: &[InRecord<'_>]) {
+    /// Counts how the user records of a batch ended, and finds the lowest record that must come again.
+    pub(crate) fn count_ends(&mut self, ends: Vec<End>, records: UserRecords<'_>, batch: &[InRecord<'_>]) {
         let mut lowest: Option<&str> = None;
-        for (end, input) in ends.iter().zip(batch) {
+        for (end, user) in ends.iter().zip(&records.all) {
             match end {
                 End::Scored => self.scored += 1,
                 End::Duplicate => self.duplicate += 1,
@@ -186,7 +192,7 @@ impl BatchReport {
                 End::Quarantined(code) => *self.quarantined.entry(*code).or_default() += 1,
                 End::Returned(returned) => {
                     *self.returned.entry(*returned).or_default() += 1;
-                    let number = input.sequence_number;
+                    let number = batch[user.record].sequence_number;
                     if lowest.is_none_or(|lowest| compare_sequence_numbers(number, lowest).is_lt()) {
                         lowest = Some(number);
                     }
@@ -195,15 +201,26 @@ impl BatchReport {
         }
         self.retry_from = lowest.map(str::to_owned);
         self.ends = ends;
+        self.ends_per_record = records.per_record;
     }
 
-    /// Records in the quarantine, all reasons.
+    /// The ends of each record of the batch, in its order; a record that is no aggregate has one.
+    pub fn ends_by_record(&self) -> impl Iterator<Item = &[End]> {
+        let mut rest = self.ends.as_slice();
+        self.ends_per_record.iter().map(move |count| {
+            let (ends, after) = rest.split_at((*count as usize).min(rest.len()));
+            rest = after;
+            ends
+        })
+    }
+
+    /// User records in the quarantine, all reasons.
     #[must_use]
     pub fn quarantined_total(&self) -> u64 {
         self.quarantined.values().sum()
     }
 
-    /// Records that must come again, all causes.
+    /// User records that must come again, all causes.
     #[must_use]
     pub fn returned_total(&self) -> u64 {
         self.returned.values().sum()

@@ -84,7 +84,7 @@ pub(crate) struct Judge<'a> {
 /// A record and what it did.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// Index in the batch.
+    /// Index among the batch's user records.
     pub(crate) record: usize,
     pub(crate) effect: Effect,
 }

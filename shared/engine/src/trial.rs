@@ -15,6 +15,7 @@ use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
 use crate::record::InRecord;
 use crate::report::TrialCounts;
 use crate::segment::Judge;
+use crate::user_record::{UserRecord, UserRecords};
 
 /// Attempts to record a batch of trials: they are a measurement, and a busy table has better to do.
 const TRIAL_ATTEMPTS_MAX: u32 = 2;
@@ -91,6 +92,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         &self,
         context: &BatchContext,
         batch: &[InRecord<'_>],
+        records: &UserRecords<'_>,
         trials: Vec<(usize, Box<TrialStep>)>,
     ) -> TrialCounts {
         let mut counts = TrialCounts::default();
@@ -114,7 +116,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                     at_ms,
                     ..TrialBatch::default()
                 };
-                items.push((key_of(&batch[record]), item));
+                items.push((key_of(batch, &records.all[record]), item));
             }
             if let Some((_, item)) = items.last_mut() {
                 item.active_ns += step.active_ns;
@@ -140,10 +142,15 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 }
 
-fn key_of(record: &InRecord<'_>) -> TrialKey {
+fn key_of(batch: &[InRecord<'_>], user: &UserRecord<'_>) -> TrialKey {
+    let record = &batch[user.record];
     TrialKey {
         shard_id: record.shard_id.to_owned(),
-        sequence_number: record.sequence_number.to_owned(),
+        // Several items may begin within one aggregate.
+        sequence_number: match user.sub_sequence_number {
+            None | Some(0) => record.sequence_number.to_owned(),
+            Some(sub) => format!("{}.{sub}", record.sequence_number),
+        },
         arrival_ms: record.arrival_ms,
     }
 }

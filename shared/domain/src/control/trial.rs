@@ -79,7 +79,7 @@ pub struct TrialBatch {
 pub struct TrialKey {
     /// The shard of the first record in it.
     pub shard_id: String,
-    /// That record's sequence number.
+    /// That record's sequence number, with the place of the user record in its aggregate where the batch begins inside one.
     pub sequence_number: String,
     /// That record's arrival, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,

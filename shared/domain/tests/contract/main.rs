@@ -1,6 +1,7 @@
 //! The contract, from outside: every refusal, card numbers, round trips, schemas, samples and documents.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aggregates;
 mod cards;
 mod documents;
 mod payload;

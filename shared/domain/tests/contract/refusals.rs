@@ -10,7 +10,14 @@ use tidemark_domain::refusal::RefusalCode::{self, *};
 use crate::payload::{ARRIVAL_MS, Payload, code_of, read};
 
 /// What only a card's history can refuse; the tests of the fold have these.
-const NOT_OF_DECODING: [RefusalCode; 2] = [BeyondHorizon, LabelWithoutEvent];
+/// Given by a card's history, or by the aggregate that an event came in.
+const NOT_OF_DECODING: [RefusalCode; 5] = [
+    BeyondHorizon,
+    LabelWithoutEvent,
+    AggregateDigest,
+    AggregateMalformed,
+    AggregateTooMany,
+];
 
 fn set(name: &str, value: &str) -> Vec<u8> {
     Payload::transaction().set(name, value).bytes()

@@ -184,12 +184,24 @@ pub fn run(engine: &MemoryEngine, records: &[Record], deadline_ms: i64) -> Optio
     Some(report)
 }
 
-/// I1: every record has one end, and the counts are the ends.
+/// I1: every user record has one end, and the counts are the ends.
 pub fn assert_adds_up(report: &BatchReport, batch: &[InRecord<'_>]) {
-    assert_eq!(report.ends.len(), batch.len());
+    assert_eq!(report.ends_per_record.len(), batch.len());
+    assert_eq!(
+        report
+            .ends_per_record
+            .iter()
+            .map(|count| *count as usize)
+            .sum::<usize>(),
+        report.ends.len()
+    );
+    assert_eq!(
+        report.ends_by_record().map(<[_]>::len).sum::<usize>(),
+        report.ends.len()
+    );
     let total =
         report.scored + report.duplicate + report.applied + report.quarantined_total() + report.returned_total();
-    assert_eq!(total, batch.len() as u64, "{report:?}");
+    assert_eq!(total, report.ends.len() as u64);
     assert_eq!(report.retry_from.is_none(), report.returned_total() == 0, "{report:?}");
 }
 

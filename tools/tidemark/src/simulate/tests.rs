@@ -86,7 +86,16 @@ fn every_record_decodes_to_what_is_expected_of_it_whenever_it_arrives() {
             }
         }
     }
-    let missing: Vec<_> = RefusalCode::ALL.iter().filter(|code| !codes.contains(code)).collect();
+    // Refusals of a whole aggregate come by packing records, not by a record of its own.
+    let of_aggregates = [
+        RefusalCode::AggregateDigest,
+        RefusalCode::AggregateMalformed,
+        RefusalCode::AggregateTooMany,
+    ];
+    let missing: Vec<_> = RefusalCode::ALL
+        .iter()
+        .filter(|code| !codes.contains(code) && !of_aggregates.contains(code))
+        .collect();
     assert!(missing.is_empty(), "never simulated: {missing:?}");
     assert_eq!(kinds.len(), 10, "{kinds:?}");
 }

@@ -1,0 +1,112 @@
+//! User records: what a batch is counted in. A record that a KPL producer aggregated holds many, any other record is one. Pure.
+
+use tidemark_domain::contract::aggregate;
+
+use crate::config::{BATCH_RECORDS_MAX, BATCH_USER_RECORDS_MAX};
+use crate::plan::Refused;
+use crate::record::InRecord;
+
+/// What one producer put once: the unit that is accepted or refused, in the order of the stream and, within an aggregate, of
+/// the aggregate.
+#[derive(Clone, Copy, Debug)]
+pub struct UserRecord<'a> {
+    /// Index of the record of the batch that it came in.
+    pub record: usize,
+    /// Its place in the aggregate, from 0, as Amazon's consumer library counts; `None`: the record is no aggregate.
+    pub sub_sequence_number: Option<u32>,
+    /// Its own partition key.
+    pub partition_key: &'a str,
+    /// Its payload.
+    pub data: &'a [u8],
+}
+
+impl<'a> UserRecord<'a> {
+    /// A whole record of the batch.
+    const fn whole(record: usize, input: &InRecord<'a>) -> Self {
+        Self {
+            record,
+            sub_sequence_number: None,
+            partition_key: input.partition_key,
+            data: input.data,
+        }
+    }
+}
+
+/// A batch taken apart.
+#[derive(Debug, Default)]
+pub struct UserRecords<'a> {
+    /// Every user record, in order. A record that is not taken apart, for whatever reason, stands for itself.
+    pub all: Vec<UserRecord<'a>>,
+    /// How many of them each record of the batch has, in its order; at least one.
+    pub per_record: Vec<u32>,
+    /// Aggregates that are refused whole, by their place in `all`, ascending.
+    pub refused: Vec<Refused>,
+    /// So many of `all` are looked at; the rest is beyond a limit and comes again.
+    pub looked_at: usize,
+}
+
+/// Takes a batch apart. Records beyond [`BATCH_RECORDS_MAX`] stay whole and are left out, and so do those from the first on
+/// with which there would be more than [`BATCH_USER_RECORDS_MAX`] user records: an aggregate is never left in halves.
+#[must_use]
+pub fn take_apart<'a>(batch: &[InRecord<'a>]) -> UserRecords<'a> {
+    let mut records = UserRecords {
+        all: Vec::with_capacity(batch.len()),
+        per_record: Vec::with_capacity(batch.len()),
+        ..UserRecords::default()
+    };
+    let mut within = true;
+    for (record, input) in batch.iter().enumerate() {
+        within &= record < BATCH_RECORDS_MAX;
+        if !(within && records.push(record, input)) {
+            within = false;
+            records.push_whole(record, input);
+        }
+        if within {
+            records.looked_at = records.all.len();
+        }
+    }
+    records
+}
+
+impl<'a> UserRecords<'a> {
+    /// A batch that is left as it is: every record stands for itself, none is looked at.
+    pub(crate) fn untouched(batch: &[InRecord<'a>]) -> Self {
+        let mut records = Self::default();
+        for (record, input) in batch.iter().enumerate() {
+            records.push_whole(record, input);
+        }
+        records
+    }
+
+    /// Takes a record apart; whether there was room for it.
+    fn push(&mut self, record: usize, input: &InRecord<'a>) -> bool {
+        let room = BATCH_USER_RECORDS_MAX - self.all.len();
+        if room == 0 {
+            return false;
+        }
+        match aggregate::take_apart(input.data) {
+            Ok(None) => self.push_whole(record, input),
+            Ok(Some(parts)) if parts.len() > room => return false,
+            Ok(Some(parts)) => {
+                self.per_record.push(u32::try_from(parts.len()).unwrap_or(u32::MAX));
+                self.all.extend(parts.iter().zip(0..).map(|(part, at)| UserRecord {
+                    record,
+                    sub_sequence_number: Some(at),
+                    partition_key: part.partition_key,
+                    data: part.data,
+                }));
+            }
+            Err(refusal) => {
+                let at = self.all.len();
+                self.push_whole(record, input);
+                self.refused.push(Refused { record: at, refusal });
+            }
+        }
+        true
+    }
+
+    fn push_whole(&mut self, record: usize, input: &InRecord<'a>) {
+        self.per_record.push(1);
+        self.all.push(UserRecord::whole(record, input));
+    }
+}
