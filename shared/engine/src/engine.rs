@@ -14,7 +14,7 @@ use crate::config::EngineConfig;
 use crate::directives::Directives;
 use crate::finish::{Outgoing, Quarantined, Sent};
 use crate::load::{Inputs, Warm, WarmProfile};
-use crate::plan::{Plan, Planned, Refused, plan};
+use crate::plan::{Plan, Refused, plan};
 use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
 use crate::record::InRecord;
 use crate::report::{BatchReport, CacheCounts, End, Returned, TrialCounts};
@@ -82,7 +82,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let mut plan = plan(batch, &context.directives.policy);
         let mut ends = Ends::new(plan.records.all.len());
         let (inputs, cache) = self.load(&context, &plan).await;
-        let dones = self.run_cards(&context, batch, &plan, inputs).await;
+        let dones = self.run_cards(&context, &plan, inputs).await;
         let mut refused = std::mem::take(&mut plan.refused);
         let mut outgoing = settle(dones, &mut ends, &mut refused);
         let trials = take_trials(&mut outgoing);
@@ -107,17 +107,10 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         )
     }
 
-    async fn run_cards(
-        &self,
-        context: &BatchContext,
-        batch: &[InRecord<'_>],
-        plan: &Plan<'_>,
-        inputs: Vec<Inputs>,
-    ) -> Vec<RunDone> {
+    async fn run_cards(&self, context: &BatchContext, plan: &Plan<'_>, inputs: Vec<Inputs>) -> Vec<RunDone> {
         let calls = inputs.into_iter().enumerate().map(|(at, inputs)| {
             let run = &plan.runs[at];
-            let arrival_ms = |planned: &Planned| batch[plan.records.all[planned.record].record].arrival_ms;
-            let arrival_ms = run.events.last().map_or(0, arrival_ms);
+            let arrival_ms = run.events.last().map_or(0, |planned| planned.arrival_ms);
             self.run_card(context, run, inputs, arrival_ms)
         });
         stream::iter(calls)

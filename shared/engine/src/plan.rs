@@ -84,13 +84,14 @@ pub fn plan<'a>(batch: &[InRecord<'a>], policy: &Policy) -> Plan<'a> {
             plan.refused.push(refused);
             continue;
         }
-        match contract::decode(user.data, batch[user.record].arrival_ms, &policy.bounds) {
+        let arrival_ms = batch[user.record].arrival_ms;
+        match contract::decode(user.data, arrival_ms, &policy.bounds) {
             Err(refusal) => plan.refused.push(Refused { record, refusal }),
             Ok(decoded) => {
                 plan.unknown_fields += u64::from(decoded.unknown_fields);
                 let planned = Planned {
                     record,
-                    arrival_ms: input.arrival_ms,
+                    arrival_ms,
                     event: decoded.event,
                 };
                 match run_of.get(planned.event.card_id()) {
