@@ -1,40 +1,29 @@
 //! The bootstrap of the score function: reads the settings, builds the ports, and hands Lambda's invocations to the handler.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use score_function::config::{Config, EXIT_CONFIGURATION, Problem};
-use score_function::{Response, ScoreFunction};
+use score_function::{Config, Response, ScoreFunction};
 use serde_json::value::RawValue;
 use tidemark_aws::{DynamoControl, DynamoStore, KinesisSink, SqsQuarantine, SystemClock, connect};
 use tidemark_engine::Engine;
 use tidemark_engine::control::Control;
+use tidemark_settings::process;
 use tidemark_telemetry::{EmfLine, ErrorCode, logging};
-use tracing::Level;
 
 type Function = ScoreFunction<DynamoStore, KinesisSink, SqsQuarantine, SystemClock, DynamoControl>;
 
 /// One thread: a Lambda environment runs one invocation at a time, and the engine's concurrency is of waiting, not of work.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let config = match Config::read(&variables, |path| std::fs::read_to_string(path)) {
+    let config = match Config::read(&process::variables(), |path| std::fs::read_to_string(path)) {
         Ok(config) => config,
-        Err(problems) => return refuse(&problems),
+        Err(problems) => return process::refuse(&problems),
     };
     logging::init(config.log_level);
-    for variable in &config.unknown {
-        tracing::warn!(
-            code = ErrorCode::ConfigurationInvalid.as_str(),
-            variable,
-            "no such setting: it is ignored"
-        );
-    }
+    process::warn_of_unknown(&config.unknown);
     let function = &build(config).await;
     let invocations = service_fn(move |event: LambdaEvent<Box<RawValue>>| invoke(function, event));
     match lambda_runtime::run(invocations).await {
@@ -44,19 +33,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn refuse(problems: &[Problem]) -> ExitCode {
-    logging::init(Level::INFO);
-    for problem in problems {
-        tracing::error!(
-            code = problem.code.as_str(),
-            variable = problem.variable,
-            "{}",
-            problem.message
-        );
-    }
-    ExitCode::from(EXIT_CONFIGURATION)
 }
 
 async fn build(config: Config) -> Function {

@@ -1,7 +1,7 @@
 //! The ports on DynamoDB, Kinesis and SQS: the only crate that names the AWS SDK.
 //!
 //! [`connect`] builds the clients; [`DynamoStore`], [`KinesisSink`], [`SqsQuarantine`] and [`SystemClock`] are the engine's
-//! ports. A call is tried once: what to try again, and when, is the engine's budget.
+//! ports; [`KinesisReader`] and [`SqsInbox`] are the redrive's. A call is tried once: what to try again, and when, is the engine's budget.
 
 pub mod admin;
 mod chunk;
@@ -9,15 +9,19 @@ mod client;
 mod clock;
 mod control;
 mod error;
+mod inbox;
 pub mod item;
 pub mod limits;
 mod quarantine;
+mod shards;
 mod sink;
 mod store;
 
 pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect};
 pub use clock::SystemClock;
 pub use control::DynamoControl;
+pub use inbox::SqsInbox;
 pub use quarantine::SqsQuarantine;
+pub use shards::KinesisReader;
 pub use sink::KinesisSink;
 pub use store::DynamoStore;

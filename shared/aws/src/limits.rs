@@ -34,3 +34,14 @@ pub const SEND_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes of a write unit.
 pub const WRITE_UNIT_BYTES: usize = 1024;
+
+/// Time for one GetRecords: a page has up to 10 MB.
+pub const GET_RECORDS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages of ListShards that are read, of a thousand shards each. A stream with more is not redriven.
+pub const LIST_SHARDS_PAGES_MAX: u32 = 100;
+/// Messages of one ReceiveMessage (SQS's limit).
+pub const RECEIVE_MESSAGES_MAX: usize = 10;
+/// The longest wait of one ReceiveMessage, seconds (SQS's limit).
+pub const RECEIVE_WAIT_S_MAX: u32 = 20;
+/// The longest time that a received message is hidden, seconds: SQS's twelve hours.
+pub const VISIBILITY_S_MAX: u32 = 43_200;

@@ -8,6 +8,10 @@ pub const SEQUENCE_DIGITS_MAX: usize = 128;
 pub const SHARD_ID_CHARS_MAX: usize = 128;
 /// Records that one dead letter may count: the most that a mapping hands over in one batch.
 pub const LETTER_RECORDS_MAX: u64 = 10_000;
+/// Reads a second that a shard gives to all its readers together (Kinesis's limit).
+pub const SHARD_READS_PER_SECOND: u32 = 5;
+/// Records of one read (Kinesis's limit).
+pub const GET_RECORDS_MAX: u32 = 10_000;
 /// Messages of one receive (SQS's limit).
 pub const RECEIVE_MESSAGES_MAX: usize = 10;
 /// Messages that are in work together: read by shard and in order, so that neighbours share a read.

@@ -7,11 +7,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// The crates whose logs follow the configured level.
 const OWN_TARGETS: &[&str] = &[
+    "redrive",
+    "redrive_function",
     "score",
     "score_function",
     "tidemark_aws",
     "tidemark_domain",
     "tidemark_engine",
+    "tidemark_redrive",
+    "tidemark_settings",
     "tidemark_telemetry",
 ];
 

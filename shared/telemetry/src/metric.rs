@@ -137,6 +137,22 @@ metrics! {
     TrialsLost: Count,
     /// Invocations that were the first of their process.
     ColdStarts: Count,
+    /// Messages that a redrive looked at.
+    RedriveMessages: Count,
+    /// Records that a redrive read again.
+    RedriveRecords: Count,
+    /// Records that a redrive found lost: past the stream's retention, counted by number.
+    RedriveTrimmed: Count,
+    /// Records that a message counts and its range does not hold, though nothing of it was trimmed.
+    RedriveMissing: Count,
+    /// Messages that a redrive moved to the unrecoverable queue.
+    RedriveUnrecoverable: Count,
+    /// Reads of the stream by a redrive.
+    RedriveReads: Count,
+    /// Time that one call of the redrive function took.
+    RedriveDuration: Milliseconds,
+    /// From the arrival of the oldest record that a call took to its end to the end of the call.
+    RedriveTimeToRecover: Milliseconds,
 }
 
 #[cfg(test)]

@@ -97,12 +97,14 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let (records, found) = (work.letter.records, work.ended);
         let lost = records.saturating_sub(found);
         count_once(run, work);
-        run.account.trimmed += lost;
         let detail = format!("{lost} of {records} records: the stream no longer has their shard");
         let why = Rejection::new(ErrorCode::ShardGone, detail);
         let moved = moved(&work.message, Some((records, found)));
         if self.move_out(run, &self.queues.dead_letter, moved, &why).await {
+            run.account.trimmed += lost;
             run.account.unrecoverable_messages += 1;
+        } else {
+            run.account.returned += lost;
         }
     }
 
@@ -163,6 +165,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             .collect();
         let hits = walk.page(&numbers, page.end());
         // A record that an earlier call took to its end for all its letters is not fed again.
+        // As live records name it, so that a refusal says the same.
+        let stream = works
+            .first()
+            .map_or_else(String::new, |work| work.letter.stream_arn.clone());
         let is_new = |hit: &&Hit| hit.spans.iter().any(|span| !works[*span].has(numbers[hit.record]));
         let records: Vec<InRecord<'_>> = hits
             .iter()
@@ -170,7 +176,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             .map(|hit| {
                 let record = &page.records[hit.record];
                 InRecord {
-                    stream: self.home.stream(),
+                    stream: &stream,
                     shard_id,
                     sequence_number: &record.sequence_number,
                     partition_key: &record.partition_key,
@@ -219,7 +225,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// A message whose range did not come to its end as a whole.
     async fn not_done(&self, run: &mut Run<'_>, work: &Work, verdict: Verdict) {
         let records = work.letter.records;
-        let why = match verdict {
+        let (why, absent) = match verdict {
             Verdict::Stays {
                 without_end,
                 unfinished,
@@ -228,27 +234,34 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 return;
             }
             Verdict::Trimmed { lost, beyond } => {
-                run.account.trimmed += lost;
                 run.account.filtered_out += beyond;
                 let detail = format!("{lost} of {records} records are past the stream's retention");
-                Rejection::new(ErrorCode::PastRetention, detail)
+                (Rejection::new(ErrorCode::PastRetention, detail), lost)
             }
             Verdict::NotOfShard { missing } => {
-                run.account.missing += missing;
                 let detail = "KinesisBatchInfo.startSequenceNumber: the shard never gave it";
-                Rejection::new(ErrorCode::SequenceNumberInvalid, detail)
+                (Rejection::new(ErrorCode::SequenceNumberInvalid, detail), missing)
             }
             Verdict::Miscounted { missing } | Verdict::Done { beyond: missing } => {
-                run.account.missing += missing;
                 let detail = format!("counts {records} records, {missing} more than its range holds");
-                Rejection::new(ErrorCode::LetterMiscounted, detail)
+                (Rejection::new(ErrorCode::LetterMiscounted, detail), missing)
             }
         };
         let is_lost = matches!(verdict, Verdict::Trimmed { .. });
         let moved = moved(&work.message, Some((records, work.ended)));
-        if self.move_out(run, &self.queues.dead_letter, moved, &why).await {
-            run.account.unrecoverable_messages += u64::from(is_lost);
-            run.account.rejected_messages += u64::from(!is_lost);
+        let is_moved = self.move_out(run, &self.queues.dead_letter, moved, &why).await;
+        let account = &mut run.account;
+        // What stays in the queue is judged again by the next run: it is not lost yet, and is counted lost once.
+        match (is_moved, is_lost) {
+            (true, true) => {
+                account.trimmed += absent;
+                account.unrecoverable_messages += 1;
+            }
+            (true, false) => {
+                account.missing += absent;
+                account.rejected_messages += 1;
+            }
+            (false, _) => account.returned += absent,
         }
     }
 }

@@ -126,7 +126,7 @@ fn is_impure(name: &str) -> bool {
 
 #[test]
 fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
-    for package in ["tidemark-domain", "tidemark-engine"] {
+    for package in ["tidemark-domain", "tidemark-engine", "tidemark-redrive"] {
         let impure: Vec<&str> = graph()
             .closure(package)
             .into_iter()
@@ -142,13 +142,31 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 5] = [
+    let layers: [(&str, &[&str]); 8] = [
         ("tidemark-domain", &[]),
         ("tidemark-telemetry", &[]),
         ("tidemark-engine", &["tidemark-domain"]),
         (
-            "tidemark-aws",
+            "tidemark-redrive",
             &["tidemark-domain", "tidemark-engine", "tidemark-telemetry"],
+        ),
+        (
+            "tidemark-aws",
+            &[
+                "tidemark-domain",
+                "tidemark-engine",
+                "tidemark-telemetry",
+                "tidemark-redrive",
+            ],
+        ),
+        (
+            "tidemark-settings",
+            &[
+                "tidemark-domain",
+                "tidemark-engine",
+                "tidemark-telemetry",
+                "tidemark-aws",
+            ],
         ),
         (
             "score",
@@ -157,6 +175,18 @@ fn arrows_point_one_way() {
                 "tidemark-engine",
                 "tidemark-telemetry",
                 "tidemark-aws",
+                "tidemark-settings",
+            ],
+        ),
+        (
+            "redrive",
+            &[
+                "tidemark-domain",
+                "tidemark-engine",
+                "tidemark-telemetry",
+                "tidemark-redrive",
+                "tidemark-aws",
+                "tidemark-settings",
             ],
         ),
     ];

@@ -1,0 +1,104 @@
+//! What one call is reported as: metrics, and log lines. Counts, codes and ids of messages only (I9).
+
+use tidemark_redrive::{Outcome, Request};
+use tidemark_telemetry::emf::Dimension;
+use tidemark_telemetry::{EmfLine, Metric};
+
+/// What is known of a call beside its outcome.
+pub(crate) struct CallFacts<'a> {
+    pub function: &'a str,
+    pub request_id: &'a str,
+    pub request: &'a Request,
+    pub started_ms: i64,
+    pub finished_ms: i64,
+}
+
+/// One line for the call, and one for each refusal code in it. A dry run gives no record an end, so it counts its calls alone.
+pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &Outcome) -> Vec<EmfLine> {
+    let stats = &outcome.stats;
+    let line = EmfLine::new(facts.finished_ms, facts.function)
+        .property("request_id", facts.request_id)
+        .property("source", facts.request.source.as_str())
+        .property("dry_run", facts.request.dry_run)
+        .metric(Metric::RedriveReads, float(stats.reads))
+        .metric(Metric::Retries, float(stats.retries))
+        .metric(Metric::Throttles, float(stats.throttles))
+        .metric(
+            Metric::RedriveDuration,
+            milliseconds(facts.finished_ms - facts.started_ms),
+        );
+    if facts.request.dry_run {
+        return vec![line];
+    }
+    let by_reason = stats.refused.iter().map(|(code, count)| {
+        EmfLine::new(facts.finished_ms, facts.function)
+            .dimension(Dimension::Reason, code.as_str())
+            .metric(Metric::Quarantined, float(*count))
+    });
+    std::iter::once(account_metrics(line, facts, outcome))
+        .chain(by_reason)
+        .collect()
+}
+
+/// Where the records ended.
+fn account_metrics(line: EmfLine, facts: &CallFacts<'_>, outcome: &Outcome) -> EmfLine {
+    let (account, stats) = (&outcome.response.account, &outcome.stats);
+    let unrecoverable = account.unrecoverable_messages + account.rejected_messages;
+    let line = line
+        .metric(Metric::RedriveMessages, float(account.messages))
+        .metric(Metric::RedriveRecords, float(account.found))
+        .metric(Metric::Scored, float(account.scored))
+        .metric(Metric::Duplicate, float(account.already_done))
+        .metric(Metric::Applied, float(account.applied))
+        .metric(Metric::Quarantined, float(account.quarantined))
+        .metric(Metric::Returned, float(account.returned))
+        .metric(Metric::RedriveTrimmed, float(account.trimmed))
+        .metric(Metric::RedriveMissing, float(account.missing))
+        .metric(Metric::RedriveUnrecoverable, float(unrecoverable))
+        .metric(Metric::WriteUnits, stats.units.write)
+        .metric(Metric::ReadUnits, stats.units.read);
+    match stats.oldest_arrival_ms {
+        Some(oldest) => line.metric(Metric::RedriveTimeToRecover, milliseconds(facts.finished_ms - oldest)),
+        None => line,
+    }
+}
+
+/// One line for the call, and one for each thing that somebody should look at.
+pub(crate) fn log(facts: &CallFacts<'_>, outcome: &Outcome) {
+    let (response, request_id) = (&outcome.response, facts.request_id);
+    let account = &response.account;
+    tracing::info!(
+        request_id,
+        source = facts.request.source.as_str(),
+        dry_run = facts.request.dry_run,
+        messages = account.messages,
+        expected = account.expected,
+        found = account.found,
+        scored = account.scored,
+        already_done = account.already_done,
+        applied = account.applied,
+        quarantined = account.quarantined,
+        trimmed = account.trimmed,
+        missing = account.missing,
+        returned = account.returned,
+        unrecoverable = account.unrecoverable_messages,
+        rejected = account.rejected_messages,
+        stopped = ?response.stopped,
+        duration_ms = facts.finished_ms - facts.started_ms,
+        "redrive call done"
+    );
+    for problem in &response.problems {
+        let (code, message_id) = (&problem.code, problem.message_id.as_deref());
+        tracing::warn!(code, request_id, message_id, "{}", problem.detail);
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of one call are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "durations are far below 2^53 milliseconds")]
+fn milliseconds(duration_ms: i64) -> f64 {
+    duration_ms.max(0) as f64
+}
