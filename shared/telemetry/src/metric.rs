@@ -141,8 +141,6 @@ metrics! {
     RedriveMessages: Count,
     /// Records that a redrive read again.
     RedriveRecords: Count,
-    /// Records that a redrive found lost: past the stream's retention, counted by number.
-    RedriveTrimmed: Count,
     /// Records that a message counts and its range does not hold, though nothing of it was trimmed.
     RedriveMissing: Count,
     /// Messages that a redrive moved to the unrecoverable queue.

@@ -36,7 +36,7 @@ pub struct StackOptions<'a> {
     pub mapping: EsmOptions,
     /// The fault layer's seed, where there is to be one.
     pub fault_seed: Option<u64>,
-    /// Settings of the function beside its own.
+    /// Settings of both functions beside their own.
     pub env: Vec<(String, String)>,
     /// Whether progress is kept to itself.
     pub quiet: bool,
@@ -110,9 +110,9 @@ impl Stack {
         let provisioned = cloud.provision(&names).await.map_err(failed)?;
         let mut spec = FunctionSpec::new(names.function.clone(), binary.clone());
         spec.env = cloud.function_env(&names, &provisioned);
-        spec.env.extend(options.env);
+        spec.env.extend(options.env.clone());
         let function = cloud.start_function(spec).await.map_err(failed)?;
-        let redrive = start_redrive(&cloud, &names, &provisioned, beside(&binary, "redrive")).await?;
+        let redrive = start_redrive(&cloud, &names, &provisioned, &binary, options.env).await?;
         let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
         spec.options = options.mapping;
         spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
@@ -188,13 +188,16 @@ async fn start_redrive(
     cloud: &LocalCloud,
     names: &Names,
     provisioned: &Provisioned,
-    binary: PathBuf,
+    score_binary: &Path,
+    env: Vec<(String, String)>,
 ) -> Result<Option<Function>, CliError> {
+    let binary = beside(score_binary, "redrive");
     if !binary.is_file() {
         return Ok(None);
     }
     let mut spec = FunctionSpec::new(names.redrive_function.clone(), binary);
     spec.env = cloud.redrive_env(names, provisioned);
+    spec.env.extend(env);
     spec.timeout_ms = REDRIVE_TIMEOUT_MS;
     cloud.start_function(spec).await.map(Some).map_err(failed)
 }
@@ -216,11 +219,19 @@ fn existing(binary: PathBuf) -> Result<PathBuf, CliError> {
 }
 
 async fn build_score(manifest: &Path, here: &Path, quiet: bool) -> Result<(), CliError> {
-    let bar = ui::step("building the score function", quiet);
+    let bar = ui::step("building the functions", quiet);
     let mut cargo = tokio::process::Command::new("cargo");
     // The same selection as `cargo tidemark` has, so that nothing shared is built twice.
     cargo
-        .args(["build", "--quiet", "--bin", "score", "--manifest-path"])
+        .args([
+            "build",
+            "--quiet",
+            "--bin",
+            "score",
+            "--bin",
+            "redrive",
+            "--manifest-path",
+        ])
         .arg(manifest);
     if here
         .parent()
@@ -236,7 +247,7 @@ async fn build_score(manifest: &Path, here: &Path, quiet: bool) -> Result<(), Cl
         Ok(output) => Err(CliError::machine(
             "score_build",
             format!(
-                "the score function does not build:\n{}",
+                "the functions do not build:\n{}",
                 String::from_utf8_lossy(&output.stderr).trim_end()
             ),
             "Mend what the compiler says; `cargo tidemark doctor` tells what is missing on this machine.",
