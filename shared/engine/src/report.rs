@@ -165,9 +165,11 @@ pub struct TrialCounts {
     pub flips: u64,
     /// Of these, events whose trial could not be recorded.
     pub lost: u64,
-    /// Time that the active policy took for these events, folding included, nanoseconds.
+    /// Of these, events that were timed.
+    pub timed: u64,
+    /// Time that the active policy took for those, folding included, nanoseconds.
     pub active_ns: i64,
-    /// Time that the candidate took for them, nanoseconds.
+    /// Time that the candidate took for those, nanoseconds.
     pub candidate_ns: i64,
 }
 

@@ -71,3 +71,24 @@ fn alarm_names(group: &Value) -> Vec<String> {
         .map(|alarm| alarm["Name"]["Fn::Sub"].as_str().unwrap().to_owned())
         .collect()
 }
+
+#[test]
+fn the_alarms_that_take_a_version_back_exist_and_are_on_metrics() {
+    let template = transformed("true");
+    let (_, group) = only(&template, "AWS::CodeDeploy::DeploymentGroup").unwrap();
+    let mut command = e2e::venv("lint").unwrap().script("template_json.py");
+    let printed = e2e::run(command.arg("infra/observability.yaml")).unwrap();
+    let alarms: Value = serde_json::from_str(&printed).unwrap();
+    for name in alarm_names(group) {
+        let mut named = alarms["Resources"]
+            .as_object()
+            .unwrap()
+            .values()
+            .filter(|resource| resource["Properties"]["AlarmName"]["Fn::Sub"] == name);
+        let alarm = named.next().unwrap_or_else(|| panic!("no alarm is called {name}"));
+        assert_eq!(
+            alarm["Type"], "AWS::CloudWatch::Alarm",
+            "{name}: CodeDeploy watches no composite alarm"
+        );
+    }
+}

@@ -8,180 +8,19 @@
     reason = "a test fails by panicking, and this one drives real time"
 )]
 
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use localcloud::{
-    EsmOptions, Function, FunctionSpec, LocalCloud, LocalConfig, Mapping, MappingSpec, Names, Provisioned,
-};
 use serde_json::{Value, json};
-use tidemark_aws::admin::{PutRecord, ReadFrom};
 use tidemark_cli::clock::now_ms;
-use tidemark_domain::policy::Policy;
+use world::{LOOK_MS, World, transaction};
 
 /// What an activation promises: in force within so many milliseconds.
 const EFFECT_MS: i64 = 15_000;
-/// How often something is looked for before the test gives up; each look waits `LOOK_MS`.
-const LOOKS_MAX: u32 = 600;
-const LOOK_MS: u64 = 100;
-
-struct World {
-    cloud: LocalCloud,
-    names: Names,
-    provisioned: Provisioned,
-    function: Function,
-    mapping: Mapping,
-    folder: tempfile::TempDir,
-}
-
-/// A record of a stream: when it arrived, and what it says.
-struct Seen {
-    arrival_ms: i64,
-    value: Value,
-    bytes: Vec<u8>,
-}
-
-impl World {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cloud = LocalCloud::start(LocalConfig::new(folder.path())).await.unwrap();
-        let names = Names {
-            shards: 2,
-            ..Names::default()
-        };
-        let provisioned = cloud.provision(&names).await.unwrap();
-        let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
-        let mut spec = FunctionSpec::new(names.function.clone(), binary);
-        spec.env = cloud.function_env(&names, &provisioned);
-        let function = cloud.start_function(spec).await.unwrap();
-        let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
-        spec.options = EsmOptions {
-            batch_size: 100,
-            bisect_on_error: true,
-            retries_max: Some(20),
-            report_item_failures: true,
-            ..EsmOptions::default()
-        };
-        spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
-        let mapping = cloud.start_mapping(spec).await.unwrap();
-        Self {
-            cloud,
-            names,
-            provisioned,
-            function,
-            mapping,
-            folder,
-        }
-    }
-
-    async fn stop(self) {
-        self.mapping.stop().await;
-        self.function.stop().await;
-        self.cloud.stop().await;
-    }
-
-    /// Runs the command against this cloud.
-    async fn run(&self, arguments: &[&str]) -> Output {
-        tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"))
-            .args(arguments)
-            .env("AWS_ENDPOINT_URL", self.cloud.endpoint())
-            .env("AWS_ENDPOINT_URL_DYNAMODB", self.cloud.dynamodb_endpoint())
-            .env("AWS_REGION", self.cloud.region())
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("USER", "on-call")
-            .output()
-            .await
-            .unwrap()
-    }
-
-    /// Runs the command, which must end with this code, and gives its document.
-    async fn json(&self, code: i32, arguments: &[&str]) -> Value {
-        let output = self.run(&[&["--json"], arguments].concat()).await;
-        let (stdout, stderr) = (
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        );
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stdout} {stderr}");
-        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {stdout} {stderr}"))
-    }
-
-    /// Publishes the built-in policy under another version, with other thresholds.
-    async fn publish(&self, version: u32, alert: u16) -> PathBuf {
-        let text = Policy::default_text()
-            .replace("version = 1\n", &format!("version = {version}\n"))
-            .replace("alert = 800", &format!("alert = {alert}"))
-            .replace("review = 600", &format!("review = {}", alert / 2));
-        let file = self.folder.path().join(format!("policy-{version}.toml"));
-        std::fs::write(&file, text).unwrap();
-        let path = file.to_str().unwrap();
-        let published = self.json(0, &["policy", "publish", path, "--reason", "a test"]).await;
-        assert_eq!(published["version"], version);
-        file
-    }
-
-    async fn put(&self, events: &[Value]) {
-        let records: Vec<PutRecord> = events
-            .iter()
-            .map(|event| PutRecord {
-                partition_key: event["card_id"].as_str().unwrap().to_owned(),
-                data: event.to_string().into_bytes(),
-            })
-            .collect();
-        let stream = &self.names.transactions_stream;
-        self.cloud.admin().put_records(stream, &records).await.unwrap();
-    }
-
-    async fn read(&self, stream: &str) -> Vec<Seen> {
-        let admin = self.cloud.admin();
-        let mut seen = Vec::new();
-        for shard in admin.list_shards(stream).await.unwrap() {
-            let mut next = Some(admin.iterator(stream, &shard.id, &ReadFrom::Oldest).await.unwrap());
-            while let Some(iterator) = next {
-                let page = admin.records(&iterator, 10_000).await.unwrap();
-                next = page.next.filter(|_| page.behind_ms > 0);
-                seen.extend(page.records.into_iter().map(|record| Seen {
-                    arrival_ms: record.arrival_ms,
-                    value: serde_json::from_slice(&record.data).unwrap(),
-                    bytes: record.data,
-                }));
-            }
-        }
-        seen
-    }
-
-    async fn outcomes(&self) -> Vec<Seen> {
-        self.read(&self.names.scores_stream).await
-    }
-
-    /// Waits until an outcome is as asked for.
-    async fn wait_for(&self, what: &str, is: impl Fn(&Value) -> bool) {
-        for _ in 0..LOOKS_MAX {
-            if self.outcomes().await.iter().any(|seen| is(&seen.value)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
-        }
-        panic!("no outcome came with {what}");
-    }
-
-    async fn dead_letters(&self) -> usize {
-        let url = &self.provisioned.dead_letter_queue_url;
-        self.cloud.admin().receive(url, 10, 0, 1).await.unwrap().len()
-    }
-}
-
-fn transaction(number: u64) -> Value {
-    json!({
-        "schema": "transaction", "version": 2, "event_id": format!("event-{number}"), "card_id": format!("card-{}", number % 50),
-        "occurred_at_ms": now_ms(), "amount_minor": 500 + number % 90, "currency": "EUR", "merchant_id": format!("m{}", number % 7),
-        "mcc": 5411, "country": "FR", "channel": "ecommerce", "approved": true,
-    })
-}
 
 /// Sends events, a tenth of them twice, until it is told to stop; answers how many different ones.
 async fn load(world: Arc<World>, stop: Arc<AtomicBool>, sent: Arc<AtomicU64>) {
@@ -213,6 +52,18 @@ async fn assert_whole(world: &World, sent: u64) -> BTreeMap<String, Value> {
     assert_eq!(expected.difference(&found).count(), 0, "lost events");
     assert_eq!(found.difference(&expected).count(), 0, "outcomes of nothing");
     assert_eq!(world.dead_letters().await, 0);
+    // The same by the account of an operator: streams, table and queues read anew (I1, I3).
+    let account = world.json(0, &["audit", "--settle", "60"]).await;
+    assert_eq!(
+        (
+            &account["holds"],
+            &account["unaccounted"],
+            &account["outcomes"]["conflicting"]
+        ),
+        (&json!(true), &json!(0), &json!(0)),
+        "{account}"
+    );
+    assert_eq!(account["scored"], json!(expected.len()), "{account}");
     outcomes
 }
 

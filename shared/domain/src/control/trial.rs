@@ -16,6 +16,9 @@ use crate::outcome::{Decision, Tier};
 pub const TRIAL_PREFIX: &str = "trial#";
 /// Attribute: the batch as JSON.
 pub const TRIAL: &str = "t";
+/// Of so many events, one is timed: for it the candidate is run once more before, so that both policies find caches warm.
+/// Whoever is first would otherwise pay for both.
+pub const TIMED_ONE_IN: u64 = 8;
 /// Partitions that the trials of one candidate are spread over: DynamoDB takes 1,000 write units a second in each.
 pub const TRIAL_BUCKETS: u64 = 16;
 /// How long trials are kept, days: labels come weeks after their events.
@@ -66,9 +69,12 @@ pub struct TrialBatch {
     pub candidate: u32,
     /// When the batch was scored, ms since 1970-01-01T00:00:00Z.
     pub at_ms: i64,
-    /// Time that the active policy took for these events, folding included, nanoseconds.
+    /// Events that were timed.
+    #[serde(default)]
+    pub timed: u64,
+    /// Time that the active policy took for those, folding included, nanoseconds.
     pub active_ns: i64,
-    /// Time that the candidate took for them, nanoseconds.
+    /// Time that the candidate took for those, nanoseconds.
     pub candidate_ns: i64,
     /// The events.
     pub trials: Vec<Trial>,
@@ -83,6 +89,12 @@ pub struct TrialKey {
     pub sequence_number: String,
     /// That record's arrival, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
+}
+
+/// Whether an event is one of those that are timed: by its id, so that it is a fair sample of any stream.
+#[must_use]
+pub fn is_timed(event_id: &str) -> bool {
+    fingerprint64(event_id).is_multiple_of(TIMED_ONE_IN)
 }
 
 /// The partition of one bucket of a candidate.

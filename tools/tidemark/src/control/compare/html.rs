@@ -5,25 +5,28 @@ use std::fmt::Write as _;
 use tidemark_domain::outcome::Decision;
 
 use super::super::until;
-use super::measure::{Comparison, Precision, Samples};
+use super::measure::{Comparison, Precision, Samples, share};
 use super::plot;
 use crate::ui::grouped;
 
 const STYLE: &str = "
-:root{--paper:#fff;--ink:#1b2330;--soft:#5c6778;--line:#dde2ea;--active:#5b6ee1;--candidate:#e08a3c;--bad:#c23b4b}
+:root{--paper:#fff;--ink:#1b2330;--soft:#5c6778;--line:#e3e7ee;--active:#5b6ee1;--candidate:#e08a3c;--bad:#c23b4b}
 @media(prefers-color-scheme:dark){:root{--paper:#12161d;--ink:#e8ecf2;--soft:#98a3b5;--line:#2a3240;--active:#8794f0;--candidate:#f0a35e;--bad:#f07b88}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 8px}
-p{margin:4px 0;color:var(--soft)}.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin:20px 0}
-.figure{border:1px solid var(--line);border-radius:10px;padding:12px 14px}.figure b{display:block;font-size:23px;font-weight:600}
-.figure span{color:var(--soft);font-size:13px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:20px}
+main{max-width:1120px;margin:0 auto;padding:28px 20px 60px}h1{font-size:25px;margin:0 0 4px}h2{font-size:17px;margin:34px 0 2px}
+p{margin:4px 0;color:var(--soft)}p.lead{color:var(--ink);font-size:17px;margin:8px 0}p.how{font-size:13px;margin:0 0 8px}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(155px,1fr));gap:12px;margin:20px 0 8px}
+.figure{border:1px solid var(--line);border-radius:10px;padding:11px 12px}.figure b{display:block;font-size:19px;font-weight:600;white-space:nowrap}
+.figure span{color:var(--soft);font-size:13px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:0 36px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:5px 10px;border-bottom:1px solid var(--line);white-space:nowrap}th{color:var(--soft);font-weight:500}
-th:first-child,td:first-child,td.text{text-align:left}td.flip{color:var(--bad);font-weight:600}
-svg{width:100%;height:auto;display:block}.tick,.axis{font:11px system-ui,sans-serif;fill:var(--soft)}.grid{stroke:var(--line)}
+th:first-child,td:first-child,.text{text-align:left}td.flip{color:var(--bad);font-weight:600}td.group{color:var(--soft);padding-top:14px}
+svg{width:100%;height:auto;display:block}.tick,.axis,.note{font:12px system-ui,sans-serif;fill:var(--soft)}.note{fill:var(--ink)}.grid{stroke:var(--line)}
 rect.active{fill:var(--active)}rect.candidate{fill:var(--candidate)}rect.heat{fill:var(--active)}
 polyline{fill:none;stroke-width:2}polyline.active{stroke:var(--active)}polyline.candidate{stroke:var(--candidate)}
-.diagonal{stroke:var(--soft);stroke-dasharray:4 4}.key i{display:inline-block;width:11px;height:11px;border-radius:3px;margin:0 5px 0 14px}
+.diagonal{stroke:var(--soft);stroke-dasharray:2 4}.gap{stroke:var(--bad);stroke-width:3}
+.limit{stroke-dasharray:5 4}.limit.active{stroke:var(--active)}.limit.candidate{stroke:var(--candidate)}
+.key i{display:inline-block;width:11px;height:11px;border-radius:3px;margin:0 5px 0 14px}.key i:first-child{margin-left:0}
 ";
 const DECISIONS: [Decision; 3] = [Decision::Pass, Decision::Review, Decision::Alert];
 
@@ -53,46 +56,66 @@ pub(super) fn render(comparison: &Comparison, samples: &Samples) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>"
     );
-    let _ = write!(
-        page,
-        "<p>{} events of {} cards, {} to {}. Both policies scored the same events on the same histories; only the active \
-         policy's outcomes were sent.</p>",
-        grouped(c.events),
-        grouped(c.cards),
-        until::show(c.from_ms),
-        until::show(c.to_ms)
-    );
+    headline(&mut page, c);
     figures(&mut page, c);
     page.push_str(
-        "<p class=\"key\"><i style=\"background:var(--active)\"></i>active<i style=\"background:var(--candidate)\"></i>candidate</p>",
+        "<p class=\"key\"><i style=\"background:var(--active)\"></i>active policy<i style=\"background:var(--candidate)\"></i>candidate</p>",
     );
     let _ = write!(
         page,
-        "<div class=\"plots\"><section><h2>Events by score</h2>{}</section><section><h2>At or below a score</h2>{}</section>\
-         <section><h2>Score against score</h2>{}</section><section><h2>Decisions</h2>{}<h2>Right in what it flags</h2>{}\
-         <h2>Scores and cost</h2>{}</section></div>",
+        "<div class=\"plots\"><section><h2>Events by score</h2><p class=\"how\">Dashed: where review and alert begin.</p>{}</section>\
+         <section><h2>Share of events at or below a score</h2><p class=\"how\">One line over the other: the lower one's scores are higher.</p>{}</section>\
+         <section><h2>Score against score</h2><p class=\"how\">On the diagonal nothing changes; above it the candidate is stricter.</p>{}</section>\
+         <section><h2>Decisions</h2><p class=\"how\">Rows: what was decided. Columns: what the candidate would have decided.</p>{}\
+         <h2>Side by side</h2>{}</section></div>",
         plot::histogram(c),
-        plot::cumulative(samples),
-        plot::heat(samples),
+        plot::cumulative(c, samples),
+        plot::heat(c, samples),
         decisions(c),
-        precision(c),
-        scores(c)
+        side_by_side(c)
     );
     flips(&mut page, c);
     page.push_str("</main></body></html>\n");
     page
 }
 
+/// What somebody wants to know who reads nothing else.
+fn headline(page: &mut String, c: &Comparison) {
+    let flips = c.flips_stricter + c.flips_lenient;
+    let _ = write!(
+        page,
+        "<p class=\"lead\">{} of {} events ({:.2} %) would be decided otherwise: {} more strictly, {} more leniently.</p>\
+         <p>{} cards, {} to {}. Both policies scored the same events on the same histories; only the active policy's outcomes \
+         were sent.</p>",
+        grouped(flips),
+        grouped(c.events),
+        100.0 * share(flips, c.events),
+        grouped(c.flips_stricter),
+        grouped(c.flips_lenient),
+        grouped(c.cards),
+        until::show(c.from_ms),
+        until::show(c.to_ms)
+    );
+}
+
 fn figures(page: &mut String, c: &Comparison) {
+    let (active, candidate) = (&c.active_precision, &c.candidate_precision);
+    let change = |before: u64, after: u64| format!("{} → {}", grouped(before), grouped(after));
     let list = [
         (format!("{:.2} %", c.agreement_pct), "the same decision"),
-        (grouped(c.flips_stricter), "would become stricter"),
-        (grouped(c.flips_lenient), "would become more lenient"),
-        (format!("{:+.1}", c.drift.mean_difference), "mean difference of scores"),
-        (format!("{:.3}", c.drift.psi), "stability index (PSI)"),
+        (change(active.alerts, candidate.alerts), "alerts"),
         (
-            format!("{:.1} µs", c.cost.candidate_us_per_event),
-            "candidate's time an event",
+            change(active.flagged - active.alerts, candidate.flagged - candidate.alerts),
+            "reviews",
+        ),
+        (format!("{:+.1}", c.drift.mean_difference), "mean difference of scores"),
+        (format!("{:.3}", c.drift.psi), population(c.drift.psi)),
+        (
+            format!(
+                "{:.0} → {:.0} µs",
+                c.cost.active_us_per_event, c.cost.candidate_us_per_event
+            ),
+            "time an event",
         ),
     ];
     page.push_str("<div class=\"figures\">");
@@ -100,6 +123,15 @@ fn figures(page: &mut String, c: &Comparison) {
         let _ = write!(page, "<div class=\"figure\"><b>{figure}</b><span>{words}</span></div>");
     }
     page.push_str("</div>");
+}
+
+/// What a stability index says, by the usual limits of it.
+fn population(psi: f64) -> &'static str {
+    match psi {
+        ..0.1 => "PSI: the same population",
+        ..0.25 => "PSI: the population shifts",
+        _ => "PSI: another population",
+    }
 }
 
 fn decisions(c: &Comparison) -> String {
@@ -123,56 +155,65 @@ fn decisions(c: &Comparison) -> String {
     table + "</table></div>"
 }
 
-fn precision(c: &Comparison) -> String {
-    let part = |pct: Option<f64>| pct.map_or_else(|| "no labels".to_owned(), |pct| format!("{pct:.1} %"));
-    let row = |name: &str, p: &Precision| {
-        format!(
-            "<tr><td>{name}</td><td>{}</td><td>{} of {}</td><td>{}</td><td>{} of {}</td></tr>",
-            part(p.alert_precision_pct),
-            p.alerts_labelled,
-            grouped(p.alerts),
-            part(p.flagged_precision_pct),
-            p.flagged_labelled,
-            grouped(p.flagged)
-        )
-    };
-    format!(
-        "<div class=\"scroll\"><table><tr><th>policy</th><th>alerts: fraud</th><th>labelled</th><th>reviews and alerts: fraud</th>\
-         <th>labelled</th></tr>{}{}</table></div>",
-        row("active", &c.active_precision),
-        row("candidate", &c.candidate_precision)
-    )
-}
-
-fn scores(c: &Comparison) -> String {
-    let row = |name: &str, s: &super::measure::Scores, us: f64, usd: f64| {
-        format!(
-            "<tr><td>{name}</td><td>{:.1}</td><td>{}</td><td>{}</td><td>{}</td><td>{us:.1}</td><td>{usd:.4}</td></tr>",
-            s.mean, s.p50, s.p95, s.p99
-        )
-    };
+/// Each measure with both policies' figures.
+fn side_by_side(c: &Comparison) -> String {
+    let (a, b) = (&c.active_precision, &c.candidate_precision);
+    let (x, y) = (&c.active_scores, &c.candidate_scores);
     let cost = &c.cost;
-    format!(
-        "<div class=\"scroll\"><table><tr><th>policy</th><th>mean</th><th>p50</th><th>p95</th><th>p99</th><th>µs an event</th>\
-         <th>USD a million</th></tr>{}{}</table></div><p>KS {:.3}, PSI {:.3}. Trying a million events costs {:.4} USD: the \
+    let labelled = |fraud: u64, of: u64, pct: Option<f64>| {
+        pct.map_or_else(|| "no labels".to_owned(), |pct| format!("{pct:.1} % ({fraud} of {of})"))
+    };
+    let alerts = |p: &Precision| labelled(p.alerts_fraud, p.alerts_labelled, p.alert_precision_pct);
+    let flagged = |p: &Precision| labelled(p.flagged_fraud, p.flagged_labelled, p.flagged_precision_pct);
+    let groups = [
+        (
+            "fraud among what is labelled",
+            vec![
+                ("alerts", alerts(a), alerts(b)),
+                ("reviews and alerts", flagged(a), flagged(b)),
+            ],
+        ),
+        (
+            "scores",
+            vec![
+                ("mean", format!("{:.1}", x.mean), format!("{:.1}", y.mean)),
+                ("half are at or below", x.p50.to_string(), y.p50.to_string()),
+                ("95 %", x.p95.to_string(), y.p95.to_string()),
+                ("99 %", x.p99.to_string(), y.p99.to_string()),
+            ],
+        ),
+        (
+            "time and cost",
+            vec![
+                (
+                    "processor time an event",
+                    format!("{:.1} µs", cost.active_us_per_event),
+                    format!("{:.1} µs", cost.candidate_us_per_event),
+                ),
+                (
+                    "of a million events",
+                    format!("{:.4} USD", cost.active_usd_per_million),
+                    format!("{:.4} USD", cost.candidate_usd_per_million),
+                ),
+            ],
+        ),
+    ];
+    let mut table = "<div class=\"scroll\"><table><tr><th></th><th>active</th><th>candidate</th></tr>".to_owned();
+    for (group, rows) in groups {
+        let _ = write!(table, "<tr><td class=\"group\" colspan=\"3\">{group}</td></tr>");
+        for (name, active, candidate) in rows {
+            let _ = write!(table, "<tr><td>{name}</td><td>{active}</td><td>{candidate}</td></tr>");
+        }
+    }
+    let _ = write!(
+        table,
+        "</table></div><p class=\"how\">Times are medians over batches, of {} events; the active policy's is with folding. Trying a million events costs {:.4} USD: the \
          candidate's time and {:.3} write units an event.</p>",
-        row(
-            "active",
-            &c.active_scores,
-            cost.active_us_per_event,
-            cost.active_usd_per_million
-        ),
-        row(
-            "candidate",
-            &c.candidate_scores,
-            cost.candidate_us_per_event,
-            cost.candidate_usd_per_million
-        ),
-        c.drift.ks,
-        c.drift.psi,
+        grouped(cost.timed_events),
         cost.trial_usd_per_million,
         cost.trial_write_units_per_event
-    )
+    );
+    table
 }
 
 fn flips(page: &mut String, c: &Comparison) {
@@ -181,7 +222,9 @@ fn flips(page: &mut String, c: &Comparison) {
         page.push_str("<p>None.</p>");
         return;
     }
-    page.push_str("<div class=\"scroll\"><table><tr><th>event</th><th>card</th><th>active</th><th></th><th>candidate</th><th></th></tr>");
+    page.push_str(
+        "<div class=\"scroll\"><table><tr><th>event</th><th class=\"text\">card</th><th>active</th><th></th><th>candidate</th><th></th></tr>",
+    );
     for flip in &c.examples {
         let _ = write!(
             page,

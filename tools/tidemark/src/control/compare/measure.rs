@@ -41,12 +41,23 @@ pub struct Batch {
     pub at_ms: i64,
     /// Its events.
     pub events: usize,
-    /// Time of the active policy, ns.
+    /// Those that were timed.
+    pub timed: u64,
+    /// Time of the active policy for those, ns.
     pub active_ns: i64,
-    /// Time of the candidate, ns.
+    /// Time of the candidate for those, ns.
     pub candidate_ns: i64,
     /// Write units that recording it took.
     pub write_units: usize,
+}
+
+/// The scores from which on a policy decides so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// From here on `review`.
+    pub review: u16,
+    /// From here on `alert`.
+    pub alert: u16,
 }
 
 /// Everything recorded of a candidate.
@@ -54,6 +65,10 @@ pub struct Batch {
 pub struct Samples {
     /// The candidate.
     pub candidate: u32,
+    /// Limits of the policy that was in force last; nothing when its text is not known here.
+    pub active_limits: Option<Limits>,
+    /// Limits of the candidate.
+    pub candidate_limits: Option<Limits>,
     /// The batches.
     pub batches: Vec<Batch>,
     /// The events.
@@ -71,6 +86,10 @@ pub struct Comparison {
     pub candidate: u32,
     /// The versions that were in force meanwhile.
     pub active: Vec<u32>,
+    /// Limits of the policy that was in force last; nothing when its text is not known here.
+    pub active_limits: Option<Limits>,
+    /// Limits of the candidate.
+    pub candidate_limits: Option<Limits>,
     /// Events that both scored.
     pub events: u64,
     /// Cards they belong to.
@@ -146,6 +165,8 @@ pub struct Drift {
     pub mean_absolute_difference: f64,
     /// Kolmogorov–Smirnov distance, 0 to 1.
     pub ks: f64,
+    /// The score at which it is found.
+    pub ks_score: u16,
     /// Population stability index over the histogram: below 0.1 the same, above 0.25 another population.
     pub psi: f64,
 }
@@ -174,7 +195,9 @@ pub struct Precision {
 /// Time and money of both.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Cost {
-    /// Time of the active policy for an event, folding included, microseconds.
+    /// Events that were timed: a sample, both policies with warm caches.
+    pub timed_events: u64,
+    /// Time of the active policy for an event, folding included, microseconds; the median over batches, by their events.
     pub active_us_per_event: f64,
     /// Time of the candidate for an event, microseconds.
     pub candidate_us_per_event: f64,
@@ -215,6 +238,8 @@ pub fn compare(samples: &Samples, made_at_ms: i64) -> Comparison {
     Comparison {
         candidate: samples.candidate,
         active,
+        active_limits: samples.active_limits,
+        candidate_limits: samples.candidate_limits,
         events: events.len() as u64,
         cards: cards.len() as u64,
         from_ms: samples
@@ -246,8 +271,9 @@ pub fn compare(samples: &Samples, made_at_ms: i64) -> Comparison {
     }
 }
 
+/// A part of a whole, 0 to 1.
 #[allow(clippy::cast_precision_loss, reason = "counts of events are far below 2^53")]
-fn share(part: u64, whole: u64) -> f64 {
+pub(super) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
@@ -299,10 +325,13 @@ fn drift(active: &[u16], candidate: &[u16], of_active: &Scores, of_candidate: &S
         below[usize::from((*a).min(SCORE_MAX))][0] += 1;
         below[usize::from((*b).min(SCORE_MAX))][1] += 1;
     }
-    let (mut ks, mut sums) = (0.0_f64, [0_u64; 2]);
-    for counts in below {
+    let (mut ks, mut ks_score, mut sums) = (0.0_f64, 0, [0_u64; 2]);
+    for (score, counts) in (0_u16..).zip(below) {
         sums = [sums[0] + counts[0], sums[1] + counts[1]];
-        ks = ks.max((share(sums[0], whole) - share(sums[1], whole)).abs());
+        let gap = (share(sums[0], whole) - share(sums[1], whole)).abs();
+        if gap > ks {
+            (ks, ks_score) = (gap, score);
+        }
     }
     let bins = of_active.histogram.iter().zip(&of_candidate.histogram);
     let psi = bins.map(|(a, b)| {
@@ -313,6 +342,7 @@ fn drift(active: &[u16], candidate: &[u16], of_active: &Scores, of_candidate: &S
         mean_difference: of_candidate.mean - of_active.mean,
         mean_absolute_difference: share(absolute, whole),
         ks,
+        ks_score,
         psi: psi.sum(),
     }
 }
@@ -344,16 +374,36 @@ fn precision(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Precis
     }
 }
 
+/// Time for an event in the batch that stands in the middle, microseconds: a few batches in which the machine did something
+/// else would carry a mean away.
+fn typical_us(batches: &[Batch], took_ns: impl Fn(&Batch) -> i64) -> f64 {
+    let of_batch = |batch: &Batch| share(took_ns(batch).max(0).unsigned_abs(), batch.timed) / 1_000.0;
+    let mut batches: Vec<(f64, u64)> = batches
+        .iter()
+        .filter(|batch| batch.timed > 0)
+        .map(|batch| (of_batch(batch), batch.timed))
+        .collect();
+    batches.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half: u64 = batches.iter().map(|(_, timed)| timed).sum::<u64>().div_ceil(2);
+    let mut passed = 0;
+    let middle = batches.iter().find(|(_, timed)| {
+        passed += timed;
+        passed >= half
+    });
+    middle.map_or(0.0, |(us, _)| *us)
+}
+
 fn cost(batches: &[Batch]) -> Cost {
     let events: u64 = batches.iter().map(|batch| batch.events as u64).sum();
-    let us = |ns: i64| share(ns.max(0).unsigned_abs(), events) / 1_000.0;
-    let active_us = us(batches.iter().map(|batch| batch.active_ns).sum());
-    let candidate_us = us(batches.iter().map(|batch| batch.candidate_ns).sum());
+    let timed: u64 = batches.iter().map(|batch| batch.timed).sum();
+    let active_us = typical_us(batches, |batch| batch.active_ns);
+    let candidate_us = typical_us(batches, |batch| batch.candidate_ns);
     let write_units = share(batches.iter().map(|batch| batch.write_units as u64).sum(), events);
     let prices = Prices::default();
     // Microseconds an event are seconds a million events.
     let usd = |us: f64| us * MEMORY_GB * prices.gb_second_usd;
     Cost {
+        timed_events: timed,
         active_us_per_event: active_us,
         candidate_us_per_event: candidate_us,
         active_usd_per_million: usd(active_us),

@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::measure::{BINS, Comparison, Samples, bin};
+use super::measure::{BINS, Comparison, Limits, Samples, bin};
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 46.0;
-const BOTTOM: f64 = 34.0;
-const TOP: f64 = 12.0;
-const RIGHT: f64 = 12.0;
+const HEIGHT: f64 = 250.0;
+const SQUARE_HEIGHT: f64 = 640.0;
+const LEFT: f64 = 76.0;
+const BOTTOM: f64 = 38.0;
+const TOP: f64 = 20.0;
+const RIGHT: f64 = 20.0;
+/// What an event that stands alone reaches on the logarithmic axis, so that it can be seen: in powers of ten.
+const LOG_FLOOR: f64 = 0.3;
 
 fn plot_width() -> f64 {
     WIDTH - LEFT - RIGHT
@@ -17,6 +20,11 @@ fn plot_width() -> f64 {
 
 fn plot_height() -> f64 {
     HEIGHT - TOP - BOTTOM
+}
+
+/// Where a score lies, from the left.
+fn across(score: u16) -> f64 {
+    LEFT + plot_width() * f64::from(score) / 1000.0
 }
 
 fn open(label: &str, height: f64) -> String {
@@ -29,10 +37,10 @@ fn open(label: &str, height: f64) -> String {
 fn score_axis(svg: &mut String, height: f64, title: &str) {
     let y = height - BOTTOM;
     for score in (0..=1000).step_by(200) {
-        let x = LEFT + plot_width() * f64::from(score) / 1000.0;
         let _ = write!(
             svg,
-            r#"<text class="tick" x="{x:.1}" y="{:.1}" text-anchor="middle">{score}</text>"#,
+            r#"<text class="tick" x="{:.1}" y="{:.1}" text-anchor="middle">{score}</text>"#,
+            across(score),
             y + 15.0
         );
     }
@@ -40,8 +48,48 @@ fn score_axis(svg: &mut String, height: f64, title: &str) {
         svg,
         r#"<text class="axis" x="{:.1}" y="{:.1}" text-anchor="middle">{title}</text>"#,
         LEFT + plot_width() / 2.0,
-        height - 4.0
+        height - 5.0
     );
+}
+
+/// A line of the grid with its figure.
+fn level(svg: &mut String, y: f64, figure: &str) {
+    let _ = write!(
+        svg,
+        r#"<line class="grid" x1="{LEFT}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{figure}</text>"#,
+        WIDTH - RIGHT,
+        LEFT - 7.0,
+        y + 4.0
+    );
+}
+
+/// The title of the upright axis.
+fn upright(svg: &mut String, height: f64, title: &str) {
+    let y = TOP + (height - TOP - BOTTOM) / 2.0;
+    let _ = write!(
+        svg,
+        r#"<text class="axis" x="12" y="{y:.1}" text-anchor="middle" transform="rotate(-90 12 {y:.1})">{title}</text>"#
+    );
+}
+
+/// Where the decisions of a policy begin, as upright lines.
+fn limits(svg: &mut String, limits: Option<Limits>, class: &str, height: f64) {
+    let Some(limits) = limits else { return };
+    for (score, name) in [(limits.review, "review"), (limits.alert, "alert")] {
+        let x = across(score);
+        let _ = write!(
+            svg,
+            r#"<line class="limit {class}" x1="{x:.1}" x2="{x:.1}" y1="{TOP}" y2="{:.1}"><title>{name} from {score} on ({class})</title></line>"#,
+            height - BOTTOM
+        );
+        if class == "active" {
+            let _ = write!(
+                svg,
+                r#"<text class="tick" x="{x:.1}" y="{:.1}" text-anchor="middle">{name}</text>"#,
+                TOP - 6.0
+            );
+        }
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of events are far below 2^53")]
@@ -57,121 +105,130 @@ pub(super) fn histogram(comparison: &Comparison) -> String {
     );
     let most = active.iter().chain(candidate).copied().max().unwrap_or(1).max(1);
     let top = float(most).log10().ceil().max(1.0);
-    let height_of = |count: u64| {
-        if count == 0 {
-            0.0
-        } else {
-            plot_height() * (float(count).log10() + 0.3) / (top + 0.3)
-        }
-    };
+    let rise = |power: f64| plot_height() * (power + LOG_FLOOR) / (top + LOG_FLOOR);
     let mut svg = open("events by score", HEIGHT);
     let floor = HEIGHT - BOTTOM;
     let mut power = 0.0;
+    let mut count = 1_u64;
     while power <= top {
-        let y = floor - plot_height() * (power + 0.3) / (top + 0.3);
-        let _ = write!(
-            svg,
-            r#"<line class="grid" x1="{LEFT}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
-            WIDTH - RIGHT,
-            LEFT - 5.0,
-            y + 4.0,
-            10_f64.powf(power)
-        );
+        level(&mut svg, floor - rise(power), &crate::ui::grouped(count));
         power += 1.0;
+        count = count.saturating_mul(10);
     }
     let step = plot_width() / float(BINS as u64);
     for (index, (a, b)) in active.iter().zip(candidate).enumerate() {
         let x = LEFT + step * float(index as u64);
         for (class, count, shift) in [("active", *a, 0.1), ("candidate", *b, 0.5)] {
-            let height = height_of(count);
+            let height = if count == 0 { 0.0 } else { rise(float(count).log10()) };
             let _ = write!(
                 svg,
-                r#"<rect class="{class}" x="{:.1}" y="{:.1}" width="{:.1}" height="{height:.1}"><title>{class}: {count}</title></rect>"#,
+                r#"<rect class="{class}" x="{:.1}" y="{:.1}" width="{:.1}" height="{height:.1}" rx="1.5"><title>{class}: {count} events</title></rect>"#,
                 x + step * shift,
                 floor - height,
                 step * 0.4
             );
         }
     }
-    score_axis(&mut svg, HEIGHT, "score (events, logarithmic)");
+    limits(&mut svg, comparison.candidate_limits, "candidate", HEIGHT);
+    limits(&mut svg, comparison.active_limits, "active", HEIGHT);
+    score_axis(&mut svg, HEIGHT, "score");
+    upright(&mut svg, HEIGHT, "events (logarithmic)");
     svg + "</svg>"
 }
 
 /// Where events lie under both: on the diagonal nothing changes.
-pub(super) fn heat(samples: &Samples) -> String {
+pub(super) fn heat(comparison: &Comparison, samples: &Samples) -> String {
     let mut cells = vec![[0_u64; BINS]; BINS];
     for sample in &samples.events {
         cells[bin(sample.trial.candidate.score)][bin(sample.trial.active.score)] += 1;
     }
     let most = cells.iter().flatten().copied().max().unwrap_or(1).max(1);
-    let height = 420.0;
-    let (w, h) = (
-        plot_width() / float(BINS as u64),
-        (height - TOP - BOTTOM) / float(BINS as u64),
-    );
-    let mut svg = open("score of the candidate over score of the active policy", height);
+    let (floor, rise) = (SQUARE_HEIGHT - BOTTOM, SQUARE_HEIGHT - TOP - BOTTOM);
+    let (w, h) = (plot_width() / float(BINS as u64), rise / float(BINS as u64));
+    let mut svg = open("score of the candidate over score of the active policy", SQUARE_HEIGHT);
+    for score in (0..=1000_u16).step_by(200) {
+        level(&mut svg, floor - rise * f64::from(score) / 1000.0, &score.to_string());
+    }
     for (row, counts) in cells.iter().enumerate() {
         for (column, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let strength = 0.12 + 0.88 * (1.0 + float(*count)).ln() / (1.0 + float(most)).ln();
+            let strength = 0.14 + 0.86 * (1.0 + float(*count)).ln() / (1.0 + float(most)).ln();
             let _ = write!(
                 svg,
-                r#"<rect class="heat" opacity="{strength:.2}" x="{:.1}" y="{:.1}" width="{w:.1}" height="{h:.1}"><title>{count} events</title></rect>"#,
-                LEFT + w * float(column as u64),
-                height - BOTTOM - h * float(row as u64 + 1)
+                r#"<rect class="heat" opacity="{strength:.2}" x="{:.1}" y="{:.1}" width="{:.1}" height="{:.1}" rx="2"><title>{count} events</title></rect>"#,
+                LEFT + w * float(column as u64) + 0.5,
+                floor - h * float(row as u64 + 1) + 0.5,
+                w - 1.0,
+                h - 1.0
             );
         }
     }
     let _ = write!(
         svg,
-        r#"<line class="diagonal" x1="{LEFT}" y1="{:.1}" x2="{:.1}" y2="{TOP}"/>"#,
-        height - BOTTOM,
+        r#"<line class="diagonal" x1="{LEFT}" y1="{floor:.1}" x2="{:.1}" y2="{TOP}"/>"#,
         WIDTH - RIGHT
     );
-    for score in (0..=1000).step_by(200) {
-        let y = height - BOTTOM - (height - TOP - BOTTOM) * f64::from(score) / 1000.0;
+    limits(&mut svg, comparison.active_limits, "active", SQUARE_HEIGHT);
+    for score in comparison
+        .candidate_limits
+        .iter()
+        .flat_map(|limits| [limits.review, limits.alert])
+    {
+        let y = floor - rise * f64::from(score) / 1000.0;
         let _ = write!(
             svg,
-            r#"<text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{score}</text>"#,
-            LEFT - 5.0,
-            y + 4.0
+            r#"<line class="limit candidate" x1="{LEFT}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}"/>"#,
+            WIDTH - RIGHT
         );
     }
-    score_axis(&mut svg, height, "score of the active policy (up: of the candidate)");
+    score_axis(&mut svg, SQUARE_HEIGHT, "score of the active policy");
+    upright(&mut svg, SQUARE_HEIGHT, "score of the candidate");
     svg + "</svg>"
 }
 
 /// Share of events at or below each score: the greatest gap is the KS distance.
-pub(super) fn cumulative(samples: &Samples) -> String {
+pub(super) fn cumulative(comparison: &Comparison, samples: &Samples) -> String {
     let whole = float(samples.events.len().max(1) as u64);
-    let line = |score_of: &dyn Fn(usize) -> u16| {
+    let height_at = |below: usize| HEIGHT - BOTTOM - plot_height() * float(below as u64) / whole;
+    let sorted = |score_of: &dyn Fn(usize) -> u16| {
         let mut scores: Vec<u16> = (0..samples.events.len()).map(score_of).collect();
         scores.sort_unstable();
-        let mut points = String::new();
-        for score in (0..=1000_u16).step_by(10) {
-            let below = scores.partition_point(|other| *other <= score);
-            let x = LEFT + plot_width() * f64::from(score) / 1000.0;
-            let y = HEIGHT - BOTTOM - plot_height() * float(below as u64) / whole;
-            let _ = write!(points, "{x:.1},{y:.1} ");
-        }
-        points
+        scores
     };
+    let active = sorted(&|at| samples.events[at].trial.active.score);
+    let candidate = sorted(&|at| samples.events[at].trial.candidate.score);
+    let y_of = |scores: &[u16], score: u16| height_at(scores.partition_point(|other| *other <= score));
     let mut svg = open("share of events at or below a score", HEIGHT);
     for percent in [0, 25, 50, 75, 100] {
         let y = HEIGHT - BOTTOM - plot_height() * f64::from(percent) / 100.0;
-        let _ = write!(
-            svg,
-            r#"<line class="grid" x1="{LEFT}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{percent} %</text>"#,
-            WIDTH - RIGHT,
-            LEFT - 5.0,
-            y + 4.0
-        );
+        level(&mut svg, y, &format!("{percent} %"));
     }
-    let active = line(&|at| samples.events[at].trial.active.score);
-    let candidate = line(&|at| samples.events[at].trial.candidate.score);
+    for (class, scores) in [("active", &active), ("candidate", &candidate)] {
+        let mut points = String::new();
+        for score in (0..=1000_u16).step_by(5) {
+            let _ = write!(points, "{:.1},{:.1} ", across(score), y_of(scores, score));
+        }
+        let _ = write!(svg, r#"<polyline class="{class}" points="{points}"/>"#);
+    }
+    let drift = &comparison.drift;
+    let (x, y1, y2) = (
+        across(drift.ks_score),
+        y_of(&active, drift.ks_score),
+        y_of(&candidate, drift.ks_score),
+    );
+    let (anchor, shift) = if drift.ks_score > 600 {
+        ("end", -8.0)
+    } else {
+        ("start", 8.0)
+    };
     let _ = write!(
         svg,
-        r#"<polyline class="active" points="{active}"/><polyline class="candidate" points="{candidate}"/>"#
+        r#"<line class="gap" x1="{x:.1}" x2="{x:.1}" y1="{y1:.1}" y2="{y2:.1}"/><text class="note" x="{:.1}" y="{:.1}" text-anchor="{anchor}">greatest gap {:.1} % at {}</text>"#,
+        x + shift,
+        y1.max(y2) + 18.0,
+        100.0 * drift.ks,
+        drift.ks_score
     );
     score_axis(&mut svg, HEIGHT, "score");
+    upright(&mut svg, HEIGHT, "share of events");
     svg + "</svg>"
 }

@@ -10,9 +10,10 @@ use tidemark_domain::control::trial::{TRIAL, TRIAL_BUCKETS, TrialBatch, trial_pa
 use tidemark_domain::event::Verdict;
 use tidemark_domain::id::{CardId, fingerprint32};
 use tidemark_domain::outcome::Decision;
+use tidemark_domain::policy::Policy;
 
 use super::super::plane::Plane;
-use super::measure::{Batch, Label, Sample, Samples};
+use super::measure::{Batch, Label, Limits, Sample, Samples};
 use crate::error::CliError;
 
 /// Cards whose states are read for labels, at most.
@@ -45,8 +46,26 @@ pub(super) async fn samples(plane: &Plane<'_>, candidate: u32) -> Result<Samples
             take(&mut samples, &item);
         }
     }
+    samples.candidate_limits = limits(plane, candidate).await;
+    if let Some(last) = samples.batches.iter().max_by_key(|batch| batch.at_ms) {
+        samples.active_limits = limits(plane, last.active).await;
+    }
     label(plane, &mut samples).await?;
     Ok(samples)
+}
+
+/// The limits of a version; nothing of one that was never published, such as a file of the functions' own.
+async fn limits(plane: &Plane<'_>, version: u32) -> Option<Limits> {
+    let built_in = Policy::default_policy();
+    let policy = if version == built_in.version {
+        built_in
+    } else {
+        plane.usable(version).await.ok()?
+    };
+    Some(Limits {
+        review: policy.thresholds.review,
+        alert: policy.thresholds.alert,
+    })
 }
 
 fn take(samples: &mut Samples, item: &Item) {
@@ -62,6 +81,7 @@ fn take(samples: &mut Samples, item: &Item) {
         active: batch.active,
         at_ms: batch.at_ms,
         events: batch.trials.len(),
+        timed: batch.timed,
         active_ns: batch.active_ns,
         candidate_ns: batch.candidate_ns,
         write_units: json.len().div_ceil(WRITE_UNIT_BYTES),

@@ -3,7 +3,7 @@
 use tidemark_domain::control::trial::{Trial, Verdict};
 use tidemark_domain::outcome::{Decision, Tier};
 
-use super::measure::{Batch, Label, Sample, Samples, compare};
+use super::measure::{Batch, Label, Limits, Sample, Samples, compare};
 use super::{html, text};
 
 fn verdict(score: u16) -> Verdict {
@@ -35,10 +35,19 @@ fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<La
 fn samples(events: Vec<Sample>) -> Samples {
     Samples {
         candidate: 2,
+        active_limits: Some(Limits {
+            review: 600,
+            alert: 800,
+        }),
+        candidate_limits: Some(Limits {
+            review: 610,
+            alert: 800,
+        }),
         batches: vec![Batch {
             active: 1,
             at_ms: 1_790_000_000_000,
             events: events.len(),
+            timed: events.len() as u64,
             active_ns: 4_000 * i64::try_from(events.len()).unwrap(),
             candidate_ns: 3_000 * i64::try_from(events.len()).unwrap(),
             write_units: 1,
@@ -108,7 +117,7 @@ fn equal_policies_have_no_drift_and_disjoint_ones_all_of_it() {
     );
     let d = apart.drift;
     assert!(
-        (d.ks - 1.0).abs() < 1e-12 && d.psi > 0.25 && (d.mean_difference - 900.0).abs() < 1e-9,
+        (d.ks - 1.0).abs() < 1e-12 && d.ks_score == 99 && d.psi > 0.25 && (d.mean_difference - 900.0).abs() < 1e-9,
         "{d:?}"
     );
 }
@@ -128,6 +137,24 @@ fn percentiles_time_and_cost_are_by_the_event() {
     assert_eq!(s.histogram.iter().sum::<u64>(), 100);
     assert!((c.cost.active_us_per_event - 4.0).abs() < 1e-9 && (c.cost.candidate_us_per_event - 3.0).abs() < 1e-9);
     assert!((c.cost.trial_write_units_per_event - 0.01).abs() < 1e-9);
+}
+
+#[test]
+fn a_batch_in_which_the_machine_did_something_else_does_not_carry_the_time_away() {
+    let mut samples = samples(vec![sample("e", "c", 1, 1, None)]);
+    let usual = samples.batches[0];
+    let interrupted = Batch {
+        candidate_ns: 10_000_000,
+        ..usual
+    };
+    let untimed = Batch {
+        timed: 0,
+        ..interrupted
+    };
+    samples.batches = vec![interrupted, usual, usual, untimed];
+    let cost = compare(&samples, 0).cost;
+    assert!((cost.candidate_us_per_event - 3.0).abs() < 1e-9, "{cost:?}");
+    assert_eq!(cost.timed_events, 3);
 }
 
 #[test]
