@@ -107,7 +107,7 @@ pub struct Response {
 }
 
 /// Where each record ended, and each message. Of the records:
-/// `expected` + `filtered_out` = `scored` + `already_done` + `applied` + `quarantined` + `trimmed` + `missing` + `returned`
+/// `expected` + `filtered_out` + `unpacked` = `scored` + `already_done` + `applied` + `quarantined` + `trimmed` + `missing` + `returned`
 /// over all calls of a run that came to its end, unless it was a dry run, which gives no record an end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -133,6 +133,9 @@ pub struct Account {
     /// Records in a range beyond those that its message counts: the mapping's filter left them out, or another lane of the
     /// shard had them. They are redriven with the rest.
     pub filtered_out: u64,
+    /// User records of aggregated records (KPL) beyond one each: the ends are theirs, everything else counts records of the
+    /// stream.
+    pub unpacked: u64,
     /// Records without an end: their message stays where it is.
     pub returned: u64,
     /// Messages moved to the unrecoverable queue because records of theirs are lost.
@@ -153,6 +156,7 @@ impl std::ops::AddAssign for Account {
         self.trimmed += other.trimmed;
         self.missing += other.missing;
         self.filtered_out += other.filtered_out;
+        self.unpacked += other.unpacked;
         self.returned += other.returned;
         self.unrecoverable_messages += other.unrecoverable_messages;
         self.rejected_messages += other.rejected_messages;
@@ -160,7 +164,7 @@ impl std::ops::AddAssign for Account {
 }
 
 impl Account {
-    /// Records that came to an end in the pipeline.
+    /// Ends that records came to in the pipeline.
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.scored + self.already_done + self.applied + self.quarantined

@@ -63,8 +63,8 @@ pub fn parse(received: &Received) -> Result<HeldPart, Rejection> {
     })
 }
 
-/// What makes two messages parts of one payload: the record, why it was refused, and how it was cut.
-type Key = (String, String, String, String, u32, usize);
+/// What makes two messages parts of one payload: the record (or the user record in it), why it was refused, and how it was cut.
+type Key = (String, String, String, Option<u32>, String, u32, usize);
 
 /// Payloads that are not whole yet.
 #[derive(Debug, Default)]
@@ -87,6 +87,7 @@ impl Assembly {
             message.stream.clone(),
             message.shard_id.clone(),
             message.sequence_number.clone(),
+            message.sub_sequence_number,
             message.code.as_str().to_owned(),
             message.parts,
             message.payload_bytes,

@@ -299,15 +299,31 @@ impl Walk {
         self.tracks[at].begun
     }
 
-    /// The shard has no further record: every range is over that is not to be looked into.
+    /// The shard has no further record: every range is over that is not to be looked into. Where not even one came, that says
+    /// nothing of ranges that begin elsewhere: some streams give empty pages for ever from a place past retention.
     fn nothing_follows(&mut self) {
         for at in self.open.clone() {
+            if self.last.is_none() && !self.began_at(at) {
+                continue;
+            }
             if self.begin(at, None) {
                 let track = &mut self.tracks[at];
                 track.end = Some(finished(track.trimmed));
             }
         }
         self.drop_ended();
+        self.has_iterator = false;
+    }
+
+    /// Whether the reading began where a range does, or before everything.
+    fn began_at(&self, at: usize) -> bool {
+        let span = &self.tracks[at].span;
+        match &self.began {
+            Some(ReadFrom::At(number)) => span.after.is_none() && span.start == *number,
+            Some(ReadFrom::After(number)) => span.after.as_ref() == Some(number),
+            Some(ReadFrom::Oldest) => true,
+            Some(ReadFrom::Time(_)) | None => false,
+        }
     }
 
     fn count_empty(&mut self, is_empty: bool) {

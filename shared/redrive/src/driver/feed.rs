@@ -73,33 +73,10 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
     run.stats.units += report.units;
     run.stats.throttles += report.throttles;
     run.stats.retries += report.retries;
+    let mut ends = report.ends_by_record();
     let mut fates = Vec::with_capacity(batch.len());
-    for (at, record) in batch.iter().enumerate() {
-        let account = &mut run.account;
-        let fate = match report.ends.get(at) {
-            Some(End::Scored) => {
-                account.scored += 1;
-                Fate::Ended
-            }
-            Some(End::Duplicate) => {
-                account.already_done += 1;
-                Fate::Ended
-            }
-            Some(End::Applied) => {
-                account.applied += 1;
-                Fate::Ended
-            }
-            Some(End::Quarantined(code)) => {
-                account.quarantined += 1;
-                *run.stats.refused.entry(*code).or_default() += 1;
-                Fate::Ended
-            }
-            Some(End::Returned(Returned::Deadline)) => {
-                run.stop(Stopped::Deadline);
-                Fate::NotYet
-            }
-            Some(End::Returned(_)) | None => Fate::Failed,
-        };
+    for record in batch {
+        let fate = count(run, ends.next().unwrap_or_default());
         if fate == Fate::Ended {
             run.account.found += 1;
             run.recovered(record.arrival_ms);
@@ -107,4 +84,32 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
         fates.push(fate);
     }
     fates
+}
+
+/// Counts the ends of one record: an aggregated one has many. It has its end when all of them have theirs; until then none of
+/// them is counted, for they are counted when it comes again.
+fn count(run: &mut Run<'_>, ends: &[End]) -> Fate {
+    let returned = |end: &End| matches!(end, End::Returned(_));
+    if ends.contains(&End::Returned(Returned::Deadline)) {
+        run.stop(Stopped::Deadline);
+        return Fate::NotYet;
+    }
+    if ends.is_empty() || ends.iter().any(returned) {
+        return Fate::Failed;
+    }
+    let account = &mut run.account;
+    for end in ends {
+        match end {
+            End::Scored => account.scored += 1,
+            End::Duplicate => account.already_done += 1,
+            End::Applied => account.applied += 1,
+            End::Quarantined(code) => {
+                account.quarantined += 1;
+                *run.stats.refused.entry(*code).or_default() += 1;
+            }
+            End::Returned(_) => {}
+        }
+    }
+    account.unpacked += ends.len() as u64 - 1;
+    Fate::Ended
 }

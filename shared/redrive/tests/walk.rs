@@ -1,0 +1,182 @@
+//! The walk against what a shard really holds: every record of every range once, and the right word on how a range was visited.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{SHARD, START_MS, number};
+use futures_util::FutureExt;
+use proptest::prelude::*;
+use tidemark_engine::memory::ManualClock;
+use tidemark_redrive::memory::{MemoryStream, Script, TrimmedStart};
+use tidemark_redrive::port::{ReadError, ShardReader, StreamRecord};
+use tidemark_redrive::walk::{PageEnd, Span, SpanEnd, Walk, Want};
+
+/// Reads after which a walk must have come to its end.
+const READS_MAX: u32 = 20_000;
+
+#[derive(Clone, Debug)]
+struct Shard {
+    /// Which numbers are records; the others are gaps, as other shards' records are.
+    records: BTreeSet<u64>,
+    trimmed: usize,
+    closed: bool,
+    trimmed_start: TrimmedStart,
+    empty_pages: u32,
+    page_records: u32,
+    /// After so many reads the iterator expires.
+    expires_every: u32,
+}
+
+fn shards() -> impl Strategy<Value = Shard> {
+    let trimmed_start = prop_oneof![
+        Just(TrimmedStart::Refused),
+        Just(TrimmedStart::Skipped),
+        Just(TrimmedStart::Empty)
+    ];
+    (
+        prop::collection::btree_set(0_u64..60, 0..40),
+        0_usize..45,
+        any::<bool>(),
+        trimmed_start,
+        0_u32..3,
+        1_u32..12,
+        7_u32..30,
+    )
+        .prop_map(
+            |(records, trimmed, closed, trimmed_start, empty_pages, page_records, expires_every)| Shard {
+                trimmed: trimmed.min(records.len()),
+                records,
+                closed,
+                trimmed_start,
+                empty_pages,
+                page_records,
+                expires_every,
+            },
+        )
+}
+
+impl Shard {
+    fn stream(&self, clock: &ManualClock) -> MemoryStream {
+        let stream = MemoryStream::new(clock.clone(), Script::default());
+        stream.add_shard(SHARD, &[]);
+        for at in &self.records {
+            stream.put(
+                SHARD,
+                StreamRecord {
+                    sequence_number: number(*at),
+                    partition_key: "key".to_owned(),
+                    arrival_ms: START_MS,
+                    data: Vec::new(),
+                },
+            );
+        }
+        stream.trim(SHARD, self.trimmed);
+        stream.set_trimmed_start(self.trimmed_start);
+        stream.set_empty_pages(self.empty_pages);
+        if self.closed {
+            stream.add_shard("child", &[SHARD]);
+        }
+        stream
+    }
+
+    fn kept(&self) -> Vec<u64> {
+        self.records.iter().skip(self.trimmed).copied().collect()
+    }
+
+    /// What a range's visit must come to.
+    fn expected(&self, from: u64, to: u64) -> (SpanEnd, Vec<u64>) {
+        let kept = self.kept();
+        let hits: Vec<u64> = kept.iter().copied().filter(|at| (from..=to).contains(at)).collect();
+        if kept.contains(&from) {
+            (SpanEnd::Whole, hits)
+        } else if kept.first().is_some_and(|oldest| *oldest < from) {
+            (SpanEnd::NotOfShard, Vec::new())
+        } else {
+            (SpanEnd::Trimmed, hits)
+        }
+    }
+}
+
+/// Walks, and gives each range's end and the records that were visited for it.
+fn walk(shard: &Shard, ranges: &[(u64, u64)]) -> Vec<(Option<SpanEnd>, Vec<u64>)> {
+    let clock = ManualClock::at(START_MS);
+    let stream = shard.stream(&clock);
+    let span = |(from, to): &(u64, u64)| Span {
+        start: number(*from),
+        end: number(*to),
+        after: None,
+    };
+    let mut walk = Walk::new(ranges.iter().map(span).collect(), 100);
+    let mut hits: Vec<Vec<String>> = vec![Vec::new(); ranges.len()];
+    let mut iterator = String::new();
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        assert!(steps < READS_MAX, "a walk that never ends: {shard:?} {ranges:?}");
+        match walk.want() {
+            Want::Nothing => break,
+            Want::Iterator(from) => match stream.iterator(SHARD, &from).now_or_never().unwrap() {
+                Ok(placed) => {
+                    iterator = placed;
+                    walk.placed(from);
+                }
+                Err(ReadError::Position) => walk.refused(&from),
+                Err(error) => panic!("{error}"),
+            },
+            Want::Page => {
+                if steps % shard.expires_every == 0 {
+                    clock.advance(400_000);
+                }
+                match stream.records(&iterator, shard.page_records).now_or_never().unwrap() {
+                    Ok(page) => {
+                        let numbers: Vec<&str> = page
+                            .records
+                            .iter()
+                            .map(|record| record.sequence_number.as_str())
+                            .collect();
+                        let end = match &page.next {
+                            None => PageEnd::Closed,
+                            Some(_) if page.behind_ms <= 0 => PageEnd::Tip,
+                            Some(_) => PageEnd::More,
+                        };
+                        for hit in walk.page(&numbers, end) {
+                            for span in hit.spans {
+                                hits[span].push(numbers[hit.record].to_owned());
+                            }
+                        }
+                        iterator = page.next.unwrap_or_default();
+                    }
+                    Err(ReadError::Expired) => walk.expired(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+    let places = |numbers: &Vec<String>| {
+        numbers
+            .iter()
+            .map(|text| (0..100).find(|at| number(*at) == *text).unwrap())
+            .collect()
+    };
+    (0..ranges.len()).map(|at| (walk.end(at), places(&hits[at]))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_record_of_every_range_is_visited_once_and_the_end_is_right(
+        shard in shards(),
+        ranges in prop::collection::vec((0_u64..60, 0_u64..20), 1..8),
+    ) {
+        let ranges: Vec<(u64, u64)> = ranges.into_iter().map(|(from, length)| (from, from + length)).collect();
+        let walked = walk(&shard, &ranges);
+        for ((from, to), (end, hits)) in ranges.iter().zip(walked) {
+            let (expected, records) = shard.expected(*from, *to);
+            prop_assert_eq!(end, Some(expected), "{}..={} in {:?} of {:?}", from, to, &shard, &ranges);
+            prop_assert_eq!(hits, records, "{}..={} in {:?} of {:?}", from, to, &shard, &ranges);
+        }
+    }
+}
