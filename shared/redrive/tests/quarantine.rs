@@ -1,0 +1,157 @@
+//! The quarantine: payloads as they came, judged as the first time; what is refused again is there anew before the old goes.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::*;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::RefusalCode;
+use tidemark_engine::memory::{Fault, Op};
+use tidemark_engine::port::{Clock, PortError, QuarantineMessage};
+use tidemark_redrive::{Request, Source};
+
+fn quarantine() -> Request {
+    Request::new(Source::Quarantine)
+}
+
+/// A policy under which events of an hour ago are too late.
+fn strict() -> Policy {
+    let mut policy = Policy::default_policy();
+    policy.bounds.lateness_ms = HOUR_MS;
+    policy
+}
+
+/// A world in which two of three events were refused: one for good, one by a policy that is put right since.
+fn refused() -> World {
+    let mut world = World::with(strict());
+    let now_ms = world.clock.now_ms();
+    world.put(SHARD, 0, b"poison".to_vec());
+    world.put(SHARD, 1, tx("card", "late", now_ms - 2 * HOUR_MS));
+    world.put(SHARD, 2, tx("card", "good", now_ms));
+    let report = world.live(SHARD, 0..=2);
+    assert_eq!((report.scored, report.quarantined_total()), (1, 2));
+    world.policy = std::sync::Arc::new(Policy::default_policy());
+    world
+}
+
+#[test]
+fn what_the_new_policy_takes_is_scored_and_the_rest_is_refused_anew() {
+    let world = refused();
+    world.clock.advance(3 * DAY_MS);
+    let response = world.run(&quarantine(), 15 * MINUTE_MS);
+    let account = response.account;
+    assert_eq!((account.messages, account.expected), (2, 2));
+    assert_eq!((account.scored, account.quarantined), (1, 1), "{response:?}");
+    assert_eq!(world.counted_total(), 2);
+    let left = world.quarantined();
+    assert_eq!(left.len(), 1);
+    assert_eq!(
+        (left[0].code, left[0].sequence_number.clone()),
+        (RefusalCode::NotJson, number(0))
+    );
+    assert_eq!(STANDARD.decode(&left[0].payload_base64).unwrap(), b"poison");
+    assert_eq!(left[0].arrival_ms, START_MS, "its arrival is the first one");
+}
+
+#[test]
+fn reasons_choose_payloads_and_a_run_looks_at_each_once() {
+    let world = refused();
+    let request = Request {
+        reasons: vec!["too_late".to_owned()],
+        ..quarantine()
+    };
+    let account = world.run(&request, 15 * MINUTE_MS).account;
+    assert_eq!((account.messages, account.scored, account.quarantined), (1, 1, 0));
+    assert_eq!(world.quarantine.visible(), 1);
+    // Refused anew means sent anew: it is the next run's, or a run would never end.
+    let account = world.run(&quarantine(), 15 * MINUTE_MS).account;
+    assert_eq!((account.quarantined, world.quarantine.visible()), (1, 1));
+}
+
+#[test]
+fn a_large_payload_is_put_together_whatever_the_order_of_its_parts() {
+    let world = World::new();
+    let payload: Vec<u8> = (0..600_000_u32)
+        .map(|at| b'a' + u8::try_from(at % 23).unwrap())
+        .collect();
+    world.put(SHARD, 0, payload.clone());
+    world.live(SHARD, 0..=0);
+    let mut parts = world.quarantined();
+    assert!(parts.len() > 2);
+    parts.reverse();
+    parts.push(parts[0].clone());
+    let world = World::new();
+    for part in &parts {
+        world.quarantine.push(serde_json::to_string(part).unwrap());
+    }
+    let account = world.run(&quarantine(), 15 * MINUTE_MS).account;
+    assert_eq!(account.quarantined, 1, "refused again, as one: {account:?}");
+    let mut again = world.quarantined();
+    // The part that was there twice is left over: it makes no payload by itself, and stays.
+    assert_eq!(again.len(), parts.len());
+    again.sort_by_key(|part| part.part);
+    again.dedup_by_key(|part| part.part);
+    let bytes: Vec<u8> = again
+        .iter()
+        .flat_map(|part| STANDARD.decode(&part.payload_base64).unwrap())
+        .collect();
+    assert_eq!(bytes, payload);
+}
+
+#[test]
+fn masked_and_incomplete_payloads_stay_with_their_code() {
+    let world = World::new();
+    world.put(SHARD, 0, b"card 4111111111111111".to_vec());
+    world.put(SHARD, 1, vec![b'x'; 600_000]);
+    world.live(SHARD, 0..=1);
+    let all = world.quarantined();
+    assert!(all[0].masked);
+    let whole = all.len();
+    let world = World::new();
+    for message in all.iter().take(whole - 1) {
+        world.quarantine.push(serde_json::to_string(message).unwrap());
+    }
+    let response = world.run(&quarantine(), 15 * MINUTE_MS);
+    assert_eq!(
+        (response.account.returned, response.account.quarantined),
+        (2, 0),
+        "{response:?}"
+    );
+    let mut codes: Vec<&str> = response.problems.iter().map(|problem| problem.code.as_str()).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["TM-5011", "TM-5012"]);
+    assert_eq!(world.quarantine.visible(), whole - 1);
+}
+
+#[test]
+fn messages_that_are_none_of_ours_are_moved_out_whole() {
+    let world = refused();
+    let mut odd: QuarantineMessage = world.quarantined().remove(0);
+    odd.payload_base64 = "%".to_owned();
+    let odd = serde_json::to_string(&odd).unwrap();
+    for body in ["not JSON", "{\"schema\":\"quarantine\",\"version\":1}", &odd] {
+        world.quarantine.push(body);
+    }
+    let account = world.run(&quarantine(), 15 * MINUTE_MS).account;
+    assert_eq!(account.rejected_messages, 3);
+    assert_eq!(world.lost_codes(), ["TM-5003", "TM-5004", "TM-5004"]);
+    assert!(world.lost().iter().any(|message| message.body == odd));
+}
+
+#[test]
+fn a_payload_without_an_end_stays() {
+    let world = refused();
+    let down = Fault::Before(PortError::Unavailable("down".to_owned()));
+    world.faults.at(Op::Commit, 0..10_000, down);
+    let request = Request {
+        reasons: vec!["too_late".to_owned()],
+        ..quarantine()
+    };
+    let account = world.call(&request).response.account;
+    assert_eq!((account.returned, account.scored), (1, 0));
+    assert_eq!(world.quarantine.visible(), 2);
+    world.faults.clear();
+    assert_eq!(world.run(&request, 15 * MINUTE_MS).account.scored, 1);
+}
