@@ -41,12 +41,15 @@ fn lines() -> String {
 }
 
 fn deploy() -> Value {
-    let bootstrap = e2e::binary_folder().unwrap().join("score");
-    assert!(
-        bootstrap.exists(),
-        "{} is missing: `cargo test --workspace` builds it",
-        bootstrap.display()
-    );
+    let folder = e2e::binary_folder().unwrap();
+    let bootstrap = folder.join("score");
+    for binary in [&bootstrap, &folder.join("redrive")] {
+        assert!(
+            binary.exists(),
+            "{} is missing: `cargo test --workspace` builds it",
+            binary.display()
+        );
+    }
     let venv = e2e::venv("deploy").unwrap();
     let mut command = venv.script("deploy.py");
     let printed = e2e::run_with_input(command.arg("infra/template.yaml").arg(bootstrap), &lines()).unwrap();
@@ -59,6 +62,21 @@ fn the_deployed_function_scores_what_the_stream_holds() {
     created_as_written(&evidence);
     everything_is_accounted_for(&evidence);
     the_same_batch_again_changes_nothing(&evidence);
+    a_redrive_of_the_whole_stream_finds_everything_done(&evidence);
+}
+
+fn a_redrive_of_the_whole_stream_finds_everything_done(evidence: &Value) {
+    let redrive = &evidence["redrive"];
+    let account = &redrive["account"];
+    assert_eq!(redrive["stopped"], "done", "{redrive}");
+    let count = |field: &str| account[field].as_u64().unwrap();
+    // One line is no JSON and is quarantined again; one is a duplicate.
+    assert_eq!(
+        (count("scored"), count("already_done"), count("quarantined")),
+        (0, EVENTS as u64 + 1, 1),
+        "{redrive}"
+    );
+    assert_eq!(evidence["items_after_redrive"], evidence["items_after_again"]);
 }
 
 fn created_as_written(evidence: &Value) {

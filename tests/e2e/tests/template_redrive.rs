@@ -1,0 +1,155 @@
+//! The template's redrive function agrees with its code: variables, times, memory, and what it may touch.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use redrive_function::Settings;
+use serde_json::Value;
+use tidemark_redrive::limits::{ASSEMBLY_BYTES_MAX, CLEANUP_MS, HIDDEN_SLACK_S, RUN_MS_MAX, STOP_MARGIN_MS};
+
+const SECOND_MS: u64 = 1_000;
+
+fn template() -> &'static Value {
+    static TEMPLATE: OnceLock<Value> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let mut command = e2e::venv("lint").unwrap().script("template_json.py");
+        serde_json::from_str(&e2e::run(command.arg("infra/template.yaml")).unwrap()).unwrap()
+    })
+}
+
+fn property(place: &str) -> &'static Value {
+    template()
+        .pointer(&format!("/Resources/{place}"))
+        .unwrap_or_else(|| panic!("the template has no {place}"))
+}
+
+fn parameter(name: &str, field: &str) -> u64 {
+    template()["Parameters"][name][field].as_u64().unwrap()
+}
+
+/// The function's variables as it would see them, and the resource that each names.
+fn variables() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let (mut variables, mut targets) = (BTreeMap::new(), BTreeMap::new());
+    for (name, value) in property("RedriveFunction/Properties/Environment/Variables")
+        .as_object()
+        .unwrap()
+    {
+        let target = value["Ref"].as_str().unwrap();
+        let text = match template()["Resources"][target]["Type"].as_str() {
+            Some("AWS::SQS::Queue") => "https://sqs.eu-west-1.amazonaws.com/000000000000/queue".to_owned(),
+            Some(_) => format!("tidemark-{}", target.to_lowercase()),
+            None => template()["Parameters"][target]["Default"].as_str().unwrap().to_owned(),
+        };
+        variables.insert(name.clone(), text);
+        targets.insert(name.clone(), target.to_owned());
+    }
+    // Lambda itself sets these.
+    variables.insert("AWS_REGION".to_owned(), "eu-west-1".to_owned());
+    variables.insert("AWS_LAMBDA_FUNCTION_NAME".to_owned(), "tidemark-redrive".to_owned());
+    (variables, targets)
+}
+
+fn read(variables: &BTreeMap<String, String>) -> Result<Settings, String> {
+    Settings::read(variables, |path| Err(std::io::Error::other(format!("no file {path}"))))
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn the_function_understands_its_environment_and_needs_all_of_it() {
+    let (all, targets) = variables();
+    let settings = read(&all).unwrap();
+    assert_eq!(
+        settings.pipeline.unknown,
+        Vec::<String>::new(),
+        "variables that the code does not read"
+    );
+    assert_eq!(settings.transactions_stream, "tidemark-transactionsstream");
+    for (name, resource) in [
+        ("TIDEMARK_TABLE", "CardsTable"),
+        ("TIDEMARK_SCORES_STREAM", "ScoresStream"),
+        ("TIDEMARK_TRANSACTIONS_STREAM", "TransactionsStream"),
+        ("TIDEMARK_QUARANTINE_QUEUE_URL", "QuarantineQueue"),
+        ("TIDEMARK_DEAD_LETTER_QUEUE_URL", "DeadLetterQueue"),
+        ("TIDEMARK_UNRECOVERABLE_QUEUE_URL", "UnrecoverableQueue"),
+    ] {
+        assert_eq!(targets[name], resource, "{name} names another resource");
+        let mut fewer = all.clone();
+        fewer.remove(name);
+        assert!(read(&fewer).unwrap_err().contains(name));
+    }
+}
+
+#[test]
+fn the_shortest_timeout_leaves_most_of_the_time_for_work_and_the_margin_holds_a_slow_read() {
+    let timeout_ms = parameter("RedriveTimeoutSeconds", "MinValue") * SECOND_MS;
+    let stop_ms = u64::try_from(STOP_MARGIN_MS).unwrap();
+    assert!(stop_ms * 4 <= timeout_ms, "{stop_ms} ms of {timeout_ms} ms");
+    let slow_read = tidemark_aws::limits::GET_RECORDS_TIMEOUT;
+    assert!(slow_read.as_millis() < u128::from(stop_ms));
+    let attempt_ms = i64::try_from(tidemark_aws::limits::ATTEMPT_TIMEOUT_MS).unwrap();
+    let engine = tidemark_engine::EngineConfig::default();
+    assert!(
+        STOP_MARGIN_MS - CLEANUP_MS >= engine.deadline_margin_ms,
+        "a batch that is begun can commit"
+    );
+    assert!(
+        CLEANUP_MS >= attempt_ms,
+        "a deletion or a release fits after the engine's last moment"
+    );
+    let longest_ms = i64::try_from(parameter("RedriveTimeoutSeconds", "MaxValue") * SECOND_MS).unwrap();
+    assert_eq!(longest_ms, RUN_MS_MAX);
+    let hidden_s = u64::try_from(RUN_MS_MAX / 1_000 + HIDDEN_SLACK_S).unwrap();
+    assert!(
+        hidden_s < u64::from(tidemark_aws::limits::VISIBILITY_S_MAX),
+        "SQS can hide a message for so long"
+    );
+}
+
+#[test]
+fn the_function_has_memory_for_its_cache_and_its_payloads() {
+    let memory = usize::try_from(parameter("RedriveMemoryMb", "MinValue")).unwrap() * 1024 * 1024;
+    let cache = tidemark_engine::EngineConfig::default().cache_bytes_max;
+    // Payloads are there as messages and put together.
+    assert!(cache + 2 * ASSEMBLY_BYTES_MAX <= memory * 3 / 4);
+}
+
+#[test]
+fn redrives_at_once_are_bounded() {
+    let bound = property("RedriveFunction/Properties/ReservedConcurrentExecutions");
+    assert_eq!(bound["Ref"], "RedriveConcurrencyMax");
+    assert!(parameter("RedriveConcurrencyMax", "Default") <= parameter("RedriveConcurrencyMax", "MaxValue"));
+}
+
+#[test]
+fn it_may_take_messages_from_two_queues_only_and_deletes_none_from_the_unrecoverable_one() {
+    let statements = property("RedriveRole/Properties/Policies/0/PolicyDocument/Statement");
+    let on = |resource: &str| -> BTreeSet<&str> {
+        statements
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|statement| statement["Resource"]["Fn::GetAtt"][0] == resource)
+            .flat_map(|statement| statement["Action"].as_array().unwrap())
+            .map(|action| action.as_str().unwrap())
+            .collect()
+    };
+    assert_eq!(on("UnrecoverableQueue"), BTreeSet::from(["sqs:SendMessage"]));
+    let taking = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"];
+    assert_eq!(on("DeadLetterQueue"), BTreeSet::from(taking));
+    assert!(on("QuarantineQueue").is_superset(&BTreeSet::from(taking)));
+    assert_eq!(
+        on("TransactionsStream"),
+        BTreeSet::from(["kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]),
+        "it reads the stream, and puts nothing there"
+    );
+}
+
+#[test]
+fn what_is_lost_is_told_for_as_long_as_sqs_can() {
+    assert_eq!(
+        property("UnrecoverableQueue/Properties/MessageRetentionPeriod"),
+        1_209_600
+    );
+    assert_eq!(property("UnrecoverableQueue/DeletionPolicy"), "Retain");
+}
