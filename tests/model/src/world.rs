@@ -1,0 +1,498 @@
+//! The world around the workers: the store, the scores stream, who delivers, and what can go wrong.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use stateright::{Model, Property};
+
+use crate::item::{ItemId, OutcomeId};
+use crate::process::{Answer, COLD, Call, Given, LifeId, Lives, Stand, Step, Write};
+use crate::property;
+use crate::scenario::{Scenario, Source};
+
+/// Workers.
+pub const WORKERS: usize = 2;
+
+/// The protocol, or the protocol with a part taken out: what the properties are for must show then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// As it is.
+    Whole,
+    /// The store takes every write, whatever version it names.
+    NoCondition,
+    /// The outcomes that a write holds are sent when it is tried, not when it is known to be committed.
+    SendFirst,
+    /// A delivery that fails is not repeated.
+    NoRedelivery,
+}
+
+/// A delivery that a worker has in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Job {
+    /// Who delivered it, and who waits for the answer.
+    pub source: Source,
+    /// Whether nobody waits any more: the worker is a zombie.
+    pub abandoned: bool,
+}
+
+/// A worker process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Worker {
+    /// All that it knows.
+    pub life: LifeId,
+    /// What it does.
+    pub job: Option<Job>,
+}
+
+/// How far a source is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// The batch to deliver next.
+    pub batch: u8,
+    /// The record of it to begin with.
+    pub from: u8,
+    /// Whether a worker has it in hand.
+    pub is_out: bool,
+    /// Whether the source gave up ([`Variant::NoRedelivery`]).
+    pub gave_up: bool,
+    /// Deliveries so far.
+    pub deliveries: u8,
+}
+
+impl Progress {
+    /// Whether every record is settled.
+    #[must_use]
+    pub fn is_done(&self, source: Source) -> bool {
+        usize::from(self.batch) == source.batches().len()
+    }
+}
+
+/// A state of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    /// Every item that was the card's, in order; the last one is what the store holds.
+    pub history: Vec<ItemId>,
+    /// Writes that nobody waits for any more, and that may still arrive at the store. Sorted.
+    pub late: Vec<Write>,
+    /// Distinct outcomes in the scores stream. Sorted.
+    pub sent: Vec<OutcomeId>,
+    /// The workers. Sorted: they are alike, so which is which does not matter.
+    pub workers: [Worker; WORKERS],
+    /// The sources, by [`Source::index`].
+    pub sources: [Progress; 2],
+    /// Faults so far.
+    pub faults: u8,
+}
+
+/// What can happen next. Workers are named by their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A source hands a batch to a free worker.
+    Deliver(Source, usize),
+    /// A worker reads the item that was current after so many writes: reads are eventually consistent.
+    Read(usize, usize),
+    /// The store judges a worker's write, and the answer arrives.
+    Commit(usize),
+    /// A late write arrives at the store.
+    Land(usize),
+    /// The scores stream takes a worker's outcomes.
+    Send(usize),
+    /// Fault: the store answers a conflict without the winner.
+    WithholdWinner(usize),
+    /// Fault: no answer to a write in time. It may arrive later, or never.
+    LoseCommit(usize),
+    /// Fault: the outcomes are taken, the answer is lost.
+    LoseSendAnswer(usize),
+    /// Fault: the outcomes are not taken, and no answer comes.
+    LoseSend(usize),
+    /// Fault: only the first outcome is taken.
+    SendFirst(usize),
+    /// Fault: a worker is killed before its call leaves it, or while it is idle.
+    Kill(usize),
+    /// Fault: a worker is killed after its call left it. A write may arrive later, or never; outcomes are taken.
+    KillAfterCall(usize),
+    /// Fault: the source does not wait for the worker any longer. It goes on as a zombie.
+    Abandon(usize),
+}
+
+/// How often what matters was seen: properties that hold because nothing happened would prove nothing.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Reads of a state that was not the store's any more.
+    pub stale_reads: AtomicU64,
+    /// Writes that lost against another writer.
+    pub conflicts: AtomicU64,
+    /// Writes that were tried again and found themselves as the winner.
+    pub own_winners: AtomicU64,
+    /// Writes that landed after nobody waited for them.
+    pub landed_late: AtomicU64,
+    /// Late writes that came too late.
+    pub late_losers: AtomicU64,
+    /// Writes tried by zombies.
+    pub zombie_writes: AtomicU64,
+    /// Batches given back in part or whole.
+    pub given_back: AtomicU64,
+    /// Outcomes that were sent once more.
+    pub sent_again: AtomicU64,
+    /// Batches for which the process had the state warm.
+    pub warm_starts: AtomicU64,
+    /// What the model did not expect of the engine.
+    pub surprises: Mutex<Vec<String>>,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The model.
+#[derive(Debug)]
+pub struct Protocol {
+    /// With or without its parts.
+    pub variant: Variant,
+    /// Faults in one path, at most.
+    pub faults_max: u8,
+    lives: Mutex<Lives>,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+impl Protocol {
+    /// The model of a scenario.
+    #[must_use]
+    pub fn new(scenario: Scenario, variant: Variant, faults_max: u8) -> Self {
+        Self {
+            variant,
+            faults_max,
+            lives: Mutex::new(Lives::new(scenario)),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Lives, items and outcomes seen so far.
+    pub fn lives(&self) -> MutexGuard<'_, Lives> {
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a worker's call waits for; `None` for a worker without a job.
+    fn call_of(&self, worker: Worker) -> Option<Call> {
+        worker.job?;
+        match self.lives().stand(worker.life) {
+            Ok(Stand::Waits(call)) => Some(call),
+            Ok(Stand::Ended { .. }) => None,
+            Err(surprise) => {
+                self.surprise(surprise);
+                None
+            }
+        }
+    }
+
+    fn surprise(&self, surprise: String) {
+        let mut surprises = self.seen.surprises.lock().unwrap_or_else(PoisonError::into_inner);
+        surprises.push(surprise);
+    }
+
+    fn version_of(&self, item: Option<ItemId>) -> Option<u64> {
+        item.map(|id| self.lives().items.facts(id).item.version)
+    }
+
+    /// The store judges a write; whether it took effect.
+    fn store(&self, world: &mut World, write: Write) -> bool {
+        let current = self.version_of(world.history.last().copied());
+        let holds = current == write.expected || self.variant == Variant::NoCondition;
+        if holds {
+            world.history.push(write.item);
+        }
+        holds
+    }
+
+    fn send(&self, world: &mut World, outcomes: &[OutcomeId]) {
+        for outcome in outcomes {
+            match world.sent.binary_search(outcome) {
+                Ok(_) => count(&self.seen.sent_again),
+                Err(at) => world.sent.insert(at, *outcome),
+            }
+        }
+    }
+
+    /// A write leaves a worker.
+    fn tries(&self, world: &mut World, at: usize, write: Write) {
+        if world.workers[at].job.is_some_and(|job| job.abandoned) {
+            count(&self.seen.zombie_writes);
+        }
+        if self.variant == Variant::SendFirst {
+            let outcomes: Vec<OutcomeId> = {
+                let lives = self.lives();
+                lives.items.facts(write.item).outcomes.iter().copied().flatten().collect()
+            };
+            self.send(world, &outcomes);
+        }
+    }
+
+    /// A worker's call is answered; when that ends its batch, the source learns how.
+    fn answer(&self, world: &mut World, at: usize, answer: Answer) -> Result<(), String> {
+        let mut lives = self.lives();
+        let life = lives.after(world.workers[at].life, Step::Answer(answer));
+        world.workers[at].life = life;
+        let ended = lives.stand(life)?;
+        if let Stand::Ended { retry_from } = ended {
+            world.workers[at].life = lives.at_rest(life)?;
+            drop(lives);
+            self.report(world, at, retry_from);
+        }
+        Ok(())
+    }
+
+    fn report(&self, world: &mut World, at: usize, retry_from: Option<u8>) {
+        let Some(job) = world.workers[at].job.take() else { return };
+        if job.abandoned {
+            return;
+        }
+        let progress = &mut world.sources[job.source.index()];
+        progress.is_out = false;
+        match retry_from {
+            None => {
+                progress.batch += 1;
+                progress.from = 0;
+            }
+            Some(record) => {
+                count(&self.seen.given_back);
+                progress.from += record;
+                progress.gave_up = self.variant == Variant::NoRedelivery;
+            }
+        }
+    }
+
+    /// The worker's source stops waiting for it.
+    fn fail(&self, world: &mut World, at: usize) {
+        if let Some(job) = world.workers[at].job.filter(|job| !job.abandoned) {
+            let progress = &mut world.sources[job.source.index()];
+            progress.is_out = false;
+            progress.gave_up = self.variant == Variant::NoRedelivery;
+        }
+    }
+
+    fn deliver(&self, world: &mut World, source: Source, at: usize) -> Result<(), String> {
+        let progress = &mut world.sources[source.index()];
+        progress.is_out = true;
+        progress.deliveries += 1;
+        let given = Given::Batch {
+            source,
+            batch: progress.batch,
+            from: progress.from,
+        };
+        let mut lives = self.lives();
+        let life = lives.after(world.workers[at].life, Step::Begin(given));
+        world.workers[at] = Worker {
+            life,
+            job: Some(Job {
+                source,
+                abandoned: false,
+            }),
+        };
+        match lives.stand(life)? {
+            Stand::Waits(Call::Load) => {}
+            Stand::Waits(_) => count(&self.seen.warm_starts),
+            Stand::Ended { .. } => return Err("a batch ended without a call".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn commit(&self, world: &mut World, at: usize, write: Write, withhold: bool) -> Result<(), String> {
+        self.tries(world, at, write);
+        if self.store(world, write) {
+            return self.answer(world, at, Answer::Written);
+        }
+        let winner = world.history.last().copied();
+        count(if winner == Some(write.item) {
+            &self.seen.own_winners
+        } else {
+            &self.seen.conflicts
+        });
+        self.answer(world, at, Answer::Conflict(winner.filter(|_| !withhold)))
+    }
+
+    fn kill(&self, world: &mut World, at: usize) {
+        self.fail(world, at);
+        world.workers[at] = Worker { life: COLD, job: None };
+    }
+
+    fn apply(&self, world: &mut World, action: Action) -> Result<(), String> {
+        match action {
+            Action::Deliver(source, at) => return self.deliver(world, source, at),
+            Action::Land(at) => {
+                let write = world.late.remove(at);
+                count(if self.store(world, write) {
+                    &self.seen.landed_late
+                } else {
+                    &self.seen.late_losers
+                });
+                return Ok(());
+            }
+            Action::Read(at, writes) => {
+                if writes < world.history.len() {
+                    count(&self.seen.stale_reads);
+                }
+                let item = writes.checked_sub(1).map(|last| world.history[last]);
+                return self.answer(world, at, Answer::Loaded(item));
+            }
+            _ => {}
+        }
+        self.apply_to_call(world, action)
+    }
+
+    /// The steps and faults of a worker that waits for a call, and those that may meet it at any time.
+    fn apply_to_call(&self, world: &mut World, action: Action) -> Result<(), String> {
+        let (Action::Commit(at)
+        | Action::Send(at)
+        | Action::WithholdWinner(at)
+        | Action::LoseCommit(at)
+        | Action::LoseSendAnswer(at)
+        | Action::LoseSend(at)
+        | Action::SendFirst(at)
+        | Action::Kill(at)
+        | Action::KillAfterCall(at)
+        | Action::Abandon(at)) = action
+        else {
+            return Err(format!("{action:?} is no step of a worker"));
+        };
+        if !matches!(action, Action::Commit(_) | Action::Send(_)) {
+            world.faults += 1;
+        }
+        match (action, self.call_of(world.workers[at])) {
+            (Action::Kill(_), _) => self.kill(world, at),
+            (Action::Abandon(_), _) => {
+                self.fail(world, at);
+                if let Some(job) = &mut world.workers[at].job {
+                    job.abandoned = true;
+                }
+            }
+            (Action::Commit(_), Some(Call::Commit(write))) => self.commit(world, at, write, false)?,
+            (Action::WithholdWinner(_), Some(Call::Commit(write))) => self.commit(world, at, write, true)?,
+            (Action::LoseCommit(_), Some(Call::Commit(write))) => {
+                self.tries(world, at, write);
+                world.late.push(write);
+                self.answer(world, at, Answer::Timeout)?;
+            }
+            (Action::KillAfterCall(_), Some(Call::Commit(write))) => {
+                self.tries(world, at, write);
+                world.late.push(write);
+                self.kill(world, at);
+            }
+            (Action::KillAfterCall(_), Some(Call::Send(outcomes))) => {
+                self.send(world, &outcomes);
+                self.kill(world, at);
+            }
+            (Action::Send(_), Some(Call::Send(outcomes))) => {
+                self.send(world, &outcomes);
+                self.answer(world, at, Answer::Taken)?;
+            }
+            (Action::LoseSendAnswer(_), Some(Call::Send(outcomes))) => {
+                self.send(world, &outcomes);
+                self.answer(world, at, Answer::Timeout)?;
+            }
+            (Action::LoseSend(_), Some(Call::Send(_))) => self.answer(world, at, Answer::Timeout)?,
+            (Action::SendFirst(_), Some(Call::Send(outcomes))) => {
+                self.send(world, &outcomes[..1]);
+                self.answer(world, at, Answer::FirstTaken)?;
+            }
+            (action, call) => return Err(format!("{action:?} at {call:?}")),
+        }
+        Ok(())
+    }
+
+    /// Brings states that differ in name only to one form.
+    fn settle(&self, world: &mut World) {
+        world.workers.sort_unstable();
+        if self.variant != Variant::NoCondition {
+            // Versions only grow: a write below the store's can't take effect any more, whenever it arrives.
+            let current = self.version_of(world.history.last().copied());
+            let before = world.late.len();
+            world.late.retain(|write| write.expected >= current);
+            let lost = (before - world.late.len()) as u64;
+            self.seen.late_losers.fetch_add(lost, Ordering::Relaxed);
+        }
+        world.late.sort_unstable();
+    }
+
+    fn worker_actions(&self, world: &World, at: usize, actions: &mut Vec<Action>) {
+        let worker = world.workers[at];
+        let may_fail = world.faults < self.faults_max;
+        match self.call_of(worker) {
+            None => {}
+            Some(Call::Load) => actions.extend((0..=world.history.len()).map(|writes| Action::Read(at, writes))),
+            Some(Call::Commit(write)) => {
+                actions.push(Action::Commit(at));
+                if may_fail {
+                    actions.extend([Action::LoseCommit(at), Action::KillAfterCall(at)]);
+                    if self.version_of(world.history.last().copied()) != write.expected {
+                        actions.push(Action::WithholdWinner(at));
+                    }
+                }
+            }
+            Some(Call::Send(outcomes)) => {
+                actions.push(Action::Send(at));
+                if may_fail {
+                    actions.extend([Action::LoseSendAnswer(at), Action::LoseSend(at), Action::KillAfterCall(at)]);
+                    if outcomes.len() > 1 {
+                        actions.push(Action::SendFirst(at));
+                    }
+                }
+            }
+        }
+        if may_fail && worker.life != COLD {
+            actions.push(Action::Kill(at));
+        }
+        if may_fail && worker.job.is_some_and(|job| !job.abandoned) {
+            actions.push(Action::Abandon(at));
+        }
+    }
+}
+
+impl Model for Protocol {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World {
+            history: Vec::new(),
+            late: Vec::new(),
+            sent: Vec::new(),
+            workers: [Worker { life: COLD, job: None }; WORKERS],
+            sources: [Progress::default(); 2],
+            faults: 0,
+        }]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        for source in Source::ALL {
+            let progress = world.sources[source.index()];
+            if progress.is_out || progress.gave_up || progress.is_done(source) {
+                continue;
+            }
+            for at in 0..WORKERS {
+                let is_twin = at > 0 && world.workers[at] == world.workers[at - 1];
+                if world.workers[at].job.is_none() && !is_twin {
+                    actions.push(Action::Deliver(source, at));
+                }
+            }
+        }
+        actions.extend((0..world.late.len()).map(Action::Land));
+        for at in 0..WORKERS {
+            self.worker_actions(world, at, actions);
+        }
+    }
+
+    fn next_state(&self, last: &World, action: Action) -> Option<World> {
+        let mut world = last.clone();
+        if let Err(surprise) = self.apply(&mut world, action) {
+            self.surprise(surprise);
+            return None;
+        }
+        self.settle(&mut world);
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        property::all()
+    }
+}
