@@ -12,8 +12,8 @@ use futures_util::FutureExt;
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage, ScoreSink,
-    StateItem, StateStore, StateWrite, Units,
+    Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
+    ScoreSink, StateItem, StateStore, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
@@ -49,9 +49,7 @@ pub enum Given {
 impl Given {
     fn events(self) -> Vec<usize> {
         match self {
-            Self::Batch { source, batch, from } => {
-                source.batches()[usize::from(batch)][usize::from(from)..].to_vec()
-            }
+            Self::Batch { source, batch, from } => source.batches()[usize::from(batch)][usize::from(from)..].to_vec(),
             Self::Probe => vec![PROBE],
         }
     }
@@ -215,7 +213,14 @@ impl Lives {
             ..EngineConfig::default()
         };
         let policy = Arc::clone(&self.scenario.policy);
-        let engine = Engine::new(ports.clone(), ports.clone(), ports.clone(), ports.clone(), policy, config);
+        let engine = Engine::new(
+            ports.clone(),
+            ports.clone(),
+            ports.clone(),
+            ports.clone(),
+            policy,
+            config,
+        );
         let mut stand = Err("a life begins with a batch".to_owned());
         for (index, step) in steps.iter().enumerate() {
             if let Step::Begin(given) = step {

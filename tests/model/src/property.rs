@@ -55,7 +55,10 @@ fn settled(protocol: &Protocol, world: &World) -> bool {
                 _ => 0,
             };
             events[..settled].iter().all(|event| {
-                let is_sent = world.sent.iter().any(|outcome| lives.items.event_of(*outcome) == *event);
+                let is_sent = world
+                    .sent
+                    .iter()
+                    .any(|outcome| lives.items.event_of(*outcome) == *event);
                 is_sent && current.is_some_and(|facts| facts.times[*event] == 1)
             })
         })
@@ -63,7 +66,10 @@ fn settled(protocol: &Protocol, world: &World) -> bool {
 }
 
 fn ends(protocol: &Protocol, world: &World) -> bool {
-    if Source::ALL.iter().all(|source| world.sources[source.index()].is_done(*source)) {
+    if Source::ALL
+        .iter()
+        .all(|source| world.sources[source.index()].is_done(*source))
+    {
         return true;
     }
     let mut actions = Vec::new();
@@ -74,7 +80,10 @@ fn ends(protocol: &Protocol, world: &World) -> bool {
 fn one_outcome(protocol: &Protocol, world: &World) -> bool {
     let lives = protocol.lives();
     (0..EVENTS).all(|event| {
-        let of_event = world.sent.iter().filter(|outcome| lives.items.event_of(**outcome) == event);
+        let of_event = world
+            .sent
+            .iter()
+            .filter(|outcome| lives.items.event_of(**outcome) == event);
         of_event.count() <= 1
     })
 }

@@ -76,10 +76,12 @@ impl Scenario {
         let payloads: Vec<Vec<u8>> = AGES_S.into_iter().chain([50]).enumerate().map(payload).collect();
         let transactions = payloads
             .iter()
-            .map(|bytes| match contract::decode(bytes, ARRIVAL_MS, &policy.bounds).ok()?.event {
-                Event::Transaction(tx) => Some(tx),
-                Event::Profile(_) | Event::Label(_) => None,
-            })
+            .map(
+                |bytes| match contract::decode(bytes, ARRIVAL_MS, &policy.bounds).ok()?.event {
+                    Event::Transaction(tx) => Some(tx),
+                    Event::Profile(_) | Event::Label(_) => None,
+                },
+            )
             .collect::<Option<_>>()?;
         Some(Self {
             policy: Arc::new(policy),

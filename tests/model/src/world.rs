@@ -222,7 +222,14 @@ impl Protocol {
         if self.variant == Variant::SendFirst {
             let outcomes: Vec<OutcomeId> = {
                 let lives = self.lives();
-                lives.items.facts(write.item).outcomes.iter().copied().flatten().collect()
+                lives
+                    .items
+                    .facts(write.item)
+                    .outcomes
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .collect()
             };
             self.send(world, &outcomes);
         }
@@ -243,7 +250,9 @@ impl Protocol {
     }
 
     fn report(&self, world: &mut World, at: usize, retry_from: Option<u8>) {
-        let Some(job) = world.workers[at].job.take() else { return };
+        let Some(job) = world.workers[at].job.take() else {
+            return;
+        };
         if job.abandoned {
             return;
         }
@@ -432,7 +441,11 @@ impl Protocol {
             Some(Call::Send(outcomes)) => {
                 actions.push(Action::Send(at));
                 if may_fail {
-                    actions.extend([Action::LoseSendAnswer(at), Action::LoseSend(at), Action::KillAfterCall(at)]);
+                    actions.extend([
+                        Action::LoseSendAnswer(at),
+                        Action::LoseSend(at),
+                        Action::KillAfterCall(at),
+                    ]);
                     if outcomes.len() > 1 {
                         actions.push(Action::SendFirst(at));
                     }
