@@ -3,11 +3,12 @@
 //!
 //! The worker of the model is no drawing of the engine, it is the engine: [`process`] runs `Engine::process` on the
 //! answers that the model chose so far and sees which call it makes next. What is modelled around it is in [`world`]: the
-//! store, the scores stream, the mapping and a redrive that deliver, and what can go wrong. The properties are in
+//! store, the scores stream, the mapping and a redrive that deliver, and what can go wrong, with its states in [`state`]. The properties are in
 //! [`property`]. docs/concepts/protocol-model.md says what is left out.
 
 pub mod item;
 pub mod process;
 pub mod property;
 pub mod scenario;
+pub mod state;
 pub mod world;

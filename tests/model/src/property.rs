@@ -4,7 +4,8 @@ use stateright::{Model, Property};
 
 use crate::item::ItemFacts;
 use crate::scenario::{EVENTS, Source};
-use crate::world::{Protocol, World};
+use crate::state::World;
+use crate::world::Protocol;
 
 /// I2: whatever the store held, it held each event once, and its bytes are those of the plain fold.
 pub const ONCE: &str = "I2: each event counts at most once, in the state of the plain fold";

@@ -235,7 +235,7 @@ async fn read_records(admin: &Admin, question: &Question<'_>, bounds: &Bounds) -
         if records.len() as u64 >= records_max {
             return Err(too_many(records_max));
         }
-        records.push(Record::of(&accepted(shard_id, record), bounds));
+        records.extend(Record::all_of(&accepted(shard_id, record), bounds));
         Ok(())
     })
     .await?;

@@ -32,7 +32,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole path on this machine: local AWS, the real score function, a simulated stream, the account
     #[command(
-        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted"
+        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about a minute"
     )]
     Demo(DemoArgs),
     /// Score a file of events with the same engine, without AWS
@@ -84,6 +84,11 @@ pub enum Command {
     /// Take dead letters, quarantined records or a range of the stream through the path again
     #[command(after_help = operate::REDRIVE_HELP)]
     Redrive(RedriveArgs),
+    /// Carry out a runbook page on a local AWS with the trouble really there, and time the recovery
+    #[command(
+        after_help = "Without a page it lists them. A drill starts a local AWS of its own, makes the trouble, runs the page's commands in their\norder, ends the trouble, and looks until the page's last section holds.\n\nExamples:\n  tidemark drill dead-letters\n  tidemark drill --all --json"
+    )]
+    Drill(DrillArgs),
     /// The AWS on this machine
     #[command(subcommand)]
     Local(LocalCommand),
@@ -103,6 +108,9 @@ pub struct DemoArgs {
     /// The same seed gives the same events
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Let everything go wrong on the way: failing services, a function that dies, a store that is gone; then redrive
+    #[arg(long)]
+    pub chaos: bool,
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
@@ -204,6 +212,25 @@ pub struct WatchArgs {
     /// A policy file (TOML), for what the contract accepts [default: the built-in policy]
     #[arg(long)]
     pub policy: Option<PathBuf>,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+pub struct DrillArgs {
+    /// The page's name [default: list them]
+    pub page: Option<String>,
+    /// Every page
+    #[arg(long, conflicts_with = "page")]
+    pub all: bool,
+    /// Seed of the traffic and the faults
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the local AWS keeps its logs
+    #[arg(long, default_value = ".tidemark")]
+    pub data_dir: PathBuf,
+    /// The score function's binary [default: the one beside this command, built when needed]
+    #[arg(long)]
+    pub score_binary: Option<PathBuf>,
 }
 
 /// Verbs of `local`.

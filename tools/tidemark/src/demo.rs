@@ -19,7 +19,7 @@ use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::error::{CliError, Exit};
 use crate::explain_view;
 use crate::oracle::{self, ActualOutcome};
-use crate::simulate::{self, SimConfig};
+use crate::simulate::{self, SimConfig, SimRecord};
 use crate::stack::Stack;
 use crate::ui;
 
@@ -46,6 +46,9 @@ const EXAMPLES_MAX: usize = 10;
 /// # Errors
 /// When something on this machine or in the local AWS fails; a wrong account is no error but [`Exit::Failed`].
 pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
+    if args.chaos {
+        return crate::chaos::show::run(args, json).await;
+    }
     let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
     let result = run_on(&stack, args, json).await;
     stack.stop().await;
@@ -68,7 +71,8 @@ async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoRepor
     let config = stream_of(args, &policy, started_ms);
     let bar = ui::bar(args.events, "sending", quiet);
     let pace = args.rate.map_or(Pace::Backlog(BACKLOG_RECORDS_MAX), Pace::Rate);
-    let sent = send(stack, &config, pace, &|sent| bar.set_position(sent)).await?;
+    let mut stream = simulate::generate(&config);
+    let sent = send(stack, &mut stream, (0, u64::MAX), pace, &|sent| bar.set_position(sent)).await?;
     bar.finish_and_clear();
     let bar = ui::bar(sent, "scoring", quiet);
     drain(stack, &|done| bar.set_position(done.min(sent))).await?;
@@ -144,27 +148,27 @@ pub(crate) enum Pace {
     Backlog(u64),
 }
 
-/// Sends the simulated stream; answers how many records.
+/// Sends up to `records_max` records of a simulated stream; answers how many. `before` records were sent already.
 pub(crate) async fn send(
     stack: &Stack,
-    config: &SimConfig,
+    stream: &mut (impl Iterator<Item = SimRecord> + Send),
+    (before, records_max): (u64, u64),
     pace: Pace,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<u64, CliError> {
     let started_ms = now_ms();
     let mut sent = 0_u64;
-    let mut stream = simulate::generate(config);
-    loop {
+    while sent < records_max {
+        let room = usize::try_from(records_max - sent).unwrap_or(BATCH_RECORDS);
         let batch: Vec<PutRecord> = stream
-            .by_ref()
-            .take(BATCH_RECORDS)
+            .take(room.min(BATCH_RECORDS))
             .map(|record| PutRecord {
                 partition_key: record.partition_key,
                 data: record.payload,
             })
             .collect();
         if batch.is_empty() {
-            return Ok(sent);
+            break;
         }
         let put = stack
             .cloud
@@ -176,9 +180,10 @@ pub(crate) async fn send(
         progress(sent);
         match pace {
             Pace::Rate(rate) => hold_rate(rate, sent, started_ms).await,
-            Pace::Backlog(records_max) => hold_backlog(stack, sent, records_max).await,
+            Pace::Backlog(waiting_max) => hold_backlog(stack, before + sent, waiting_max).await,
         }
     }
+    Ok(sent)
 }
 
 /// Waits until `sent` records are due at the rate asked for.
@@ -193,7 +198,8 @@ async fn hold_rate(rate: u64, sent: u64, started_ms: i64) {
 /// Waits until few enough records wait; not for ever, since [`drain`] tells a stall with its cause.
 async fn hold_backlog(stack: &Stack, sent: u64, records_max: u64) {
     for _ in 0..STALLED_MS_MAX / BACKLOG_WATCH_MS {
-        if sent.saturating_sub(stack.mapping.stats().esm.records_done) <= records_max {
+        let stats = stack.mapping.stats().esm;
+        if sent.saturating_sub(stats.records_done + stats.records_discarded) <= records_max {
             return;
         }
         pause(BACKLOG_WATCH_MS).await;
@@ -243,7 +249,7 @@ pub(crate) fn judge(
 ) -> Result<DemoReport, CliError> {
     let Run { seed, sent, elapsed_ms } = run;
     let account = Account::of(
-        records.iter().map(|record| Record::of(record, &policy.bounds)),
+        records.iter().flat_map(|record| Record::all_of(record, &policy.bounds)),
         evidence,
     );
     let input: Vec<oracle::Sent<'_>> = records

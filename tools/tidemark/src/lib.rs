@@ -12,6 +12,7 @@ pub mod control;
 pub mod demo;
 pub mod dlq;
 pub mod doctor;
+pub mod drill;
 pub mod error;
 pub mod explain;
 pub mod explain_view;

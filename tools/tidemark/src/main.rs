@@ -13,7 +13,7 @@ use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreOptions};
 use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
-use tidemark_cli::{audit, clock, control, demo, dlq, doctor, explain, files, local, redrive, send, watch};
+use tidemark_cli::{audit, clock, control, demo, dlq, doctor, drill, explain, files, local, redrive, send, watch};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Simulate(args) => simulate(args),
         Command::Send(args) => send::run(&admin().await, args, json).await,
         Command::Explain(args) => explain::run(&admin().await, args, json).await,
+        Command::Drill(args) => drill::run(args, json).await,
         Command::Watch(args) => watch::run(admin().await, args, json).await,
         Command::Audit(args) => audit::run(&admin().await, args, json).await,
         Command::Dlq(args) => dlq::run(&admin().await, args, json).await,

@@ -89,6 +89,21 @@ pub async fn run(admin: &Admin, args: &RedriveArgs, login: Option<&str>, json: b
     Ok(if report.complete { Exit::Ok } else { Exit::Failed })
 }
 
+/// Invokes the redrive function until its source is empty, without an audit record: for a pipeline of one's own.
+///
+/// # Errors
+/// When the function can't be used.
+pub(crate) async fn drive(
+    admin: &Admin,
+    function: &str,
+    request: &Request,
+    bar: &ProgressBar,
+) -> Result<RedriveReport, CliError> {
+    let mut run = Run::new(now_ms());
+    run.calls(admin, function, request.clone(), bar).await?;
+    Ok(run.report(request, None))
+}
+
 /// A bar over the messages that wait; a range has no known length.
 async fn progress(admin: &Admin, places: &Places, request: &Request, quiet: bool) -> ProgressBar {
     let url = match request.source {

@@ -219,6 +219,47 @@ fn only_the_rim_names_the_aws_sdk() {
     );
 }
 
+/// Packages by name and version, with the features that a build of the workspace turns on.
+fn features(edges: &str) -> BTreeMap<String, String> {
+    let host = host();
+    let printed = cargo(&[
+        "tree",
+        "--locked",
+        "--workspace",
+        "--target",
+        &host,
+        "--edges",
+        edges,
+        "--prefix",
+        "none",
+        "--format",
+        "{p}|{f}",
+    ]);
+    let lines = printed.lines().map(|line| line.trim_end_matches(" (*)"));
+    lines
+        .filter_map(|line| line.split_once('|'))
+        .map(|(package, features)| (package.to_owned(), features.to_owned()))
+        .collect()
+}
+
+#[test]
+fn command_and_tests_share_one_build_of_the_aws_sdk() {
+    let (command, tests) = (features("normal,build"), features("normal,build,dev"));
+    let rim = graph().closure("tidemark-aws");
+    let mut compared = 0;
+    for (package, with) in &command {
+        if package.split(' ').next().is_some_and(|name| rim.contains(name)) {
+            compared += 1;
+            assert_eq!(
+                Some(with),
+                tests.get(package),
+                "{package}: the tests' dependencies turn on other features, so that all above it is built twice"
+            );
+        }
+    }
+    assert!(compared > 100, "{compared} packages below the rim");
+}
+
 #[test]
 fn licences_bans_and_sources_are_those_of_deny_toml() {
     let venv = e2e::venv("lint").unwrap();

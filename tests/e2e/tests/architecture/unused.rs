@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Crates that are asked for to choose a feature or a version of theirs, with the reason. Empty: there are none.
-const FOR_THEIR_FEATURES: [&str; 0] = [];
+/// Crates that are asked for to choose a feature or a version of theirs. The command names these three so that it and the
+/// tests select the same features, and the AWS SDK is built once (`dependencies.rs` holds it).
+const FOR_THEIR_FEATURES: [&str; 3] = ["getrandom", "regex-syntax", "rustix"];
 
 fn metadata() -> Value {
     let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));

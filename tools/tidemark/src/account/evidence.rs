@@ -10,7 +10,7 @@ use tidemark_aws::item;
 use tidemark_domain::card::CardState;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::account::{Accepted, CardFacts, Evidence, OutcomeCopies, message, queue};
+use crate::account::{Accepted, CardFacts, Evidence, OutcomeCopies, message, quarantine_key, queue};
 use crate::error::CliError;
 
 /// Records asked for in one read.
@@ -197,7 +197,8 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
     for queued in read(names.quarantine_url, &mut remarks).await? {
         match message::refused(&queued.body) {
             Ok(refused) => {
-                evidence.quarantined.insert(refused.sequence_number, refused.code);
+                let key = quarantine_key(&refused.sequence_number, refused.sub_sequence_number);
+                evidence.quarantined.insert(key.into_owned(), refused.code);
             }
             Err(_) => remarks.malformed_messages += 1,
         }

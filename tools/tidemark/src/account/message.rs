@@ -102,6 +102,8 @@ pub fn dead_letter(body: &str, stream: &str) -> Result<DeadLetter, Malformed> {
 pub struct Refused {
     /// The record.
     pub sequence_number: String,
+    /// Its place in an aggregated record; `None`: it is a record of its own, or an aggregate that was refused whole.
+    pub sub_sequence_number: Option<u32>,
     /// Its shard.
     pub shard_id: String,
     /// Why it was refused.
@@ -121,6 +123,9 @@ pub fn refused(body: &str) -> Result<Refused, Malformed> {
     let text = |field: &str| message[field].as_str().map(str::to_owned).ok_or(Malformed::OtherShape);
     Ok(Refused {
         sequence_number: text("sequence_number")?,
+        sub_sequence_number: message["sub_sequence_number"]
+            .as_u64()
+            .and_then(|part| u32::try_from(part).ok()),
         shard_id: text("shard_id")?,
         code: text("code")?,
         arrival_ms: message["arrival_ms"].as_i64(),

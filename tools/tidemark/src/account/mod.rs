@@ -7,13 +7,13 @@ pub mod evidence;
 pub mod message;
 pub mod queue;
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 use tidemark_domain::card::CardState;
-use tidemark_domain::contract::{self, Bounds};
+use tidemark_domain::contract::{self, Bounds, aggregate};
 use tidemark_domain::event::Event;
 use tidemark_domain::id::fingerprint32;
 use tidemark_engine::record::compare_sequence_numbers;
@@ -38,6 +38,8 @@ pub struct Record {
     pub shard_id: Arc<str>,
     /// Its sequence number.
     pub sequence_number: Box<str>,
+    /// Its place in an aggregated record, from 0; `None`: it is a record of its own.
+    pub sub_sequence_number: Option<u32>,
     /// When the stream took it, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
     /// What it would do.
@@ -79,13 +81,33 @@ pub enum Claim {
 }
 
 impl Record {
-    /// Reads a record, judged by the bounds of a policy.
+    /// Reads a record as one, judged by the bounds of a policy.
     #[must_use]
     pub fn of(record: &Accepted, bounds: &Bounds) -> Self {
-        let event = contract::decode(&record.payload, record.arrival_ms, bounds).map(|decoded| decoded.event);
+        Self::part(record, None, &record.payload, bounds)
+    }
+
+    /// Reads a record, and takes it apart where a producer's library put several into one: each of them has its own end. One
+    /// that can't be taken apart is refused whole.
+    #[must_use]
+    pub fn all_of(record: &Accepted, bounds: &Bounds) -> Vec<Self> {
+        match aggregate::take_apart(&record.payload) {
+            Ok(Some(parts)) => {
+                let parts = parts.iter().zip(0..);
+                parts
+                    .map(|(part, at)| Self::part(record, Some(at), part.data, bounds))
+                    .collect()
+            }
+            Ok(None) | Err(_) => vec![Self::of(record, bounds)],
+        }
+    }
+
+    fn part(record: &Accepted, sub_sequence_number: Option<u32>, payload: &[u8], bounds: &Bounds) -> Self {
+        let event = contract::decode(payload, record.arrival_ms, bounds).map(|decoded| decoded.event);
         Self {
             shard_id: Arc::clone(&record.shard_id),
             sequence_number: record.sequence_number.as_str().into(),
+            sub_sequence_number,
             arrival_ms: record.arrival_ms,
             claim: event.map_or(Claim::Refused, |event| Claim::of(&event)),
         }
@@ -114,7 +136,9 @@ impl Record {
     /// The record in words, for a person who has to find it.
     #[must_use]
     pub fn name(&self) -> String {
-        let place = format!("{} of {}", self.sequence_number, self.shard_id);
+        let part = self.sub_sequence_number;
+        let part = part.map_or_else(String::new, |part| format!(" (user record {part})"));
+        let place = format!("{}{part} of {}", self.sequence_number, self.shard_id);
         match &self.claim {
             Claim::Transaction { card_id, event_id, .. } => format!("{place} (event {event_id} of card {card_id})"),
             Claim::Profile { card_id, version } => format!("{place} (profile {version} of card {card_id})"),
@@ -233,7 +257,7 @@ pub struct Evidence {
     /// The scores stream holds the outcomes since then, ms since 1970-01-01T00:00:00Z. A record from before it counts as
     /// scored when the table shows its event.
     pub outcomes_since_ms: i64,
-    /// Reason codes by sequence number.
+    /// Reason codes by [`quarantine_key`].
     pub quarantined: HashMap<String, String>,
     /// What waits in the dead-letter queue.
     pub dead: Vec<SequenceRange>,
@@ -245,10 +269,28 @@ pub struct Evidence {
     pub pending_from_ms: Option<i64>,
 }
 
+/// Under what a record's quarantine is noted: its sequence number, and its place where it is a part of an aggregate.
+#[must_use]
+pub fn quarantine_key(sequence_number: &str, sub_sequence_number: Option<u32>) -> Cow<'_, str> {
+    match sub_sequence_number {
+        None => Cow::Borrowed(sequence_number),
+        Some(part) => Cow::Owned(format!("{sequence_number}.{part}")),
+    }
+}
+
+impl Evidence {
+    /// Why a record is in quarantine; `None`: it is not.
+    #[must_use]
+    pub fn refusal_of(&self, record: &Record) -> Option<&str> {
+        let key = quarantine_key(&record.sequence_number, record.sub_sequence_number);
+        self.quarantined.get(&*key).map(String::as_str)
+    }
+}
+
 /// The account: `accepted` is the sum of all that follows it, or something is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
-    /// Records that the stream accepted.
+    /// Records that the stream accepted; each of those in an aggregated record counts.
     pub accepted: u64,
     /// Transactions whose first record got an outcome.
     pub scored: u64,
@@ -327,8 +369,8 @@ impl Account {
 }
 
 fn end_of(record: &Record, evidence: &Evidence, seen: &mut HashSet<String>) -> End {
-    if let Some(code) = evidence.quarantined.get(&*record.sequence_number) {
-        return End::Quarantined(code.clone());
+    if let Some(code) = evidence.refusal_of(record) {
+        return End::Quarantined(code.to_owned());
     }
     if has_taken_effect(record, evidence) {
         let first = seen.insert(record.claim.key());

@@ -4,6 +4,7 @@ fn record(number: &str, claim: Claim) -> Record {
     Record {
         shard_id: "s-1".into(),
         sequence_number: number.into(),
+        sub_sequence_number: None,
         arrival_ms: 1_000,
         claim,
     }
@@ -151,4 +152,68 @@ fn profiles_and_labels_count_by_what_the_table_holds() {
     ];
     let account = account(records, &evidence);
     assert_eq!((account.applied, account.duplicate, account.unaccounted), (2, 1, 2));
+}
+
+#[test]
+fn each_record_of_an_aggregate_has_its_own_end() {
+    use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+    let event = |id: &str| {
+        serde_json::json!({
+            "schema": "profile", "version": 1, "card_id": id, "profile_version": 3, "usual_country": "FR", "spend_mean_minor": 3100.0,
+            "spend_deviation_minor": 1400.0, "transactions_per_day": 0.9, "account_opened_at_ms": 1_500_000_000_000_i64,
+        })
+        .to_string()
+    };
+    let mut aggregator = Aggregator::new();
+    for payload in [event("c").as_str(), "no event", "no event either"] {
+        let part = UserRecord {
+            partition_key: "c",
+            explicit_hash_key: None,
+            data: payload.as_bytes(),
+        };
+        assert!(aggregator.push(&part, 1 << 20));
+    }
+    let accepted = Accepted {
+        shard_id: "s-1".into(),
+        sequence_number: "7".to_owned(),
+        arrival_ms: 1_795_399_200_000,
+        payload: aggregator.finish(),
+    };
+    let bounds = tidemark_domain::policy::Policy::default_policy().bounds;
+    let records = Record::all_of(&accepted, &bounds);
+    let parts: Vec<_> = records.iter().map(|record| record.sub_sequence_number).collect();
+    assert_eq!(parts, [Some(0), Some(1), Some(2)]);
+    let quarantined = |part: Option<u32>| (quarantine_key("7", part).into_owned(), "not_json".to_owned());
+    let evidence = Evidence {
+        // Of the second part, and of another record whose number begins alike.
+        quarantined: [quarantined(Some(1)), ("71".to_owned(), "x".to_owned())].into(),
+        cards: [(
+            "c".to_owned(),
+            CardFacts {
+                profile_version: Some(3),
+                ..CardFacts::default()
+            },
+        )]
+        .into(),
+        ..Evidence::default()
+    };
+    let account = account(records, &evidence);
+    assert_eq!(
+        (account.accepted, account.quarantined_total(), account.unaccounted),
+        (3, 1, 1)
+    );
+    assert!(
+        account.unaccounted_examples[0].starts_with("7 (user record 2) of s-1"),
+        "{account:?}"
+    );
+
+    // One that can't be taken apart is refused as a whole.
+    let mut cut = accepted;
+    cut.payload.pop();
+    let records = Record::all_of(&cut, &bounds);
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        (&records[0].claim, records[0].sub_sequence_number),
+        (&Claim::Refused, None)
+    );
 }

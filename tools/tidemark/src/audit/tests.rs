@@ -10,6 +10,7 @@ fn transaction(number: &str, event_id: &str) -> Record {
     Record {
         shard_id: "s-1".into(),
         sequence_number: number.into(),
+        sub_sequence_number: None,
         arrival_ms: 1_000,
         claim: Claim::Transaction {
             card_id: "c".into(),

@@ -8,6 +8,8 @@ mod killer;
 mod order;
 mod plans;
 mod produced;
+pub mod show;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +22,7 @@ use crate::clock::{now_ms, pause};
 use crate::demo::report::DemoReport;
 use crate::demo::{self, Pace, Run, usage};
 use crate::error::CliError;
-use crate::simulate::{self, SimConfig};
+use crate::simulate::{self, SimConfig, SimRecord};
 use crate::stack::{Stack, StackOptions, mapping_options};
 
 pub use killer::Killer;
@@ -34,6 +36,9 @@ const OUTAGE_WATCH_MS: u64 = 10;
 const OUTAGE_LOOKS_MAX: u32 = 12_000;
 /// Records that wait at most while more are sent, so that faults and kills meet all of the stream.
 const BACKLOG_RECORDS: u64 = 1_000;
+
+/// So many records at a time are sent beyond those asked for.
+const MORE_RECORDS: u64 = 500;
 
 /// A time in which a service answers nobody.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +56,10 @@ pub struct Outage {
 pub struct Scenario {
     /// Decides the stream, the faults and the moments of kills.
     pub seed: u64,
-    /// Records that the producer means to send.
+    /// Records that the producer means to send at least.
     pub events: u32,
+    /// Records that it sends at most, while kills are still due: how many it takes depends on the machine's speed.
+    pub events_max: u32,
     /// Cards that they belong to.
     pub cards: u32,
     /// Shards of each stream.
@@ -80,6 +87,7 @@ impl Scenario {
         Self {
             seed,
             events,
+            events_max: events,
             cards: (events / 30).max(1),
             shards: 4,
             duplicate_share: None,
@@ -98,7 +106,7 @@ impl Scenario {
     }
 
     fn stream(&self, policy: &Policy, now_ms: i64) -> SimConfig {
-        let mut config = SimConfig::new(self.seed, self.events, self.cards, now_ms, policy);
+        let mut config = SimConfig::new(self.seed, self.events_max, self.cards, now_ms, policy);
         config.duplicate_share = self.duplicate_share.unwrap_or(config.duplicate_share);
         config.broken_share = self.broken_share.unwrap_or(config.broken_share);
         config
@@ -176,18 +184,19 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError>
     let killer = Killer::start(stack.function.clone(), scenario.seed, scenario.kills);
     let stream = scenario.stream(&policy, started_ms);
     let traffic = async {
-        let sent = demo::send(stack, &stream, Pace::Backlog(BACKLOG_RECORDS), &|_| {}).await?;
+        let sent = send_until_killed(stack, &mut simulate::generate(&stream), scenario, &killer).await?;
         demo::drain(stack, &|_| {}).await?;
         Ok::<u64, CliError>(sent)
     };
     let (sent, ()) = futures_util::future::join(traffic, outage(stack, faults, scenario.outage)).await;
     let kills = killer.stop().await;
     faults.clear();
-    sent?;
+    let sent = usize::try_from(sent?).unwrap_or(usize::MAX);
     let elapsed_ms = u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1);
     let records = demo::read_transactions(stack).await?;
     let found = demo::read_evidence(stack).await?;
-    let produced = Produced::of(simulate::generate(&stream).map(|record| record.payload), &records);
+    let meant = simulate::generate(&stream).take(sent).map(|record| record.payload);
+    let produced = Produced::of(meant, &records);
     let mut injected = Injected::of(&faults.counts());
     injected.kills = kills;
     injected.invocations_failed = stack.function.stats().errors;
@@ -203,6 +212,25 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError>
         injected,
         esm: stack.mapping.stats().esm,
     })
+}
+
+/// Sends what was asked for, and more while kills are due; answers how many records.
+async fn send_until_killed(
+    stack: &Stack,
+    records: &mut (impl Iterator<Item = SimRecord> + Send),
+    scenario: &Scenario,
+    killer: &Killer,
+) -> Result<u64, CliError> {
+    let pace = Pace::Backlog(BACKLOG_RECORDS);
+    let mut sent = demo::send(stack, records, (0, u64::from(scenario.events)), pace, &|_| {}).await?;
+    while killer.kills() < scenario.kills {
+        let more = demo::send(stack, records, (sent, MORE_RECORDS), pace, &|_| {}).await?;
+        if more == 0 {
+            break;
+        }
+        sent += more;
+    }
+    Ok(sent)
 }
 
 /// The stack's fault layer.

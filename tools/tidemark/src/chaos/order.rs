@@ -1,7 +1,8 @@
 //! The order in which records were applied when some of them went through the dead-letter queue.
 //!
 //! Live, a card's events apply in stream order. What a batch that was given up left undone is applied by the redrive, so
-//! after everything live, in the order of the queue's messages. The recomputation needs that order: an event's score is as
+//! after everything live, in stream order again: a redrive reads the letters of a shard in one walk (as many letters as one
+//! group holds). The recomputation needs that order: an event's score is as
 //! of its own event time, over the events that the card had when it was applied.
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::account::{Accepted, Claim, Evidence, Record, has_taken_effect};
 use crate::oracle::ActualOutcome;
 
 /// Orders records, given in stream order, by when they were applied. `before` is the evidence after the live traffic and
-/// before the redrive; its ranges are in the queue's order.
+/// before the redrive.
 #[must_use]
 pub fn as_applied(records: Vec<Accepted>, before: &Evidence, bounds: &Bounds) -> Vec<Accepted> {
     let claimed: Vec<Record> = records.iter().map(|record| Record::of(record, bounds)).collect();
@@ -20,23 +21,21 @@ pub fn as_applied(records: Vec<Accepted>, before: &Evidence, bounds: &Bounds) ->
     let mut live = Vec::with_capacity(records.len());
     let mut redriven = Vec::new();
     for (place, record) in records.into_iter().enumerate() {
-        let message = before.dead.iter().position(|range| range.holds(&claimed[place]));
-        match message {
-            Some(message) if !applied_live(place, &claimed, before, &copies) => {
-                redriven.push((message, place, record));
-            }
-            _ => live.push(record),
+        let given_up = before.dead.iter().any(|range| range.holds(&claimed[place]));
+        if given_up && !applied_live(place, &claimed, before, &copies) {
+            redriven.push(record);
+        } else {
+            live.push(record);
         }
     }
-    redriven.sort_by_key(|(message, place, _)| (*message, *place));
-    live.extend(redriven.into_iter().map(|(_, _, record)| record));
+    live.extend(redriven);
     live
 }
 
 /// Whether a record of a range that was given up had been applied before that, at its own place.
 fn applied_live(place: usize, records: &[Record], before: &Evidence, copies: &Copies<'_>) -> bool {
     let record = &records[place];
-    if before.quarantined.contains_key(&*record.sequence_number) {
+    if before.refusal_of(record).is_some() {
         return true;
     }
     match &record.claim {

@@ -1,0 +1,232 @@
+//! `tidemark demo --chaos`: the whole path while everything goes wrong, told to somebody who sees it for the first time.
+
+use localcloud::{EsmOptions, EsmStats, FaultPlan, Service};
+use serde::Serialize;
+use tidemark_domain::policy::Policy;
+use tidemark_redrive::{Request, Source};
+
+use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
+use crate::account::{Account, Record};
+use crate::cli::DemoArgs;
+use crate::clock::{now_ms, pause};
+use crate::demo::report::DemoReport;
+use crate::demo::{self, Found, Pace, Run, usage};
+use crate::error::{CliError, Exit};
+use crate::redrive::{self, RedriveReport};
+use crate::simulate::{self, SimConfig};
+use crate::stack::{Stack, StackOptions, mapping_options};
+use crate::ui;
+
+/// Records of one invocation: small batches have more moments at which things go wrong.
+const BATCH_RECORDS: u32 = 100;
+/// Retries of a batch: one, so that an outage of seconds gives batches up as one of hours would with the template's twenty.
+const RETRIES_MAX: u32 = 1;
+/// A process of the function is killed so often, while the first part of the records is under way.
+const KILLS: u64 = 25;
+/// Share of the records that the contract refuses, spread over the stream.
+const BROKEN_SHARE: f64 = 0.05;
+/// Of ten records, so many are sent before the store goes away.
+const BEFORE_OUTAGE_IN_TEN: u64 = 7;
+/// The store comes back when of ten records sent meanwhile so many were given up.
+const GIVEN_UP_IN_TEN: u64 = 3;
+/// It comes back after so long in any case, in milliseconds.
+const OUTAGE_MS_MAX: u64 = 30_000;
+/// How often that is looked at, in milliseconds.
+const WATCH_MS: u64 = 50;
+/// Redrives at most: a message whose records are still held by an invocation that gave up is tried again.
+const REDRIVES_MAX: u32 = 3;
+
+/// What a show came to. Field names are stable: scripts read them.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShowReport {
+    /// The account and the recomputation, after the redrive.
+    #[serde(flatten)]
+    pub report: DemoReport,
+    /// What went wrong, counted.
+    pub injected: Injected,
+    /// What waited in the dead-letter queue before the redrive.
+    pub dead_letters: DeadLetters,
+    /// The redrives, in order.
+    pub redrives: Vec<RedriveReport>,
+}
+
+/// The dead-letter queue before the redrive.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct DeadLetters {
+    /// Messages.
+    pub messages: u64,
+    /// Records of their ranges that had no end yet.
+    pub records: u64,
+}
+
+impl ShowReport {
+    /// Whether the account is exact and every dead letter came to its end.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.report.holds() && self.redrives.last().is_none_or(|last| last.complete)
+    }
+}
+
+/// Runs the show.
+///
+/// # Errors
+/// When something on this machine or in the local AWS fails; a wrong account is no error but [`Exit::Failed`].
+pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
+    let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
+    options.fault_seed = Some(args.seed);
+    options.mapping = EsmOptions {
+        batching_window_ms: 0,
+        batch_size: BATCH_RECORDS,
+        retries_max: Some(RETRIES_MAX),
+        ..mapping_options()
+    };
+    let stack = Stack::start_with(options).await?;
+    let result = play(&stack, args, json).await;
+    stack.stop().await;
+    let report = result?;
+    ui::out(&ui::json_or(json, &report, view::render)?);
+    Ok(if report.holds() { Exit::Ok } else { Exit::Failed })
+}
+
+async fn play(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<ShowReport, CliError> {
+    let policy = Policy::default_policy();
+    let log_from_bytes = usage::log_bytes(stack.function.log_path());
+    let started_ms = now_ms();
+    let mut stream = demo::stream_of(args, &policy, started_ms);
+    stream.broken_share = BROKEN_SHARE;
+    let kills = send_through_trouble(stack, &stream, args, quiet).await?;
+    let elapsed_ms = u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1);
+    let records = demo::read_transactions(stack).await?;
+    let before = demo::read_evidence(stack).await?;
+    let dead_letters = waiting(&records, &before, &policy);
+    let redrives = redrive_all(stack, dead_letters, quiet).await?;
+
+    let bar = ui::step("reading everything back, recomputing it independently", quiet);
+    let produced = Produced::of(simulate::generate(&stream).map(|record| record.payload), &records);
+    let mut injected = Injected::of(&layer(stack)?.counts());
+    injected.kills = kills;
+    injected.invocations_failed = stack.function.stats().errors;
+    injected.producer_resent = produced.resent;
+    let run = Run {
+        seed: args.seed,
+        sent: (produced.meant + produced.resent).saturating_sub(produced.foreign),
+        elapsed_ms,
+    };
+    let found = demo::read_evidence(stack).await?;
+    let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
+    let records = as_applied(records, &before.evidence, &policy.bounds);
+    let report = demo::judge(run, &records, &found, usage, &policy)?;
+    bar.finish_and_clear();
+    Ok(ShowReport {
+        report,
+        injected,
+        dead_letters,
+        redrives,
+    })
+}
+
+/// The two troubles, with traffic under way; answers how many processes were killed.
+async fn send_through_trouble(
+    stack: &Stack,
+    stream: &SimConfig,
+    args: &DemoArgs,
+    quiet: bool,
+) -> Result<u64, CliError> {
+    let faults = layer(stack)?;
+    let tell = |words: &str| {
+        if !quiet {
+            ui::note(words);
+        }
+    };
+    let mut records = simulate::generate(stream);
+
+    tell(view::ALL_AT_ONCE);
+    let first = args.events * BEFORE_OUTAGE_IN_TEN / 10;
+    for plan in errors_and_lost_answers(&stack.names.transactions_stream, &stack.names.scores_stream) {
+        faults.add(plan);
+    }
+    let killer = Killer::start(stack.function.clone(), args.seed, KILLS);
+    let bar = ui::bar(first, "sending through faults", quiet);
+    let progress = |sent| bar.set_position(sent);
+    let sent = demo::send(
+        stack,
+        &mut records,
+        (0, first),
+        Pace::Backlog(BACKLOG_RECORDS),
+        &progress,
+    )
+    .await?;
+    demo::drain(stack, &|_| {}).await?;
+    let kills = killer.stop().await;
+    faults.clear();
+    bar.finish_and_clear();
+
+    tell(view::STORE_GONE);
+    faults.add(FaultPlan::down(Service::DynamoDb));
+    let given_up_before = stack.mapping.stats().esm.records_discarded;
+    let bar = ui::bar(args.events.saturating_sub(sent), "sending without a store", quiet);
+    let progress = |sent| bar.set_position(sent);
+    let meanwhile = demo::send(
+        stack,
+        &mut records,
+        (sent, u64::MAX),
+        Pace::Backlog(u64::MAX),
+        &progress,
+    )
+    .await?;
+    wait_until_given_up(stack, given_up_before + meanwhile * GIVEN_UP_IN_TEN / 10).await;
+    faults.clear();
+    bar.finish_and_clear();
+
+    tell(view::STORE_BACK);
+    let bar = ui::step("the stream goes on", quiet);
+    demo::drain(stack, &|_| {}).await?;
+    bar.finish_and_clear();
+    Ok(kills)
+}
+
+async fn wait_until_given_up(stack: &Stack, records: u64) {
+    for _ in 0..OUTAGE_MS_MAX / WATCH_MS {
+        let EsmStats { records_discarded, .. } = stack.mapping.stats().esm;
+        if records_discarded >= records {
+            return;
+        }
+        pause(WATCH_MS).await;
+    }
+}
+
+/// What waits in the dead-letter queue.
+fn waiting(records: &[crate::account::Accepted], found: &Found, policy: &Policy) -> DeadLetters {
+    let account = Account::of(
+        records.iter().map(|record| Record::of(record, &policy.bounds)),
+        &found.evidence,
+    );
+    DeadLetters {
+        messages: found.evidence.dead.len() as u64,
+        records: account.dead_lettered,
+    }
+}
+
+/// Redrives until the queue is empty.
+async fn redrive_all(stack: &Stack, waiting: DeadLetters, quiet: bool) -> Result<Vec<RedriveReport>, CliError> {
+    let mut redrives = Vec::new();
+    if waiting.messages == 0 {
+        return Ok(redrives);
+    }
+    if !quiet {
+        ui::note(&view::dead_letters_wait(waiting));
+    }
+    let function = &stack.names.redrive_function;
+    for _ in 0..REDRIVES_MAX {
+        let bar = ui::bar(waiting.messages, "redriving messages", quiet);
+        let request = Request::new(Source::DeadLetter);
+        let report = redrive::drive(stack.cloud.admin(), function, &request, &bar).await?;
+        bar.finish_and_clear();
+        let complete = report.complete;
+        redrives.push(report);
+        if complete {
+            break;
+        }
+    }
+    Ok(redrives)
+}

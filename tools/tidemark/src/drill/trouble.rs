@@ -1,0 +1,226 @@
+//! The troubles that drills make on the local AWS, and how they end.
+
+use std::path::Path;
+
+use localcloud::{EsmOptions, FaultKind, FaultPlan, Service};
+use tidemark_aws::admin::PutRecord;
+use tidemark_domain::policy::Policy;
+
+use super::run::{Child, Pipeline};
+use crate::clock::{now_ms, pause};
+use crate::error::CliError;
+use crate::simulate::{self, SimConfig};
+use crate::stack::mapping_options;
+
+/// Events of ordinary traffic before and while there is trouble.
+const TRAFFIC_EVENTS: u32 = 600;
+/// Cards of that traffic.
+const TRAFFIC_CARDS: u32 = 30;
+/// Records that nobody can read, for the flood.
+const POISON_RECORDS: usize = 200;
+/// Events of one card, for the hot one: more than a head holds.
+const HOT_EVENTS: u32 = 900;
+/// How long a slow table takes, ms.
+const SLOW_MS: u64 = 1_500;
+/// Retries of a batch in a drill: few, so that an outage of seconds dead-letters what one of hours would.
+const RETRIES_MAX: u32 = 1;
+/// How long the trouble may take to show, ms.
+const SHOWS_MS_MAX: u64 = 60_000;
+/// How often that is looked at, ms.
+const WATCH_MS: u64 = 100;
+
+/// A trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// None: ordinary traffic.
+    Steady,
+    /// The table answers late.
+    SlowTable,
+    /// The table answers half of the writes with "slow down".
+    ThrottledTable,
+    /// The table answers nothing, until batches are given up.
+    StoreOutage,
+    /// Reads fail so often that the breaker opens.
+    ProfileOutage,
+    /// Somebody left the mode `paused`.
+    Paused,
+    /// A producer sends what nobody can read.
+    PoisonFlood,
+    /// A dead letter names records that the stream no longer has.
+    Trimmed,
+    /// The control plane's items can't be read for a while.
+    ControlOutage,
+    /// One card has more events than all others.
+    HotCard,
+}
+
+impl Trouble {
+    /// As pages name them.
+    pub const ALL: [(&'static str, Self); 10] = [
+        ("steady", Self::Steady),
+        ("slow-table", Self::SlowTable),
+        ("throttled-table", Self::ThrottledTable),
+        ("store-outage", Self::StoreOutage),
+        ("profile-outage", Self::ProfileOutage),
+        ("function-down", Self::Paused),
+        ("poison-flood", Self::PoisonFlood),
+        ("trimmed", Self::Trimmed),
+        ("control-outage", Self::ControlOutage),
+        ("hot-card", Self::HotCard),
+    ];
+
+    /// Finds one by its name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, trouble)| *trouble)
+    }
+
+    /// What happens, for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Steady => "ordinary traffic",
+            Self::SlowTable => "the table answers half of the calls a second and a half late",
+            Self::ThrottledTable => "the table refuses half of the writes: slow down",
+            Self::StoreOutage => "the table is down until batches are given up",
+            Self::ProfileOutage => "most reads of the table fail",
+            Self::Paused => "somebody left the mode paused",
+            Self::PoisonFlood => "a producer sends what nobody can read",
+            Self::Trimmed => "a dead letter names records that the stream no longer has",
+            Self::ControlOutage => "single reads of the table, which the control plane needs, fail",
+            Self::HotCard => "one card has more events than all others together",
+        }
+    }
+
+    /// The mapping's options for the drill.
+    #[must_use]
+    pub fn mapping(self) -> EsmOptions {
+        EsmOptions {
+            retries_max: Some(if self == Self::StoreOutage { RETRIES_MAX } else { 1_000 }),
+            ..mapping_options()
+        }
+    }
+
+    /// Makes the trouble, with traffic under way, and waits until it shows.
+    pub(super) async fn begin(self, pipeline: &Pipeline) -> Result<(), CliError> {
+        let faults = pipeline.stack.cloud.faults();
+        let add = |plan: FaultPlan| {
+            if let Some(faults) = faults {
+                faults.add(plan);
+            }
+        };
+        match self {
+            Self::SlowTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Delay { ms: SLOW_MS }, 0.5)),
+            Self::ThrottledTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Throttle, 0.5).on("PutItem")),
+            Self::StoreOutage => add(FaultPlan::down(Service::DynamoDb)),
+            Self::ProfileOutage => add(FaultPlan::new(Service::DynamoDb, FaultKind::Error500, 0.7).on("BatchGetItem")),
+            Self::ControlOutage => {
+                for operation in ["GetItem", "Query"] {
+                    add(FaultPlan::new(Service::DynamoDb, FaultKind::Error500, 1.0).on(operation));
+                }
+            }
+            Self::Paused => pipeline
+                .run(Child::own(&["mode", "paused", "--reason", "drill"]))
+                .await?
+                .must_succeed()?,
+            Self::Trimmed => return pipeline.send_dead_letter(&past_retention(pipeline)).await,
+            Self::PoisonFlood => {
+                let poison = |at: usize| PutRecord {
+                    partition_key: format!("poison-{at}"),
+                    data: format!("not an event {at}").into_bytes(),
+                };
+                pipeline
+                    .put(&(0..POISON_RECORDS).map(poison).collect::<Vec<_>>())
+                    .await?;
+            }
+            Self::HotCard => pipeline.put(&hot_card()).await?,
+            Self::Steady => {}
+        }
+        pipeline.put(&traffic(pipeline.seed + 1)).await?;
+        if self == Self::StoreOutage {
+            let given_up = || pipeline.stack.mapping.stats().esm.on_failure_sent > 0;
+            wait_until(given_up).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the trouble where a person's commands do not.
+    pub(super) fn end(self, pipeline: &Pipeline) {
+        if let Some(faults) = pipeline.stack.cloud.faults() {
+            faults.clear();
+        }
+    }
+}
+
+/// Ordinary traffic, events that the contract refuses among it.
+pub(super) fn traffic(seed: u64) -> Vec<PutRecord> {
+    let policy = Policy::default_policy();
+    let config = SimConfig::new(seed, TRAFFIC_EVENTS, TRAFFIC_CARDS, now_ms(), &policy);
+    simulate::generate(&config)
+        .map(|record| PutRecord {
+            partition_key: record.partition_key,
+            data: record.payload,
+        })
+        .collect()
+}
+
+fn hot_card() -> Vec<PutRecord> {
+    let from_ms = now_ms() - i64::from(HOT_EVENTS) * 1_000;
+    (0..HOT_EVENTS)
+        .map(|event| {
+            let payload = serde_json::json!({
+                "schema": "transaction", "version": 2, "event_id": format!("hot-{event}"), "card_id": "hot-card",
+                "occurred_at_ms": from_ms + i64::from(event) * 1_000, "amount_minor": 500 + event, "currency": "EUR",
+                "merchant_id": "m", "mcc": 5411, "country": "FR", "channel": "ecommerce", "approved": true,
+            });
+            PutRecord {
+                partition_key: "hot-card".to_owned(),
+                data: payload.to_string().into_bytes(),
+            }
+        })
+        .collect()
+}
+
+/// A dead letter as the mapping writes it, of records before the stream's first.
+fn past_retention(pipeline: &Pipeline) -> String {
+    let number = |last: u32| format!("{:056}", last);
+    let time = "2020-01-01T00:00:00.000Z";
+    serde_json::json!({
+        "requestContext": {
+            "requestId": "00000000-0000-0000-0000-000000000000",
+            "functionArn": format!("arn:aws:lambda:{}:000000000000:function:{}", pipeline.stack.cloud.region(), pipeline.stack.names.function),
+            "condition": "RecordAgeExceeded", "approximateInvokeCount": 1,
+        },
+        "version": "1.0", "timestamp": time,
+        "KinesisBatchInfo": {
+            "shardId": "shardId-000000000000", "startSequenceNumber": number(1), "endSequenceNumber": number(9),
+            "approximateArrivalOfFirstRecord": time, "approximateArrivalOfLastRecord": time, "batchSize": 9,
+            "streamArn": pipeline.stack.provisioned.transactions_stream_arn,
+        },
+    })
+    .to_string()
+}
+
+async fn wait_until(holds: impl Fn() -> bool) -> Result<(), CliError> {
+    for _ in 0..SHOWS_MS_MAX / WATCH_MS {
+        if holds() {
+            return Ok(());
+        }
+        pause(WATCH_MS).await;
+    }
+    Err(CliError::service(
+        "drill_trouble",
+        format!("the trouble did not show within {SHOWS_MS_MAX} ms"),
+        "Look at the logs in the data directory, then run the drill again.",
+    ))
+}
+
+/// The policy that a rollback has to go back from, as a file.
+pub(super) fn second_policy(folder: &Path) -> std::io::Result<std::path::PathBuf> {
+    let path = folder.join("second-policy.toml");
+    std::fs::write(&path, Policy::default_text().replacen("version = 1", "version = 2", 1))?;
+    Ok(path)
+}
