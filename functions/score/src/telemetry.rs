@@ -35,7 +35,7 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
     let degraded: u64 = report
         .tiers
         .iter()
-        .filter(|(tier, _)| **tier != Tier::Full)
+        .filter(|(tier, _)| tier.is_degraded())
         .map(|(_, count)| count)
         .sum();
     let stopped = u64::from(report.returned.contains_key(&Returned::Deadline));

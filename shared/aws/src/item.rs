@@ -40,6 +40,9 @@ pub const PROFILE: &str = "p";
 const PROFILE_FORMAT: u8 = 1;
 /// Length of a stored profile of format 1.
 const PROFILE_BYTES: usize = 35;
+/// The same of a profile that says as of when it is known.
+const PROFILE_FORMAT_DATED: u8 = 2;
+const PROFILE_BYTES_DATED: usize = 43;
 
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -132,23 +135,33 @@ pub(crate) fn read_profile(card: &CardId, item: &Item) -> Result<Profile, PortEr
 /// format  usual_country  spend_mean_minor  spend_deviation_minor  transactions_a_day  account_opened_at_ms
 /// u8 = 1  2 letters      f64 LE            f64 LE                 f64 LE              i64 LE
 /// ```
+/// Format 2 is of a profile that says as of when it is known: `updated_at_ms`, i64 LE, follows from 35 to 43.
 fn encode_profile(profile: &Profile) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(PROFILE_BYTES);
-    bytes.push(PROFILE_FORMAT);
+    let mut bytes = Vec::with_capacity(PROFILE_BYTES_DATED);
+    bytes.push(if profile.updated_at_ms.is_some() {
+        PROFILE_FORMAT_DATED
+    } else {
+        PROFILE_FORMAT
+    });
     bytes.extend_from_slice(profile.usual_country.as_str().as_bytes());
     bytes.extend_from_slice(&profile.spend_mean_minor.to_le_bytes());
     bytes.extend_from_slice(&profile.spend_deviation_minor.to_le_bytes());
     bytes.extend_from_slice(&profile.transactions_per_day.to_le_bytes());
     bytes.extend_from_slice(&profile.account_opened_at_ms.to_le_bytes());
+    if let Some(updated_at_ms) = profile.updated_at_ms {
+        bytes.extend_from_slice(&updated_at_ms.to_le_bytes());
+    }
     bytes
 }
 
 /// Reads a stored profile's bytes; `None` when they are none.
 #[must_use]
 pub fn decode_profile(card: &CardId, version: u64, bytes: &[u8]) -> Option<Profile> {
-    if bytes.len() != PROFILE_BYTES || bytes[0] != PROFILE_FORMAT {
-        return None;
-    }
+    let is_dated = match (bytes.first(), bytes.len()) {
+        (Some(&PROFILE_FORMAT), PROFILE_BYTES) => false,
+        (Some(&PROFILE_FORMAT_DATED), PROFILE_BYTES_DATED) => true,
+        _ => return None,
+    };
     let eight = |at: usize| bytes.get(at..at + 8).and_then(|slice| slice.try_into().ok());
     Some(Profile {
         card_id: card.clone(),
@@ -158,6 +171,11 @@ pub fn decode_profile(card: &CardId, version: u64, bytes: &[u8]) -> Option<Profi
         spend_deviation_minor: f64::from_le_bytes(eight(11)?),
         transactions_per_day: f64::from_le_bytes(eight(19)?),
         account_opened_at_ms: i64::from_le_bytes(eight(27)?),
+        updated_at_ms: if is_dated {
+            Some(i64::from_le_bytes(eight(35)?))
+        } else {
+            None
+        },
     })
 }
 
@@ -202,6 +220,7 @@ mod tests {
             spend_deviation_minor: 0.1 + 0.2,
             transactions_per_day: 2.25,
             account_opened_at_ms: 1_500_000_000_000,
+            updated_at_ms: None,
         }
     }
 
@@ -221,6 +240,16 @@ mod tests {
     fn a_profile_comes_back_bit_by_bit() {
         let item = profile_item(&profile());
         assert_eq!(read_profile(&profile().card_id, &item).unwrap(), profile());
+        let dated = Profile {
+            updated_at_ms: Some(1_700_000_000_001),
+            ..profile()
+        };
+        assert_eq!(encode_profile(&dated).len(), PROFILE_BYTES_DATED);
+        let item = profile_item(&dated);
+        assert_eq!(read_profile(&dated.card_id, &item).unwrap(), dated);
+        let mut cut = encode_profile(&dated);
+        cut.truncate(PROFILE_BYTES);
+        assert_eq!(decode_profile(&dated.card_id, 7, &cut), None);
     }
 
     #[test]

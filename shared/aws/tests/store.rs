@@ -70,6 +70,7 @@ fn profile(version: u64, mean: f64) -> Profile {
         spend_deviation_minor: 0.1 + 0.2,
         transactions_per_day: 1e-300,
         account_opened_at_ms: 1_500_000_000_000,
+        updated_at_ms: None,
     }
 }
 

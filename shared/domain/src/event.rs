@@ -73,6 +73,8 @@ pub struct Profile {
     pub transactions_per_day: f64,
     /// When the account was opened: milliseconds since 1970-01-01T00:00:00Z.
     pub account_opened_at_ms: i64,
+    /// As of when the profile is known: milliseconds since 1970-01-01T00:00:00Z.
+    pub updated_at_ms: Option<i64>,
 }
 
 /// A verdict on an event, days later.

@@ -27,19 +27,21 @@ pub enum Decision {
     Alert = 2,
 }
 
-/// Which inputs served the score (I8). Numbers are persisted: keep them stable.
+/// Which inputs served the score (I8): `docs/concepts/fallback-tiers.md`. Numbers are persisted: keep them stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Tier {
     /// History and profile were at hand (a card without a profile is still full: it is named in `missing`).
     Full = 0,
-    /// The profile could not be read: the breaker is open.
+    /// The profile could not be read, or the breaker spared the try.
     NoProfile = 1,
-    /// Only the history was used.
+    /// The mode `degraded`: only the history was used.
     HistoryOnly = 2,
-    /// Nothing could be used: a neutral score, to be reviewed.
+    /// The profile was not read and the card has too little history: a neutral score, to be reviewed.
     Neutral = 3,
+    /// The policy holds the event for low risk: the history and a part of the features were used, as it says.
+    LowRisk = 4,
 }
 
 /// Inputs that were missing or stale, as a set of bits. Bits are persisted: keep them stable.
@@ -49,9 +51,9 @@ pub struct Missing(pub u8);
 impl Missing {
     /// The card has no profile.
     pub const PROFILE_ABSENT: u8 = 1;
-    /// The profile could not be read.
+    /// The profile was not read; the tier says why.
     pub const PROFILE_UNAVAILABLE: u8 = 2;
-    /// The profile is older than the policy allows.
+    /// The profile that was used is older than the policy allows.
     pub const PROFILE_STALE: u8 = 4;
     /// The head's limit cut history that a window of this event needed.
     pub const HISTORY_TRUNCATED: u8 = 8;
@@ -140,6 +142,21 @@ impl Decision {
 }
 
 impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 5] = [
+        Self::Full,
+        Self::NoProfile,
+        Self::HistoryOnly,
+        Self::Neutral,
+        Self::LowRisk,
+    ];
+
+    /// Whether an input was lost that the policy wanted. A low-risk event has all that it is to have.
+    #[must_use]
+    pub const fn is_degraded(self) -> bool {
+        matches!(self, Self::NoProfile | Self::HistoryOnly | Self::Neutral)
+    }
+
     /// As it is written in outcomes and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -148,6 +165,7 @@ impl Tier {
             Self::NoProfile => "no_profile",
             Self::HistoryOnly => "history_only",
             Self::Neutral => "neutral",
+            Self::LowRisk => "low_risk",
         }
     }
 }

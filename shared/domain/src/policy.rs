@@ -3,8 +3,10 @@
 mod parse;
 mod reader;
 
+use std::sync::Arc;
+
 use crate::contract::Bounds;
-use crate::event::Currency;
+use crate::event::{Currency, Profile, Transaction};
 use crate::feature::FeatureKey;
 use crate::outcome::Decision;
 
@@ -40,6 +42,23 @@ pub struct Policy {
     pub outcome_features: bool,
     /// How many events a card's head keeps, 1 to [`Policy::HEAD_EVENTS_LIMIT`].
     pub head_events_max: usize,
+    /// Which events are scored cheaply; `None`: none is.
+    pub low_risk: Option<LowRisk>,
+    /// An event whose card's profile was not read is neutral when the longest window holds fewer earlier events than this.
+    pub neutral_below_events: u32,
+    /// How old a profile may be as of an event's time before its outcome says so, ms; `None`: any age.
+    pub profile_max_age_ms: Option<i64>,
+}
+
+/// Which events a policy holds for low risk, and what they are scored with: their history, never a profile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LowRisk {
+    /// The highest amount, base minor units. An amount whose currency has no rate is never one of low risk.
+    pub amount_max_minor: u64,
+    /// Merchant category codes, ascending, each once; empty: all.
+    pub merchant_categories: Vec<u16>,
+    /// The policy that scores them: all as in the one around it, with a part of its features and their weights.
+    pub policy: Arc<Policy>,
 }
 
 /// Decision thresholds, 1 to 1000, `review` below `alert`.
@@ -132,6 +151,9 @@ impl Policy {
     /// The most windows that a policy may name.
     pub const WINDOWS_LIMIT: usize = 16;
 
+    /// The most merchant categories that a policy may name.
+    pub const MERCHANT_CATEGORIES_LIMIT: usize = 1000;
+
     /// Reads and checks a policy.
     ///
     /// # Errors
@@ -154,6 +176,28 @@ impl Policy {
     #[must_use]
     pub const fn default_text() -> &'static str {
         DEFAULT_TEXT
+    }
+
+    /// What scores an event of low risk; `None` for any other. A function of the event and the policy alone, so that a replay
+    /// finds the same (I6).
+    #[must_use]
+    pub fn low_risk_for(&self, tx: &Transaction) -> Option<&Self> {
+        let low_risk = self.low_risk.as_ref()?;
+        let categories = &low_risk.merchant_categories;
+        if !categories.is_empty() && categories.binary_search(&tx.mcc).is_err() {
+            return None;
+        }
+        let (amount, rate_missing) = crate::score::base_amount(tx, self);
+        (!rate_missing && amount <= low_risk.amount_max_minor).then_some(&*low_risk.policy)
+    }
+
+    /// Whether a profile is too old for an event. One that does not say its age never is.
+    #[must_use]
+    pub fn is_stale(&self, profile: &Profile, tx: &Transaction) -> bool {
+        let age_ms = profile
+            .updated_at_ms
+            .map(|updated_ms| tx.occurred_at_ms.saturating_sub(updated_ms));
+        matches!((age_ms, self.profile_max_age_ms), (Some(age_ms), Some(max_ms)) if age_ms > max_ms)
     }
 
     /// The longest window, ms.

@@ -24,13 +24,15 @@ pub enum ProfileInput<'a> {
     Absent,
     /// It could not be read.
     Unavailable,
+    /// It was not read on purpose.
+    Skipped,
 }
 
 impl<'a> ProfileInput<'a> {
     const fn known(self) -> Option<&'a Profile> {
         match self {
             Self::Known(profile) => Some(profile),
-            Self::Absent | Self::Unavailable => None,
+            Self::Absent | Self::Unavailable | Self::Skipped => None,
         }
     }
 
@@ -38,7 +40,7 @@ impl<'a> ProfileInput<'a> {
         match self {
             Self::Known(_) => 0,
             Self::Absent => Missing::PROFILE_ABSENT,
-            Self::Unavailable => Missing::PROFILE_UNAVAILABLE,
+            Self::Unavailable | Self::Skipped => Missing::PROFILE_UNAVAILABLE,
         }
     }
 
@@ -46,6 +48,7 @@ impl<'a> ProfileInput<'a> {
         match self {
             Self::Known(_) | Self::Absent => Tier::Full,
             Self::Unavailable => Tier::NoProfile,
+            Self::Skipped => Tier::HistoryOnly,
         }
     }
 }
@@ -69,30 +72,48 @@ pub fn base_amount(tx: &Transaction, policy: &Policy) -> (u64, bool) {
 
 /// The outcome of an event, given the card before it: a pure function of its arguments (I6).
 ///
-/// Entries of `state` at or before the event's time count, later ones do not.
+/// Entries of `state` at or before the event's time count, later ones do not. Whatever is at hand, an event that the policy
+/// holds for low risk is scored without the profile and with the features that the policy leaves it.
 #[must_use]
 pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> StoredOutcome {
+    match policy.low_risk_for(tx) {
+        Some(cheap) => score_by(state, tx, ProfileInput::Skipped, cheap, Tier::LowRisk),
+        None => score_by(state, tx, profile, policy, profile.tier()),
+    }
+}
+
+fn score_by(
+    state: &CardState,
+    tx: &Transaction,
+    profile: ProfileInput<'_>,
+    policy: &Policy,
+    tier: Tier,
+) -> StoredOutcome {
     let known = profile.known();
     let measured = Measured::new(state, tx, known, policy);
     let mut missing = profile.missing();
+    if known.is_some_and(|profile| policy.is_stale(profile, tx)) {
+        missing |= Missing::PROFILE_STALE;
+    }
     if measured.rate_missing {
         missing |= Missing::CURRENCY_RATE;
     }
     if is_truncated(state, tx, policy) {
         missing |= Missing::HISTORY_TRUNCATED;
     }
-    let surprises = Surprises::new(&measured, policy);
-    let score = score_of(surprises.total, &policy.scoring);
+    let (tier, score, reasons) = if tier.is_degraded() && measured.prior_count() < policy.neutral_below_events {
+        // Neither the profile nor the history says anything: a person should look.
+        (Tier::Neutral, policy.thresholds.review, Vec::new())
+    } else {
+        let (score, reasons) = judged(&measured, policy);
+        (tier, score, reasons)
+    };
     StoredOutcome {
         score,
         decision: policy.thresholds.decide(score),
-        tier: profile.tier(),
+        tier,
         missing: Missing(missing),
-        reasons: if score >= policy.scoring.reasons_min_score {
-            surprises.reasons(&policy.scoring)
-        } else {
-            Vec::new()
-        },
+        reasons,
         policy_version: policy.version,
         profile_version: known.map(|profile| profile.version),
         features: if policy.outcome_features {
@@ -101,6 +122,18 @@ pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, pol
             Vec::new()
         },
     }
+}
+
+/// The score, and the reasons that are told with it.
+fn judged(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
+    let surprises = Surprises::new(measured, policy);
+    let score = score_of(surprises.total, &policy.scoring);
+    let reasons = if score >= policy.scoring.reasons_min_score {
+        surprises.reasons(&policy.scoring)
+    } else {
+        Vec::new()
+    };
+    (score, reasons)
 }
 
 /// Whether the longest window reaches below what the state still holds because its head was full.

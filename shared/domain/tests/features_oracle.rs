@@ -68,6 +68,7 @@ fn profile() -> impl Strategy<Value = Option<Profile>> {
             spend_deviation_minor: deviation,
             transactions_per_day: per_day,
             account_opened_at_ms: 0,
+            updated_at_ms: None,
         })
     })
 }

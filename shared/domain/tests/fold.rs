@@ -52,6 +52,7 @@ fn profile() -> Profile {
         spend_deviation_minor: 900.0,
         transactions_per_day: 2.0,
         account_opened_at_ms: 0,
+        updated_at_ms: None,
     }
 }
 

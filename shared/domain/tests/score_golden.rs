@@ -71,6 +71,7 @@ fn outcomes(count: usize) -> Vec<StoredOutcome> {
         spend_deviation_minor: 3000.0,
         transactions_per_day: 3.5,
         account_opened_at_ms: 0,
+        updated_at_ms: None,
     };
     let (mut numbers, mut state, mut now) = (Numbers(1), CardState::default(), 1_700_000_000_000_i64);
     let mut outcomes = Vec::new();

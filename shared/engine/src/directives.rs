@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidemark_domain::control::{Mode, Overrides, Rollout};
+use tidemark_domain::event::Transaction;
 use tidemark_domain::policy::Policy;
 
 /// A policy that is tried beside the active one.
@@ -28,6 +29,15 @@ pub struct Directives {
 }
 
 impl Directives {
+    /// Whether a transaction is scored with its card's profile: not in the mode `degraded`, and not where every policy that
+    /// scores it holds it for low risk.
+    #[must_use]
+    pub fn wants_profile(&self, tx: &Transaction) -> bool {
+        let by = |policy: &Policy| policy.low_risk_for(tx).is_none();
+        let by_candidate = |candidate: &Candidate| candidate.rollout.holds(&tx.card_id) && by(&candidate.policy);
+        self.mode != Mode::Degraded && (by(&self.policy) || self.candidate.as_ref().is_some_and(by_candidate))
+    }
+
     /// What holds where there is no control plane: this policy, live, nothing else.
     #[must_use]
     pub fn standing(policy: Arc<Policy>) -> Self {

@@ -7,6 +7,7 @@ use tidemark_domain::id::CardId;
 
 use crate::call::{BatchContext, lock, with_retries};
 use crate::config::{LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
+use crate::directives::Directives;
 use crate::engine::Engine;
 use crate::plan::{CardRun, Plan};
 use crate::port::{Clock, Metered, PortError, Quarantine, ScoreSink, StateItem, StateStore};
@@ -51,7 +52,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Inputs for every run of the plan, in its order.
     pub(crate) async fn load(&self, context: &BatchContext, plan: &Plan<'_>) -> (Vec<Inputs>, CacheCounts) {
         let mut counts = CacheCounts::default();
-        let (mut inputs, missing) = self.take_warm(&plan.runs, &mut counts);
+        let (mut inputs, missing) = self.take_warm(&plan.runs, &context.directives, &mut counts);
         let (states, profiles) = future::join(
             self.load_states(context, &plan.runs, missing.states),
             self.load_profiles(context, &plan.runs, missing.profiles),
@@ -66,7 +67,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         (inputs, counts)
     }
 
-    fn take_warm(&self, runs: &[CardRun], counts: &mut CacheCounts) -> (Vec<Inputs>, Missing) {
+    fn take_warm(&self, runs: &[CardRun], directives: &Directives, counts: &mut CacheCounts) -> (Vec<Inputs>, Missing) {
         let now_ms = self.clock.now_ms();
         let mut missing = Missing::default();
         let (mut states, profiles) = (lock(&self.states), lock(&self.profiles));
@@ -93,13 +94,21 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 Some(WarmProfile { profile: None, .. }) => Some(ProfileView::Absent),
                 None => None,
             };
-            if run.needs_profile() {
-                counts.profile_hits += u64::from(profile.is_some());
-                if profile.is_none() {
-                    missing.profiles.push(at);
+            let profile = match run.needs_profile(directives) {
+                Some(true) => {
+                    counts.profile_hits += u64::from(profile.is_some());
+                    if profile.is_none() {
+                        missing.profiles.push(at);
+                    }
+                    profile.unwrap_or(ProfileView::Unavailable)
                 }
-            }
-            let profile = profile.unwrap_or(ProfileView::Unavailable);
+                // Not even a warm one is used: what serves an event follows from it and the snapshot.
+                Some(false) => {
+                    counts.profiles_spared += 1;
+                    ProfileView::Skipped
+                }
+                None => ProfileView::Skipped,
+            };
             inputs.push(Inputs {
                 warm: warm.ok_or(Returned::LoadFailed),
                 profile,
@@ -200,6 +209,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
 
     /// The profile of a card that another worker was found to work on: what is warm here may be old.
     pub(crate) async fn reload_profile(&self, context: &BatchContext, card: &CardId, view: &mut ProfileView) {
+        if *view == ProfileView::Skipped {
+            return;
+        }
         let cards = std::slice::from_ref(card);
         // Where it can't be read, the older one goes on serving; the outcome names its version.
         let Some(profiles) = self.read_profiles(context, cards).await else {

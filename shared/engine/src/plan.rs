@@ -6,6 +6,7 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::Refusal;
 
+use crate::directives::Directives;
 use crate::hash::FixedMap;
 use crate::record::InRecord;
 use crate::user_record::{UserRecords, take_apart};
@@ -61,12 +62,15 @@ impl CardRun {
             .any(|planned| !matches!(planned.event, Event::Profile(_)))
     }
 
-    /// Whether the card's profile is needed: only transactions are scored with it.
+    /// Whether the card has a transaction in this run that the snapshot wants scored with a profile; `None`: it has none
+    /// at all.
     #[must_use]
-    pub fn needs_profile(&self) -> bool {
-        self.events
-            .iter()
-            .any(|planned| matches!(planned.event, Event::Transaction(_)))
+    pub fn needs_profile(&self, directives: &Directives) -> Option<bool> {
+        let wanted = self.events.iter().filter_map(|planned| match &planned.event {
+            Event::Transaction(tx) => Some(directives.wants_profile(tx)),
+            _ => None,
+        });
+        wanted.reduce(|any, one| any || one)
     }
 }
 

@@ -95,6 +95,8 @@ pub struct CacheCounts {
     pub profile_hits: u64,
     /// Profiles that had to be read.
     pub profile_misses: u64,
+    /// Profiles that were not even looked for: the mode is `degraded`, or the policy holds all transactions for low risk.
+    pub profiles_spared: u64,
 }
 
 /// What became of a batch. Counts are of user records: an aggregated record of the stream has many, any other is one.

@@ -24,6 +24,8 @@ pub(crate) enum ProfileView {
     Absent,
     /// It could not be read.
     Unavailable,
+    /// It was not looked for, on purpose.
+    Skipped,
 }
 
 impl ProfileView {
@@ -33,12 +35,14 @@ impl ProfileView {
             Self::Known(profile) => ProfileInput::Known(profile),
             Self::Absent => ProfileInput::Absent,
             Self::Unavailable => ProfileInput::Unavailable,
+            Self::Skipped => ProfileInput::Skipped,
         }
     }
 
     /// Takes note of a profile event: the newest wins.
     pub(crate) fn learn(&mut self, profile: &Profile) {
         match self {
+            Self::Skipped => {}
             Self::Known(known) if known.version >= profile.version => {}
             _ => *self = Self::Known(profile.clone()),
         }

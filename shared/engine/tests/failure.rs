@@ -248,6 +248,8 @@ fn without_profiles_cards_are_scored_and_say_so_until_the_breaker_closes_again()
     let config = world.config;
     let engine = world.engine();
     let tx_of = |n: u32| records([tx("a", &format!("e{n}"), i64::from(100 - n), 100)]);
+    // The card has a history: without it its first event would be neutral.
+    world.run(&records([tx("a", "e", 200, 100)]));
     world.faults.at(Op::LoadProfiles, ALWAYS, Fault::Before(timeout()));
     for n in 0..config.breaker_failures_max {
         assert_eq!(engine.breaker_state(), BreakerState::Closed { failures: n });

@@ -55,6 +55,7 @@ pub fn typical_card(events: usize, seed: u64) -> CardState {
         spend_deviation_minor: 6_000.0,
         transactions_per_day: events as f64 / 30.0,
         account_opened_at_ms: START_MS - 100_000_000_000,
+        updated_at_ms: None,
     };
     let mut state = CardState::default();
     let mut time_ms = START_MS;

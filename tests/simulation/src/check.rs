@@ -263,7 +263,8 @@ fn card_holds(
             .and_then(|version| sent.profiles.get(&(card.to_owned(), version)));
         let input = match (profile, one.tier.as_str()) {
             (Some(profile), _) => ProfileInput::Known(profile),
-            (None, "no_profile") => ProfileInput::Unavailable,
+            (None, "no_profile" | "neutral") => ProfileInput::Unavailable,
+            (None, "history_only") => ProfileInput::Skipped,
             (None, _) => ProfileInput::Absent,
         };
         match fold::apply_transaction(&mut state, tx, input, policy) {

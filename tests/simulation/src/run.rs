@@ -122,14 +122,23 @@ impl Wake for ReadyWaker {
     }
 }
 
+/// The built-in policy. In every second run some three of four amounts are of low risk.
+fn policy_of(seed: u64) -> Policy {
+    // Scores below the alert threshold are rare in made-up traffic; decisions are wanted.
+    let mut text = Policy::default_text()
+        .replace("review = 600", "review = 200")
+        .replace("alert = 800", "alert = 400");
+    if !seed.is_multiple_of(2) {
+        text.push_str("\n[low_risk]\namount_max_minor = 7_000\nfeatures = [\"count_1h\", \"amount_z\"]\n");
+    }
+    Policy::parse(&text, "simulation.toml").unwrap_or_else(|problems| unreachable!("{problems:?}"))
+}
+
 impl Run {
     fn new(options: &Options) -> Self {
         let mut dice = Dice::new(options.seed, 0);
-        let mut policy = Policy::default_policy();
+        let mut policy = policy_of(options.seed);
         policy.head_events_max = usize::try_from(*dice.pick(&HEADS)).unwrap_or(400);
-        // Scores below the alert threshold are rare in made-up traffic; decisions are wanted.
-        policy.thresholds.review = 200;
-        policy.thresholds.alert = 400;
         let faults = FaultPlan::Drawn(options::draw_faults(&mut dice));
         let slow = if dice.chance(0.3) { 0.02 } else { 0.0 };
         let world = World::new(Dice::new(options.seed, 1), faults, slow, 2 * TIMEOUT_MS, options.trace);

@@ -41,7 +41,7 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Send events from a file or stdin to a Kinesis stream
     #[command(
-        after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\nThe partition key is the event's card_id, so that a card's events keep their order.\n\nExample:\n  AWS_ENDPOINT_URL=http://127.0.0.1:4566 tidemark send --stream tidemark-transactions --input stream.jsonl"
+        after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\nThe partition key is the event's card_id, so that a card's events keep their order. With --aggregate, up to 50 KiB of events of the same few cards\nare one record, and the partition key is aggregate-0 to aggregate-15; a card keeps to one of them.\n\nExample:\n  AWS_ENDPOINT_URL=http://127.0.0.1:4566 tidemark send --stream tidemark-transactions --input stream.jsonl"
     )]
     Send(SendArgs),
     /// Show a card's state, windows and outcomes, and why
@@ -177,6 +177,9 @@ pub struct SendArgs {
     /// The stream's name
     #[arg(long, default_value = "tidemark-transactions")]
     pub stream: String,
+    /// Pack many events into one record, as the Kinesis Producer Library does
+    #[arg(long)]
+    pub aggregate: bool,
 }
 
 /// Arguments of `explain`.

@@ -261,14 +261,15 @@ fn tier_words(tier: Tier) -> &'static str {
         Tier::Full => "every input at hand",
         Tier::NoProfile => "the profile out of reach",
         Tier::HistoryOnly => "the history only",
-        Tier::Neutral => "nothing at hand: a neutral score",
+        Tier::Neutral => "too little at hand: a neutral score",
+        Tier::LowRisk => "low risk by the policy: the history and a part of the features",
     }
 }
 
 fn missing_words(bit: u8, name: &'static str) -> &'static str {
     match bit {
         Missing::PROFILE_ABSENT => "the card had no profile",
-        Missing::PROFILE_UNAVAILABLE => "the profile could not be read",
+        Missing::PROFILE_UNAVAILABLE => "the profile was not read",
         Missing::PROFILE_STALE => "the profile was older than the policy allows",
         Missing::HISTORY_TRUNCATED => "the card's limit had cut history that a window needed",
         Missing::CURRENCY_RATE => "the policy has no rate for the currency: the amount counts one to one",

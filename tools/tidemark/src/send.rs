@@ -1,5 +1,7 @@
 //! `tidemark send`: events from a file or stdin to a Kinesis stream, in order, batched.
 
+mod pack;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,8 +13,10 @@ use crate::cli::SendArgs;
 use crate::error::{CliError, Exit};
 use crate::ui;
 
-/// Events in one batch; Kinesis takes 500 records in a call.
-const BATCH_EVENTS: usize = 500;
+use pack::Packer;
+
+/// Records in one batch; Kinesis takes 500 in a call.
+const BATCH_RECORDS: usize = 500;
 /// The longest line that is read: Kinesis's limit of a record, in bytes.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 /// Partition key of a line without a card: such lines keep their order among themselves.
@@ -40,16 +44,20 @@ pub fn partition_key(payload: &[u8]) -> String {
 pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, CliError> {
     let mut input = open(&args.input)?;
     let bar = ui::step(&format!("sending to {}", args.stream), json);
-    let (mut sent, mut bytes) = (0_u64, 0_u64);
-    let mut batch = Vec::with_capacity(BATCH_EVENTS);
+    let (mut read, mut sent, mut records, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let mut packer = Packer::new(args.aggregate);
+    let mut batch: Vec<PutRecord> = Vec::with_capacity(BATCH_RECORDS);
     loop {
-        let line = read_line(&mut input, sent + batch.len() as u64 + 1)?;
+        let line = read_line(&mut input, read + 1)?;
         let last = line.is_none();
-        batch.extend(line.map(|data| PutRecord {
-            partition_key: partition_key(&data),
-            data,
-        }));
-        if batch.len() == BATCH_EVENTS || (last && !batch.is_empty()) {
+        match line {
+            Some(data) => {
+                read += 1;
+                batch.extend(packer.push(data));
+            }
+            None => batch.extend(packer.finish()),
+        }
+        if batch.len() >= BATCH_RECORDS || (last && !batch.is_empty()) {
             admin.put_records(&args.stream, &batch).await.map_err(|e| {
                 CliError::service(
                     "send",
@@ -57,7 +65,8 @@ pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, Cli
                     "Check the stream's name, AWS_ENDPOINT_URL and credentials. Sending the whole file again is safe: events count once.",
                 )
             })?;
-            sent += batch.len() as u64;
+            sent = read - packer.pending();
+            records += batch.len() as u64;
             bytes += batch.iter().map(|record| record.data.len() as u64).sum::<u64>();
             bar.set_message(format!("sending to {}: {} events", args.stream, ui::grouped(sent)));
             batch.clear();
@@ -70,12 +79,13 @@ pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, Cli
     let text = if json {
         format!(
             "{}\n",
-            serde_json::json!({ "stream": args.stream, "sent": sent, "bytes": bytes })
+            serde_json::json!({ "stream": args.stream, "sent": sent, "records": records, "bytes": bytes })
         )
     } else {
         format!(
-            "{} events ({} bytes) sent to {}\n",
+            "{} events ({} records, {} bytes) sent to {}\n",
             ui::grouped(sent),
+            ui::grouped(records),
             ui::grouped(bytes),
             args.stream
         )

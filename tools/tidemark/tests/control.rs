@@ -163,6 +163,33 @@ async fn paused_keeps_records_in_the_stream_and_live_scores_each_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_the_mode_degraded_aggregated_events_are_scored_on_their_histories_each_once() {
+    let world = World::start().await;
+    world
+        .json(0, &["mode", "degraded", "--reason", "profiles are slow"])
+        .await;
+    let lines: Vec<String> = (0..400).map(|number| transaction(number).to_string()).collect();
+    let file = world.folder.path().join("events.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let (input, stream) = (file.to_str().unwrap(), world.names.transactions_stream.as_str());
+    let sent = world
+        .json(0, &["send", "--aggregate", "--input", input, "--stream", stream])
+        .await;
+    assert_eq!(sent["sent"], 400);
+    assert!((1..=32).contains(&sent["records"].as_u64().unwrap()), "{sent}");
+    let mut tiers: BTreeMap<String, u64> = BTreeMap::new();
+    for outcome in assert_whole(&world, 400).await.values() {
+        *tiers.entry(outcome["tier"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    // The first event of each of the 50 cards has no history either.
+    assert_eq!(
+        tiers,
+        [("history_only".to_owned(), 350), ("neutral".to_owned(), 50)].into()
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_is_paused_alone_holds_its_batch_until_the_mode_changes() {
     let world = World::start().await;
     let paused = world

@@ -26,9 +26,11 @@
 //! rare    flags:8, then for each set flag from the lowest on
 //!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
 //!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each kind:6 window:16 share:7
-//!   4   decision:2 tier:2 missing:8           64  label:    verdict − 1:1, known since − time:Z30
+//!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
 //!   8   policy version:N4                    128  features: index among the lists so far, like the merchant's; new: count:8,
 //!                                                 each kind:6 window:16; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
+//!
+//! * the highest bit says that the tier is `low_risk`, and the tier's bits are 0.
 //!
 //! x:n  n bits.   Nw  a number that is about w bits long: b zeros and a 1, where b says how many bits longer than w it is,
 //!                    then its bits (w of them for b = 0, otherwise without the leading 1).
@@ -209,6 +211,9 @@ struct Seen {
     country: Country,
     place: Option<Place>,
 }
+
+/// Beside the bits of `missing`: the tier is the low-risk one, which the tier's two bits, then 0, can't say.
+const LOW_RISK: u8 = 128;
 
 #[derive(Clone, Copy)]
 struct Last {

@@ -103,6 +103,11 @@ fn profile(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Pr
         spend_deviation_minor: members.number(Field::SpendDeviationMinor, 0.0, SPEND_MINOR_MAX)?,
         transactions_per_day: members.number(Field::TransactionsPerDay, 0.0, TRANSACTIONS_PER_DAY_MAX)?,
         account_opened_at_ms: members.time(Field::AccountOpenedAtMs)?,
+        updated_at_ms: if members.is_without(Field::UpdatedAtMs) {
+            None
+        } else {
+            Some(members.time(Field::UpdatedAtMs)?)
+        },
     };
     not_ahead(
         Field::AccountOpenedAtMs,
@@ -110,6 +115,9 @@ fn profile(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Pr
         arrival_ms,
         bounds,
     )?;
+    if let Some(updated_at_ms) = profile.updated_at_ms {
+        not_ahead(Field::UpdatedAtMs, updated_at_ms, arrival_ms, bounds)?;
+    }
     Ok(profile)
 }
 

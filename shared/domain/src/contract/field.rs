@@ -54,6 +54,7 @@ fields! {
     SpendDeviationMinor = "spend_deviation_minor",
     TransactionsPerDay = "transactions_per_day",
     AccountOpenedAtMs = "account_opened_at_ms",
+    UpdatedAtMs = "updated_at_ms",
     Verdict = "verdict",
     KnownSinceMs = "known_since_ms",
 }
@@ -84,7 +85,8 @@ pub(super) const PROFILE_V1: u32 = ENVELOPE
     | Field::SpendMeanMinor.bit()
     | Field::SpendDeviationMinor.bit()
     | Field::TransactionsPerDay.bit()
-    | Field::AccountOpenedAtMs.bit();
+    | Field::AccountOpenedAtMs.bit()
+    | Field::UpdatedAtMs.bit();
 
 /// The fields of a label, version 1.
 pub(super) const LABEL_V1: u32 = ENVELOPE | Field::EventId.bit() | Field::Verdict.bit() | Field::KnownSinceMs.bit();

@@ -85,7 +85,7 @@ fn decision(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn tier(_: &mut SchemaGenerator) -> Schema {
-    let names = [Tier::Full, Tier::NoProfile, Tier::HistoryOnly, Tier::Neutral].map(Tier::as_str);
+    let names = Tier::ALL.map(Tier::as_str);
     json_schema!({"type": "string", "enum": names})
 }
 

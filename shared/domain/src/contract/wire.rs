@@ -119,6 +119,10 @@ struct ProfileV1<'a> {
     /// When the account was opened: milliseconds since 1970-01-01T00:00:00Z.
     #[schemars(schema_with = "time")]
     account_opened_at_ms: i64,
+    /// As of when all this is known: milliseconds since 1970-01-01T00:00:00Z.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = TIME_MS_START), extend("exclusiveMaximum" = TIME_MS_END))]
+    updated_at_ms: Option<i64>,
 }
 
 /// A label, version 1.
@@ -261,6 +265,7 @@ fn profile_v1(profile: &Profile) -> ProfileV1<'_> {
         spend_deviation_minor: profile.spend_deviation_minor,
         transactions_per_day: profile.transactions_per_day,
         account_opened_at_ms: profile.account_opened_at_ms,
+        updated_at_ms: profile.updated_at_ms,
     }
 }
 

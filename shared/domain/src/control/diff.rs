@@ -1,6 +1,9 @@
 //! What differs between two policies, and what each difference does to cards that have a history already.
 
+use crate::feature::FeatureKey;
 use crate::policy::Policy;
+
+const MS_PER_DAY: i64 = 86_400_000;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -91,12 +94,14 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         currency,
         outcome_features,
         head_events_max,
+        low_risk,
+        neutral_below_events,
+        profile_max_age_ms,
     } = policy;
     let mut list: Vec<(String, String, Effect)> = Vec::new();
     let mut add = |key: &str, value: String, effect: Effect| list.push((key.to_owned(), value, effect));
     add("windows_minutes", format!("{windows:?}"), Effect::History);
-    let names: Vec<String> = features.iter().map(ToString::to_string).collect();
-    add("features", names.join(" "), Effect::Scores);
+    add("features", names(features), Effect::Scores);
     add("dedupe_horizon_ms", dedupe_horizon_ms.to_string(), Effect::History);
     add("head_events_max", head_events_max.to_string(), Effect::History);
     for (key, weight) in weights {
@@ -131,5 +136,28 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         );
     }
     add("outcome.features", outcome_features.to_string(), Effect::Scores);
+    add("neutral_below_events", neutral_below_events.to_string(), Effect::Scores);
+    if let Some(age_ms) = profile_max_age_ms {
+        add(
+            "profile_max_age_days",
+            (age_ms / MS_PER_DAY).to_string(),
+            Effect::Scores,
+        );
+    }
+    if let Some(low_risk) = low_risk {
+        let categories = format!("{:?}", low_risk.merchant_categories);
+        add(
+            "low_risk.amount_max_minor",
+            low_risk.amount_max_minor.to_string(),
+            Effect::Scores,
+        );
+        add("low_risk.merchant_categories", categories, Effect::Scores);
+        add("low_risk.features", names(&low_risk.policy.features), Effect::Scores);
+    }
     list
+}
+
+fn names(features: &[FeatureKey]) -> String {
+    let names: Vec<String> = features.iter().map(ToString::to_string).collect();
+    names.join(" ")
 }

@@ -1,5 +1,7 @@
 //! From TOML to a checked [`Policy`]: every key, its range and its default stands here once.
 
+mod low_risk;
+
 use std::ops::RangeInclusive;
 
 use toml::Spanned;
@@ -29,7 +31,12 @@ const WEIGHTS: RangeInclusive<f64> = 0.0..=100.0;
 const RATES: RangeInclusive<f64> = 1e-9..=1e9;
 const BITS: RangeInclusive<f64> = 0.1..=1000.0;
 
-const TOP_KEYS: [&str; 11] = [
+/// Earlier events below which an event without its profile is neutral, unless the policy says otherwise.
+const NEUTRAL_BELOW_EVENTS: i64 = 1;
+/// Ages of profiles, days.
+const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
+
+const TOP_KEYS: [&str; 14] = [
     "version",
     "windows_minutes",
     "features",
@@ -41,6 +48,9 @@ const TOP_KEYS: [&str; 11] = [
     "outcome",
     "dedupe_horizon_ms",
     "head_events_max",
+    "low_risk",
+    "neutral_below_events",
+    "profile_max_age_days",
 ];
 
 pub(super) fn parse(text: &str, file: &str) -> Result<Policy, Vec<PolicyProblem>> {
@@ -76,7 +86,17 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
     let outcome_features = outcome.boolean("features", false, problems);
     let head_limit = i64::try_from(Policy::HEAD_EVENTS_LIMIT).unwrap_or(i64::MAX);
     let head_events_max = top.integer("head_events_max", &(1..=head_limit), Some(head_limit), problems);
-    Some(Policy {
+    let neutral_below_events = top.integer(
+        "neutral_below_events",
+        &(0..=head_limit),
+        Some(NEUTRAL_BELOW_EVENTS),
+        problems,
+    );
+    let profile_max_age_days = top
+        .has("profile_max_age_days")
+        .then(|| top.integer("profile_max_age_days", &PROFILE_DAYS, None, problems));
+    let low_risk = low_risk::read(&top, features.as_deref(), weights.as_deref(), problems);
+    let policy = Policy {
         version: u32::try_from(version?).ok()?,
         bounds: bounds?,
         windows: windows?,
@@ -88,7 +108,12 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
         currency: currency?,
         outcome_features: outcome_features?,
         head_events_max: usize::try_from(head_events_max?).ok()?,
-    })
+        low_risk: None,
+        neutral_below_events: u32::try_from(neutral_below_events?).ok()?,
+        profile_max_age_ms: profile_max_age_days.flatten().map(|days| days * MS_PER_DAY),
+    };
+    let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
+    Some(Policy { low_risk, ..policy })
 }
 
 fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {

@@ -23,6 +23,10 @@ impl Problems {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// In the order of the text, with line and column.
     pub(super) fn into_list(mut self, text: &str, file: &str) -> Vec<PolicyProblem> {
         self.0.sort_by_key(|(offset, _)| *offset);
@@ -101,6 +105,11 @@ impl<'a, 'i> Section<'a, 'i> {
                 }
             }
         }
+    }
+
+    /// Whether the table is there and has the key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
     }
 
     /// Names every key that is not in the list.

@@ -48,6 +48,7 @@ fn a_profile() -> Profile {
         spend_deviation_minor: 50.0,
         transactions_per_day: 1.0,
         account_opened_at_ms: 0,
+        updated_at_ms: None,
     }
 }
 
@@ -181,6 +182,129 @@ fn a_score_says_what_served_it() {
     let outcome = score(&state, &tx, ProfileInput::Unavailable, &policy);
     assert_eq!((outcome.tier, outcome.profile_version), (Tier::NoProfile, None));
     assert_eq!(outcome.missing.0, Missing::PROFILE_UNAVAILABLE | Missing::CURRENCY_RATE);
+}
+
+/// The built-in policy with a part for low risk: up to 50 EUR in two merchant categories.
+fn policy_with_low_risk() -> Policy {
+    let section = "\n[low_risk]\namount_max_minor = 5_000\nmerchant_categories = [5412, 5814]\n\
+                   features = [\"share_declined_1h\", \"count_1h\", \"mean_30d\"]\n";
+    Policy::parse(&format!("{}{section}", Policy::default_text()), "low.toml").unwrap()
+}
+
+#[test]
+fn an_event_of_low_risk_is_scored_by_a_part_of_the_features_and_never_by_the_profile() {
+    let (policy, known) = (policy_with_low_risk(), a_profile());
+    let (state, mut tx) = (state_of(&steady()), transaction(NOW, 5_000));
+    tx.mcc = 5814;
+    let cheap = score(&state, &tx, ProfileInput::Known(&known), &policy);
+    assert_eq!((cheap.tier, cheap.profile_version), (Tier::LowRisk, None));
+    assert_eq!(cheap.missing.0, Missing::PROFILE_UNAVAILABLE);
+    // Whatever is known of the profile, it is the same outcome: reading it would have been for nothing.
+    for profile in [ProfileInput::Absent, ProfileInput::Unavailable, ProfileInput::Skipped] {
+        assert_eq!(score(&state, &tx, profile, &policy), cheap);
+    }
+    // What the policy leaves it, in the policy's order, weighs as it always does.
+    let named: Vec<String> = policy
+        .low_risk
+        .as_ref()
+        .unwrap()
+        .policy
+        .features
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(named, ["count_1h", "mean_30d", "share_declined_1h"]);
+    let mut only = Policy::default_policy();
+    only.weights.retain(|(key, _)| named.contains(&key.to_string()));
+    assert_eq!(cheap.score, score(&state, &tx, ProfileInput::Absent, &only).score);
+    // A card that is new is no reason for a person to look at so little money.
+    assert_eq!(
+        score(&CardState::default(), &tx, ProfileInput::Skipped, &policy).tier,
+        Tier::LowRisk
+    );
+    // One minor unit more, another category, a currency without a rate: in full.
+    let full = |tx: &Transaction| score(&state, tx, ProfileInput::Known(&known), &policy).tier;
+    tx.amount_minor = 5_001;
+    assert_eq!(full(&tx), Tier::Full);
+    (tx.amount_minor, tx.mcc) = (1, 5813);
+    assert_eq!(full(&tx), Tier::Full);
+    (tx.mcc, tx.currency) = (5412, Currency(*b"XAU"));
+    assert_eq!(full(&tx), Tier::Full);
+    // The bound is in the base currency: 5,400 cents of a dollar are 4,968 of a euro.
+    (tx.amount_minor, tx.currency) = (5_400, Currency(*b"USD"));
+    assert_eq!(full(&tx), Tier::LowRisk);
+}
+
+#[test]
+fn low_risk_still_raises_an_alert_when_its_features_do() {
+    let policy = policy_with_low_risk();
+    let mut burst: Vec<Transaction> = steady();
+    for back in 1..=40 {
+        let mut declined = transaction(NOW - back * 1_000, 100);
+        declined.approved = false;
+        burst.push(declined);
+    }
+    let mut tx = transaction(NOW, 100);
+    (tx.mcc, tx.approved) = (5814, false);
+    let outcome = score(&state_of(&burst), &tx, ProfileInput::Skipped, &policy);
+    assert_eq!((outcome.tier, outcome.decision), (Tier::LowRisk, Decision::Alert));
+    assert!(!outcome.reasons.is_empty());
+}
+
+#[test]
+fn without_profile_and_history_an_event_is_neutral_and_goes_to_review() {
+    let mut policy = Policy::default_policy();
+    let tx = transaction(NOW, 100);
+    let old = transaction(NOW - 31 * DAY, 100);
+    for (profile, lower) in [
+        (ProfileInput::Unavailable, Tier::NoProfile),
+        (ProfileInput::Skipped, Tier::HistoryOnly),
+    ] {
+        // What is older than the longest window says nothing.
+        for state in [CardState::default(), state_of(std::slice::from_ref(&old))] {
+            let outcome = score(&state, &tx, profile, &policy);
+            assert_eq!((outcome.tier, outcome.decision), (Tier::Neutral, Decision::Review));
+            assert_eq!((outcome.score, outcome.reasons.len()), (policy.thresholds.review, 0));
+            assert_eq!(
+                (outcome.missing.0, outcome.profile_version),
+                (Missing::PROFILE_UNAVAILABLE, None)
+            );
+        }
+        let one = state_of(&[transaction(NOW - 1, 100)]);
+        assert_eq!(score(&one, &tx, profile, &policy).tier, lower);
+        policy.neutral_below_events = 2;
+        assert_eq!(score(&one, &tx, profile, &policy).tier, Tier::Neutral);
+        policy.neutral_below_events = 0;
+        assert_eq!(score(&CardState::default(), &tx, profile, &policy).tier, lower);
+        policy.neutral_below_events = 1;
+    }
+    // A card that is known to have no profile is judged as a new card is.
+    assert_eq!(
+        score(&CardState::default(), &tx, ProfileInput::Absent, &policy).tier,
+        Tier::Full
+    );
+}
+
+#[test]
+fn a_profile_older_than_the_policy_allows_is_used_and_said() {
+    let (mut policy, mut known) = (Policy::default_policy(), a_profile());
+    let (state, tx) = (state_of(&steady()), transaction(NOW, 100));
+    let missing = |policy: &Policy, known: &Profile| {
+        let outcome = score(&state, &tx, ProfileInput::Known(known), policy);
+        assert_eq!(
+            (outcome.tier, outcome.profile_version),
+            (Tier::Full, Some(known.version))
+        );
+        outcome.missing.0
+    };
+    policy.profile_max_age_ms = Some(DAY);
+    assert_eq!(missing(&policy, &known), 0, "it does not say how old it is");
+    known.updated_at_ms = Some(NOW - DAY);
+    assert_eq!(missing(&policy, &known), 0);
+    known.updated_at_ms = Some(NOW - DAY - 1);
+    assert_eq!(missing(&policy, &known), Missing::PROFILE_STALE);
+    policy.profile_max_age_ms = None;
+    assert_eq!(missing(&policy, &known), 0);
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Payload {
             ("spend_deviation_minor", "1800"),
             ("transactions_per_day", "1.5"),
             ("account_opened_at_ms", "1500000000000"),
+            ("updated_at_ms", "1700000000000"),
         ])
     }
 

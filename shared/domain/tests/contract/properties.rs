@@ -81,18 +81,22 @@ fn profile() -> impl Strategy<Value = Event> {
         number(u32::MAX),
         number(1_000_000),
         100_000_000_000..ARRIVAL_MS,
+        proptest::option::of(100_000_000_000..ARRIVAL_MS),
     )
-        .prop_map(|(card, version, usual_country, mean, deviation, per_day, opened)| {
-            Event::Profile(Profile {
-                card_id: CardId::new(&card).unwrap(),
-                version,
-                usual_country,
-                spend_mean_minor: mean,
-                spend_deviation_minor: deviation,
-                transactions_per_day: per_day,
-                account_opened_at_ms: opened,
-            })
-        })
+        .prop_map(
+            |(card, version, usual_country, mean, deviation, per_day, opened, updated)| {
+                Event::Profile(Profile {
+                    card_id: CardId::new(&card).unwrap(),
+                    version,
+                    usual_country,
+                    spend_mean_minor: mean,
+                    spend_deviation_minor: deviation,
+                    transactions_per_day: per_day,
+                    account_opened_at_ms: opened,
+                    updated_at_ms: updated,
+                })
+            },
+        )
 }
 
 fn label() -> impl Strategy<Value = Event> {

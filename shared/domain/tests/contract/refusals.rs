@@ -228,7 +228,14 @@ fn field_faults() -> Vec<(RefusalCode, Vec<u8>)> {
         (TooLate, time(-Bounds::default().lateness_ms - 1)),
         (TooLate, set("occurred_at_ms", "100000000000")),
     ];
-    let payloads = [Payload::transaction_v1(), Payload::profile(), Payload::label()];
+    let dated = |value: &str| Payload::profile().set("updated_at_ms", value).bytes();
+    faults.push((MistypedField, dated("\"2026-11-23\"")));
+    faults.push((
+        FutureTimestamp,
+        dated(&(ARRIVAL_MS + Bounds::default().skew_ms + 1).to_string()),
+    ));
+    let profile = Payload::profile().drop("updated_at_ms");
+    let payloads = [Payload::transaction_v1(), profile, Payload::label()];
     for payload in payloads.into_iter().chain([Payload::transaction()
         .drop("device_id")
         .drop("latitude")
@@ -490,6 +497,14 @@ fn every_field_arrives() {
         (profile.transactions_per_day, profile.account_opened_at_ms),
         (1.5, 1_500_000_000_000)
     );
+    assert_eq!(profile.updated_at_ms, Some(1_700_000_000_000));
+    let Event::Profile(undated) = read(&Payload::profile().set("updated_at_ms", "null").bytes())
+        .unwrap()
+        .event
+    else {
+        panic!("not a profile")
+    };
+    assert_eq!(undated.updated_at_ms, None);
     let Event::Label(label) = read(&Payload::label().bytes()).unwrap().event else {
         panic!("not a label")
     };

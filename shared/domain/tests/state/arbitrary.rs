@@ -68,6 +68,7 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         Tier::NoProfile,
         Tier::HistoryOnly,
         Tier::Neutral,
+        Tier::LowRisk,
     ]);
     let missing = prop_oneof![Just(0_u8), 0_u8..=Missing::KNOWN];
     let reasons = vec(

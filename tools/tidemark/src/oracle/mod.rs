@@ -63,6 +63,8 @@ pub enum NamedProfile {
 pub struct ExpectedOutcome {
     /// Events of the card accepted before it.
     pub state_version: u64,
+    /// Tiers that may have served it: whether a profile could not be read or was not to be read, the outcome alone knows.
+    pub tiers: &'static [&'static str],
     /// The score before it is rounded to a whole number.
     pub raw_score: f64,
     /// Every feature that surprised, with its part of the weighed surprise (bits), the greatest first.

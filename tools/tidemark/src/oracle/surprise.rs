@@ -26,11 +26,19 @@ pub(super) fn score(
     named: NamedProfile,
     policy: &Policy,
 ) -> ExpectedOutcome {
+    let cheap = low_risk(tx, policy);
+    let (profile, named) = if cheap.is_some() {
+        (None, NamedProfile::Unavailable)
+    } else {
+        (profile, named)
+    };
+    let in_use = |key: &FeatureKey| cheap.is_none_or(|features| features.contains(key));
     let view = View::new(card, tx, profile, policy);
     let scoring = &policy.scoring;
     let mut parts: Vec<(FeatureKey, f64)> = policy
         .weights
         .iter()
+        .filter(|(key, _)| in_use(key))
         .map(|(key, weight)| {
             let bits = surprise(*key, &view, policy);
             let bits = if bits.is_nan() {
@@ -44,14 +52,38 @@ pub(super) fn score(
         .collect();
     let whole: f64 = parts.iter().map(|(_, part)| part).sum();
     parts.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let blind = named == NamedProfile::Unavailable && view.earlier.len() < policy.neutral_below_events as usize;
+    let (tiers, raw_score): (&[&str], f64) = match (cheap, named) {
+        (Some(_), _) => (&["low_risk"], surprising(whole, scoring.half_bits)),
+        (None, _) if blind => {
+            parts.clear();
+            (&["neutral"], f64::from(policy.thresholds.review))
+        }
+        (None, NamedProfile::Unavailable) => (&["no_profile", "history_only"], surprising(whole, scoring.half_bits)),
+        (None, _) => (&["full"], surprising(whole, scoring.half_bits)),
+    };
     ExpectedOutcome {
         state_version: card.accepted,
-        raw_score: HIGHEST_SCORE * (1.0 - libm::exp2(-whole / scoring.half_bits)),
+        tiers,
+        raw_score,
         parts,
         missing: missing(card, &view, named, policy),
         profile_unknown: matches!(named, NamedProfile::Version(_)) && profile.is_none(),
-        features: view.values(),
+        features: view.values().into_iter().filter(|(key, _)| in_use(key)).collect(),
     }
+}
+
+fn surprising(whole_bits: f64, half_bits: f64) -> f64 {
+    HIGHEST_SCORE * (1.0 - libm::exp2(-whole_bits / half_bits))
+}
+
+/// The features of an event that the policy holds for low risk; `None` for any other.
+fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p [FeatureKey]> {
+    let rules = policy.low_risk.as_ref()?;
+    let of_category = rules.merchant_categories.is_empty() || rules.merchant_categories.contains(&tx.mcc);
+    let (amount, rate_missing) = measure::base_amount(tx, policy);
+    let is_low = of_category && !rate_missing && amount <= rules.amount_max_minor;
+    is_low.then_some(rules.policy.features.as_slice())
 }
 
 fn missing(card: &NaiveCard, view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
@@ -65,6 +97,7 @@ fn missing(card: &NaiveCard, view: &View<'_>, named: NamedProfile, policy: &Poli
             Missing::HISTORY_TRUNCATED,
         ),
         (view.rate_missing, Missing::CURRENCY_RATE),
+        (is_stale(view, policy), Missing::PROFILE_STALE),
     ];
     let set = bits.iter().filter(|(is, _)| *is).fold(0, |set, (_, bit)| set | bit);
     Missing::NAMES
@@ -72,6 +105,14 @@ fn missing(card: &NaiveCard, view: &View<'_>, named: NamedProfile, policy: &Poli
         .filter(|(bit, _)| set & bit != 0)
         .map(|(_, name)| *name)
         .collect()
+}
+
+fn is_stale(view: &View<'_>, policy: &Policy) -> bool {
+    let updated_ms = view.profile.and_then(|profile| profile.updated_at_ms);
+    let (Some(updated_ms), Some(max_ms)) = (updated_ms, policy.profile_max_age_ms) else {
+        return false;
+    };
+    view.tx.occurred_at_ms - updated_ms > max_ms
 }
 
 /// How improbable a feature's value is, in bits.

@@ -225,6 +225,30 @@ fn a_wrong_score_a_lost_event_and_changed_bytes_are_noticed() {
     assert!(fields(twice, &policy).contains(&"bytes".to_owned()));
 }
 
+/// The built-in policy with a part for low risk, and with an age for profiles that none of the simulated ones has.
+fn policy_with_low_risk() -> Policy {
+    let text = Policy::default_text().replace("version = 1\n", "version = 1\nprofile_max_age_days = 1\n");
+    let section = "\n[low_risk]\namount_max_minor = 4_000\nfeatures = [\"count_5m\", \"sum_7d\", \"amount_z\", \"new_country\"]\n";
+    Policy::parse(&format!("{text}{section}"), "low.toml").unwrap()
+}
+
+#[test]
+fn events_of_low_risk_are_recomputed_too() {
+    let (records, policy) = (stream(5, 3_000), policy_with_low_risk());
+    let system = System::run(&records, &policy);
+    let report = system.check(&records, &policy);
+    assert_eq!((report.mismatch_count, report.mismatches), (0, Vec::new()));
+    let of_low_risk = system
+        .outcomes
+        .iter()
+        .filter(|outcome| String::from_utf8_lossy(outcome).contains("\"low_risk\""));
+    let share = of_low_risk.count() * 100 / system.outcomes.len();
+    assert!((5..95).contains(&share), "{share} % are of low risk");
+    // Held against the policy without that part, they are noticed.
+    let fields = system.check(&records, &Policy::default_policy()).mismatches;
+    assert!(fields.iter().any(|mismatch| mismatch.field == "tier"), "{fields:?}");
+}
+
 #[test]
 fn a_state_that_lost_or_gained_an_event_is_noticed() {
     let (records, policy) = (stream(3, 2_000), Policy::default_policy());

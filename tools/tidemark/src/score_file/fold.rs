@@ -144,7 +144,11 @@ impl FileFold {
         let profile = card.profile.as_ref();
         // Features are measured beside the fold: kept in every entry of every card they would take most of the memory.
         let apart = self.features && !self.policy.outcome_features;
-        let values = apart.then(|| feature::compute(&card.state, tx, profile, &self.policy).into_values());
+        let (seen, by) = match self.policy.low_risk_for(tx) {
+            Some(cheap) => (None, cheap),
+            None => (profile, &self.policy),
+        };
+        let values = apart.then(|| feature::compute(&card.state, tx, seen, by).into_values());
         let input = profile.map_or(ProfileInput::Absent, ProfileInput::Known);
         let index = match fold::apply_transaction(&mut card.state, tx, input, &self.policy) {
             Applied::Scored { index } => index,

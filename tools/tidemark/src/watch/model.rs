@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
+use tidemark_domain::outcome::Tier;
 
 use crate::oracle::ActualOutcome;
 
@@ -81,7 +82,7 @@ pub struct Snapshot {
     pub outcomes: u64,
     /// Of these, by decision.
     pub decisions: BTreeMap<String, u64>,
-    /// Of these, by tier; all but `full` are degraded.
+    /// Of these, by tier; those but `full` and `low_risk` are degraded.
     pub tiers: BTreeMap<String, u64>,
     /// The shards, in order.
     pub shards: Vec<ShardView>,
@@ -101,8 +102,9 @@ impl Snapshot {
     /// The degraded share of the last minute's outcomes, 0 to 1.
     #[must_use]
     pub fn degraded_share(&self) -> f64 {
-        let full = self.tiers.get("full").copied().unwrap_or(0);
-        ratio(self.outcomes.saturating_sub(full), self.outcomes)
+        let degraded = Tier::ALL.into_iter().filter(|tier| tier.is_degraded());
+        let outcomes = degraded.filter_map(|tier| self.tiers.get(tier.as_str())).sum();
+        ratio(outcomes, self.outcomes)
     }
 
     /// Outcomes a second, over the last full seconds of a short while.

@@ -8,7 +8,7 @@ use crate::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 use super::{
     COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, DROPPED_WIDTH, ENTRIES_MAX, FORMAT_VERSION, INSTANT_WIDTH,
-    InvalidState, KIND_BITS, KNOWN_SINCE_WIDTH, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
+    InvalidState, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
     TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_WIDTH, WINDOW_BITS, part,
 };
 
@@ -182,8 +182,10 @@ fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry)
     }
     if parts & part::DECISION != 0 {
         outcome.decision = get_decision(bits.get(2)?)?;
-        outcome.tier = get_tier(bits.get(2)?)?;
-        outcome.missing = Missing(bits.get(8)? as u8);
+        let tier = bits.get(2)?;
+        let missing = bits.get(8)? as u8;
+        outcome.tier = get_tier(tier, missing & LOW_RISK != 0)?;
+        outcome.missing = Missing(missing & !LOW_RISK);
     }
     if parts & part::POLICY != 0 {
         let version = bits.number(POLICY_WIDTH)?;
@@ -236,10 +238,13 @@ fn get_decision(number: u64) -> Result<Decision, CodecError> {
         })
 }
 
-fn get_tier(number: u64) -> Result<Tier, CodecError> {
+fn get_tier(number: u64, is_low_risk: bool) -> Result<Tier, CodecError> {
+    if is_low_risk && number == 0 {
+        return Ok(Tier::LowRisk);
+    }
     [Tier::Full, Tier::NoProfile, Tier::HistoryOnly, Tier::Neutral]
         .into_iter()
-        .find(|tier| *tier as u64 == number)
+        .find(|tier| *tier as u64 == number && !is_low_risk)
         .ok_or(CodecError::UnknownNumber { what: "a tier", number })
 }
 

@@ -4,12 +4,12 @@ use crate::card::bits::{BitWriter, index_bits, zigzag};
 use crate::card::{CardState, Entry};
 use crate::event::{Country, Place};
 use crate::feature::{FeatureKey, FeatureValue};
-use crate::outcome::{Decision, Reason};
+use crate::outcome::{Decision, Reason, Tier};
 
 use super::{
-    COUNT_BITS, Context, DROPPED_WIDTH, FORMAT_VERSION, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, POLICY_WIDTH,
-    PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS,
-    part,
+    COUNT_BITS, Context, DROPPED_WIDTH, FORMAT_VERSION, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK,
+    POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH,
+    WINDOW_BITS, part,
 };
 
 /// What a typical entry takes, bytes; the buffer's first size.
@@ -144,8 +144,12 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     }
     if parts & part::DECISION != 0 {
         bits.put(outcome.decision as u64, 2);
-        bits.put(outcome.tier as u64, 2);
-        bits.put(u64::from(outcome.missing.0), 8);
+        let (tier, low_risk) = match outcome.tier {
+            Tier::LowRisk => (Tier::Full, LOW_RISK),
+            tier => (tier, 0),
+        };
+        bits.put(tier as u64, 2);
+        bits.put(u64::from(outcome.missing.0 | low_risk), 8);
     }
     if parts & part::POLICY != 0 {
         bits.number(u64::from(outcome.policy_version), POLICY_WIDTH);

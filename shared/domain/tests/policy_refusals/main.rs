@@ -1,6 +1,8 @@
 //! Every refusal of a policy, with its place.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod low_risk;
+
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::policy::{Policy, PolicyProblem};
 
@@ -404,7 +406,7 @@ fn names_of_features_are_read_as_they_are_written() {
 
 #[test]
 fn the_reference_names_every_feature_and_key() {
-    let reference = include_str!("../../../docs/reference/policy.md");
+    let reference = include_str!("../../../../docs/reference/policy.md");
     for kind in FeatureKind::ALL {
         let name = format!("`{}{}`", kind.name(), if kind.is_windowed() { "_<window>" } else { "" });
         let line = reference
@@ -418,7 +420,9 @@ fn the_reference_names_every_feature_and_key() {
         let windowless = FeatureKey::new(kind, 0).sentence();
         assert!(line.contains(&windowless), "{name}: {windowless:?} is not in {line:?}");
     }
-    let least = problems("x = 1\n[scoring]\nx=1\n[bounds]\nx=1\n[outcome]\nx=1\n[currency]\nx=1\n[thresholds]\nx=1\n");
+    let least = problems(
+        "x = 1\n[scoring]\nx=1\n[bounds]\nx=1\n[outcome]\nx=1\n[currency]\nx=1\n[low_risk]\nx=1\n[thresholds]\nx=1\n",
+    );
     let lists = least
         .iter()
         .filter_map(|problem| problem.message.split_once("expected one of: "));
