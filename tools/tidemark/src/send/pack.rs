@@ -109,8 +109,9 @@ mod tests {
 
     #[test]
     fn each_event_is_in_one_record_and_those_of_a_card_keep_their_order_and_way() {
-        let sizes = [10, 200, 60_000, 3_000];
-        let events: Vec<Vec<u8>> = (0..600).map(|n| event(n as u64 % 7, n, sizes[n % 97 % 4])).collect();
+        // One in fifty is larger than an aggregated record may be.
+        let padding = |n: usize| if n % 50 == 49 { 60_000 } else { [10, 200, 3_000][n % 3] };
+        let events: Vec<Vec<u8>> = (0..600).map(|n| event(n as u64 % 7, n, padding(n))).collect();
         let mut packer = Packer::new(true);
         let mut records: Vec<PutRecord> = events.iter().flat_map(|event| packer.push(event.clone())).collect();
         assert!(packer.pending() > 0);
@@ -146,7 +147,7 @@ mod tests {
             );
             assert_eq!(ways.concat(), of_card(&events, card));
         }
-        assert!(records.len() < events.len() / 2, "{} records", records.len());
+        assert!(records.len() < events.len() / 8, "{} records", records.len());
     }
 
     #[test]
