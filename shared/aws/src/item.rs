@@ -3,6 +3,7 @@
 //! ```text
 //! pk (S)         sk (S)          attributes
 //! c#<card_id>    s               b (B) state's bytes, v (N) version, ttl (N) seconds
+//! c#<card_id>    g#<hash>        b (B) a sealed segment's bytes, ttl (N) seconds
 //! c#<card_id>    p               b (B) profile's bytes, v (N) profile version
 //! c#<card_id>    d#<event_id>    o (S) outcome as JSON, ttl (N) seconds
 //! control        …               the control plane: `tidemark_domain::control::item`
@@ -14,10 +15,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TRIAL, TrialBatch, TrialKey};
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::id::{CardId, EventId};
-use tidemark_engine::port::{DecisionRecord, PortError, StateItem, StateWrite};
+use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateWrite};
 
 /// Partition key: `c#` and the card.
 pub const PARTITION_KEY: &str = "pk";
@@ -31,6 +33,8 @@ pub const VERSION: &str = "v";
 pub const EXPIRES: &str = "ttl";
 /// A decision's outcome, as JSON.
 pub const OUTCOME: &str = "o";
+/// What the sort key of a sealed segment begins with.
+pub const SEGMENT_PREFIX: &str = "g#";
 /// Sort key of a state.
 pub const STATE: &str = "s";
 /// Sort key of a profile.
@@ -59,11 +63,36 @@ pub fn decision_key(event: &EventId) -> String {
     format!("d#{event}")
 }
 
+/// The sort key of a sealed segment.
+#[must_use]
+pub fn segment_key(key: SegmentKey) -> String {
+    format!("{SEGMENT_PREFIX}{key}")
+}
+
 pub(crate) fn key(card: &CardId, sort: &str) -> Item {
+    key_of(&partition_key(card), sort)
+}
+
+pub(crate) fn key_of(partition: &str, sort: &str) -> Item {
     HashMap::from([
-        (PARTITION_KEY.to_owned(), AttributeValue::S(partition_key(card))),
+        (PARTITION_KEY.to_owned(), AttributeValue::S(partition.to_owned())),
         (SORT_KEY.to_owned(), AttributeValue::S(sort.to_owned())),
     ])
+}
+
+pub(crate) fn segment_item(segment: &SegmentItem) -> Item {
+    let mut item = key(&segment.card_id, &segment_key(segment.key));
+    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(segment.bytes.clone())));
+    item.insert(EXPIRES.to_owned(), number(segment.expires_at_s));
+    item
+}
+
+/// A segment's sort key and bytes.
+pub(crate) fn read_segment(mut item: Item) -> Result<(String, Vec<u8>), PortError> {
+    match (item.remove(SORT_KEY), item.remove(BYTES)) {
+        (Some(AttributeValue::S(sort)), Some(AttributeValue::B(bytes))) => Ok((sort, bytes.into_inner())),
+        _ => Err(malformed("segment", BYTES)),
+    }
 }
 
 pub(crate) fn number<N: Copy + std::fmt::Display>(value: N) -> AttributeValue {

@@ -15,6 +15,10 @@ pub const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(20);
 
 /// Keys in one BatchGetItem (DynamoDB's limit).
 pub const LOAD_KEYS_MAX: usize = 100;
+/// Items in one BatchWriteItem (DynamoDB's limit).
+pub const WRITE_ITEMS_MAX: usize = 25;
+/// Bytes of sealed segments in one BatchWriteItem: well below DynamoDB's limit of 16 MB for a request.
+pub const WRITE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// BatchGetItem calls of one load that are under way together.
 pub const LOADS_IN_FLIGHT_MAX: usize = 8;
 /// Calls for the keys of one BatchGetItem, the first included: an answer may stop at 16 MB with the rest unprocessed.

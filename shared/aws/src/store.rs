@@ -12,16 +12,19 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, Metered, PortError, PutOnce, StateItem, StateStore, StateWrite, Units,
+    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
+use crate::chunk;
 use crate::error::classify;
 use crate::item::{self, Item};
 use crate::limits;
@@ -55,9 +58,10 @@ impl DynamoStore {
         let mut partitions: Vec<String> = cards.iter().map(item::partition_key).collect();
         partitions.sort_unstable();
         partitions.dedup();
-        let calls = partitions
-            .chunks(limits::LOAD_KEYS_MAX)
-            .map(|chunk| self.load_chunk(chunk, sort));
+        let calls = partitions.chunks(limits::LOAD_KEYS_MAX).map(|chunk| {
+            let keys = chunk.iter().map(|partition| item::key_of(partition, sort));
+            self.load_chunk(keys.collect(), false)
+        });
         let answers: Vec<Metered<Vec<Item>>> = stream::iter(calls.collect::<Vec<_>>())
             .buffer_unordered(limits::LOADS_IN_FLIGHT_MAX)
             .try_collect()
@@ -76,21 +80,14 @@ impl DynamoStore {
     }
 
     /// One BatchGetItem of up to [`limits::LOAD_KEYS_MAX`] keys, and further ones for what it left unprocessed.
-    async fn load_chunk(&self, partitions: &[String], sort: &str) -> Result<Metered<Vec<Item>>, PortError> {
-        let keys = partitions.iter().map(|partition| {
-            HashMap::from([
-                (item::PARTITION_KEY.to_owned(), AttributeValue::S(partition.clone())),
-                (item::SORT_KEY.to_owned(), AttributeValue::S(sort.to_owned())),
-            ])
-        });
-        let mut pending: Vec<Item> = keys.collect();
-        let mut found = Vec::with_capacity(partitions.len());
+    async fn load_chunk(&self, mut pending: Vec<Item>, consistent: bool) -> Result<Metered<Vec<Item>>, PortError> {
+        let mut found = Vec::with_capacity(pending.len());
         let mut units = Units::default();
         for _ in 0..limits::LOAD_ROUNDS_MAX {
             let asked = pending.len();
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(pending))
-                .consistent_read(false)
+                .consistent_read(consistent)
                 .build();
             let request = request.map_err(|_| PortError::Permanent("BatchGetItem: no keys".to_owned()))?;
             let answer = self
@@ -121,6 +118,48 @@ impl DynamoStore {
             }
         }
         Err(PortError::Throttled("BatchGetItem: keys left unprocessed".to_owned()))
+    }
+
+    /// One BatchWriteItem of up to [`limits::WRITE_ITEMS_MAX`] puts, and further ones for what it left unprocessed.
+    async fn put_chunk(&self, items: Vec<Item>) -> Result<Units, PortError> {
+        let put = |item: Item| -> Result<WriteRequest, PortError> {
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            let put = put.map_err(|_| PortError::Permanent("BatchWriteItem: no item".to_owned()))?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        };
+        let mut pending: Vec<WriteRequest> = items.into_iter().map(put).collect::<Result<_, _>>()?;
+        let mut units = Units::default();
+        for _ in 0..limits::LOAD_ROUNDS_MAX {
+            let asked = pending.len();
+            let answer = self
+                .client
+                .batch_write_item()
+                .request_items(&self.table, pending)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| classify("BatchWriteItem", &error))?;
+            units.write += answer
+                .consumed_capacity()
+                .iter()
+                .filter_map(ConsumedCapacity::capacity_units)
+                .sum::<f64>();
+            pending = answer
+                .unprocessed_items
+                .into_iter()
+                .flatten()
+                .flat_map(|(_, rest)| rest)
+                .collect();
+            if pending.is_empty() {
+                return Ok(units);
+            }
+            if pending.len() == asked {
+                break; // no progress, as above
+            }
+        }
+        Err(PortError::Throttled(
+            "BatchWriteItem: items left unprocessed".to_owned(),
+        ))
     }
 
     /// Puts an item under a condition; a failed one hands back the item that won.
@@ -240,6 +279,43 @@ impl StateStore for DynamoStore {
             value: profiles.collect::<Result<_, _>>()?,
             units,
         })
+    }
+
+    async fn load_segments(
+        &self,
+        card: &CardId,
+        keys: &[SegmentKey],
+    ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
+        let mut asked: Vec<SegmentKey> = keys.to_vec();
+        asked.sort_unstable();
+        asked.dedup();
+        let items = asked.iter().map(|key| item::key(card, &item::segment_key(*key)));
+        let Metered { value: found, units } = self.load_chunk(items.collect(), true).await?;
+        let mut segments: HashMap<String, Vec<u8>> = HashMap::with_capacity(found.len());
+        for item in found {
+            let (sort, bytes) = item::read_segment(item)?;
+            segments.insert(sort, bytes);
+        }
+        let value = keys
+            .iter()
+            .map(|key| segments.get(&item::segment_key(*key)).cloned())
+            .collect();
+        Ok(Metered { value, units })
+    }
+
+    async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
+        let size = |segment: &SegmentItem| segment.bytes.len();
+        let ranges = chunk::chunks(segments, limits::WRITE_ITEMS_MAX, limits::WRITE_BYTES_MAX, size);
+        let calls = ranges
+            .into_iter()
+            .map(|range| self.put_chunk(segments[range].iter().map(item::segment_item).collect()));
+        let answers: Vec<Units> = stream::iter(calls.collect::<Vec<_>>())
+            .buffer_unordered(limits::LOADS_IN_FLIGHT_MAX)
+            .try_collect()
+            .await?;
+        let mut units = Units::default();
+        answers.into_iter().for_each(|answer| units += answer);
+        Ok(Metered { value: (), units })
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {

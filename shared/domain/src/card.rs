@@ -1,8 +1,12 @@
-//! A card's state: its recent events in event-time order, which are windows, dedupe record and outcome record at once.
+//! A card's state: its recent events in event-time order, which are windows, dedupe record and outcome record at once,
+//! and references to the sealed segments that hold the events before them.
 
 mod bits;
 mod check;
 pub mod codec;
+mod reading;
+pub mod sealed;
+pub(crate) mod sketch;
 
 use crate::event::{Country, Place, Verdict};
 use crate::outcome::StoredOutcome;
@@ -10,8 +14,10 @@ use crate::policy::Policy;
 
 pub use codec::CodecError;
 
+use sealed::{Nodes, Seal, SealedRef};
+
 /// A state never takes more than this, bytes: three quarters of what a DynamoDB item can hold. Only states that carry
-/// feature values can come near; they drop their oldest events first.
+/// feature values can come near; they seal their oldest events earlier.
 pub const STATE_BYTES_MAX: usize = 300 * 1024;
 
 /// One event in a card's history.
@@ -41,7 +47,7 @@ pub struct Entry {
     pub label: Option<(Verdict, i64)>,
 }
 
-/// What the head's limit took away.
+/// What the head's limit took away, before there were sealed segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncation {
     /// Events dropped because the head was full, ever.
@@ -61,10 +67,14 @@ pub struct CardState {
     pub(crate) floor_ms: Option<i64>,
     /// What was dropped for want of space, not for its age.
     pub(crate) truncation: Option<Truncation>,
+    /// References to sealed segments, in the order of their events' keys, all below the entries'; levels never rise.
+    pub(crate) sealed: Vec<SealedRef>,
+    /// Segments at hand; no part of the state's value.
+    pub(crate) nodes: Nodes,
 }
 
 impl CardState {
-    /// The kept events, ordered by (event time, arrival).
+    /// The events in the head, ordered by (event time, arrival). Those before them may be in sealed segments.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -96,39 +106,27 @@ impl CardState {
         self.truncation.is_some_and(|truncation| truncation.floor_ms > start_ms)
     }
 
-    /// Puts an entry at `at`, drops what is not after `aged_ms` and what is over the limits, and says where the entry is
-    /// then. When the entry itself would be dropped, nothing is changed and there is no answer.
-    pub(crate) fn insert(&mut self, at: usize, mut entry: Entry, aged_ms: i64, events_max: usize) -> Option<usize> {
+    /// Puts an entry where it belongs, drops what is not after `aged_ms`, and seals what is over the limits. The entry as
+    /// it is kept; `None` when the segment that it belongs to is not at hand, and then nothing is changed.
+    pub(crate) fn insert(&mut self, mut entry: Entry, aged_ms: i64, events_max: usize) -> Option<Box<Entry>> {
+        let seal = Seal::new(events_max.min(Policy::HEAD_EVENTS_LIMIT));
         normalise(&mut entry.outcome);
-        let aged = self.entries.partition_point(|kept| kept.time_ms <= aged_ms);
-        let full = (self.entries.len() + 1).saturating_sub(events_max.clamp(1, Policy::HEAD_EVENTS_LIMIT));
-        let drop = aged.max(full).max(self.over_bytes(&entry));
-        let index = at.checked_sub(drop)?;
-        if let Some(last) = drop.checked_sub(1) {
-            let floor_ms = self.entries[last].time_ms;
-            if drop > aged {
-                let before = self.truncation.map_or(0, |truncation| truncation.events);
-                let events = before.saturating_add((drop - aged) as u64);
-                self.truncation = Some(Truncation { events, floor_ms });
-            }
-            self.floor_ms = self.floor_ms.max(Some(floor_ms));
-            self.entries.drain(..drop);
+        let kept = Box::new(entry.clone());
+        if self.is_sealed(entry.key()) {
+            self.add_sealed(entry, seal.leaf)?;
+        } else {
+            let at = self.entries.partition_point(|kept| kept.time_ms <= entry.time_ms);
+            self.entries.insert(at, entry);
         }
-        self.entries.insert(index, entry);
         self.next_seq = self.next_seq.saturating_add(1);
-        Some(index)
-    }
-
-    /// How many of the oldest entries must go so that the rest and the new one surely fit [`STATE_BYTES_MAX`].
-    fn over_bytes(&self, new: &Entry) -> usize {
-        let mut left = STATE_BYTES_MAX.saturating_sub(codec::HEADER_BYTES_MAX + codec::entry_bytes_max(new));
-        for (index, entry) in self.entries.iter().enumerate().rev() {
-            match left.checked_sub(codec::entry_bytes_max(entry)) {
-                Some(rest) => left = rest,
-                None => return index + 1,
-            }
+        self.floor_ms = self.floor_ms.max(self.drop_aged(aged_ms));
+        if self.sealed.is_empty() {
+            let aged = self.entries.partition_point(|kept| kept.time_ms <= aged_ms);
+            let dropped = self.entries.drain(..aged).next_back();
+            self.floor_ms = self.floor_ms.max(dropped.map(|entry| entry.time_ms));
         }
-        0
+        self.seal(seal);
+        Some(kept)
     }
 }
 
@@ -140,4 +138,8 @@ fn normalise(outcome: &mut StoredOutcome) {
     for (_, value) in &mut outcome.features {
         *value = value.filter(|number| number.is_finite());
     }
+    outcome.approximate.truncate(codec::FEATURES_MAX);
+    outcome
+        .approximate
+        .retain(|(_, error)| error.is_finite() && *error > 0.0);
 }

@@ -3,33 +3,37 @@
 //! A state is the fold of its distinct accepted events in their order of arrival (I2). A duplicate changes nothing and
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
+use crate::card::sealed::{Found, SegmentKey};
 use crate::card::{CardState, Entry};
 use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
+use crate::feature::measure::Edges;
 use crate::id::fingerprint32;
 use crate::policy::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::score::{ProfileInput, base_amount, score};
 
 /// What a transaction did to its card.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Applied {
     /// It counts now.
     Scored {
-        /// Where it is in the card's entries.
-        index: usize,
+        /// What the card keeps of it.
+        entry: Box<Entry>,
     },
     /// It counted already; the state is as it was.
     Duplicate {
-        /// Where it is in the card's entries.
-        index: usize,
+        /// What the card keeps of it.
+        entry: Box<Entry>,
     },
     /// The card's history can't take it; the state is as it was.
     Refused(Refusal),
+    /// Nobody can say yet; the state is as it was. Once it has these segments, the same call goes further.
+    NeedsSegments(Vec<SegmentKey>),
 }
 
 /// What a label did to its card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LabelApplied {
     /// It is kept with its event now.
     Recorded,
@@ -37,15 +41,19 @@ pub enum LabelApplied {
     Already,
     /// The card's history does not hold its event; the state is as it was.
     UnknownEvent,
+    /// Nobody can say yet; the state is as it was. Once it has these segments, the same call goes further.
+    NeedsSegments(Vec<SegmentKey>),
 }
 
 /// Scores a transaction as of its own event time and puts it where that time belongs.
 ///
-/// In this order: a duplicate (same id and same event time) is found; what lies at or below the card's floor, or at or
-/// beyond the policy's dedupe horizon behind the card's newest event, is refused; the event is scored on the history at
-/// or before its time; it is inserted after those of equal time; what is older than the policy's retention is dropped;
-/// what is over the limits of events and bytes is dropped from the oldest on, and counted. An event that would have to
-/// be dropped at once is refused instead, since nothing would know its duplicate.
+/// In this order: a duplicate (same id and same event time) is found, in the head or in a sealed segment; what lies at or
+/// below the card's floor, or at or beyond the policy's dedupe horizon behind the card's newest event, is refused; the
+/// event is scored on the history at or before its time; it is inserted after those of equal time; what is older than the
+/// policy's retention is dropped; what is over the limits of events and bytes is sealed from the oldest on.
+///
+/// Which segments that takes follows from the state, the event and the policy alone, and so does what is made of them:
+/// whatever else is at hand, the outcome is the same.
 pub fn apply_transaction(
     state: &mut CardState,
     tx: &Transaction,
@@ -65,56 +73,110 @@ pub fn apply_overridden(
 ) -> Applied {
     let time_ms = tx.occurred_at_ms;
     let event_fp = fingerprint32(tx.event_id.as_str());
-    let at = state.entries.partition_point(|entry| entry.time_ms <= time_ms);
-    let same_time = state.entries[..at]
-        .iter()
-        .rev()
-        .take_while(|entry| entry.time_ms == time_ms);
-    if let Some(back) = same_time
-        .enumerate()
-        .find_map(|(back, entry)| (entry.event_fp == event_fp).then_some(back))
-    {
-        return Applied::Duplicate { index: at - 1 - back };
+    let newest_ms = state.newest_ms().map_or(time_ms, |newest_ms| newest_ms.max(time_ms));
+    let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
+    match find(state, (time_ms, event_fp), aged_ms) {
+        Found::Here(entry) => {
+            let entry = Box::new(entry.clone());
+            return Applied::Duplicate { entry };
+        }
+        Found::Needs(keys) => return Applied::NeedsSegments(keys),
+        Found::Nowhere => {}
     }
     if state.floor_ms.is_some_and(|floor_ms| time_ms <= floor_ms) {
         return beyond("occurred_at_ms: before the history that this card keeps");
     }
-    let newest_ms = state.entries.last().map_or(time_ms, |entry| entry.time_ms.max(time_ms));
     if time_ms <= newest_ms.saturating_sub(policy.dedupe_horizon_ms) {
         return beyond("occurred_at_ms: further behind the card's newest event than the dedupe horizon");
+    }
+    let keys = segments_of_windows(state, tx, policy);
+    if !keys.is_empty() {
+        return Applied::NeedsSegments(keys);
     }
     let mut outcome = score(state, tx, profile, policy);
     if let Some(action) = decided {
         outcome.override_by(action);
     }
     let entry = new_entry(state, tx, event_fp, outcome, policy);
-    let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
-    match state.insert(at, entry, aged_ms, policy.head_events_max) {
-        Some(index) => Applied::Scored { index },
-        None => beyond("occurred_at_ms: older than everything that this card's full head keeps"),
+    match state.insert(entry, aged_ms, policy.head_events_max) {
+        Some(entry) => Applied::Scored { entry },
+        // The search went the same way, so that everything on it is at hand.
+        None => beyond("occurred_at_ms: among sealed events that are not at hand"),
+    }
+}
+
+/// Segments that the policy's windows need for an event and that are not at hand: those that an edge of a window divides.
+/// Empty for every card without sealed segments.
+#[must_use]
+pub fn segments_of_windows(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
+    if state.sealed.is_empty() {
+        return Vec::new();
+    }
+    let edges = Edges::new(tx.occurred_at_ms, policy.low_risk_for(tx).unwrap_or(policy));
+    state.unread(edges.now_ms, edges.oldest_ms, &edges.starts_ms)
+}
+
+/// The event of a time and fingerprint. Sealed ones at or before `aged_ms` count as dropped.
+fn find(state: &CardState, key: (i64, u32), aged_ms: i64) -> Found<&Entry> {
+    let at = state.entries.partition_point(|entry| entry.time_ms <= key.0);
+    let same_time = state.entries[..at]
+        .iter()
+        .rev()
+        .take_while(|entry| entry.time_ms == key.0);
+    if let Some(entry) = same_time.into_iter().find(|entry| entry.event_fp == key.1) {
+        return Found::Here(entry);
+    }
+    if key.0 > aged_ms && state.is_sealed(key) {
+        state.find_sealed(key)
+    } else {
+        Found::Nowhere
     }
 }
 
 /// Keeps a label with the event it speaks of.
 ///
 /// Of two labels the one that is known since later wins; known since the same time, `cleared` wins over `fraud`. So the
-/// order in which labels arrive does not matter. Of several events with one id the latest is meant.
+/// order in which labels arrive does not matter. Of several events with one id the latest is meant. Among sealed events
+/// only the newest [`LABEL_LEAVES_MAX`](crate::card::sealed::LABEL_LEAVES_MAX) leaves are searched.
 /// An outcome never changes by a label.
 pub fn apply_label(state: &mut CardState, label: &Label) -> LabelApplied {
     let event_fp = fingerprint32(label.event_id.as_str());
     let found = state.entries.iter_mut().rev().find(|entry| entry.event_fp == event_fp);
-    let Some(entry) = found else {
-        return LabelApplied::UnknownEvent;
-    };
-    let rank = |verdict, known_since_ms| (known_since_ms, verdict as u8);
-    let is_newer = entry
-        .label
-        .is_none_or(|(verdict, since_ms)| rank(verdict, since_ms) < rank(label.verdict, label.known_since_ms));
-    if !is_newer {
-        return LabelApplied::Already;
+    if let Some(entry) = found {
+        if !is_newer(entry, label) {
+            return LabelApplied::Already;
+        }
+        entry.label = Some((label.verdict, label.known_since_ms));
+        return LabelApplied::Recorded;
     }
-    entry.label = Some((label.verdict, label.known_since_ms));
-    LabelApplied::Recorded
+    apply_sealed_label(state, label, event_fp)
+}
+
+fn apply_sealed_label(state: &mut CardState, label: &Label, event_fp: u32) -> LabelApplied {
+    let key = match state.find_id(event_fp) {
+        Found::Here(key) => key,
+        Found::Nowhere => return LabelApplied::UnknownEvent,
+        Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
+    };
+    match state.find_sealed(key) {
+        Found::Here(entry) if !is_newer(entry, label) => return LabelApplied::Already,
+        Found::Here(_) => {}
+        Found::Nowhere => return LabelApplied::UnknownEvent,
+        Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
+    }
+    let known = Some((label.verdict, label.known_since_ms));
+    match state.change_sealed(key, &|entry| entry.label = known) {
+        Some(()) => LabelApplied::Recorded,
+        None => LabelApplied::UnknownEvent,
+    }
+}
+
+/// Whether a label outranks the one that its event has.
+fn is_newer(entry: &Entry, label: &Label) -> bool {
+    let rank = |verdict, known_since_ms| (known_since_ms, verdict as u8);
+    entry
+        .label
+        .is_none_or(|(verdict, since_ms)| rank(verdict, since_ms) < rank(label.verdict, label.known_since_ms))
 }
 
 fn beyond(detail: &str) -> Applied {

@@ -108,6 +108,9 @@ pub struct StoredOutcome {
     pub profile_version: Option<u64>,
     /// Feature values, where the policy asks for them in outcomes; otherwise empty.
     pub features: Vec<(FeatureKey, Option<f64>)>,
+    /// Features of the policy whose value may be off, and by how much at most, in the policy's order. Only a hot card has
+    /// any: `docs/concepts/windows.md` says which and why.
+    pub approximate: Vec<(FeatureKey, f64)>,
 }
 
 impl StoredOutcome {

@@ -98,7 +98,7 @@ fn score_by(
     if measured.rate_missing {
         missing |= Missing::CURRENCY_RATE;
     }
-    if is_truncated(state, tx, policy) {
+    if measured.blurred || is_truncated(state, tx, policy) {
         missing |= Missing::HISTORY_TRUNCATED;
     }
     let (tier, score, reasons) = if tier.is_degraded() && measured.prior_count() < policy.neutral_below_events {
@@ -121,6 +121,7 @@ fn score_by(
         } else {
             Vec::new()
         },
+        approximate: measured.errors(policy),
     }
 }
 

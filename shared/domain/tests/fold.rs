@@ -1,14 +1,17 @@
 //! The fold against a naive one: a plain list of distinct accepted events, sorted and cut anew for every event.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod segments;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use tidemark_domain::card::codec::DECODE_BYTES_MAX;
 use tidemark_domain::card::{CardState, Entry, STATE_BYTES_MAX};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Profile, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
-use tidemark_domain::outcome::{Missing, render_json};
+use tidemark_domain::outcome::render_json;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::score::{ProfileInput, base_amount, score};
@@ -98,7 +101,6 @@ impl Naive {
             .any(|entry| entry.event_fp == event_fp && entry.time_ms == time_ms)
             || self.floor_ms().is_some_and(|floor_ms| time_ms <= floor_ms)
             || time_ms <= newest_ms - policy.dedupe_horizon_ms
-            || (kept.len() >= policy.head_events_max && kept.iter().all(|entry| entry.time_ms > time_ms))
         {
             return false;
         }
@@ -118,10 +120,6 @@ impl Naive {
         self.accepted.push((entry, true));
         for (entry, kept) in &mut self.accepted {
             *kept &= entry.time_ms > newest_ms - policy.retention_ms();
-        }
-        let kept = self.kept();
-        for old in &kept[..kept.len().saturating_sub(policy.head_events_max)] {
-            self.accepted[old.seq as usize].1 = false;
         }
         true
     }
@@ -161,34 +159,42 @@ proptest! {
             let accepted = naive.apply(&before, &tx, input, &policy);
             prop_assert_eq!(matches!(applied, Applied::Scored { .. }), accepted, "{:?}", applied);
             match applied {
-                Applied::Scored { index } => {
-                    prop_assert_eq!(state.entries()[index].event_fp, fingerprint32(tx.event_id.as_str()));
-                    prop_assert_eq!(state.entries()[index].time_ms, *time_ms);
+                Applied::Scored { entry } => {
+                    prop_assert_eq!(entry.event_fp, fingerprint32(tx.event_id.as_str()));
+                    prop_assert_eq!(entry.time_ms, *time_ms);
                 }
-                Applied::Duplicate { index } => {
-                    prop_assert_eq!(state.entries()[index].event_fp, fingerprint32(tx.event_id.as_str()));
+                Applied::Duplicate { entry } => {
+                    prop_assert_eq!(entry.event_fp, fingerprint32(tx.event_id.as_str()));
                     prop_assert_eq!(&state, &before);
                 }
+                Applied::NeedsSegments(keys) => prop_assert!(false, "everything is at hand, but not {keys:?}"),
                 Applied::Refused(refusal) => {
                     prop_assert_eq!(refusal.code, RefusalCode::BeyondHorizon);
                     prop_assert_eq!(&state, &before);
                 }
             }
-            prop_assert_eq!(state.entries(), &naive.kept()[..]);
-            prop_assert_eq!(state.floor_ms(), naive.floor_ms());
+            // A segment is dropped whole, once all of it is beyond the retention: what a state keeps longer, it does not use.
+            let aged_ms = naive.floor_ms().unwrap_or(i64::MIN);
+            let kept: Vec<Entry> = state.all_entries().into_iter().filter(|entry| entry.time_ms > aged_ms).cloned().collect();
+            prop_assert_eq!(&kept, &naive.kept());
+            if state.sealed_refs() == 0 {
+                prop_assert_eq!(state.entries().len(), kept.len());
+            }
+            prop_assert!(state.floor_ms() <= naive.floor_ms());
             prop_assert_eq!(state.next_seq(), naive.accepted.len() as u64);
             prop_assert!(state.entries().len() <= head_events_max);
         }
     }
 
     #[test]
-    fn a_duplicate_gets_the_first_outcome_byte_for_byte(stream in stream()) {
-        let (policy, profile, mut state) = (policy(), profile(), CardState::default());
+    fn a_duplicate_gets_the_first_outcome_byte_for_byte(stream in stream(), head_events_max in prop_oneof![Just(400_usize), 1_usize..20]) {
+        let policy = Policy { head_events_max, ..policy() };
+        let (profile, mut state, mut segments) = (profile(), CardState::default(), segments::Segments::default());
         let mut sent: Vec<(Transaction, Vec<u8>)> = Vec::new();
         for (number, time_ms) in &stream {
             let tx = transaction(*number, *time_ms);
-            if let Applied::Scored { index } = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy) {
-                let bytes = render_json(&tx.card_id, &tx.event_id, &state.entries()[index]);
+            if let Applied::Scored { entry } = segments.apply(&mut state, &tx, ProfileInput::Known(&profile), &policy) {
+                let bytes = render_json(&tx.card_id, &tx.event_id, &entry);
                 sent.push((tx, bytes));
             }
             let verdict = if number.is_multiple_of(2) { Verdict::Fraud } else { Verdict::Cleared };
@@ -198,18 +204,20 @@ proptest! {
                 verdict,
                 known_since_ms: *time_ms,
             };
-            apply_label(&mut state, &label);
+            segments.label(&mut state, &label);
             // As if the function had been started anew.
+            segments.restart(&mut state);
             let bytes = state.encode();
-            state = CardState::decode(&bytes).unwrap();
+            let newest_ms = state.newest_ms().unwrap_or(i64::MIN);
             for (tx, first) in &sent {
                 // Without a profile now: the outcome is the stored one, not a new one.
-                match apply_transaction(&mut state, tx, ProfileInput::Absent, &policy) {
-                    Applied::Duplicate { index } => {
-                        prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &state.entries()[index]), first);
+                match segments.apply(&mut state, tx, ProfileInput::Absent, &policy) {
+                    Applied::Duplicate { entry } => {
+                        prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), first);
                     }
-                    Applied::Refused(_) => prop_assert!(state.floor_ms().is_some_and(|floor_ms| tx.occurred_at_ms <= floor_ms)),
-                    Applied::Scored { .. } => prop_assert!(false, "a duplicate was scored"),
+                    // However full the head is: only what is beyond the retention is forgotten.
+                    Applied::Refused(_) => prop_assert!(tx.occurred_at_ms <= newest_ms - policy.retention_ms()),
+                    applied => prop_assert!(false, "a duplicate was scored: {applied:?}"),
                 }
             }
             prop_assert_eq!(state.encode(), bytes);
@@ -289,49 +297,39 @@ fn of_two_events_with_one_id_a_label_means_the_later_one() {
 }
 
 #[test]
-fn a_full_head_drops_its_oldest_says_so_and_refuses_what_would_be_older_still() {
+fn a_full_head_seals_its_oldest_and_takes_late_events_among_them() {
     let policy = Policy {
         head_events_max: 3,
         ..policy()
     };
     let mut state = CardState::default();
-    for number in 0..5 {
-        let tx = transaction(number, START_MS + i64::from(number) * 10);
+    let mut apply = |number, time_ms| {
+        let tx = transaction(number, time_ms);
         let applied = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+        (applied, state.entries().len(), state.sealed_events(), state.next_seq())
+    };
+    for number in 0..5_u32 {
+        let (applied, head, sealed, next) = apply(number, START_MS + i64::from(number) * 10);
+        assert!(matches!(applied, Applied::Scored { .. }));
+        let expected = if number < 3 {
+            (u64::from(number) + 1, 0)
+        } else {
+            (1, u64::from(number))
+        };
         assert_eq!(
-            applied,
-            Applied::Scored {
-                index: (number as usize).min(2)
-            }
+            (head as u64, sealed, next),
+            (expected.0, expected.1, u64::from(number) + 1)
         );
     }
-    let truncation = state.truncation().unwrap();
-    assert_eq!(
-        (truncation.events, truncation.floor_ms, state.floor_ms()),
-        (2, START_MS + 10, Some(START_MS + 10))
-    );
-    let cut = state
-        .entries()
-        .iter()
-        .map(|entry| entry.outcome.missing.0 & Missing::HISTORY_TRUNCATED != 0);
-    assert_eq!(cut.collect::<Vec<_>>(), [false, false, true]);
-    // Between the floor and the oldest that is kept: nothing would know its duplicate.
-    let applied = apply_transaction(
-        &mut state,
-        &transaction(9, START_MS + 15),
-        ProfileInput::Absent,
-        &policy,
-    );
-    assert!(matches!(applied, Applied::Refused(refusal) if refusal.code == RefusalCode::BeyondHorizon));
-    assert_eq!(state.next_seq(), 5);
-    // Late, but younger than the oldest: it takes its place.
-    let applied = apply_transaction(
-        &mut state,
-        &transaction(9, START_MS + 25),
-        ProfileInput::Absent,
-        &policy,
-    );
-    assert_eq!(applied, Applied::Scored { index: 0 });
+    // Between two sealed events, and older than all of them.
+    for (number, time_ms) in [(9, START_MS + 15), (10, START_MS - 5)] {
+        let (applied, head, ..) = apply(number, time_ms);
+        assert!(matches!(applied, Applied::Scored { .. }));
+        assert_eq!(head, 1);
+        let (applied, ..) = apply(number, time_ms);
+        assert!(matches!(applied, Applied::Duplicate { entry } if entry.time_ms == time_ms));
+    }
+    assert_eq!((state.truncation(), state.floor_ms()), (None, None));
 }
 
 #[test]
@@ -355,8 +353,9 @@ fn a_smaller_limit_takes_effect_with_the_next_event() {
         ProfileInput::Absent,
         &policy,
     );
-    assert_eq!(applied, Applied::Scored { index: 9 });
-    assert_eq!(state.truncation().unwrap().events, 41);
+    assert!(matches!(applied, Applied::Scored { .. }));
+    // A quarter of the limit stays at most: whole leaves go, of four events each.
+    assert_eq!((state.entries().len(), state.sealed_events()), (1, 50));
 }
 
 #[test]
@@ -389,12 +388,13 @@ fn a_hot_card_with_every_feature_stays_within_its_bytes() {
             assert_eq!(CardState::decode(&bytes).unwrap(), state);
         }
     }
+    assert_eq!(state.truncation(), None);
+    assert_eq!(state.sealed_events() + state.entries().len() as u64, 500);
+    let largest = state.new_segments().map(|segment| segment.bytes.len()).max();
     assert!(
-        state.entries().len() > 100,
-        "only {} entries are left",
-        state.entries().len()
+        largest.is_some_and(|bytes| bytes <= DECODE_BYTES_MAX),
+        "{largest:?} bytes"
     );
-    assert_eq!(state.truncation().unwrap().events + state.entries().len() as u64, 500);
 }
 
 #[test]

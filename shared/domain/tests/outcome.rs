@@ -47,6 +47,10 @@ fn entry() -> Entry {
                 (key(FeatureKind::AmountZ, 0), Some(-0.0)),
                 (key(FeatureKind::Speed, 0), None),
             ],
+            approximate: vec![
+                (key(FeatureKind::DistinctMerchants, 1440), 12.0),
+                (key(FeatureKind::NewMerchant, 0), 1.0),
+            ],
         },
         label: None,
     }
@@ -68,6 +72,7 @@ fn every_field_in_its_place() {
         r#""score":823,"decision":"alert","reasons":[{"code":"count_high","window":"1h","share_pct":60},"#,
         r#"{"code":"speed_high","share_pct":40}],"policy_version":5,"profile_version":null,"tier":"full","#,
         r#""state_version":17,"missing":["profile_absent","currency_rate"],"#,
+        r#""approximate":{"distinct_merchants_1d":12.0,"new_merchant":1.0},"#,
         r#""features":{"count_1h":3.0,"mean_7d":0.1,"sum_5m":1e+21,"amount_z":-0.0,"speed":null}}"#,
     );
     assert_eq!(render(&entry()), expected);
@@ -80,6 +85,7 @@ fn empty_parts_and_extreme_numbers() {
     entry.seq = u64::MAX;
     let outcome = &mut entry.outcome;
     (outcome.reasons, outcome.features, outcome.missing) = (Vec::new(), Vec::new(), Missing(0));
+    outcome.approximate = Vec::new();
     (outcome.profile_version, outcome.tier) = (Some(u64::MAX), Tier::HistoryOnly);
     let value: Value = serde_json::from_str(&render(&entry)).unwrap();
     let expected = json!({

@@ -102,7 +102,7 @@ fn outcomes(count: usize) -> Vec<StoredOutcome> {
             ProfileInput::Absent
         };
         match apply_transaction(&mut state, &tx, input, &policy) {
-            Applied::Scored { index } => outcomes.push(state.entries().get(index).unwrap().outcome.clone()),
+            Applied::Scored { entry } => outcomes.push(entry.outcome),
             other => panic!("{other:?}"),
         }
     }

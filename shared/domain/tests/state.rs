@@ -55,6 +55,7 @@ fn plain_outcome() -> StoredOutcome {
         policy_version: 1,
         profile_version: None,
         features: Vec::new(),
+        approximate: Vec::new(),
     }
 }
 
@@ -105,6 +106,7 @@ fn worst_entry(index: u64) -> Entry {
             policy_version: u32::MAX - index as u32,
             profile_version: Some(u64::MAX - index),
             features: Vec::new(),
+            approximate: Vec::new(),
         },
         label: Some((Verdict::Cleared, i64::MIN)),
     }
@@ -150,7 +152,7 @@ fn bytes_that_are_no_state_say_why() {
     assert_eq!(bytes[0], 1);
     assert_eq!(CardState::decode(&[]), Err(CodecError::Empty));
     assert_eq!(CardState::decode(&[0]), Err(CodecError::UnknownVersion(0)));
-    assert_eq!(CardState::decode(&[2, 0, 0]), Err(CodecError::UnknownVersion(2)));
+    assert_eq!(CardState::decode(&[3, 0, 0]), Err(CodecError::UnknownVersion(3)));
     assert_eq!(CardState::decode(&[1]), Err(CodecError::Truncated));
     assert_eq!(
         CardState::decode(&vec![1; DECODE_BYTES_MAX + 1]),

@@ -1,14 +1,19 @@
-//! The bytes of format version 1, for ever: each golden file decodes to its state and is what that state encodes to.
+//! The bytes of format versions 1 and 2, for ever: each golden file decodes to its state and is what that state encodes to.
 //!
 //! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::PathBuf;
 
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, Entry, Truncation};
-use tidemark_domain::event::{Country, Place, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Place, Transaction, Verdict};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::policy::Policy;
+use tidemark_domain::score::ProfileInput;
 
 const TIME_MS: i64 = 1_780_000_000_000;
 
@@ -32,6 +37,7 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
             policy_version: 1,
             profile_version: None,
             features: Vec::new(),
+            approximate: Vec::new(),
         },
         label: None,
     }
@@ -73,6 +79,7 @@ fn all_fields() -> CardState {
                 (key(FeatureKind::AmountZ, 0), Some(-0.75)),
                 (key(FeatureKind::ForeignToProfile, 0), None),
             ],
+            approximate: Vec::new(),
         },
         label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
         ..entry(TIME_MS, 41)
@@ -148,4 +155,85 @@ fn golden_files_hold() {
             "the bytes of {name} changed: that is a new format version"
         );
     }
+}
+
+/// A hot card's transaction, of every kind that sums tell apart.
+fn transaction(number: u32) -> Transaction {
+    let countries = ["FR", "DE", "IT"];
+    Transaction {
+        event_id: EventId::new(&format!("event-{number}")).unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        occurred_at_ms: TIME_MS + i64::from(number) * 400_000 - i64::from(number % 9 / 8) * 9_000_000,
+        amount_minor: u64::from(number * number % 977) + 1,
+        currency: Currency::new("EUR").unwrap(),
+        merchant_id: MerchantId::new(&format!("merchant-{}", number % 37)).unwrap(),
+        mcc: 5411,
+        country: Country::new(countries[(number % 3) as usize]).unwrap(),
+        channel: Channel::Ecommerce,
+        approved: !number.is_multiple_of(11),
+        device_id: number.is_multiple_of(2).then(|| DeviceId::new("device").unwrap()),
+        place: number.is_multiple_of(4).then_some(Place {
+            latitude_e4: 488_566,
+            longitude_e4: -23_522,
+        }),
+    }
+}
+
+/// Version 2, and the segments that the state names: whatever becomes of scores, these bytes are read and written.
+#[test]
+#[allow(clippy::disallowed_methods)] // a switch for whoever runs the test, not configuration
+fn golden_files_of_a_hot_card_hold() {
+    let policy = Policy {
+        head_events_max: 24,
+        ..Policy::default_policy()
+    };
+    if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") {
+        let mut state = CardState::default();
+        for number in 0..150 {
+            let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
+        }
+        std::fs::write(path("state-v2-hot.bin"), state.encode()).unwrap();
+        let segments = state.new_segments().flat_map(|segment| {
+            let length = u32::try_from(segment.bytes.len()).unwrap().to_le_bytes();
+            length.into_iter().chain(segment.bytes.clone())
+        });
+        std::fs::write(path("segments-v1.bin"), segments.collect::<Vec<u8>>()).unwrap();
+    }
+    let bytes = std::fs::read(path("state-v2-hot.bin")).unwrap();
+    let mut state = CardState::decode(&bytes).unwrap();
+    assert_eq!(
+        (bytes[0], state.encode()),
+        (2, bytes),
+        "the bytes changed: that is a new format version"
+    );
+    let segments = std::fs::read(path("segments-v1.bin")).unwrap();
+    let mut rest = segments.as_slice();
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let (segment, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+        state.supply_segment(SegmentKey::of(segment), segment).unwrap();
+        rest = tail;
+    }
+    assert_eq!(state.missing_segments(), []);
+    let mut expected: Vec<(i64, u64, u32)> = (0..150)
+        .map(|number| {
+            let tx = transaction(number);
+            (
+                tx.occurred_at_ms,
+                u64::from(number),
+                fingerprint32(tx.event_id.as_str()),
+            )
+        })
+        .collect();
+    expected.sort_unstable();
+    let entries = state.all_entries();
+    let found: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.time_ms, entry.seq, entry.event_fp))
+        .collect();
+    assert_eq!(found, expected);
+    // Sums, sets and sketches too: the next event is scored on them.
+    let before = state.clone();
+    let again = apply_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
+    assert!(matches!(again, Applied::Duplicate { .. }));
+    assert_eq!(state, before);
 }

@@ -10,7 +10,8 @@ use crate::load::{Inputs, PROFILE_BYTES, Warm, WarmProfile};
 use crate::plan::{CardRun, Planned};
 use crate::port::{Clock, Commit, PortError, PutOnce, Quarantine, ScoreSink, StateItem, StateStore, StateWrite};
 use crate::report::Returned;
-use crate::segment::{Effect, Folded, Judge, ProfileView, Step, expires_at_s, fold_segment};
+use crate::sealed::drop_cold;
+use crate::segment::{Effect, Folded, ProfileView, Step, expires_at_s};
 
 /// How far a card came.
 #[derive(Debug)]
@@ -98,15 +99,16 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         arrival_ms: i64,
     ) -> Result<Vec<Step>, Returned> {
         let mut conflicts = 0;
-        let judge = Judge {
-            directives: &context.directives,
-            now_ns: &|| self.clock.now_ns(),
-        };
         loop {
-            let Folded { steps, needs_commit } = fold_segment(&mut card.warm.state, events, &card.profile, &judge);
+            let state = &mut card.warm.state;
+            let Folded {
+                steps, needs_commit, ..
+            } = self.fold_all(context, card.id, state, events, &card.profile).await?;
             if !needs_commit {
                 return Ok(steps);
             }
+            // The segments first: a state never names what is not there.
+            self.write_segments(context, card.id, state).await?;
             let write = state_write(card, arrival_ms, &context.directives.policy);
             let winner = match self.commit(context, &write).await? {
                 Commit::Written => {
@@ -119,7 +121,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             if conflicts > self.config.conflicts_per_card_max {
                 return Err(Returned::ConflictLimit);
             }
-            card.warm = self.after_conflict(context, card.id, winner, conflicts).await?;
+            let warm = self.after_conflict(context, card.id, winner, conflicts).await?;
+            let lost = std::mem::replace(&mut card.warm, warm);
+            card.warm.state.adopt_segments(lost.state);
             if events
                 .iter()
                 .any(|planned| matches!(planned.event, Event::Transaction(_)))
@@ -210,8 +214,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 
     /// Keeps a committed state for the next batch.
-    fn keep_warm(&self, card: Card<'_>) {
+    fn keep_warm(&self, mut card: Card<'_>) {
         if card.warm.version.is_some() {
+            drop_cold(&mut card.warm.state);
             let bytes = state_bytes(&card.warm);
             lock(&self.states).put(card.id.clone(), card.warm, bytes);
         }
@@ -227,12 +232,7 @@ impl RunDone {
 }
 
 fn state_write(card: &Card<'_>, arrival_ms: i64, policy: &Policy) -> StateWrite {
-    let newest_ms = card
-        .warm
-        .state
-        .entries()
-        .last()
-        .map_or(arrival_ms, |entry| entry.time_ms);
+    let newest_ms = card.warm.state.newest_ms().unwrap_or(arrival_ms);
     StateWrite {
         card_id: card.id.clone(),
         expected_version: card.warm.version,
@@ -254,5 +254,5 @@ fn state_bytes(warm: &Warm) -> usize {
     let one = entries.last().map_or(0, |entry| {
         size_of_val(entry) + size_of_val(&*entry.outcome.reasons) + size_of_val(&*entry.outcome.features)
     });
-    size_of::<Warm>() + entries.len() * one
+    size_of::<Warm>() + (entries.len() + warm.state.sealed_refs() + warm.state.segment_items_held()) * one
 }

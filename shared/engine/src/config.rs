@@ -11,6 +11,13 @@ const _: () =
     assert!(BATCH_USER_RECORDS_MAX >= AGGREGATE_USER_RECORDS_MAX && BATCH_USER_RECORDS_MAX >= BATCH_RECORDS_MAX);
 /// Cards in one read of states or profiles: DynamoDB's limit of keys in a request.
 pub const LOAD_CARDS_MAX: usize = 100;
+/// Sealed segments in one read: DynamoDB's limit of keys in a request.
+pub const SEGMENTS_LOAD_MAX: usize = 100;
+/// Reads of sealed segments for one event, one after the other: a path has at most 16 levels, and a label looks at leaves
+/// after the indexes above them.
+pub const SEGMENT_ROUNDS_MAX: u32 = 64;
+/// Events and references of sealed segments that a warm state keeps at hand; beyond it all are read again when needed.
+pub const SEGMENT_ITEMS_WARM_MAX: usize = 4_000;
 /// Reads under way at once.
 pub const LOADS_CONCURRENT_MAX: usize = 4;
 /// A quarantine message as JSON, bytes: below the 256 KiB that every SQS queue takes, with room for its envelope.

@@ -211,6 +211,8 @@ fn report(
         quarantine_messages: quarantined.messages,
         units: tally.units,
         commits: tally.commits,
+        segments_read: tally.segments_read,
+        segments_written: tally.segments_written,
         conflicts: tally.conflicts,
         retries: tally.retries,
         throttles: tally.throttles,

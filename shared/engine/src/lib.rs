@@ -21,6 +21,7 @@ pub mod port;
 pub mod quarantine;
 pub mod record;
 pub mod report;
+mod sealed;
 mod segment;
 mod trial;
 pub mod user_record;

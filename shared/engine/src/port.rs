@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventId};
@@ -62,6 +63,19 @@ pub enum Commit {
     Written,
     /// Another writer was first; its item, where the store handed it back.
     Conflict(Option<StateItem>),
+}
+
+/// A sealed segment of a card's history. Its key follows from its bytes: whoever writes it writes the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentItem {
+    /// Whose history.
+    pub card_id: CardId,
+    /// The hash of the bytes.
+    pub key: SegmentKey,
+    /// The encoded segment.
+    pub bytes: Vec<u8>,
+    /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
+    pub expires_at_s: i64,
 }
 
 /// What became of a write-once or newest-wins item.
@@ -124,6 +138,17 @@ pub trait StateStore: Send + Sync {
         &self,
         cards: &[CardId],
     ) -> impl Future<Output = Result<Metered<Vec<Option<Profile>>>, PortError>> + Send;
+
+    /// Reads sealed segments of a card, at most [`SEGMENTS_LOAD_MAX`](crate::config::SEGMENTS_LOAD_MAX), in the order
+    /// asked for. Strongly consistent: a state that names a segment was written after it.
+    fn load_segments(
+        &self,
+        card: &CardId,
+        keys: &[SegmentKey],
+    ) -> impl Future<Output = Result<Metered<Vec<Option<Vec<u8>>>>, PortError>> + Send;
+
+    /// Writes sealed segments. All of them or an error: then any of them may be there, and the same call may come again.
+    fn put_segments(&self, segments: &[SegmentItem]) -> impl Future<Output = Result<Metered<()>, PortError>> + Send;
 
     /// Writes a card under its condition.
     fn commit(&self, write: &StateWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;

@@ -138,6 +138,10 @@ pub struct BatchReport {
     pub units: Units,
     /// Card states written.
     pub commits: u64,
+    /// Sealed segments of hot cards read.
+    pub segments_read: u64,
+    /// Sealed segments of hot cards written.
+    pub segments_written: u64,
     /// Conditional writes that another writer won.
     pub conflicts: u64,
     /// Calls repeated.

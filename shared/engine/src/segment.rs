@@ -1,7 +1,8 @@
 //! Folding a card's events between two profile changes. Pure.
 
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, Entry};
-use tidemark_domain::event::{Event, Profile, Transaction};
+use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::outcome::{self, Decision, Tier};
@@ -101,31 +102,32 @@ pub(crate) struct Folded {
     /// Whether the steps stand only once a conditional write has succeeded: the state changed, or an event was refused
     /// because of what the state holds, and only the condition proves that the state was not a stale one.
     pub(crate) needs_commit: bool,
+    /// Sealed segments without which the next event can't be applied; empty once every event is.
+    pub(crate) needs: Vec<SegmentKey>,
 }
 
-/// Applies transactions and labels to a state. Profile events don't belong in a segment; one would count as already there.
+/// Applies transactions and labels to a state, from the first on that has no step yet, until one needs segments that are
+/// not at hand. Profile events don't belong in a segment; one would count as already there.
 pub(crate) fn fold_segment(
     state: &mut CardState,
     events: &[Planned],
     profile: &ProfileView,
     judge: &Judge<'_>,
-) -> Folded {
-    let mut folded = Folded {
-        steps: Vec::with_capacity(events.len()),
-        needs_commit: false,
-    };
-    for planned in events {
+    folded: &mut Folded,
+) {
+    folded.steps.reserve(events.len() - folded.steps.len());
+    for planned in &events[folded.steps.len()..] {
         let effect = match &planned.event {
             Event::Transaction(tx) => apply_transaction(state, planned, tx, profile.input(), judge),
-            Event::Label(label) => match fold::apply_label(state, label) {
-                LabelApplied::Recorded => Effect::Applied,
-                LabelApplied::Already => Effect::Already,
-                LabelApplied::UnknownEvent => Effect::Refused(Refusal::new(
-                    RefusalCode::LabelWithoutEvent,
-                    "event_id: the card's history does not hold this event",
-                )),
-            },
-            Event::Profile(_) => Effect::Already,
+            Event::Label(label) => apply_label(state, label),
+            Event::Profile(_) => Ok(Effect::Already),
+        };
+        let effect = match effect {
+            Ok(effect) => effect,
+            Err(needs) => {
+                folded.needs = needs;
+                return;
+            }
         };
         folded.needs_commit |= match &effect {
             Effect::Outcome(step) => step.fresh,
@@ -137,36 +139,49 @@ pub(crate) fn fold_segment(
             effect,
         });
     }
-    folded
 }
 
+/// The effect of a label, or the segments that it needs.
+fn apply_label(state: &mut CardState, label: &Label) -> Result<Effect, Vec<SegmentKey>> {
+    match fold::apply_label(state, label) {
+        LabelApplied::Recorded => Ok(Effect::Applied),
+        LabelApplied::Already => Ok(Effect::Already),
+        LabelApplied::UnknownEvent => Ok(Effect::Refused(Refusal::new(
+            RefusalCode::LabelWithoutEvent,
+            "event_id: the card's history does not hold this event",
+        ))),
+        LabelApplied::NeedsSegments(keys) => Err(keys),
+    }
+}
+
+/// The effect of a transaction, or the segments that it needs.
 fn apply_transaction(
     state: &mut CardState,
     planned: &Planned,
     tx: &Transaction,
     profile: ProfileInput<'_>,
     judge: &Judge<'_>,
-) -> Effect {
+) -> Result<Effect, Vec<SegmentKey>> {
     let policy = &*judge.directives.policy;
     let decided = judge.directives.overrides.find(&tx.card_id, planned.arrival_ms);
     let decided = decided.map(|found| found.action);
     // Before the event is part of the state: the candidate sees what the active policy sees.
-    let measured = trial::of_candidate(state, tx, profile, judge);
+    let measured = trial::of_candidate(state, tx, profile, judge)?;
     let began_ns = (judge.now_ns)();
     let applied = fold::apply_overridden(state, tx, profile, policy, decided);
     let active_ns = (judge.now_ns)() - began_ns;
-    let (index, fresh) = match applied {
-        Applied::Scored { index } => (index, true),
-        Applied::Duplicate { index } => (index, false),
-        Applied::Refused(refusal) => return Effect::Refused(refusal),
+    let (entry, fresh) = match applied {
+        Applied::Scored { entry } => (entry, true),
+        Applied::Duplicate { entry } => (entry, false),
+        Applied::Refused(refusal) => return Ok(Effect::Refused(refusal)),
+        Applied::NeedsSegments(keys) => return Err(keys),
     };
-    let entry = &state.entries()[index];
-    let mut step = outcome_step(&tx.card_id, &tx.event_id, entry, fresh, policy);
+    let mut step = outcome_step(&tx.card_id, &tx.event_id, &entry, fresh, policy);
     step.overridden = fresh && decided.is_some();
     step.trial = measured
         .filter(|_| fresh)
         .map(|measured| Box::new(TrialStep::new(&measured, tx, &entry.outcome, active_ns, policy)));
-    Effect::Outcome(Box::new(step))
+    Ok(Effect::Outcome(Box::new(step)))
 }
 
 fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool, policy: &Policy) -> OutcomeStep {

@@ -3,10 +3,12 @@
 
 use futures_util::{StreamExt, stream};
 use tidemark_domain::card::CardState;
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{
     TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, Verdict, is_timed,
 };
 use tidemark_domain::event::Transaction;
+use tidemark_domain::fold::segments_of_windows;
 use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::score::{ProfileInput, score};
@@ -37,24 +39,30 @@ pub(crate) struct TrialStep {
     took_ns: Option<(i64, i64)>,
 }
 
-/// The candidate's outcome, where there is a candidate and the card is in its share.
+/// The candidate's outcome, where there is a candidate and the card is in its share; or the sealed segments that its
+/// windows need.
 pub(crate) fn of_candidate(
     state: &CardState,
     tx: &Transaction,
     profile: ProfileInput<'_>,
     judge: &Judge<'_>,
-) -> Option<Measured> {
-    let candidate = judge.directives.candidate.as_ref()?;
-    candidate.rollout.holds(&tx.card_id).then(|| {
-        let outcome = score(state, tx, profile, &candidate.policy);
-        // Once more, with the caches that the active policy will find.
-        let candidate_ns = is_timed(tx.event_id.as_str()).then(|| {
-            let began_ns = (judge.now_ns)();
-            std::hint::black_box(score(state, tx, profile, &candidate.policy));
-            (judge.now_ns)() - began_ns
-        });
-        Measured { outcome, candidate_ns }
-    })
+) -> Result<Option<Measured>, Vec<SegmentKey>> {
+    let candidate = judge.directives.candidate.as_ref();
+    let Some(candidate) = candidate.filter(|candidate| candidate.rollout.holds(&tx.card_id)) else {
+        return Ok(None);
+    };
+    let needs = segments_of_windows(state, tx, &candidate.policy);
+    if !needs.is_empty() {
+        return Err(needs);
+    }
+    let outcome = score(state, tx, profile, &candidate.policy);
+    // Once more, with the caches that the active policy will find.
+    let candidate_ns = is_timed(tx.event_id.as_str()).then(|| {
+        let began_ns = (judge.now_ns)();
+        std::hint::black_box(score(state, tx, profile, &candidate.policy));
+        (judge.now_ns)() - began_ns
+    });
+    Ok(Some(Measured { outcome, candidate_ns }))
 }
 
 impl TrialStep {

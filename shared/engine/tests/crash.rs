@@ -10,11 +10,6 @@ use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;
 use tidemark_engine::{End, EngineConfig};
 
-/// Records in one batch.
-const BATCH_RECORDS: usize = 20;
-/// More deliveries than any fault in these tests can cause.
-const DELIVERIES_MAX: usize = 40;
-
 /// Sixty records: five cards with a usual and an outrageous event each, profiles in between, labels, duplicates, poison.
 fn scenario() -> Vec<Record> {
     let mut payloads: Vec<Vec<u8>> = Vec::new();
@@ -62,35 +57,6 @@ fn policy() -> Policy {
         thresholds: Thresholds { review: 1, alert: 300 },
         ..Policy::default_policy()
     }
-}
-
-/// Delivers as the event source mapping does: a batch that crashed comes again whole, one that is not whole from the
-/// lowest record it names; a crash makes a new process.
-fn deliver(world: &World, records: &[Record]) -> Vec<End> {
-    let mut engine = world.engine();
-    let mut ends = Vec::new();
-    let mut next = 0;
-    for _ in 0..DELIVERIES_MAX {
-        let batch = &records[next..records.len().min(next + BATCH_RECORDS)];
-        if batch.is_empty() {
-            return ends;
-        }
-        let Some(report) = run(&engine, batch, i64::MAX) else {
-            world.faults.clear();
-            engine = world.engine();
-            continue;
-        };
-        let whole = match &report.retry_from {
-            None => batch.len(),
-            Some(number) => batch
-                .iter()
-                .position(|record| record.sequence_number == *number)
-                .unwrap(),
-        };
-        ends.extend(&report.ends[..whole]);
-        next += whole;
-    }
-    panic!("not through after {DELIVERIES_MAX} deliveries");
 }
 
 fn check(name: &str, script: impl Fn(&World)) -> World {
@@ -196,6 +162,7 @@ fn conflicts_stale_reads_and_partial_answers_at_any_call_change_nothing_in_the_e
             Op::Commit => Fault::ConflictWithoutItem,
             Op::Send | Op::Quarantine => Fault::Partial(vec![0, 2, 3]),
             Op::LoadProfiles | Op::PutProfile | Op::PutTrials | Op::PutDecision => continue,
+            Op::LoadSegments | Op::PutSegments => continue,
         };
         check(&format!("{fault:?} at {call}"), |world| {
             world.faults.at_call(call as u64, fault.clone());

@@ -1,5 +1,6 @@
 //! The target for decoding states: what must hold of any bytes whatever.
 
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, CodecError, STATE_BYTES_MAX};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
@@ -9,12 +10,36 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::score::ProfileInput;
 
 /// States in every format that was ever written: what mutations start from.
-pub const SEEDS: [&[u8]; 4] = [
+pub const SEEDS: [&[u8]; 5] = [
     include_bytes!("../../../shared/domain/tests/golden/state-v1-empty.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-one.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-all-fields.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-400-events.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/state-v2-hot.bin"),
 ];
+
+/// Sealed segments, each with its length before it (4 bytes, the least significant first).
+pub const SEGMENTS: &[u8] = include_bytes!("../../../shared/domain/tests/golden/segments-v1.bin");
+
+/// Checks bytes: they are a sealed segment or not, and a state that has it at hand goes on. Whether they are one.
+///
+/// # Errors
+/// What does not hold, in words. A panic is a finding too.
+pub fn check_segment(bytes: &[u8], policy: &Policy) -> Result<bool, String> {
+    let mut state = CardState::decode(SEEDS[4]).map_err(|error| error.to_string())?;
+    let before = state.encode();
+    if state.supply_segment(SegmentKey::of(bytes), bytes).is_err() {
+        return Ok(false);
+    }
+    if state.supply_segment(SegmentKey::of(b"another"), bytes).is_ok() {
+        return Err("a segment under another's name".to_owned());
+    }
+    if state.encode() != before {
+        return Err("a segment at hand changed a state".to_owned());
+    }
+    take_events(state, policy)?;
+    Ok(true)
+}
 
 /// Checks bytes: they are no state, or one that stays the same through encoding and takes events without a panic.
 /// Says why they are no state.
@@ -40,12 +65,8 @@ fn take_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
     for time_ms in [newest_ms, newest_ms.saturating_sub(3_600_000)] {
         let tx = transaction(time_ms).ok_or("the target's own transaction is not valid")?;
         match apply_transaction(&mut state, &tx, ProfileInput::Absent, policy) {
-            Applied::Scored { index } | Applied::Duplicate { index } => {
-                let entry = state
-                    .entries()
-                    .get(index)
-                    .ok_or("the entry is not where the fold says it is")?;
-                let json = render_json(&tx.card_id, &tx.event_id, entry);
+            Applied::Scored { entry } | Applied::Duplicate { entry } => {
+                let json = render_json(&tx.card_id, &tx.event_id, &entry);
                 serde_json::from_slice::<serde_json::Value>(&json)
                     .map_err(|error| format!("an outcome that is not JSON: {error}"))?;
                 if apply_label(&mut state, &label(&tx)) == LabelApplied::UnknownEvent {
@@ -53,6 +74,9 @@ fn take_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
                 }
             }
             Applied::Refused(_) => {}
+            // None is at hand: what they hold is another target's.
+            Applied::NeedsSegments(keys) if keys.is_empty() => return Err("no segments are needed".to_owned()),
+            Applied::NeedsSegments(_) => {}
         }
         round_trip(&state)?;
     }

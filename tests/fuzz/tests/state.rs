@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use fuzz::random::Random;
-use fuzz::state::{SEEDS, check};
+use fuzz::state::{SEEDS, SEGMENTS, check, check_segment};
 use tidemark_domain::policy::Policy;
 
 /// Inputs tried.
@@ -14,11 +14,16 @@ const MUTATIONS_MAX: u64 = 6;
 
 /// Mostly the small states: they are quick, and one bit in them matters more.
 fn mutate(random: &mut Random) -> Vec<u8> {
-    let mut bytes = match random.next() % 64 {
+    let bytes = match random.next() % 64 {
         0 => SEEDS[3].to_vec(),
+        8..24 => SEEDS[4].to_vec(),
         1..8 => (0..random.below(64)).map(|_| random.byte()).collect(),
         choice => SEEDS[choice as usize % 3].to_vec(),
     };
+    mutated(bytes, random)
+}
+
+fn mutated(mut bytes: Vec<u8>, random: &mut Random) -> Vec<u8> {
     for _ in 0..random.next() % (MUTATIONS_MAX + 1) {
         let at = random.below(bytes.len() + 1);
         match random.next() % 8 {
@@ -57,4 +62,27 @@ fn any_bytes_get_a_sound_answer() {
     // The mutations are worth their time only if they reach both ends: states, and refusals of most kinds.
     assert!(states > RUNS / 50, "only {states} inputs were states");
     assert!(errors.len() > 20, "{errors:?}");
+}
+
+#[test]
+fn any_bytes_of_a_segment_get_a_sound_answer() {
+    let policy = Policy::default_policy();
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut rest = SEGMENTS;
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let (segment, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+        segments.push(segment);
+        rest = tail;
+    }
+    let mut sound = 0;
+    for run in 0..RUNS / 4 {
+        let mut random = Random(run);
+        let segment = segments[random.below(segments.len())].to_vec();
+        let bytes = mutated(segment, &mut random);
+        match check_segment(&bytes, &policy) {
+            Ok(is_segment) => sound += u64::from(is_segment),
+            Err(finding) => panic!("run {run}: {finding}: {bytes:02x?}"),
+        }
+    }
+    assert!(sound > RUNS / 200 && sound < RUNS / 4, "{sound} inputs were segments");
 }

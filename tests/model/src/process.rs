@@ -9,11 +9,12 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
     Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
-    ScoreSink, StateItem, StateStore, StateWrite, Units,
+    ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
@@ -398,6 +399,18 @@ impl StateStore for Ports {
 
     async fn put_profile(&self, _profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
         Err(mismatch())
+    }
+
+    async fn load_segments(
+        &self,
+        _card: &CardId,
+        _keys: &[SegmentKey],
+    ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
+        Err(PortError::Permanent("the scenario has no hot card".to_owned()))
+    }
+
+    async fn put_segments(&self, _segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
+        Err(PortError::Permanent("the scenario has no hot card".to_owned()))
     }
 
     async fn put_decision(&self, _decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {

@@ -268,8 +268,8 @@ fn card_holds(
             (None, _) => ProfileInput::Absent,
         };
         match fold::apply_transaction(&mut state, tx, input, policy) {
-            Applied::Scored { index } => {
-                let bytes = render_json(&tx.card_id, &tx.event_id, &state.entries()[index]);
+            Applied::Scored { entry } => {
+                let bytes = render_json(&tx.card_id, &tx.event_id, &entry);
                 violations.expect(bytes == one.bytes, || {
                     format!("I6: event {id}: another outcome than its inputs give")
                 });
@@ -284,7 +284,7 @@ fn card_holds(
     }
     let stored = stores.state(card).map(|item| item.bytes.clone()).unwrap_or_default();
     for (number, label) in sent.labels.iter().filter(|(_, label)| label.card_id.as_str() == card) {
-        if !quarantined.contains_key(number) || carries(&stored, label) {
+        if !quarantined.contains_key(number) || carries(card, stores, label) {
             fold::apply_label(&mut state, label);
         }
     }
@@ -300,10 +300,10 @@ fn card_holds(
 
 /// Whether a stored state has just this label on its event. A label may come before its event (a redrive brings that later):
 /// it is put into quarantine, and when its worker dies before it has answered, the label comes again and may find the event.
-fn carries(stored: &[u8], label: &Label) -> bool {
+fn carries(card: &str, stores: &Stores, label: &Label) -> bool {
     let event_fp = fingerprint32(label.event_id.as_str());
-    CardState::decode(stored).is_ok_and(|state| {
-        let mut entries = state.entries().iter();
+    stores.whole_state(card).is_some_and(|state| {
+        let mut entries = state.all_entries().into_iter();
         entries.any(|entry| entry.event_fp == event_fp && entry.label == Some((label.verdict, label.known_since_ms)))
     })
 }

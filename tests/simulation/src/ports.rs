@@ -1,13 +1,15 @@
 //! The engine's ports on the world's stores.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tidemark_domain::card::CardState;
+use tidemark_domain::card::Entry;
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
     Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
-    ScoreSink, StateItem, StateStore, StateWrite, Units,
+    ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
 use crate::world::{Fault, Life, Op, Stores, Ticket, Versions, World};
@@ -78,6 +80,29 @@ impl StateStore for Ports {
                     .map(|card| read(stores.profiles.get(card.as_str()), stale))
                     .collect(),
             )
+        })
+        .await
+    }
+
+    async fn load_segments(
+        &self,
+        card: &CardId,
+        keys: &[SegmentKey],
+    ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
+        self.call(Op::LoadSegments, |stores, _| {
+            let segment = |key: &SegmentKey| stores.segments.get(&(card.to_string(), *key)).cloned();
+            free(keys.iter().map(segment).collect())
+        })
+        .await
+    }
+
+    async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
+        self.call(Op::PutSegments, |stores, _| {
+            for item in segments {
+                let place = (item.card_id.to_string(), item.key);
+                stores.segments.insert(place, item.bytes.clone());
+            }
+            free(())
         })
         .await
     }
@@ -183,12 +208,15 @@ impl Stores {
             self.broken
                 .push(format!("I5: card {card}: version {} after {}", now.version, next - 1));
         }
-        let Ok(new) = CardState::decode(&now.bytes) else {
-            self.broken
-                .push(format!("I2: card {card}: version {} can't be decoded", now.version));
+        // With its segments: a state never names one that is not there yet.
+        let Some(new) = self.whole(card, &now.bytes) else {
+            self.broken.push(format!(
+                "I2: card {card}: version {} can't be decoded, or names a segment that is not there",
+                now.version
+            ));
             return;
         };
-        let Some(old) = before.and_then(|item| CardState::decode(&item.bytes).ok()) else {
+        let Some(old) = before.and_then(|item| self.whole(card, &item.bytes)) else {
             return;
         };
         if new.next_seq() < old.next_seq() {
@@ -198,12 +226,10 @@ impl Stores {
                 old.next_seq()
             ));
         }
-        let lost = old.entries().iter().find(|entry| {
-            let kept = new
-                .entries()
-                .iter()
-                .any(|other| (other.event_fp, other.time_ms, other.seq) == (entry.event_fp, entry.time_ms, entry.seq));
-            !kept && new.floor_ms().is_none_or(|floor_ms| entry.time_ms > floor_ms)
+        let key = |entry: &&Entry| (entry.event_fp, entry.time_ms, entry.seq);
+        let kept: BTreeSet<_> = new.all_entries().iter().map(key).collect();
+        let lost = old.all_entries().into_iter().find(|entry| {
+            !kept.contains(&key(entry)) && new.floor_ms().is_none_or(|floor_ms| entry.time_ms > floor_ms)
         });
         if let Some(lost) = lost {
             self.broken.push(format!(

@@ -36,7 +36,7 @@ const READ_RECORDS: usize = 400;
 /// So long after the last record faults end, ms: everything has to come to its end then.
 const CALM_AFTER_MS: i64 = 60_000;
 /// Events that a card's head keeps: more than any card of the traffic has.
-const HEADS: [u64; 1] = [400];
+const HEADS: [u64; 3] = [12, 60, 400];
 /// The token of the second control is good for so long, ms.
 const TOKEN_MS: i64 = 600_000;
 

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use tidemark_domain::card::CardState;
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
 use tidemark_engine::port::{DecisionRecord, OutcomeRecord, PortError, QuarantineMessage, StateItem};
 use xxhash_rust::xxh3::Xxh3;
@@ -21,6 +23,10 @@ pub enum Op {
     LoadStates,
     /// Reads profiles.
     LoadProfiles,
+    /// Reads sealed segments.
+    LoadSegments,
+    /// Writes sealed segments.
+    PutSegments,
     /// Writes a card under its condition.
     Commit,
     /// Writes a profile.
@@ -37,7 +43,7 @@ impl Op {
     /// Whether it only reads.
     #[must_use]
     pub fn reads(self) -> bool {
-        matches!(self, Self::LoadStates | Self::LoadProfiles)
+        matches!(self, Self::LoadStates | Self::LoadProfiles | Self::LoadSegments)
     }
 
     /// Whether it takes items that may be left out one by one.
@@ -88,7 +94,8 @@ impl Fault {
     #[must_use]
     pub fn fits(self, op: Op) -> bool {
         match self {
-            Self::Stale => op.reads(),
+            // Segments never change, and are read with strong consistency.
+            Self::Stale => op.reads() && op != Op::LoadSegments,
             Self::Partial => op.is_batch(),
             _ => true,
         }
@@ -126,6 +133,8 @@ pub(crate) struct Versions<T> {
 pub struct Stores {
     pub(crate) states: BTreeMap<String, Versions<StateItem>>,
     pub(crate) profiles: BTreeMap<String, Versions<Profile>>,
+    /// Sealed segments by card and key.
+    pub(crate) segments: BTreeMap<(String, SegmentKey), Vec<u8>>,
     /// Decisions by card and event; how often each was written.
     pub decisions: BTreeMap<(String, String), (DecisionRecord, u64)>,
     /// Outcomes in the order they were taken.
@@ -145,6 +154,27 @@ impl Stores {
     #[must_use]
     pub fn state(&self, card: &str) -> Option<&StateItem> {
         self.states.get(card).map(|versions| &versions.now)
+    }
+
+    /// A card's state with every sealed segment at hand; `None` when something of it is missing or can't be decoded.
+    #[must_use]
+    pub fn whole_state(&self, card: &str) -> Option<CardState> {
+        self.whole(card, &self.state(card)?.bytes)
+    }
+
+    /// The state that bytes stand for, with every sealed segment at hand.
+    pub(crate) fn whole(&self, card: &str, bytes: &[u8]) -> Option<CardState> {
+        let mut state = CardState::decode(bytes).ok()?;
+        loop {
+            let missing = state.missing_segments();
+            if missing.is_empty() {
+                return Some(state);
+            }
+            for key in missing {
+                let bytes = self.segments.get(&(card.to_owned(), key))?;
+                state.supply_segment(key, bytes).ok()?;
+            }
+        }
     }
 
     /// Cards with a state.

@@ -118,6 +118,9 @@ fn no_event(card: &CardId) -> CliError {
     )
 }
 
+/// Sealed segments that are read to show a card: 50,000 events of the built-in policy's.
+const SEGMENTS_READ_MAX: usize = 1_000;
+
 async fn stored_state(
     admin: &Admin,
     table: &str,
@@ -132,8 +135,35 @@ async fn stored_state(
         )
     })?;
     let (version, bytes) = parts(&item).ok_or_else(|| broken("state", card, "an attribute is missing"))?;
-    let state = CardState::decode(bytes).map_err(|e| broken("state", card, &e.to_string()))?;
+    let mut state = CardState::decode(bytes).map_err(|e| broken("state", card, &e.to_string()))?;
+    read_segments(admin, table, key, card, &mut state).await?;
     Ok((state, version, bytes.len()))
+}
+
+/// Reads the card's sealed segments, as many as may be.
+async fn read_segments(
+    admin: &Admin,
+    table: &str,
+    key: &str,
+    card: &CardId,
+    state: &mut CardState,
+) -> Result<(), CliError> {
+    let mut left = SEGMENTS_READ_MAX;
+    loop {
+        let missing = state.missing_segments();
+        if missing.is_empty() || left == 0 {
+            return Ok(());
+        }
+        for segment in missing.into_iter().rev().take(left) {
+            left -= 1;
+            let item = get(admin, table, key, &item::segment_key(segment)).await?;
+            let Some(ItemValue::Binary(bytes)) = item.as_ref().and_then(|item| item.get(item::BYTES)) else {
+                return Err(broken("history", card, "a sealed segment is missing"));
+            };
+            let supplied = state.supply_segment(segment, bytes);
+            supplied.map_err(|e| broken("history", card, &e.to_string()))?;
+        }
+    }
 }
 
 async fn stored_profile(admin: &Admin, table: &str, key: &str, card: &CardId) -> Result<Option<Profile>, CliError> {
@@ -175,8 +205,8 @@ fn event_json(card: &CardId, state: &CardState, event: &str) -> Option<String> {
     let id = EventId::new(event)?;
     let fingerprint = fingerprint32(event);
     let entry = state
-        .entries()
-        .iter()
+        .all_entries()
+        .into_iter()
         .rev()
         .find(|entry| entry.event_fp == fingerprint)?;
     let outcome: serde_json::Value = serde_json::from_slice(&render_json(card, &id, entry)).ok()?;
@@ -187,7 +217,7 @@ fn event_json(card: &CardId, state: &CardState, event: &str) -> Option<String> {
 }
 
 fn card_json(view: &CardView<'_>) -> String {
-    let entries: Vec<_> = view.state.entries().iter().map(entry_json).collect();
+    let entries: Vec<_> = view.state.all_entries().into_iter().map(entry_json).collect();
     let value = json!({
         "card_id": view.card_id,
         "version": view.version,

@@ -36,7 +36,7 @@ pub struct CardView<'a> {
 /// The card: what it is, its windows as of its newest event, and its newest events.
 #[must_use]
 pub fn render_card(view: &CardView<'_>) -> String {
-    let entries = view.state.entries();
+    let entries = view.state.all_entries();
     let mut text = format!(
         "card {}\n  {} events kept in {} bytes, written {} times\n",
         view.card_id,
@@ -44,6 +44,13 @@ pub fn render_card(view: &CardView<'_>) -> String {
         view.state_bytes,
         view.version,
     );
+    let missing = view.state.missing_segments().len();
+    if missing > 0 {
+        let _ = writeln!(
+            text,
+            "  and more in {missing} sealed segments that were not read: windows may hold more"
+        );
+    }
     profile_lines(&mut text, view);
     let Some(newest) = entries.last() else {
         text.push_str("  no events\n");
@@ -67,8 +74,8 @@ pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
     // Of several entries with one id (each with its own time) the newest is meant.
     let entry = view
         .state
-        .entries()
-        .iter()
+        .all_entries()
+        .into_iter()
         .rev()
         .find(|entry| entry.event_fp == fingerprint)?;
     let mut text = format!(
@@ -79,8 +86,8 @@ pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
     outcome(&mut text, &entry.outcome);
     let later = view
         .state
-        .entries()
-        .iter()
+        .all_entries()
+        .into_iter()
         .filter(|other| other.seq > entry.seq && other.time_ms <= entry.time_ms)
         .count();
     windows(&mut text, view, entry, "this event");
@@ -184,8 +191,8 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
         let from_ms = entry.time_ms - i64::from(minutes) * MS_PER_MINUTE;
         let inside: Vec<&Entry> = view
             .state
-            .entries()
-            .iter()
+            .all_entries()
+            .into_iter()
             .filter(|other| other.time_ms > from_ms && other.time_ms <= entry.time_ms)
             .collect();
         // Sums in 128 bits: what is shown is exact for any amount the state can hold.

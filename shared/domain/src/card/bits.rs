@@ -7,6 +7,8 @@ pub(super) enum BitError {
     End,
     /// A number does not fit 64 bits.
     Range,
+    /// There are bits left.
+    Trailing,
 }
 
 /// The number of bits that a number needs; 0 for 0.
@@ -146,6 +148,14 @@ impl<'a> BitReader<'a> {
             pending: 0,
             have: 0,
         }
+    }
+
+    /// The end: fewer than 8 bits are left, and all of them are 0.
+    pub(super) fn end(&mut self) -> Result<(), BitError> {
+        if self.left() >= 8 || self.get(self.left() as u32)? != 0 {
+            return Err(BitError::Trailing);
+        }
+        Ok(())
     }
 
     /// Bits that are left.

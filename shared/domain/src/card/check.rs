@@ -4,6 +4,8 @@ use crate::event::Place;
 use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX};
 
 use super::codec::{ENTRIES_MAX, FEATURES_MAX, InvalidState};
+use super::sealed::{LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
+use super::sketch::Distinct;
 use super::{CardState, Entry, Truncation};
 
 const LATITUDE_E4_MAX: u32 = 900_000;
@@ -26,6 +28,7 @@ impl CardState {
             next_seq,
             floor_ms,
             truncation,
+            ..Self::default()
         };
         state.check()?;
         Ok(state)
@@ -37,6 +40,7 @@ impl CardState {
             next_seq,
             floor_ms,
             truncation,
+            ..
         } = self;
         if entries.len() > ENTRIES_MAX {
             return Err(InvalidState::TooManyEntries);
@@ -56,6 +60,62 @@ impl CardState {
             return Err(InvalidState::Floor);
         }
         entries.iter().try_for_each(check_entry)
+    }
+
+    /// The references: in order among themselves, below the head, the higher levels first, above the floor.
+    pub(super) fn check_sealed(&self) -> Result<(), InvalidState> {
+        check_refs(&self.sealed)?;
+        let is_level_order = self.sealed.is_sorted_by(|a, b| a.level >= b.level);
+        let last = self.sealed.last().map(SealedRef::last);
+        let is_below = last.is_none_or(|last| self.entries.iter().all(|entry| last <= entry.key()));
+        if self.sealed.len() > REFS_MAX || !is_level_order || !is_below {
+            return Err(InvalidState::Segment);
+        }
+        match (self.floor_ms, self.sealed.first()) {
+            (Some(floor_ms), Some(first)) if first.summary.first_ms < floor_ms => Err(InvalidState::Floor),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Node {
+    /// What must hold in every segment.
+    pub(super) fn check(&self) -> Result<(), InvalidState> {
+        match self {
+            Self::Leaf(entries) if entries.is_empty() => Err(InvalidState::Segment),
+            Self::Leaf(entries) if !entries.is_sorted_by_key(Entry::key) => Err(InvalidState::Order),
+            Self::Leaf(entries) => entries.iter().try_for_each(check_entry),
+            Self::Index(refs) => {
+                let level = refs.first().ok_or(InvalidState::Segment)?.level;
+                if level >= LEVEL_MAX || refs.iter().any(|segment| segment.level != level) {
+                    return Err(InvalidState::Segment);
+                }
+                check_refs(refs)
+            }
+        }
+    }
+}
+
+fn check_refs(refs: &[SealedRef]) -> Result<(), InvalidState> {
+    if !refs.is_sorted_by(|a, b| a.last() <= b.last() && a.summary.last_ms <= b.summary.first_ms) {
+        return Err(InvalidState::Order);
+    }
+    refs.iter().try_for_each(|segment| check_summary(&segment.summary))
+}
+
+fn check_summary(summary: &Summary) -> Result<(), InvalidState> {
+    let is_set = |set: &Distinct| match set {
+        Distinct::Exact(kept) => kept.is_sorted_by(|a, b| a < b),
+        Distinct::Sketch(_) => true,
+    };
+    let countries = &summary.countries.counts;
+    let is_placed = summary.placed.is_none_or(|placed| is_on_globe(placed.place));
+    let is_sum = summary.count > 0 && summary.declined <= summary.count && summary.device_events <= summary.count;
+    let is_sorted = countries.is_sorted_by(|a, b| a.0 < b.0) && is_set(&summary.merchants) && is_set(&summary.devices);
+    if is_placed && is_sum && is_sorted && summary.sum >= summary.max {
+        Ok(())
+    } else {
+        Err(InvalidState::Segment)
     }
 }
 
@@ -77,6 +137,10 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
     }
     let is_value = |value: Option<f64>| value.is_none_or(f64::is_finite);
     if outcome.features.len() > FEATURES_MAX || !outcome.features.iter().all(|(_, value)| is_value(*value)) {
+        return Err(InvalidState::Features);
+    }
+    let is_error = |error: f64| error.is_finite() && error > 0.0;
+    if outcome.approximate.len() > FEATURES_MAX || !outcome.approximate.iter().all(|(_, error)| is_error(*error)) {
         return Err(InvalidState::Features);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A card's state as bytes, format version 1.
+//! A card's state as bytes, format versions 1 and 2.
 //!
 //! ```text
 //!  byte 0        then bits, least significant first, no padding between fields
@@ -9,6 +9,7 @@
 //!
 //! header  count:9  dropped:N4 (next_seq − count)
 //!         has_floor:1  [floor_ms:Z42  is_truncated:1  [events:N8  floor_ms − truncation floor:N32]]
+//!         version 2: references:8, then as many (`codec/segments.rs` has their drawing)
 //!
 //! entry   ┌──────────┬─────────────┬────────┬───────┬──────────┬───────┬────────┬──────────┬───────┐
 //!         │ time     │ event_fp:32 │ amount │ score │ merchant │ place │ device │ approved │ plain │ [rare parts]
@@ -23,12 +24,13 @@
 //!             merchant: the entry before's), decision is pass, tier, missing, policy and profile version are those of
 //!             the entry before, and there are no reasons, no label, no features
 //!
-//! rare    flags:8, then for each set flag from the lowest on
+//! rare    flags:8 (version 2: 9), then for each set flag from the lowest on
 //!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
 //!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each kind:6 window:16 share:7
 //!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
 //!   8   policy version:N4                    128  features: index among the lists so far, like the merchant's; new: count:8,
 //!                                                 each kind:6 window:16; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
+//!   256  version 2: errors, like features
 //!
 //! * the highest bit says that the tier is `low_risk`, and the tier's bits are 0.
 //!
@@ -38,10 +40,12 @@
 //!                    bit, an eighth of it is replaced by the length of each number (1 to 62).
 //! ```
 //!
-//! Numbers of enums are those of the types. Version 1 is read for ever: a golden file of every kind of state proves it.
+//! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
+//! segments, errors of feature values. Both are read for ever: a golden file of every kind of state proves it.
 
 mod decode;
 mod encode;
+mod segments;
 
 use crate::card::{CardState, Entry};
 use crate::event::{Country, Place};
@@ -51,8 +55,8 @@ use crate::policy::Policy;
 
 use super::bits::Width;
 
-/// The format that is written.
-pub const FORMAT_VERSION: u8 = 1;
+pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
+
 /// The most entries that a state may hold, in every version.
 pub const ENTRIES_MAX: usize = 400;
 /// The most features that an outcome in a state may hold.
@@ -70,6 +74,7 @@ const REASON_BYTES_MAX: usize = 4;
 const FEATURE_BYTES_MAX: usize = 11;
 
 const COUNT_BITS: u32 = 9;
+const REFS_BITS: u32 = 8;
 const DROPPED_WIDTH: u32 = 4;
 const INSTANT_WIDTH: u32 = 42;
 const TRUNCATED_WIDTH: u32 = 8;
@@ -87,14 +92,59 @@ const WHOLE_MAX: f64 = 4_294_967_296.0;
 
 /// Flags of an entry's rare parts.
 mod part {
-    pub(super) const SEQ: u8 = 1;
-    pub(super) const COUNTRY: u8 = 2;
-    pub(super) const DECISION: u8 = 4;
-    pub(super) const POLICY: u8 = 8;
-    pub(super) const PROFILE: u8 = 16;
-    pub(super) const REASONS: u8 = 32;
-    pub(super) const LABEL: u8 = 64;
-    pub(super) const FEATURES: u8 = 128;
+    pub(super) const SEQ: u16 = 1;
+    pub(super) const COUNTRY: u16 = 2;
+    pub(super) const DECISION: u16 = 4;
+    pub(super) const POLICY: u16 = 8;
+    pub(super) const PROFILE: u16 = 16;
+    pub(super) const REASONS: u16 = 32;
+    pub(super) const LABEL: u16 = 64;
+    pub(super) const FEATURES: u16 = 128;
+    /// From version 2 on.
+    pub(super) const APPROXIMATE: u16 = 256;
+}
+
+/// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// A head alone.
+    V1,
+    /// There are references to sealed segments, or an outcome states an error.
+    V2,
+}
+
+impl Format {
+    fn of(state: &CardState) -> Self {
+        let is_exact = |entry: &Entry| entry.outcome.approximate.is_empty();
+        if state.sealed.is_empty() && state.entries.iter().all(is_exact) {
+            Self::V1
+        } else {
+            Self::V2
+        }
+    }
+
+    const fn of_version(version: u8) -> Option<Self> {
+        match version {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            _ => None,
+        }
+    }
+
+    const fn version(self) -> u8 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+        }
+    }
+
+    /// Flags of an entry's rare parts.
+    const fn part_bits(self) -> u32 {
+        match self {
+            Self::V1 => 8,
+            Self::V2 => 9,
+        }
+    }
 }
 
 const _: () = assert!(Policy::HEAD_EVENTS_LIMIT <= ENTRIES_MAX && ENTRIES_MAX < 1 << COUNT_BITS);
@@ -161,6 +211,12 @@ pub enum InvalidState {
     /// More than [`FEATURES_MAX`] features, or a value that is not a finite number.
     #[error("more than {FEATURES_MAX} features, or a value that is not finite")]
     Features,
+    /// A reference or a segment that no events add up to.
+    #[error("a sealed segment can't be what it is said to be")]
+    Segment,
+    /// The format is not the one that such a state is written in.
+    #[error("the format is not that of such a state")]
+    Version,
     /// A bit in `missing` that has no name.
     #[error("an unknown input is missing")]
     Missing,
@@ -186,11 +242,15 @@ impl CardState {
 
 /// An upper bound of what an entry takes, bytes.
 pub(super) fn entry_bytes_max(entry: &Entry) -> usize {
-    PLAIN_BYTES_MAX + REASON_BYTES_MAX * entry.outcome.reasons.len() + FEATURE_BYTES_MAX * entry.outcome.features.len()
+    let outcome = &entry.outcome;
+    PLAIN_BYTES_MAX
+        + REASON_BYTES_MAX * outcome.reasons.len()
+        + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len())
 }
 
 /// What writer and reader both know when they come to an entry.
 struct Context {
+    format: Format,
     merchants: Vec<u32>,
     /// What was last seen at each merchant.
     seen: Vec<Seen>,
@@ -228,8 +288,9 @@ struct Last {
 
 impl Context {
     /// Before the first entry. `time_ms` is the floor, if there is one.
-    fn new(entries: usize, first_seq: u64, time_ms: i64) -> Self {
+    fn new(format: Format, entries: usize, first_seq: u64, time_ms: i64) -> Self {
         Self {
+            format,
             merchants: Vec::with_capacity(entries.min(32)),
             seen: Vec::with_capacity(entries.min(32)),
             devices: Vec::new(),

@@ -50,6 +50,10 @@ pub(super) struct OutcomeV1 {
     /// Inputs that were missing or stale.
     #[schemars(schema_with = "missing")]
     missing: Vec<String>,
+    /// Features whose value is an estimate, and how far off it may be (three standard errors, or 1 where it is not
+    /// known whether something is new); only for a card with so many events that its history is kept as sums.
+    #[schemars(schema_with = "approximate", default, transform = without_default)]
+    approximate: Option<()>,
     /// Every feature's value, `null` where there is none; only if the policy asks for them.
     #[schemars(schema_with = "features", default, transform = without_default)]
     features: Option<()>,
@@ -106,13 +110,24 @@ fn reason_code(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn features(_: &mut SchemaGenerator) -> Schema {
-    let kinds: Vec<&str> = FeatureKind::ALL.into_iter().map(FeatureKind::name).collect();
-    let pattern = format!("^({})(_[1-9][0-9]*[mhd])?$", kinds.join("|"));
     json_schema!({
         "type": "object",
-        "propertyNames": {"pattern": pattern},
+        "propertyNames": {"pattern": feature_names()},
         "additionalProperties": {"type": ["number", "null"]}
     })
+}
+
+fn approximate(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": feature_names()},
+        "additionalProperties": {"type": "number", "exclusiveMinimum": 0}
+    })
+}
+
+fn feature_names() -> String {
+    let kinds: Vec<&str> = FeatureKind::ALL.into_iter().map(FeatureKind::name).collect();
+    format!("^({})(_[1-9][0-9]*[mhd])?$", kinds.join("|"))
 }
 
 /// Takes out the default that a field gets which may be absent: absent, it has none.

@@ -43,6 +43,12 @@ impl Fingerprints {
         }
         false
     }
+
+    /// Every fingerprint, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
+        let zero = self.has_zero.then_some(0);
+        self.slots.iter().copied().filter(|slot| *slot != 0).chain(zero)
+    }
 }
 
 const LETTERS: usize = 26;
@@ -66,6 +72,14 @@ impl Countries {
         let is_new = *word & mask == 0;
         *word |= mask;
         is_new
+    }
+
+    /// Every country.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Country> {
+        // Numbers below 26 fit.
+        let letter = |number: usize| b'A' + number as u8;
+        let bits = (0..LETTERS * LETTERS).filter(|bit| self.0[bit / 64] & 1 << (bit % 64) != 0);
+        bits.map(move |bit| Country([letter(bit / LETTERS), letter(bit % LETTERS)]))
     }
 }
 

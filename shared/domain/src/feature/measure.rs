@@ -3,17 +3,17 @@
 //! Sums are whole numbers, so that a value does not depend on the order in which events arrived. The only fractions
 //! come out at the end.
 
-use crate::card::{CardState, Entry};
-use crate::event::{Country, Place, Profile, Transaction};
-use crate::id::fingerprint32;
+use crate::card::CardState;
+use crate::card::sealed::Piece;
+use crate::card::sketch::EXACT_MAX;
+use crate::event::{Profile, Transaction};
 use crate::policy::Policy;
-use crate::score::{BASE_AMOUNT_MAX, base_amount};
 
-use super::distinct::{Countries, Fingerprints};
-use super::{FeatureKey, FeatureKind, FeatureValue, geo};
+use super::pass::Pass;
+use super::{FeatureKey, FeatureKind, FeatureValue};
 
 const MS_PER_MINUTE: i64 = 60_000;
-const MS_PER_DAY: i64 = 86_400_000;
+pub(super) const MS_PER_DAY: i64 = 86_400_000;
 const MS_PER_SECOND: f64 = 1000.0;
 const MS_PER_HOUR: f64 = 3_600_000.0;
 
@@ -33,6 +33,10 @@ pub(crate) struct Window {
     pub(crate) max: u64,
     /// Sum of squared amounts.
     pub(crate) squares: u128,
+    /// How far the distinct merchants may be off; 0: they are exact.
+    pub(crate) merchants_error: u32,
+    /// How far the distinct countries may be off; 0: they are exact.
+    pub(crate) countries_error: u32,
 }
 
 /// Amounts of a set of events, as whole-number sums.
@@ -52,7 +56,9 @@ impl Amounts {
     fn spread(&self) -> u128 {
         let sum = u128::from(self.sum);
         // Never negative (Cauchy-Schwarz) while sums are exact; a state with absurd amounts must not panic either.
-        (u128::from(self.count) * self.squares).saturating_sub(sum * sum)
+        u128::from(self.count)
+            .saturating_mul(self.squares)
+            .saturating_sub(sum * sum)
     }
 
     /// Population standard deviation.
@@ -72,24 +78,30 @@ pub(crate) struct Travel {
 /// What the features and the score are made of.
 pub(crate) struct Measured<'a> {
     /// The event's time, ms, and amount, base minor units.
-    time_ms: i64,
+    pub(super) time_ms: i64,
     pub(crate) amount: u64,
     /// Whether the currency had no rate.
     pub(crate) rate_missing: bool,
     /// In the order of the policy's windows.
-    windows: [Window; Policy::WINDOWS_LIMIT],
+    pub(super) windows: [Window; Policy::WINDOWS_LIMIT],
     /// What the longest window holds.
-    longest: Window,
+    pub(super) longest: Window,
     /// Events of the last day, this one included.
     pub(crate) count_day: u32,
     /// The earliest event within the longest window, if there is one before this.
     pub(crate) first_ms: Option<i64>,
-    previous_ms: Option<i64>,
-    merchant_seen: bool,
-    country_seen: bool,
-    device_seen: bool,
+    pub(super) previous_ms: Option<i64>,
+    pub(super) merchant_seen: bool,
+    pub(super) country_seen: bool,
+    pub(super) device_seen: bool,
+    /// Whether it was seen at all is not known: it is taken for seen.
+    pub(super) merchant_unsure: bool,
+    pub(super) country_unsure: bool,
+    pub(super) device_unsure: bool,
+    /// Whether segments were not at hand that a window needed, so that it holds too much.
+    pub(crate) blurred: bool,
     /// Whether this event names a device.
-    has_device: bool,
+    pub(super) has_device: bool,
     /// Distinct devices before this event, and how many events named one.
     pub(crate) devices: u32,
     pub(crate) device_events: u32,
@@ -101,66 +113,93 @@ pub(crate) struct Measured<'a> {
     pub(crate) profile: Option<&'a Profile>,
 }
 
-/// Which of the costly things the policy's features need.
-struct Needs {
-    merchants: bool,
-    countries: bool,
-    devices: bool,
-    travel: bool,
+/// Where the windows of an event begin and end, ms since 1970-01-01T00:00:00Z.
+pub(crate) struct Edges {
+    pub(crate) now_ms: i64,
+    /// Where the longest window begins: nothing at or before it counts.
+    pub(crate) oldest_ms: i64,
+    /// Where each window begins, in the policy's order, and the last day; unused ones are at the end of time.
+    pub(crate) starts_ms: [i64; Policy::WINDOWS_LIMIT + 1],
 }
 
-impl Needs {
-    fn of(policy: &Policy) -> Self {
-        let mut needs = Self {
-            merchants: false,
-            countries: false,
-            devices: false,
-            travel: false,
-        };
-        for key in &policy.features {
-            match key.kind {
-                FeatureKind::DistinctMerchants | FeatureKind::NewMerchant => needs.merchants = true,
-                FeatureKind::DistinctCountries | FeatureKind::NewCountry => needs.countries = true,
-                FeatureKind::NewDevice => needs.devices = true,
-                FeatureKind::Speed => needs.travel = true,
-                _ => {}
-            }
+impl Edges {
+    pub(crate) fn new(now_ms: i64, policy: &Policy) -> Self {
+        let mut starts_ms = [i64::MAX; Policy::WINDOWS_LIMIT + 1];
+        let mut oldest_ms = now_ms;
+        for (start_ms, minutes) in starts_ms.iter_mut().zip(&policy.windows) {
+            *start_ms = now_ms.saturating_sub(i64::from(*minutes) * MS_PER_MINUTE);
+            oldest_ms = *start_ms;
         }
-        needs
+        starts_ms[Policy::WINDOWS_LIMIT] = now_ms.saturating_sub(MS_PER_DAY);
+        Self {
+            now_ms,
+            oldest_ms,
+            starts_ms,
+        }
     }
 }
 
 impl<'a> Measured<'a> {
-    /// Walks back over the entries at or before the event's time, as far as the longest window reaches.
+    /// Walks back over the events at or before the event's time, as far as the longest window reaches: over the head's,
+    /// then over the sealed ones.
     pub(crate) fn new(state: &CardState, tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy) -> Self {
         let now = tx.occurred_at_ms;
         let entries = state.entries();
         let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= now));
-        let mut pass = Pass::new(tx, profile, policy, before.len());
-        let mut starts = [i64::MAX; Policy::WINDOWS_LIMIT];
-        for (start, minutes) in starts.iter_mut().zip(&policy.windows) {
-            *start = now.saturating_sub(i64::from(*minutes) * MS_PER_MINUTE);
-        }
+        let edges = Edges::new(now, policy);
+        let sealed = if state.sealed.is_empty() {
+            Vec::new()
+        } else {
+            state.sealed_pieces(now, edges.oldest_ms, &edges.starts_ms)
+        };
+        let sealed_distinct = sealed
+            .iter()
+            .map(|piece| if matches!(piece, Piece::One(_)) { 1 } else { EXACT_MAX });
+        let mut pass = Pass::new(tx, profile, policy, before.len() + sealed_distinct.sum::<usize>());
         let mut open = 0;
         let windows = policy.windows.len().min(Policy::WINDOWS_LIMIT);
-        let mut earliest = None;
-        for entry in before.iter().rev() {
-            while open < windows && entry.time_ms <= starts[open] {
-                pass.measured.windows[open] = pass.window;
+        let (mut latest, mut earliest) = (None, None);
+        for piece in before.iter().rev().map(Piece::One).chain(sealed) {
+            let (first_ms, last_ms) = piece.span_ms();
+            while open < windows && last_ms <= edges.starts_ms[open] {
+                pass.measured.windows[open] = pass.window();
                 open += 1;
             }
             if open == windows {
                 break;
             }
-            pass.add(entry);
-            earliest = Some(entry.time_ms);
+            pass.add(piece);
+            latest = latest.or(Some(last_ms));
+            earliest = Some(first_ms);
         }
-        pass.measured.windows[open..windows].fill(pass.window);
-        pass.measured.longest = pass.window;
+        let window = pass.window();
+        pass.measured.windows[open..windows].fill(window);
+        pass.measured.longest = window;
         pass.measured.first_ms = earliest;
-        // The walk begins with the latest: if it took any, it took that.
-        pass.measured.previous_ms = earliest.and(before.last()).map(|entry| entry.time_ms);
-        pass.measured
+        pass.measured.previous_ms = latest;
+        pass.finish()
+    }
+
+    /// The features of the policy that may be off, and by how much, in its order.
+    pub(crate) fn errors(&self, policy: &Policy) -> Vec<(FeatureKey, f64)> {
+        let has_prior = self.prior_count() > 0;
+        let error = |key: &FeatureKey| match key.kind {
+            FeatureKind::DistinctMerchants => self
+                .window(key.window_minutes, policy)
+                .map(|window| window.merchants_error),
+            FeatureKind::DistinctCountries => self
+                .window(key.window_minutes, policy)
+                .map(|window| window.countries_error),
+            FeatureKind::NewMerchant => Some(u32::from(has_prior && self.merchant_unsure)),
+            FeatureKind::NewCountry => Some(u32::from(has_prior && self.country_unsure)),
+            FeatureKind::NewDevice => Some(u32::from(has_prior && self.has_device && self.device_unsure)),
+            _ => None,
+        };
+        let errors = policy.features.iter().map(|key| (*key, error(key).unwrap_or(0)));
+        errors
+            .filter(|(_, error)| *error > 0)
+            .map(|(key, error)| (key, f64::from(error)))
+            .collect()
     }
 
     /// The values of the policy's features.
@@ -312,143 +351,5 @@ fn windowed(kind: FeatureKind, window: &Window) -> f64 {
         FeatureKind::DistinctMerchants => f64::from(window.merchants),
         // The kinds without a window do not come here.
         _ => f64::from(window.countries),
-    }
-}
-
-/// The walk's memory: what the window holds so far, and what has been seen.
-struct Pass<'a> {
-    needs: Needs,
-    window: Window,
-    merchants: Fingerprints,
-    devices: Fingerprints,
-    countries: Countries,
-    /// The country counted last.
-    country_last: Option<Country>,
-    /// The device counted last.
-    device_last: Option<u32>,
-    merchant_fp: u32,
-    country: Country,
-    device_fp: Option<u32>,
-    place: Option<Place>,
-    /// The profile's; without one this event's, and nobody reads what is counted by it.
-    usual_country: Country,
-    day_start_ms: i64,
-    measured: Measured<'a>,
-}
-
-impl<'a> Pass<'a> {
-    /// Begins with the event itself.
-    fn new(tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy, events_max: usize) -> Self {
-        let needs = Needs::of(policy);
-        let (amount, rate_missing) = base_amount(tx, policy);
-        let merchant_fp = if needs.merchants {
-            fingerprint32(tx.merchant_id.as_str())
-        } else {
-            0
-        };
-        let device_fp = tx
-            .device_id
-            .as_ref()
-            .filter(|_| needs.devices)
-            .map(|id| fingerprint32(id.as_str()));
-        let usual_country = profile.map_or(tx.country, |profile| profile.usual_country);
-        let time_ms = tx.occurred_at_ms;
-        let mut pass = Self {
-            merchants: Fingerprints::new(if needs.merchants { events_max + 1 } else { 0 }),
-            devices: Fingerprints::new(if device_fp.is_some() { events_max } else { 0 }),
-            countries: Countries::default(),
-            country_last: None,
-            device_last: None,
-            place: tx.place.filter(|_| needs.travel),
-            needs,
-            window: Window {
-                min: u64::MAX,
-                ..Window::default()
-            },
-            merchant_fp,
-            country: tx.country,
-            device_fp,
-            usual_country,
-            day_start_ms: time_ms.saturating_sub(MS_PER_DAY),
-            measured: Measured {
-                time_ms,
-                amount,
-                rate_missing,
-                windows: [Window::default(); Policy::WINDOWS_LIMIT],
-                longest: Window::default(),
-                count_day: 1,
-                first_ms: None,
-                previous_ms: None,
-                merchant_seen: false,
-                country_seen: false,
-                device_seen: false,
-                has_device: tx.device_id.is_some(),
-                devices: 0,
-                device_events: 0,
-                foreign_events: 0,
-                foreign: usual_country != tx.country,
-                travel: None,
-                profile,
-            },
-        };
-        pass.count(amount, tx.approved, merchant_fp, tx.country);
-        pass
-    }
-
-    /// Adds an earlier event.
-    #[inline]
-    fn add(&mut self, entry: &Entry) {
-        self.count(
-            entry.amount_base_minor.min(BASE_AMOUNT_MAX),
-            entry.approved,
-            entry.merchant_fp,
-            entry.country,
-        );
-        let measured = &mut self.measured;
-        measured.count_day += u32::from(entry.time_ms > self.day_start_ms);
-        measured.merchant_seen |= entry.merchant_fp == self.merchant_fp;
-        measured.country_seen |= entry.country == self.country;
-        measured.foreign_events += u32::from(entry.country != self.usual_country);
-        if let Some(here) = self.place
-            && let Some(there) = entry.place
-        {
-            let elapsed_ms = measured.time_ms.saturating_sub(entry.time_ms).max(1);
-            measured.travel = Some(Travel {
-                km: geo::distance_km(here, there),
-                elapsed_ms,
-            });
-            // Only the latest placed event counts.
-            self.place = None;
-        }
-        if let Some(device) = self.device_fp
-            && let Some(other) = entry.device_fp
-        {
-            measured.device_seen |= device == other;
-            measured.device_events += 1;
-            if self.device_last != Some(other) {
-                self.device_last = Some(other);
-                measured.devices += u32::from(self.devices.insert(other));
-            }
-        }
-    }
-
-    /// Counts an event in every window that is still open.
-    #[inline]
-    fn count(&mut self, amount: u64, approved: bool, merchant_fp: u32, country: Country) {
-        let window = &mut self.window;
-        window.count += 1;
-        window.declined += u32::from(!approved);
-        window.sum += amount;
-        window.squares += u128::from(amount) * u128::from(amount);
-        window.min = window.min.min(amount);
-        window.max = window.max.max(amount);
-        if self.needs.merchants {
-            window.merchants += u32::from(self.merchants.insert(merchant_fp));
-        }
-        // Runs of one country are the rule: they cost a comparison.
-        if self.needs.countries && self.country_last != Some(country) {
-            self.country_last = Some(country);
-            window.countries += u32::from(self.countries.insert(country));
-        }
     }
 }

@@ -116,6 +116,7 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
             policy_version: 1,
             profile_version: None,
             features: Vec::new(),
+            approximate: Vec::new(),
         },
         label: None,
     }

@@ -40,6 +40,9 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
     out.raw(r#","tier":""#).raw(outcome.tier.as_str());
     out.raw(r#"","state_version":"#).whole(entry.seq);
     out.raw(r#","missing":["#).missing(outcome.missing).raw("]");
+    if !outcome.approximate.is_empty() {
+        out.raw(r#","approximate":{"#).errors(&outcome.approximate).raw("}");
+    }
     if !outcome.features.is_empty() {
         out.raw(r#","features":{"#).features(&outcome.features).raw("}");
     }
@@ -133,6 +136,13 @@ impl Json {
     fn features(&mut self, features: &[FeatureValue]) -> &mut Self {
         for (index, (key, value)) in features.iter().enumerate() {
             self.comma(index).raw("\"").name(*key).raw("\":").float(*value);
+        }
+        self
+    }
+
+    fn errors(&mut self, errors: &[(FeatureKey, f64)]) -> &mut Self {
+        for (index, (key, error)) in errors.iter().enumerate() {
+            self.comma(index).raw("\"").name(*key).raw("\":").float(Some(*error));
         }
         self
     }

@@ -116,6 +116,7 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
             policy_version: 1,
             profile_version: None,
             features: if features { vec![(key, Some(0.5))] } else { Vec::new() },
+            approximate: if features { vec![(key, 1.0)] } else { Vec::new() },
         },
         label: None,
     };

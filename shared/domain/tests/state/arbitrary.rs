@@ -78,23 +78,37 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
     let reasons = prop_oneof![Just(Vec::new()), reasons];
     let versions = (prop_oneof![Just(1_u32), any::<u32>()], option::of(number()));
     let features = prop_oneof![3 => Just(Vec::new()), 1 => vec((key(), value()), 1..6)];
-    (0_u16..=1000, decision, tier, missing, reasons, versions, features).prop_map(
-        |(score, decision, tier, missing, reasons, (policy_version, profile_version), features)| StoredOutcome {
-            score,
-            decision,
-            tier,
-            // An override never decides for a review.
-            missing: Missing(if decision == Decision::Review {
-                missing & !Missing::OVERRIDDEN
-            } else {
-                missing
-            }),
-            reasons,
-            policy_version,
-            profile_version,
-            features,
-        },
+    let error = prop_oneof![(1_u32..5_000).prop_map(f64::from), Just(0.5)];
+    let errors = prop_oneof![50 => Just(Vec::new()), 1 => vec((key(), error), 1..4)];
+    (
+        0_u16..=1000,
+        decision,
+        tier,
+        missing,
+        reasons,
+        versions,
+        (features, errors),
     )
+        .prop_map(
+            |(score, decision, tier, missing, reasons, (policy_version, profile_version), (features, approximate))| {
+                StoredOutcome {
+                    score,
+                    decision,
+                    tier,
+                    // An override never decides for a review.
+                    missing: Missing(if decision == Decision::Review {
+                        missing & !Missing::OVERRIDDEN
+                    } else {
+                        missing
+                    }),
+                    reasons,
+                    policy_version,
+                    profile_version,
+                    features,
+                    approximate,
+                }
+            },
+        )
 }
 
 pub fn entry() -> impl Strategy<Value = Entry> {

@@ -22,6 +22,10 @@ pub enum Op {
     PutDecision,
     /// `StateStore::put_trials`.
     PutTrials,
+    /// `StateStore::load_segments`.
+    LoadSegments,
+    /// `StateStore::put_segments`.
+    PutSegments,
     /// `ScoreSink::send`.
     Send,
     /// `Quarantine::put`.
@@ -59,7 +63,7 @@ pub struct Faults {
 struct Inner {
     rules: Vec<Rule>,
     calls: Vec<Op>,
-    calls_of: [u64; 8],
+    calls_of: [u64; 10],
     crashed: bool,
     yields: bool,
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventId};
 
 use super::{Fault, Faults, Op, lock};
 use crate::hash::FixedMap;
-use crate::port::{Commit, DecisionRecord, Metered, PortError, PutOnce, StateItem, StateStore, StateWrite, Units};
+use crate::port::{
+    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
+};
 
 /// What an item holds beside its payload, bytes: attribute names, sort key, version and expiry (estimated).
 const ITEM_OVERHEAD_BYTES: usize = 40;
@@ -28,6 +31,7 @@ struct Inner {
     states: FixedMap<CardId, Versions<StateItem>>,
     profiles: FixedMap<CardId, Versions<Profile>>,
     decisions: FixedMap<(CardId, EventId), DecisionRecord>,
+    segments: BTreeMap<(CardId, SegmentKey), SegmentItem>,
     trials: BTreeMap<(String, String), TrialBatch>,
 }
 
@@ -77,6 +81,25 @@ impl MemoryStore {
         let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
         decisions.sort_unstable_by(|a, b| (&a.card_id, &a.event_id).cmp(&(&b.card_id, &b.event_id)));
         decisions
+    }
+
+    /// A sealed segment's item.
+    #[must_use]
+    pub fn segment(&self, card: &CardId, key: SegmentKey) -> Option<SegmentItem> {
+        lock(&self.inner).segments.get(&(card.clone(), key)).cloned()
+    }
+
+    /// Cuts the last byte off every sealed segment of a card.
+    pub fn damage_segments(&self, card: &CardId) {
+        let mut inner = lock(&self.inner);
+        let segments = inner.segments.iter_mut().filter(|((of, _), _)| of == card);
+        segments.for_each(|(_, item)| _ = item.bytes.pop());
+    }
+
+    /// Every sealed segment, named by a state or not, ordered by card and key.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentItem> {
+        lock(&self.inner).segments.values().cloned().collect()
     }
 
     /// Every batch of trials by partition and sort key, in order.
@@ -192,6 +215,46 @@ impl StateStore for MemoryStore {
         let units = profiles.iter().map(|_| read_units(PROFILE_ITEM_BYTES)).sum();
         self.faults.finish(fault).await?;
         Ok(metered(profiles, 0.0, units))
+    }
+
+    async fn load_segments(
+        &self,
+        card: &CardId,
+        keys: &[SegmentKey],
+    ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
+        let fault = self.faults.next(Op::LoadSegments).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let found: Vec<Option<Vec<u8>>> = {
+            let inner = lock(&self.inner);
+            let segment = |key: &SegmentKey| inner.segments.get(&(card.clone(), *key));
+            keys.iter()
+                .map(|key| segment(key).map(|item| item.bytes.clone()))
+                .collect()
+        };
+        let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, |bytes| bytes.len() + ITEM_OVERHEAD_BYTES);
+        // Strongly consistent: twice the price.
+        let units = found.iter().map(|bytes| 2.0 * read_units(size(bytes))).sum();
+        self.faults.finish(fault).await?;
+        Ok(metered(found, 0.0, units))
+    }
+
+    async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
+        let fault = self.faults.next(Op::PutSegments).await;
+        if let Some(Fault::Before(error)) = fault {
+            return Err(error);
+        }
+        let size = |item: &SegmentItem| item.bytes.len() + item.card_id.as_str().len() + ITEM_OVERHEAD_BYTES;
+        let units = segments.iter().map(|item| write_units(size(item))).sum();
+        {
+            let mut inner = lock(&self.inner);
+            for item in segments {
+                inner.segments.insert((item.card_id.clone(), item.key), item.clone());
+            }
+        }
+        self.faults.finish(fault).await?;
+        Ok(metered((), units, 0.0))
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {

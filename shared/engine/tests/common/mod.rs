@@ -16,7 +16,7 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::score::ProfileInput;
 use tidemark_engine::memory::{Faults, ManualClock, MemoryQuarantine, MemorySink, MemoryStore};
-use tidemark_engine::{BatchReport, Engine, EngineConfig, InRecord};
+use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
 /// When the first record arrives, ms since 1970-01-01T00:00:00Z.
 pub const START_MS: i64 = 1_790_000_000_000;
@@ -268,19 +268,19 @@ fn apply(
                 .get(card_id.as_str())
                 .map_or(ProfileInput::Absent, ProfileInput::Known);
             let state = states.entry(card_id.as_str().to_owned()).or_default();
-            let index = match fold::apply_transaction(state, &tx, input, policy) {
+            let entry = match fold::apply_transaction(state, &tx, input, policy) {
                 Applied::Refused(refusal) => return Some(refusal.code),
                 Applied::Duplicate { .. } => return None,
-                Applied::Scored { index } => index,
+                Applied::Scored { entry } => entry,
+                Applied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
             };
-            let entry = &state.entries()[index];
             let event_id = tx.event_id.as_str().to_owned();
             if entry.outcome.decision == Decision::Alert {
                 expected.alerts.push(event_id.clone());
             }
             expected
                 .outcomes
-                .insert(event_id, render_json(&card_id, &tx.event_id, entry));
+                .insert(event_id, render_json(&card_id, &tx.event_id, &entry));
             None
         }
     }
@@ -315,4 +315,38 @@ pub fn assert_as_expected(world: &World, expected: &Expected) {
             expected.outcomes.get(decision.event_id.as_str())
         );
     }
+}
+
+/// Records in one batch of [`deliver`].
+pub const BATCH_RECORDS: usize = 20;
+/// More deliveries than any fault in these tests can cause.
+const DELIVERIES_MAX: usize = 40;
+
+/// Delivers as the event source mapping does: a batch that crashed comes again whole, one that is not whole from the
+/// lowest record it names; a crash makes a new process.
+pub fn deliver(world: &World, records: &[Record]) -> Vec<End> {
+    let mut engine = world.engine();
+    let mut ends = Vec::new();
+    let mut next = 0;
+    for _ in 0..DELIVERIES_MAX {
+        let batch = &records[next..records.len().min(next + BATCH_RECORDS)];
+        if batch.is_empty() {
+            return ends;
+        }
+        let Some(report) = run(&engine, batch, i64::MAX) else {
+            world.faults.clear();
+            engine = world.engine();
+            continue;
+        };
+        let whole = match &report.retry_from {
+            None => batch.len(),
+            Some(number) => batch
+                .iter()
+                .position(|record| record.sequence_number == *number)
+                .unwrap(),
+        };
+        ends.extend(&report.ends[..whole]);
+        next += whole;
+    }
+    panic!("not through after {DELIVERIES_MAX} deliveries");
 }

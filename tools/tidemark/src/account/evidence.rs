@@ -8,9 +8,10 @@ use serde::Deserialize;
 use tidemark_aws::admin::{Admin, Item, ItemValue, ReadFrom, ShardRecord};
 use tidemark_aws::item;
 use tidemark_domain::card::CardState;
+use tidemark_domain::card::sealed::SegmentKey;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::account::{Accepted, CardFacts, Evidence, OutcomeCopies, message, quarantine_key, queue};
+use crate::account::{Accepted, Evidence, OutcomeCopies, message, quarantine_key, queue};
 use crate::error::CliError;
 
 /// Records asked for in one read.
@@ -234,6 +235,7 @@ pub async fn read_table(
     evidence: &mut Evidence,
 ) -> Result<HashMap<String, CardState>, CliError> {
     let mut states = HashMap::new();
+    let mut segments: HashMap<String, Segments> = HashMap::new();
     let mut start: Option<Item> = None;
     for _ in 0..SCAN_PAGES_MAX {
         let page = admin.scan(table, start.as_ref()).await;
@@ -243,8 +245,13 @@ pub async fn read_table(
                 continue;
             };
             let facts = evidence.cards.entry(card.to_owned()).or_default();
-            if let Some(state) = note(facts, facts_of) {
-                states.insert(card.to_owned(), state);
+            match facts_of {
+                CardItem::State(state) => _ = states.insert(card.to_owned(), *state),
+                CardItem::Segment(key, bytes) => {
+                    segments.entry(card.to_owned()).or_default().insert(key, bytes);
+                }
+                CardItem::Profile(version) => facts.profile_version = Some(version),
+                CardItem::Decision(..) => {}
             }
         }
         start = page.next;
@@ -252,31 +259,47 @@ pub async fn read_table(
             break;
         }
     }
+    for (card, state) in &mut states {
+        supply(card, state, &segments.remove(card).unwrap_or_default())?;
+        evidence.cards.entry(card.clone()).or_default().take_state(state);
+    }
     Ok(states)
+}
+
+/// A card's sealed segments, as they are stored.
+pub type Segments = HashMap<SegmentKey, Vec<u8>>;
+
+/// Hands a state the sealed segments that it names, as far as they are there.
+///
+/// # Errors
+/// When one can't be read.
+pub fn supply(card: &str, state: &mut CardState, segments: &Segments) -> Result<(), CliError> {
+    loop {
+        let missing = state.missing_segments();
+        let found: Vec<_> = missing
+            .iter()
+            .filter_map(|key| segments.get(key).map(|bytes| (*key, bytes)))
+            .collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        for (key, bytes) in found {
+            let supplied = state.supply_segment(key, bytes);
+            supplied.map_err(|e| broken(&format!("a sealed segment of card {card}: {e}")))?;
+        }
+    }
 }
 
 /// What an item of a card is.
 pub enum CardItem {
     /// Its state.
     State(Box<CardState>),
+    /// A sealed segment of its history.
+    Segment(SegmentKey, Vec<u8>),
     /// Its profile, by version.
     Profile(u64),
     /// The recorded decision on an event: its id, and the outcome's digest.
     Decision(String, u128),
-}
-
-fn note(facts: &mut CardFacts, item: CardItem) -> Option<CardState> {
-    match item {
-        CardItem::State(state) => {
-            facts.take_state(&state);
-            Some(*state)
-        }
-        CardItem::Profile(version) => {
-            facts.profile_version = Some(version);
-            None
-        }
-        CardItem::Decision(..) => None,
-    }
 }
 
 /// Reads an item: its card, and what it is; `None` for one that is no card's, or of another kind.
@@ -301,6 +324,11 @@ pub fn read_item(item: &Item) -> Result<Option<(&str, CardItem)>, CliError> {
         (item::STATE, Some(ItemValue::Binary(bytes)), ..) => {
             let state = CardState::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))?;
             CardItem::State(Box::new(state))
+        }
+        (sk, Some(ItemValue::Binary(bytes)), ..) if sk.starts_with(item::SEGMENT_PREFIX) => {
+            let key = u64::from_str_radix(&sk[item::SEGMENT_PREFIX.len()..], 16);
+            let key = key.map_err(|_| broken(&format!("the key of a sealed segment of card {card}")))?;
+            CardItem::Segment(SegmentKey(key), bytes.clone())
         }
         (item::PROFILE, _, Some(ItemValue::Number(version)), _) => {
             let version = version.parse();

@@ -230,7 +230,7 @@ pub struct CardFacts {
 impl CardFacts {
     /// Notes what a state shows.
     pub fn take_state(&mut self, state: &CardState) {
-        for entry in state.entries() {
+        for entry in state.all_entries() {
             self.entries.push((entry.event_fp, entry.time_ms));
             let label = entry.label.map(|(_, known_ms)| (entry.event_fp, known_ms));
             self.labels.extend(label);

@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::StreamExt as _;
 use tidemark_aws::admin::{Admin, Item};
-use tidemark_domain::card::CardState;
+use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::id::{CardId, EventId, fingerprint32};
 use tidemark_domain::outcome::render_json;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{BREAKS_MAX, Break, OutcomeChecks};
-use crate::account::evidence::{CardItem, failed, read_item};
+use crate::account::evidence::{CardItem, Segments, failed, read_item, supply};
 use crate::account::{CardFacts, Evidence, OutcomeCopies, Record};
 use crate::error::CliError;
 
@@ -64,10 +64,12 @@ impl CardCheck {
     ) -> Result<CardFacts, CliError> {
         let mut facts = CardFacts::default();
         let mut state: Option<Box<CardState>> = None;
+        let mut segments = Segments::new();
         let mut decisions: HashMap<String, u128> = HashMap::new();
         for item in items {
             match read_item(item)?.map(|(_, found)| found) {
                 Some(CardItem::State(found)) => state = Some(found),
+                Some(CardItem::Segment(key, bytes)) => _ = segments.insert(key, bytes),
                 Some(CardItem::Profile(version)) => facts.profile_version = Some(version),
                 Some(CardItem::Decision(event_id, digest)) => {
                     decisions.insert(event_id, digest);
@@ -75,7 +77,8 @@ impl CardCheck {
                 None => {}
             }
         }
-        if let Some(state) = &state {
+        if let Some(state) = &mut state {
+            supply(card, state, &segments)?;
             facts.take_state(state);
             self.against_state(card, state, sent);
         }
@@ -88,10 +91,13 @@ impl CardCheck {
     /// The history gives the same bytes for every event that it still keeps.
     fn against_state(&mut self, card: &str, state: &CardState, sent: &[(&str, &OutcomeCopies)]) {
         let Some(card_id) = CardId::new(card) else { return };
+        let mut kept: HashMap<u32, Vec<&Entry>> = HashMap::new();
+        for entry in state.all_entries() {
+            kept.entry(entry.event_fp).or_default().push(entry);
+        }
         for (event_id, copies) in sent {
             let Some(id) = EventId::new(event_id) else { continue };
-            let event_fp = fingerprint32(event_id);
-            let kept = state.entries().iter().filter(|entry| entry.event_fp == event_fp);
+            let kept = kept.get(&fingerprint32(event_id)).into_iter().flatten();
             // Two events of a card may share a fingerprint: one of them has to give these bytes.
             let digests: Vec<u128> = kept.map(|entry| xxh3_128(&render_json(&card_id, &id, entry))).collect();
             if digests.is_empty() {

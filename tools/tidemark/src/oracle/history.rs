@@ -66,8 +66,6 @@ pub(super) struct NaiveCard {
     pub(super) profile_version: Option<u64>,
     /// Times up to this one are forgotten.
     forgotten_to_ms: Option<i64>,
-    /// Times up to this one were forgotten because the head was full.
-    pub(super) cut_to_ms: Option<i64>,
 }
 
 impl NaiveCard {
@@ -87,17 +85,10 @@ impl NaiveCard {
         let behind = self
             .newest_ms()
             .is_some_and(|newest| time_ms <= newest - policy.dedupe_horizon_ms);
-        // Older than everything in a full head: it would be forgotten at once.
-        let full = self.events.len() >= policy.head_events_max;
-        let no_room = full && self.events.iter().all(|past| past.time_ms > time_ms);
-        if forgotten || behind || no_room {
-            Known::Beyond
-        } else {
-            Known::New
-        }
+        if forgotten || behind { Known::Beyond } else { Known::New }
     }
 
-    /// Keeps a transaction, and forgets what is too old or too much.
+    /// Keeps a transaction, and forgets what is too old.
     pub(super) fn accept(&mut self, tx: &Transaction, policy: &Policy) {
         self.events.push(Past {
             event_id: tx.event_id.as_str().to_owned(),
@@ -122,13 +113,6 @@ impl NaiveCard {
                 .max();
             self.forgotten_to_ms = self.forgotten_to_ms.max(gone);
             self.events.retain(|past| past.time_ms > to);
-        }
-        while self.events.len() > policy.head_events_max {
-            let oldest = (0..self.events.len()).min_by_key(|&at| (self.events[at].time_ms, self.events[at].seq));
-            let Some(oldest) = oldest else { break };
-            let gone = self.events.remove(oldest);
-            self.forgotten_to_ms = self.forgotten_to_ms.max(Some(gone.time_ms));
-            self.cut_to_ms = self.forgotten_to_ms;
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) fn score(
         tiers,
         raw_score,
         parts,
-        missing: missing(card, &view, named, policy),
+        missing: missing(&view, named, policy),
         profile_unknown: matches!(named, NamedProfile::Version(_)) && profile.is_none(),
         features: view.values().into_iter().filter(|(key, _)| in_use(key)).collect(),
     }
@@ -86,16 +86,10 @@ fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p [FeatureKey]
     is_low.then_some(rules.policy.features.as_slice())
 }
 
-fn missing(card: &NaiveCard, view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
-    let longest_ms = i64::from(policy.windows.iter().copied().max().unwrap_or(0)) * MS_PER_MINUTE;
-    let start_ms = view.tx.occurred_at_ms - longest_ms;
+fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
     let bits = [
         (named == NamedProfile::Absent, Missing::PROFILE_ABSENT),
         (named == NamedProfile::Unavailable, Missing::PROFILE_UNAVAILABLE),
-        (
-            card.cut_to_ms.is_some_and(|cut| start_ms < cut),
-            Missing::HISTORY_TRUNCATED,
-        ),
         (view.rate_missing, Missing::CURRENCY_RATE),
         (is_stale(view, policy), Missing::PROFILE_STALE),
     ];

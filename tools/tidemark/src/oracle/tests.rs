@@ -51,18 +51,20 @@ impl System {
                 LabelApplied::Recorded => Fate::Applied,
                 LabelApplied::Already => Fate::Duplicate,
                 LabelApplied::UnknownEvent => Fate::Refused(RefusalCode::LabelWithoutEvent),
+                LabelApplied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
             },
             Event::Transaction(tx) => {
                 let profile = known.map_or(ProfileInput::Absent, ProfileInput::Known);
                 let state = self.states.entry(card).or_default();
                 let applied = fold::apply_transaction(state, tx, profile, policy);
-                let (index, fate) = match applied {
-                    Applied::Scored { index } => (index, Fate::Scored(tx.event_id.as_str().to_owned())),
-                    Applied::Duplicate { index } => (index, Fate::Duplicate),
+                let (entry, fate) = match applied {
+                    Applied::Scored { entry } => (entry, Fate::Scored(tx.event_id.as_str().to_owned())),
+                    Applied::Duplicate { entry } => (entry, Fate::Duplicate),
                     Applied::Refused(refusal) => return Fate::Refused(refusal.code),
+                    Applied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
                 };
                 self.outcomes
-                    .push(outcome::render_json(&tx.card_id, &tx.event_id, &state.entries()[index]));
+                    .push(outcome::render_json(&tx.card_id, &tx.event_id, &entry));
                 fate
             }
         }

@@ -126,7 +126,8 @@ impl FileFold {
                 }) {
                     LabelApplied::Recorded => self.summary.labels += 1,
                     LabelApplied::Already => self.summary.duplicate += 1,
-                    LabelApplied::UnknownEvent => {
+                    // A card here has all its segments at hand.
+                    LabelApplied::UnknownEvent | LabelApplied::NeedsSegments(_) => {
                         let detail = "the card's history does not hold the event that the label names";
                         return Err(Refusal::new(RefusalCode::LabelWithoutEvent, detail));
                     }
@@ -150,15 +151,20 @@ impl FileFold {
         };
         let values = apart.then(|| feature::compute(&card.state, tx, seen, by).into_values());
         let input = profile.map_or(ProfileInput::Absent, ProfileInput::Known);
-        let index = match fold::apply_transaction(&mut card.state, tx, input, &self.policy) {
-            Applied::Scored { index } => index,
+        let entry = match fold::apply_transaction(&mut card.state, tx, input, &self.policy) {
+            Applied::Scored { entry } => entry,
             Applied::Duplicate { .. } => {
                 self.summary.duplicate += 1;
                 return Ok(false);
             }
             Applied::Refused(refusal) => return Err(refusal),
+            Applied::NeedsSegments(_) => {
+                return Err(Refusal::new(
+                    RefusalCode::BeyondHorizon,
+                    "occurred_at_ms: among sealed events that are not at hand",
+                ));
+            }
         };
-        let entry = &card.state.entries()[index];
         self.summary.scored += 1;
         let decision = match entry.outcome.decision {
             Decision::Pass => "pass",
@@ -168,11 +174,11 @@ impl FileFold {
         *self.summary.decisions.entry(decision).or_default() += 1;
         self.line = match values {
             Some(values) => {
-                let mut entry = entry.clone();
+                let mut entry = entry;
                 entry.outcome.features = values;
                 outcome::render_json(&tx.card_id, &tx.event_id, &entry)
             }
-            None => outcome::render_json(&tx.card_id, &tx.event_id, entry),
+            None => outcome::render_json(&tx.card_id, &tx.event_id, &entry),
         };
         Ok(true)
     }

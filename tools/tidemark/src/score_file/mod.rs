@@ -1,8 +1,8 @@
 //! `tidemark score`: the engine's fold over a file of events, one JSON object a line, no AWS at all.
 //!
 //! Every line goes through the same contract and the same fold as a record of the stream, so a line gets the outcome that
-//! the stream would give it, in the same bytes. Memory is bounded by the number of cards: a card's state holds at most
-//! the policy's `head_events_max` events, and a line is never held beyond the contract's payload limit.
+//! the stream would give it, in the same bytes. Memory follows the events that the cards keep: sealed segments stay in
+//! memory, for want of a store. A line is never held beyond the contract's payload limit.
 //!
 //! A file has no arrival times. Unless one is named ([`Arrival::At`]), each event counts as arriving at its own time: the
 //! bounds on skew and lateness do not apply, and the dedupe horizon alone judges how old an event may be.

@@ -44,8 +44,8 @@ pub(super) struct LabelDraft {
 enum What {
     Transaction(u32),
     Duplicate(u32),
-    /// A hot card's first event once more, when its head no longer holds it.
-    Forgotten(u32),
+    /// A hot card's first event once more, long after its head sealed it.
+    Sealed(u32),
     Profile(u32),
     Label(u32),
     DuplicateLabel(u32),
@@ -106,8 +106,8 @@ struct Counts {
     duplicates: u32,
     labels: u32,
     broken: u32,
-    /// Hot cards' events that come again too late.
-    forgotten: u32,
+    /// Hot cards' events that come again from their sealed history.
+    sealed: u32,
 }
 
 impl Counts {
@@ -115,14 +115,14 @@ impl Counts {
     fn of(config: &SimConfig, profiles: usize) -> Self {
         let share = |share: f64| (f64::from(config.events) * share) as u32;
         let (labels, broken) = (share(config.label_share), share(config.broken_share));
-        let (duplicates, forgotten) = (share(config.duplicate_share), config.hot_cards);
-        let other = number(profiles) + labels + broken + duplicates + forgotten + traffic::hot_events(config);
+        let (duplicates, sealed) = (share(config.duplicate_share), config.hot_cards);
+        let other = number(profiles) + labels + broken + duplicates + sealed + traffic::hot_events(config);
         Self {
             transactions: config.events.saturating_sub(other),
             duplicates,
             labels,
             broken,
-            forgotten,
+            sealed,
         }
     }
 }
@@ -212,11 +212,11 @@ impl Plan {
             });
         }
         self.place_labels(config, counts, ordinary, dice);
-        for hot in 0..counts.forgotten {
+        for hot in 0..counts.sealed {
             let of = counts.transactions + hot * (traffic::hot_events(config) / config.hot_cards.max(1));
             self.slots.push(Slot {
                 sent_ms: config.now_ms,
-                what: What::Forgotten(of),
+                what: What::Sealed(of),
             });
         }
         let first = dice.index(faults::FAULTS.len());
@@ -299,18 +299,9 @@ impl Plan {
                 let (key, payload, event_id, kind) = transaction(of);
                 (key, payload, kind, Expect::Transaction { event_id })
             }
-            What::Duplicate(of) => {
+            What::Duplicate(of) | What::Sealed(of) => {
                 let (key, payload, of, _) = transaction(of);
                 (key, payload, SimKind::Duplicate, Expect::Duplicate { of })
-            }
-            What::Forgotten(of) => {
-                let (key, payload, _, _) = transaction(of);
-                (
-                    key,
-                    payload,
-                    SimKind::Duplicate,
-                    Expect::Refused(RefusalCode::BeyondHorizon),
-                )
             }
             What::Profile(of) => {
                 let profile = &self.profiles[of as usize];

@@ -50,9 +50,13 @@ struct ReasonView {
     share_pct: u8,
 }
 
-/// The events that the card's item holds, with windows as of each.
+/// Events of a card that are shown at most, the newest.
+const EVENTS_SHOWN_MAX: usize = 400;
+
+/// The newest events that the card keeps, with windows as of each.
 pub fn timeline(stored: &Stored, policy: &Policy) -> Timeline {
-    let entries = stored.state.entries();
+    let entries = stored.state.all_entries();
+    let newest = &entries[entries.len().saturating_sub(EVENTS_SHOWN_MAX)..];
     let base = policy.currency.base;
     Timeline {
         card_id: stored.card.as_str().to_owned(),
@@ -65,11 +69,11 @@ pub fn timeline(stored: &Stored, policy: &Policy) -> Timeline {
         review: policy.thresholds.review,
         alert: policy.thresholds.alert,
         windows: policy.windows.iter().map(|minutes| label(*minutes)).collect(),
-        events: entries.iter().map(|entry| event(entry, entries, policy)).collect(),
+        events: newest.iter().map(|entry| event(entry, &entries, policy)).collect(),
     }
 }
 
-fn event(entry: &Entry, entries: &[Entry], policy: &Policy) -> Event {
+fn event(entry: &Entry, entries: &[&Entry], policy: &Policy) -> Event {
     let reasons = entry.outcome.reasons.iter().map(|reason| ReasonView {
         words: reason.key.sentence(),
         share_pct: reason.share_pct,
@@ -98,7 +102,7 @@ fn event(entry: &Entry, entries: &[Entry], policy: &Policy) -> Event {
 }
 
 /// Events of (t − w, t], and the sum of their amounts.
-fn in_window(entry: &Entry, entries: &[Entry], window_ms: i64) -> (u64, u64) {
+fn in_window(entry: &Entry, entries: &[&Entry], window_ms: i64) -> (u64, u64) {
     let inside = entries
         .iter()
         .filter(|other| other.time_ms <= entry.time_ms && other.time_ms > entry.time_ms - window_ms);

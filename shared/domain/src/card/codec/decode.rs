@@ -6,9 +6,10 @@ use crate::event::{Country, Place, Verdict};
 use crate::feature::{FeatureKey, FeatureKind, FeatureValue};
 use crate::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
+use super::segments::get_refs;
 use super::{
-    COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, DROPPED_WIDTH, ENTRIES_MAX, FORMAT_VERSION, INSTANT_WIDTH,
-    InvalidState, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
+    COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, DROPPED_WIDTH, ENTRIES_MAX, Format, INSTANT_WIDTH, InvalidState,
+    KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, REFS_BITS, SEQ_WIDTH, SHARE_BITS,
     TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_WIDTH, WINDOW_BITS, part,
 };
 
@@ -17,6 +18,7 @@ impl From<BitError> for CodecError {
         match error {
             BitError::End => Self::Truncated,
             BitError::Range => Self::NumberRange,
+            BitError::Trailing => Self::Trailing,
         }
     }
 }
@@ -25,12 +27,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<CardState, CodecError> {
     match bytes {
         [] => Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => Err(CodecError::TooLong),
-        [FORMAT_VERSION, rest @ ..] => decode_v1(rest),
-        [version, ..] => Err(CodecError::UnknownVersion(*version)),
+        [version, rest @ ..] => match Format::of_version(*version) {
+            Some(format) => decode_state(format, rest),
+            None => Err(CodecError::UnknownVersion(*version)),
+        },
     }
 }
 
-fn decode_v1(bytes: &[u8]) -> Result<CardState, CodecError> {
+fn decode_state(format: Format, bytes: &[u8]) -> Result<CardState, CodecError> {
     let mut bits = BitReader::new(bytes);
     let count = bits.get(COUNT_BITS)? as usize;
     if count > ENTRIES_MAX {
@@ -49,11 +53,36 @@ fn decode_v1(bytes: &[u8]) -> Result<CardState, CodecError> {
             truncation = Some(Truncation { events, floor_ms });
         }
     }
+    let sealed = match format {
+        Format::V1 => Vec::new(),
+        Format::V2 => {
+            let count = bits.get(REFS_BITS)? as usize;
+            get_refs(&mut bits, count)?
+        }
+    };
+    let mut context = Context::new(format, count, first_seq, floor_ms.unwrap_or(0));
+    let entries = get_entries(&mut bits, &mut context, count, floor_ms.is_some())?;
+    bits.end()?;
+    let mut state = CardState::from_parts(entries, next_seq, floor_ms, truncation)?;
+    state.sealed = sealed;
+    state.check_sealed()?;
+    if Format::of(&state) != format {
+        return Err(InvalidState::Version.into());
+    }
+    Ok(state)
+}
+
+/// Reads so many entries; the first one's time stands against the context's if that says something.
+pub(super) fn get_entries(
+    bits: &mut BitReader<'_>,
+    context: &mut Context,
+    count: usize,
+    has_floor: bool,
+) -> Result<Vec<Entry>, CodecError> {
     // An entry takes 38 bits and more, so that the bytes are at least a 40th of the memory.
     let mut entries = Vec::with_capacity(count.min(bits.left() / 38 + 1));
-    let mut context = Context::new(count, first_seq, floor_ms.unwrap_or(0));
     for index in 0..count {
-        let time_ms = if index == 0 && floor_ms.is_none() {
+        let time_ms = if index == 0 && !has_floor {
             unzigzag(bits.number(INSTANT_WIDTH)?)
         } else {
             let elapsed_ms = bits.series(&mut context.time)?;
@@ -63,12 +92,9 @@ fn decode_v1(bytes: &[u8]) -> Result<CardState, CodecError> {
                 .checked_add_unsigned(elapsed_ms)
                 .ok_or(CodecError::NumberRange)?
         };
-        entries.push(get_entry(&mut bits, &mut context, time_ms)?);
+        entries.push(get_entry(bits, context, time_ms)?);
     }
-    if bits.left() >= 8 || bits.get(bits.left() as u32)? != 0 {
-        return Err(CodecError::Trailing);
-    }
-    Ok(CardState::from_parts(entries, next_seq, floor_ms, truncation)?)
+    Ok(entries)
 }
 
 fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> Result<Entry, CodecError> {
@@ -97,6 +123,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         policy_version: last.policy_version,
         profile_version: last.profile_version,
         features: Vec::new(),
+        approximate: Vec::new(),
     };
     let mut entry = Entry {
         time_ms,
@@ -118,13 +145,13 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     Ok(entry)
 }
 
-fn get_u32(bits: &mut BitReader<'_>) -> Result<u32, CodecError> {
+pub(super) fn get_u32(bits: &mut BitReader<'_>) -> Result<u32, CodecError> {
     // 32 bits fit.
     Ok(bits.get(32)? as u32)
 }
 
 /// Reads an index among `known` items; `known` itself stands for a new one.
-fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize, CodecError> {
+pub(super) fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize, CodecError> {
     let index = bits.get(index_bits(known + 1))?;
     if index > known as u64 {
         return Err(CodecError::UnknownNumber {
@@ -169,8 +196,8 @@ fn get_device(bits: &mut BitReader<'_>, context: &mut Context) -> Result<u32, Co
 }
 
 fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry) -> Result<(), CodecError> {
-    // 8 bits fit.
-    let parts = bits.get(8)? as u8;
+    // 9 bits fit.
+    let parts = bits.get(context.format.part_bits())? as u16;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
         entry.seq = context
@@ -209,10 +236,15 @@ fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry)
     if parts & part::FEATURES != 0 {
         outcome.features = get_features(bits, context)?;
     }
+    if parts & part::APPROXIMATE != 0 {
+        let errors = get_features(bits, context)?.into_iter();
+        let errors = errors.map(|(key, error)| error.map(|error| (key, error)).ok_or(InvalidState::Features.into()));
+        outcome.approximate = errors.collect::<Result<_, CodecError>>()?;
+    }
     Ok(())
 }
 
-fn get_country(bits: &mut BitReader<'_>) -> Result<Country, CodecError> {
+pub(super) fn get_country(bits: &mut BitReader<'_>) -> Result<Country, CodecError> {
     let mut letters = [b'A'; 2];
     for letter in &mut letters {
         let number = bits.get(5)?;

@@ -6,9 +6,10 @@ use crate::event::{Country, Place};
 use crate::feature::{FeatureKey, FeatureValue};
 use crate::outcome::{Decision, Reason, Tier};
 
+use super::segments::put_refs;
 use super::{
-    COUNT_BITS, Context, DROPPED_WIDTH, FORMAT_VERSION, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK,
-    POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH,
+    COUNT_BITS, Context, DROPPED_WIDTH, Format, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH,
+    PROFILE_WIDTH, REFS_BITS, SEQ_WIDTH, SHARE_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH,
     WINDOW_BITS, part,
 };
 
@@ -18,7 +19,8 @@ const ENTRY_BYTES_TYPICAL: usize = 16;
 pub(super) fn encode(state: &CardState) -> Vec<u8> {
     let count = state.entries.len();
     let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
-    bytes.push(FORMAT_VERSION);
+    let format = Format::of(state);
+    bytes.push(format.version());
     let mut bits = BitWriter::new(bytes);
     let first_seq = state.next_seq.wrapping_sub(count as u64);
     bits.put(count as u64, COUNT_BITS);
@@ -35,17 +37,26 @@ pub(super) fn encode(state: &CardState) -> Vec<u8> {
             );
         }
     }
-    let mut context = Context::new(count, first_seq, state.floor_ms.unwrap_or(0));
-    for (index, entry) in state.entries.iter().enumerate() {
-        if index == 0 && state.floor_ms.is_none() {
+    if format == Format::V2 {
+        bits.put(state.sealed.len() as u64, REFS_BITS);
+        put_refs(&mut bits, &state.sealed);
+    }
+    let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
+    put_entries(&mut bits, &mut context, &state.entries, state.floor_ms.is_some());
+    bits.finish()
+}
+
+/// Writes entries; the first one's time stands against the context's if that says something.
+pub(super) fn put_entries(bits: &mut BitWriter, context: &mut Context, entries: &[Entry], has_floor: bool) {
+    for (index, entry) in entries.iter().enumerate() {
+        if index == 0 && !has_floor {
             bits.number(zigzag(entry.time_ms), INSTANT_WIDTH);
         } else {
             let elapsed_ms = entry.time_ms.wrapping_sub(context.last.time_ms).cast_unsigned();
             bits.series(elapsed_ms, &mut context.time);
         }
-        put_entry(&mut bits, &mut context, entry);
+        put_entry(bits, context, entry);
     }
-    bits.finish()
 }
 
 #[inline(always)]
@@ -74,7 +85,7 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
 
 /// Writes where a fingerprint is among those so far, and says so; a new one gets their number, and is spelt.
 #[inline(always)]
-fn put_index(bits: &mut BitWriter, known: &[u32], fingerprint: u32) -> usize {
+pub(super) fn put_index(bits: &mut BitWriter, known: &[u32], fingerprint: u32) -> usize {
     let width = index_bits(known.len() + 1);
     match known.iter().position(|other| *other == fingerprint) {
         Some(index) => {
@@ -116,9 +127,9 @@ fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
 }
 
 #[inline(always)]
-fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u8 {
+fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u16 {
     let (outcome, last) = (&entry.outcome, &context.last);
-    let flag = |part: u8, is_rare: bool| if is_rare { part } else { 0 };
+    let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
     let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
     flag(part::SEQ, entry.seq != context.expected_seq())
         | flag(part::COUNTRY, entry.country != context.expected_country(merchant))
@@ -128,11 +139,12 @@ fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u8 {
         | flag(part::REASONS, !outcome.reasons.is_empty())
         | flag(part::LABEL, entry.label.is_some())
         | flag(part::FEATURES, !outcome.features.is_empty())
+        | flag(part::APPROXIMATE, !outcome.approximate.is_empty())
 }
 
-fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u8) {
+fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u16) {
     let outcome = &entry.outcome;
-    bits.put(u64::from(parts), 8);
+    bits.put(u64::from(parts), context.format.part_bits());
     if parts & part::SEQ != 0 {
         bits.number(
             zigzag(entry.seq.wrapping_sub(context.expected_seq()).cast_signed()),
@@ -170,9 +182,17 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     if parts & part::FEATURES != 0 {
         put_features(bits, context, &outcome.features);
     }
+    if parts & part::APPROXIMATE != 0 {
+        let errors: Vec<FeatureValue> = outcome
+            .approximate
+            .iter()
+            .map(|(key, error)| (*key, Some(*error)))
+            .collect();
+        put_features(bits, context, &errors);
+    }
 }
 
-fn put_country(bits: &mut BitWriter, country: Country) {
+pub(super) fn put_country(bits: &mut BitWriter, country: Country) {
     for letter in country.0 {
         bits.put(u64::from(letter.saturating_sub(b'A') & 31), 5);
     }

@@ -1,0 +1,332 @@
+//! Hot cards: sealed segments against a naive list of events. Duplicates are found exactly, windows are exact or off by no
+//! more than they say, and what is at hand changes nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod segments;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use segments::Segments;
+use tidemark_domain::card::CardState;
+use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
+use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};
+use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::outcome::render_json;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::score::ProfileInput;
+
+const START_MS: i64 = 1_780_000_000_000;
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+const WEEK_MS: i64 = 7 * DAY_MS;
+
+const COUNTRIES: [&str; 20] = [
+    "FR", "DE", "IT", "ES", "PT", "BE", "NL", "LU", "CH", "AT", "PL", "CZ", "SK", "HU", "RO", "BG", "GR", "SE", "FI",
+    "DK",
+];
+
+fn policy(head_events_max: usize) -> Policy {
+    Policy {
+        head_events_max,
+        outcome_features: true,
+        ..Policy::default_policy()
+    }
+}
+
+/// An event at one of so many merchants, countries and devices.
+fn transaction(number: u32, time_ms: i64, variety: u32) -> Transaction {
+    let spread = number.wrapping_mul(0x9E37_79B9) >> 8;
+    Transaction {
+        event_id: EventId::new(&format!("event-{number}")).unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        occurred_at_ms: time_ms,
+        amount_minor: u64::from(spread % 9_000) + 1,
+        currency: Currency::new("EUR").unwrap(),
+        merchant_id: MerchantId::new(&format!("merchant-{}", spread % variety)).unwrap(),
+        mcc: 5411,
+        country: Country::new(COUNTRIES[(spread % variety.min(20)) as usize]).unwrap(),
+        channel: Channel::Ecommerce,
+        approved: !spread.is_multiple_of(9),
+        device_id: DeviceId::new(&format!("device-{}", spread % variety)),
+        place: spread.is_multiple_of(3).then_some(Place {
+            latitude_e4: 480_000 + (spread % 1_000) as i32,
+            longitude_e4: 20_000,
+        }),
+    }
+}
+
+/// The windowed features of an event, from all accepted ones.
+fn naive(accepted: &[Transaction], tx: &Transaction, key: FeatureKey) -> Option<f64> {
+    let start_ms = tx.occurred_at_ms - i64::from(key.window_minutes) * MINUTE_MS;
+    let in_window = |other: &&Transaction| other.occurred_at_ms > start_ms && other.occurred_at_ms <= tx.occurred_at_ms;
+    let held: Vec<&Transaction> = accepted.iter().filter(in_window).chain([tx]).collect();
+    let amounts = || held.iter().map(|tx| tx.amount_minor);
+    let distinct =
+        |name: &dyn Fn(&Transaction) -> String| held.iter().map(|tx| name(tx)).collect::<BTreeSet<_>>().len();
+    let (n, sum) = (held.len() as f64, amounts().sum::<u64>() as f64);
+    let squares: f64 = amounts().map(|amount| (amount * amount) as f64).sum();
+    Some(match key.kind {
+        FeatureKind::Count => n,
+        FeatureKind::Sum => sum,
+        FeatureKind::Mean => sum / n,
+        FeatureKind::Deviation => ((n * squares - sum * sum).max(0.0)).sqrt() / n,
+        FeatureKind::Min => amounts().min()? as f64,
+        FeatureKind::Max => amounts().max()? as f64,
+        FeatureKind::ShareDeclined => held.iter().filter(|tx| !tx.approved).count() as f64 / n,
+        FeatureKind::DistinctMerchants => distinct(&|tx| tx.merchant_id.to_string()) as f64,
+        FeatureKind::DistinctCountries => distinct(&|tx| tx.country.as_str().to_owned()) as f64,
+        _ => return None,
+    })
+}
+
+/// Whether the history holds what an event brings.
+fn naive_new(accepted: &[Transaction], tx: &Transaction, kind: FeatureKind, longest_ms: i64) -> Option<f64> {
+    let start_ms = tx.occurred_at_ms - longest_ms;
+    let prior = |other: &&Transaction| other.occurred_at_ms > start_ms && other.occurred_at_ms <= tx.occurred_at_ms;
+    let same = |other: &Transaction| match kind {
+        FeatureKind::NewMerchant => other.merchant_id == tx.merchant_id,
+        FeatureKind::NewCountry => other.country == tx.country,
+        _ => other.device_id == tx.device_id,
+    };
+    let mut history = accepted.iter().filter(prior).peekable();
+    history.peek()?;
+    Some(if history.any(same) { 0.0 } else { 1.0 })
+}
+
+/// Features that differ from the naive ones, by how many stated errors at most.
+fn compare(
+    accepted: &[Transaction],
+    tx: &Transaction,
+    entry: &tidemark_domain::card::Entry,
+    policy: &Policy,
+) -> Vec<String> {
+    let errors: BTreeMap<FeatureKey, f64> = entry.outcome.approximate.iter().copied().collect();
+    let mut off = Vec::new();
+    for (key, value) in &entry.outcome.features {
+        let expected = match key.kind {
+            FeatureKind::NewMerchant | FeatureKind::NewCountry | FeatureKind::NewDevice => {
+                naive_new(accepted, tx, key.kind, policy.window_max_ms())
+            }
+            _ if key.kind.is_windowed() => naive(accepted, tx, *key),
+            _ => continue,
+        };
+        let error = errors.get(key).copied().unwrap_or(0.0);
+        let same = match (expected, value) {
+            (Some(expected), Some(value)) => (expected - value).abs() <= error + 1e-9 * expected.abs().max(1.0),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            off.push(format!("{key}: {value:?} ± {error}, should be {expected:?}"));
+        }
+    }
+    off
+}
+
+/// Steps between events and how late some of them are: seconds to days.
+fn stream() -> impl Strategy<Value = Vec<(i64, i64)>> {
+    let step_ms = prop_oneof![3 => 0_i64..MINUTE_MS, 1 => Just(0), 1 => 0_i64..DAY_MS / 2];
+    let late_ms = prop_oneof![5 => Just(0), 1 => 0_i64..60 * MINUTE_MS, 1 => 0_i64..6 * DAY_MS];
+    vec((step_ms, late_ms), 1..220)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// With at most as many merchants as a set holds exactly, nothing is off; whatever is forgotten in between.
+    #[test]
+    fn few_merchants_leave_every_window_exact_and_every_duplicate_known(
+        stream in stream(),
+        head_events_max in 1_usize..40,
+        restart in vec(0_u8..6, 220),
+    ) {
+        let policy = policy(head_events_max);
+        let (mut state, mut apart, mut stored) = (CardState::default(), CardState::default(), Segments::default());
+        let (mut accepted, mut sent, mut now_ms) = (Vec::new(), Vec::new(), START_MS);
+        for (number, ((step_ms, late_ms), restart)) in (0..).zip(stream.iter().zip(restart)) {
+            now_ms += step_ms;
+            let tx = transaction(number, now_ms - late_ms, 12);
+            let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
+            // The same event where everything is at hand.
+            let other = apply_transaction(&mut apart, &tx, ProfileInput::Absent, &policy);
+            prop_assert_eq!(&applied, &other);
+            if let Applied::Scored { entry } = applied {
+                prop_assert_eq!(compare(&accepted, &tx, &entry, &policy), Vec::<String>::new());
+                prop_assert_eq!(&entry.outcome.approximate, &Vec::new());
+                sent.push((tx.clone(), render_json(&tx.card_id, &tx.event_id, &entry)));
+                accepted.push(tx);
+            }
+            if restart == 0 {
+                stored.restart(&mut state);
+            } else if restart == 1 {
+                stored.write(&mut state);
+                state.forget_segments();
+            }
+            prop_assert_eq!(state.encode(), apart.encode());
+        }
+        for (tx, bytes) in &sent {
+            match stored.apply(&mut state, tx, ProfileInput::Absent, &policy) {
+                Applied::Duplicate { entry } => prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), bytes),
+                Applied::Refused(_) => prop_assert!(
+                    tx.occurred_at_ms <= state.newest_ms().unwrap() - policy.retention_ms()
+                ),
+                applied => prop_assert!(false, "{applied:?}"),
+            }
+        }
+        prop_assert_eq!(state.encode(), apart.encode());
+        stored.read_all(&mut state);
+        prop_assert_eq!(state.all_entries(), apart.all_entries());
+    }
+
+    /// Labels find their events in the head and in segments, and change nothing but themselves.
+    #[test]
+    fn a_label_finds_a_sealed_event(stream in stream(), head_events_max in 4_usize..40, picks in vec(any::<prop::sample::Index>(), 1..8)) {
+        let policy = policy(head_events_max);
+        let (mut state, mut stored, mut now_ms) = (CardState::default(), Segments::default(), START_MS);
+        for (number, (step_ms, _)) in (0..).zip(&stream) {
+            now_ms += step_ms;
+            stored.apply(&mut state, &transaction(number, now_ms, 5), ProfileInput::Absent, &policy);
+        }
+        stored.restart(&mut state);
+        for pick in picks {
+            let event_id = EventId::new(&format!("event-{}", pick.index(stream.len()))).unwrap();
+            let label = Label { event_id, card_id: CardId::new("card").unwrap(), verdict: Verdict::Fraud, known_since_ms: now_ms };
+            let first = stored.label(&mut state, &label);
+            let known = state.clone().encode();
+            stored.restart(&mut state);
+            prop_assert!(matches!(first, LabelApplied::Recorded | LabelApplied::Already | LabelApplied::UnknownEvent));
+            if first != LabelApplied::UnknownEvent {
+                prop_assert_eq!(stored.label(&mut state, &label), LabelApplied::Already);
+            }
+            prop_assert_eq!(state.encode(), known);
+        }
+        stored.read_all(&mut state);
+        prop_assert!(state.all_entries().iter().all(|entry| entry.label.is_none_or(|(verdict, _)| verdict == Verdict::Fraud)));
+    }
+}
+
+#[test]
+fn many_merchants_are_estimated_within_the_error_that_is_stated() {
+    let policy = policy(80);
+    let (mut checked, mut wrong, mut stated) = (0, Vec::new(), 0);
+    for variety in [17, 40, 300] {
+        let (mut state, mut accepted) = (CardState::default(), Vec::new());
+        for number in 0..1_500 {
+            let late_ms = if number % 10 == 0 { 40 * MINUTE_MS } else { 0 };
+            let tx = transaction(number, START_MS + i64::from(number) * 7 * MINUTE_MS - late_ms, variety);
+            let Applied::Scored { entry } = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy) else {
+                panic!("event {number} was not accepted");
+            };
+            if number % 7 == 0 {
+                wrong.extend(compare(&accepted, &tx, &entry, &policy));
+                checked += entry.outcome.approximate.len();
+                stated += usize::from(!entry.outcome.approximate.is_empty());
+            }
+            accepted.push(tx);
+        }
+    }
+    assert!(
+        stated > 100,
+        "only {stated} outcomes state an error: nothing was tested"
+    );
+    // Three standard errors: once in three hundred and seventy.
+    assert!(
+        wrong.len() * 200 <= checked,
+        "{} of {checked}: {:?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(5)]
+    );
+}
+
+/// DynamoDB's units of a write, an item's names and keys included.
+fn write_units(bytes: usize) -> usize {
+    (bytes + 80).div_ceil(1024)
+}
+
+#[test]
+fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
+    let policy = Policy {
+        outcome_features: false,
+        ..policy(400)
+    };
+    for (name, variety, late_share) in [
+        ("few merchants", 3, 0),
+        ("many merchants", 400, 0),
+        ("one in 50 late by hours", 40, 50),
+    ] {
+        let (mut state, mut stored) = (CardState::default(), Segments::default());
+        let (mut head_units, mut segment_units, mut head_max, mut refs_max, mut reads_max) = (0, 0, 0, 0, 0);
+        for number in 0..100_000_u32 {
+            let mut time_ms = START_MS + WEEK_MS * i64::from(number) / 100_000;
+            if late_share > 0 && number % late_share == 0 {
+                time_ms -= i64::from(number % 7) * 3_600_000;
+            }
+            let tx = transaction(number, time_ms, variety);
+            let read = stored.read;
+            let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
+            assert!(matches!(applied, Applied::Scored { .. }), "{number}: {applied:?}");
+            reads_max = reads_max.max(stored.read - read);
+            segment_units += state
+                .new_segments()
+                .map(|segment| write_units(segment.bytes.len()))
+                .sum::<usize>();
+            stored.write(&mut state);
+            // One event a commit: the dearest way.
+            let bytes = state.encode().len();
+            head_units += write_units(bytes);
+            if state.sealed_refs() > 0 {
+                head_max = head_max.max(bytes);
+            }
+            refs_max = refs_max.max(state.sealed_refs());
+            if state.segment_items_held() > 4_000 {
+                state.forget_segments();
+            }
+        }
+        println!(
+            "{name}: head {head_max} bytes at most, {refs_max} references; {:.2} write units an event ({:.3} for segments), \
+             {:.3} segments read an event (a unit each), {reads_max} for one at most; segments of {} bytes at most",
+            (head_units + segment_units) as f64 / 1e5,
+            segment_units as f64 / 1e5,
+            stored.read as f64 / 1e5,
+            stored.written_bytes_max,
+        );
+        assert_eq!(state.next_seq(), 100_000);
+        assert!(
+            head_max < 8 * 1_024 && refs_max <= 48,
+            "{head_max} bytes, {refs_max} references"
+        );
+        assert!(head_units + segment_units < 700_000 && stored.read < 30_000);
+        assert!(reads_max <= 40, "{reads_max} segments for one event");
+        // A duplicate of any of them is known, six days later.
+        stored.restart(&mut state);
+        for number in (15_000..100_000).step_by(997) {
+            let mut time_ms = START_MS + WEEK_MS * i64::from(number) / 100_000;
+            if late_share > 0 && number % late_share == 0 {
+                time_ms -= i64::from(number % 7) * 3_600_000;
+            }
+            let read = stored.read;
+            let applied = stored.apply(
+                &mut state,
+                &transaction(number, time_ms, variety),
+                ProfileInput::Absent,
+                &policy,
+            );
+            assert!(matches!(applied, Applied::Duplicate { .. }), "{number}: {applied:?}");
+            assert!(
+                stored.read - read <= 6,
+                "{} segments for a duplicate",
+                stored.read - read
+            );
+        }
+    }
+}

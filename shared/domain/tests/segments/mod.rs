@@ -1,0 +1,94 @@
+//! A store for sealed segments, and the fold as a driver runs it: what is needed is handed over, then it goes on.
+#![allow(dead_code)] // not every test binary uses all of it
+
+use std::collections::BTreeMap;
+
+use tidemark_domain::card::CardState;
+use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::event::{Label, Transaction};
+use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::policy::Policy;
+use tidemark_domain::score::ProfileInput;
+
+/// Rounds of reading that one event may need: one for each level, twice over.
+const ROUNDS_MAX: usize = 32;
+
+#[derive(Default)]
+pub struct Segments {
+    stored: BTreeMap<SegmentKey, Vec<u8>>,
+    pub written: usize,
+    pub written_bytes_max: usize,
+    pub read: usize,
+}
+
+impl Segments {
+    pub fn apply(
+        &mut self,
+        state: &mut CardState,
+        tx: &Transaction,
+        input: ProfileInput<'_>,
+        policy: &Policy,
+    ) -> Applied {
+        for _ in 0..ROUNDS_MAX {
+            let before = state.encode();
+            match apply_transaction(state, tx, input, policy) {
+                Applied::NeedsSegments(keys) => {
+                    assert_eq!(state.encode(), before, "an unfinished event changed the state");
+                    self.supply(state, &keys);
+                }
+                applied => return applied,
+            }
+        }
+        panic!("an event needs segments without end")
+    }
+
+    pub fn label(&mut self, state: &mut CardState, label: &Label) -> LabelApplied {
+        for _ in 0..ROUNDS_MAX {
+            match apply_label(state, label) {
+                LabelApplied::NeedsSegments(keys) => self.supply(state, &keys),
+                applied => return applied,
+            }
+        }
+        panic!("a label needs segments without end")
+    }
+
+    fn supply(&mut self, state: &mut CardState, keys: &[SegmentKey]) {
+        assert!(!keys.is_empty());
+        for key in keys {
+            self.read += 1;
+            state.supply_segment(*key, &self.stored[key]).unwrap();
+        }
+    }
+
+    /// Writes what is new.
+    pub fn write(&mut self, state: &mut CardState) {
+        for segment in state.new_segments() {
+            self.written += 1;
+            self.written_bytes_max = self.written_bytes_max.max(segment.bytes.len());
+            self.stored.insert(segment.key, segment.bytes.clone());
+        }
+        state.segments_written();
+    }
+
+    /// Writes what is new, then the state, and reads it as a process would that knows nothing of the card.
+    pub fn restart(&mut self, state: &mut CardState) {
+        self.write(state);
+        let bytes = state.encode();
+        let back = CardState::decode(&bytes).unwrap();
+        assert_eq!(back, *state);
+        assert_eq!(back.encode(), bytes);
+        *state = back;
+    }
+
+    /// Has every segment at hand.
+    pub fn read_all(&mut self, state: &mut CardState) {
+        self.write(state);
+        loop {
+            let missing = state.missing_segments();
+            if missing.is_empty() {
+                return;
+            }
+            self.supply(state, &missing);
+        }
+    }
+}
