@@ -102,3 +102,97 @@ fn float(count: u64) -> f64 {
 fn milliseconds(duration_ms: i64) -> f64 {
     duration_ms.max(0) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tidemark_domain::refusal::RefusalCode;
+    use tidemark_engine::port::Units;
+    use tidemark_redrive::{Account, Response, Source, Stats, Stopped};
+
+    use super::*;
+
+    const NOW_MS: i64 = 1_760_000_000_000;
+
+    fn lines(dry_run: bool) -> Vec<Value> {
+        let outcome = Outcome {
+            response: Response {
+                account: Account {
+                    messages: 3,
+                    expected: 17,
+                    found: 11,
+                    scored: 5,
+                    already_done: 2,
+                    applied: 1,
+                    quarantined: 3,
+                    trimmed: 4,
+                    missing: 2,
+                    filtered_out: 0,
+                    unpacked: 0,
+                    returned: 0,
+                    unrecoverable_messages: 1,
+                    rejected_messages: 1,
+                },
+                cursor: None,
+                stopped: Stopped::Done,
+                problems: Vec::new(),
+            },
+            stats: Stats {
+                oldest_arrival_ms: Some(NOW_MS - 60_000),
+                reads: 6,
+                throttles: 2,
+                retries: 1,
+                refused: [(RefusalCode::NotJson, 3)].into(),
+                units: Units { write: 7.0, read: 0.5 },
+            },
+        };
+        let request = Request {
+            dry_run,
+            ..Request::new(Source::DeadLetter)
+        };
+        let facts = CallFacts {
+            function: "tidemark-redrive",
+            request_id: "request-1",
+            request: &request,
+            started_ms: NOW_MS - 250,
+            finished_ms: NOW_MS,
+        };
+        let lines = metrics(&facts, &outcome);
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(&line.to_json()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_call_tells_its_volume_its_losses_and_its_time_to_recover() {
+        let lines = lines(false);
+        let expected = [
+            ("RedriveMessages", 3.0),
+            ("RedriveRecords", 11.0),
+            ("RedriveTrimmed", 4.0),
+            ("RedriveMissing", 2.0),
+            ("RedriveUnrecoverable", 2.0),
+            ("RedriveReads", 6.0),
+            ("RedriveDuration", 250.0),
+            ("RedriveTimeToRecover", 60_000.0),
+            ("Quarantined", 3.0),
+            ("WriteUnits", 7.0),
+        ];
+        for (name, value) in expected {
+            assert_eq!(lines[0][name], value, "{name} in {}", lines[0]);
+        }
+        assert_eq!(
+            (&lines[1]["reason"], &lines[1]["Quarantined"]),
+            (&"not_json".into(), &3.0.into())
+        );
+    }
+
+    #[test]
+    fn a_dry_run_gives_no_record_an_end() {
+        let lines = lines(true);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["RedriveReads"], 6.0);
+        assert!(lines[0].get("Scored").is_none() && lines[0].get("RedriveTimeToRecover").is_none());
+    }
+}

@@ -8,8 +8,9 @@ use serde::Serialize;
 use tidemark_domain::control::Mode;
 use tidemark_engine::control::{Control, ControlConfig, ControlPlane, NoControl};
 use tidemark_engine::port::{Clock, Quarantine, ScoreSink, StateStore};
-use tidemark_engine::{BatchReport, Directives, Engine, Returned};
-use tidemark_telemetry::{EmfLine, ErrorCode};
+use tidemark_engine::{BatchReport, Directives, Engine, InRecord, Returned};
+use tidemark_telemetry::{EmfLine, ErrorCode, Tariff};
+use tracing::Instrument;
 
 use crate::kinesis::{Batch, EventError};
 use crate::telemetry::{self, BatchFacts};
@@ -69,7 +70,7 @@ impl From<HandlerError> for Diagnostic {
 pub struct Handled {
     /// The answer to Lambda.
     pub answer: Result<Response, HandlerError>,
-    /// Lines of metrics to write, one for the batch and one for each refusal code in it.
+    /// Lines of metrics to write, one for the batch, and one for each refusal code and each tier below the full one in it.
     pub metrics: Vec<EmfLine>,
     /// What became of the batch; `None` when it could not be read.
     pub report: Option<BatchReport>,
@@ -81,6 +82,7 @@ pub struct ScoreFunction<S, K, Q, C, P = NoControl> {
     control: Control<P>,
     clock: C,
     name: String,
+    tariff: Tariff,
     warm: AtomicBool,
 }
 
@@ -103,12 +105,30 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
             control,
             clock,
             name: name.into(),
+            tariff: Tariff::default(),
             warm: AtomicBool::new(false),
         }
     }
 
+    /// The same function at these prices.
+    #[must_use]
+    pub fn priced(mut self, tariff: Tariff) -> Self {
+        self.tariff = tariff;
+        self
+    }
+
     /// Takes one invocation's payload to its end.
     pub async fn handle(&self, payload: &str, context: &Context) -> Handled {
+        // Of the highest level, so that a line of any level stands in it.
+        let span = tracing::error_span!(
+            "invocation",
+            request_id = context.request_id,
+            trace_id = context.xray_trace_id
+        );
+        self.take(payload, context).instrument(span).await
+    }
+
+    async fn take(&self, payload: &str, context: &Context) -> Handled {
         let started_ms = self.clock.now_ms();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let batch = match Batch::parse(payload) {
@@ -139,17 +159,15 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
             shard_id: records.first().map_or("", |record| record.shard_id),
             records: records.len(),
             malformed: batch.malformed(),
-            oldest_arrival_ms: records
-                .iter()
-                .map(|record| record.arrival_ms)
-                .filter(|arrival| *arrival > 0)
-                .min(),
+            arrivals_ms: arrivals_ms(&records),
             started_ms,
             finished_ms,
             cold,
             control: &control,
             mode,
             policy_version,
+            tariff: &self.tariff,
+            trace_id: context.xray_trace_id.as_deref(),
         };
         telemetry::log(&facts, &report);
         Handled {
@@ -185,6 +203,15 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
             report: None,
         }
     }
+}
+
+/// The oldest and the newest arrival in a batch, of the records that say when they arrived.
+fn arrivals_ms(records: &[InRecord<'_>]) -> Option<(i64, i64)> {
+    let arrivals = records.iter().map(|record| record.arrival_ms);
+    arrivals.filter(|arrival| *arrival > 0).fold(None, |range, arrival| {
+        let (oldest, newest) = range.unwrap_or((arrival, arrival));
+        Some((arrival.min(oldest), arrival.max(newest)))
+    })
 }
 
 fn answer(report: &BatchReport) -> Response {

@@ -44,7 +44,7 @@ async fn build(config: Config) -> Function {
     let policy = Arc::new(config.policy);
     let control = Control::new(control, Arc::clone(&policy), config.control);
     let engine = Engine::new(store, sink, quarantine, SystemClock::new(), policy, config.engine);
-    ScoreFunction::controlled(engine, control, SystemClock::new(), config.function_name)
+    ScoreFunction::controlled(engine, control, SystemClock::new(), config.function_name).priced(config.tariff)
 }
 
 async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Response, Diagnostic> {

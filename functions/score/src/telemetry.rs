@@ -4,8 +4,9 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_engine::control::{ControlProblem, ControlStatus};
 use tidemark_engine::{BatchReport, Returned};
-use tidemark_telemetry::emf::Dimension;
-use tidemark_telemetry::{EmfLine, ErrorCode, Metric};
+use tidemark_telemetry::emf::{Dimension, ascending};
+use tidemark_telemetry::price::Consumed;
+use tidemark_telemetry::{EmfLine, ErrorCode, Metric, Tariff};
 
 /// What is known of a batch beside the engine's report.
 pub(crate) struct BatchFacts<'a> {
@@ -14,13 +15,17 @@ pub(crate) struct BatchFacts<'a> {
     pub shard_id: &'a str,
     pub records: usize,
     pub malformed: usize,
-    pub oldest_arrival_ms: Option<i64>,
+    /// The oldest and the newest.
+    pub arrivals_ms: Option<(i64, i64)>,
     pub started_ms: i64,
     pub finished_ms: i64,
     pub cold: bool,
     pub control: &'a ControlStatus,
     pub mode: Option<Mode>,
     pub policy_version: Option<u32>,
+    pub tariff: &'a Tariff,
+    /// X-Ray's, where Lambda names one.
+    pub trace_id: Option<&'a str>,
 }
 
 impl BatchFacts<'_> {
@@ -29,7 +34,11 @@ impl BatchFacts<'_> {
     }
 }
 
-/// One line for the batch, and one for each refusal code in it.
+/// An outcome is to follow its transaction's arrival within so many milliseconds.
+pub const OUTCOME_OBJECTIVE_MS: f64 = 5_000.0;
+
+/// One line for the batch, and one for each refusal code and each tier below the full one in it.
+#[inline(never)] // so that a profile tells it apart
 pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLine> {
     let decision = |decision| report.decisions.get(&decision).copied().unwrap_or_default();
     let degraded: u64 = report
@@ -63,16 +72,53 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
         .metric(Metric::BatchDuration, milliseconds(facts.duration_ms()))
         .metric(Metric::DeadlineStops, float(stopped))
         .metric(Metric::ColdStarts, float(u64::from(facts.cold)));
+    line = outcome_metrics(line, facts, report);
     line = control_metrics(line, facts, report);
-    if let Some(oldest) = facts.oldest_arrival_ms {
-        line = line.metric(Metric::OldestRecordAge, milliseconds(facts.finished_ms - oldest));
+    if let Some((oldest, newest)) = facts.arrivals_ms {
+        line = line
+            .metric(Metric::OldestRecordAge, milliseconds(facts.finished_ms - oldest))
+            .metric(Metric::Freshness, milliseconds(facts.finished_ms - newest));
     }
-    let by_reason = report.quarantined.iter().map(|(code, count)| {
+    if let Some(trace_id) = facts.trace_id {
+        line = line.property("trace_id", trace_id);
+    }
+    let part = |dimension, value, metric, count| {
         EmfLine::new(facts.finished_ms, facts.function)
-            .dimension(Dimension::Reason, code.as_str())
-            .metric(Metric::Quarantined, float(*count))
+            .dimension(dimension, value)
+            .metric(metric, float(count))
+    };
+    let reasons = report.quarantined.iter();
+    let by_reason = reasons.map(|(code, count)| part(Dimension::Reason, code.as_str(), Metric::Quarantined, *count));
+    let tiers = report.tiers.iter().filter(|(tier, _)| **tier != Tier::Full);
+    let by_tier = tiers.map(|(tier, count)| part(Dimension::Tier, tier.as_str(), Metric::Degraded, *count));
+    std::iter::once(line).chain(by_reason).chain(by_tier).collect()
+}
+
+/// Writes, what they cost, and the outcomes: what they are, and when they came.
+fn outcome_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
+    let age_ms = |since_ms: &i64| milliseconds(facts.finished_ms - since_ms);
+    let latencies = ascending(report.arrivals_ms.iter().map(age_ms));
+    let scores = ascending(report.scores.iter().copied().map(f64::from));
+    let late = latencies.len() - latencies.partition_point(|latency| *latency <= OUTCOME_OBJECTIVE_MS);
+    let cost = facts.tariff.cost_microusd(Consumed {
+        write_units: report.units.write,
+        read_units: report.units.read + facts.control.units.read,
+        duration_ms: milliseconds(facts.duration_ms()),
+        put_bytes: float(report.outcome_bytes),
+        ..Consumed::default()
     });
-    std::iter::once(line).chain(by_reason).collect()
+    let line = line
+        .metric(Metric::Commits, float(report.commits))
+        .metric(Metric::CommitFailures, float(report.commit_failures))
+        .metric(Metric::CostMicrodollars, cost)
+        .metric(Metric::LateOutcomes, float(late as u64 + report.unsent))
+        .metric(Metric::Unsent, float(report.unsent))
+        .distribution(Metric::Score, &scores)
+        .distribution(Metric::OutcomeLatency, &latencies);
+    match &report.newest_event_ms {
+        Some(newest) => line.metric(Metric::EventTimeLag, age_ms(newest)),
+        None => line,
+    }
 }
 
 /// What the control plane had to say in the batch.
@@ -103,6 +149,7 @@ pub(crate) fn unreadable(function: &str, now_ms: i64) -> EmfLine {
 }
 
 /// One line for the batch, and one for each thing that somebody should look at.
+#[inline(never)] // so that a profile tells it apart
 pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
     let request_id = facts.request_id;
     tracing::info!(

@@ -75,6 +75,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 let steps = self
                     .commit_segment(context, &mut card, &rest[..length], arrival_ms)
                     .await;
+                context.tally().commit_failures += u64::from(steps.as_ref().is_err_and(is_commit_failure));
                 steps.map(|steps| (length, steps))
             };
             match result {
@@ -242,6 +243,14 @@ fn state_write(card: &Card<'_>, arrival_ms: i64, policy: &Policy) -> StateWrite 
         },
         expires_at_s: expires_at_s(newest_ms, policy),
     }
+}
+
+/// Whether it is the write that failed for good, and not the time, the reading or the state.
+fn is_commit_failure(returned: &Returned) -> bool {
+    matches!(
+        returned,
+        Returned::ConflictLimit | Returned::CommitFailed | Returned::StoreRefused
+    )
 }
 
 fn is_profile(planned: &Planned) -> bool {

@@ -86,6 +86,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let mut refused = std::mem::take(&mut plan.refused);
         let mut outgoing = settle(dones, &mut ends, &mut refused);
         let trials = take_trials(&mut outgoing);
+        let counted_now = outgoing.iter().filter(|(_, step)| step.fresh).count() as u64;
         let (sent, quarantined, trials) = future::join3(
             self.send_or_withhold(&context, outgoing),
             self.quarantine_all(&context, batch, &plan.records, refused),
@@ -103,6 +104,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 cache,
                 unknown_fields: plan.unknown_fields,
                 trials,
+                counted_now,
             },
         )
     }
@@ -174,6 +176,8 @@ struct Counts {
     cache: CacheCounts,
     unknown_fields: u64,
     trials: TrialCounts,
+    /// Transactions that count now, whether their outcome could be sent or not.
+    counted_now: u64,
 }
 
 fn report(
@@ -186,12 +190,17 @@ fn report(
     counts: Counts,
 ) -> BatchReport {
     let mut report = BatchReport::default();
+    report.scores.reserve(sent.sent.len());
+    report.arrivals_ms.reserve(sent.sent.len());
     for (record, step) in &sent.sent {
         ends.set(*record, if step.fresh { End::Scored } else { End::Duplicate });
         if step.fresh {
             *report.decisions.entry(step.decision).or_default() += 1;
             *report.tiers.entry(step.tier).or_default() += 1;
             report.overridden += u64::from(step.overridden);
+            report.scores.push(step.score);
+            report.arrivals_ms.push(batch[records.all[*record].record].arrival_ms);
+            report.newest_event_ms = report.newest_event_ms.max(Some(step.time_ms));
         }
     }
     for refused in &quarantined.kept {
@@ -202,6 +211,7 @@ fn report(
     report.count_ends(ends.0, records, batch);
     let tally = context.tally().clone();
     BatchReport {
+        unsent: counts.counted_now - report.scores.len() as u64,
         decisions_recorded: sent.decisions_recorded,
         unknown_fields: counts.unknown_fields,
         outcomes_sent: if sent.withheld { 0 } else { sent.sent.len() as u64 },
@@ -213,6 +223,7 @@ fn report(
         commits: tally.commits,
         segments_read: tally.segments_read,
         segments_written: tally.segments_written,
+        commit_failures: tally.commit_failures,
         conflicts: tally.conflicts,
         retries: tally.retries,
         throttles: tally.throttles,

@@ -124,6 +124,14 @@ pub struct BatchReport {
     pub decisions: BTreeMap<Decision, u64>,
     /// Scored transactions by the tier that served them (I8).
     pub tiers: BTreeMap<Tier, u64>,
+    /// Scores of the scored transactions, in the order of the batch.
+    pub scores: Vec<u16>,
+    /// When the records of these transactions arrived, ms since 1970-01-01T00:00:00Z, in the same order.
+    pub arrivals_ms: Vec<i64>,
+    /// The newest event time among them, ms since 1970-01-01T00:00:00Z.
+    pub newest_event_ms: Option<i64>,
+    /// Transactions that count now, but whose outcome was not sent: they are among `returned`, and come again as duplicates.
+    pub unsent: u64,
     /// Decisions that were recorded now.
     pub decisions_recorded: u64,
     /// Fields that the contract does not know, in accepted events.
@@ -142,6 +150,8 @@ pub struct BatchReport {
     pub segments_read: u64,
     /// Sealed segments of hot cards written.
     pub segments_written: u64,
+    /// Cards whose write failed for good in this batch.
+    pub commit_failures: u64,
     /// Conditional writes that another writer won.
     pub conflicts: u64,
     /// Calls repeated.

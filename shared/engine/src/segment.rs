@@ -70,7 +70,10 @@ pub(crate) struct OutcomeStep {
     /// Whether the event counts now; otherwise it is a duplicate.
     pub(crate) fresh: bool,
     pub(crate) decision: Decision,
+    pub(crate) score: u16,
     pub(crate) tier: Tier,
+    /// When it happened, ms since 1970-01-01T00:00:00Z.
+    pub(crate) time_ms: i64,
     /// Whether an override made the decision now.
     pub(crate) overridden: bool,
     /// What the candidate policy made of an event that counts now.
@@ -195,7 +198,9 @@ fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool
         },
         fresh,
         decision,
+        score: entry.outcome.score,
         tier: entry.outcome.tier,
+        time_ms: entry.time_ms,
         overridden: false,
         trial: None,
         alert,

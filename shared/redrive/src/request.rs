@@ -29,6 +29,17 @@ fn refused<T>(code: ErrorCode, detail: impl Into<String>) -> Result<T, RequestEr
     })
 }
 
+/// Where a request is wrong, never with what: it is answered and logged, and somebody may have sent a payload for one (I9).
+fn misshapen(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let what = if error.is_data() {
+        "a field or value is not a request's"
+    } else {
+        "not JSON"
+    };
+    format!("{what}, at line {line}, column {column}: expected source, and fields that go with it")
+}
+
 impl Request {
     /// Reads a request.
     ///
@@ -37,7 +48,7 @@ impl Request {
     pub fn parse(json: &str) -> Result<Self, RequestError> {
         let request: Self = match serde_json::from_str(json) {
             Ok(request) => request,
-            Err(error) => return refused(ErrorCode::RedriveRequestInvalid, error.to_string()),
+            Err(error) => return refused(ErrorCode::RedriveRequestInvalid, misshapen(&error)),
         };
         request.check()?;
         Ok(request)

@@ -206,6 +206,18 @@ fn requests_that_contradict_themselves_are_refused_with_a_code_and_read_nothing(
         let error = Request::parse(json).unwrap_err();
         assert_eq!(error.code.as_str(), code, "{json}: {error}");
     }
+    // A payload sent for a request: the answer and the log tell the place, not the value.
+    for stray in [
+        "{\"card_id\":\"4111111111111111\"}",
+        "{\"source\":\"4111111111111111\"}",
+        "{\"dry_run\":\"4111111111111111\"}",
+    ] {
+        let told = Request::parse(stray).unwrap_err().to_string();
+        assert!(
+            told.contains("line 1, column") && !told.contains("4111") && !told.contains("card_id"),
+            "{told}"
+        );
+    }
     let absurd = format!(
         "{{\"source\":\"range\",\"range\":{{\"shard_id\":\"s\",\"from_sequence_number\":\"{}\"}}}}",
         "7".repeat(10_000)

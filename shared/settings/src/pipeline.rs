@@ -6,7 +6,8 @@ use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::EngineConfig;
 use tidemark_engine::control::ControlConfig;
-use tidemark_telemetry::ErrorCode;
+use tidemark_telemetry::price::Prices;
+use tidemark_telemetry::{ErrorCode, Tariff};
 use tracing::Level;
 
 use crate::reader::{Knob, Problem, Reader, Tuner, is_name, is_url};
@@ -30,6 +31,8 @@ pub struct Config {
     pub aws: AwsSettings,
     /// From which level on our own crates log.
     pub log_level: Level,
+    /// What its invocations cost.
+    pub tariff: Tariff,
     /// The function's name, a dimension of its metrics.
     pub function_name: String,
     /// Variables that begin with `TIDEMARK_` and mean nothing.
@@ -65,6 +68,7 @@ impl Config {
         let region = reader.required("AWS_REGION", |name| is_name(name, 1, 64), "a region, such as eu-west-1");
         let policy = policy(reader, read_file);
         let log_level = log_level(reader);
+        let tariff = tariff(reader);
         let engine = engine(reader, None);
         let control = control(reader, None);
         let endpoints = endpoints(reader);
@@ -82,6 +86,7 @@ impl Config {
                 credentials: CredentialSource::Chain,
             },
             log_level,
+            tariff,
             function_name,
             unknown: Vec::new(),
         })
@@ -128,6 +133,20 @@ fn log_level(reader: &mut Reader<'_>) -> Level {
             reader.problem(ErrorCode::ConfigurationInvalid, VARIABLE, message);
             Level::INFO
         }
+    }
+}
+
+fn tariff(reader: &mut Reader<'_>) -> Tariff {
+    const VARIABLE: &str = "TIDEMARK_PRICES";
+    let prices = Prices::parse(reader.optional(VARIABLE).unwrap_or_default()).unwrap_or_else(|problem| {
+        reader.problem(ErrorCode::ConfigurationInvalid, VARIABLE, problem.to_string());
+        Prices::default()
+    });
+    let memory_mib = reader.optional("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+    Tariff {
+        prices,
+        // Lambda says it, or nobody does.
+        memory_mib: memory_mib.and_then(|text| text.parse().ok()).unwrap_or_default(),
     }
 }
 

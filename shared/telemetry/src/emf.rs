@@ -22,6 +22,8 @@ pub enum Dimension {
     Function,
     /// Refusal code of the contract.
     Reason,
+    /// Tier below the full one that served an outcome.
+    Tier,
 }
 
 impl Dimension {
@@ -31,6 +33,7 @@ impl Dimension {
         match self {
             Self::Function => "function",
             Self::Reason => "reason",
+            Self::Tier => "tier",
         }
     }
 }
@@ -135,6 +138,14 @@ impl EmfLine {
         line.push('\n');
         writer.write_all(line.as_bytes())
     }
+}
+
+/// Values in the order that [`EmfLine::distribution`] takes.
+#[must_use]
+pub fn ascending(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values
 }
 
 /// A dimension's value as it is written. Values are codes and names of functions; anything else would make a time series of

@@ -12,3 +12,4 @@ pub mod price;
 pub use emf::EmfLine;
 pub use error_code::ErrorCode;
 pub use metric::{Metric, Unit};
+pub use price::Tariff;

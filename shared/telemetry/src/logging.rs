@@ -36,7 +36,8 @@ pub fn init(level: Level) {
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_current_span(false)
+        // The invocation's, with its request id: for lines of code that knows nothing of invocations.
+        .with_current_span(true)
         .with_span_list(false)
         .with_ansi(false)
         .with_writer(std::io::stdout);

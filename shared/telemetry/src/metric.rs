@@ -75,7 +75,7 @@ metrics! {
     Reviews: Count,
     /// Outcomes with the decision `alert`.
     Alerts: Count,
-    /// Outcomes served below the full tier.
+    /// Outcomes served below the full tier; with the dimension `tier` once more by tier.
     Degraded: Count,
     /// Fields that no schema knows, in accepted events.
     UnknownFields: Count,
@@ -103,8 +103,10 @@ metrics! {
     Score: None,
     /// From a transaction's arrival to the end of the batch that scored it, as a distribution.
     OutcomeLatency: Milliseconds,
-    /// Transactions whose outcome came later than the objective of 5 seconds after their arrival.
+    /// Transactions whose outcome came later than the objective of 5 seconds after their arrival, and those in `Unsent`.
     LateOutcomes: Count,
+    /// Transactions committed for the first time whose outcome was not sent: they are not in `Scored`, and come again.
+    Unsent: Count,
     /// From the newest arrival in the batch to its end.
     Freshness: Milliseconds,
     /// From the newest event time scored in the batch to its end.

@@ -40,6 +40,26 @@ impl fmt::Display for PriceProblem {
     }
 }
 
+/// Prices, and the memory that a function's time is charged with.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tariff {
+    /// The table of prices.
+    pub prices: Prices,
+    /// Memory of the function, MiB; 0 when it is not known (outside Lambda), and then time costs nothing.
+    pub memory_mib: u32,
+}
+
+impl Tariff {
+    /// The price of one invocation, in millionths of a dollar; the memory is the tariff's.
+    #[must_use]
+    pub fn cost_microusd(&self, consumed: Consumed) -> f64 {
+        self.prices.cost_microusd(&Consumed {
+            memory_mib: f64::from(self.memory_mib),
+            ..consumed
+        })
+    }
+}
+
 /// What a batch consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Consumed {

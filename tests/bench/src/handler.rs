@@ -1,6 +1,7 @@
 //! The `score` function's path with everything around it in memory: an invocation's JSON in, outcomes and metrics out, on
 //! one core.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink, MemoryStore};
 use tidemark_engine::{Engine, EngineConfig};
+use tidemark_telemetry::EmfLine;
 
 /// Records in an invocation.
 const BATCH_RECORDS: usize = 500;
@@ -37,14 +39,34 @@ struct Figures {
     writes_per_event: f64,
 }
 
+/// Measures with logs and metrics written to standard output, as the bootstrap writes them.
+pub fn run_told(cards: &[usize], batches: usize) -> Result<String, String> {
+    tidemark_telemetry::logging::init(tracing::Level::INFO);
+    measure_all(cards, batches, write_metrics)
+}
+
 /// Measures and tells.
 pub fn run(cards: &[usize], batches: usize) -> Result<String, String> {
+    measure_all(cards, batches, |_| Ok(()))
+}
+
+/// On its own, so that a profile tells it apart.
+#[inline(never)]
+fn write_metrics(lines: &[EmfLine]) -> Result<(), String> {
+    let mut output = io::stdout().lock();
+    let mut lines = lines.iter();
+    lines.try_for_each(|line| line.write_to(&mut output).map_err(|error| error.to_string()))
+}
+
+type Tell = fn(&[EmfLine]) -> Result<(), String>;
+
+fn measure_all(cards: &[usize], batches: usize, tell: Tell) -> Result<String, String> {
     let mut text = format!(
         "score handler in memory: {batches} invocations of {BATCH_RECORDS} records as JSON, one thread, \
          {EVENTS_BEFORE} events a card at the start\n\n  cards   events   wall ms    cpu ms   events/s (wall)   events/s (cpu)   writes/event\n"
     );
     for &cards in cards {
-        let figures = measure(cards, batches)?;
+        let figures = measure(cards, batches, tell)?;
         let per_second = |time: Duration| figures.events as f64 / time.as_secs_f64();
         let cpu = figures.cpu.map_or(["-".to_owned(), "-".to_owned()], |cpu| {
             [
@@ -66,7 +88,7 @@ pub fn run(cards: &[usize], batches: usize) -> Result<String, String> {
     Ok(text)
 }
 
-fn measure(cards: usize, batches: usize) -> Result<Figures, String> {
+fn measure(cards: usize, batches: usize, tell: Tell) -> Result<Figures, String> {
     let (clock, sink) = (ManualClock::at(START_MS), MemorySink::default());
     let (store, quarantine) = (MemoryStore::default(), MemoryQuarantine::default());
     let (policy, config) = (Arc::new(Policy::default_policy()), EngineConfig::default());
@@ -74,7 +96,7 @@ fn measure(cards: usize, batches: usize) -> Result<Figures, String> {
     let function = ScoreFunction::new(engine, clock, "score");
     let mut stream = Stream { cards, next: 0 };
     for _ in 0..(cards * EVENTS_BEFORE).div_ceil(BATCH_RECORDS) {
-        invoke(&function, &stream.batch(BATCH_RECORDS))?;
+        invoke(&function, &stream.batch(BATCH_RECORDS), tell)?;
         drop(sink.take());
     }
     let mut figures = Figures {
@@ -87,7 +109,7 @@ fn measure(cards: usize, batches: usize) -> Result<Figures, String> {
     for _ in 0..batches {
         let payload = stream.batch(BATCH_RECORDS);
         let (cpu, wall) = (cpu_time(), now());
-        let write_units = invoke(&function, &payload)?;
+        let write_units = invoke(&function, &payload, tell)?;
         figures.wall += wall.elapsed();
         figures.cpu = figures
             .cpu
@@ -110,7 +132,7 @@ fn measure(cards: usize, batches: usize) -> Result<Figures, String> {
 type MemoryFunction = ScoreFunction<MemoryStore, MemorySink, MemoryQuarantine, ManualClock>;
 
 /// One invocation; the write units it consumed.
-fn invoke(function: &MemoryFunction, payload: &str) -> Result<f64, String> {
+fn invoke(function: &MemoryFunction, payload: &str, tell: Tell) -> Result<f64, String> {
     let mut context = Context::default();
     context.deadline = i64::MAX as u64;
     // Ports in memory are always ready, so that polling once is the whole run.
@@ -118,6 +140,7 @@ fn invoke(function: &MemoryFunction, payload: &str) -> Result<f64, String> {
         .handle(payload, &context)
         .now_or_never()
         .ok_or("the invocation did not end")?;
+    tell(&handled.metrics)?;
     match handled.report {
         Some(report) if report.scored as usize == BATCH_RECORDS => Ok(report.units.write),
         Some(report) => Err(format!("not every event was scored: {report:?}")),

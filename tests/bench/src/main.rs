@@ -1,6 +1,7 @@
 //! Benchmarks and measurements. docs/reference/benchmarks.md has the figures and the commands that gave them.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a main: its output is what it is for
 
+mod cold_start;
 mod handbook;
 mod handler;
 mod state_bytes;
@@ -13,6 +14,9 @@ const USAGE: &str = "usage: bench <what>
                                 1, 7 and 30 days against the published ones; exits with 1 when one differs without a tie.
                                 --jsonl writes the stream as events for `tidemark score`.
   handler [CARDS BATCHES]       the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
+  telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
+                                figures go to standard error
+  cold-start BINARY RUNS        from the start of a function's process to its first request for work
   state-bytes                   bytes of state for cards of 10, 60, 150 and 400 events
 ";
 
@@ -27,15 +31,30 @@ fn main() -> ExitCode {
             (Ok(cards), Ok(batches)) => handler::run(&[cards], batches),
             _ => Err("expected numbers of cards and of batches".to_owned()),
         },
+        ["telemetry", cards, batches] => match (cards.parse(), batches.parse()) {
+            (Ok(cards), Ok(batches)) => {
+                let told = handler::run_told(&[cards], batches);
+                return report(told, |text| eprint!("{text}"));
+            }
+            _ => Err("expected numbers of cards and of batches".to_owned()),
+        },
+        ["cold-start", binary, runs] => match runs.parse() {
+            Ok(runs) => cold_start::run(binary.as_ref(), runs),
+            Err(_) => Err("expected a number of runs".to_owned()),
+        },
         ["state-bytes"] => Ok(run_state_bytes()),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
         }
     };
+    report(result, |text| print!("{text}"))
+}
+
+fn report(result: Result<String, String>, show: impl Fn(&str)) -> ExitCode {
     match result {
         Ok(text) => {
-            print!("{text}");
+            show(&text);
             ExitCode::SUCCESS
         }
         Err(text) => {

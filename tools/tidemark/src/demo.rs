@@ -1,9 +1,10 @@
 //! `tidemark demo`: the whole path on this machine, and the account of it.
 
 pub mod report;
+pub mod signals;
 pub(crate) mod usage;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tidemark_aws::admin::PutRecord;
@@ -116,6 +117,8 @@ pub(crate) struct Found {
     pub evidence: Evidence,
     /// The states of all cards.
     pub states: HashMap<String, CardState>,
+    /// What the queues hold.
+    pub queues: BTreeMap<&'static str, signals::Queue>,
 }
 
 /// Reads everything durable that shows where the records ended.
@@ -134,9 +137,24 @@ pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
         evidence::take_outcome(&mut evidence.outcomes, record, true)
     })
     .await?;
-    evidence::read_queues(admin, &names, &mut evidence).await?;
+    let remarks = evidence::read_queues(admin, &names, &mut evidence).await?;
     let states = evidence::read_table(admin, names.table, &mut evidence).await?;
-    Ok(Found { evidence, states })
+    let read_ms = now_ms();
+    let queue = |depth: &evidence::QueueDepth| signals::Queue {
+        messages: depth.messages,
+        oldest_ms: depth.oldest_sent_ms.map(|sent_ms| (read_ms - sent_ms).max(0)),
+    };
+    let depths = &remarks.depths;
+    let queues = BTreeMap::from([
+        ("quarantine", queue(&depths.quarantine)),
+        ("dead_letter", queue(&depths.dead_letter)),
+        ("unrecoverable", queue(&depths.unrecoverable)),
+    ]);
+    Ok(Found {
+        evidence,
+        states,
+        queues,
+    })
 }
 
 /// How fast records are sent.
@@ -243,7 +261,11 @@ pub(crate) struct Run {
 pub(crate) fn judge(
     run: Run,
     records: &[Accepted],
-    Found { evidence, states }: &Found,
+    Found {
+        evidence,
+        states,
+        queues,
+    }: &Found,
     usage: usage::Usage,
     policy: &Policy,
 ) -> Result<DemoReport, CliError> {
@@ -286,6 +308,10 @@ pub(crate) fn judge(
         events_per_second: account.accepted as f64 / Duration::from_millis(elapsed_ms).as_secs_f64(),
         elapsed_ms,
         top: top(outcomes),
+        signals: signals::Signals {
+            queues: queues.clone(),
+            ..usage.signals
+        },
         account,
     })
 }

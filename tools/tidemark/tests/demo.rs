@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tidemark_telemetry::Metric;
 
 fn score_binary() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
@@ -65,6 +66,90 @@ fn the_account_adds_up_and_equals_the_oracle() {
         "{report:#}"
     );
     assert!(report["write_units"].as_f64().unwrap() > 0.0, "{report:#}");
+    assert_signals(&report);
+}
+
+/// Metrics that only trouble, an operator or the redrive function gives a value above 0, each with the test that sees it.
+const SEEN_ELSEWHERE: &[(Metric, &str)] = &[
+    (Metric::Returned, SCORE),
+    (Metric::Degraded, SCORE),
+    (Metric::UnknownFields, SCORE),
+    (Metric::CommitFailures, SCORE),
+    (Metric::Conflicts, SCORE),
+    (Metric::Retries, SCORE),
+    (Metric::Throttles, SCORE),
+    (Metric::LateOutcomes, SCORE),
+    (Metric::Unsent, SCORE),
+    (Metric::Overridden, SCORE),
+    (Metric::Trials, SCORE),
+    (Metric::TrialFlips, SCORE),
+    (Metric::TrialsLost, SCORE),
+    (Metric::DeadlineStops, "functions/score/tests/handler.rs"),
+    (Metric::UnreadableEvents, "functions/score/tests/handler.rs"),
+    (Metric::ControlProblems, "functions/score/tests/control.rs"),
+    (Metric::Withheld, "functions/score/tests/control.rs"),
+    (Metric::RedriveTrimmed, REDRIVE),
+    (Metric::RedriveMessages, REDRIVE),
+    (Metric::RedriveRecords, REDRIVE),
+    (Metric::RedriveMissing, REDRIVE),
+    (Metric::RedriveUnrecoverable, REDRIVE),
+    (Metric::RedriveReads, REDRIVE),
+    (Metric::RedriveDuration, REDRIVE),
+    (Metric::RedriveTimeToRecover, REDRIVE),
+];
+const SCORE: &str = "functions/score/tests/signals.rs";
+const REDRIVE: &str = "functions/redrive/src/telemetry.rs";
+
+/// Every metric has its value in the function's own log, or a test that gives it one.
+fn assert_signals(report: &Value) {
+    let signals = &report["signals"];
+    let sum = |name: &str| signals["metrics"][name]["sum"].as_f64();
+    let count = |field: &str| report[field].as_f64();
+    for metric in Metric::ALL {
+        let name = metric.name();
+        match SEEN_ELSEWHERE.iter().find(|(elsewhere, _)| elsewhere == metric) {
+            Some((_, file)) => {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+                let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{file}: {e}"));
+                assert!(text.contains(&format!("\"{name}\"")), "{file} does not see {name}");
+            }
+            None => assert!(sum(name) > Some(0.0), "{name} is not seen: {signals:#}"),
+        }
+    }
+    // The values are the account's own, counted a second time by somebody else.
+    assert_eq!(sum("Scored"), count("scored"));
+    assert_eq!(sum("Duplicate"), count("duplicate"));
+    assert_eq!(sum("Applied"), count("applied"));
+    assert_eq!(sum("RecordsReceived"), count("accepted"));
+    assert_eq!(sum("Passes"), report["decisions"]["pass"].as_f64());
+    assert_eq!(sum("Alerts"), report["decisions"]["alert"].as_f64());
+    for (reason, count) in report["quarantined"].as_object().unwrap() {
+        assert_eq!(
+            sum(&format!("Quarantined{{reason={reason}}}")),
+            count.as_f64(),
+            "{reason}"
+        );
+    }
+    let ratios = &signals["ratios"];
+    let cost = sum("CostMicrodollars").unwrap() / sum("Scored").unwrap();
+    assert!(
+        (ratios["cost_per_million_usd"].as_f64().unwrap() - cost).abs() < 1e-9,
+        "{ratios}"
+    );
+    // Whether two sandboxes meet at a card depends on the machine; that all was committed in the end does not.
+    let tried = sum("Commits").unwrap() + sum("Conflicts").unwrap_or_default();
+    assert_eq!(
+        ratios["commits_succeeded"].as_f64(),
+        sum("Commits").map(|commits| commits / tried),
+        "{ratios}"
+    );
+    assert_eq!(sum("CommitFailures").unwrap_or_default(), 0.0);
+    let queue = &signals["queues"]["quarantine"];
+    assert!(
+        queue["messages"].as_u64() > Some(0) && queue["oldest_ms"].as_i64() > Some(0),
+        "{signals:#}"
+    );
+    assert_eq!(signals["queues"]["dead_letter"]["messages"], 0);
 }
 
 #[test]

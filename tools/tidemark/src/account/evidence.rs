@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tidemark_aws::admin::{Admin, Item, ItemValue, ReadFrom, ShardRecord};
+use tidemark_aws::admin::{Admin, Item, ItemValue, QueueMessage, ReadFrom, ShardRecord};
 use tidemark_aws::item;
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
@@ -181,6 +181,37 @@ pub struct QueueRemarks {
     pub unrecoverable_messages: u64,
     /// Records that those messages name.
     pub unrecoverable_records: u64,
+    /// How much each queue holds, and since when.
+    pub depths: QueueDepths,
+}
+
+/// How much each queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct QueueDepths {
+    /// Refused payloads.
+    pub quarantine: QueueDepth,
+    /// Batches that were given up.
+    pub dead_letter: QueueDepth,
+    /// What can't be redriven.
+    pub unrecoverable: QueueDepth,
+}
+
+/// How much a queue holds, and since when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct QueueDepth {
+    /// Messages that could be read.
+    pub messages: u64,
+    /// When the oldest of them was sent, milliseconds since 1970-01-01T00:00:00Z.
+    pub oldest_sent_ms: Option<i64>,
+}
+
+impl QueueDepth {
+    fn of(messages: &[QueueMessage]) -> Self {
+        Self {
+            messages: messages.len() as u64,
+            oldest_sent_ms: messages.iter().map(|message| message.sent_ms).min(),
+        }
+    }
 }
 
 /// Reads the queues into the evidence; every message stays.
@@ -195,7 +226,9 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
         remarks.more_messages |= content.more;
         Ok::<_, CliError>(content.messages)
     };
-    for queued in read(names.quarantine_url, &mut remarks).await? {
+    let refused = read(names.quarantine_url, &mut remarks).await?;
+    remarks.depths.quarantine = QueueDepth::of(&refused);
+    for queued in refused {
         match message::refused(&queued.body) {
             Ok(refused) => {
                 let key = quarantine_key(&refused.sequence_number, refused.sub_sequence_number);
@@ -204,14 +237,18 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
             Err(_) => remarks.malformed_messages += 1,
         }
     }
-    for queued in read(names.dead_letter_url, &mut remarks).await? {
+    let letters = read(names.dead_letter_url, &mut remarks).await?;
+    remarks.depths.dead_letter = QueueDepth::of(&letters);
+    for queued in letters {
         match message::dead_letter(&queued.body, names.transactions) {
             Ok(letter) => evidence.dead.push(letter.range),
             Err(_) => remarks.malformed_messages += 1,
         }
     }
     let mut copies = HashSet::new();
-    for queued in read(names.unrecoverable_url, &mut remarks).await? {
+    let lost = read(names.unrecoverable_url, &mut remarks).await?;
+    remarks.depths.unrecoverable = QueueDepth::of(&lost);
+    for queued in lost {
         let moved = message::unrecoverable(&queued.body);
         if !moved.message_id.is_empty() && !copies.insert(moved.message_id) {
             continue;

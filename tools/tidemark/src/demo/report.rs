@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::account::Account;
+use crate::demo::signals::Signals;
 use crate::ui::{self, grouped, paint};
 
 /// The result of a demo. Field names are stable: scripts read them.
@@ -45,6 +46,8 @@ pub struct DemoReport {
     pub elapsed_ms: u64,
     /// The highest scores.
     pub top: Vec<TopScore>,
+    /// What the function said of itself.
+    pub signals: Signals,
 }
 
 /// Records without evidence that are shown.
@@ -157,6 +160,10 @@ impl DemoReport {
         let mut text = String::new();
         self.render_account(&mut text);
         self.render_measures(&mut text);
+        // A run whose log was not read has none.
+        if !self.signals.metrics.is_empty() {
+            text += &self.signals.render();
+        }
         self.render_top(&mut text);
         self.render_verdict(&mut text);
         text
@@ -283,6 +290,7 @@ mod tests {
             events_per_second: 1.0,
             elapsed_ms: 1,
             top: Vec::new(),
+            signals: Signals::default(),
         }
     }
 

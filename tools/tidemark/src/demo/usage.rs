@@ -4,24 +4,21 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::error::CliError;
 use serde::Deserialize;
+use tidemark_telemetry::Metric;
 
-/// Capacity that the function consumed, by its metrics.
-#[derive(Clone, Copy, Debug, Default)]
+use crate::demo::signals::Signals;
+use crate::error::CliError;
+
+/// What the function said by its metrics, and the capacity that it consumed.
+#[derive(Clone, Debug, Default)]
 pub struct Usage {
+    /// Everything that the metrics say.
+    pub signals: Signals,
     /// DynamoDB write units.
     pub write_units: f64,
     /// DynamoDB read units.
     pub read_units: f64,
-}
-
-#[derive(Deserialize)]
-struct MetricsLine {
-    #[serde(rename = "WriteUnits")]
-    write_units: f64,
-    #[serde(rename = "ReadUnits")]
-    read_units: f64,
 }
 
 /// How long a function's log is before a run, in bytes: it is appended to, and earlier runs must not count.
@@ -51,18 +48,12 @@ fn read_from(log: &Path, from_bytes: u64) -> std::io::Result<String> {
 }
 
 fn sum(log: &str) -> Usage {
-    let mut usage = Usage::default();
-    // A log line may have a prefix of the local runtime; the metrics are the JSON object in it.
-    for line in log
-        .lines()
-        .filter_map(|line| line.find('{').and_then(|at| line.get(at..)))
-    {
-        if let Ok(metrics) = serde_json::from_str::<MetricsLine>(line) {
-            usage.write_units += metrics.write_units;
-            usage.read_units += metrics.read_units;
-        }
+    let signals = Signals::read(log);
+    Usage {
+        write_units: signals.sum(Metric::WriteUnits),
+        read_units: signals.sum(Metric::ReadUnits),
+        signals,
     }
-    usage
 }
 
 #[derive(Deserialize)]
@@ -81,12 +72,21 @@ pub fn event_id(payload: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidemark_telemetry::EmfLine;
+
+    fn line(write_units: f64, read_units: f64) -> String {
+        let line = EmfLine::new(1, "f").metric(Metric::WriteUnits, write_units);
+        line.metric(Metric::ReadUnits, read_units).to_json()
+    }
 
     #[test]
     fn capacity_is_summed_over_the_metrics_lines_only() {
-        let log = "{\"level\":\"INFO\"}\n{\"WriteUnits\":2.0,\"ReadUnits\":0.5,\"_aws\":{}}\n\
-                   12:00 {\"WriteUnits\":1.0,\"ReadUnits\":1.5}\nplain text\n";
-        let usage = sum(log);
+        let log = format!(
+            "{{\"level\":\"INFO\"}}\n{}\n12:00 {}\nplain text\n",
+            line(2.0, 0.5),
+            line(1.0, 1.5)
+        );
+        let usage = sum(&log);
         assert!((usage.write_units - 3.0).abs() < 1e-9 && (usage.read_units - 2.0).abs() < 1e-9);
     }
 
@@ -95,8 +95,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("function.log");
         assert_eq!(log_bytes(&log), 0, "before the first run there is no log");
-        let line = "{\"WriteUnits\":2.0,\"ReadUnits\":1.0}\n";
-        std::fs::write(&log, line).unwrap();
+        let line = line(2.0, 1.0) + "\n";
+        std::fs::write(&log, &line).unwrap();
         let before = log_bytes(&log);
         std::fs::write(&log, line.repeat(2)).unwrap();
         assert!((read(&log, before).unwrap().write_units - 2.0).abs() < 1e-9);
