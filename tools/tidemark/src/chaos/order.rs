@@ -1,104 +1,61 @@
 //! The order in which records were applied when some of them went through the dead-letter queue.
 //!
-//! Live, a card's events apply in stream order. What a batch that was given up left undone is applied by the redrive, so
-//! after everything live, in stream order again: a redrive reads the letters of a shard in one walk (as many letters as one
-//! group holds). The recomputation needs that order: an event's score is as
-//! of its own event time, over the events that the card had when it was applied.
+//! A card's events apply in stream order, unless a batch was given up: part of it may have been applied by then, a copy of an
+//! event may have been applied before the copy in the batch, and the rest comes with the redrive. Each outcome tells how many
+//! events of its card had been accepted before it. The recomputation takes that order for cards of such batches; it counts
+//! itself, so an outcome whose number is not true still shows, and every score has to be as of that order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tidemark_domain::contract::Bounds;
 
 use crate::account::{Accepted, Claim, Evidence, Record, has_taken_effect};
 use crate::oracle::ActualOutcome;
 
-/// Orders records, given in stream order, by when they were applied. `before` is the evidence after the live traffic and
-/// before the redrive.
+/// Where a record of a given-up batch's card comes among the card's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// Before its events: a profile, whose version each outcome names; a label that was refused, for there was no event yet.
+    First,
+    /// An event by the number of those accepted before it.
+    Event(u64),
+    /// After its events: copies, and labels that were recorded on their event.
+    Last,
+}
+
+/// Orders records, given in stream order, by when they were applied. `before` is the evidence before the redrive: its dead
+/// letters name what was given up. `after` is the evidence after it.
 #[must_use]
-pub fn as_applied(records: Vec<Accepted>, before: &Evidence, bounds: &Bounds) -> Vec<Accepted> {
+pub fn as_applied(records: Vec<Accepted>, before: &Evidence, after: &Evidence, bounds: &Bounds) -> Vec<Accepted> {
     let claimed: Vec<Record> = records.iter().map(|record| Record::of(record, bounds)).collect();
-    let copies = Copies::of(&claimed, before);
-    let mut live = Vec::with_capacity(records.len());
-    let mut redriven = Vec::new();
-    for (place, record) in records.into_iter().enumerate() {
-        let given_up = before.dead.iter().any(|range| range.holds(&claimed[place]));
-        if given_up && !applied_live(place, &claimed, before, &copies) {
-            redriven.push(record);
-        } else {
-            live.push(record);
-        }
-    }
-    live.extend(redriven);
-    live
-}
-
-/// Whether a record of a range that was given up had been applied before that, at its own place.
-fn applied_live(place: usize, records: &[Record], before: &Evidence, copies: &Copies<'_>) -> bool {
-    let record = &records[place];
-    if before.refusal_of(record).is_some() {
-        return true;
-    }
-    match &record.claim {
-        Claim::Transaction {
-            card_id,
-            event_id,
-            time_ms,
-        } => {
-            let in_state = || {
-                let facts = before.cards.get(&**card_id);
-                facts.is_some_and(|facts| facts.has_event(event_id, *time_ms))
-            };
-            (before.outcomes.contains_key(&**event_id) || in_state()) && !copies.a_later_one_was_first(place, records)
-        }
-        Claim::Profile { .. } | Claim::Label { .. } => has_taken_effect(record, before),
-        // Refused, and not in quarantine yet: it has no effect wherever it stands.
-        Claim::Refused => true,
-    }
-}
-
-/// Which records carry the same event, and when each event was applied among those of its card.
-struct Copies<'e> {
-    /// Places that no message holds, by event id, in stream order.
-    live: HashMap<&'e str, Vec<usize>>,
-    /// Events of the card before it, by event id.
-    applied_as: HashMap<String, u64>,
-}
-
-impl<'e> Copies<'e> {
-    fn of(records: &'e [Record], before: &Evidence) -> Self {
-        let mut live: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (place, record) in records.iter().enumerate() {
-            if let Some(event_id) = record.event_id()
-                && !before.dead.iter().any(|range| range.holds(record))
-            {
-                live.entry(event_id).or_default().push(place);
-            }
-        }
-        let parsed = before.outcomes.iter().filter_map(|(id, outcome)| {
+    let given_up = |record: &&Record| before.dead.iter().any(|range| range.holds(record));
+    let cards: HashSet<&str> = claimed.iter().filter(given_up).filter_map(Record::card_id).collect();
+    let mut numbers: HashMap<&str, u64> = after
+        .outcomes
+        .iter()
+        .filter_map(|(id, outcome)| {
             let outcome: ActualOutcome = serde_json::from_slice(&outcome.bytes).ok()?;
-            Some((id.clone(), outcome.state_version))
-        });
-        Self {
-            live,
-            applied_as: parsed.collect(),
+            Some((&**id, outcome.state_version))
+        })
+        .collect();
+    let (mut ordered, mut mixed) = (Vec::with_capacity(records.len()), Vec::new());
+    for (record, claim) in records.into_iter().zip(&claimed) {
+        if claim.card_id().is_some_and(|card| cards.contains(card)) {
+            mixed.push((turn(claim, &mut numbers, after), record));
+        } else {
+            ordered.push(record);
         }
     }
+    // Cards do not depend on each other, so that one order serves all. Stable: otherwise as in the stream.
+    mixed.sort_by_key(|(turn, _)| *turn);
+    ordered.extend(mixed.into_iter().map(|(_, record)| record));
+    ordered
+}
 
-    /// Whether the event at `place`, whose record was given up, was applied by a copy that came later in the stream: some
-    /// live event of the card between the two was applied before it.
-    fn a_later_one_was_first(&self, place: usize, records: &[Record]) -> bool {
-        let own = &records[place];
-        let Some(own_id) = own.event_id() else { return false };
-        let later = self.live.get(own_id).into_iter().flatten();
-        let Some(later) = later.copied().find(|at| *at > place) else {
-            return false;
-        };
-        let Some(own_as) = self.applied_as.get(own_id) else {
-            return false;
-        };
-        records[place + 1..later].iter().any(|other| {
-            let other_as = other.event_id().and_then(|id| self.applied_as.get(id));
-            other.card_id() == own.card_id() && other_as.is_some_and(|other_as| other_as < own_as)
-        })
+fn turn(record: &Record, numbers: &mut HashMap<&str, u64>, after: &Evidence) -> Turn {
+    match &record.claim {
+        Claim::Transaction { event_id, .. } => numbers.remove(&**event_id).map_or(Turn::Last, Turn::Event),
+        Claim::Label { .. } if has_taken_effect(record, after) => Turn::Last,
+        Claim::Label { .. } | Claim::Profile { .. } | Claim::Refused => Turn::First,
     }
 }

@@ -1,6 +1,6 @@
 //! `tidemark demo --chaos`: the whole path while everything goes wrong, told to somebody who sees it for the first time.
 
-use localcloud::{EsmOptions, EsmStats, FaultPlan, Service};
+use localcloud::{EsmOptions, FaultPlan, Service};
 use serde::Serialize;
 use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
@@ -8,7 +8,7 @@ use tidemark_redrive::{Request, Source};
 use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
 use crate::account::{Account, Record};
 use crate::cli::DemoArgs;
-use crate::clock::{now_ms, pause};
+use crate::clock::now_ms;
 use crate::demo::report::DemoReport;
 use crate::demo::{self, Found, Pace, Run, usage};
 use crate::error::{CliError, Exit};
@@ -26,13 +26,10 @@ const KILLS: u64 = 25;
 /// Share of the records that the contract refuses, spread over the stream.
 const BROKEN_SHARE: f64 = 0.05;
 /// Of ten records, so many are sent before the store goes away.
-const BEFORE_OUTAGE_IN_TEN: u64 = 7;
-/// The store comes back when of ten records sent meanwhile so many were given up.
-const GIVEN_UP_IN_TEN: u64 = 3;
-/// It comes back after so long in any case, in milliseconds.
-const OUTAGE_MS_MAX: u64 = 30_000;
-/// How often that is looked at, in milliseconds.
-const WATCH_MS: u64 = 50;
+const BEFORE_OUTAGE_IN_TEN: u64 = 6;
+/// Of ten records, so many are sent while it is away. All of them are given up: were the store back before, some of a batch
+/// could be applied and others not, and nobody could tell afterwards in which order copies of an event were tried.
+const WHILE_AWAY_IN_TEN: u64 = 2;
 /// Redrives at most: a message whose records are still held by an invocation that gave up is tried again.
 const REDRIVES_MAX: u32 = 3;
 
@@ -114,7 +111,7 @@ async fn play(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<ShowReport,
     };
     let found = demo::read_evidence(stack).await?;
     let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
-    let records = as_applied(records, &before.evidence, &policy.bounds);
+    let records = as_applied(records, &before.evidence, &found.evidence, &policy.bounds);
     let report = demo::judge(run, &records, &found, usage, &policy)?;
     bar.finish_and_clear();
     Ok(ShowReport {
@@ -163,36 +160,30 @@ async fn send_through_trouble(
 
     tell(view::STORE_GONE);
     faults.add(FaultPlan::down(Service::DynamoDb));
-    let given_up_before = stack.mapping.stats().esm.records_discarded;
-    let bar = ui::bar(args.events.saturating_sub(sent), "sending without a store", quiet);
+    let away = args.events * WHILE_AWAY_IN_TEN / 10;
+    let bar = ui::bar(away, "sending without a store", quiet);
     let progress = |sent| bar.set_position(sent);
-    let meanwhile = demo::send(
-        stack,
-        &mut records,
-        (sent, u64::MAX),
-        Pace::Backlog(u64::MAX),
-        &progress,
-    )
-    .await?;
-    wait_until_given_up(stack, given_up_before + meanwhile * GIVEN_UP_IN_TEN / 10).await;
+    let meanwhile = demo::send(stack, &mut records, (sent, away), Pace::Backlog(u64::MAX), &progress).await?;
+    bar.set_message("until all is given up");
+    demo::drain(stack, &|_| {}).await?;
     faults.clear();
     bar.finish_and_clear();
 
     tell(view::STORE_BACK);
-    let bar = ui::step("the stream goes on", quiet);
+    let before = sent + meanwhile;
+    let bar = ui::bar(args.events.saturating_sub(before), "sending what comes next", quiet);
+    let progress = |sent| bar.set_position(sent);
+    demo::send(
+        stack,
+        &mut records,
+        (before, u64::MAX),
+        Pace::Backlog(BACKLOG_RECORDS),
+        &progress,
+    )
+    .await?;
     demo::drain(stack, &|_| {}).await?;
     bar.finish_and_clear();
     Ok(kills)
-}
-
-async fn wait_until_given_up(stack: &Stack, records: u64) {
-    for _ in 0..OUTAGE_MS_MAX / WATCH_MS {
-        let EsmStats { records_discarded, .. } = stack.mapping.stats().esm;
-        if records_discarded >= records {
-            return;
-        }
-        pause(WATCH_MS).await;
-    }
 }
 
 /// What waits in the dead-letter queue.

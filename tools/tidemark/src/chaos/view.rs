@@ -15,7 +15,7 @@ pub(super) const STORE_GONE: &str = "\
 /// Told when the table is there again.
 pub(super) const STORE_BACK: &str = "\
 3  The table is back.
-   What still waits in the stream goes on by itself. What was given up does not.";
+   What comes next is scored as ever. What was given up does not come back by itself.";
 
 /// Told before the redrive.
 pub(super) fn dead_letters_wait(waiting: DeadLetters) -> String {
