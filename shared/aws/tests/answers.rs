@@ -6,10 +6,11 @@ mod support;
 use serde_json::{Value, json};
 use support::{Answer, serve};
 use tidemark_aws::{AwsSettings, DynamoStore, KinesisSink, SqsQuarantine, connect, limits};
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::port::{
-    OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink, StateItem, StateStore, StateWrite,
+    OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite,
 };
 
 fn write() -> StateWrite {
@@ -256,4 +257,66 @@ async fn quarantine_goes_in_tens_and_names_what_was_not_taken() {
         5,
         "two of 100 kB fit in a call, three do not"
     );
+}
+
+fn segment(number: u64) -> SegmentItem {
+    SegmentItem {
+        card_id: CardId::new("card-1").unwrap(),
+        key: SegmentKey(number),
+        bytes: vec![1, 2, 3],
+        expires_at_s: 2_000_000_000,
+    }
+}
+
+#[tokio::test]
+async fn unprocessed_segments_are_put_again_while_there_is_progress() {
+    let (clients, seen) = serve(|_, _, body| {
+        let puts = body["RequestItems"]["cards"].as_array().unwrap().clone();
+        // Two of each call are taken.
+        let mut answer =
+            json!({ "UnprocessedItems": {}, "ConsumedCapacity": [{ "TableName": "cards", "CapacityUnits": 2.0 }] });
+        if puts.len() > 2 {
+            answer["UnprocessedItems"]["cards"] = json!(puts[2..]);
+        }
+        Answer::Json(200, answer)
+    })
+    .await;
+    let store = DynamoStore::new(clients.dynamodb, "cards");
+    let segments: Vec<SegmentItem> = (0..5).map(segment).collect();
+    let put = store.put_segments(&segments).await.unwrap();
+    assert!((put.units.write - 6.0).abs() < f64::EPSILON, "{:?}", put.units);
+    let seen = seen.lock().unwrap();
+    let sizes: Vec<usize> = seen
+        .iter()
+        .map(|(_, body)| body["RequestItems"]["cards"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(sizes, [5, 3, 1]);
+    let item = &seen[0].1["RequestItems"]["cards"][4]["PutRequest"]["Item"];
+    assert_eq!(item["pk"]["S"], "c#card-1");
+    assert_eq!(item["sk"]["S"], "g#0000000000000004");
+    assert_eq!(item["ttl"]["N"], "2000000000");
+}
+
+#[tokio::test]
+async fn segments_left_without_progress_are_a_throttle_and_many_go_in_calls_of_25() {
+    let (clients, _) = serve(|_, _, body| Answer::Json(200, json!({ "UnprocessedItems": body["RequestItems"] }))).await;
+    let error = DynamoStore::new(clients.dynamodb, "cards")
+        .put_segments(&[segment(1)])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, PortError::Throttled(_)), "{error}");
+    let (clients, seen) = serve(|_, _, _| Answer::Json(200, json!({ "UnprocessedItems": {} }))).await;
+    let segments: Vec<SegmentItem> = (0..60).map(segment).collect();
+    DynamoStore::new(clients.dynamodb, "cards")
+        .put_segments(&segments)
+        .await
+        .unwrap();
+    let mut sizes: Vec<usize> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, body)| body["RequestItems"]["cards"].as_array().unwrap().len())
+        .collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [10, 25, 25]);
 }

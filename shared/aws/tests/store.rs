@@ -3,9 +3,12 @@
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::id::{CardId, EventId};
-use tidemark_engine::port::{Commit, DecisionRecord, PortError, PutOnce, StateItem, StateStore, StateWrite};
+use tidemark_engine::port::{
+    Commit, DecisionRecord, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
+};
 
 const TABLE: &str = "cards";
 
@@ -211,4 +214,28 @@ async fn a_table_that_is_not_there_is_a_permanent_error() {
         .await
         .unwrap_err();
     assert!(matches!(error, PortError::Permanent(_)), "{error}");
+}
+
+#[tokio::test]
+async fn segments_are_read_back_in_the_order_that_was_asked_for() {
+    let (store, _) = store().await;
+    let segment = |at: u64| SegmentItem {
+        card_id: card(1),
+        key: SegmentKey(at),
+        bytes: vec![u8::try_from(at % 251).unwrap(); 1_500],
+        expires_at_s: 2_000_000_000,
+    };
+    let segments: Vec<SegmentItem> = (0..130).map(segment).collect();
+    let put = store.put_segments(&segments).await.unwrap();
+    assert!((put.units.write - 260.0).abs() < f64::EPSILON, "{:?}", put.units);
+    // Whoever makes the same segment writes the same item.
+    store.put_segments(&segments[..1]).await.unwrap();
+    let asked: Vec<SegmentKey> = [129, 5, 5_000, 5, 0].map(SegmentKey).to_vec();
+    let read = store.load_segments(&card(1), &asked).await.unwrap();
+    let expected = [129, 5, 5_000, 5, 0].map(|at| (at < 130).then(|| segment(at).bytes));
+    assert_eq!(read.value, expected);
+    // Strongly consistent: a unit each.
+    assert!((read.units.read - 3.0).abs() <= 1.0, "{:?}", read.units);
+    let other = store.load_segments(&card(2), &asked[..1]).await.unwrap();
+    assert_eq!(other.value, [None], "another card has none");
 }

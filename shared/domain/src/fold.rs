@@ -137,9 +137,10 @@ fn find(state: &CardState, key: (i64, u32), aged_ms: i64) -> Found<&Entry> {
 ///
 /// Of two labels the one that is known since later wins; known since the same time, `cleared` wins over `fraud`. So the
 /// order in which labels arrive does not matter. Of several events with one id the latest is meant. Among sealed events
-/// only the newest [`LABEL_LEAVES_MAX`](crate::card::sealed::LABEL_LEAVES_MAX) leaves are searched.
+/// only the newest [`LABEL_LEAVES_MAX`](crate::card::sealed::LABEL_LEAVES_MAX) leaves are searched, and none that is older
+/// than the policy's retention.
 /// An outcome never changes by a label.
-pub fn apply_label(state: &mut CardState, label: &Label) -> LabelApplied {
+pub fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> LabelApplied {
     let event_fp = fingerprint32(label.event_id.as_str());
     let found = state.entries.iter_mut().rev().find(|entry| entry.event_fp == event_fp);
     if let Some(entry) = found {
@@ -149,11 +150,13 @@ pub fn apply_label(state: &mut CardState, label: &Label) -> LabelApplied {
         entry.label = Some((label.verdict, label.known_since_ms));
         return LabelApplied::Recorded;
     }
-    apply_sealed_label(state, label, event_fp)
+    apply_sealed_label(state, label, event_fp, policy)
 }
 
-fn apply_sealed_label(state: &mut CardState, label: &Label, event_fp: u32) -> LabelApplied {
-    let key = match state.find_id(event_fp) {
+fn apply_sealed_label(state: &mut CardState, label: &Label, event_fp: u32, policy: &Policy) -> LabelApplied {
+    let newest_ms = state.newest_ms().unwrap_or(i64::MIN);
+    let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
+    let key = match state.find_id(event_fp, aged_ms) {
         Found::Here(key) => key,
         Found::Nowhere => return LabelApplied::UnknownEvent,
         Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),

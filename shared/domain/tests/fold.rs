@@ -204,7 +204,7 @@ proptest! {
                 verdict,
                 known_since_ms: *time_ms,
             };
-            segments.label(&mut state, &label);
+            segments.label(&mut state, &label, &policy);
             // As if the function had been started anew.
             segments.restart(&mut state);
             let bytes = state.encode();
@@ -230,7 +230,7 @@ proptest! {
         apply_transaction(&mut state, &transaction(1, START_MS), ProfileInput::Absent, &policy());
         for kind in order {
             let verdict = if kind % 2 == 0 { Verdict::Fraud } else { Verdict::Cleared };
-            apply_label(&mut state, &label(1, verdict, START_MS + i64::from(kind / 2)));
+            apply_label(&mut state, &label(1, verdict, START_MS + i64::from(kind / 2)), &policy());
         }
         prop_assert_eq!(state.entries()[0].label, Some((Verdict::Cleared, START_MS + 2)));
     }
@@ -253,31 +253,31 @@ fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
     apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy());
     let before = render_json(&tx.card_id, &tx.event_id, &state.entries()[0]);
     assert_eq!(
-        apply_label(&mut state, &label(2, Verdict::Fraud, 5)),
+        apply_label(&mut state, &label(2, Verdict::Fraud, 5), &policy()),
         LabelApplied::UnknownEvent
     );
     assert_eq!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 5)),
+        apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
         LabelApplied::Recorded
     );
     assert_eq!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 5)),
+        apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
         LabelApplied::Already
     );
     assert_eq!(
-        apply_label(&mut state, &label(1, Verdict::Cleared, 4)),
+        apply_label(&mut state, &label(1, Verdict::Cleared, 4), &policy()),
         LabelApplied::Already
     );
     assert_eq!(
-        apply_label(&mut state, &label(1, Verdict::Cleared, 5)),
+        apply_label(&mut state, &label(1, Verdict::Cleared, 5), &policy()),
         LabelApplied::Recorded
     );
     assert_eq!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 5)),
+        apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
         LabelApplied::Already
     );
     assert_eq!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 6)),
+        apply_label(&mut state, &label(1, Verdict::Fraud, 6), &policy()),
         LabelApplied::Recorded
     );
     assert_eq!(state.entries()[0].label, Some((Verdict::Fraud, 6)));
@@ -291,7 +291,7 @@ fn of_two_events_with_one_id_a_label_means_the_later_one() {
         apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
     }
     assert_eq!(state.entries().len(), 2);
-    apply_label(&mut state, &label(1, Verdict::Fraud, 5));
+    apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy());
     assert_eq!(state.entries()[0].label, None);
     assert_eq!(state.entries()[1].label, Some((Verdict::Fraud, 5)));
 }

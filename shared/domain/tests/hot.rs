@@ -103,12 +103,13 @@ fn naive_new(accepted: &[Transaction], tx: &Transaction, kind: FeatureKind, long
     Some(if history.any(same) { 0.0 } else { 1.0 })
 }
 
-/// Features that differ from the naive ones, by how many stated errors at most.
+/// Features that are off by more than so many times what is stated.
 fn compare(
     accepted: &[Transaction],
     tx: &Transaction,
     entry: &tidemark_domain::card::Entry,
     policy: &Policy,
+    times: f64,
 ) -> Vec<String> {
     let errors: BTreeMap<FeatureKey, f64> = entry.outcome.approximate.iter().copied().collect();
     let mut off = Vec::new();
@@ -120,7 +121,7 @@ fn compare(
             _ if key.kind.is_windowed() => naive(accepted, tx, *key),
             _ => continue,
         };
-        let error = errors.get(key).copied().unwrap_or(0.0);
+        let error = times * errors.get(key).copied().unwrap_or(0.0);
         let same = match (expected, value) {
             (Some(expected), Some(value)) => (expected - value).abs() <= error + 1e-9 * expected.abs().max(1.0),
             (None, None) => true,
@@ -161,7 +162,7 @@ proptest! {
             let other = apply_transaction(&mut apart, &tx, ProfileInput::Absent, &policy);
             prop_assert_eq!(&applied, &other);
             if let Applied::Scored { entry } = applied {
-                prop_assert_eq!(compare(&accepted, &tx, &entry, &policy), Vec::<String>::new());
+                prop_assert_eq!(compare(&accepted, &tx, &entry, &policy, 1.0), Vec::<String>::new());
                 prop_assert_eq!(&entry.outcome.approximate, &Vec::new());
                 sent.push((tx.clone(), render_json(&tx.card_id, &tx.event_id, &entry)));
                 accepted.push(tx);
@@ -188,6 +189,31 @@ proptest! {
         prop_assert_eq!(state.all_entries(), apart.all_entries());
     }
 
+    /// With any number of merchants, what is off says so in the outcome, and is off by no more than six standard errors;
+    /// everything else is exact.
+    #[test]
+    fn an_outcome_states_the_error_of_every_feature_that_is_off(
+        stream in stream(),
+        head_events_max in 8_usize..40,
+        variety in 1_u32..400,
+    ) {
+        let policy = policy(head_events_max);
+        let (mut state, mut stored, mut accepted, mut now_ms) =
+            (CardState::default(), Segments::default(), Vec::new(), START_MS);
+        for (number, (step_ms, late_ms)) in (0..).zip(&stream) {
+            now_ms += step_ms;
+            let tx = transaction(number, now_ms - late_ms, variety);
+            if let Applied::Scored { entry } = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy) {
+                prop_assert_eq!(compare(&accepted, &tx, &entry, &policy, 2.0), Vec::<String>::new());
+                let json: serde_json::Value =
+                    serde_json::from_slice(&render_json(&tx.card_id, &tx.event_id, &entry)).unwrap();
+                let stated = json.get("approximate").map_or(0, |errors| errors.as_object().unwrap().len());
+                prop_assert_eq!(stated, entry.outcome.approximate.len());
+                accepted.push(tx);
+            }
+        }
+    }
+
     /// Labels find their events in the head and in segments, and change nothing but themselves.
     #[test]
     fn a_label_finds_a_sealed_event(stream in stream(), head_events_max in 4_usize..40, picks in vec(any::<prop::sample::Index>(), 1..8)) {
@@ -201,12 +227,12 @@ proptest! {
         for pick in picks {
             let event_id = EventId::new(&format!("event-{}", pick.index(stream.len()))).unwrap();
             let label = Label { event_id, card_id: CardId::new("card").unwrap(), verdict: Verdict::Fraud, known_since_ms: now_ms };
-            let first = stored.label(&mut state, &label);
+            let first = stored.label(&mut state, &label, &policy);
             let known = state.clone().encode();
             stored.restart(&mut state);
             prop_assert!(matches!(first, LabelApplied::Recorded | LabelApplied::Already | LabelApplied::UnknownEvent));
             if first != LabelApplied::UnknownEvent {
-                prop_assert_eq!(stored.label(&mut state, &label), LabelApplied::Already);
+                prop_assert_eq!(stored.label(&mut state, &label, &policy), LabelApplied::Already);
             }
             prop_assert_eq!(state.encode(), known);
         }
@@ -228,7 +254,7 @@ fn many_merchants_are_estimated_within_the_error_that_is_stated() {
                 panic!("event {number} was not accepted");
             };
             if number % 7 == 0 {
-                wrong.extend(compare(&accepted, &tx, &entry, &policy));
+                wrong.extend(compare(&accepted, &tx, &entry, &policy, 1.0));
                 checked += entry.outcome.approximate.len();
                 stated += usize::from(!entry.outcome.approximate.is_empty());
             }
@@ -246,6 +272,45 @@ fn many_merchants_are_estimated_within_the_error_that_is_stated() {
         wrong.len(),
         &wrong[..wrong.len().min(5)]
     );
+}
+
+/// An index is kept until its last event is aged, while the oldest leaves below it have long expired in the table.
+#[test]
+fn nothing_asks_for_a_segment_that_is_older_than_the_retention() {
+    let policy = policy(40);
+    let (mut state, mut stored) = (CardState::default(), Segments::default());
+    let mut expired = 0;
+    for number in 0..160 {
+        let time_ms = START_MS + i64::from(number) * 20 * 3_600_000;
+        stored.apply(
+            &mut state,
+            &transaction(number, time_ms, 5),
+            ProfileInput::Absent,
+            &policy,
+        );
+        stored.restart(&mut state);
+        // As the engine sets it: retention, dedupe horizon and a week.
+        expired += stored.expire(time_ms - policy.retention_ms() - policy.dedupe_horizon_ms - WEEK_MS);
+        let label = Label {
+            event_id: EventId::new("never sent").unwrap(),
+            card_id: CardId::new("card").unwrap(),
+            verdict: Verdict::Fraud,
+            known_since_ms: time_ms,
+        };
+        assert_eq!(stored.label(&mut state, &label, &policy), LabelApplied::UnknownEvent);
+        // As old as the horizon allows, and beyond it.
+        for days in [6, 8, 36, 60] {
+            let late = transaction(10_000 + number, time_ms - days * DAY_MS, 5);
+            let mut state = CardState::decode(&state.encode()).unwrap();
+            let applied = stored.apply(&mut state, &late, ProfileInput::Absent, &policy);
+            assert_eq!(
+                matches!(applied, Applied::Scored { .. }),
+                days < 7,
+                "{days} days: {applied:?}"
+            );
+        }
+    }
+    assert!(expired > 10, "{expired}");
 }
 
 /// DynamoDB's units of a write, an item's names and keys included.

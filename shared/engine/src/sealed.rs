@@ -117,8 +117,8 @@ pub(crate) fn drop_cold(state: &mut CardState) {
     }
 }
 
-/// A state asks for a segment while its newest event is less than the dedupe horizon after the segment's last. So a
-/// segment expires later than every such state.
+/// A state asks for a segment while its newest event is less than the retention after the segment's last. The table's clock
+/// may run ahead of a card that gets nothing for a while: hence the horizon and the slack beside it.
 fn segment_expires_at_s(last_ms: i64, policy: &Policy) -> i64 {
     expires_at_s(last_ms.saturating_add(policy.dedupe_horizon_ms), policy)
 }

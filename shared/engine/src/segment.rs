@@ -122,7 +122,7 @@ pub(crate) fn fold_segment(
     for planned in &events[folded.steps.len()..] {
         let effect = match &planned.event {
             Event::Transaction(tx) => apply_transaction(state, planned, tx, profile.input(), judge),
-            Event::Label(label) => apply_label(state, label),
+            Event::Label(label) => apply_label(state, label, &judge.directives.policy),
             Event::Profile(_) => Ok(Effect::Already),
         };
         let effect = match effect {
@@ -145,8 +145,8 @@ pub(crate) fn fold_segment(
 }
 
 /// The effect of a label, or the segments that it needs.
-fn apply_label(state: &mut CardState, label: &Label) -> Result<Effect, Vec<SegmentKey>> {
-    match fold::apply_label(state, label) {
+fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
+    match fold::apply_label(state, label, policy) {
         LabelApplied::Recorded => Ok(Effect::Applied),
         LabelApplied::Already => Ok(Effect::Already),
         LabelApplied::UnknownEvent => Ok(Effect::Refused(Refusal::new(

@@ -18,17 +18,43 @@ pub const SEEDS: [&[u8]; 5] = [
     include_bytes!("../../../shared/domain/tests/golden/state-v2-hot.bin"),
 ];
 
-/// Sealed segments, each with its length before it (4 bytes, the least significant first).
-pub const SEGMENTS: &[u8] = include_bytes!("../../../shared/domain/tests/golden/segments-v1.bin");
+/// Rounds of segments that one event may ask for.
+const ROUNDS_MAX: usize = 64;
 
-/// Checks bytes: they are a sealed segment or not, and a state that has it at hand goes on. Whether they are one.
+/// Sealed segments, each with its length before it (4 bytes, the least significant first).
+const SEGMENTS: &[u8] = include_bytes!("../../../shared/domain/tests/golden/segments-v1.bin");
+
+/// The sealed segments one by one.
+#[must_use]
+pub fn segments() -> Vec<&'static [u8]> {
+    let (mut segments, mut rest) = (Vec::new(), SEGMENTS);
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let Some((segment, tail)) = tail.split_at_checked(u32::from_le_bytes(*length) as usize) else {
+            return segments;
+        };
+        segments.push(segment);
+        rest = tail;
+    }
+    segments
+}
+
+/// Checks bytes that stand where a sealed segment was: they are refused, or a state that names them goes on with them at
+/// hand. Whether they are a segment.
 ///
 /// # Errors
 /// What does not hold, in words. A panic is a finding too.
-pub fn check_segment(bytes: &[u8], policy: &Policy) -> Result<bool, String> {
-    let mut state = CardState::decode(SEEDS[4]).map_err(|error| error.to_string())?;
+pub fn check_segment(original: &[u8], bytes: &[u8], policy: &Policy) -> Result<bool, String> {
+    let key = SegmentKey::of(bytes);
+    let renamed = renamed(SEEDS[4], SegmentKey::of(original), key);
+    let mut state = CardState::decode(&renamed).map_err(|error| error.to_string())?;
+    let named = CardState::decode(SEEDS[4])
+        .map_err(|error| error.to_string())?
+        .missing_segments();
+    if named.contains(&SegmentKey::of(original)) && !state.missing_segments().contains(&key) {
+        return Err("the target is blind: no state names the segment".to_owned());
+    }
     let before = state.encode();
-    if state.supply_segment(SegmentKey::of(bytes), bytes).is_err() {
+    if state.supply_segment(key, bytes).is_err() {
         return Ok(false);
     }
     if state.supply_segment(SegmentKey::of(b"another"), bytes).is_ok() {
@@ -37,8 +63,63 @@ pub fn check_segment(bytes: &[u8], policy: &Policy) -> Result<bool, String> {
     if state.encode() != before {
         return Err("a segment at hand changed a state".to_owned());
     }
-    take_events(state, policy)?;
+    take_sealed_events(state, policy)?;
     Ok(true)
+}
+
+/// The bytes of a state that names another segment in one's place; as they are when it names it nowhere itself.
+fn renamed(bytes: &[u8], from: SegmentKey, to: SegmentKey) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let bit = |bytes: &[u8], at: usize| bytes[at / 8] >> (at % 8) & 1;
+    let is_at = |start: usize| (0..64).all(|at| u64::from(bit(&bytes, start + at)) == from.0 >> at & 1);
+    if let Some(start) = (8..=bytes.len() * 8 - 64).find(|start| is_at(*start)) {
+        for at in 0..64 {
+            let (place, mask) = ((start + at) / 8, 1 << ((start + at) % 8));
+            bytes[place] = if to.0 >> at & 1 == 1 {
+                bytes[place] | mask
+            } else {
+                bytes[place] & !mask
+            };
+        }
+    }
+    bytes
+}
+
+/// Folds events and labels into a card's sealed history, hour by hour. The other segments are handed over as asked for.
+fn take_sealed_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
+    let originals = segments();
+    let supply = |state: &mut CardState, keys: &[SegmentKey]| {
+        keys.iter().all(|key| {
+            let original = originals.iter().find(|bytes| SegmentKey::of(bytes) == *key);
+            original.is_some_and(|bytes| state.supply_segment(*key, bytes).is_ok())
+        })
+    };
+    let newest_ms = state.newest_ms().unwrap_or(0);
+    for hours in 0..18 {
+        let tx = transaction(newest_ms.saturating_sub(hours * 3_600_000))
+            .ok_or("the target's own transaction is not valid")?;
+        for _ in 0..ROUNDS_MAX {
+            match apply_transaction(&mut state, &tx, ProfileInput::Absent, policy) {
+                Applied::NeedsSegments(keys) if supply(&mut state, &keys) => {}
+                Applied::Scored { entry } | Applied::Duplicate { entry } => {
+                    let json = render_json(&tx.card_id, &tx.event_id, &entry);
+                    serde_json::from_slice::<serde_json::Value>(&json)
+                        .map_err(|error| format!("an outcome that is not JSON: {error}"))?;
+                    break;
+                }
+                _ => break,
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            match apply_label(&mut state, &label(&tx), policy) {
+                LabelApplied::NeedsSegments(keys) if supply(&mut state, &keys) => {}
+                _ => break,
+            }
+        }
+        // What was made of wrong events may be refused, not more.
+        let _ = CardState::decode(&state.encode());
+    }
+    Ok(())
 }
 
 /// Checks bytes: they are no state, or one that stays the same through encoding and takes events without a panic.
@@ -69,7 +150,7 @@ fn take_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
                 let json = render_json(&tx.card_id, &tx.event_id, &entry);
                 serde_json::from_slice::<serde_json::Value>(&json)
                     .map_err(|error| format!("an outcome that is not JSON: {error}"))?;
-                if apply_label(&mut state, &label(&tx)) == LabelApplied::UnknownEvent {
+                if apply_label(&mut state, &label(&tx), policy) == LabelApplied::UnknownEvent {
                     return Err("a label does not find the event that was just folded".to_owned());
                 }
             }

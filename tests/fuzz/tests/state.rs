@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use fuzz::random::Random;
-use fuzz::state::{SEEDS, SEGMENTS, check, check_segment};
+use fuzz::state::{SEEDS, check, check_segment, segments};
 use tidemark_domain::policy::Policy;
 
 /// Inputs tried.
@@ -67,19 +67,13 @@ fn any_bytes_get_a_sound_answer() {
 #[test]
 fn any_bytes_of_a_segment_get_a_sound_answer() {
     let policy = Policy::default_policy();
-    let mut segments: Vec<&[u8]> = Vec::new();
-    let mut rest = SEGMENTS;
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let (segment, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
-        segments.push(segment);
-        rest = tail;
-    }
+    let segments = segments();
     let mut sound = 0;
     for run in 0..RUNS / 4 {
         let mut random = Random(run);
-        let segment = segments[random.below(segments.len())].to_vec();
-        let bytes = mutated(segment, &mut random);
-        match check_segment(&bytes, &policy) {
+        let original = segments[random.below(segments.len())];
+        let bytes = mutated(original.to_vec(), &mut random);
+        match check_segment(original, &bytes, &policy) {
             Ok(is_segment) => sound += u64::from(is_segment),
             Err(finding) => panic!("run {run}: {finding}: {bytes:02x?}"),
         }

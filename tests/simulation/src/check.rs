@@ -285,7 +285,7 @@ fn card_holds(
     let stored = stores.state(card).map(|item| item.bytes.clone()).unwrap_or_default();
     for (number, label) in sent.labels.iter().filter(|(_, label)| label.card_id.as_str() == card) {
         if !quarantined.contains_key(number) || carries(card, stores, label) {
-            fold::apply_label(&mut state, label);
+            fold::apply_label(&mut state, label, policy);
         }
     }
     let folded = if accepted.is_empty() {

@@ -1,5 +1,7 @@
 //! `tidemark explain`: a card's stored state, its windows and outcomes, and why.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 use tidemark_aws::admin::{Admin, Item, ItemValue};
 use tidemark_aws::item;
@@ -140,7 +142,8 @@ async fn stored_state(
     Ok((state, version, bytes.len()))
 }
 
-/// Reads the card's sealed segments, as many as may be.
+/// Reads the card's sealed segments, as many as may be. One that is not there is left out: an index is kept a while after
+/// the oldest segments below it have expired.
 async fn read_segments(
     admin: &Admin,
     table: &str,
@@ -148,17 +151,19 @@ async fn read_segments(
     card: &CardId,
     state: &mut CardState,
 ) -> Result<(), CliError> {
-    let mut left = SEGMENTS_READ_MAX;
+    let mut asked = HashSet::new();
     loop {
-        let missing = state.missing_segments();
-        if missing.is_empty() || left == 0 {
+        let left = SEGMENTS_READ_MAX - asked.len();
+        let missing = state.missing_segments().into_iter().rev();
+        let missing: Vec<_> = missing.filter(|segment| !asked.contains(segment)).take(left).collect();
+        if missing.is_empty() {
             return Ok(());
         }
-        for segment in missing.into_iter().rev().take(left) {
-            left -= 1;
+        for segment in missing {
+            asked.insert(segment);
             let item = get(admin, table, key, &item::segment_key(segment)).await?;
             let Some(ItemValue::Binary(bytes)) = item.as_ref().and_then(|item| item.get(item::BYTES)) else {
-                return Err(broken("history", card, "a sealed segment is missing"));
+                continue;
             };
             let supplied = state.supply_segment(segment, bytes);
             supplied.map_err(|e| broken("history", card, &e.to_string()))?;

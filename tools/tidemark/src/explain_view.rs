@@ -48,7 +48,7 @@ pub fn render_card(view: &CardView<'_>) -> String {
     if missing > 0 {
         let _ = writeln!(
             text,
-            "  and more in {missing} sealed segments that were not read: windows may hold more"
+            "  and more in {missing} sealed segments that were not read or have expired: windows may hold more"
         );
     }
     profile_lines(&mut text, view);

@@ -15,7 +15,8 @@ const ROUNDS_MAX: usize = 32;
 
 #[derive(Default)]
 pub struct Segments {
-    stored: BTreeMap<SegmentKey, Vec<u8>>,
+    /// Bytes, and the newest event time, ms.
+    stored: BTreeMap<SegmentKey, (Vec<u8>, i64)>,
     pub written: usize,
     pub written_bytes_max: usize,
     pub read: usize,
@@ -42,9 +43,9 @@ impl Segments {
         panic!("an event needs segments without end")
     }
 
-    pub fn label(&mut self, state: &mut CardState, label: &Label) -> LabelApplied {
+    pub fn label(&mut self, state: &mut CardState, label: &Label, policy: &Policy) -> LabelApplied {
         for _ in 0..ROUNDS_MAX {
-            match apply_label(state, label) {
+            match apply_label(state, label, policy) {
                 LabelApplied::NeedsSegments(keys) => self.supply(state, &keys),
                 applied => return applied,
             }
@@ -56,7 +57,7 @@ impl Segments {
         assert!(!keys.is_empty());
         for key in keys {
             self.read += 1;
-            state.supply_segment(*key, &self.stored[key]).unwrap();
+            state.supply_segment(*key, &self.stored[key].0).unwrap();
         }
     }
 
@@ -65,7 +66,8 @@ impl Segments {
         for segment in state.new_segments() {
             self.written += 1;
             self.written_bytes_max = self.written_bytes_max.max(segment.bytes.len());
-            self.stored.insert(segment.key, segment.bytes.clone());
+            self.stored
+                .insert(segment.key, (segment.bytes.clone(), segment.last_ms));
         }
         state.segments_written();
     }
@@ -78,6 +80,13 @@ impl Segments {
         assert_eq!(back, *state);
         assert_eq!(back.encode(), bytes);
         *state = back;
+    }
+
+    /// Takes away what ended at or before a time, as the table does when items expire.
+    pub fn expire(&mut self, until_ms: i64) -> usize {
+        let before = self.stored.len();
+        self.stored.retain(|_, (_, last_ms)| *last_ms > until_ms);
+        before - self.stored.len()
     }
 
     /// Has every segment at hand.

@@ -260,7 +260,7 @@ fn apply(
         }
         Event::Label(label) => {
             let state = states.entry(card_id.as_str().to_owned()).or_default();
-            let unknown = matches!(fold::apply_label(state, &label), LabelApplied::UnknownEvent);
+            let unknown = matches!(fold::apply_label(state, &label, policy), LabelApplied::UnknownEvent);
             unknown.then_some(RefusalCode::LabelWithoutEvent)
         }
         Event::Transaction(tx) => {

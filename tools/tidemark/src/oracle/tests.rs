@@ -47,7 +47,7 @@ impl System {
                 self.profiles.insert(card, profile.clone());
                 Fate::Applied
             }
-            Event::Label(label) => match fold::apply_label(self.states.entry(card).or_default(), label) {
+            Event::Label(label) => match fold::apply_label(self.states.entry(card).or_default(), label, policy) {
                 LabelApplied::Recorded => Fate::Applied,
                 LabelApplied::Already => Fate::Duplicate,
                 LabelApplied::UnknownEvent => Fate::Refused(RefusalCode::LabelWithoutEvent),

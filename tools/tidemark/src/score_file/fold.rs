@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use tidemark_domain::card::CardState;
+use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::contract;
-use tidemark_domain::event::{Event, Profile, Transaction};
-use tidemark_domain::feature;
+use tidemark_domain::event::{Event, Label, Profile, Transaction};
+use tidemark_domain::feature::{self, FeatureValue};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::CardId;
 use tidemark_domain::outcome::{self, Decision};
@@ -13,6 +14,9 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_domain::score::ProfileInput;
 
+use tidemark_engine::config::SEGMENT_ROUNDS_MAX;
+
+use super::vault::Vault;
 use super::{Arrival, ScoreSummary};
 
 /// With no arrival time, the contract's bounds on time are this wide, ms: no time that it can read is outside.
@@ -20,9 +24,21 @@ const UNBOUNDED_MS: i64 = i64::MAX / 4;
 
 /// What is kept of a card.
 #[derive(Default)]
-struct Card {
-    state: CardState,
+pub(super) struct Card {
+    pub(super) state: CardState,
+    pub(super) vault: Vault,
     profile: Option<Profile>,
+}
+
+impl Card {
+    /// Hands over segments that the fold needs. They are always there, but for a bug.
+    fn supply(&mut self, keys: &[SegmentKey]) -> Result<(), Refusal> {
+        if self.vault.supply(&mut self.state, keys) {
+            return Ok(());
+        }
+        let detail = "occurred_at_ms: among sealed events that are not at hand";
+        Err(Refusal::new(RefusalCode::BeyondHorizon, detail))
+    }
 }
 
 /// Folds events one by one; the stream's own fold with a map for a store.
@@ -31,7 +47,7 @@ pub struct FileFold {
     bounds: contract::Bounds,
     arrival_ms: i64,
     features: bool,
-    cards: HashMap<CardId, Card>,
+    pub(super) cards: HashMap<CardId, Card>,
     line: Vec<u8>,
     summary: ScoreSummary,
 }
@@ -120,13 +136,9 @@ impl FileFold {
                 Ok(false)
             }
             Event::Label(label) => {
-                let known = self.cards.get_mut(&label.card_id);
-                match known.map_or(LabelApplied::UnknownEvent, |card| {
-                    fold::apply_label(&mut card.state, &label)
-                }) {
+                match self.label(&label)? {
                     LabelApplied::Recorded => self.summary.labels += 1,
                     LabelApplied::Already => self.summary.duplicate += 1,
-                    // A card here has all its segments at hand.
                     LabelApplied::UnknownEvent | LabelApplied::NeedsSegments(_) => {
                         let detail = "the card's history does not hold the event that the label names";
                         return Err(Refusal::new(RefusalCode::LabelWithoutEvent, detail));
@@ -137,31 +149,43 @@ impl FileFold {
         }
     }
 
+    fn label(&mut self, label: &Label) -> Result<LabelApplied, Refusal> {
+        let Some(card) = self.cards.get_mut(&label.card_id) else {
+            return Ok(LabelApplied::UnknownEvent);
+        };
+        for _ in 0..SEGMENT_ROUNDS_MAX {
+            match fold::apply_label(&mut card.state, label, &self.policy) {
+                LabelApplied::NeedsSegments(keys) => card.supply(&keys)?,
+                applied => {
+                    card.vault.keep(&mut card.state, &self.policy);
+                    return Ok(applied);
+                }
+            }
+        }
+        Ok(LabelApplied::UnknownEvent)
+    }
+
     fn transaction(&mut self, tx: &Transaction) -> Result<bool, Refusal> {
         let card = match self.cards.get_mut(&tx.card_id) {
             Some(card) => card,
             None => self.cards.entry(tx.card_id.clone()).or_default(),
         };
-        let profile = card.profile.as_ref();
         // Features are measured beside the fold: kept in every entry of every card they would take most of the memory.
         let apart = self.features && !self.policy.outcome_features;
-        let (seen, by) = match self.policy.low_risk_for(tx) {
-            Some(cheap) => (None, cheap),
-            None => (profile, &self.policy),
-        };
-        let values = apart.then(|| feature::compute(&card.state, tx, seen, by).into_values());
-        let input = profile.map_or(ProfileInput::Absent, ProfileInput::Known);
-        let entry = match fold::apply_transaction(&mut card.state, tx, input, &self.policy) {
+        let (applied, values) = apply(card, tx, &self.policy, apart)?;
+        card.vault.keep(&mut card.state, &self.policy);
+        let entry = match applied {
             Applied::Scored { entry } => entry,
             Applied::Duplicate { .. } => {
                 self.summary.duplicate += 1;
                 return Ok(false);
             }
             Applied::Refused(refusal) => return Err(refusal),
-            Applied::NeedsSegments(_) => {
+            Applied::NeedsSegments(keys) => {
+                card.supply(&keys)?;
                 return Err(Refusal::new(
                     RefusalCode::BeyondHorizon,
-                    "occurred_at_ms: among sealed events that are not at hand",
+                    "occurred_at_ms: deeper than any history",
                 ));
             }
         };
@@ -181,5 +205,35 @@ impl FileFold {
             None => outcome::render_json(&tx.card_id, &tx.event_id, &entry),
         };
         Ok(true)
+    }
+}
+
+/// What an event did to its card, and the policy's features as of it where they are asked for.
+fn apply(
+    card: &mut Card,
+    tx: &Transaction,
+    policy: &Policy,
+    features: bool,
+) -> Result<(Applied, Option<Vec<FeatureValue>>), Refusal> {
+    let mut rounds = 0;
+    loop {
+        let needs = if features {
+            fold::segments_of_windows(&card.state, tx, policy)
+        } else {
+            Vec::new()
+        };
+        let (applied, values) = if needs.is_empty() {
+            let profile = card.profile.as_ref();
+            let values = features.then(|| feature::compute(&card.state, tx, profile, policy).into_values());
+            let input = profile.map_or(ProfileInput::Absent, ProfileInput::Known);
+            (fold::apply_transaction(&mut card.state, tx, input, policy), values)
+        } else {
+            (Applied::NeedsSegments(needs), None)
+        };
+        rounds += 1;
+        match applied {
+            Applied::NeedsSegments(keys) if rounds < SEGMENT_ROUNDS_MAX => card.supply(&keys)?,
+            applied => return Ok((applied, values)),
+        }
     }
 }

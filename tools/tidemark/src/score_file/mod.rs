@@ -1,18 +1,22 @@
 //! `tidemark score`: the engine's fold over a file of events, one JSON object a line, no AWS at all.
 //!
 //! Every line goes through the same contract and the same fold as a record of the stream, so a line gets the outcome that
-//! the stream would give it, in the same bytes. Memory follows the events that the cards keep: sealed segments stay in
-//! memory, for want of a store. A line is never held beyond the contract's payload limit.
+//! the stream would give it, in the same bytes. Memory is bounded by the number of cards and what each may hold: its head, up
+//! to `SEGMENT_ITEMS_WARM_MAX` sealed events at hand, and the bytes of its other segments until they are older than the
+//! policy's retention, 15 to 40 bytes an event. A line is never held beyond the contract's payload limit.
 //!
 //! A file has no arrival times. Unless one is named ([`Arrival::At`]), each event counts as arriving at its own time: the
 //! bounds on skew and lateness do not apply, and the dedupe horizon alone judges how old an event may be.
 //! A duplicate is counted and not written again: one event, one line of output.
 
 mod fold;
+#[cfg(test)]
+mod hot_tests;
 mod lines;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};

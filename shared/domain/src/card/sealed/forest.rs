@@ -324,10 +324,12 @@ impl CardState {
         }
     }
 
-    /// The latest event of an id among the newest [`LABEL_LEAVES_MAX`] leaves.
-    pub(crate) fn find_id(&self, event_fp: u32) -> Found<EventKey> {
+    /// The latest event of an id among the newest [`LABEL_LEAVES_MAX`] leaves. What is at or before `aged_ms` counts as
+    /// dropped: an index may outlive segments below it in the store.
+    pub(crate) fn find_id(&self, event_fp: u32, aged_ms: i64) -> Found<EventKey> {
         let mut search = Search {
             event_fp,
+            aged_ms,
             leaves: 0,
             needs: Vec::new(),
             found: None,
@@ -344,6 +346,8 @@ impl CardState {
 /// A search for an id, from the newest leaf backwards.
 struct Search {
     event_fp: u32,
+    /// Nothing at or before it is searched.
+    aged_ms: i64,
     /// Leaves so far, unread segments included.
     leaves: usize,
     needs: Vec<SegmentKey>,
@@ -353,7 +357,8 @@ struct Search {
 impl Search {
     fn walk(&mut self, nodes: &Nodes, refs: &[SealedRef]) {
         for segment in refs.iter().rev() {
-            if self.found.is_some() || self.leaves >= LABEL_LEAVES_MAX {
+            let aged = segment.summary.last_ms <= self.aged_ms;
+            if aged || self.found.is_some() || self.leaves >= LABEL_LEAVES_MAX {
                 return;
             }
             match nodes.get(segment.key) {
@@ -364,7 +369,8 @@ impl Search {
                 }
                 Some(Node::Leaf(entries)) => {
                     self.leaves += 1;
-                    let of_id = entries.iter().rev().find(|entry| entry.event_fp == self.event_fp);
+                    let kept = entries.iter().rev().filter(|entry| entry.time_ms > self.aged_ms);
+                    let of_id = kept.into_iter().find(|entry| entry.event_fp == self.event_fp);
                     self.found = of_id.map(Entry::key);
                 }
             }
