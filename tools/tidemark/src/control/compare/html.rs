@@ -112,7 +112,7 @@ fn figures(page: &mut String, c: &Comparison) {
         (format!("{:.3}", c.drift.psi), population(c.drift.psi)),
         (
             format!(
-                "{:.0} → {:.0} µs",
+                "{:.1} → {:.1} µs",
                 c.cost.active_us_per_event, c.cost.candidate_us_per_event
             ),
             "time an event",
@@ -192,8 +192,8 @@ fn side_by_side(c: &Comparison) -> String {
                 ),
                 (
                     "of a million events",
-                    format!("{:.4} USD", cost.active_usd_per_million),
-                    format!("{:.4} USD", cost.candidate_usd_per_million),
+                    format!("{:.6} USD", cost.active_usd_per_million),
+                    format!("{:.6} USD", cost.candidate_usd_per_million),
                 ),
             ],
         ),

@@ -56,7 +56,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
     let cost = &c.cost;
     let _ = writeln!(
         text,
-        "\n  time an event       active {:.1} µs, candidate {:.1} µs\n  processor, million  active {:.4} USD, candidate {:.4} USD\n  trying, million     {:.4} USD ({:.3} write units an event)",
+        "\n  time an event       active {:.1} µs, candidate {:.1} µs\n  processor, million  active {:.6} USD, candidate {:.6} USD\n  trying, million     {:.4} USD ({:.3} write units an event)",
         cost.active_us_per_event,
         cost.candidate_us_per_event,
         cost.active_usd_per_million,
