@@ -37,7 +37,7 @@ fn demo(arguments: &[&str]) -> (Option<i32>, Value) {
 
 #[test]
 fn the_account_adds_up_and_equals_the_oracle() {
-    let (code, report) = demo(&["--events", "6000", "--cards", "200", "--seed", "11"]);
+    let (code, report) = demo(&["--events", "12000", "--cards", "400", "--seed", "11"]);
     assert_eq!(code, Some(0), "{report:#}");
     let count = |field: &str| {
         report[field]
@@ -50,7 +50,8 @@ fn the_account_adds_up_and_equals_the_oracle() {
         .values()
         .filter_map(Value::as_u64)
         .sum();
-    assert_eq!(count("sent"), 6_000);
+    // So many that one card is a hot one: its history is sealed, and an event of it comes again at the end.
+    assert_eq!(count("sent"), 12_000);
     assert_eq!(
         count("accepted"),
         count("scored") + count("duplicate") + count("applied") + quarantined

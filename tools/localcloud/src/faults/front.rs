@@ -160,7 +160,10 @@ impl Door {
         verdict: Verdict,
     ) -> Response<Body> {
         let Some(cut) = partial::cut(operation, &body, share, verdict.seed) else {
-            let has_items = matches!(operation, "BatchGetItem" | "PutRecords" | "SendMessageBatch");
+            let has_items = matches!(
+                operation,
+                "BatchGetItem" | "BatchWriteItem" | "PutRecords" | "SendMessageBatch"
+            );
             return if has_items {
                 self.forward(parts, body).await
             } else {

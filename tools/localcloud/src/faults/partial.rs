@@ -17,6 +17,8 @@ pub(super) struct Cut {
 enum Refused {
     /// BatchGetItem: what the answer names as unprocessed, by table.
     Keys(Map<String, Value>),
+    /// BatchWriteItem: the same of writes.
+    Writes(Map<String, Value>),
     /// PutRecords: which of the records, by position.
     Records(Vec<bool>),
     /// SendMessageBatch: the ids.
@@ -33,6 +35,7 @@ pub(super) fn cut(operation: &str, body: &[u8], share: f64, seed: u64) -> Option
     };
     match operation {
         "BatchGetItem" => keys(request, &mut hit),
+        "BatchWriteItem" => writes(request, &mut hit),
         "PutRecords" => {
             let (rest, marks) = entries(request, "Records", &mut hit)?;
             let refused = Refused::Records(marks.into_iter().map(|mark| mark.is_some()).collect());
@@ -66,6 +69,25 @@ fn keys(mut request: Value, hit: &mut impl FnMut() -> bool) -> Option<Cut> {
     (!refused.is_empty()).then(|| Cut {
         rest: left.then_some(request),
         refused: Refused::Keys(refused),
+    })
+}
+
+fn writes(mut request: Value, hit: &mut impl FnMut() -> bool) -> Option<Cut> {
+    let mut refused = Map::new();
+    let tables = request["RequestItems"].as_object_mut()?;
+    for (name, asked) in tables.iter_mut() {
+        let writes = std::mem::take(asked.as_array_mut()?);
+        let (out, kept): (Vec<Value>, Vec<Value>) = writes.into_iter().partition(|_| hit());
+        if !out.is_empty() {
+            refused.insert(name.clone(), Value::Array(out));
+        }
+        *asked = Value::Array(kept);
+    }
+    tables.retain(|_, asked| asked.as_array().is_some_and(|writes| !writes.is_empty()));
+    let left = !tables.is_empty();
+    (!refused.is_empty()).then(|| Cut {
+        rest: left.then_some(request),
+        refused: Refused::Writes(refused),
     })
 }
 
@@ -111,6 +133,19 @@ pub(super) fn join(refused: Cut, answer: Option<Value>) -> Value {
                     now.extend(before);
                 }
                 answer["UnprocessedKeys"][name] = unprocessed;
+            }
+        }
+        Refused::Writes(tables) => {
+            if !answer["UnprocessedItems"].is_object() {
+                answer["UnprocessedItems"] = json!({});
+            }
+            for (name, unprocessed) in tables {
+                let mut all = answer["UnprocessedItems"][&name]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                all.extend(unprocessed.as_array().cloned().unwrap_or_default());
+                answer["UnprocessedItems"][name] = Value::Array(all);
             }
         }
         Refused::Records(marks) => {
@@ -164,6 +199,24 @@ mod tests {
         let left = unprocessed["Keys"].as_array().unwrap().len();
         assert!(asked > 0 && left > 0);
         assert_eq!(asked + left, 40);
+    }
+
+    #[test]
+    fn unwritten_items_are_named_and_the_rest_is_written() {
+        let writes: Vec<Value> = (0..20)
+            .map(|n| json!({"PutRequest": {"Item": {"pk": {"S": n.to_string()}}}}))
+            .collect();
+        let request = json!({"RequestItems": {"t": writes}, "ReturnConsumedCapacity": "TOTAL"});
+        let cut_some = cut_half("BatchWriteItem", &request);
+        let rest = cut_some.rest.clone().unwrap();
+        let written = rest["RequestItems"]["t"].as_array().unwrap().len();
+        let answer = join(cut_some, Some(json!({"UnprocessedItems": {}})));
+        let left = answer["UnprocessedItems"]["t"].as_array().unwrap().len();
+        assert!(written > 0 && left > 0);
+        assert_eq!(written + left, 20);
+        let cut_all = cut("BatchWriteItem", request.to_string().as_bytes(), 1.0, 1).unwrap();
+        assert!(cut_all.rest.is_none());
+        assert_eq!(join(cut_all, None)["UnprocessedItems"], request["RequestItems"]);
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub enum FaultKind {
     Error500,
     /// Not applied; answered with the service's "slow down".
     Throttle,
-    /// BatchGetItem, PutRecords and SendMessageBatch: each key, record or message is refused by itself with this chance,
-    /// the rest is applied. Any other operation is throttled.
+    /// BatchGetItem, BatchWriteItem, PutRecords and SendMessageBatch: each key, write, record or message is refused by
+    /// itself with this chance, the rest is applied. Any other operation is throttled.
     Partial {
         /// The chance of each item, 0 to 1.
         share: f64,

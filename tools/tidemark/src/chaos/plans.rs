@@ -17,6 +17,9 @@ pub fn errors_and_lost_answers(transactions_stream: &str, scores_stream: &str) -
         FaultPlan::new(DynamoDb, Delay { ms: 60 }, 0.05),
         FaultPlan::new(DynamoDb, Delay { ms: 2_500 }, 0.002).on("PutItem"),
         FaultPlan::new(DynamoDb, Partial { share: 0.3 }, 0.3).on("BatchGetItem"),
+        // Sealed segments of hot cards.
+        FaultPlan::new(DynamoDb, Partial { share: 0.3 }, 0.3).on("BatchWriteItem"),
+        FaultPlan::new(DynamoDb, DropAfterApply, 0.1).on("BatchWriteItem"),
         FaultPlan::new(Kinesis, Error500, 0.05).on("PutRecords"),
         FaultPlan::new(Kinesis, Partial { share: 0.2 }, 0.2).on("PutRecords"),
         FaultPlan::new(Kinesis, DropAfterApply, 0.05)
