@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::metric::Metric;
 
@@ -14,6 +14,11 @@ pub const METRICS_MAX: usize = 100;
 pub const VALUES_MAX: usize = 100;
 /// A dimension's value is no longer than this, in bytes (CloudWatch's limit is 1,024).
 pub const DIMENSION_BYTES_MAX: usize = 255;
+
+/// Space that a line takes at its start, in bytes: enough for one with two full distributions.
+const LINE_BYTES: usize = 8 * 1_024;
+/// Metrics that a line has room for at its start.
+const METRICS_USUAL: usize = 48;
 
 /// What metrics are split by. Values come from short, fixed lists, so that the number of time series is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +43,19 @@ impl Dimension {
     }
 }
 
+/// What a metric is written with; finite numbers only.
+#[derive(Clone, Debug)]
+enum Values {
+    One(f64),
+    Several(Vec<f64>),
+}
+
 /// One line of metrics.
 #[derive(Clone, Debug)]
 pub struct EmfLine {
     timestamp_ms: i64,
     dimensions: Vec<(Dimension, String)>,
-    metrics: Vec<(Metric, Value)>,
+    metrics: Vec<(Metric, Values)>,
     properties: Vec<(&'static str, Value)>,
 }
 
@@ -55,7 +67,7 @@ impl EmfLine {
         Self {
             timestamp_ms,
             dimensions,
-            metrics: Vec::new(),
+            metrics: Vec::with_capacity(METRICS_USUAL),
             properties: Vec::new(),
         }
     }
@@ -71,7 +83,7 @@ impl EmfLine {
     #[must_use]
     pub fn metric(mut self, metric: Metric, value: f64) -> Self {
         if value.is_finite() && self.metrics.len() < METRICS_MAX {
-            self.metrics.push((metric, Value::from(value)));
+            self.metrics.push((metric, Values::One(value)));
         }
         self
     }
@@ -88,7 +100,9 @@ impl EmfLine {
                 .map(|at| values[rank(at)])
                 .filter(|value| value.is_finite())
                 .collect();
-            self.metrics.push((metric, Value::from(values)));
+            if !values.is_empty() {
+                self.metrics.push((metric, Values::Several(values)));
+            }
         }
         self
     }
@@ -100,33 +114,44 @@ impl EmfLine {
         self
     }
 
-    /// The line as JSON, without its line break.
+    /// The line as JSON, without its line break. It is put together by hand: a tree of values took as long as ten events.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let definitions: Vec<Value> = self
-            .metrics
-            .iter()
-            .map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit().as_str() }))
-            .collect();
-        let names: Vec<&str> = self.dimensions.iter().map(|(dimension, _)| dimension.name()).collect();
-        let mut root = Map::new();
-        root.insert(
-            "_aws".to_owned(),
-            json!({
-                "Timestamp": self.timestamp_ms,
-                "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [names], "Metrics": definitions }],
-            }),
-        );
+        let mut line = String::with_capacity(LINE_BYTES);
+        self.push_declaration(&mut line);
+        // Names and the values of dimensions have nothing to escape: see `bounded`.
         for (dimension, value) in &self.dimensions {
-            root.insert(dimension.name().to_owned(), Value::from(value.as_str()));
+            push_all(&mut line, [",\"", dimension.name(), "\":\"", value, "\""]);
         }
         for (name, value) in &self.properties {
-            root.insert((*name).to_owned(), value.clone());
+            push_all(&mut line, [",\"", name, "\":", &value.to_string()]);
         }
-        for (metric, value) in &self.metrics {
-            root.insert(metric.name().to_owned(), value.clone());
+        for (metric, values) in &self.metrics {
+            push_all(&mut line, [",\"", metric.name(), "\":"]);
+            match values {
+                Values::One(value) => line.push_str(&number(*value)),
+                Values::Several(values) => push_list(&mut line, values.iter().map(|value| number(*value))),
+            }
         }
-        Value::Object(root).to_string()
+        line.push('}');
+        line
+    }
+
+    fn push_declaration(&self, line: &mut String) {
+        let time = self.timestamp_ms.to_string();
+        push_all(line, ["{\"_aws\":{\"Timestamp\":", &time, ",\"CloudWatchMetrics\":[{"]);
+        push_all(line, ["\"Namespace\":\"", NAMESPACE, "\",\"Dimensions\":["]);
+        let quoted = |(dimension, _): &(Dimension, String)| format!("\"{}\"", dimension.name());
+        push_list(line, self.dimensions.iter().map(quoted));
+        line.push_str("],\"Metrics\":[");
+        for (at, (metric, _)) in self.metrics.iter().enumerate() {
+            let before = if at == 0 { "{\"Name\":\"" } else { ",{\"Name\":\"" };
+            push_all(
+                line,
+                [before, metric.name(), "\",\"Unit\":\"", metric.unit().as_str(), "\"}"],
+            );
+        }
+        line.push_str("]}]}");
     }
 
     /// Writes the line in one call, so that lines of several tasks never mix.
@@ -138,6 +163,23 @@ impl EmfLine {
         line.push('\n');
         writer.write_all(line.as_bytes())
     }
+}
+
+fn push_all<const N: usize>(line: &mut String, parts: [&str; N]) {
+    parts.into_iter().for_each(|part| line.push_str(part));
+}
+
+fn push_list(line: &mut String, items: impl Iterator<Item = String>) {
+    for (at, item) in items.enumerate() {
+        line.push(if at == 0 { '[' } else { ',' });
+        line.push_str(&item);
+    }
+    line.push(']');
+}
+
+/// As JSON writes it: the shortest form that reads as the same number. Only for finite ones, and there is no empty list.
+fn number(value: f64) -> String {
+    format!("{value:?}")
 }
 
 /// Values in the order that [`EmfLine::distribution`] takes.
@@ -162,6 +204,7 @@ fn bounded(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_line_has_the_shape_of_the_format() {
@@ -201,6 +244,26 @@ mod tests {
             declared
                 .iter()
                 .all(|metric| value[metric["Name"].as_str().unwrap()].is_number())
+        );
+    }
+
+    #[test]
+    fn numbers_and_properties_are_read_back_as_they_are() {
+        let numbers = [0.0, -0.5, 0.1, 1e-7, 1e21, f64::MAX, f64::MIN_POSITIVE, 123_456_789.123];
+        let line = EmfLine::new(0, "f")
+            .distribution(Metric::Score, &numbers)
+            .distribution(Metric::OutcomeLatency, &[f64::NAN])
+            .property("trace_id", "a \"quoted\"\nline \u{7f}\u{1}é");
+        let value: Value = serde_json::from_str(&line.to_json()).unwrap();
+        assert_eq!(value["Score"], json!(numbers));
+        assert_eq!(value["trace_id"], "a \"quoted\"\nline \u{7f}\u{1}é");
+        assert!(value.get("OutcomeLatency").is_none());
+        assert_eq!(
+            value["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
         );
     }
 

@@ -337,6 +337,29 @@ fn each_function_has_a_role_of_its_own() {
     assert_eq!(roles.len(), functions.len());
 }
 
+/// X-Ray's actions know no resources, so that AWS's own policy is attached, and only where tracing is asked for.
+#[test]
+fn tracing_is_a_parameter_that_attaches_one_policy() {
+    let resources = template()["Resources"].as_object().unwrap();
+    assert_eq!(template()["Parameters"]["Tracing"]["Default"], "PassThrough");
+    let condition = &template()["Conditions"]["TracingIsActive"];
+    assert_eq!(
+        condition["Fn::Equals"],
+        serde_json::json!([{ "Ref": "Tracing" }, "Active"])
+    );
+    let policy = "arn:${AWS::Partition}:iam::aws:policy/AWSXRayDaemonWriteAccess";
+    let attached = serde_json::json!({ "Fn::If": [
+        "TracingIsActive", [{ "Fn::Sub": policy }], { "Ref": "AWS::NoValue" },
+    ]});
+    for (function, role) in [("ScoreFunction", "ScoreRole"), ("RedriveFunction", "RedriveRole")] {
+        assert_eq!(
+            resources[function]["Properties"]["Tracing"]["Ref"], "Tracing",
+            "{function}"
+        );
+        assert_eq!(resources[role]["Properties"]["ManagedPolicyArns"], attached, "{role}");
+    }
+}
+
 #[test]
 fn each_queue_refuses_calls_without_tls() {
     let protected: BTreeSet<&str> = resources_of("AWS::SQS::QueuePolicy")

@@ -174,4 +174,18 @@ fn the_show_ends_with_an_empty_dead_letter_queue_and_an_exact_account() {
     assert_eq!(count("/dead_lettered"), 0);
     assert_eq!(count("/unaccounted"), 0);
     assert_eq!(count("/oracle_mismatches"), 0);
+    // The functions' own metrics say so too.
+    assert!(count("/dead_letters/oldest_ms") > 0, "{report:#}");
+    let sum = |pointer: &str| {
+        let value = report.pointer(&format!("/signals/{pointer}/sum"));
+        value.and_then(serde_json::Value::as_f64).unwrap_or_default()
+    };
+    for trouble in ["Retries", "Returned", "Throttles"] {
+        assert!(sum(&format!("metrics/{trouble}")) > 0.0, "{trouble}: {report:#}");
+    }
+    let found: u64 = (0..report["redrives"].as_array().unwrap().len())
+        .map(|at| count(&format!("/redrives/{at}/found")))
+        .sum();
+    assert_eq!(sum("redrive/RedriveRecords"), found as f64);
+    assert!(sum("redrive/RedriveTimeToRecover") > 0.0, "{report:#}");
 }

@@ -54,6 +54,8 @@ pub struct DeadLetters {
     pub messages: u64,
     /// Records of their ranges that had no end yet.
     pub records: u64,
+    /// Age of the oldest message, milliseconds.
+    pub oldest_ms: Option<i64>,
 }
 
 impl ShowReport {
@@ -88,6 +90,8 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
 async fn play(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<ShowReport, CliError> {
     let policy = Policy::default_policy();
     let log_from_bytes = usage::log_bytes(stack.function.log_path());
+    let redrive_log = stack.redrive.as_ref().map(localcloud::Function::log_path);
+    let redrive_from_bytes = redrive_log.map_or(0, usage::log_bytes);
     let started_ms = now_ms();
     let mut stream = demo::stream_of(args, &policy, started_ms);
     stream.broken_share = BROKEN_SHARE;
@@ -110,7 +114,10 @@ async fn play(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<ShowReport,
         elapsed_ms,
     };
     let found = demo::read_evidence(stack).await?;
-    let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
+    let mut usage = usage::read(stack.function.log_path(), log_from_bytes)?;
+    if let Some(log) = redrive_log.filter(|_| !redrives.is_empty()) {
+        usage.signals.redrive = usage::read(log, redrive_from_bytes)?.signals.metrics;
+    }
     let records = as_applied(records, &before.evidence, &found.evidence, &policy.bounds);
     let report = demo::judge(run, &records, &found, usage, &policy)?;
     bar.finish_and_clear();
@@ -195,6 +202,7 @@ fn waiting(records: &[crate::account::Accepted], found: &Found, policy: &Policy)
     DeadLetters {
         messages: found.evidence.dead.len() as u64,
         records: account.dead_lettered,
+        oldest_ms: found.queues.get("dead_letter").and_then(|queue| queue.oldest_ms),
     }
 }
 

@@ -62,6 +62,11 @@ pub(super) fn render(report: &ShowReport) -> String {
     text += &format!("\n{}\n", paint(ui::HEADING, "Dead letters"));
     text += &row(report.dead_letters.messages, "messages waited in the queue");
     text += &row(report.dead_letters.records, "records of theirs had no end");
+    let oldest_ms = report.dead_letters.oldest_ms.unwrap_or_default();
+    text += &row(
+        u64::try_from(oldest_ms).unwrap_or_default(),
+        "ms was the oldest message old",
+    );
     for redrive in &report.redrives {
         let account = &redrive.account;
         text += &row(account.found, "records were read again by the redrive, of which");

@@ -65,6 +65,9 @@ pub struct Queue {
 pub struct Signals {
     /// Every metric by its name; one that is split further as `Quarantined{reason=not_json}`.
     pub metrics: BTreeMap<String, Series>,
+    /// Every metric of the redrive function, likewise, where it was called.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub redrive: BTreeMap<String, Series>,
     /// The queues by what they hold.
     pub queues: BTreeMap<&'static str, Queue>,
     /// What operators look at, made of the metrics.
@@ -191,6 +194,7 @@ impl Signals {
                 ),
             ),
             ("queues", self.queues_in_words()),
+            ("redrive", self.redrive_in_words()),
             (
                 "warm cache",
                 format!("{} of the states needed", percent(ratios.cache_hits)),
@@ -231,6 +235,22 @@ impl Signals {
             ),
             ("cost", cost(ratios.cost_per_million_usd)),
         ]
+    }
+
+    fn redrive_in_words(&self) -> String {
+        let of = |metric: Metric| self.redrive.get(metric.name()).cloned().unwrap_or_default();
+        if self.redrive.is_empty() {
+            return "none".to_owned();
+        }
+        let count = |metric| grouped_f(of(metric).sum);
+        format!(
+            "{} messages · {} records · {} unrecoverable · {} trimmed · {:.0} ms from the oldest arrival to its end",
+            count(Metric::RedriveMessages),
+            count(Metric::RedriveRecords),
+            count(Metric::RedriveUnrecoverable),
+            count(Metric::RedriveTrimmed),
+            of(Metric::RedriveTimeToRecover).most
+        )
     }
 
     fn queues_in_words(&self) -> String {
