@@ -117,8 +117,8 @@ pub(crate) fn drop_cold(state: &mut CardState) {
     }
 }
 
-/// A state asks for a segment while its newest event is less than the retention after the segment's last. The table's clock
-/// may run ahead of a card that gets nothing for a while: hence the horizon and the slack beside it.
+/// A state asks for a segment while its newest event is less than the retention after the segment's last, and lives for
+/// the retention and the slack after its newest event. A segment outlives every such state.
 fn segment_expires_at_s(last_ms: i64, policy: &Policy) -> i64 {
-    expires_at_s(last_ms.saturating_add(policy.dedupe_horizon_ms), policy)
+    expires_at_s(last_ms.saturating_add(policy.retention_ms()), policy)
 }
