@@ -171,10 +171,13 @@ impl<P: ControlPlane> Control<P> {
         lock(&self.held).status(now_ms)
     }
 
-    /// A read that failed is not tried again at once, or every batch would wait for it.
+    /// A read that failed is not tried again at once, or every batch would wait for it; unless nothing was ever read: then a
+    /// batch goes back anyway, and would go on doing so after the table is there again.
     fn may_try(&self, held: &Held, now_ms: i64) -> bool {
-        held.tried_at_ms
-            .is_none_or(|tried_ms| !(0..self.config.refresh_after_ms).contains(&(now_ms - tried_ms)))
+        held.directives().is_none()
+            || held
+                .tried_at_ms
+                .is_none_or(|tried_ms| !(0..self.config.refresh_after_ms).contains(&(now_ms - tried_ms)))
     }
 
     async fn load(&self) -> Result<Loaded, PortError> {

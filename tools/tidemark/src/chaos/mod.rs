@@ -8,6 +8,7 @@ mod killer;
 mod order;
 mod plans;
 mod produced;
+pub mod recovery;
 pub mod show;
 mod view;
 
