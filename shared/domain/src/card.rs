@@ -143,3 +143,40 @@ fn normalise(outcome: &mut StoredOutcome) {
         .approximate
         .retain(|(_, error)| error.is_finite() && *error > 0.0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feature::{FeatureKey, FeatureKind};
+    use crate::outcome::{Decision, Missing, REASONS_MAX, Reason, Tier};
+
+    #[test]
+    fn an_outcome_is_kept_as_the_bytes_can_hold_it() {
+        let key = FeatureKey {
+            kind: FeatureKind::Count,
+            window_minutes: 60,
+        };
+        let reason = Reason { key, share_pct: 20 };
+        let mut outcome = StoredOutcome {
+            score: 12,
+            decision: Decision::Pass,
+            tier: Tier::Full,
+            missing: Missing(0),
+            reasons: vec![reason; REASONS_MAX + 1],
+            policy_version: 1,
+            profile_version: None,
+            features: [Some(1.5), Some(f64::NAN), Some(f64::INFINITY), None]
+                .map(|value| (key, value))
+                .to_vec(),
+            approximate: [0.25, 0.0, -1.0, f64::INFINITY].map(|error| (key, error)).to_vec(),
+        };
+        normalise(&mut outcome);
+        assert_eq!(outcome.reasons.len(), REASONS_MAX);
+        let values: Vec<Option<f64>> = outcome.features.iter().map(|(_, value)| *value).collect();
+        assert_eq!(values, [Some(1.5), None, None, None]);
+        assert_eq!(outcome.approximate, [(key, 0.25)]);
+        outcome.features = vec![(key, None); codec::FEATURES_MAX + 1];
+        normalise(&mut outcome);
+        assert_eq!(outcome.features.len(), codec::FEATURES_MAX);
+    }
+}

@@ -407,3 +407,22 @@ fn times_at_the_ends_of_the_calendar_do_not_panic() {
         }
     }
 }
+
+#[test]
+fn what_was_dropped_by_age_is_known_by_its_newest_time() {
+    let (policy, profile, mut state) = (policy(), profile(), CardState::default());
+    let newest_ms = START_MS + policy.retention_ms() + 15;
+    for (number, time_ms) in [(0, START_MS), (1, START_MS + 10), (2, START_MS + 20), (3, newest_ms)] {
+        assert_eq!(state.floor_ms(), None);
+        let tx = transaction(number, time_ms);
+        let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
+        assert!(matches!(applied, Applied::Scored { .. }));
+    }
+    assert_eq!((state.floor_ms(), state.entries().len()), (Some(START_MS + 10), 2));
+    // At the floor nobody can tell any more.
+    let late = |time_ms: i64| {
+        let tx = transaction(4, time_ms);
+        apply_transaction(&mut state.clone(), &tx, ProfileInput::Known(&profile), &policy)
+    };
+    assert!(matches!(late(START_MS + 10), Applied::Refused { .. }));
+}

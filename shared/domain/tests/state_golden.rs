@@ -155,6 +155,13 @@ fn golden_files_hold() {
             "the bytes of {name} changed: that is a new format version"
         );
     }
+    // What earlier versions dropped is still known.
+    let state = all_fields();
+    assert_eq!(state.floor_ms(), Some(TIME_MS - 100_000));
+    assert_eq!(
+        state.truncation().map(|cut| (cut.events, cut.floor_ms)),
+        Some((39, TIME_MS - 200_000))
+    );
 }
 
 /// A hot card's transaction, of every kind that sums tell apart.
