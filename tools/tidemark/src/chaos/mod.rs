@@ -18,6 +18,7 @@ use std::path::Path;
 use localcloud::{EsmOptions, EsmStats, FaultCounts, FaultPlan, Faults, Service};
 use serde::Serialize;
 use tidemark_domain::policy::Policy;
+use tokio::sync::oneshot;
 
 use crate::clock::{now_ms, pause};
 use crate::demo::report::DemoReport;
@@ -46,7 +47,7 @@ const MORE_RECORDS: u64 = 500;
 pub struct Outage {
     /// Which.
     pub service: Service,
-    /// It begins when so many records are done.
+    /// It begins when so many records are done; the others are sent after its beginning, so that it meets some of them.
     pub after_records: u64,
     /// How long it lasts, in milliseconds.
     pub for_ms: u64,
@@ -184,12 +185,13 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError>
     }
     let killer = Killer::start(stack.function.clone(), scenario.seed, scenario.kills);
     let stream = scenario.stream(&policy, started_ms);
+    let (begins, begun) = oneshot::channel();
     let traffic = async {
-        let sent = send_until_killed(stack, &mut simulate::generate(&stream), scenario, &killer).await?;
+        let sent = send_until_killed(stack, &mut simulate::generate(&stream), scenario, &killer, begun).await?;
         demo::drain(stack, &|_| {}).await?;
         Ok::<u64, CliError>(sent)
     };
-    let (sent, ()) = futures_util::future::join(traffic, outage(stack, faults, scenario.outage)).await;
+    let (sent, ()) = futures_util::future::join(traffic, outage(stack, faults, scenario.outage, begins)).await;
     let kills = killer.stop().await;
     faults.clear();
     let sent = usize::try_from(sent?).unwrap_or(usize::MAX);
@@ -221,9 +223,17 @@ async fn send_until_killed(
     records: &mut (impl Iterator<Item = SimRecord> + Send),
     scenario: &Scenario,
     killer: &Killer,
+    outage_begun: oneshot::Receiver<()>,
 ) -> Result<u64, CliError> {
     let pace = Pace::Backlog(BACKLOG_RECORDS);
-    let mut sent = demo::send(stack, records, (0, u64::from(scenario.events)), pace, &|_| {}).await?;
+    let mut sent = 0;
+    if let Some(outage) = scenario.outage {
+        sent = demo::send(stack, records, (0, outage.after_records), pace, &|_| {}).await?;
+        // A fast machine would be through with everything before the outage's next look.
+        let _ = outage_begun.await;
+    }
+    let rest = (sent, u64::from(scenario.events).saturating_sub(sent));
+    sent += demo::send(stack, records, rest, pace, &|_| {}).await?;
     while killer.kills() < scenario.kills {
         let more = demo::send(stack, records, (sent, MORE_RECORDS), pace, &|_| {}).await?;
         if more == 0 {
@@ -246,7 +256,7 @@ pub(crate) fn layer(stack: &Stack) -> Result<&Faults, CliError> {
 }
 
 /// Takes a service away for a while, once enough records are done.
-async fn outage(stack: &Stack, faults: &Faults, outage: Option<Outage>) {
+async fn outage(stack: &Stack, faults: &Faults, outage: Option<Outage>, begins: oneshot::Sender<()>) {
     let Some(outage) = outage else { return };
     for _ in 0..OUTAGE_LOOKS_MAX {
         if stack.mapping.stats().esm.records_done >= outage.after_records {
@@ -255,6 +265,7 @@ async fn outage(stack: &Stack, faults: &Faults, outage: Option<Outage>) {
         pause(OUTAGE_WATCH_MS).await;
     }
     let plan = faults.add(FaultPlan::down(outage.service));
+    let _ = begins.send(());
     pause(outage.for_ms).await;
     faults.remove(plan);
 }
