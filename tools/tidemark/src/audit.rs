@@ -58,7 +58,7 @@ pub struct AuditReport {
     pub outcomes: OutcomeChecks,
     /// What the queues hold besides.
     pub queues: QueueRemarks,
-    /// Whether both invariants hold for every record that is not pending.
+    /// Whether I1 and I3 hold for every record that is not pending, and no stored history counts an event twice.
     pub holds: bool,
     /// What breaks them, in words.
     pub breaks: Vec<Break>,
@@ -77,6 +77,8 @@ pub struct OutcomeChecks {
     pub compared_with_state: u64,
     /// Of these, outcomes that the history gives differently.
     pub different_from_state: u64,
+    /// Times that an event is in its card's stored history beyond the first: it counted again (I2).
+    pub counted_again: u64,
     /// Alerts that were held against the recorded decision.
     pub compared_with_decision: u64,
     /// Of these, alerts whose decision is another.
@@ -88,7 +90,7 @@ pub struct OutcomeChecks {
 /// One thing that breaks an invariant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Break {
-    /// `I1` or `I3`.
+    /// `I1`, `I2` or `I3`.
     pub invariant: &'static str,
     /// What, and of which record or event.
     pub what: String,
@@ -288,8 +290,11 @@ fn judge(records: &[Record], evidence: &Evidence, check: CardCheck) -> AuditRepo
             what: format!("record {record} is nowhere: no outcome, no effect, in no queue"),
         });
     }
-    let broken =
-        account.unaccounted + outcomes.conflicting + outcomes.different_from_state + outcomes.different_from_decision;
+    let broken = account.unaccounted
+        + outcomes.conflicting
+        + outcomes.different_from_state
+        + outcomes.counted_again
+        + outcomes.different_from_decision;
     AuditReport {
         holds: broken == 0,
         account,

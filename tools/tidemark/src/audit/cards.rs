@@ -1,5 +1,5 @@
-//! The table's part of the audit: every card of the range is read once, and what its history gives is held against what was
-//! sent (I3).
+//! The table's part of the audit: every card of the range is read once, what its history gives is held against what was
+//! sent (I3), and no event may be in it twice (I2).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -14,6 +14,7 @@ use super::{BREAKS_MAX, Break, OutcomeChecks};
 use crate::account::evidence::{CardItem, Segments, failed, read_item, supply};
 use crate::account::{CardFacts, Evidence, OutcomeCopies, Record};
 use crate::error::CliError;
+use crate::when;
 
 /// Cards that are read at the same time.
 const CARDS_IN_FLIGHT: usize = 16;
@@ -91,8 +92,10 @@ impl CardCheck {
     /// The history gives the same bytes for every event that it still keeps.
     fn against_state(&mut self, card: &str, state: &CardState, sent: &[(&str, &OutcomeCopies)]) {
         let Some(card_id) = CardId::new(card) else { return };
+        let entries = state.all_entries();
+        self.each_once(card, &entries, sent);
         let mut kept: HashMap<u32, Vec<&Entry>> = HashMap::new();
-        for entry in state.all_entries() {
+        for entry in entries {
             kept.entry(entry.event_fp).or_default().push(entry);
         }
         for (event_id, copies) in sent {
@@ -106,10 +109,31 @@ impl CardCheck {
             self.counts.compared_with_state += 1;
             if !digests.contains(&copies.digest) {
                 self.counts.different_from_state += 1;
-                self.broken(format!(
-                    "event {event_id} of card {card}: the stored history gives another outcome than the one that was sent"
-                ));
+                self.broken(
+                    "I3",
+                    format!(
+                        "event {event_id} of card {card}: the stored history gives another outcome than the one that was sent"
+                    ),
+                );
             }
+        }
+    }
+
+    /// An event is known by its fingerprint and its exact time: two entries that share both are one event that counted twice.
+    pub(super) fn each_once(&mut self, card: &str, entries: &[&Entry], sent: &[(&str, &OutcomeCopies)]) {
+        let mut times: HashMap<(u32, i64), u64> = HashMap::new();
+        for entry in entries {
+            *times.entry((entry.event_fp, entry.time_ms)).or_default() += 1;
+        }
+        for ((event_fp, time_ms), counted) in times.into_iter().filter(|(_, counted)| *counted > 1) {
+            self.counts.counted_again += counted - 1;
+            let known = sent.iter().find(|(id, _)| fingerprint32(id) == event_fp);
+            let event = known.map_or_else(|| "an event".to_owned(), |(id, _)| format!("event {id}"));
+            let at = when::instant(time_ms);
+            self.broken(
+                "I2",
+                format!("{event} of {at} of card {card} counts {counted} times in its stored history"),
+            );
         }
     }
 
@@ -121,15 +145,18 @@ impl CardCheck {
         self.counts.compared_with_decision += 1;
         if *digest != copies.digest {
             self.counts.different_from_decision += 1;
-            self.broken(format!(
-                "event {event_id} of card {card}: the recorded decision is another than the outcome that was sent"
-            ));
+            self.broken(
+                "I3",
+                format!(
+                    "event {event_id} of card {card}: the recorded decision is another than the outcome that was sent"
+                ),
+            );
         }
     }
 
-    fn broken(&mut self, what: String) {
+    fn broken(&mut self, invariant: &'static str, what: String) {
         if self.breaks.len() < BREAKS_MAX {
-            self.breaks.insert(Break { invariant: "I3", what });
+            self.breaks.insert(Break { invariant, what });
         }
     }
 }

@@ -186,8 +186,38 @@ fn a_history_that_gives_another_outcome_breaks_i3() {
     check.take_card(&card, std::slice::from_ref(&item), &of_card).unwrap();
     assert!(check.counts.compared_with_state > 1, "{:?}", check.counts);
     assert_eq!(check.counts.different_from_state, 0);
+    assert_eq!(check.counts.counted_again, 0);
+    an_event_that_counts_twice_breaks_i2(&card, &state, &of_card);
     let other = outcome(b"other");
     check.take_card(&card, &[item], &[(of_card[0].0, &other)]).unwrap();
     assert_eq!(check.counts.different_from_state, 1);
     assert!(check.breaks.iter().next().unwrap().what.contains("stored history"));
+}
+
+fn an_event_that_counts_twice_breaks_i2(
+    card: &str,
+    state: &tidemark_domain::card::CardState,
+    sent: &[(&str, &OutcomeCopies)],
+) {
+    let once = state.all_entries();
+    let mut check = CardCheck::default();
+    check.each_once(card, &once, sent);
+    assert!(check.breaks.is_empty(), "{:?}", check.breaks);
+    // As a writer would leave it that applied an event over a version which had it already: at its place, as a later arrival.
+    let mut again = once[0].clone();
+    again.seq = state.next_seq();
+    let twice: Vec<_> = once.iter().copied().chain([&again]).collect();
+    check.each_once(card, &twice, sent);
+    assert_eq!(check.counts.counted_again, 1);
+    // Another event of the same fingerprint has another time.
+    let mut collision = again.clone();
+    collision.time_ms += 1;
+    let mut of_others = CardCheck::default();
+    let others: Vec<_> = once.iter().copied().chain([&collision]).collect();
+    of_others.each_once(card, &others, sent);
+    assert_eq!(of_others.counts.counted_again, 0);
+    let report = judge(&[], &Evidence::default(), check);
+    assert!(!report.holds);
+    assert_eq!(report.breaks[0].invariant, "I2");
+    assert!(text(&report).contains("counts 2 times"), "{}", text(&report));
 }

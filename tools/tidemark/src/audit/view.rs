@@ -81,6 +81,11 @@ fn outcomes(text: &mut String, report: &AuditReport) {
         grouped(found.compared_with_state)
     );
     *text += &row("  from history", found.different_from_state, &state);
+    *text += &row(
+        "  counted again",
+        found.counted_again,
+        "an event that is in its card's history twice (I2)",
+    );
     let decisions = format!("differ, of {} recorded alerts", grouped(found.compared_with_decision));
     *text += &row("  from decision", found.different_from_decision, &decisions);
 }
