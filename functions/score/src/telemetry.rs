@@ -62,6 +62,8 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
         .metric(Metric::Alerts, float(decision(Decision::Alert)))
         .metric(Metric::Degraded, float(degraded))
         .metric(Metric::UnknownFields, float(report.unknown_fields))
+        .metric(Metric::SegmentsRead, float(report.segments_read))
+        .metric(Metric::SegmentsWritten, float(report.segments_written))
         .metric(Metric::Conflicts, float(report.conflicts))
         .metric(Metric::Retries, float(report.retries))
         .metric(Metric::Throttles, float(report.throttles))

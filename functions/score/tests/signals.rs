@@ -36,6 +36,10 @@ struct World {
 
 /// A function whose batches end `after_ms` after the first record's arrival.
 fn world(after_ms: i64) -> World {
+    world_with(after_ms, EngineConfig::default())
+}
+
+fn world_with(after_ms: i64, config: EngineConfig) -> World {
     let (faults, plane) = (Faults::none(), MemoryControl::default());
     let sink = MemorySink::with_faults(faults.clone());
     let clock = ManualClock::at(ARRIVAL_MS + after_ms);
@@ -46,7 +50,7 @@ fn world(after_ms: i64) -> World {
         MemoryQuarantine::with_faults(faults.clone()),
         clock.clone(),
         Arc::clone(&policy),
-        EngineConfig::default(),
+        config,
     );
     let control = Control::new(plane.clone(), policy, ControlConfig::default());
     let tariff = Tariff {
@@ -330,4 +334,29 @@ async fn trials_of_a_candidate_are_counted_with_their_flips_and_losses() {
     world.clock.advance(1_000);
     let lost = world.run(&[transaction("e9", "b")]).await;
     assert_eq!(of(&lost), [1.0, 1.0]);
+}
+
+#[tokio::test]
+async fn segments_of_a_hot_card_are_counted() {
+    // Nothing stays warm, so that the second batch has to read what the first one sealed.
+    let config = EngineConfig {
+        cache_cards_max: 0,
+        ..EngineConfig::default()
+    };
+    let world = world_with(1_000, config);
+    let event = |at: i64| {
+        let mut event = transaction(&format!("e{at}"), "hot");
+        event["occurred_at_ms"] = json!(ARRIVAL_MS - 10_000 + at);
+        event
+    };
+    let events: Vec<Value> = (0..450).map(event).collect();
+    let of = |handled: &Handled| {
+        ["Scored", "Duplicate", "SegmentsWritten", "SegmentsRead"].map(|name| metric(handled, name))
+    };
+    let [scored, _, written, read] = of(&world.run(&events).await);
+    assert!(written > 0.0, "more than a head holds");
+    assert_eq!((scored, read), (450.0, 0.0));
+    let again = of(&world.run(&events[..1]).await);
+    assert_eq!(again[..3], [0.0, 1.0, 0.0]);
+    assert!(again[3] > 0.0);
 }

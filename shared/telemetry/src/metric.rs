@@ -83,6 +83,10 @@ metrics! {
     Commits: Count,
     /// Cards whose write failed for good in this batch: their records come again.
     CommitFailures: Count,
+    /// Sealed segments of hot cards read.
+    SegmentsRead: Count,
+    /// Sealed segments of hot cards written.
+    SegmentsWritten: Count,
     /// Conditional writes that another writer won.
     Conflicts: Count,
     /// Calls tried again within a batch.

@@ -77,6 +77,7 @@ const SEEN_ELSEWHERE: &[(Metric, &str)] = &[
     (Metric::UnknownFields, SCORE),
     (Metric::CommitFailures, SCORE),
     (Metric::Conflicts, SCORE),
+    (Metric::SegmentsRead, SCORE),
     (Metric::Retries, SCORE),
     (Metric::Throttles, SCORE),
     (Metric::LateOutcomes, SCORE),
