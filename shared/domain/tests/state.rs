@@ -39,9 +39,93 @@ proptest! {
         let at = at.index(bytes.len() * 8);
         bytes[at / 8] ^= 1 << (at % 8);
         if let Ok(other) = CardState::decode(&bytes) {
-            prop_assert_ne!(other.encode(), state.encode());
-            prop_assert_eq!(CardState::decode(&other.encode()).unwrap().encode(), other.encode());
+            prop_assert_ne!(&other, &state);
+            prop_assert_eq!(other.encode(), bytes);
         }
+    }
+}
+
+/// A state has one spelling: with any bit flipped, its bytes are another state's, or none's.
+fn assert_one_spelling(state: &CardState) {
+    let bytes = state.encode();
+    assert_eq!(&CardState::decode(&bytes).unwrap(), state);
+    let mut refused = 0;
+    for at in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[at / 8] ^= 1 << (at % 8);
+        match CardState::decode(&flipped) {
+            Ok(other) => assert_eq!(other.encode(), flipped, "bit {at} flipped gives {other:?}"),
+            Err(CodecError::Invalid(InvalidState::Spelling)) => refused += 1,
+            Err(_) => {}
+        }
+    }
+    assert!(
+        refused > 0,
+        "no bit of {state:?} leads to another spelling: it shows nothing"
+    );
+}
+
+/// The property above found it: one bit announced a rare part that said what was expected anyway.
+#[test]
+fn a_flag_over_a_part_that_says_nothing_is_refused() {
+    let mut first = plain_entry(1_780_745_091_150, 0);
+    first.outcome.tier = Tier::NoProfile;
+    let second = Entry {
+        merchant_fp: 10,
+        place: Some(Place {
+            latitude_e4: 0,
+            longitude_e4: 0,
+        }),
+        ..plain_entry(1_781_013_526_606, 1)
+    };
+    assert_one_spelling(&CardState::from_parts(vec![first, second], 2, Some(1_779_671_349_326), None).unwrap());
+}
+
+#[test]
+fn a_fingerprint_a_place_and_a_list_that_are_known_are_not_spelt_again() {
+    let key = |window_minutes| FeatureKey {
+        kind: FeatureKind::Count,
+        window_minutes,
+    };
+    let visit = |seq: u64, merchant_fp: u32, latitude_e4: i32| {
+        let mut entry = plain_entry(1_000 * seq as i64, seq);
+        entry.merchant_fp = merchant_fp;
+        entry.device_fp = Some(merchant_fp ^ 1);
+        entry.place = Some(Place {
+            latitude_e4,
+            longitude_e4: 0,
+        });
+        entry.outcome.features = vec![(key(1 + merchant_fp as u16 % 2), Some(f64::from(latitude_e4) / 2.0))];
+        entry
+    };
+    // Numbers that are a bit apart, so that a flip meets what is known.
+    let entries = vec![
+        visit(0, 0, 0),
+        visit(1, 1, 1),
+        visit(2, 2, 2),
+        visit(3, 0, 1),
+        visit(4, 3, 3),
+        visit(5, 1, 1),
+    ];
+    assert_one_spelling(&CardState::from_parts(entries, 6, None, None).unwrap());
+}
+
+#[test]
+fn a_whole_value_has_one_spelling() {
+    // In bits from the end of an empty state's features on: 10 and the 64 bits of a number that is whole.
+    let key = FeatureKey {
+        kind: FeatureKind::Count,
+        window_minutes: 5,
+    };
+    for value in [
+        f64::from_bits(1.0_f64.to_bits() ^ 1),
+        f64::from_bits(1),
+        4_294_967_296.0,
+        -0.0,
+    ] {
+        let mut entry = plain_entry(1, 0);
+        entry.outcome.features = vec![(key, Some(value))];
+        assert_one_spelling(&CardState::from_parts(vec![entry], 1, None, None).unwrap());
     }
 }
 

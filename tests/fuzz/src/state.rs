@@ -133,6 +133,9 @@ pub fn check(bytes: &[u8], policy: &Policy) -> Result<Option<CodecError>, String
         Err(error) => return Ok(Some(error)),
     };
     let encoded = round_trip(&state)?;
+    if encoded != bytes {
+        return Err("a state in another spelling than its own was read".to_owned());
+    }
     if encoded.len() > STATE_BYTES_MAX {
         return Err(format!("{} bytes of state", encoded.len()));
     }

@@ -42,6 +42,9 @@
 //!
 //! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
 //! segments, errors of feature values. Both are read for ever: a golden file of every kind of state proves it.
+//!
+//! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
+//! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
 
 mod decode;
 mod encode;
@@ -217,6 +220,9 @@ pub enum InvalidState {
     /// The format is not the one that such a state is written in.
     #[error("the format is not that of such a state")]
     Version,
+    /// The state can be, but is never written like this.
+    #[error("the bytes are not those that such a state is written in")]
+    Spelling,
     /// A bit in `missing` that has no name.
     #[error("an unknown input is missing")]
     Missing,
@@ -229,7 +235,8 @@ impl CardState {
         encode::encode(self)
     }
 
-    /// The state that the bytes stand for: the inverse of [`CardState::encode`].
+    /// The state that the bytes stand for: the inverse of [`CardState::encode`]. A state has one spelling: bytes that would
+    /// read as a state, but are not those that it is written in, are refused, since some of them have changed.
     ///
     /// Total: any bytes give a state or an error, in time and memory bounded by their length.
     ///

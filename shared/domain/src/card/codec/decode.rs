@@ -6,11 +6,12 @@ use crate::event::{Country, Place, Verdict};
 use crate::feature::{FeatureKey, FeatureKind, FeatureValue};
 use crate::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
+use super::encode::{is_whole, rare_parts};
 use super::segments::get_refs;
 use super::{
     COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, DROPPED_WIDTH, ENTRIES_MAX, Format, INSTANT_WIDTH, InvalidState,
     KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, REFS_BITS, SEQ_WIDTH, SHARE_BITS,
-    TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_WIDTH, WINDOW_BITS, part,
+    TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
 
 impl From<BitError> for CodecError {
@@ -101,11 +102,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     let event_fp = get_u32(bits)?;
     let amount_base_minor = bits.series(&mut context.amount)?;
     let score = u16::try_from(bits.series(&mut context.score)?).map_err(|_| InvalidState::Score)?;
-    let merchant = get_index(bits, context.merchants.len())?;
-    let merchant_fp = match context.merchants.get(merchant) {
-        Some(known) => *known,
-        None => get_u32(bits)?,
-    };
+    let (merchant, merchant_fp) = get_fingerprint(bits, &context.merchants)?;
     let place = get_place(bits, context, merchant)?;
     let device_fp = if bits.flag()? {
         Some(get_device(bits, context)?)
@@ -139,7 +136,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         label: None,
     };
     if !bits.flag()? {
-        get_parts(bits, context, &mut entry)?;
+        get_parts(bits, context, &mut entry, merchant)?;
     }
     context.learn(&entry, merchant);
     Ok(entry)
@@ -162,14 +159,27 @@ pub(super) fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize,
     Ok(index as usize)
 }
 
+/// Reads a fingerprint and where it is among those so far; a new one stands behind them.
+#[inline(always)]
+pub(super) fn get_fingerprint(bits: &mut BitReader<'_>, known: &[u32]) -> Result<(usize, u32), CodecError> {
+    let index = get_index(bits, known.len())?;
+    if let Some(fingerprint) = known.get(index) {
+        return Ok((index, *fingerprint));
+    }
+    let fingerprint = get_u32(bits)?;
+    if known.contains(&fingerprint) {
+        return Err(InvalidState::Spelling.into());
+    }
+    Ok((index, fingerprint))
+}
+
 fn get_place(bits: &mut BitReader<'_>, context: &mut Context, merchant: usize) -> Result<Option<Place>, CodecError> {
     if !bits.flag()? {
         return Ok(None);
     }
-    if let Some(known) = context.known_place(merchant)
-        && bits.flag()?
-    {
-        return Ok(Some(known));
+    let known = context.known_place(merchant);
+    if known.is_some() && bits.flag()? {
+        return Ok(known);
     }
     let mut degrees = |before: i32| -> Result<i32, CodecError> {
         let difference = unzigzag(bits.series(&mut context.degrees)?);
@@ -182,20 +192,26 @@ fn get_place(bits: &mut BitReader<'_>, context: &mut Context, merchant: usize) -
         latitude_e4,
         longitude_e4,
     };
+    if known == Some(context.place) {
+        return Err(InvalidState::Spelling.into());
+    }
     Ok(Some(context.place))
 }
 
 fn get_device(bits: &mut BitReader<'_>, context: &mut Context) -> Result<u32, CodecError> {
-    let index = get_index(bits, context.devices.len())?;
-    if let Some(known) = context.devices.get(index) {
-        return Ok(*known);
+    let (index, device_fp) = get_fingerprint(bits, &context.devices)?;
+    if index == context.devices.len() {
+        context.devices.push(device_fp);
     }
-    let device_fp = get_u32(bits)?;
-    context.devices.push(device_fp);
     Ok(device_fp)
 }
 
-fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry) -> Result<(), CodecError> {
+fn get_parts(
+    bits: &mut BitReader<'_>,
+    context: &mut Context,
+    entry: &mut Entry,
+    merchant: usize,
+) -> Result<(), CodecError> {
     // 9 bits fit.
     let parts = bits.get(context.format.part_bits())? as u16;
     let outcome = &mut entry.outcome;
@@ -240,6 +256,9 @@ fn get_parts(bits: &mut BitReader<'_>, context: &mut Context, entry: &mut Entry)
         let errors = get_features(bits, context)?.into_iter();
         let errors = errors.map(|(key, error)| error.map(|error| (key, error)).ok_or(InvalidState::Features.into()));
         outcome.approximate = errors.collect::<Result<_, CodecError>>()?;
+    }
+    if parts == 0 || rare_parts(context, entry, merchant) != parts {
+        return Err(InvalidState::Spelling.into());
     }
     Ok(())
 }
@@ -309,6 +328,9 @@ fn get_features(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<F
     if index == context.lists.len() {
         let count = bits.get(8)?;
         let list = (0..count).map(|_| get_key(bits)).collect::<Result<_, _>>()?;
+        if context.lists.contains(&list) {
+            return Err(InvalidState::Spelling.into());
+        }
         context.lists.push(list);
     }
     let list = context.lists.get(index).map_or(&[][..], Vec::as_slice);
@@ -318,8 +340,12 @@ fn get_features(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<F
 fn get_value(bits: &mut BitReader<'_>) -> Result<Option<f64>, CodecError> {
     match bits.get(2)? {
         0 => Ok(None),
-        1 => Ok(Some(bits.number(WHOLE_WIDTH)? as f64)),
-        2 => Ok(Some(f64::from_bits(bits.get(64)?))),
+        1 => Some(bits.number(WHOLE_WIDTH)? as f64)
+            .filter(|number| *number < WHOLE_MAX)
+            .map_or_else(|| Err(InvalidState::Spelling.into()), |number| Ok(Some(number))),
+        2 => Some(f64::from_bits(bits.get(64)?))
+            .filter(|number| !is_whole(*number))
+            .map_or_else(|| Err(InvalidState::Spelling.into()), |number| Ok(Some(number))),
         number => Err(CodecError::UnknownNumber {
             what: "a feature's value",
             number,

@@ -126,8 +126,9 @@ fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
     context.place = place;
 }
 
+/// Which parts an entry has that are not as expected.
 #[inline(always)]
-fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u16 {
+pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u16 {
     let (outcome, last) = (&entry.outcome, &context.last);
     let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
     let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
@@ -236,6 +237,6 @@ fn put_features(bits: &mut BitWriter, context: &mut Context, features: &[Feature
 }
 
 /// Whether a number is one of 0, 1, 2 … below [`WHOLE_MAX`]. −0 is not.
-fn is_whole(number: f64) -> bool {
+pub(super) fn is_whole(number: f64) -> bool {
     number < WHOLE_MAX && ((number as u64) as f64).to_bits() == number.to_bits()
 }

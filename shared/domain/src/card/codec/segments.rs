@@ -19,7 +19,7 @@ use crate::card::sealed::{CHILDREN_MAX, Countries, Node, Placed, SealedRef, Segm
 use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
 use crate::event::Place;
 
-use super::decode::{get_country, get_entries, get_index, get_u32};
+use super::decode::{get_country, get_entries, get_fingerprint, get_u32};
 use super::encode::{put_country, put_entries, put_index};
 use super::{COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, ENTRIES_MAX, Format, INSTANT_WIDTH, InvalidState};
 
@@ -158,7 +158,11 @@ pub(in crate::card) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecError> 
         }
         let first_seq = bits.number(FIRST_SEQ_WIDTH)?;
         let mut context = Context::new(Format::V2, count, first_seq, 0);
-        Node::Leaf(get_entries(&mut bits, &mut context, count, false)?)
+        let entries = get_entries(&mut bits, &mut context, count, false)?;
+        if entries.first().is_some_and(|entry| entry.seq != first_seq) {
+            return Err(InvalidState::Spelling.into());
+        }
+        Node::Leaf(entries)
     };
     bits.end()?;
     node.check()?;
@@ -258,15 +262,10 @@ fn get_distinct(bits: &mut BitReader<'_>, known: &mut Vec<u32>) -> Result<Distin
     let count = get_set_count(bits)?;
     let mut fingerprints = Vec::with_capacity(count);
     for _ in 0..count {
-        let at = get_index(bits, known.len())?;
-        let fingerprint = match known.get(at) {
-            Some(fingerprint) => *fingerprint,
-            None => {
-                let fingerprint = get_u32(bits)?;
-                known.push(fingerprint);
-                fingerprint
-            }
-        };
+        let (at, fingerprint) = get_fingerprint(bits, known)?;
+        if at == known.len() {
+            known.push(fingerprint);
+        }
         fingerprints.push(fingerprint);
     }
     Ok(Distinct::Exact(fingerprints))
