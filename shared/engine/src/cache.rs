@@ -139,4 +139,30 @@ mod tests {
         }
         assert!(cache.uses.len() <= 2 * 5 + 65, "{} uses for 5 slots", cache.uses.len());
     }
+
+    #[test]
+    fn the_queue_of_uses_shrinks_with_the_slots() {
+        let mut cache = Cache::new(100, usize::MAX);
+        for number in 0..100 {
+            cache.put(card(number), number, 0);
+        }
+        assert!((5..100).all(|number| cache.take(&card(number)) == Some(number)));
+        for use_number in 0..10_000 {
+            cache.put(card(use_number % 5), use_number, 0);
+        }
+        assert!(cache.uses.len() <= 2 * 5 + 65, "{} uses for 5 slots", cache.uses.len());
+    }
+
+    #[test]
+    fn uses_that_are_forgotten_are_not_those_that_say_who_goes_first() {
+        let mut cache = Cache::new(5, usize::MAX);
+        for use_number in 0..1_000 {
+            cache.put(card(use_number % 5), use_number, 0);
+        }
+        for number in 5..8 {
+            cache.put(card(number), number, 0);
+        }
+        let kept: Vec<usize> = (0..8).filter(|number| cache.peek(&card(*number)).is_some()).collect();
+        assert_eq!(kept, [3, 4, 5, 6, 7]);
+    }
 }

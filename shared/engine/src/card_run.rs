@@ -265,3 +265,64 @@ fn state_bytes(warm: &Warm) -> usize {
     });
     size_of::<Warm>() + (entries.len() + warm.state.sealed_refs() + warm.state.segment_items_held()) * one
 }
+
+#[cfg(test)]
+mod tests {
+    use tidemark_domain::card::Entry;
+    use tidemark_domain::event::{Channel, Country, Currency, Transaction};
+    use tidemark_domain::feature::FeatureValue;
+    use tidemark_domain::fold::{Applied, apply_transaction};
+    use tidemark_domain::id::{EventId, MerchantId};
+    use tidemark_domain::outcome::Reason;
+    use tidemark_domain::score::ProfileInput;
+
+    use super::*;
+
+    const START_MS: i64 = 1_780_000_000_000;
+
+    fn warm(policy: &Policy, events: i64) -> Warm {
+        let mut warm = Warm::default();
+        for number in 0..events {
+            let tx = Transaction {
+                event_id: EventId::new(&format!("e{number}")).unwrap(),
+                card_id: CardId::new("a").unwrap(),
+                occurred_at_ms: START_MS + number * 1_000,
+                // The last one is out of the ordinary: it has reasons.
+                amount_minor: if number + 1 == events { 10_000_000 } else { 100 },
+                currency: Currency::new("EUR").unwrap(),
+                merchant_id: MerchantId::new("m").unwrap(),
+                mcc: 5_411,
+                country: Country::new("FR").unwrap(),
+                channel: Channel::Ecommerce,
+                approved: true,
+                device_id: None,
+                place: None,
+            };
+            let applied = apply_transaction(&mut warm.state, &tx, ProfileInput::Absent, policy);
+            assert!(matches!(applied, Applied::Scored { .. }));
+        }
+        warm
+    }
+
+    #[test]
+    fn what_is_warm_counts_every_entry_reason_feature_and_segment_item() {
+        let policy = Policy {
+            outcome_features: true,
+            ..Policy::default_policy()
+        };
+        assert_eq!(state_bytes(&Warm::default()), size_of::<Warm>());
+        let head = warm(&policy, 30);
+        let last = &head.state.entries()[29].outcome;
+        let (reasons, features) = (last.reasons.len(), last.features.len());
+        assert!(reasons > 0 && features > 0);
+        let one = size_of::<Entry>() + reasons * size_of::<Reason>() + features * size_of::<FeatureValue>();
+        assert_eq!(state_bytes(&head), size_of::<Warm>() + 30 * one);
+        let hot = warm(&Policy::default_policy(), 450);
+        let (refs, held) = (hot.state.sealed_refs(), hot.state.segment_items_held());
+        let entries = hot.state.entries().len();
+        assert!(refs > 0 && held > 0 && entries < 450);
+        let last = &hot.state.entries()[entries - 1].outcome;
+        let one = size_of::<Entry>() + last.reasons.len() * size_of::<Reason>();
+        assert_eq!(state_bytes(&hot), size_of::<Warm>() + (entries + refs + held) * one);
+    }
+}

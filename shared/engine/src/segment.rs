@@ -214,3 +214,16 @@ pub(crate) fn expires_at_s(time_ms: i64, policy: &Policy) -> i64 {
         .saturating_add(EXPIRY_SLACK_MS)
         / 1000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_expires_retention_and_slack_after_its_newest_event_in_seconds() {
+        let policy = Policy::default_policy();
+        let days = policy.retention_ms() / 86_400_000 + 7;
+        assert_eq!(expires_at_s(1_780_000_000_999, &policy), 1_780_000_000 + days * 86_400);
+        assert_eq!(expires_at_s(i64::MAX, &policy), i64::MAX / 1000);
+    }
+}

@@ -159,6 +159,9 @@ fn a_candidate_scores_the_same_events_and_changes_nothing() {
     assert_eq!(plain.outcomes(), tried.outcomes());
     assert_eq!((report.trials.scored, report.trials.lost), (27, 0));
     assert!(report.trials.flips > 0, "{:?}", report.trials);
+    // The clock stands still in a batch: some were timed, and nothing took any time.
+    assert!(report.trials.timed > 0, "{:?}", report.trials);
+    assert_eq!((report.trials.active_ns, report.trials.candidate_ns), (0, 0));
     let items = tried.store.trials();
     assert_eq!(items.len(), 1, "one item a batch");
     let trials = &items[0].1;

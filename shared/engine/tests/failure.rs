@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use tidemark_domain::outcome::Tier;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{Policy, Thresholds};
 use tidemark_engine::breaker::BreakerState;
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::{PortError, StateItem};
@@ -206,6 +206,7 @@ fn a_state_that_turns_corrupt_under_a_conflict_is_not_overwritten_either() {
     world.store.set_state(&card("a"), broken.clone());
     let report = run(&engine, &records([tx("a", "e2", 50, 100)]), FAR_MS).unwrap();
     assert_eq!(report.ends, [End::Returned(Returned::StateCorrupt)]);
+    assert_eq!((report.conflicts, report.commit_failures), (1, 0));
     assert_eq!(world.store.state(&card("a")), Some(broken));
 }
 
@@ -322,6 +323,60 @@ fn an_outcome_that_never_gets_out_sends_its_record_back() {
     let report = world.run(&batch[2..]);
     assert_eq!(report.duplicate, 1, "it was committed; its stored outcome goes out now");
     assert_as_expected(&world, &expect(&batch, &world.policy));
+}
+
+#[test]
+fn a_sink_that_takes_nothing_is_asked_as_often_as_any_port() {
+    let world = World::new();
+    world.faults.at(Op::Send, ALWAYS, Fault::Partial(vec![0, 1, 2]));
+    let report = world.run(&two_cards());
+    assert_eq!(report.ends, [End::Returned(Returned::SinkFailed); 3]);
+    assert_eq!(world.faults.count(Op::Send), u64::from(world.config.attempts_max));
+    assert_eq!((report.outcomes_sent, report.outcome_bytes), (0, 0));
+}
+
+#[test]
+fn the_bytes_of_outcomes_that_were_taken_are_counted() {
+    let world = World::new();
+    world.faults.at(Op::Send, ALWAYS, Fault::Partial(vec![0]));
+    let report = world.run(&two_cards());
+    let taken = world.sink.outcomes();
+    assert_eq!((report.scored, taken.len()), (2, 2));
+    let bytes: usize = taken.iter().map(|outcome| outcome.bytes.len()).sum();
+    assert_eq!(report.outcome_bytes, bytes as u64);
+}
+
+#[test]
+fn an_alert_that_cannot_be_recorded_is_not_sent_and_the_others_are() {
+    let policy = Policy {
+        thresholds: Thresholds { review: 1, alert: 300 },
+        ..Policy::default_policy()
+    };
+    let world = World::with(policy, EngineConfig::default());
+    world.faults.at(Op::PutDecision, 0..1, Fault::Before(refused()));
+    let history = |card: &str| -> Vec<Vec<u8>> {
+        let usual = (0..9).map(|n| tx(card, &format!("{card}{n}"), 8_000 * (10 - n), 100));
+        usual
+            .chain([tx(card, &format!("{card}-dear"), 60, 9_000_000)])
+            .collect()
+    };
+    let batch = records(history("a").into_iter().chain(history("b")));
+    let report = world.run(&batch);
+    let expected = expect(&batch, &world.policy);
+    let alerts = &expected.alerts;
+    assert!(alerts.len() > 1 && alerts.len() < batch.len(), "{alerts:?}");
+    assert_eq!(
+        (report.returned_total(), report.decisions_recorded),
+        (1, alerts.len() as u64 - 1)
+    );
+    let recorded = world.store.decisions();
+    let (sent, outcomes) = (world.outcomes(), &expected.outcomes);
+    let unsent: Vec<&String> = outcomes.keys().filter(|event| !sent.contains_key(*event)).collect();
+    assert_eq!(unsent.len(), 1, "{unsent:?}");
+    assert!(alerts.contains(unsent[0]) && recorded.iter().all(|alert| alert.event_id.as_str() != unsent[0]));
+    world.faults.clear();
+    world.run(&batch);
+    assert_as_expected(&world, &expected);
 }
 
 #[test]
