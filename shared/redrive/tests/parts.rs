@@ -56,7 +56,11 @@ fn what_waits_is_counted_until_it_is_whole() {
     assert!(assembly.add(two).is_none() && assembly.add(other.clone()).is_none());
     assert_eq!(assembly.bytes(), first + second + other.body.len());
     let whole = assembly.add(three).unwrap();
-    assert_eq!(assembly.bytes(), other.body.len(), "only the payload that is not whole waits");
+    assert_eq!(
+        assembly.bytes(),
+        other.body.len(),
+        "only the payload that is not whole waits"
+    );
     assert_eq!(join(whole).unwrap().data, b"bbbcccddd");
     assert_eq!(assembly.rest().len(), 1);
     assert_eq!((assembly.bytes(), assembly.rest().len()), (0, 0));

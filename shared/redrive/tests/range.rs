@@ -170,3 +170,12 @@ fn an_aggregated_record_is_one_record_with_many_ends() {
     assert_eq!(world.counted_total(), 5);
     assert!(world.dead_letter.bodies().is_empty());
 }
+
+#[test]
+fn what_a_range_refuses_names_the_stream_that_it_came_from() {
+    let world = World::new();
+    world.put(SHARD, 0, b"poison".to_vec());
+    let account = world.run(&everything(), 15 * MINUTE_MS).account;
+    assert_eq!((account.found, account.quarantined), (1, 1));
+    assert_eq!(world.quarantined()[0].stream, ARN);
+}

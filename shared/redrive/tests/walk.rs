@@ -99,8 +99,14 @@ impl Shard {
     }
 }
 
-/// Walks, and gives each range's end and the records that were visited for it.
-fn walk(shard: &Shard, ranges: &[(u64, u64)]) -> Vec<(Option<SpanEnd>, Vec<u64>)> {
+/// What a walk came to.
+struct Walked {
+    /// Each range's end and the records that were visited for it.
+    ranges: Vec<(Option<SpanEnd>, Vec<u64>)>,
+    pages: u32,
+}
+
+fn walk(shard: &Shard, ranges: &[(u64, u64)]) -> Walked {
     let clock = ManualClock::at(START_MS);
     let stream = shard.stream(&clock);
     let span = |(from, to): &(u64, u64)| Span {
@@ -111,7 +117,7 @@ fn walk(shard: &Shard, ranges: &[(u64, u64)]) -> Vec<(Option<SpanEnd>, Vec<u64>)
     let mut walk = Walk::new(ranges.iter().map(span).collect(), 100);
     let mut hits: Vec<Vec<String>> = vec![Vec::new(); ranges.len()];
     let mut iterator = String::new();
-    let mut steps = 0;
+    let (mut steps, mut pages) = (0, 0);
     loop {
         steps += 1;
         assert!(steps < READS_MAX, "a walk that never ends: {shard:?} {ranges:?}");
@@ -126,6 +132,7 @@ fn walk(shard: &Shard, ranges: &[(u64, u64)]) -> Vec<(Option<SpanEnd>, Vec<u64>)
                 Err(error) => panic!("{error}"),
             },
             Want::Page => {
+                pages += 1;
                 if steps % shard.expires_every == 0 {
                     clock.advance(400_000);
                 }
@@ -157,10 +164,16 @@ fn walk(shard: &Shard, ranges: &[(u64, u64)]) -> Vec<(Option<SpanEnd>, Vec<u64>)
     let places = |numbers: &Vec<String>| {
         numbers
             .iter()
-            .map(|text| (0..100).find(|at| number(*at) == *text).unwrap())
+            .map(|text| (0..1_000).find(|at| number(*at) == *text).unwrap())
             .collect()
     };
-    (0..ranges.len()).map(|at| (walk.end(at), places(&hits[at]))).collect()
+    for at in 0..ranges.len() {
+        assert_eq!(walk.is_trimmed(at), walk.end(at) == Some(SpanEnd::Trimmed));
+    }
+    Walked {
+        ranges: (0..ranges.len()).map(|at| (walk.end(at), places(&hits[at]))).collect(),
+        pages,
+    }
 }
 
 proptest! {
@@ -172,11 +185,33 @@ proptest! {
         ranges in prop::collection::vec((0_u64..60, 0_u64..20), 1..8),
     ) {
         let ranges: Vec<(u64, u64)> = ranges.into_iter().map(|(from, length)| (from, from + length)).collect();
-        let walked = walk(&shard, &ranges);
+        let walked = walk(&shard, &ranges).ranges;
         for ((from, to), (end, hits)) in ranges.iter().zip(walked) {
             let (expected, records) = shard.expected(*from, *to);
             prop_assert_eq!(end, Some(expected), "{}..={} in {:?} of {:?}", from, to, &shard, &ranges);
             prop_assert_eq!(hits, records, "{}..={} in {:?} of {:?}", from, to, &shard, &ranges);
         }
     }
+}
+
+#[test]
+fn what_lies_between_ranges_is_not_read_and_ranges_side_by_side_are_read_once() {
+    let shard = Shard {
+        records: (0..1_000).collect(),
+        trimmed: 0,
+        closed: true,
+        trimmed_start: TrimmedStart::Refused,
+        empty_pages: 0,
+        page_records: 10,
+        expires_every: 100,
+    };
+    let far = walk(&shard, &[(900, 904), (0, 4), (500, 504)]);
+    assert_eq!(far.pages, 3);
+    assert!(
+        far.ranges
+            .iter()
+            .all(|(end, hits)| *end == Some(SpanEnd::Whole) && hits.len() == 5)
+    );
+    let near = walk(&shard, &[(0, 19), (10, 29), (30, 39)]);
+    assert_eq!(near.pages, 4);
 }
