@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 use tidemark_engine::memory::ManualClock;
 use tidemark_redrive::memory::{MemoryStream, Script, TrimmedStart};
-use tidemark_redrive::port::{ReadError, ShardReader, StreamRecord};
+use tidemark_redrive::port::{ReadError, ReadFrom, ShardReader, StreamRecord};
 use tidemark_redrive::walk::{PageEnd, Span, SpanEnd, Walk, Want};
 
 /// Reads after which a walk must have come to its end.
@@ -214,4 +214,63 @@ fn what_lies_between_ranges_is_not_read_and_ranges_side_by_side_are_read_once() 
     );
     let near = walk(&shard, &[(0, 19), (10, 29), (30, 39)]);
     assert_eq!(near.pages, 4);
+}
+
+#[test]
+fn a_range_that_is_not_of_this_shard_is_over_as_soon_as_that_is_known() {
+    let shard = Shard {
+        records: (0..500).map(|at| at * 2).collect(),
+        trimmed: 0,
+        closed: true,
+        trimmed_start: TrimmedStart::Refused,
+        empty_pages: 0,
+        page_records: 10,
+        expires_every: 100,
+    };
+    let walked = walk(&shard, &[(0, 4), (7, 11)]);
+    assert_eq!(walked.pages, 1);
+    assert_eq!(
+        walked.ranges,
+        [
+            (Some(SpanEnd::Whole), vec![0, 2, 4]),
+            (Some(SpanEnd::NotOfShard), Vec::new())
+        ]
+    );
+}
+
+fn one_range(empty_pages_max: u32) -> Walk {
+    let span = Span {
+        start: number(5),
+        end: number(9),
+        after: None,
+    };
+    Walk::new(vec![span], empty_pages_max)
+}
+
+#[test]
+fn pages_without_a_record_are_read_so_often_and_no_longer() {
+    let mut walk = one_range(3);
+    let Want::Iterator(from) = walk.want() else {
+        panic!("a walk begins with an iterator")
+    };
+    walk.placed(from);
+    // A record in between begins the count anew.
+    for page in [&[] as &[&str], &[], &[&number(5)], &[], &[]] {
+        walk.page(page, PageEnd::More);
+        assert_eq!((walk.want(), walk.end(0)), (Want::Page, None));
+    }
+    walk.page(&[], PageEnd::More);
+    assert_eq!((walk.want(), walk.end(0)), (Want::Nothing, Some(SpanEnd::Unfinished)));
+}
+
+#[test]
+fn a_place_without_records_to_the_tip_is_looked_at_once_from_the_oldest_on() {
+    let mut walk = one_range(100);
+    assert_eq!(walk.want(), Want::Iterator(ReadFrom::At(number(5))));
+    walk.placed(ReadFrom::At(number(5)));
+    walk.page(&[], PageEnd::Tip);
+    assert_eq!(walk.want(), Want::Iterator(ReadFrom::Oldest));
+    walk.placed(ReadFrom::Oldest);
+    walk.page(&[], PageEnd::Tip);
+    assert_eq!((walk.want(), walk.end(0)), (Want::Nothing, Some(SpanEnd::Trimmed)));
 }
