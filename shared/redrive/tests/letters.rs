@@ -54,6 +54,7 @@ fn a_dry_run_counts_and_changes_nothing() {
     };
     let response = world.call(&dry).response;
     assert_eq!((response.account.expected, response.account.found), (10, 10));
+    assert_eq!(response.account.messages, 2);
     assert_eq!((response.account.scored, response.account.rejected_messages), (0, 1));
     assert_eq!(world.dead_letter.visible(), 2);
     assert!(world.unrecoverable.bodies().is_empty());
@@ -241,7 +242,7 @@ fn a_message_stays_while_a_record_of_it_finds_no_end_and_goes_when_it_does() {
 fn conditions_choose_messages_and_leave_the_others() {
     let world = World::new();
     world.put_transactions(20);
-    world.letter(0, 9);
+    world.letter(0, 8);
     let mut aged = letter(SHARD, &number(10), &number(19), 10);
     aged["requestContext"]["condition"] = "RecordAgeExceeded".into();
     world.dead_letter.push(aged.to_string());
@@ -298,6 +299,7 @@ fn records_max_stops_in_the_middle_of_a_message_and_goes_on_there() {
         "counted once over all calls"
     );
     assert_eq!((response.account.scored, response.account.already_done), (30, 0));
+    assert_eq!((response.account.trimmed, world.lost().len()), (0, 0));
     let first = world.call(&request).response;
     assert_eq!(first.stopped, Stopped::Done, "nothing is left: {first:?}");
 }

@@ -10,7 +10,9 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::{Clock, PortError, QuarantineMessage};
-use tidemark_redrive::{Request, Source};
+use tidemark_redrive::limits::ASSEMBLY_BYTES_MAX;
+use tidemark_redrive::memory::Op as Call;
+use tidemark_redrive::{Request, Source, Stopped};
 
 fn quarantine() -> Request {
     Request::new(Source::Quarantine)
@@ -119,6 +121,7 @@ fn masked_and_incomplete_payloads_stay_with_their_code() {
         (2, 0),
         "{response:?}"
     );
+    assert_eq!(response.account.messages, whole as u64 - 1);
     let mut codes: Vec<&str> = response.problems.iter().map(|problem| problem.code.as_str()).collect();
     codes.sort_unstable();
     assert_eq!(codes, ["TM-5011", "TM-5012"]);
@@ -135,7 +138,7 @@ fn messages_that_are_none_of_ours_are_moved_out_whole() {
         world.quarantine.push(body);
     }
     let account = world.run(&quarantine(), 15 * MINUTE_MS).account;
-    assert_eq!(account.rejected_messages, 3);
+    assert_eq!((account.messages, account.rejected_messages), (5, 3));
     assert_eq!(world.lost_codes(), ["TM-5003", "TM-5004", "TM-5004"]);
     assert!(world.lost().iter().any(|message| message.body == odd));
 }
@@ -150,8 +153,84 @@ fn a_payload_without_an_end_stays() {
         ..quarantine()
     };
     let account = world.call(&request).response.account;
-    assert_eq!((account.returned, account.scored), (1, 0));
+    assert_eq!((account.found, account.returned, account.scored), (1, 1, 0));
     assert_eq!(world.quarantine.visible(), 2);
     world.faults.clear();
     assert_eq!(world.run(&request, 15 * MINUTE_MS).account.scored, 1);
+}
+
+/// Messages of as many payloads that were too late, one each.
+fn too_late(events: u64) -> World {
+    let world = World::with(strict());
+    let now_ms = world.clock.now_ms();
+    for at in 0..events {
+        world.put(SHARD, at, tx("card", &format!("late-{at}"), now_ms - 2 * HOUR_MS));
+    }
+    assert_eq!(world.live(SHARD, 0..=events - 1).quarantined_total(), events);
+    World {
+        policy: std::sync::Arc::new(Policy::default_policy()),
+        ..world
+    }
+}
+
+#[test]
+fn a_queue_longer_than_one_answer_is_emptied() {
+    let world = too_late(35);
+    let account = world.call(&quarantine()).response.account;
+    assert_eq!((account.messages, account.scored), (35, 35));
+    assert_eq!(world.quarantine.visible(), 0);
+}
+
+#[test]
+fn a_call_that_may_find_no_more_payloads_asks_for_no_more_messages() {
+    let world = too_late(35);
+    let request = Request {
+        records_max: Some(10),
+        ..quarantine()
+    };
+    let response = world.call(&request).response;
+    assert_eq!((response.account.scored, response.stopped), (10, Stopped::RecordsMax));
+    assert_eq!((world.script.count(Call::Receive), world.quarantine.visible()), (1, 25));
+}
+
+/// A message that is one of two parts of an event, and as long as wanted.
+fn half(original: &QuarantineMessage, part: u32, payload: &[u8], filler_bytes: usize) -> String {
+    let cut = payload.len() / 2;
+    let (first, second) = payload.split_at(cut);
+    let message = QuarantineMessage {
+        part,
+        parts: 2,
+        detail: "x".repeat(filler_bytes),
+        payload_base64: STANDARD.encode(if part == 1 { first } else { second }),
+        ..original.clone()
+    };
+    serde_json::to_string(&message).unwrap()
+}
+
+#[test]
+fn parts_far_apart_are_put_together_unless_too_much_lies_between_them() {
+    for (filler_bytes, scored) in [(10, 1), (ASSEMBLY_BYTES_MAX / 16, 0)] {
+        let one = too_late(1);
+        let original = one.quarantined().remove(0);
+        let payload = STANDARD.decode(&original.payload_base64).unwrap();
+        let world = World::new();
+        world.quarantine.push(half(&original, 1, &payload, 0));
+        for at in 0..19 {
+            let other = QuarantineMessage {
+                sequence_number: number(100 + at),
+                ..original.clone()
+            };
+            world.quarantine.push(half(&other, 1, &payload, filler_bytes));
+        }
+        world.quarantine.push(half(&original, 2, &payload, 0));
+        let response = world.call(&quarantine()).response;
+        let account = &response.account;
+        assert_eq!(account.scored, scored, "{filler_bytes} bytes");
+        // Nineteen are never whole; where too much is held, neither half waits for the other.
+        assert_eq!(account.returned, if scored == 1 { 19 } else { 21 });
+        assert_eq!(world.quarantine.visible() as u64, account.messages - 2 * scored);
+        if scored == 0 {
+            assert_eq!(response.stopped, Stopped::Done);
+        }
+    }
 }
