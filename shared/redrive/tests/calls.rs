@@ -10,11 +10,12 @@ use common::*;
 use futures_util::task::noop_waker;
 use serde_json::json;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_engine::memory::{Fault, Op};
+use tidemark_engine::memory::{Fault, ManualClock, Op};
 use tidemark_engine::port::{Clock, PortError};
-use tidemark_redrive::limits::ATTEMPTS_MAX;
+use tidemark_redrive::limits::{ATTEMPTS_MAX, FAILED_BATCHES_MAX, STOP_MARGIN_MS};
 use tidemark_redrive::memory::{Fault as Broken, Op as Call};
-use tidemark_redrive::{Request, Source, Stopped};
+use tidemark_redrive::rate::pause_ms;
+use tidemark_redrive::{RangeRequest, Request, Source, Stopped};
 
 fn letters() -> Request {
     Request::new(Source::DeadLetter)
@@ -186,4 +187,55 @@ fn a_call_that_stops_because_nothing_succeeds_counts_what_it_saw_and_what_it_did
     assert_eq!((account.messages, account.expected), (1, 50));
     assert_eq!((account.found, account.scored, account.returned), (40, 10, 40));
     assert_eq!(world.dead_letter.visible(), 1);
+}
+
+#[test]
+fn a_call_without_time_to_work_asks_for_nothing_and_can_be_called_again() {
+    for source in [Source::DeadLetter, Source::Quarantine, Source::Range] {
+        let world = one_letter();
+        let mut request = Request::new(source);
+        if source == Source::Range {
+            request.range = Some(RangeRequest::default());
+        }
+        let response = world.call_for(&request, STOP_MARGIN_MS).response;
+        assert_eq!(response.stopped, Stopped::Deadline);
+        assert!(response.cursor.is_some());
+        let calls = [Call::Receive, Call::Iterator, Call::Records].map(|op| world.script.count(op));
+        assert_eq!(calls, [0, 0, 0], "{source:?}");
+        assert_eq!(world.counted_total(), 0);
+    }
+}
+
+#[test]
+fn reads_of_a_shard_keep_their_distance() {
+    let mut world = one_letter();
+    world.config.page_records_max = 1;
+    let began_ms = world.clock.now_ms();
+    let outcome = world.call(&letters());
+    assert_eq!(outcome.response.account.scored, 10);
+    assert_eq!(outcome.stats.reads, world.script.count(Call::Records));
+    assert!(outcome.stats.reads >= 10);
+    let apart_ms = SECOND_MS / i64::from(world.config.reads_per_second_max);
+    let reads = i64::try_from(outcome.stats.reads).unwrap();
+    assert!(world.clock.now_ms() - began_ms >= (reads - 1) * apart_ms);
+}
+
+#[test]
+fn a_range_pauses_longer_each_time_that_nothing_succeeds() {
+    let world = one_letter();
+    let refused = Fault::Before(PortError::Permanent("test".to_owned()));
+    world.faults.at(Op::Commit, 0..u64::MAX, refused);
+    let request = Request {
+        range: Some(RangeRequest::default()),
+        ..Request::new(Source::Range)
+    };
+    let response = world.call(&request).response;
+    let account = &response.account;
+    assert_eq!(response.stopped, Stopped::Error);
+    assert_eq!((account.found, account.returned, account.expected), (10, 10, 10));
+    let clock = ManualClock::default();
+    let pauses_ms: Vec<u64> = (1..FAILED_BATCHES_MAX)
+        .map(|failed| pause_ms(failed, clock.random()))
+        .collect();
+    assert_eq!(world.clock.sleeps_ms(), pauses_ms);
 }

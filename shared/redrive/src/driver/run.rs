@@ -229,3 +229,6 @@ impl<'r> Run<'r> {
 fn fingerprint(message_id: &str) -> String {
     format!("{:016x}", xxh3_64(message_id.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;
