@@ -4,7 +4,6 @@
 mod common;
 
 use common::*;
-use tidemark_engine::port::Clock;
 use tidemark_redrive::limits::UNRECOVERABLE_BYTES_MAX;
 use tidemark_redrive::memory::Op as Call;
 use tidemark_redrive::{Request, Source, Stopped};

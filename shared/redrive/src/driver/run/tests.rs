@@ -77,3 +77,53 @@ fn the_first_reason_to_stop_stands() {
     let response = run.finish().response;
     assert_eq!((response.stopped, response.problems.len()), (Stopped::RecordsMax, 0));
 }
+
+#[test]
+fn a_cursor_holds_so_many_messages_in_work() {
+    let request = request();
+    let mut run = run(&request);
+    for message in 0..PARTS_MAX + 5 {
+        run.remember(Part {
+            message_id: message.to_string(),
+            after: None,
+            done: Vec::new(),
+            ended: 0,
+            trimmed: false,
+        });
+    }
+    run.stop(Stopped::RecordsMax);
+    assert_eq!(run.finish().response.cursor.unwrap().parts.len(), PARTS_MAX);
+}
+
+#[test]
+fn batches_without_an_end_stop_the_call_only_when_they_failed_one_after_the_other() {
+    let request = request();
+    let mut run = run(&request);
+    for _ in 0..3 {
+        (1..FAILED_BATCHES_MAX).for_each(|_| run.batch_done(0, 5));
+        run.batch_done(1, 5);
+    }
+    (0..10).for_each(|_| run.batch_done(0, 0));
+    assert!(!run.is_stopped());
+    (0..FAILED_BATCHES_MAX).for_each(|_| run.batch_done(0, 5));
+    assert_eq!((run.stopped, run.problems.len()), (Some(Stopped::Error), 1));
+}
+
+#[test]
+fn recovery_counts_from_the_oldest_record() {
+    let request = request();
+    let mut run = run(&request);
+    [NOW_MS - 5, NOW_MS - 9, NOW_MS - 7]
+        .into_iter()
+        .for_each(|arrival_ms| run.recovered(arrival_ms));
+    assert_eq!(run.finish().stats.oldest_arrival_ms, Some(NOW_MS - 9));
+}
+
+#[test]
+fn a_message_that_was_looked_at_is_known_by_its_own_id() {
+    let request = request();
+    let mut run = run(&request);
+    run.keep("one", String::new());
+    assert!(!run.is_new("one", NOW_MS) && run.is_new("another", NOW_MS));
+    assert!(!run.is_new("another", NOW_MS + 1), "sent after the run began");
+}
