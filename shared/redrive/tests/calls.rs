@@ -12,6 +12,7 @@ use serde_json::json;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::memory::{Fault, ManualClock, Op};
 use tidemark_engine::port::{Clock, PortError};
+use tidemark_redrive::cursor::{CURSOR_VERSION, Cursor, Part};
 use tidemark_redrive::limits::{ATTEMPTS_MAX, FAILED_BATCHES_MAX, STOP_MARGIN_MS};
 use tidemark_redrive::memory::{Fault as Broken, Op as Call};
 use tidemark_redrive::rate::pause_ms;
@@ -238,4 +239,67 @@ fn a_range_pauses_longer_each_time_that_nothing_succeeds() {
         .map(|failed| pause_ms(failed, clock.random()))
         .collect();
     assert_eq!(world.clock.sleeps_ms(), pauses_ms);
+}
+
+#[test]
+fn a_message_that_was_not_begun_is_the_next_calls_as_a_whole() {
+    let world = World::new();
+    world.put_transactions(20);
+    world.letter(0, 9);
+    world.letter(10, 19);
+    let request = Request {
+        records_max: Some(5),
+        ..letters()
+    };
+    let first = world.call(&request).response;
+    assert_eq!((first.account.messages, first.account.expected), (1, 10));
+    assert_eq!(first.cursor.unwrap().parts.len(), 1);
+}
+
+#[test]
+fn a_record_that_an_earlier_call_took_to_its_end_is_not_fed_again() {
+    let world = World::new();
+    world.put_transactions(10);
+    let message_id = world.letter(0, 9);
+    world.live(SHARD, 3..=3);
+    // The earlier call had no time left for the first three, and for the card of the fourth it had.
+    let cursor = Cursor {
+        version: CURSOR_VERSION,
+        source: Source::DeadLetter,
+        started_ms: world.clock.now_ms(),
+        seen: Vec::new(),
+        parts: vec![Part {
+            message_id,
+            after: None,
+            done: vec![number(3)],
+            ended: 1,
+            trimmed: false,
+        }],
+        shards: Vec::new(),
+    };
+    let request = Request {
+        cursor: Some(cursor),
+        ..letters()
+    };
+    let account = world.call(&request).response.account;
+    assert_eq!((account.found, account.scored, account.already_done), (9, 9, 0));
+    assert_eq!((account.filtered_out, account.missing), (0, 0));
+    assert!(world.dead_letter.bodies().is_empty());
+}
+
+#[test]
+fn a_start_that_was_past_retention_counts_as_lost_though_the_range_holds_more_than_its_letter_says() {
+    let world = World::new();
+    world.put_transactions(20);
+    world.stream.trim(SHARD, 1);
+    // Another lane of the shard had every other record.
+    let body = letter(SHARD, &number(0), &number(18), 10).to_string();
+    world.dead_letter.push(body);
+    let request = Request {
+        records_max: Some(5),
+        ..letters()
+    };
+    let account = world.run(&request, 15 * MINUTE_MS).account;
+    assert_eq!((account.scored, account.trimmed, account.filtered_out), (18, 1, 9));
+    assert_eq!(world.lost_codes(), ["TM-5009"]);
 }

@@ -108,9 +108,9 @@ impl Work {
         }
     }
 
-    /// Whether this call, or one before it, touched a record of it.
+    /// Whether this call, or one before it, took a record of it to its end.
     pub(super) fn is_begun(&self) -> bool {
-        self.resumed || self.ended + self.failed > 0
+        self.resumed || self.ended > 0
     }
 
     /// What the next call must know to go on.
