@@ -395,3 +395,35 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
         }
     }
 }
+
+#[test]
+fn every_kind_of_value_that_may_be_off_states_by_how_much() {
+    let longest = *policy(80).windows.last().unwrap();
+    let key = |kind: FeatureKind, window_minutes| FeatureKey { kind, window_minutes };
+    let features = vec![
+        key(FeatureKind::DistinctMerchants, longest),
+        key(FeatureKind::DistinctCountries, longest),
+        key(FeatureKind::NewMerchant, 0),
+        key(FeatureKind::NewCountry, 0),
+        key(FeatureKind::NewDevice, 0),
+    ];
+    let policy = Policy {
+        features: features.clone(),
+        ..policy(80)
+    };
+    let (mut state, mut accepted) = (CardState::default(), Vec::new());
+    let (mut stated, mut wrong) = (BTreeSet::new(), Vec::new());
+    // Many of everything; then one merchant for so long that all of that is sealed; then what was long ago again.
+    for number in 0..1_000 {
+        let variety = if (300..900).contains(&number) { 1 } else { 200 };
+        let tx = transaction(number, START_MS + i64::from(number) * 7 * MINUTE_MS, variety);
+        let Applied::Scored { entry } = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy) else {
+            panic!("event {number} was not accepted");
+        };
+        stated.extend(entry.outcome.approximate.iter().map(|(key, _)| *key));
+        wrong.extend(compare(&accepted, &tx, &entry, &policy, 1.0));
+        accepted.push(tx);
+    }
+    assert_eq!(stated, features.into_iter().collect());
+    assert!(wrong.len() <= 5, "{} of 5,000: {:?}", wrong.len(), &wrong[..5]);
+}

@@ -303,3 +303,29 @@ fn a_start_that_was_past_retention_counts_as_lost_though_the_range_holds_more_th
     assert_eq!((account.scored, account.trimmed, account.filtered_out), (18, 1, 9));
     assert_eq!(world.lost_codes(), ["TM-5009"]);
 }
+
+#[test]
+fn a_message_of_which_every_counted_record_came_is_done_though_retention_took_others_meanwhile() {
+    let world = World::new();
+    world.put_transactions(20);
+    let body = letter(SHARD, &number(0), &number(19), 5).to_string();
+    world.dead_letter.push(body);
+    let request = Request {
+        records_max: Some(5),
+        ..letters()
+    };
+    let first = world.call(&request).response;
+    assert_eq!(first.account.scored, 5);
+    world.stream.trim(SHARD, 6);
+    let rest = Request {
+        cursor: first.cursor,
+        ..letters()
+    };
+    let response = world.call(&rest).response;
+    assert_eq!(
+        (response.account.scored, response.account.trimmed),
+        (14, 0),
+        "{response:?}"
+    );
+    assert!(world.lost().is_empty() && world.dead_letter.bodies().is_empty());
+}
