@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::measure::Measured;
 use super::{FeatureKey, FeatureKind, compute};
 use crate::card::{CardState, Entry};
 use crate::event::{Channel, Country, Currency, Place, Profile, Transaction};
@@ -178,4 +179,26 @@ fn a_window_holds_its_end_and_not_its_start() {
         None,
         "no feature of this policy"
     );
+}
+
+#[test]
+fn a_profile_without_a_usual_count_a_day_has_none_to_compare_with() {
+    let usual = |transactions_per_day: f64| {
+        let profile = Profile {
+            card_id: CardId::new("card").unwrap(),
+            version: 1,
+            usual_country: Country(*b"FR"),
+            spend_mean_minor: 1.0,
+            spend_deviation_minor: 1.0,
+            transactions_per_day,
+            account_opened_at_ms: 0,
+            updated_at_ms: None,
+        };
+        let policy = policy_of(&[5, 1440]);
+        Measured::new(&CardState::default(), &transaction(0, 1), Some(&profile), &policy).usual_per_day()
+    };
+    assert_eq!(usual(2.5), Some(2.5));
+    for none in [0.0, -0.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        assert_eq!(usual(none), None, "{none}");
+    }
 }
