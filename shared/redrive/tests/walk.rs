@@ -274,3 +274,17 @@ fn a_place_without_records_to_the_tip_is_looked_at_once_from_the_oldest_on() {
     walk.page(&[], PageEnd::Tip);
     assert_eq!((walk.want(), walk.end(0)), (Want::Nothing, Some(SpanEnd::Trimmed)));
 }
+
+#[test]
+fn a_range_that_was_begun_is_over_when_nothing_follows_its_last_record() {
+    let span = Span {
+        start: number(5),
+        end: number(9),
+        after: Some(number(7)),
+    };
+    let mut walk = Walk::new(vec![span], 100);
+    assert_eq!(walk.want(), Want::Iterator(ReadFrom::After(number(7))));
+    walk.placed(ReadFrom::After(number(7)));
+    walk.page(&[], PageEnd::Tip);
+    assert_eq!((walk.want(), walk.end(0)), (Want::Nothing, Some(SpanEnd::Whole)));
+}
