@@ -11,7 +11,8 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::account::{Accepted, Evidence, OutcomeCopies, message, quarantine_key, queue};
+use crate::account::queue::QueueContent;
+use crate::account::{Accepted, Evidence, OutcomeCopies, dropped, message, quarantine_key, queue};
 use crate::error::CliError;
 
 /// Records asked for in one read.
@@ -173,6 +174,8 @@ pub struct Names<'a> {
 pub struct QueueRemarks {
     /// Messages that somebody else had received: they could not be read.
     pub hidden_messages: u64,
+    /// Further messages that a queue counts and that did not come.
+    pub unseen_messages: u64,
     /// Messages that are none of ours.
     pub malformed_messages: u64,
     /// Whether a queue holds more messages than are read.
@@ -220,13 +223,20 @@ impl QueueDepth {
 /// When a queue can't be read.
 pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Evidence) -> Result<QueueRemarks, CliError> {
     let mut remarks = QueueRemarks::default();
-    let read = async |url: &str, remarks: &mut QueueRemarks| {
-        let content = queue::read(admin, url).await.map_err(failed("reading a queue"))?;
+    let (refused, letters, lost) = tokio::try_join!(
+        queue::read(admin, names.quarantine_url),
+        queue::read(admin, names.dead_letter_url),
+        queue::read(admin, names.unrecoverable_url)
+    )
+    .map_err(failed("reading a queue"))?;
+    let mut noted = |content: QueueContent| {
         remarks.hidden_messages += content.hidden;
+        remarks.unseen_messages += content.unseen;
         remarks.more_messages |= content.more;
-        Ok::<_, CliError>(content.messages)
+        content.messages
     };
-    let refused = read(names.quarantine_url, &mut remarks).await?;
+    let (refused, letters, lost) = (noted(refused), noted(letters), noted(lost));
+    take_drops(admin, names.table, evidence).await?;
     remarks.depths.quarantine = QueueDepth::of(&refused);
     for queued in refused {
         match message::refused(&queued.body) {
@@ -237,7 +247,6 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
             Err(_) => remarks.malformed_messages += 1,
         }
     }
-    let letters = read(names.dead_letter_url, &mut remarks).await?;
     remarks.depths.dead_letter = QueueDepth::of(&letters);
     for queued in letters {
         match message::dead_letter(&queued.body, names.transactions) {
@@ -246,7 +255,6 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
         }
     }
     let mut copies = HashSet::new();
-    let lost = read(names.unrecoverable_url, &mut remarks).await?;
     remarks.depths.unrecoverable = QueueDepth::of(&lost);
     for queued in lost {
         let moved = message::unrecoverable(&queued.body);
@@ -260,6 +268,16 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
             .extend(moved.range.map(|range| (range, moved.reason)));
     }
     Ok(remarks)
+}
+
+/// Records that an operator took out of the quarantine ended there all the same: the table says which.
+async fn take_drops(admin: &Admin, table: &str, evidence: &mut Evidence) -> Result<(), CliError> {
+    let drops = dropped::read(admin, table).await.map_err(failed("reading the table"))?;
+    for record in drops.into_iter().flat_map(|drop| drop.records) {
+        let key = quarantine_key(&record.name.sequence_number, record.name.sub_sequence_number);
+        evidence.quarantined.insert(key.into_owned(), record.code);
+    }
+    Ok(())
 }
 
 /// All states of the table; what else it shows goes into the evidence.

@@ -3,6 +3,7 @@
 //! Nothing here is taken by subtraction or from a function's own report: a record counts where something durable shows
 //! it, namely an outcome in the scores stream, a message in a queue, an item in the table.
 
+pub mod dropped;
 pub mod evidence;
 pub mod message;
 pub mod queue;
