@@ -119,14 +119,21 @@ impl CardCheck {
         }
     }
 
-    /// An event is known by its fingerprint and its exact time: two entries that share both are one event that counted twice.
+    /// An event is known by its fingerprint and its exact time: two entries that share both, as far as they are kept, are one
+    /// event that counted twice.
     pub(super) fn each_once(&mut self, card: &str, entries: &[&Entry], sent: &[(&str, &OutcomeCopies)]) {
-        let mut times: HashMap<(u32, i64), u64> = HashMap::new();
+        let mut times: HashMap<(u32, i64), Vec<&Entry>> = HashMap::new();
         for entry in entries {
-            *times.entry((entry.event_fp, entry.time_ms)).or_default() += 1;
+            times.entry((entry.event_fp, entry.time_ms)).or_default().push(entry);
         }
-        for ((event_fp, time_ms), counted) in times.into_iter().filter(|(_, counted)| *counted > 1) {
-            self.counts.counted_again += counted - 1;
+        for ((event_fp, time_ms), kept) in times.into_iter().filter(|(_, kept)| kept.len() > 1) {
+            let is_again = |at: &usize| kept[..*at].iter().any(|before| before.is_same_event(kept[*at]));
+            let again = (1..kept.len()).filter(is_again).count() as u64;
+            if again == 0 {
+                continue;
+            }
+            let counted = again + 1;
+            self.counts.counted_again += again;
             let known = sent.iter().find(|(id, _)| fingerprint32(id) == event_fp);
             let event = known.map_or_else(|| "an event".to_owned(), |(id, _)| format!("event {id}"));
             let at = when::instant(time_ms);
