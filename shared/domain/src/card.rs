@@ -4,6 +4,7 @@
 mod bits;
 mod check;
 pub mod codec;
+mod mark;
 mod reading;
 pub mod sealed;
 pub(crate) mod sketch;
@@ -13,6 +14,7 @@ use crate::outcome::StoredOutcome;
 use crate::policy::Policy;
 
 pub use codec::CodecError;
+pub use mark::EventMark;
 
 use sealed::{Nodes, Seal, SealedRef};
 
