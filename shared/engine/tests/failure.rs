@@ -373,7 +373,7 @@ fn an_alert_that_cannot_be_recorded_is_not_sent_and_the_others_are() {
     let (sent, outcomes) = (world.outcomes(), &expected.outcomes);
     let unsent: Vec<&String> = outcomes.keys().filter(|event| !sent.contains_key(*event)).collect();
     assert_eq!(unsent.len(), 1, "{unsent:?}");
-    assert!(alerts.contains(unsent[0]) && recorded.iter().all(|alert| alert.event_id.as_str() != unsent[0]));
+    assert!(alerts.contains(unsent[0]) && recorded.iter().all(|alert| alert.event.event_id.as_str() != unsent[0]));
     world.faults.clear();
     world.run(&batch);
     assert_as_expected(&world, &expected);
