@@ -406,3 +406,30 @@ fn a_large_payload_is_quarantined_whole_only_when_every_part_is_taken() {
     let report = world.run(&batch);
     assert_eq!((report.quarantined_total(), report.quarantine_messages), (1, 4));
 }
+
+/// The same id at another time, or on another card, is another event: each has its decision, and a copy has none of its own.
+#[test]
+fn alerts_that_share_an_id_are_all_recorded() {
+    let policy = Policy {
+        thresholds: Thresholds { review: 0, alert: 0 },
+        ..Policy::default_policy()
+    };
+    let world = World::with(policy, EngineConfig::default());
+    let batch = records([
+        tx("a", "e", 60, 100),
+        tx("a", "e", 50, 100),
+        tx("b", "e", 60, 100),
+        tx("a", "e", 50, 100),
+    ]);
+    let report = world.run(&batch);
+    assert_eq!((report.scored, report.duplicate, report.decisions_recorded), (3, 1, 3));
+    let recorded: Vec<_> = world
+        .store
+        .decisions()
+        .iter()
+        .map(|kept| kept.event.to_string())
+        .collect();
+    let expected = [("a", 60), ("a", 50), ("b", 60)]
+        .map(|(card, age_s)| format!("event e of card {card} at {}", START_MS - age_s * 1_000));
+    assert_eq!(recorded, expected);
+}

@@ -11,7 +11,7 @@ use crate::error::CliError;
 const CARDS_IN_FLIGHT: usize = 16;
 
 /// Reads every card that the audit is about, each after its outcomes.
-pub(super) async fn read(admin: &Admin, table: &str, audit: &mut Audit<'_>) -> Result<(), CliError> {
+pub(super) async fn read(admin: &Admin, table: &str, audit: &mut Audit) -> Result<(), CliError> {
     let reads = audit.cards().into_iter().map(|card| async move {
         let items = admin.items_of(table, &format!("c#{card}")).await;
         (card, items.map_err(failed("reading a card")))

@@ -12,6 +12,8 @@ use crate::error::CliError;
 
 /// Records asked for in one read.
 const PAGE_RECORDS: u32 = 10_000;
+/// Shards that are read at the same time, those that are furthest behind first: a page has up to 10 MB.
+const SHARDS_IN_FLIGHT: usize = 16;
 /// Empty pages in a row after which a shard that says it has no more is believed.
 const EMPTY_PAGES_MAX: u32 = 3;
 /// A shard that has no more records had none that arrived so much earlier: the clocks of this machine and the stream may differ
@@ -76,12 +78,15 @@ impl<'a, T> Shards<'a, T> {
         keep: &(impl Fn(&Arc<str>, ShardRecord) -> Result<Vec<T>, CliError> + Sync),
     ) -> Result<bool, CliError> {
         let (admin, stream, until_ms) = (self.admin, self.stream, self.until_ms);
-        let behind = self
-            .shards
-            .iter_mut()
-            .filter(|shard| !shard.is_over && shard.read_until_ms < target_ms);
-        let reads =
-            behind.map(|shard| async move { shard.read_to(admin, stream, target_ms).await.map(|page| (shard, page)) });
+        let shards = self.shards.iter_mut();
+        let mut behind: Vec<_> = shards
+            .filter(|shard| !shard.is_over && shard.read_until_ms < target_ms)
+            .collect();
+        behind.sort_by_key(|shard| shard.read_until_ms);
+        behind.truncate(SHARDS_IN_FLIGHT);
+        let reads = behind
+            .into_iter()
+            .map(|shard| async move { shard.read_to(admin, stream, target_ms).await.map(|page| (shard, page)) });
         let pages = try_join_all(reads).await?;
         let was_behind = !pages.is_empty();
         for (shard, page) in pages {
