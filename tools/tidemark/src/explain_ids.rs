@@ -1,14 +1,14 @@
 //! The ids of a card's events. A state keeps fingerprints of them only; the ids themselves are in the outcomes: those of alerts in
 //! the table, all others in the scores stream for as long as that keeps them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use md5::{Digest, Md5};
 use serde::Deserialize;
 use tidemark_aws::admin::{Admin, AdminError, Item, ItemValue, ReadFrom, Shard};
 use tidemark_aws::item;
 use tidemark_domain::card::Entry;
-use tidemark_domain::id::{CardId, fingerprint32};
+use tidemark_domain::id::{CardId, fingerprint64};
 
 /// What the sort keys of a card's recorded decisions begin with, in every form that there was.
 const DECISIONS: &str = "d";
@@ -19,10 +19,10 @@ const PAGES_MAX: u32 = 12;
 /// How long before its event's time an outcome is looked for, in milliseconds: clocks of producers are ahead by as much.
 const SKEW_MS: i64 = 300_000;
 
-/// Ids by event time and fingerprint.
+/// Ids by event time, each with its fingerprint.
 #[derive(Clone, Debug, Default)]
 pub struct EventIds {
-    ids: HashMap<(i64, u32), String>,
+    ids: HashMap<i64, BTreeMap<u64, String>>,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +36,11 @@ impl EventIds {
     /// The id of an event that the card keeps.
     #[must_use]
     pub fn of(&self, entry: &Entry) -> Option<&str> {
-        self.ids.get(&(entry.time_ms, entry.event_fp)).map(String::as_str)
+        let of_time = self.ids.get(&entry.time_ms)?;
+        of_time
+            .iter()
+            .find(|(fingerprint, _)| entry.is_of(**fingerprint))
+            .map(|(_, id)| id.as_str())
     }
 
     fn take(&mut self, card: &CardId, outcome: &[u8]) {
@@ -44,8 +48,8 @@ impl EventIds {
             return;
         };
         if head.card_id == card.as_str() {
-            let key = (head.occurred_at_ms, fingerprint32(&head.event_id));
-            self.ids.insert(key, head.event_id.into_owned());
+            let of_time = self.ids.entry(head.occurred_at_ms).or_default();
+            of_time.insert(fingerprint64(&head.event_id), head.event_id.into_owned());
         }
     }
 
@@ -148,6 +152,6 @@ mod tests {
         ids.take(&card, br#"{"event_id":"e-2","card_id":"other","occurred_at_ms":5}"#);
         ids.take(&card, b"no outcome");
         assert_eq!(ids.ids.len(), 1);
-        assert_eq!(ids.ids.get(&(5, fingerprint32("e-1"))).map(String::as_str), Some("e-1"));
+        assert_eq!(ids.ids.get(&(5, fingerprint64("e-1"))).map(String::as_str), Some("e-1"));
     }
 }

@@ -24,8 +24,11 @@ pub struct Name {
     pub sequence_number: String,
     /// Its place in an aggregated record.
     pub sub_sequence_number: Option<u32>,
-    /// Its partition key, masked as a quarantine message has it.
-    pub partition_key: String,
+    /// Its partition key, masked as a quarantine message has it; `None` where that does not say.
+    pub partition_key: Option<String>,
+    /// Of a part of an aggregate: the partition key of the record that it came in, likewise.
+    #[serde(default)]
+    pub record_partition_key: Option<String>,
 }
 
 /// A record that was dropped.

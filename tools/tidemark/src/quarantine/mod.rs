@@ -181,7 +181,7 @@ fn listing(mut records: Vec<Refused>, limit: usize) -> Listing {
         rows.truncate(limit);
         rows
     };
-    let keys = rows(&|record| Some(&record.name.partition_key));
+    let keys = rows(&|record| record.name.partition_key.as_deref());
     let cards = rows(&|record| record.card_id.as_deref());
     let shards = rows(&|record| Some(&record.name.shard_id));
     let reasons = rows(&|record| Some(&record.code));

@@ -30,7 +30,9 @@ pub struct Message {
     #[serde(default)]
     sub_sequence_number: Option<u32>,
     #[serde(default)]
-    partition_key: String,
+    partition_key: Option<String>,
+    #[serde(default)]
+    record_partition_key: Option<String>,
     #[serde(default)]
     arrival_ms: Option<i64>,
     #[serde(default)]
@@ -53,7 +55,14 @@ fn one() -> u32 {
 #[must_use]
 pub fn id_of(name: &Name) -> String {
     let sub = name.sub_sequence_number.map_or_else(String::new, |sub| sub.to_string());
-    let parts = [name.shard_id.as_str(), &name.sequence_number, &sub, &name.partition_key];
+    let key = |key: &Option<String>| key.clone().unwrap_or_default();
+    let parts = [
+        name.shard_id.clone(),
+        name.sequence_number.clone(),
+        sub,
+        key(&name.partition_key),
+        key(&name.record_partition_key),
+    ];
     format!("{:012x}", xxh3_64(parts.join("\u{0}").as_bytes()) >> (64 - ID_BITS))
 }
 
@@ -140,6 +149,7 @@ impl Gathered {
             sequence_number: message.sequence_number,
             sub_sequence_number: message.sub_sequence_number,
             partition_key: message.partition_key,
+            record_partition_key: message.record_partition_key,
         };
         let record = self.records.entry(name.clone()).or_insert_with(|| Refused {
             id: id_of(&name),
@@ -184,7 +194,7 @@ impl Gathered {
 fn fits(record: &Refused, filter: &FilterArgs) -> bool {
     let one_of = |wanted: &[String], is: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|one| is(one));
     one_of(&filter.reason, &|reason| record.code == reason)
-        && filter.key.as_ref().is_none_or(|key| record.name.partition_key == *key)
+        && filter.key.as_ref().is_none_or(|key| record.name.partition_key.as_ref() == Some(key))
         && filter.shard.as_ref().is_none_or(|shard| record.name.shard_id == *shard)
         && (!filter.masked || record.masked)
         && one_of(&filter.id, &|id| record.id == id || record.name.sequence_number == id)

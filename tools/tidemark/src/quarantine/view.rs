@@ -59,7 +59,7 @@ pub(super) fn listing(listing: &Listing) -> String {
             record.id,
             when::span(listing.at_ms - record.sent_ms),
             word(&record.code),
-            word(&record.name.partition_key),
+            word(record.name.partition_key.as_deref().unwrap_or("not known")),
             paint(ui::DIM, word(&record.detail)),
         );
     }
@@ -122,7 +122,7 @@ pub(super) fn record(record: &Refused, now_ms: i64) -> String {
             "refused as",
             format!("{}: {}", plain(&record.code), plain(&record.detail)),
         ),
-        ("partition key", plain(&name.partition_key)),
+        ("partition key", plain(name.partition_key.as_deref().unwrap_or("not known"))),
         (
             "card",
             record
