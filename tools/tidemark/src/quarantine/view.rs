@@ -122,7 +122,10 @@ pub(super) fn record(record: &Refused, now_ms: i64) -> String {
             "refused as",
             format!("{}: {}", plain(&record.code), plain(&record.detail)),
         ),
-        ("partition key", plain(name.partition_key.as_deref().unwrap_or("not known"))),
+        (
+            "partition key",
+            plain(name.partition_key.as_deref().unwrap_or("not known")),
+        ),
         (
             "card",
             record
@@ -279,7 +282,7 @@ pub(super) mod tests {
         hex(&mut text, b"\x1b[2J\xff");
         assert_eq!(
             text.trim_end(),
-            "  000000  1b 5b 32 4a ff                                    .[2J."
+            "  000000  1b 5b 32 4a ff                                   .[2J."
         );
     }
 }
