@@ -1,14 +1,16 @@
-//! What a history keeps of an event's identity: enough to say whether an event is the one of an entry.
+//! What a history keeps of an event's identity, for whoever looks for many events in many histories.
 
 use super::Entry;
-use crate::id::{EventId, fingerprint32};
+use super::identity::{high, low};
+use crate::id::{EventId, fingerprint64};
 
-/// The identity of an event as its card's history keeps it. Two entries of equal marks are one event.
+/// The identity of an event as its card's history keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventMark {
     /// Event time, milliseconds since 1970-01-01T00:00:00Z.
     time_ms: i64,
     event_fp: u32,
+    event_fp_high: Option<u32>,
 }
 
 impl EventMark {
@@ -18,7 +20,7 @@ impl EventMark {
         self.time_ms
     }
 
-    /// Whether this is the event of that id and time.
+    /// Whether this is the event of that id and time, as far as what is kept of it tells.
     #[must_use]
     pub fn is_of(self, event_id: &EventId, occurred_at_ms: i64) -> bool {
         self.time_ms == occurred_at_ms && self.has_id(event_id)
@@ -27,7 +29,8 @@ impl EventMark {
     /// Whether this is an event of that id, whatever its time.
     #[must_use]
     pub fn has_id(self, event_id: &EventId) -> bool {
-        self.event_fp == fingerprint32(event_id.as_str())
+        let fingerprint = fingerprint64(event_id.as_str());
+        self.event_fp == low(fingerprint) && self.event_fp_high.is_none_or(|kept| kept == high(fingerprint))
     }
 }
 
@@ -38,6 +41,7 @@ impl Entry {
         EventMark {
             time_ms: self.time_ms,
             event_fp: self.event_fp,
+            event_fp_high: self.event_fp_high,
         }
     }
 }

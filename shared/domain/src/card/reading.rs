@@ -48,12 +48,12 @@ impl CardState {
         self.nodes.held.len()
     }
 
-    /// Events and references in the segments at hand: what they take in memory is in proportion to it.
+    /// Events, references and lists in the segments at hand: what they take in memory is in proportion to it.
     #[must_use]
     pub fn segment_items_held(&self) -> usize {
         let items = |node: &Arc<Node>| match &**node {
             Node::Leaf(entries) => entries.len(),
-            Node::Index(refs) => refs.len(),
+            Node::Index(index) => index.refs.len() + index.known.items(),
         };
         self.nodes.held.values().map(items).sum()
     }
@@ -109,7 +109,7 @@ impl CardState {
         for segment in refs {
             match self.nodes.get(segment.key) {
                 None => missing(segment),
-                Some(Node::Index(refs)) => self.visit(refs, entry, missing),
+                Some(Node::Index(index)) => self.visit(&index.refs, entry, missing),
                 Some(Node::Leaf(entries)) => entries.iter().for_each(&mut *entry),
             }
         }
