@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
-use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::card::{CardState, Entry, EventMark};
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::outcome::render_json;
 
@@ -252,18 +252,14 @@ impl Audit {
         }
     }
 
-    /// Two entries that nothing kept of them tells apart are one event that counted twice.
+    /// Two entries of one identity are one event that counted twice.
     fn each_once(&mut self, card: &CardId, entries: &[&Entry], sent: &[EventKey]) {
-        for same_time in entries.chunk_by(|one, other| one.time_ms == other.time_ms) {
-            let is_again = |at: &usize| {
-                same_time[..*at]
-                    .iter()
-                    .any(|before| before.is_same_event(same_time[*at]))
-            };
-            let again: Vec<usize> = (1..same_time.len()).filter(is_again).collect();
-            let Some(first) = again.first() else { continue };
-            self.checks.counted_again += again.len() as u64;
-            let mark = same_time[*first].mark();
+        let mut marks: Vec<EventMark> = entries.iter().map(|entry| entry.mark()).collect();
+        // Marks of one event stand side by side: they have their time and the lower half of the fingerprint in common.
+        marks.sort_unstable();
+        for same in marks.chunk_by(|one, next| one.is_same_event(*next)).filter(|same| same.len() > 1) {
+            let (mark, times) = (same[0], same.len() as u64);
+            self.checks.counted_again += times - 1;
             let known = sent
                 .iter()
                 .find(|event| mark.is_of(&event.event_id, event.occurred_at_ms));
@@ -271,7 +267,7 @@ impl Audit {
                 || format!("an event of card {card} at {}", mark.time_ms()),
                 ToString::to_string,
             );
-            let what = format!("{event} counts {} times in its card's stored history", again.len() + 1);
+            let what = format!("{event} counts {times} times in its card's stored history");
             self.broken("I2", what);
         }
     }
