@@ -16,7 +16,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
-pub use mapping::{LIVE_ALIAS, MappingState};
+pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
 pub use queue::{QueueDepth, QueueMessage};
 pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};
