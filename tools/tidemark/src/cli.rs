@@ -198,6 +198,9 @@ pub struct ExplainArgs {
     pub card: String,
     /// Only this event
     pub event: Option<String>,
+    /// Of several events of that id, the one of this time (occurred_at_ms) [default: the newest]
+    #[arg(long, value_name = "MS", requires = "event")]
+    pub at: Option<i64>,
     /// The table's name
     #[arg(long, default_value = "tidemark-cards")]
     pub table: String,

@@ -50,7 +50,11 @@ fn counts(audit: &Value) -> (u64, u64, u64) {
 async fn ids_used_again_hold_in_slices_of_any_size_and_a_checkpoint_is_gone_on_from() {
     let world = World::start().await;
     let empty = world.json(6, &["audit"]).await;
-    assert_eq!((&empty["verdict"], &empty["holds"]), (&json!("nothing"), &json!(false)), "{empty}");
+    assert_eq!(
+        (&empty["verdict"], &empty["holds"]),
+        (&json!("nothing"), &json!(false)),
+        "{empty}"
+    );
 
     world.put(&reused(20)).await;
     world.mapping.drained(DRAIN_MS_MAX).await.unwrap();
@@ -60,7 +64,11 @@ async fn ids_used_again_hold_in_slices_of_any_size_and_a_checkpoint_is_gone_on_f
         let audit = world.json(0, &[&["audit", "--settle", "30"], cut].concat()).await;
         assert_eq!(audit["verdict"], "holds", "{audit}");
         assert_eq!(counts(&audit), (121, 120, 1), "{audit}");
-        assert_eq!((&audit["unaccounted"], &audit["breaks"]), (&json!(0), &json!([])), "{audit}");
+        assert_eq!(
+            (&audit["unaccounted"], &audit["breaks"]),
+            (&json!(0), &json!([])),
+            "{audit}"
+        );
     }
     // Yesterday's audit is not done again.
     let again = [&["audit", "--settle", "30"], &checkpoint[..]].concat();
@@ -92,7 +100,13 @@ async fn a_card_whose_state_is_gone_is_named(world: &World) {
     assert_eq!(audit["outcomes"]["without_history"], 1, "{audit}");
     let breaks = audit["breaks"].as_array().unwrap();
     assert_eq!((breaks.len(), &breaks[0]["invariant"]), (1, &json!("I2")), "{audit}");
-    assert!(breaks[0]["what"].as_str().unwrap().contains("event event 0 of card card-3"), "{audit}");
+    assert!(
+        breaks[0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("event event 0 of card card-3"),
+        "{audit}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,8 +118,13 @@ async fn a_policy_that_came_between_and_shadow_raise_no_false_alarm() {
 
     // A policy that takes events of five days ago.
     let text = Policy::default_text();
-    let wide = text.replace("version = 1\n", "version = 2\n").replace("172_800_000", "432_000_000");
-    assert_ne!(Policy::parse(&wide, "wide").unwrap().bounds, Policy::default_policy().bounds);
+    let wide = text
+        .replace("version = 1\n", "version = 2\n")
+        .replace("172_800_000", "432_000_000");
+    assert_ne!(
+        Policy::parse(&wide, "wide").unwrap().bounds,
+        Policy::default_policy().bounds
+    );
     let file = world.folder.path().join("wide.toml");
     std::fs::write(&file, wide).unwrap();
     let path = file.to_str().unwrap();
@@ -123,6 +142,10 @@ async fn a_policy_that_came_between_and_shadow_raise_no_false_alarm() {
     world.put(&[event("card-1", "in shadow", now_ms())]).await;
     world.mapping.drained(DRAIN_MS_MAX).await.unwrap();
     let audit = world.json(0, &["audit", "--pending", "0", "--settle", "30"]).await;
-    assert_eq!((counts(&audit), &audit["by_history"]), ((4, 3, 0), &json!(1)), "{audit}");
+    assert_eq!(
+        (counts(&audit), &audit["by_history"]),
+        ((4, 3, 0), &json!(1)),
+        "{audit}"
+    );
     world.stop().await;
 }
