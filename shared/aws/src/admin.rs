@@ -5,8 +5,11 @@
 mod control;
 mod error;
 mod function;
+mod identity;
 mod mapping;
+mod put;
 mod queue;
+mod signed;
 mod stream;
 mod table;
 
@@ -17,6 +20,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
 pub use mapping::{LIVE_ALIAS, MappingState};
+pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
 pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};
@@ -35,6 +39,7 @@ const STATUS_POLLS_MAX: u32 = 600;
 pub struct Admin {
     clients: Clients,
     lambda: function::Lambda,
+    sts: identity::Sts,
 }
 
 impl Admin {
@@ -44,6 +49,7 @@ impl Admin {
         Self {
             clients: clients_of(settings, &shared),
             lambda: function::Lambda::new(settings, &shared),
+            sts: identity::Sts::new(settings, &shared),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::ui;
 /// When the table can't be read, or holds no such card or event.
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let stored = Stored::read(admin, &args.table, &args.card).await?;
+    let stored = Stored::read(admin, &args.table(), &args.card).await?;
     let text = if json {
         match &args.event {
             Some(event) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
@@ -115,7 +115,10 @@ impl Stored {
 fn no_event(card: &CardId) -> CliError {
     CliError::input(
         "no_such_event",
-        format!("card {card} has no such event in its kept history"),
+        format!(
+            "card {} has no such event in its kept history",
+            ui::shown(card.as_str())
+        ),
         "Check the event id; `tidemark explain CARD` lists the newest events. Events past retention are gone.",
     )
 }

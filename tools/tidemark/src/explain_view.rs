@@ -10,6 +10,7 @@ use tidemark_domain::id::fingerprint32;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 
+use crate::escape::shown;
 use crate::oracle::ActualReason;
 
 /// Events of a card that are listed, the newest.
@@ -39,7 +40,7 @@ pub fn render_card(view: &CardView<'_>) -> String {
     let entries = view.state.all_entries();
     let mut text = format!(
         "card {}\n  {} events kept in {} bytes, written {} times\n",
-        view.card_id,
+        shown(view.card_id),
         entries.len(),
         view.state_bytes,
         view.version,
@@ -79,8 +80,9 @@ pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
         .rev()
         .find(|entry| entry.event_fp == fingerprint)?;
     let mut text = format!(
-        "event {event_id} of card {}\n  {}\n\n",
-        view.card_id,
+        "event {} of card {}\n  {}\n\n",
+        shown(event_id),
+        shown(view.card_id),
         event_line(entry, view.policy)
     );
     outcome(&mut text, &entry.outcome);
@@ -117,7 +119,8 @@ pub fn reason_in_words(reason: &ActualReason) -> String {
     let within = reason
         .window
         .as_ref()
-        .map_or_else(String::new, |window| format!(" within {window}"));
+        .map_or_else(String::new, |window| format!(" within {}", shown(window)));
+    let words = shown(&words);
     format!("{words}{within} ({} %)", reason.share_pct)
 }
 
@@ -184,7 +187,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
     let _ = writeln!(text, "\nwindows up to {of_what} ({})", time_words(entry.time_ms));
     let _ = writeln!(
         text,
-        "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+        "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
         "", "count", "sum", "mean", "declined", "merchants", "countries"
     );
     for &minutes in &view.policy.windows {
@@ -201,7 +204,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
         let (sum, count) = (sum as f64, inside.len() as f64);
         let _ = writeln!(
             text,
-            "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+            "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
             window_label(minutes),
             inside.len(),
             money(sum, view.policy),

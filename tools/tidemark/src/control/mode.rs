@@ -10,7 +10,7 @@ use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
-use crate::ui::{self, paint};
+use crate::ui::{self, paint, shown};
 
 /// Shows or sets the mode. `login` is who is logged in.
 ///
@@ -23,7 +23,9 @@ pub async fn run(admin: &Admin, args: &ModeArgs, login: Option<&str>, json: bool
         return Ok(show(&stored, json));
     };
     let before = stored.good().map_or(Mode::Live, |setting| setting.mode);
-    let stamp = plane.stamp(args.reason.as_deref().unwrap_or_default(), now_ms())?;
+    let stamp = plane
+        .stamp(args.reason.as_deref().unwrap_or_default(), now_ms())
+        .await?;
     let revision = match &stored {
         Stored::Broken => stamp.at_ms.unsigned_abs(),
         Stored::Absent | Stored::Good(_) => stored.good().map_or(0, |setting| setting.revision) + 1,
@@ -53,9 +55,10 @@ pub async fn run(admin: &Admin, args: &ModeArgs, login: Option<&str>, json: bool
     let mapping = if args.keep_mapping || (polls && before != Mode::Paused) {
         Value::Null
     } else {
-        turn(admin, &args.function, polls)
+        let function = args.function();
+        turn(admin, &function, polls)
             .await
-            .map_err(|e| mapping_failed(&args.function, mode, &e))?
+            .map_err(|e| mapping_failed(&function, mode, &e))?
     };
     let value = json!({ "mode": mode.as_str(), "before": before.as_str(), "revision": revision, "mappings": mapping });
     let text = format!(
@@ -84,8 +87,8 @@ fn show(stored: &Stored<ModeSetting>, json: bool) -> Exit {
         text += &format!(
             "  since {} by {}: {}\n",
             until::show(stamp.at_ms),
-            stamp.who,
-            stamp.reason
+            shown(&stamp.who),
+            shown(&stamp.reason)
         );
     }
     text += meaning(mode);

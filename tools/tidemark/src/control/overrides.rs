@@ -12,6 +12,7 @@ use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
+use crate::ui::shown;
 
 /// How often a change is made again on top of another operator's: changes of different cards do not contradict.
 const ATTEMPTS_MAX: u32 = 5;
@@ -33,7 +34,7 @@ pub async fn run(admin: &Admin, command: &OverrideCommand, login: Option<&str>, 
             let plane = Plane::new(admin, plane, login);
             let card = card_of(card)?;
             let now_ms = now_ms();
-            let stamp = plane.stamp(reason, now_ms)?;
+            let stamp = plane.stamp(reason, now_ms).await?;
             let action = match action {
                 OverrideName::Allow => Some(OverrideAction::Allow),
                 OverrideName::Block => Some(OverrideAction::Block),
@@ -89,7 +90,7 @@ async fn set(
         let before = stored.good().cloned().unwrap_or_default();
         let next = before.changed(card, new.clone(), stamp.at_ms);
         if new.is_none() && before.find(card, stamp.at_ms).is_none() {
-            let what = format!("card {card} has no override");
+            let what = format!("card {} has no override", shown(card.as_str()));
             return Err(CliError::input("no_override", what, "See tidemark override list."));
         }
         if next.list().len() > OVERRIDES_MAX {
@@ -116,7 +117,7 @@ async fn set(
             Err(error) => return Err(error),
             Ok(()) => {
                 let value = json!({ "card_id": card, "override": new, "overrides": next.list().len() });
-                let text = format!("{detail}, within 10 seconds\n");
+                let text = format!("{}, within 10 seconds\n", shown(&detail));
                 return Ok(print(json, &value, &text));
             }
         }
@@ -134,11 +135,11 @@ async fn list(plane: &Plane<'_>, json: bool) -> Result<Exit, CliError> {
     for found in &list {
         text += &format!(
             "{:<32} {:<5} until {}  {}: {}\n",
-            found.card_id.as_str(),
+            shown(found.card_id.as_str()),
             found.action.as_str(),
             until::show(found.until_ms),
-            found.stamp.who,
-            found.stamp.reason
+            shown(&found.stamp.who),
+            shown(&found.stamp.reason)
         );
     }
     if list.is_empty() {

@@ -4,6 +4,7 @@ pub mod model;
 pub mod sample;
 mod terminal;
 pub mod view;
+mod words;
 
 use tidemark_aws::admin::Admin;
 
@@ -20,13 +21,13 @@ use sample::{Sampler, Targets};
 /// When the terminal can't be used, or an option does not fit.
 pub async fn run(admin: Admin, args: &WatchArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let mut targets = Targets::with_prefix(&args.prefix);
+    let mut targets = Targets::with_prefix(&args.deployment.prefix);
     targets.log.clone_from(&args.log);
     let mut sampler = Sampler::new(admin.clone(), targets, policy.clone());
     if json {
         return as_json(&mut sampler, args).await;
     }
-    let table = format!("{}-cards", args.prefix);
+    let table = args.deployment.name(None, "cards");
     terminal::watch(&admin, sampler, &table, &policy, args.interval_ms).await
 }
 
