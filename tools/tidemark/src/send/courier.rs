@@ -3,6 +3,7 @@
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tidemark_aws::admin::{Admin, AdminError, Put, PutAnswer};
+use tidemark_engine::port::PortError;
 use tokio::sync::mpsc::Receiver;
 
 use super::pack::Packer;
@@ -149,10 +150,18 @@ impl<'a> Courier<'a> {
 
     fn send(&mut self, pieces: Vec<Piece>) {
         let (admin, stream) = (self.admin, self.stream);
+        let is_first = self.tally.sent == 0 && self.fruitless == 0;
         self.calls += 1;
         let call = async move {
             let records = pieces.iter().map(|piece| &piece.record);
-            let answer = admin.put_call(stream, records).await;
+            let mut answer = admin.put_call(stream, records).await;
+            // Whatever else passes: credentials that are not there don't come by trying again.
+            if is_first
+                && answer.as_ref().is_err_and(AdminError::is_transient)
+                && admin.credentials_problem().await.is_some()
+            {
+                answer = Err(PortError::Permanent("there are no credentials".to_owned()).into());
+            }
             Step::Answered(pieces, answer)
         };
         self.steps.push(call.boxed());
