@@ -7,32 +7,32 @@ use tidemark_domain::control::item::{ACTIVE, Fields, history_key, policy_key};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 
-use super::args::PlaneArgs;
+use super::args::{PlaneArgs, StreamArgs};
 use crate::error::CliError;
 use crate::operator;
+use crate::places::PrefixArg;
 use crate::ui::{self, shown};
 
 /// What is stored of an item: absent, readable, or broken by hand.
 pub(super) enum Stored<T> {
     Absent,
-    Good(T),
-    Broken,
+    Good(T, Fields),
+    Broken(Fields),
 }
 
 impl<T> Stored<T> {
     pub(super) fn good(&self) -> Option<&T> {
         match self {
-            Self::Good(item) => Some(item),
-            Self::Absent | Self::Broken => None,
+            Self::Good(item, _) => Some(item),
+            Self::Absent | Self::Broken(_) => None,
         }
     }
 
     /// What a change of it must find.
-    pub(super) fn expected(&self, revision: impl Fn(&T) -> u64) -> Expected {
+    pub(super) fn expected(&self) -> Expected {
         match self {
             Self::Absent => Expected::Absent,
-            Self::Good(item) => Expected::Revision(revision(item)),
-            Self::Broken => Expected::Broken,
+            Self::Good(_, read) | Self::Broken(read) => Expected::AsRead(read.clone()),
         }
     }
 }
@@ -41,6 +41,7 @@ impl<T> Stored<T> {
 pub(super) struct Plane<'a> {
     admin: &'a Admin,
     table: String,
+    deployment: &'a PrefixArg,
     who: Option<&'a str>,
     login: Option<&'a str>,
 }
@@ -50,6 +51,7 @@ impl<'a> Plane<'a> {
         Self {
             admin,
             table: args.table(),
+            deployment: &args.deployment,
             who: args.who.as_deref(),
             login,
         }
@@ -61,6 +63,11 @@ impl<'a> Plane<'a> {
 
     pub(super) fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The name of the stream of transactions.
+    pub(super) fn stream(&self, args: &StreamArgs) -> String {
+        self.deployment.name(args.stream.as_ref(), "transactions")
     }
 
     /// Who changes something now, and why.
@@ -92,12 +99,14 @@ impl<'a> Plane<'a> {
             .control_item(&self.table, sort)
             .await
             .map_err(|e| self.failed(&e))?;
-        Ok(match fields.as_ref().map(decode) {
-            None => Stored::Absent,
-            Some(Ok(item)) => Stored::Good(item),
-            Some(Err(error)) => {
+        let Some(fields) = fields else {
+            return Ok(Stored::Absent);
+        };
+        Ok(match decode(&fields) {
+            Ok(item) => Stored::Good(item, fields),
+            Err(error) => {
                 ui::note(&format!("{error}: the functions go on with their last good copy"));
-                Stored::Broken
+                Stored::Broken(fields)
             }
         })
     }
