@@ -24,7 +24,7 @@ use crate::ui;
 /// When the table can't be read, or holds no such card or event.
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let stored = Stored::read(admin, &args.table, &args.card).await?;
+    let stored = Stored::read(admin, &args.table(), &args.card).await?;
     let at_ms = args.at;
     let event = args.event.as_deref();
     let sought = event.map(|event_id| Sought { event_id, at_ms });
@@ -54,7 +54,8 @@ async fn ids_of(admin: &Admin, args: &ExplainArgs, stored: &Stored) -> EventIds 
         .take(explain_view::EVENTS_LISTED_MAX)
         .copied()
         .collect();
-    let places = (args.table.as_str(), args.scores.as_str());
+    let (table, scores) = (args.table(), args.scores());
+    let places = (table.as_str(), scores.as_str());
     match explain_ids::find(admin, places, &stored.card, &newest).await {
         Ok(ids) => ids,
         Err(error) => {
@@ -143,7 +144,7 @@ impl Stored {
 fn no_event(card: &CardId) -> CliError {
     CliError::input(
         "no_such_event",
-        format!("card {card} has no such event in its kept history"),
+        format!("card {} has no such event in its kept history", ui::shown(card.as_str())),
         "Check the event id; `tidemark explain CARD` lists the newest events with the ids that are still known. Events past retention are gone.",
     )
 }

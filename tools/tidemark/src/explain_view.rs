@@ -10,9 +10,9 @@ use tidemark_domain::id::EventId;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 
+use crate::escape::shown;
 use crate::explain_ids::EventIds;
 use crate::oracle::ActualReason;
-use crate::quarantine::view::plain;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
@@ -53,7 +53,7 @@ fn card(view: &CardView<'_>, ids: Option<&EventIds>) -> String {
     let entries = view.state.all_entries();
     let mut text = format!(
         "card {}\n  {} events kept in {} bytes, written {} times\n",
-        view.card_id,
+        shown(view.card_id),
         entries.len(),
         view.state_bytes,
         view.version,
@@ -74,7 +74,7 @@ fn card(view: &CardView<'_>, ids: Option<&EventIds>) -> String {
     let _ = writeln!(text, "\nnewest events");
     for entry in entries.iter().rev().take(EVENTS_LISTED_MAX) {
         let id = ids.map_or("", |ids| ids.of(entry).unwrap_or("(its id is no longer known)"));
-        let line = format!("  {}  {}", event_line(entry, view.policy), plain(id));
+        let line = format!("  {}  {}", event_line(entry, view.policy), shown(id));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     if entries.len() > EVENTS_LISTED_MAX {
@@ -114,8 +114,9 @@ pub fn render_event(view: &CardView<'_>, sought: Sought<'_>) -> Option<String> {
     let event_id = sought.event_id;
     let (entry, others) = find_event(view.state, sought)?;
     let mut text = format!(
-        "event {event_id} of card {}\n  {}\n\n",
-        view.card_id,
+        "event {} of card {}\n  {}\n\n",
+        shown(event_id),
+        shown(view.card_id),
         event_line(entry, view.policy)
     );
     if !others.is_empty() {
@@ -161,7 +162,8 @@ pub fn reason_in_words(reason: &ActualReason) -> String {
     let within = reason
         .window
         .as_ref()
-        .map_or_else(String::new, |window| format!(" within {window}"));
+        .map_or_else(String::new, |window| format!(" within {}", shown(window)));
+    let words = shown(&words);
     format!("{words}{within} ({} %)", reason.share_pct)
 }
 
@@ -228,7 +230,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
     let _ = writeln!(text, "\nwindows up to {of_what} ({})", time_words(entry.time_ms));
     let _ = writeln!(
         text,
-        "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+        "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
         "", "count", "sum", "mean", "declined", "merchants", "countries"
     );
     for &minutes in &view.policy.windows {
@@ -245,7 +247,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
         let (sum, count) = (sum as f64, inside.len() as f64);
         let _ = writeln!(
             text,
-            "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+            "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
             window_label(minutes),
             inside.len(),
             money(sum, view.policy),
