@@ -13,7 +13,7 @@ use crate::event::{Country, Place, Verdict};
 use crate::outcome::StoredOutcome;
 
 pub use codec::CodecError;
-pub use identity::EventKey;
+pub use identity::{EventMark, HistoryKey};
 
 use sealed::{Nodes, Seal, SealedRef};
 
@@ -30,7 +30,7 @@ pub struct Entry {
     pub seq: u64,
     /// The lower half of `fingerprint64(event_id)`, which is `fingerprint32` of it.
     pub event_fp: u32,
-    /// The upper half, where it is kept: [`EventKey`] says when.
+    /// The upper half, where it is kept: [`HistoryKey`] says when.
     pub event_fp_high: Option<u32>,
     /// The amount in minor units of the policy's base currency.
     pub amount_base_minor: u64,

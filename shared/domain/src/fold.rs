@@ -5,7 +5,7 @@
 
 use crate::card::identity::{high, low};
 use crate::card::sealed::{Found, Seal, SegmentKey};
-use crate::card::{CardState, Entry, EventKey};
+use crate::card::{CardState, Entry, HistoryKey};
 use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
 use crate::feature::measure::Edges;
@@ -49,7 +49,7 @@ pub enum LabelApplied {
 
 /// Scores a transaction as of its own event time and puts it where that time belongs.
 ///
-/// In this order: a duplicate (same id and same event time: [`EventKey`]) is found, in the head or in a sealed segment; what lies at or
+/// In this order: a duplicate (same id and same event time: [`HistoryKey`]) is found, in the head or in a sealed segment; what lies at or
 /// below the card's floor, or at or beyond the policy's dedupe horizon behind the card's newest event, is refused; the
 /// event is scored on the history at or before its time; it is inserted after those of equal time; what is older than the
 /// policy's retention is dropped; what is over the limits of events and bytes is sealed from the oldest on.
@@ -74,7 +74,7 @@ pub fn apply_overridden(
     decided: Option<OverrideAction>,
 ) -> Applied {
     let time_ms = tx.occurred_at_ms;
-    let key = EventKey::new(tx.event_id.as_str(), time_ms);
+    let key = HistoryKey::new(tx.event_id.as_str(), time_ms);
     let newest_ms = state.newest_ms().map_or(time_ms, |newest_ms| newest_ms.max(time_ms));
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
     match find(state, key, aged_ms) {
@@ -113,7 +113,7 @@ fn needed(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKe
         return Vec::new();
     }
     let mut keys = segments_of_windows(state, tx, policy);
-    let key = EventKey::new(tx.event_id.as_str(), tx.occurred_at_ms);
+    let key = HistoryKey::new(tx.event_id.as_str(), tx.occurred_at_ms);
     keys.extend(state.unread_for_insert(key.order(), Seal::new(policy.head_events_max)));
     keys.sort_unstable();
     keys.dedup();
@@ -134,7 +134,7 @@ pub fn segments_of_windows(state: &CardState, tx: &Transaction, policy: &Policy)
 }
 
 /// The entry of an event. Sealed ones at or before `aged_ms` count as dropped.
-fn find(state: &CardState, key: EventKey, aged_ms: i64) -> Found<&Entry> {
+fn find(state: &CardState, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
     let at = state.entries.partition_point(|entry| entry.time_ms <= key.time_ms);
     let same_time = state.entries[..at]
         .iter()
@@ -206,7 +206,7 @@ fn beyond(detail: &str) -> Applied {
 fn new_entry(
     state: &CardState,
     tx: &Transaction,
-    key: EventKey,
+    key: HistoryKey,
     outcome: crate::outcome::StoredOutcome,
     policy: &Policy,
 ) -> Entry {

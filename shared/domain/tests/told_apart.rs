@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use segments::Segments;
-use tidemark_domain::card::{CardState, EventKey};
+use tidemark_domain::card::{CardState, HistoryKey};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};
 use tidemark_domain::id::{CardId, EventId, MerchantId, fingerprint32};
@@ -87,7 +87,7 @@ fn the_second_event_of_a_millisecond_counts_though_half_of_its_fingerprint_is_th
         assert_eq!(apply(&mut state, &at(&second), &policy), (false, second_bytes));
         assert_eq!(state.encode(), before);
         let is_kept = |id: &str| {
-            let key = EventKey::new(id, START_MS);
+            let key = HistoryKey::new(id, START_MS);
             state.entries().iter().filter(|entry| key.matches(entry)).count()
         };
         assert_eq!((is_kept(&first), is_kept(&second), is_kept("other")), (1, 1, 0));

@@ -24,9 +24,6 @@ pub const LOADS_CONCURRENT_MAX: usize = 4;
 pub const QUARANTINE_MESSAGE_BYTES_MAX: usize = 240 * 1024;
 /// The sentence in a quarantine message, bytes.
 pub const QUARANTINE_DETAIL_BYTES_MAX: usize = 1024;
-/// How long a state or decision stays after it can no longer matter, milliseconds: seven days, so that a batch redriven a
-/// week late still finds the events it repeats.
-pub const EXPIRY_SLACK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// What may be tuned. Every field has a sound default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -76,8 +76,18 @@ impl CardState {
     #[must_use]
     pub fn missing_segments(&self) -> Vec<SegmentKey> {
         let mut missing = Vec::new();
-        self.visit(&self.sealed, &mut |_| {}, &mut |key| missing.push(key));
+        self.visit(&self.sealed, &mut |_| {}, &mut |segment| missing.push(segment.key));
         missing
+    }
+
+    /// The newest event time that lies in a segment which is not at hand, ms since 1970-01-01T00:00:00Z; `None`: all are.
+    #[must_use]
+    pub fn unread_until_ms(&self) -> Option<i64> {
+        let mut until_ms = None;
+        self.visit(&self.sealed, &mut |_| {}, &mut |segment| {
+            until_ms = until_ms.max(Some(segment.summary.last_ms));
+        });
+        until_ms
     }
 
     /// Every kept event at hand, sealed ones included, ordered by event time.
@@ -94,11 +104,11 @@ impl CardState {
         &'s self,
         refs: &'s [SealedRef],
         entry: &mut dyn FnMut(&'s Entry),
-        missing: &mut dyn FnMut(SegmentKey),
+        missing: &mut dyn FnMut(&SealedRef),
     ) {
         for segment in refs {
             match self.nodes.get(segment.key) {
-                None => missing(segment.key),
+                None => missing(segment),
                 Some(Node::Index(index)) => self.visit(&index.refs, entry, missing),
                 Some(Node::Leaf(entries)) => entries.iter().for_each(&mut *entry),
             }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::card::codec;
-use crate::card::{CardState, Entry, EventKey, STATE_BYTES_MAX};
+use crate::card::{CardState, Entry, HistoryKey, STATE_BYTES_MAX};
 
 use super::{
     CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, NewSegment, Node, Nodes, OrderKey, Seal,
@@ -119,7 +119,7 @@ impl Nodes {
 
     /// The entry of an event, and on the way to it: which reference of each level leads there. Events of equal time and lower
     /// half may be in two leaves.
-    fn find(&self, refs: &[SealedRef], key: EventKey, path: &mut Vec<usize>) -> Found<&Entry> {
+    fn find(&self, refs: &[SealedRef], key: HistoryKey, path: &mut Vec<usize>) -> Found<&Entry> {
         let mut next = covering(refs, key.order());
         while let Some((at, segment)) = next.and_then(|at| Some((at, refs.get(at)?))) {
             path.push(at);
@@ -241,7 +241,7 @@ impl CardState {
     }
 
     /// The sealed entry of an event.
-    pub(crate) fn find_sealed(&self, key: EventKey) -> Found<&Entry> {
+    pub(crate) fn find_sealed(&self, key: HistoryKey) -> Found<&Entry> {
         self.nodes.find(&self.sealed, key, &mut Vec::new())
     }
 
@@ -254,7 +254,7 @@ impl CardState {
     }
 
     /// Changes a sealed event without moving it. Its path must be at hand.
-    pub(crate) fn change_sealed(&mut self, key: EventKey, change: &dyn Fn(&mut Entry)) -> Option<()> {
+    pub(crate) fn change_sealed(&mut self, key: HistoryKey, change: &dyn Fn(&mut Entry)) -> Option<()> {
         let mut path = Vec::new();
         if !matches!(self.nodes.find(&self.sealed, key, &mut path), Found::Here(_)) {
             return None;
@@ -413,7 +413,7 @@ impl CardState {
 
     /// The latest event of an id among the newest [`LABEL_LEAVES_MAX`] leaves. What is at or before `aged_ms` counts as
     /// dropped: an index may outlive segments below it in the store.
-    pub(crate) fn find_id(&self, fingerprint: u64, aged_ms: i64) -> Found<EventKey> {
+    pub(crate) fn find_id(&self, fingerprint: u64, aged_ms: i64) -> Found<HistoryKey> {
         let mut search = Search {
             fingerprint,
             aged_ms,
@@ -439,7 +439,7 @@ struct Search {
     /// Leaves so far, unread segments included.
     leaves: usize,
     needs: Vec<SegmentKey>,
-    found: Option<EventKey>,
+    found: Option<HistoryKey>,
 }
 
 impl Search {
@@ -459,7 +459,7 @@ impl Search {
                     self.leaves += 1;
                     let kept = entries.iter().rev().filter(|entry| entry.time_ms > self.aged_ms);
                     let of_id = kept.into_iter().find(|entry| entry.is_of(self.fingerprint));
-                    self.found = of_id.map(|entry| EventKey {
+                    self.found = of_id.map(|entry| HistoryKey {
                         time_ms: entry.time_ms,
                         fingerprint: self.fingerprint,
                     });
