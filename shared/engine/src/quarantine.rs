@@ -82,6 +82,7 @@ mod tests {
             stream: "transactions",
             shard_id: "shardId-000000000000",
             sequence_number: "49",
+            of_aggregate: None,
             partition_key,
             arrival_ms: 1,
             data,

@@ -10,6 +10,7 @@ use aws_smithy_types::DateTime;
 
 use super::error::{AdminError, admin_error};
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, call_timeout, pause};
+use crate::arrival::arrival_ms;
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
 
 /// Calls for one batch of records, the first included.
@@ -244,7 +245,7 @@ impl Admin {
             partition_key: record.partition_key.unwrap_or_default(),
             arrival_ms: record
                 .approximate_arrival_timestamp
-                .and_then(|t| t.to_millis().ok())
+                .and_then(|time| arrival_ms(&time))
                 .unwrap_or_default(),
             data: record.data.into_inner(),
         });
