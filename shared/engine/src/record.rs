@@ -14,7 +14,8 @@ pub struct InRecord<'a> {
     /// Set for a user record that was taken out of an aggregate before, as a redrive of the quarantine hands over: it is
     /// never taken apart again. `None`: the record is as the stream gave it.
     pub of_aggregate: Option<OfAggregate<'a>>,
-    /// Its partition key; the contract says that it is the card's token.
+    /// Its partition key; the contract says that it is the card's token. Empty where nobody knows it any more: of a user
+    /// record that was taken out of its aggregate.
     pub partition_key: &'a str,
     /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,

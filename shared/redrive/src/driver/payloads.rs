@@ -144,7 +144,11 @@ fn record(payload: &Payload) -> Option<InRecord<'_>> {
             sub_sequence_number,
             partition_key: &message.partition_key,
         }),
-        partition_key: &message.partition_key,
+        partition_key: match message.sub_sequence_number {
+            // A message of an older release does not say it.
+            Some(_) => message.record_partition_key.as_deref().unwrap_or_default(),
+            None => &message.partition_key,
+        },
         arrival_ms: message.arrival_ms,
         data: &payload.data,
     })
