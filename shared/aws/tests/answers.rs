@@ -16,11 +16,8 @@ use tidemark_engine::port::{
 fn write() -> StateWrite {
     StateWrite {
         card_id: CardId::new("card-1").unwrap(),
-        expected_version: None,
-        item: StateItem {
-            version: 1,
-            bytes: vec![1, 2, 3],
-        },
+        expected: None,
+        item: StateItem::new(1, vec![1, 2, 3]),
         expires_at_s: 2_000_000_000,
     }
 }

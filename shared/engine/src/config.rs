@@ -45,9 +45,6 @@ pub const SEND_BACKOFF_BASE_MS: u64 = 200;
 pub const SEND_BACKOFF_CAP_MS: u64 = 500;
 /// Outcomes that a process remembers to have sent although their records come again: as many as a batch may have.
 pub const SENT_REMEMBERED_MAX: usize = BATCH_USER_RECORDS_MAX;
-/// How long a state or decision stays after it can no longer matter, milliseconds: seven days, so that a batch redriven a
-/// week late still finds the events it repeats.
-pub const EXPIRY_SLACK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// What may be tuned. Every field has a sound default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::lifetime::SEGMENT_MS;
 
 use crate::call::{BatchContext, with_retries};
 use crate::config::{
@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::plan::Planned;
 use crate::port::{Clock, PortError, Quarantine, ScoreSink, SegmentItem, StateStore};
 use crate::report::Returned;
-use crate::segment::{Folded, Judge, ProfileView, expires_at_s, fold_segment};
+use crate::segment::{Folded, Judge, ProfileView, fold_segment};
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Folds events into a state, reading segments where the fold asks for them. The fold goes on where it stopped: what
@@ -84,14 +84,13 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         card: &CardId,
         state: &mut CardState,
     ) -> Result<(), Returned> {
-        let policy = &context.directives.policy;
         let items: Vec<SegmentItem> = state
             .new_segments()
             .map(|segment| SegmentItem {
                 card_id: card.clone(),
                 key: segment.key,
                 bytes: segment.bytes.clone(),
-                expires_at_s: segment_expires_at_s(segment.last_ms, policy),
+                expires_at_s: segment_expires_at_s(segment.last_ms),
             })
             .collect();
         if items.is_empty() {
@@ -137,8 +136,8 @@ pub(crate) fn drop_cold(state: &mut CardState) {
     }
 }
 
-/// A state asks for a segment while its newest event is less than the retention after the segment's last, and lives for
-/// the retention and the slack after its newest event. A segment outlives every such state.
-fn segment_expires_at_s(last_ms: i64, policy: &Policy) -> i64 {
-    expires_at_s(last_ms.saturating_add(policy.retention_ms()), policy)
+/// A segment outlives every state that names it, by whatever policy it is read: its expiry follows from its content, so that
+/// whoever writes it writes the same.
+fn segment_expires_at_s(last_ms: i64) -> i64 {
+    last_ms.saturating_add(SEGMENT_MS) / 1000
 }

@@ -5,8 +5,10 @@ mod operate;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tidemark_aws::admin::READ_BUDGET_MS;
 
 use crate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
+use crate::quarantine::args::QuarantineCommand;
 
 pub use operate::{AuditArgs, DlqArgs, RedriveArgs};
 
@@ -22,6 +24,10 @@ pub struct Cli {
     /// Print one JSON document on stdout instead of text for people
     #[arg(long, global = true)]
     pub json: bool,
+    /// How long one read waits for a throttle or a failing service to pass, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = READ_BUDGET_MS / 1_000,
+        value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub patience: u64,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -48,7 +54,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Watch the pipeline: throughput, latency, lag, queues, degraded share, highest scores
     #[command(
-        after_help = "It follows the newest records of both streams, so it costs each shard one of its five reads a second for every look.\nWrite and read units come from the function's log, so give it with --log where it can be read.\n\nKeys: q quit, up and down choose a score, Enter explains its card, Esc goes back, p pauses.\n\nExamples:\n  tidemark watch\n  tidemark watch --json --looks 1 | jq .latency_ms"
+        after_help = "It follows the newest records of both streams, so it costs each shard one of its five reads a second for every look.\nWrite and read units come from the function's log, so give it with --log where it can be read.\n\nKeys: q quit, up and down choose a score, Enter explains its card, Esc goes back, p pauses.\n\nExamples:\n  tidemark watch\n  tidemark watch --once\n  tidemark watch --json --looks 1 | jq .latency_ms"
     )]
     Watch(WatchArgs),
     /// Check, compare, publish and activate policies, and take an activation back
@@ -81,6 +87,9 @@ pub enum Command {
     /// List what waits in the queues: messages, records, shards, age, time until it is gone
     #[command(after_help = operate::DLQ_HELP)]
     Dlq(DlqArgs),
+    /// Look at refused records, keep a copy, take them out
+    #[command(subcommand, after_help = crate::quarantine::args::HELP)]
+    Quarantine(QuarantineCommand),
     /// Take dead letters, quarantined records or a range of the stream through the path again
     #[command(after_help = operate::REDRIVE_HELP)]
     Redrive(RedriveArgs),
@@ -195,6 +204,9 @@ pub struct ExplainArgs {
     /// The table's name
     #[arg(long, default_value = "tidemark-cards")]
     pub table: String,
+    /// The stream of outcomes, in which the events' ids are
+    #[arg(long, default_value = "tidemark-scores")]
+    pub scores: String,
     /// A policy file (TOML), for the windows to show [default: the built-in policy]
     #[arg(long)]
     pub policy: Option<PathBuf>,
@@ -209,6 +221,9 @@ pub struct WatchArgs {
     /// Time between two looks, ms
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(200..=60_000))]
     pub interval_ms: u64,
+    /// Look once and print a few lines, the verdict first
+    #[arg(long, conflicts_with = "looks")]
+    pub once: bool,
     /// With --json: stop after so many looks [default: go on]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub looks: Option<u64>,

@@ -13,6 +13,7 @@ use tidemark_domain::policy::Policy;
 
 use crate::cli::ExplainArgs;
 use crate::error::{CliError, Exit};
+use crate::explain_ids::{self, EventIds};
 use crate::explain_view::{self, CardView};
 use crate::files;
 use crate::ui;
@@ -24,16 +25,40 @@ use crate::ui;
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
     let stored = Stored::read(admin, &args.table, &args.card).await?;
-    let text = if json {
-        match &args.event {
-            Some(event) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
-            None => card_json(&stored.view(&policy)),
+    let text = match (&args.event, json) {
+        (Some(event), true) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
+        (Some(event), false) => stored.text(Some(event), &policy)?,
+        (None, _) => {
+            let ids = ids_of(admin, args, &stored).await;
+            let view = stored.view(&policy);
+            if json {
+                card_json(&view, &ids)
+            } else {
+                explain_view::render_card_with_ids(&view, &ids)
+            }
         }
-    } else {
-        stored.text(args.event.as_deref(), &policy)?
     };
     ui::out(&text);
     Ok(Exit::Ok)
+}
+
+/// The ids of the newest events. Without them the rest is still worth showing.
+async fn ids_of(admin: &Admin, args: &ExplainArgs, stored: &Stored) -> EventIds {
+    let entries = stored.state.all_entries();
+    let newest: Vec<&Entry> = entries
+        .iter()
+        .rev()
+        .take(explain_view::EVENTS_LISTED_MAX)
+        .copied()
+        .collect();
+    let places = (args.table.as_str(), args.scores.as_str());
+    match explain_ids::find(admin, places, &stored.card, &newest).await {
+        Ok(ids) => ids,
+        Err(error) => {
+            ui::note(&format!("  the events' ids can't be read: {error}"));
+            EventIds::default()
+        }
+    }
 }
 
 /// A card, or one event of it, in words.
@@ -116,7 +141,7 @@ fn no_event(card: &CardId) -> CliError {
     CliError::input(
         "no_such_event",
         format!("card {card} has no such event in its kept history"),
-        "Check the event id; `tidemark explain CARD` lists the newest events. Events past retention are gone.",
+        "Check the event id; `tidemark explain CARD` lists the newest events with the ids that are still known. Events past retention are gone.",
     )
 }
 
@@ -221,8 +246,13 @@ fn event_json(card: &CardId, state: &CardState, event: &str) -> Option<String> {
     ))
 }
 
-fn card_json(view: &CardView<'_>) -> String {
-    let entries: Vec<_> = view.state.all_entries().into_iter().map(entry_json).collect();
+fn card_json(view: &CardView<'_>, ids: &EventIds) -> String {
+    let entry = |entry: &Entry| {
+        let mut json = entry_json(entry);
+        json["event_id"] = ids.of(entry).into();
+        json
+    };
+    let entries: Vec<_> = view.state.all_entries().into_iter().map(entry).collect();
     let value = json!({
         "card_id": view.card_id,
         "version": view.version,

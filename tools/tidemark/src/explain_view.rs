@@ -10,7 +10,9 @@ use tidemark_domain::id::fingerprint32;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 
+use crate::explain_ids::EventIds;
 use crate::oracle::ActualReason;
+use crate::quarantine::view::plain;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
@@ -36,6 +38,16 @@ pub struct CardView<'a> {
 /// The card: what it is, its windows as of its newest event, and its newest events.
 #[must_use]
 pub fn render_card(view: &CardView<'_>) -> String {
+    card(view, None)
+}
+
+/// The same with the events' ids, as far as they are known.
+#[must_use]
+pub fn render_card_with_ids(view: &CardView<'_>, ids: &EventIds) -> String {
+    card(view, Some(ids))
+}
+
+fn card(view: &CardView<'_>, ids: Option<&EventIds>) -> String {
     let entries = view.state.all_entries();
     let mut text = format!(
         "card {}\n  {} events kept in {} bytes, written {} times\n",
@@ -59,7 +71,9 @@ pub fn render_card(view: &CardView<'_>) -> String {
     windows(&mut text, view, newest, "its newest event");
     let _ = writeln!(text, "\nnewest events");
     for entry in entries.iter().rev().take(EVENTS_LISTED_MAX) {
-        let _ = writeln!(text, "  {}", event_line(entry, view.policy));
+        let id = ids.map_or("", |ids| ids.of(entry).unwrap_or("(its id is no longer known)"));
+        let line = format!("  {}  {}", event_line(entry, view.policy), plain(id));
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     if entries.len() > EVENTS_LISTED_MAX {
         let _ = writeln!(text, "  and {} older ones", entries.len() - EVENTS_LISTED_MAX);

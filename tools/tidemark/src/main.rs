@@ -13,7 +13,9 @@ use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreOptions};
 use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
-use tidemark_cli::{audit, clock, control, demo, dlq, doctor, drill, explain, files, local, redrive, send, watch};
+use tidemark_cli::{
+    audit, clock, control, demo, dlq, doctor, drill, explain, files, local, quarantine, redrive, send, watch,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, CliError> {
     let json = cli.json;
+    let admin = async || admin().await.patient(1_000 * cli.patience, ui::waiting);
     match &cli.command {
         Command::Demo(args) => demo::run(args, json).await,
         Command::Score(args) => score(args, json),
@@ -46,6 +49,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Watch(args) => watch::run(admin().await, args, json).await,
         Command::Audit(args) => audit::run(&admin().await, args, json).await,
         Command::Dlq(args) => dlq::run(&admin().await, args, json).await,
+        Command::Quarantine(command) => quarantine::run(&admin().await, command, login().as_deref(), json).await,
         Command::Redrive(args) => redrive::run(&admin().await, args, login().as_deref(), json).await,
         Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
         Command::Policy(command) => control::policy(&admin().await, command, login().as_deref(), json).await,

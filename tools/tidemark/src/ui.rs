@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tidemark_aws::admin::Waiting;
 
 use crate::error::CliError;
 
@@ -32,6 +33,18 @@ pub fn out(text: &str) {
 pub fn note(text: &str) {
     let mut stderr = anstream::stderr().lock();
     drop(writeln!(stderr, "{text}"));
+}
+
+/// Says on stderr that a read waits, for what, and how long it would go on.
+pub fn waiting(wait: &Waiting) {
+    let seconds = |ms: u64| format!("{}.{} s", ms / 1_000, ms % 1_000 / 100);
+    let until = wait.left_ms.map_or_else(String::new, |left_ms| {
+        format!("; gives up after {} more", seconds(left_ms))
+    });
+    note(&paint(
+        DIM,
+        format!("  waiting {}: {}{until}", seconds(wait.wait_ms), wait.why),
+    ));
 }
 
 /// A report as pretty JSON, or as text for a person.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_kinesis::config::Builder as Overrides;
+use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
 
 use super::error::{AdminError, admin_error};
+use super::patience::ITERATORS_MAX;
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, call_timeout, pause};
 use crate::arrival::arrival_ms;
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
@@ -61,13 +63,23 @@ pub struct ShardRecord {
     pub data: Vec<u8>,
 }
 
+/// Where reading of a shard goes on. It lives for five minutes; it knows its place, so that a new one can be had after that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardIterator {
+    token: String,
+    stream: String,
+    shard_id: String,
+    /// What the token stands for: the place after the last record seen.
+    place: ReadFrom,
+}
+
 /// A page of records. It may be empty without being the last.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The records, in order.
     pub records: Vec<ShardRecord>,
     /// Where to go on; `None` after the last record of a closed shard.
-    pub next: Option<String>,
+    pub next: Option<ShardIterator>,
     /// How far the page's end is behind the newest record, in milliseconds.
     pub behind_ms: i64,
 }
@@ -129,6 +141,10 @@ impl Admin {
 
     /// What a stream is: its ARN, whether it is active, and its retention.
     pub async fn stream_info(&self, stream: &str) -> Result<StreamInfo, AdminError> {
+        self.patiently(|| self.stream_info_once(stream)).await
+    }
+
+    async fn stream_info_once(&self, stream: &str) -> Result<StreamInfo, AdminError> {
         let answer = self
             .clients
             .kinesis
@@ -155,12 +171,7 @@ impl Admin {
         let mut shards = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..SHARD_PAGES_MAX {
-            let call = self.clients.kinesis.list_shards();
-            let call = match token.take() {
-                Some(token) => call.next_token(token),
-                None => call.stream_name(stream),
-            };
-            let answer = call.send().await.map_err(|error| admin_error("ListShards", &error))?;
+            let answer = self.patiently(|| self.shard_page(stream, token.as_deref())).await?;
             shards.extend(answer.shards().iter().map(shard_from));
             token = answer.next_token().map(str::to_owned);
             if token.is_none() {
@@ -168,6 +179,15 @@ impl Admin {
             }
         }
         Ok(shards)
+    }
+
+    async fn shard_page(&self, stream: &str, token: Option<&str>) -> Result<ListShardsOutput, AdminError> {
+        let call = self.clients.kinesis.list_shards();
+        let call = match token {
+            Some(token) => call.next_token(token),
+            None => call.stream_name(stream),
+        };
+        call.send().await.map_err(|error| admin_error("ListShards", &error))
     }
 
     /// Splits a shard at a hash key (a decimal number inside its range).
@@ -201,7 +221,16 @@ impl Admin {
     }
 
     /// An iterator on a shard; it lives for five minutes.
-    pub async fn iterator(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<String, AdminError> {
+    pub async fn iterator(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<ShardIterator, AdminError> {
+        Ok(ShardIterator {
+            token: self.patiently(|| self.iterator_token(stream, shard_id, from)).await?,
+            stream: stream.to_owned(),
+            shard_id: shard_id.to_owned(),
+            place: from.clone(),
+        })
+    }
+
+    async fn iterator_token(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<String, AdminError> {
         let call = self
             .clients
             .kinesis
@@ -228,18 +257,36 @@ impl Admin {
         Ok(answer.shard_iterator().unwrap_or_default().to_owned())
     }
 
-    /// Up to `limit` (at most 10,000) records from an iterator on.
-    pub async fn records(&self, iterator: &str, limit: u32) -> Result<Page, AdminError> {
+    /// Up to `limit` (at most 10,000) records from an iterator on. With patience, an iterator that has expired is replaced by one
+    /// after the last record seen.
+    pub async fn records(&self, iterator: &ShardIterator, limit: u32) -> Result<Page, AdminError> {
+        let mut renewed: Option<ShardIterator> = None;
+        for _ in 0..ITERATORS_MAX {
+            let at = renewed.as_ref().unwrap_or(iterator);
+            match self.patiently(|| self.page(at, limit)).await {
+                Err(AdminError::IteratorExpired { .. }) if self.is_patient() => {
+                    renewed = Some(self.iterator(&at.stream, &at.shard_id, &at.place).await?);
+                }
+                other => return other,
+            }
+        }
+        let at = renewed.as_ref().unwrap_or(iterator);
+        self.patiently(|| self.page(at, limit)).await
+    }
+
+    async fn page(&self, at: &ShardIterator, limit: u32) -> Result<Page, AdminError> {
+        self.pace(&at.stream, &at.shard_id).await;
         let limit = i32::try_from(limit.clamp(1, 10_000)).unwrap_or(1);
         let call = self
             .clients
             .kinesis
             .get_records()
-            .shard_iterator(iterator)
+            .shard_iterator(&at.token)
             .limit(limit)
             .customize();
         let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
         let answer = call.send().await.map_err(|error| admin_error("GetRecords", &error))?;
+        let next = answer.next_shard_iterator.filter(|next| !next.is_empty());
         let records = answer.records.into_iter().map(|record| ShardRecord {
             sequence_number: record.sequence_number,
             partition_key: record.partition_key.unwrap_or_default(),
@@ -249,9 +296,24 @@ impl Admin {
                 .unwrap_or_default(),
             data: record.data.into_inner(),
         });
+        let records: Vec<ShardRecord> = records.collect();
+        self.took(
+            &at.stream,
+            &at.shard_id,
+            records.iter().map(|record| record.data.len() as u64).sum(),
+        );
+        let place = records.last().map_or_else(
+            || at.place.clone(),
+            |last| ReadFrom::After(last.sequence_number.clone()),
+        );
         Ok(Page {
-            records: records.collect(),
-            next: answer.next_shard_iterator.filter(|next| !next.is_empty()),
+            next: next.map(|token| ShardIterator {
+                token,
+                stream: at.stream.clone(),
+                shard_id: at.shard_id.clone(),
+                place,
+            }),
+            records,
             behind_ms: answer.millis_behind_latest.unwrap_or_default(),
         })
     }

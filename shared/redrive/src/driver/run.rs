@@ -21,6 +21,8 @@ use crate::rate::{ReadPace, RecordPace};
 pub struct Stats {
     /// Arrival of the oldest record that came to its end, milliseconds since 1970-01-01T00:00:00Z.
     pub oldest_arrival_ms: Option<i64>,
+    /// Arrival of the oldest record that a letter waits for, of all that were looked at, milliseconds since 1970-01-01T00:00:00Z.
+    pub oldest_letter_ms: Option<i64>,
     /// Reads of the stream, those that failed included.
     pub reads: u64,
     /// Calls that were throttled: the redrive's own and the engine's.
@@ -194,6 +196,12 @@ impl<'r> Run<'r> {
 
     pub(super) fn recovered(&mut self, arrival_ms: i64) {
         let oldest = self.stats.oldest_arrival_ms.get_or_insert(arrival_ms);
+        *oldest = (*oldest).min(arrival_ms);
+    }
+
+    /// Notes the arrival of the first record that a letter names.
+    pub(super) fn waits(&mut self, arrival_ms: i64) {
+        let oldest = self.stats.oldest_letter_ms.get_or_insert(arrival_ms);
         *oldest = (*oldest).min(arrival_ms);
     }
 

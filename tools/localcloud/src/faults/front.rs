@@ -118,6 +118,7 @@ impl Door {
             Some(FaultKind::Partial { share }) => {
                 Ok(self.partly(service, &operation, (&parts, body), share, verdict).await)
             }
+            Some(FaultKind::NothingThere) => Ok(answer::nothing_there(service)),
             Some(kind) => Ok(answer::refusal(service, kind)),
         }
     }

@@ -20,8 +20,6 @@ pub use plan::{FaultKind, FaultPlan, Service};
 use plan::draw;
 use table_limit::TableLimit;
 
-use crate::server::READS_PER_SECOND;
-
 /// Names a plan that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PlanId(u64);
@@ -40,7 +38,7 @@ struct Inner {
     seed: u64,
     /// Whether there is any plan, so that a request without one costs a look at this.
     any: AtomicBool,
-    /// Reads of a shard in a second; 0 is AWS's own limit where there are AWS's limits, none otherwise.
+    /// Reads of a shard in a second, of everybody; 0 is no limit of the layer's.
     reads_per_shard: AtomicU32,
     /// The partitions' capacity, where there are AWS's limits.
     table_limit: Option<TableLimit>,
@@ -140,17 +138,17 @@ impl Faults {
         self.limit_reads(None);
     }
 
-    /// Limits GetRecords of each shard to another number than AWS's 5 a second. A reader above it is throttled.
+    /// Limits GetRecords of each shard, whoever reads: also the mapping and the cloud's own clients, which AWS's five a second
+    /// leave alone. A reader above it is throttled.
     pub fn limit_reads(&self, per_shard_and_second: Option<u32>) {
         let limit = per_shard_and_second.unwrap_or(0);
         self.inner.reads_per_shard.store(limit, Ordering::Relaxed);
     }
 
-    /// The limit of reads in force.
+    /// The layer's limit of reads.
     #[must_use]
     pub fn reads_limit(&self) -> Option<u32> {
-        let own = Some(self.inner.reads_per_shard.load(Ordering::Relaxed)).filter(|limit| *limit > 0);
-        own.or_else(|| self.has_aws_limits().then_some(READS_PER_SECOND))
+        Some(self.inner.reads_per_shard.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
     /// What was injected so far.

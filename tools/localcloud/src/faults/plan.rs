@@ -46,6 +46,10 @@ pub enum FaultKind {
         /// How much later, in milliseconds.
         ms: u64,
     },
+    /// Not applied; answered as if the shard iterator were older than five minutes (for GetRecords).
+    ExpiredIterator,
+    /// Not applied; answered as if the queue had nothing (for ReceiveMessage): what a short poll may meet in a queue that is not empty.
+    NothingThere,
     /// Not applied; the connection is closed without an answer.
     DropBefore,
     /// Applied; the connection is closed without an answer. The caller can't know: the ambiguous write.
@@ -64,6 +68,8 @@ impl FaultKind {
             Self::KmsThrottle => "kms_throttle",
             Self::Partial { .. } => "partial",
             Self::Delay { .. } => "delay",
+            Self::ExpiredIterator => "expired_iterator",
+            Self::NothingThere => "nothing_there",
             Self::DropBefore => "drop_before",
             Self::DropAfterApply => "drop_after_apply",
             Self::Down => "down",

@@ -127,6 +127,12 @@ fn remarks(text: &mut String, report: &AuditReport) {
             grouped(queues.hidden_messages)
         ));
     }
+    if queues.unseen_messages > 0 {
+        lines.push(format!(
+            "{} messages that a queue counts did not come: what they hold may look unaccounted for; run it again",
+            grouped(queues.unseen_messages)
+        ));
+    }
     if queues.malformed_messages > 0 {
         lines.push(format!(
             "{} messages in the queues are none of ours; `tidemark dlq` tells which kind",

@@ -15,6 +15,14 @@ pub struct PlaneArgs {
     pub who: Option<String>,
 }
 
+/// Which stream a policy is for.
+#[derive(Clone, Debug, Args)]
+pub struct StreamArgs {
+    /// The stream of transactions: how long it keeps a record must fit how late the policy lets events come
+    #[arg(long, default_value = "tidemark-transactions")]
+    pub stream: String,
+}
+
 /// Verbs of `policy`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -46,6 +54,9 @@ pub enum PolicyCommand {
         /// Where to, and who
         #[command(flatten)]
         plane: PlaneArgs,
+        /// For which stream
+        #[command(flatten)]
+        stream: StreamArgs,
     },
     /// Put a published version in force, within 15 seconds
     #[command(
@@ -60,6 +71,9 @@ pub enum PolicyCommand {
         /// Where, and who
         #[command(flatten)]
         plane: PlaneArgs,
+        /// For which stream
+        #[command(flatten)]
+        stream: StreamArgs,
     },
     /// Put the version before in force again, within 15 seconds
     Rollback {
@@ -96,12 +110,19 @@ pub enum ModeName {
 
 /// Arguments of `mode`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").args(["mode", "restore_record_age"]))]
+#[command(
+    after_help = "`paused` turns the mapping off, which keeps its place: records wait in the stream. Coming back turns it on, and lifts the age at\nwhich it gives records up, so that the backlog runs in order. Once it has caught up, `--restore-record-age` gives the mapping\nits own age back.\n\nExamples:\n  tidemark mode paused --reason \"issuer outage\"\n  tidemark mode live --reason \"the issuer is back\"\n  tidemark mode --restore-record-age --reason \"caught up\""
+)]
 pub struct ModeArgs {
     /// The mode to set [default: show the mode]
     #[arg(value_enum, requires = "reason")]
     pub mode: Option<ModeName>,
+    /// Give the mapping its own record age back, which coming back from a pause has lifted
+    #[arg(long, requires = "reason")]
+    pub restore_record_age: bool,
     /// Why
-    #[arg(long, requires = "mode")]
+    #[arg(long, requires = "change")]
     pub reason: Option<String>,
     /// The score function, whose mapping is turned off while paused
     #[arg(long, default_value = "tidemark-score")]

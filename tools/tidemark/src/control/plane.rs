@@ -14,24 +14,23 @@ use crate::ui;
 /// What is stored of an item: absent, readable, or broken by hand.
 pub(super) enum Stored<T> {
     Absent,
-    Good(T),
-    Broken,
+    Good(T, Fields),
+    Broken(Fields),
 }
 
 impl<T> Stored<T> {
     pub(super) fn good(&self) -> Option<&T> {
         match self {
-            Self::Good(item) => Some(item),
-            Self::Absent | Self::Broken => None,
+            Self::Good(item, _) => Some(item),
+            Self::Absent | Self::Broken(_) => None,
         }
     }
 
     /// What a change of it must find.
-    pub(super) fn expected(&self, revision: impl Fn(&T) -> u64) -> Expected {
+    pub(super) fn expected(&self) -> Expected {
         match self {
             Self::Absent => Expected::Absent,
-            Self::Good(item) => Expected::Revision(revision(item)),
-            Self::Broken => Expected::Broken,
+            Self::Good(_, read) | Self::Broken(read) => Expected::AsRead(read.clone()),
         }
     }
 }
@@ -89,12 +88,14 @@ impl<'a> Plane<'a> {
             .control_item(self.table, sort)
             .await
             .map_err(|e| self.failed(&e))?;
-        Ok(match fields.as_ref().map(decode) {
-            None => Stored::Absent,
-            Some(Ok(item)) => Stored::Good(item),
-            Some(Err(error)) => {
+        let Some(fields) = fields else {
+            return Ok(Stored::Absent);
+        };
+        Ok(match decode(&fields) {
+            Ok(item) => Stored::Good(item, fields),
+            Err(error) => {
                 ui::note(&format!("{error}: the functions go on with their last good copy"));
-                Stored::Broken
+                Stored::Broken(fields)
             }
         })
     }

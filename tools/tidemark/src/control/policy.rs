@@ -9,15 +9,18 @@ use tidemark_domain::control::item::{ACTIVE, HISTORY_PREFIX, policy_key};
 use tidemark_domain::control::{
     ActivePointer, Change, ControlItem, OWN_POLICY, POLICY_TEXT_BYTES_MAX, PolicyVersion, text_hash,
 };
+use tidemark_domain::lifetime;
 use tidemark_domain::policy::Policy;
 
-use super::args::{PlaneArgs, PolicyCommand};
+use super::args::{PlaneArgs, PolicyCommand, StreamArgs};
 use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
 use crate::files;
 use crate::ui::{self, paint};
+
+const MS_PER_HOUR: i64 = 3_600_000;
 
 /// Runs a verb. `login` is who is logged in.
 ///
@@ -36,12 +39,14 @@ pub async fn run(admin: &Admin, command: &PolicyCommand, login: Option<&str>, js
             file,
             reason,
             plane: args,
-        } => publish(&plane(args), file, reason, json).await,
+            stream,
+        } => publish(&plane(args), stream, file, reason, json).await,
         PolicyCommand::Activate {
             version,
             reason,
             plane: args,
-        } => activate(&plane(args), *version, reason, json).await,
+            stream,
+        } => activate(&plane(args), stream, *version, reason, json).await,
         PolicyCommand::Rollback { reason, plane: args } => rollback(&plane(args), reason, json).await,
         PolicyCommand::History { limit, plane: args } => history(&plane(args), args, *limit as usize, json).await,
     }
@@ -119,7 +124,13 @@ fn render(differences: &[Difference]) -> String {
     text
 }
 
-async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Result<Exit, CliError> {
+async fn publish(
+    plane: &Plane<'_>,
+    stream: &StreamArgs,
+    file: &Path,
+    reason: &str,
+    json: bool,
+) -> Result<Exit, CliError> {
     let policy = files::policy(Some(file))?;
     let text = read(file)?;
     if text.len() > POLICY_TEXT_BYTES_MAX {
@@ -137,6 +148,7 @@ async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Re
     if version == Policy::default_policy().version && text != Policy::default_text() {
         return Err(taken());
     }
+    check_stream(plane, stream, &policy).await?;
     let stamp = plane.stamp(reason, now_ms())?;
     let published = PolicyVersion {
         version,
@@ -170,11 +182,49 @@ async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Re
     Ok(print(json, &value, &text))
 }
 
-async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> Result<Exit, CliError> {
+/// Whether everything that is stored outlives the records of the stream, by the lateness that the policy allows. Where the
+/// stream can't be looked at, that is said and holds nobody up.
+async fn check_stream(plane: &Plane<'_>, stream: &StreamArgs, policy: &Policy) -> Result<(), CliError> {
+    let stream = &stream.stream;
+    match plane.admin().stream_info(stream).await {
+        Ok(info) => check_retention(stream, info.retention_h, policy),
+        Err(error) => {
+            ui::note(&format!(
+                "the retention of stream {stream} can't be read, so it was not held against the policy: {error}"
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn check_retention(stream: &str, retention_h: u32, policy: &Policy) -> Result<(), CliError> {
+    let kept_ms = i64::from(retention_h) * MS_PER_HOUR;
+    let kept_ms_max = lifetime::stream_retention_ms_max(policy.bounds.lateness_ms);
+    if kept_ms <= kept_ms_max {
+        return Ok(());
+    }
+    Err(CliError::refused(
+        "policy_retention",
+        format!(
+            "stream {stream} keeps records for {retention_h} h, and with events up to {} h late they could come again after the cards that know them have expired: at most {} h fit this policy",
+            policy.bounds.lateness_ms / MS_PER_HOUR,
+            kept_ms_max / MS_PER_HOUR
+        ),
+        "Lower bounds.lateness_ms in the policy, or the stream's retention.",
+    ))
+}
+
+async fn activate(
+    plane: &Plane<'_>,
+    stream: &StreamArgs,
+    version: u32,
+    reason: &str,
+    json: bool,
+) -> Result<Exit, CliError> {
     let policy = plane.usable(version).await?;
     let stored = plane.pointer().await?;
     let current = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
-    if current == version && !matches!(stored, Stored::Broken) {
+    if current == version && !matches!(stored, Stored::Broken(_)) {
         let text = format!("{} is in force already\n", name_of(version));
         return Ok(print(json, &json!({ "active": version, "changed": false }), &text));
     }
@@ -193,6 +243,7 @@ async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> 
             "Amounts in histories would be taken for another currency. Use another table for it.",
         ));
     }
+    check_stream(plane, stream, &policy).await?;
     let stamp = plane.stamp(reason, now_ms())?;
     let pointer = repaired(&stored, ActivePointer::activated(stored.good(), version, stamp));
     point(
@@ -209,12 +260,12 @@ async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> 
 /// A broken item has no revision to count on from: the time is above every count.
 fn repaired(stored: &Stored<ActivePointer>, pointer: ActivePointer) -> ActivePointer {
     match stored {
-        Stored::Broken => ActivePointer {
+        Stored::Broken(_) => ActivePointer {
             revision: pointer.stamp.at_ms.unsigned_abs(),
             previous: None,
             ..pointer
         },
-        Stored::Absent | Stored::Good(_) => pointer,
+        Stored::Absent | Stored::Good(..) => pointer,
     }
 }
 
@@ -249,7 +300,7 @@ async fn point(
         detail: format!("{from} -> {}", pointer.active),
         stamp: pointer.stamp.clone(),
     };
-    let expected = stored.expected(|pointer| pointer.revision);
+    let expected = stored.expected();
     plane.change(ACTIVE, pointer.to_fields(), expected, &change).await?;
     let value = json!({
         "active": pointer.active, "before": from, "revision": pointer.revision, "changed": true,
@@ -312,4 +363,21 @@ async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) 
         );
     }
     Ok(print(json, &value, &text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_outlives_what_is_stored_is_refused() {
+        let mut policy = Policy::default_policy();
+        let year_h = 365 * 24;
+        assert!(check_retention("s", year_h, &policy).is_ok(), "Kinesis keeps no longer");
+        policy.bounds.lateness_ms = lifetime::HORIZON_MS_MAX;
+        let most_h = u32::try_from(lifetime::stream_retention_ms_max(lifetime::HORIZON_MS_MAX) / MS_PER_HOUR).unwrap();
+        assert!(check_retention("s", most_h, &policy).is_ok());
+        let error = check_retention("s", most_h + 1, &policy).unwrap_err();
+        assert_eq!((error.code, error.exit), ("policy_retention", Exit::Failed));
+    }
 }

@@ -147,6 +147,13 @@ pub fn verdict(snapshot: &Snapshot) -> (&'static str, Style, String) {
         let why = format!("{:.1} % of outcomes lacked an input", 100.0 * snapshot.degraded_share());
         return ("DEGRADED", warn, why);
     }
+    if let Some(messages) = waiting("quarantine") {
+        let why = format!("{} messages of refused records wait", grouped(messages));
+        return ("QUARANTINE", warn, why);
+    }
+    if let Some(queue) = snapshot.queues.iter().find(|queue| queue.messages.is_none()) {
+        return ("BLIND", bad, format!("the queue {} can't be asked", queue.name));
+    }
     ("OK", good, String::new())
 }
 
@@ -288,12 +295,12 @@ fn explanation(frame: &mut Frame<'_>, area: Rect, title: &str, text: &str, scrol
 }
 
 /// A shard's number without its prefix and leading zeros.
-fn short(shard_id: &str) -> &str {
+pub(super) fn short(shard_id: &str) -> &str {
     let digits = shard_id.trim_start_matches("shardId-").trim_start_matches('0');
     if digits.is_empty() { "0" } else { digits }
 }
 
-fn seconds(duration_ms: i64) -> String {
+pub(super) fn seconds(duration_ms: i64) -> String {
     match duration_ms {
         ms if ms < 1_000 => format!("{ms} ms"),
         ms if ms < 120_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
@@ -331,7 +338,7 @@ mod tests {
             ],
             queues: vec![QueueView {
                 name: "quarantine".to_owned(),
-                messages: Some(3),
+                messages: Some(0),
             }],
             top: vec![TopView {
                 card_id: "card-7".to_owned(),
@@ -401,6 +408,11 @@ mod tests {
         let word = |snapshot: &Snapshot| verdict(snapshot).0;
         let mut now = snapshot();
         assert_eq!(word(&now), "OK");
+        now.queues[0].messages = None;
+        assert_eq!(word(&now), "BLIND", "what can't be seen is not well");
+        now.queues[0].messages = Some(4_994);
+        assert_eq!(verdict(&now).2, "4,994 messages of refused records wait");
+        assert_eq!(word(&now), "QUARANTINE");
         now.tiers = [("full".to_owned(), 5_000), ("no_profile".to_owned(), 400)].into();
         assert_eq!(word(&now), "DEGRADED");
         now.shards[1].lag_ms = 6_000;
