@@ -76,12 +76,8 @@ impl Admin {
     /// # Errors
     /// When the table can't be read.
     pub async fn control_item(&self, table: &str, sort: &str) -> Result<Option<Fields>, AdminError> {
-        let call = self.clients.dynamodb.get_item().table_name(table).consistent_read(true);
-        let call = call
-            .key(item::PARTITION_KEY, AttributeValue::S(PARTITION.to_owned()))
-            .key(item::SORT_KEY, AttributeValue::S(sort.to_owned()));
-        let answer = call.send().await.map_err(|error| admin_error("GetItem", &error))?;
-        Ok(answer.item.and_then(split).map(|(_, fields)| fields))
+        let item = self.raw_item(table, PARTITION, sort).await?;
+        Ok(item.and_then(split).map(|(_, fields)| fields))
     }
 
     /// Writes items all together or not at all; `false`: a condition did not hold, so that somebody else was first.
@@ -144,6 +140,15 @@ impl Admin {
         Ok(items.into_iter().map(item_from).collect())
     }
 
+    /// Items of a partition whose sort key begins with `prefix`, in order of their sort keys.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn partition_from(&self, table: &str, partition: &str, prefix: &str) -> Result<Vec<Item>, AdminError> {
+        let items = self.query(table, partition, Some(prefix), false, usize::MAX).await?;
+        Ok(items.into_iter().map(item_from).collect())
+    }
+
     async fn query(
         &self,
         table: &str,
@@ -171,9 +176,13 @@ impl Admin {
                     .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned())),
                 None => call.key_condition_expression("pk = :pk"),
             };
-            let timeouts = aws_sdk_dynamodb::config::Config::builder().timeout_config(call_timeout());
-            let answer = call.customize().config_override(timeouts).send().await;
-            let answer = answer.map_err(|error| admin_error("Query", &error))?;
+            let answer = self
+                .patiently(|| async {
+                    let timeouts = aws_sdk_dynamodb::config::Config::builder().timeout_config(call_timeout());
+                    let answer = call.clone().customize().config_override(timeouts).send().await;
+                    answer.map_err(|error| admin_error("Query", &error))
+                })
+                .await?;
             found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() || found.len() >= limit {

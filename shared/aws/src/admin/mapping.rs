@@ -56,7 +56,8 @@ impl Admin {
         let mut found: Vec<MappingState> = Vec::new();
         for name in std::iter::once(function).chain(aliased.as_deref()) {
             let path = format!("event-source-mappings/?FunctionName={}", name.replace(':', "%3A"));
-            let list = match self.call_mapping("ListEventSourceMappings", "GET", &path, &[]).await {
+            let call = || self.call_mapping("ListEventSourceMappings", "GET", &path, &[]);
+            let list = match self.patiently(call).await {
                 Ok(answer) => answer["EventSourceMappings"].as_array().cloned().unwrap_or_default(),
                 Err(AdminError::NotFound { .. }) => Vec::new(),
                 Err(error) => return Err(error),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 
 use super::{Fault, Faults, Op, lock};
 use crate::hash::FixedMap;
@@ -32,7 +32,7 @@ struct Inner {
     /// When states may be dropped, in seconds since 1970-01-01T00:00:00Z.
     states_expire_at_s: FixedMap<CardId, i64>,
     profiles: FixedMap<CardId, Versions<Profile>>,
-    decisions: FixedMap<(CardId, EventId), DecisionRecord>,
+    decisions: FixedMap<EventKey, DecisionRecord>,
     segments: BTreeMap<(CardId, SegmentKey), SegmentItem>,
     trials: BTreeMap<(String, String), TrialBatch>,
 }
@@ -77,11 +77,11 @@ impl MemoryStore {
         cards
     }
 
-    /// Every recorded decision, ordered by card and event.
+    /// Every recorded decision, ordered by card, event id and time.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
         let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
-        decisions.sort_unstable_by(|a, b| (&a.card_id, &a.event_id).cmp(&(&b.card_id, &b.event_id)));
+        decisions.sort_unstable_by(|a, b| a.event.cmp(&b.event));
         decisions
     }
 
@@ -324,7 +324,7 @@ impl StateStore for MemoryStore {
         if let Some(Fault::Before(error)) = fault {
             return Err(error);
         }
-        let key = (decision.card_id.clone(), decision.event_id.clone());
+        let key = decision.event.clone();
         let fresh = {
             let mut inner = lock(&self.inner);
             let fresh = !inner.decisions.contains_key(&key);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidemark_aws::admin::{Admin, AdminError, Page, ReadFrom, Shard};
+use tidemark_aws::admin::{Admin, AdminError, Page, ReadFrom, Shard, ShardIterator};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -46,7 +46,7 @@ enum Event {
 #[derive(Debug)]
 struct Reader {
     from: ReadFrom,
-    iterator: Option<String>,
+    iterator: Option<ShardIterator>,
     reading: bool,
     next_ms: i64,
     /// When the last read began that found nothing more.
@@ -385,7 +385,7 @@ struct Read {
     stream: String,
     shard: String,
     from: ReadFrom,
-    iterator: Option<String>,
+    iterator: Option<ShardIterator>,
     stream_arn: Arc<str>,
     region: Arc<str>,
 }
