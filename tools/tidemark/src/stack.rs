@@ -217,8 +217,11 @@ fn existing(binary: PathBuf) -> Result<PathBuf, CliError> {
     }
     Err(CliError::machine(
         "no_score_binary",
-        format!("a function's binary is not at {}", binary.display()),
-        "Build it beside this command: cargo build --bins",
+        format!(
+            "the score function's binary is not beside this command, at {}",
+            binary.display()
+        ),
+        "In the checkout: cargo install --path functions/score && cargo install --path functions/redrive, or name one with --score-binary.",
     ))
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_kinesis::client::customize::CustomizableOperation;
 use aws_sdk_kinesis::config::Builder as Overrides;
 use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
-use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::operation::put_records::builders::PutRecordsFluentBuilder;
+use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
@@ -23,6 +25,9 @@ const PUT_BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const PUT_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Pages of ListShards that are read: 1,000 shards each.
 const SHARD_PAGES_MAX: u32 = 100;
+
+/// A PutRecords with the timeouts of a tool.
+type PutCall = CustomizableOperation<PutRecordsOutput, PutRecordsError, PutRecordsFluentBuilder>;
 
 /// A shard of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -370,8 +375,19 @@ impl Admin {
         batch: &[PutRecord],
         which: &[usize],
     ) -> Result<PutRecordsOutput, AdminError> {
-        let mut entries = Vec::with_capacity(which.len());
-        for record in which.iter().filter_map(|&index| batch.get(index)) {
+        let records = which.iter().filter_map(|&index| batch.get(index));
+        let call = self.put_request(stream, records)?;
+        call.send().await.map_err(|error| admin_error("PutRecords", &error))
+    }
+
+    /// One PutRecords of these records.
+    pub(super) fn put_request<'r>(
+        &self,
+        stream: &str,
+        records: impl Iterator<Item = &'r PutRecord>,
+    ) -> Result<PutCall, AdminError> {
+        let mut entries = Vec::new();
+        for record in records {
             let entry = PutRecordsRequestEntry::builder()
                 .partition_key(&record.partition_key)
                 .data(Blob::new(record.data.as_slice()))
@@ -389,8 +405,7 @@ impl Admin {
             .stream_name(stream)
             .set_records(Some(entries))
             .customize();
-        let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
-        call.send().await.map_err(|error| admin_error("PutRecords", &error))
+        Ok(call.config_override(Overrides::new().timeout_config(call_timeout())))
     }
 }
 

@@ -4,23 +4,37 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::places::PrefixArg;
+
 /// Where the control plane is, and who changes it.
 #[derive(Clone, Debug, Args)]
 pub struct PlaneArgs {
-    /// The table's name
-    #[arg(long, default_value = "tidemark-cards")]
-    pub table: String,
-    /// Who makes the change [default: the name you are logged in under]
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
+    /// The table, when it is not PREFIX-cards
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Who makes the change [default: the caller that AWS knows, or the name you are logged in under]
     #[arg(long)]
     pub who: Option<String>,
+}
+
+impl PlaneArgs {
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> String {
+        self.deployment.name(self.table.as_ref(), "cards")
+    }
 }
 
 /// Which stream a policy is for.
 #[derive(Clone, Debug, Args)]
 pub struct StreamArgs {
-    /// The stream of transactions: how long it keeps a record must fit how late the policy lets events come
-    #[arg(long, default_value = "tidemark-transactions")]
-    pub stream: String,
+    /// The stream of transactions, when it is not PREFIX-transactions: how long it keeps a record must fit how late the policy lets
+    /// events come
+    #[arg(long)]
+    pub stream: Option<String>,
 }
 
 /// Verbs of `policy`.
@@ -124,15 +138,23 @@ pub struct ModeArgs {
     /// Why
     #[arg(long, requires = "change")]
     pub reason: Option<String>,
-    /// The score function, whose mapping is turned off while paused
-    #[arg(long, default_value = "tidemark-score")]
-    pub function: String,
+    /// The score function, whose mapping is turned off while paused, when it is not PREFIX-score
+    #[arg(long)]
+    pub function: Option<String>,
     /// Leave the mapping as it is
     #[arg(long)]
     pub keep_mapping: bool,
     /// Where, and who
     #[command(flatten)]
     pub plane: PlaneArgs,
+}
+
+impl ModeArgs {
+    /// The score function's name.
+    #[must_use]
+    pub fn function(&self) -> String {
+        self.plane.deployment.name(self.function.as_ref(), "score")
+    }
 }
 
 /// Verbs of `override`.
@@ -144,6 +166,7 @@ pub enum OverrideCommand {
     )]
     Card {
         /// The card's token
+        #[arg(allow_hyphen_values = true)]
         card: String,
         /// What to decide
         #[arg(value_enum)]

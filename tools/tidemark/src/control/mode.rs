@@ -10,7 +10,7 @@ use super::plane::{Plane, Stored};
 use super::{mapping, print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
-use crate::ui::{self, paint};
+use crate::ui::{self, paint, shown};
 
 /// Shows or sets the mode, or gives the mapping its own record age back. `login` is who is logged in.
 ///
@@ -27,12 +27,13 @@ pub async fn run(admin: &Admin, args: &ModeArgs, login: Option<&str>, json: bool
     };
     let before = stored.good().map_or(Mode::Live, |setting| setting.mode);
     let polls = mode != Mode::Paused;
+    let function = args.function();
     let turns = !args.keep_mapping && (!polls || before == Mode::Paused);
     // What the mappings need is known before anything is changed: without it a backlog might be given up.
     let lifts = match turns && polls {
         true => {
-            let lifts = mapping::lifts(admin, &args.function).await;
-            Some(lifts.map_err(|e| not_begun(&args.function, &e))?)
+            let lifts = mapping::lifts(admin, &function).await;
+            Some(lifts.map_err(|e| not_begun(&function, &e))?)
         }
         false => None,
     };
@@ -46,10 +47,10 @@ pub async fn run(admin: &Admin, args: &ModeArgs, login: Option<&str>, json: bool
     // The functions know first, the mapping follows: a batch that comes in between is held, not refused.
     let mappings = match &lifts {
         Some(lifts) => mapping::turn_on(admin, lifts).await,
-        None if turns => mapping::turn_off(admin, &args.function).await,
+        None if turns => mapping::turn_off(admin, &function).await,
         None => Ok(Value::Null),
     };
-    let mappings = mappings.map_err(|e| mapping_failed(&args.function, mode, &e))?;
+    let mappings = mappings.map_err(|e| mapping_failed(&function, mode, &e))?;
     let value = json!({
         "mode": mode.as_str(), "before": before.as_str(), "revision": setting.revision, "mappings": mappings,
         "own_record_age_s": record_age_s,
@@ -77,7 +78,7 @@ async fn change(
     (mode, record_age_s): (Mode, Option<u32>),
     (action, detail): (&str, &str),
 ) -> Result<ModeSetting, CliError> {
-    let stamp = plane.stamp(args.reason.as_deref().unwrap_or_default(), now_ms())?;
+    let stamp = plane.stamp(args.reason.as_deref().unwrap_or_default(), now_ms()).await?;
     let revision = match stored {
         Stored::Broken(_) => stamp.at_ms.unsigned_abs(),
         Stored::Absent | Stored::Good(..) => stored.good().map_or(0, |setting| setting.revision) + 1,
@@ -145,9 +146,10 @@ async fn restore_record_age(
         }
     };
     // The mapping first: a failure in between leaves the item as it was, and the same command finishes it.
-    let mappings = mapping::set_age(plane.admin(), &args.function, own_s)
+    let function = args.function();
+    let mappings = mapping::set_age(plane.admin(), &function, own_s)
         .await
-        .map_err(|e| mapping_failed(&args.function, mode, &e))?;
+        .map_err(|e| mapping_failed(&function, mode, &e))?;
     let detail = format!("the mapping's own {own_s} s again");
     let setting = change(plane, args, stored, (mode, None), ("record_age", &detail)).await?;
     let value = json!({
@@ -178,8 +180,8 @@ fn show(stored: &Stored<ModeSetting>, json: bool) -> Exit {
         text += &format!(
             "  since {} by {}: {}\n",
             until::show(stamp.at_ms),
-            stamp.who,
-            stamp.reason
+            shown(&stamp.who),
+            shown(&stamp.reason)
         );
     }
     text += meaning(mode);

@@ -14,7 +14,7 @@ use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
-use crate::ui;
+use crate::ui::{self, shown};
 
 /// How often a change is made again on top of another operator's: changes of different cards do not contradict.
 const ATTEMPTS_MAX: u32 = 5;
@@ -36,7 +36,7 @@ pub async fn run(admin: &Admin, command: &OverrideCommand, login: Option<&str>, 
             let plane = Plane::new(admin, plane, login);
             let card = card_of(card)?;
             let now_ms = now_ms();
-            let stamp = plane.stamp(reason, now_ms)?;
+            let stamp = plane.stamp(reason, now_ms).await?;
             let action = match action {
                 OverrideName::Allow => Some(OverrideAction::Allow),
                 OverrideName::Block => Some(OverrideAction::Block),
@@ -92,7 +92,7 @@ async fn set(
         let before = stored.good().cloned().unwrap_or_default();
         let mut next = before.changed(card, new.clone(), stamp.at_ms);
         if new.is_none() && !before.knows(card) {
-            let what = format!("card {card} has no override");
+            let what = format!("card {} has no override", shown(card.as_str()));
             return Err(CliError::input("no_override", what, "See tidemark override list."));
         }
         let fitted = next.fit();
@@ -131,7 +131,7 @@ async fn set(
                     "card_id": card, "override": new, "overrides": next.list().len(),
                     "ended_kept": next.ended().len(), "ended_left_out": left_out,
                 });
-                let text = format!("{detail}, within 10 seconds\n");
+                let text = format!("{}, within 10 seconds\n", shown(&detail));
                 return Ok(print(json, &value, &text));
             }
         }
@@ -151,11 +151,11 @@ async fn list(plane: &Plane<'_>, json: bool) -> Result<Exit, CliError> {
     for found in &list {
         text += &format!(
             "{:<32} {:<5} until {}  {}: {}\n",
-            found.card_id.as_str(),
+            shown(found.card_id.as_str()),
             found.action.as_str(),
             until::show(found.until_ms),
-            found.stamp.who,
-            found.stamp.reason
+            shown(&found.stamp.who),
+            shown(&found.stamp.reason)
         );
     }
     if list.is_empty() {

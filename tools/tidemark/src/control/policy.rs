@@ -12,13 +12,13 @@ use tidemark_domain::control::{
 use tidemark_domain::lifetime;
 use tidemark_domain::policy::Policy;
 
-use super::args::{PlaneArgs, PolicyCommand, StreamArgs};
+use super::args::{PolicyCommand, StreamArgs};
 use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
 use crate::files;
-use crate::ui::{self, paint};
+use crate::ui::{self, paint, shown};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 
@@ -48,7 +48,7 @@ pub async fn run(admin: &Admin, command: &PolicyCommand, login: Option<&str>, js
             stream,
         } => activate(&plane(args), stream, *version, reason, json).await,
         PolicyCommand::Rollback { reason, plane: args } => rollback(&plane(args), reason, json).await,
-        PolicyCommand::History { limit, plane: args } => history(&plane(args), args, *limit as usize, json).await,
+        PolicyCommand::History { limit, plane: args } => history(&plane(args), *limit as usize, json).await,
     }
 }
 
@@ -106,13 +106,7 @@ async fn show_diff(plane: &Plane<'_>, before: &str, after: &str, json: bool) -> 
 fn render(differences: &[Difference]) -> String {
     let mut text = String::new();
     for difference in differences {
-        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
-        text += &format!(
-            "  {:<32} {} → {}",
-            difference.key,
-            side(&difference.before),
-            side(&difference.after)
-        );
+        text += &format!("  {:<32} {}", difference.key, change_of(difference));
         if difference.effect != Effect::Scores {
             text += &format!("   {}", paint(ui::WARN, difference.effect.as_str()));
         }
@@ -122,6 +116,46 @@ fn render(differences: &[Difference]) -> String {
         text += "  no difference\n";
     }
     text
+}
+
+/// What became of a value: of a list, only what was added and what was taken out.
+fn change_of(difference: &Difference) -> String {
+    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
+    let whole = || format!("{} → {}", side(&difference.before), side(&difference.after));
+    let (Some(before), Some(after)) = (&difference.before, &difference.after) else {
+        return whole();
+    };
+    let (before, after) = (members(before), members(after));
+    if before.len().max(after.len()) < 2 {
+        return whole();
+    }
+    let added = after.iter().filter(|member| !before.contains(member));
+    let gone = before.iter().filter(|member| !after.contains(member));
+    let changes: Vec<String> = gone
+        .map(|member| format!("- {member}"))
+        .chain(added.map(|member| format!("+ {member}")))
+        .collect();
+    if changes.is_empty() {
+        return "the same in another order".to_owned();
+    }
+    changes.join("  ")
+}
+
+/// The members of a list or of a group as [`diff`] writes them: `a b`, `[1, 2]` or `Name { a: 1, b: 2 }`.
+fn members(value: &str) -> Vec<&str> {
+    let inner = |open, close| {
+        value
+            .split_once(open)
+            .and_then(|(_, rest)| rest.trim_end().strip_suffix(close))
+    };
+    match inner('{', '}').or_else(|| inner('[', ']')) {
+        Some(list) => list
+            .split(", ")
+            .map(str::trim)
+            .filter(|member| !member.is_empty())
+            .collect(),
+        None => value.split(' ').collect(),
+    }
 }
 
 async fn publish(
@@ -149,7 +183,7 @@ async fn publish(
         return Err(taken());
     }
     check_stream(plane, stream, &policy).await?;
-    let stamp = plane.stamp(reason, now_ms())?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let published = PolicyVersion {
         version,
         text,
@@ -185,7 +219,7 @@ async fn publish(
 /// Whether everything that is stored outlives the records of the stream, by the lateness that the policy allows. Where the
 /// stream can't be looked at, that is said and holds nobody up.
 async fn check_stream(plane: &Plane<'_>, stream: &StreamArgs, policy: &Policy) -> Result<(), CliError> {
-    let stream = &stream.stream;
+    let stream = &plane.stream(stream);
     match plane.admin().stream_info(stream).await {
         Ok(info) => check_retention(stream, info.retention_h, policy),
         Err(error) => {
@@ -244,7 +278,7 @@ async fn activate(
         ));
     }
     check_stream(plane, stream, &policy).await?;
-    let stamp = plane.stamp(reason, now_ms())?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let pointer = repaired(&stored, ActivePointer::activated(stored.good(), version, stamp));
     point(
         plane,
@@ -271,7 +305,7 @@ fn repaired(stored: &Stored<ActivePointer>, pointer: ActivePointer) -> ActivePoi
 
 async fn rollback(plane: &Plane<'_>, reason: &str, json: bool) -> Result<Exit, CliError> {
     let stored = plane.pointer().await?;
-    let stamp = plane.stamp(reason, now_ms())?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let back = stored.good().and_then(|pointer| pointer.rolled_back(stamp));
     let Some(pointer) = back else {
         return Err(CliError::refused(
@@ -327,11 +361,11 @@ pub(super) fn name_of(version: u32) -> String {
     }
 }
 
-async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) -> Result<Exit, CliError> {
+async fn history(plane: &Plane<'_>, limit: usize, json: bool) -> Result<Exit, CliError> {
     let stored = plane.pointer().await?;
     let items = plane
         .admin()
-        .control_items(&args.table, HISTORY_PREFIX, true, limit)
+        .control_items(plane.table(), HISTORY_PREFIX, true, limit)
         .await
         .map_err(|e| plane.failed(&e))?;
     let changes: Vec<Change> = items
@@ -356,10 +390,10 @@ async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) 
             "  {}  {:<9} {:<9} {:<28} {}: {}\n",
             until::show(change.stamp.at_ms),
             change.item.as_str(),
-            change.action,
-            change.detail,
-            change.stamp.who,
-            change.stamp.reason
+            shown(&change.action),
+            shown(&change.detail),
+            shown(&change.stamp.who),
+            shown(&change.stamp.reason)
         );
     }
     Ok(print(json, &value, &text))
@@ -368,6 +402,51 @@ async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn changed(before: &str, after: &str) -> String {
+        let text = Policy::default_text();
+        assert!(text.contains(before), "{before}");
+        let parse = |text: &str| Policy::parse(text, "test").unwrap();
+        render(&diff(&parse(text), &parse(&text.replacen(before, after, 1))))
+    }
+
+    #[test]
+    fn one_addition_to_a_list_is_said_as_one() {
+        let policy = Policy::default_policy();
+        let feature = policy.features.last().unwrap().to_string();
+        let difference = Difference {
+            key: "features".to_owned(),
+            before: Some("count_1h sum_1h".to_owned()),
+            after: Some(format!("count_1h sum_1h {feature}")),
+            effect: Effect::Scores,
+        };
+        assert_eq!(change_of(&difference), format!("+ {feature}"));
+        let list = |before: &str, after: &str| {
+            change_of(&Difference {
+                key: "windows_minutes".to_owned(),
+                before: Some(before.to_owned()),
+                after: Some(after.to_owned()),
+                effect: Effect::History,
+            })
+        };
+        assert_eq!(list("[60, 1440]", "[60, 1440, 10080]"), "+ 10080");
+        assert_eq!(list("[60, 1440]", "[1440]"), "- 60");
+        assert_eq!(list("800", "850"), "800 → 850");
+        assert_eq!(list("[60]", "[70]"), "[60] → [70]");
+        let bounds = changed("alert = 800", "alert = 850");
+        assert_eq!(bounds.lines().count(), 1, "{bounds}");
+    }
+
+    #[test]
+    fn of_the_bounds_only_what_differs_is_said() {
+        let text = render(&[Difference {
+            key: "bounds".to_owned(),
+            before: Some("Bounds { skew_ms: 1, lateness_ms: 2 }".to_owned()),
+            after: Some("Bounds { skew_ms: 1, lateness_ms: 3 }".to_owned()),
+            effect: Effect::Accepts,
+        }]);
+        assert!(text.contains(" - lateness_ms: 2  + lateness_ms: 3 "), "{text}");
+    }
 
     #[test]
     fn a_stream_that_outlives_what_is_stored_is_refused() {

@@ -43,7 +43,7 @@ pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: b
     if let Some(rollout) = rollout {
         check(&plane, rollout.candidate, active).await?;
     }
-    let stamp = plane.stamp(&args.reason, now_ms())?;
+    let stamp = plane.stamp(&args.reason, now_ms()).await?;
     let pointer = ActivePointer::with_rollout(stored.good(), rollout, stamp.clone());
     let name = |rollout: Option<Rollout>| {
         rollout.map_or_else(

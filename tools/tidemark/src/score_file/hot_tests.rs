@@ -110,6 +110,7 @@ fn a_hot_card_gets_the_outcomes_of_the_stream_byte_for_byte() {
             policy: policy.clone(),
             features,
             arrival: Arrival::AtEventTime,
+            sort: false,
             progress: false,
         })
         .unwrap();
