@@ -194,7 +194,10 @@ impl Gathered {
 fn fits(record: &Refused, filter: &FilterArgs) -> bool {
     let one_of = |wanted: &[String], is: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|one| is(one));
     one_of(&filter.reason, &|reason| record.code == reason)
-        && filter.key.as_ref().is_none_or(|key| record.name.partition_key.as_ref() == Some(key))
+        && filter
+            .key
+            .as_ref()
+            .is_none_or(|key| record.name.partition_key.as_ref() == Some(key))
         && filter.shard.as_ref().is_none_or(|shard| record.name.shard_id == *shard)
         && (!filter.masked || record.masked)
         && one_of(&filter.id, &|id| record.id == id || record.name.sequence_number == id)

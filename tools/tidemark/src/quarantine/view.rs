@@ -122,7 +122,10 @@ pub(super) fn record(record: &Refused, now_ms: i64) -> String {
             "refused as",
             format!("{}: {}", plain(&record.code), plain(&record.detail)),
         ),
-        ("partition key", plain(name.partition_key.as_deref().unwrap_or("not known"))),
+        (
+            "partition key",
+            plain(name.partition_key.as_deref().unwrap_or("not known")),
+        ),
         (
             "card",
             record
