@@ -6,7 +6,9 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::lifetime::SEGMENT_MS;
 
 use crate::call::{BatchContext, with_retries};
-use crate::config::{SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX};
+use crate::config::{
+    SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX, SEGMENTS_WRITE_BYTES_MAX, SEGMENTS_WRITE_MAX,
+};
 use crate::engine::Engine;
 use crate::plan::Planned;
 use crate::port::{Clock, PortError, Quarantine, ScoreSink, SegmentItem, StateStore};
@@ -95,18 +97,36 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             return Ok(());
         }
         let until_ms = context.bounds.stop_at_ms;
-        let call = || self.store.put_segments(&items);
-        match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
-            Ok(answer) => {
-                context.metered(answer);
-                context.tally().segments_written += items.len() as u64;
-                state.segments_written();
-                Ok(())
+        // A few at a time: all of them are in one partition, and what was written stays written while the rest is throttled.
+        for slice in slices(&items) {
+            let call = || self.store.put_segments(slice);
+            match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
+                Ok(answer) => {
+                    context.metered(answer);
+                    context.tally().segments_written += slice.len() as u64;
+                }
+                Err(PortError::Permanent(_)) => return Err(Returned::StoreRefused),
+                Err(_) => return Err(Returned::CommitFailed),
             }
-            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
-            Err(_) => Err(Returned::CommitFailed),
         }
+        state.segments_written();
+        Ok(())
     }
+}
+
+/// Segments in the writes that they go in, each of at least one.
+fn slices(items: &[SegmentItem]) -> impl Iterator<Item = &[SegmentItem]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(SEGMENTS_WRITE_MAX).take_while(|item| {
+            bytes += item.bytes.len();
+            bytes <= SEGMENTS_WRITE_BYTES_MAX
+        });
+        let (slice, after) = rest.split_at(fits.count().max(1).min(rest.len()));
+        rest = after;
+        (!slice.is_empty()).then_some(slice)
+    })
 }
 
 /// Forgets the segments at hand when there are too many.

@@ -7,14 +7,14 @@ use tidemark_aws::admin::{Admin, Item, ItemValue};
 use tidemark_aws::item;
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Profile, Verdict};
-use tidemark_domain::id::{CardId, EventId, fingerprint32};
+use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::outcome::render_json;
 use tidemark_domain::policy::Policy;
 
 use crate::cli::ExplainArgs;
 use crate::error::{CliError, Exit};
 use crate::explain_ids::{self, EventIds};
-use crate::explain_view::{self, CardView};
+use crate::explain_view::{self, CardView, Sought};
 use crate::files;
 use crate::ui;
 
@@ -25,7 +25,10 @@ use crate::ui;
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
     let stored = Stored::read(admin, &args.table(), &args.card).await?;
-    let text = match (&args.event, json) {
+    let at_ms = args.at;
+    let event = args.event.as_deref();
+    let sought = event.map(|event_id| Sought { event_id, at_ms });
+    let text = match (sought, json) {
         (Some(event), true) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
         (Some(event), false) => stored.text(Some(event), &policy)?,
         (None, _) => {
@@ -70,7 +73,7 @@ pub async fn text(
     admin: &Admin,
     table: &str,
     card: &str,
-    event: Option<&str>,
+    event: Option<Sought<'_>>,
     policy: &Policy,
 ) -> Result<String, CliError> {
     Stored::read(admin, table, card).await?.text(event, policy)
@@ -129,7 +132,7 @@ impl Stored {
         }
     }
 
-    fn text(&self, event: Option<&str>, policy: &Policy) -> Result<String, CliError> {
+    fn text(&self, event: Option<Sought<'_>>, policy: &Policy) -> Result<String, CliError> {
         let view = self.view(policy);
         match event {
             Some(event) => explain_view::render_event(&view, event).ok_or_else(|| no_event(&self.card)),
@@ -235,18 +238,13 @@ fn broken(what: &str, card: &CardId, why: &str) -> CliError {
     )
 }
 
-fn event_json(card: &CardId, state: &CardState, event: &str) -> Option<String> {
-    let id = EventId::new(event)?;
-    let fingerprint = fingerprint32(event);
-    let entry = state
-        .all_entries()
-        .into_iter()
-        .rev()
-        .find(|entry| entry.event_fp == fingerprint)?;
+fn event_json(card: &CardId, state: &CardState, event: Sought<'_>) -> Option<String> {
+    let id = EventId::new(event.event_id)?;
+    let (entry, others) = explain_view::find_event(state, event)?;
     let outcome: serde_json::Value = serde_json::from_slice(&render_json(card, &id, entry)).ok()?;
     Some(format!(
         "{}\n",
-        json!({ "outcome": outcome, "entry": entry_json(entry) })
+        json!({ "outcome": outcome, "entry": entry_json(entry), "others_of_id_at_ms": others })
     ))
 }
 

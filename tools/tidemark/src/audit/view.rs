@@ -175,8 +175,15 @@ fn verdict(text: &mut String, report: &AuditReport) {
             0 => String::new(),
             pending => format!(" ({} are still on their way)", grouped(pending)),
         };
+        let no_longer_shown = match report.found.account.no_longer_shown {
+            0 => String::new(),
+            labels => format!(
+                " ({} labels speak of events past retention: nothing can show them)",
+                grouped(labels)
+            ),
+        };
         let claim = format!(
-            "✓ I1 and I3 hold: each of {} records has one end{pending}, each of {} events one outcome.",
+            "✓ I1 and I3 hold: each of {} records has one end{pending}{no_longer_shown}, each of {} events one outcome.",
             grouped(report.found.account.accepted),
             grouped(report.found.outcomes.events)
         );

@@ -60,6 +60,8 @@ pub struct TopView {
     pub card_id: String,
     /// The event.
     pub event_id: String,
+    /// When it happened, ms since 1970-01-01T00:00:00Z: card, id and time are the event.
+    pub occurred_at_ms: i64,
     /// 0 to 1000.
     pub score: u16,
     /// `pass`, `review` or `alert`.
@@ -259,6 +261,7 @@ impl Model {
             .map(|outcome| TopView {
                 card_id: outcome.card_id.clone(),
                 event_id: outcome.event_id.clone(),
+                occurred_at_ms: outcome.occurred_at_ms,
                 score: outcome.score,
                 decision: outcome.decision.clone(),
                 reasons: words(outcome),

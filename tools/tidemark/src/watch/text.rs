@@ -121,6 +121,7 @@ mod tests {
             top: vec![TopView {
                 card_id: "card\u{1b}[2J".to_owned(),
                 event_id: "e".to_owned(),
+                occurred_at_ms: 1,
                 score: 987,
                 decision: "alert".to_owned(),
                 reasons: vec!["many transactions within 1h (40 %)".to_owned()],

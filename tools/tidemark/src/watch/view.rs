@@ -360,6 +360,7 @@ mod tests {
             top: vec![TopView {
                 card_id: "card-7".to_owned(),
                 event_id: "e".to_owned(),
+                occurred_at_ms: 1,
                 score: 987,
                 decision: "alert".to_owned(),
                 reasons: vec!["unusually many in an hour".to_owned()],
