@@ -7,6 +7,9 @@
 pub mod check;
 pub mod crash;
 pub mod dice;
+pub mod draws;
+pub mod operator;
+pub mod policies;
 pub mod ports;
 pub mod run;
 pub mod stream;
