@@ -16,6 +16,7 @@ use tidemark_engine::record::compare_sequence_numbers;
 
 pub use sent::{EventKey, Place, Sent};
 
+use crate::audit::Known;
 use crate::draws::Draws;
 use crate::policies::Policies;
 use crate::world::Stores;
@@ -89,8 +90,9 @@ pub struct Evidence<'r> {
     lost: BTreeSet<(String, String)>,
 }
 
-/// Checks I1 to I6, the quarantine, the decisions and what operators decided.
-pub fn check(facts: &Facts<'_>, violations: &mut Violations) {
+/// Checks I1 to I6, the quarantine, the decisions and what operators decided. What is known to be as it is though a fresh look
+/// would call it wrong.
+pub fn check(facts: &Facts<'_>, violations: &mut Violations) -> Known {
     for broken in &facts.stores.known.broken {
         violations.add(broken.clone());
     }
@@ -104,6 +106,7 @@ pub fn check(facts: &Facts<'_>, violations: &mut Violations) {
     evidence.refusals(violations);
     evidence.profiles(violations);
     evidence.cards(violations);
+    evidence.known()
 }
 
 fn emitted(stores: &Stores) -> BTreeMap<EventKey, Emitted> {
@@ -190,6 +193,24 @@ fn lost(stores: &Stores) -> BTreeSet<(String, String)> {
 }
 
 impl Evidence<'_> {
+    /// Events that a restore took back.
+    fn known(&self) -> Known {
+        let mut known = Known::default();
+        if self.facts.stores.known.rolled_back.is_empty() {
+            return known;
+        }
+        for key in self.sent.events.keys().filter(|key| self.is_rolled_back(key)) {
+            let Some(event) = tidemark_domain::id::EventKey::new(&key.0, &key.1, key.2) else {
+                continue;
+            };
+            if self.emitted.get(key).is_some_and(|emitted| emitted.differs) {
+                known.must.insert(event.clone());
+            }
+            known.may.insert(event);
+        }
+        known
+    }
+
     fn is_lost(&self, place: &Place) -> bool {
         !self.lost.is_empty() && self.lost.contains(&(place.0.clone(), place.1.clone()))
     }

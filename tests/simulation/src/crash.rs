@@ -77,7 +77,7 @@ pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
         draws: Draws::NONE,
         dead: &BTreeSet::new(),
     };
-    check::check(&facts, &mut violations);
+    let _ = check::check(&facts, &mut violations);
     Scenario {
         violations,
         calls: world.calls(),

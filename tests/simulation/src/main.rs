@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use simulation::draws::{Draw, Draws};
-use simulation::run::{Control, Options, Outcome, run};
+use simulation::run::{Control, Forgeries, Options, Outcome, run};
 
 /// The engine and the mapping under one seeded scheduler, in virtual time, with faults
 #[derive(Debug, Parser)]
@@ -118,6 +118,7 @@ fn main() -> ExitCode {
                         trace: args.trace,
                         control: Control::None,
                         draws,
+                        forgeries: Forgeries::One,
                     });
                     for line in &outcome.trace {
                         println!("{line}");

@@ -198,7 +198,12 @@ impl StateStore for Ports {
 
 /// The event of a decision: card, id and event time.
 fn event_key(decision: &DecisionRecord) -> DecisionKey {
-    (decision.card_id.to_string(), decision.event_id.to_string(), 0)
+    let event = &decision.event;
+    (
+        event.card_id.to_string(),
+        event.event_id.to_string(),
+        event.occurred_at_ms,
+    )
 }
 
 impl ScoreSink for Ports {

@@ -13,8 +13,9 @@ mod operate;
 mod options;
 mod walk;
 
-pub use options::{Control, Counts, Options, Outcome};
+pub use options::{Control, Counts, Forgeries, Options, Outcome};
 
+use crate::audit::{self, Forgery, Inputs, Known};
 use crate::check::{self, Facts, Violations};
 use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
@@ -24,7 +25,7 @@ use crate::stream::{ARN, Stream, TrimmedStart};
 use crate::traffic::{Mix, Sent, generate};
 use crate::world::limits::Capacity;
 use crate::world::tables::Ttl;
-use crate::world::{FaultPlan, START_MS, World};
+use crate::world::{FaultPlan, START_MS, Stores, World};
 use invoke::{Invocation, Worker};
 use walk::Walker;
 
@@ -62,7 +63,6 @@ struct Run {
     world: Arc<World>,
     dice: Dice,
     draws: Draws,
-    mix: Mix,
     policies: Policies,
     sent: Vec<Sent>,
     next_sent: usize,
@@ -85,6 +85,7 @@ struct Run {
     tokens: BTreeMap<Vec<u8>, i64>,
     options: Options,
     counts: Counts,
+    forged: Vec<Forgery>,
 }
 
 /// Which invocations may go on.
@@ -148,7 +149,6 @@ impl Run {
             walker: Walker::draw(&mut operators),
             world,
             draws,
-            mix,
             policies,
             next_sent: 0,
             deeds: deeds.into(),
@@ -164,6 +164,7 @@ impl Run {
             tokens: BTreeMap::new(),
             options: options.clone(),
             counts: Counts::default(),
+            forged: Vec::new(),
             dice,
         };
         run.furnish(stream, &mut operators);
@@ -252,7 +253,10 @@ impl Run {
             draws: self.draws,
             dead: &self.dead,
         };
-        check::check(&facts, &mut violations);
+        let known = check::check(&facts, &mut violations);
+        if violations.none() {
+            self.audit(&stores, &known, &mut violations);
+        }
         let (trace_hash, trace) = self.world.trace();
         self.counts.conflicts = stores.known.conflicts;
         self.counts.dropped = stores.known.dropped;
@@ -265,6 +269,30 @@ impl Run {
             trace,
             injected: self.world.injected(),
             counts: self.counts,
+            forged: self.forged,
+        }
+    }
+
+    /// The audit of the run, and of the same run with something taken away or forged.
+    fn audit(&mut self, stores: &Stores, known: &Known, violations: &mut Violations) {
+        let inputs = Inputs::read(stores, &self.policies, self.world.now_ms());
+        audit::verdict(&inputs, known, violations);
+        let mut dice = Dice::new(self.options.seed, 6);
+        let kinds: Vec<Forgery> = match self.options.forgeries {
+            Forgeries::One => vec![*dice.pick(&Forgery::ALL)],
+            Forgeries::All => Forgery::ALL.to_vec(),
+        };
+        for kind in kinds {
+            let mut forged = inputs.clone();
+            let Some(name) = audit::forge(&mut forged, kind, stores, &mut dice) else {
+                continue;
+            };
+            self.forged.push(kind);
+            match forged.judge() {
+                Ok(judgement) if audit::is_named(&judgement, &name) => {}
+                Ok(_) => violations.add(format!("audit: {kind:?}: nothing said of {name}")),
+                Err(broken) => violations.add(format!("audit: {kind:?}: {broken}")),
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Label, Transaction};
 use tidemark_domain::fold::{self, Applied};
-use tidemark_domain::id::fingerprint32;
+use tidemark_domain::id::{EventId, fingerprint32};
 use tidemark_domain::outcome::{Tier, render_json};
 use tidemark_domain::score::ProfileInput;
 
@@ -15,6 +15,15 @@ use super::sent::{EventKey, SentEvent};
 use super::{Evidence, Violations, contains};
 use crate::draws::Draw;
 use crate::world::watch::{Accepted, Life};
+
+/// An entry without what is learned or forgotten after it was accepted.
+pub(crate) fn bare(entry: Entry) -> Entry {
+    Entry {
+        label: None,
+        event_fp_high: None,
+        ..entry
+    }
+}
 
 /// The place of an accepted event: its card's which life, and its number there.
 type Turn = (usize, u64);
@@ -109,7 +118,9 @@ impl Evidence<'_> {
     fn event_of(&self, card: &str, entry: &Entry, seen: &BTreeSet<EventKey>) -> Option<EventKey> {
         let mark = (card.to_owned(), entry.time_ms, entry.event_fp);
         let named = self.sent.by_mark.get(&mark)?.iter().filter(|key| !seen.contains(*key));
-        let named: Vec<&EventKey> = named.collect();
+        let id = |key: &EventKey| EventId::new(&key.1);
+        let is_kept = |key: &&EventKey| id(key).is_some_and(|id| entry.mark().is_of(&id, key.2));
+        let named: Vec<&EventKey> = named.filter(is_kept).collect();
         // Two ids may have one fingerprint: the outcomes say which of them has this number.
         let by_outcome = named
             .iter()
@@ -125,7 +136,7 @@ impl Evidence<'_> {
         state: &mut CardState,
         violations: &mut Violations,
     ) -> Option<&Transaction> {
-        let (entry, judged) = (&accepted.entry, &accepted.judged);
+        let (entry, judged) = (&bare(accepted.entry.clone()), &accepted.judged);
         let version = entry.outcome.policy_version;
         let policy = self.facts.policies.all.get(&version);
         let Some(policy) = policy.filter(|_| judged.policy_version == version) else {
@@ -147,7 +158,8 @@ impl Evidence<'_> {
         let variants = &self.sent.events.get(key)?.variants;
         let decided = entry.outcome.override_action();
         let apply = |state: &mut CardState, tx: &Transaction| fold::apply_overridden(state, tx, input, policy, decided);
-        let is_same = |applied: &Applied| matches!(applied, Applied::Scored { entry: made } if **made == *entry);
+        let is_same =
+            |applied: &Applied| matches!(applied, Applied::Scored { entry: made } if bare((**made).clone()) == *entry);
         // Of several contents of one event the first that came counts, and which that was is seen by what came of it.
         let tx = match variants.as_slice() {
             [only] => Some(only),
@@ -226,14 +238,9 @@ impl Evidence<'_> {
             });
             return;
         }
-        let bare = |state: &CardState| -> Vec<Entry> {
-            let strip = |entry: &Entry| Entry {
-                label: None,
-                ..entry.clone()
-            };
-            state.all_entries().into_iter().map(strip).collect()
-        };
-        violations.expect(bare(&kept) == bare(&state), || {
+        let entries =
+            |state: &CardState| -> Vec<Entry> { state.all_entries().into_iter().cloned().map(bare).collect() };
+        violations.expect(entries(&kept) == entries(&state), || {
             format!("I2: card {card}: the stored history is not the fold of its events")
         });
         self.labels_were_sent(card, &kept, violations);

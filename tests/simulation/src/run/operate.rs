@@ -141,6 +141,7 @@ impl Stores {
         };
         let detail = format!("{before} -> {}", pointer.active);
         self.changed(ControlItem::Active, pointer.revision, action, detail);
+        self.control.activations.push((self.now_ms, pointer.active));
         self.control.pointer = Some(pointer);
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use localcloud::esm::EsmOptions;
 
+use crate::audit::Forgery;
 use crate::check::Violations;
 use crate::dice::Dice;
 use crate::draws::Draws;
@@ -45,6 +46,16 @@ pub enum Control {
     ForgetfulQueue,
 }
 
+/// What is forged after a run, to see that the audit names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forgeries {
+    /// One of them, as the seed draws it.
+    #[default]
+    One,
+    /// Each of them, one after the other.
+    All,
+}
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -58,6 +69,8 @@ pub struct Options {
     pub control: Control,
     /// These draws in place of the seed's.
     pub draws: Option<Draws>,
+    /// What is forged for the audit.
+    pub forgeries: Forgeries,
 }
 
 /// What a run gave.
@@ -75,6 +88,8 @@ pub struct Outcome {
     pub injected: BTreeMap<Fault, u64>,
     /// Invocations, zombies, dead letters, records redriven.
     pub counts: Counts,
+    /// What was forged, and had to be named by the audit.
+    pub forged: Vec<Forgery>,
 }
 
 /// What happened in a run, by number.

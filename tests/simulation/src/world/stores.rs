@@ -35,6 +35,8 @@ pub struct ControlStore {
     pub policies: BTreeMap<u32, PolicyVersion>,
     /// Every change there was.
     pub changes: Vec<Change>,
+    /// Which version came into force when, ms since 1970-01-01T00:00:00Z.
+    pub activations: Vec<(i64, u32)>,
 }
 
 impl ControlStore {

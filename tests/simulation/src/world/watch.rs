@@ -150,10 +150,7 @@ impl Stores {
             .into_iter()
             .filter(|entry| entry.seq >= old.next_seq())
             .map(|entry| Accepted {
-                entry: Entry {
-                    label: None,
-                    ..entry.clone()
-                },
+                entry: entry.clone(),
                 judged,
             })
             .collect();
