@@ -150,6 +150,13 @@ impl Schedule<'_> {
     }
 
     fn redrives(&mut self) {
+        // Over long times operators redrive as long as the stream has the records; seldom they forget it.
+        if self.long && self.dice.chance(0.85) {
+            let days = self.span_ms / (24 * HOUR_MS);
+            for day in (4..days).step_by(5) {
+                self.add(day * 24 * HOUR_MS, Deed::Redrive(Source::DeadLetter));
+            }
+        }
         for _ in 0..self.dice.below(4) {
             let at_ms = self.between(10, 110);
             let source = if self.dice.chance(0.75) {

@@ -81,6 +81,9 @@ struct Run {
     skew_ms_max: u64,
     pieces: VecDeque<Piece>,
     walker: Walker,
+    /// Faults have ended.
+    calm: bool,
+    calm_from_ms: i64,
     dead: BTreeSet<usize>,
     tokens: BTreeMap<Vec<u8>, i64>,
     options: Options,
@@ -160,6 +163,8 @@ impl Run {
             idle: Vec::new(),
             workers_made: 0,
             pieces: VecDeque::new(),
+            calm: false,
+            calm_from_ms: i64::MAX,
             dead: BTreeSet::new(),
             tokens: BTreeMap::new(),
             options: options.clone(),
@@ -204,7 +209,7 @@ impl Run {
         let last_deed_ms = self.deeds.back().map_or(START_MS, |(at_ms, _)| *at_ms);
         let last_sent_ms = self.sent.last().map_or(START_MS, |last| last.at_ms);
         let calm_from_ms = last_deed_ms.max(last_sent_ms) + CALM_AFTER_MS;
-        let mut calm = false;
+        self.calm_from_ms = calm_from_ms;
         for turn in 0.. {
             if turn >= TURNS_MAX {
                 violations.add("the run does not end".to_owned());
@@ -214,8 +219,8 @@ impl Run {
                 self.poll(id);
             }
             let now_ms = self.world.now_ms();
-            if !calm && now_ms >= calm_from_ms {
-                calm = true;
+            if !self.calm && now_ms >= calm_from_ms {
+                self.calm = true;
                 self.world.calm();
             }
             self.operate(now_ms);
@@ -226,7 +231,7 @@ impl Run {
                 self.act(actions);
             }
             self.redrive();
-            self.walk(now_ms, calm);
+            self.walk(now_ms);
             if !self.ready.is_empty() {
                 continue;
             }
@@ -310,11 +315,21 @@ impl Run {
             .min();
         let mapping = self.esm.wake_ms().filter(|_| self.polls);
         let readable = self.readable_ms(now_ms).filter(|_| self.polls);
-        [produced, timers, mapping, timeouts, readable, deed, self.walker.at_ms]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|at_ms| at_ms.max(now_ms + 1))
+        let calm = (!self.calm).then_some(self.calm_from_ms);
+        [
+            produced,
+            timers,
+            mapping,
+            timeouts,
+            readable,
+            deed,
+            self.walker.at_ms,
+            calm,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at_ms| at_ms.max(now_ms + 1))
     }
 }
 

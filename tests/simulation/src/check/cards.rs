@@ -51,7 +51,7 @@ impl Evidence<'_> {
         for (key, emitted) in &self.emitted {
             let is_sent = self.sent.events.contains_key(key);
             violations.expect(is_sent, || format!("I2: an outcome for {key:?}, which nobody sent"));
-            let is_counted = counted.turns.contains_key(key) || self.is_rolled_back(key);
+            let is_counted = counted.turns.contains_key(key) || self.is_rolled_back(key) || self.has_twin(key);
             violations.expect(is_counted, || {
                 format!("I2: an outcome for {key:?}, which its card does not count")
             });
@@ -60,6 +60,13 @@ impl Evidence<'_> {
             });
         }
         self.order(&counted, violations);
+    }
+
+    /// Whether another id of the card has this one's fingerprint and time: once other events came in between, a history can't
+    /// tell them apart any more (docs/concepts/exactly-once.md has the odds).
+    fn has_twin(&self, key: &EventKey) -> bool {
+        let mark = (key.0.clone(), key.2, fingerprint32(&key.1));
+        self.sent.by_mark.get(&mark).is_some_and(|keys| keys.len() > 1)
     }
 
     /// Whether a restore took an event back. It may have been scored twice then, with other inputs.
@@ -78,7 +85,9 @@ impl Evidence<'_> {
                 .iter()
                 .any(|copy| self.quarantined.contains_key(&copy.place) || self.is_lost(&copy.place))
         };
-        violations.expect(times > 0 || has_end(), || format!("I1: event {key:?} has no end"));
+        violations.expect(times > 0 || has_end() || self.has_twin(key), || {
+            format!("I1: event {key:?} has no end")
+        });
     }
 
     /// A history, event by event: what each came to follows from its inputs (I6), what was sent of it is that (I3), and what is
@@ -99,74 +108,70 @@ impl Evidence<'_> {
                 violations.add(format!("I2: card {card}: number {seq} follows {at} events"));
                 return;
             }
-            let Some(key) = self.event_of(card, &accepted.entry, &seen) else {
-                violations.add(format!("I2: card {card}: event {seq} was never sent"));
+            let Some((key, tx)) = self.fold(card, accepted, &seen, &mut state, violations) else {
                 return;
             };
             seen.insert(key.clone());
             counted.turns.entry(key.clone()).or_default().push((number, seq));
-            let Some(tx) = self.fold(card, &key, accepted, &mut state, violations) else {
-                return;
-            };
             self.outcome(&key, tx, &accepted.entry, violations);
             self.decided(&key, accepted, violations);
         }
         self.stored(card, is_last, life, state, violations);
     }
 
-    /// The event that an entry keeps.
-    fn event_of(&self, card: &str, entry: &Entry, seen: &BTreeSet<EventKey>) -> Option<EventKey> {
+    /// The events that an entry may keep: two ids may have one fingerprint. The one whose outcome has its number comes first.
+    fn events_of(&self, card: &str, entry: &Entry, seen: &BTreeSet<EventKey>) -> Vec<&EventKey> {
         let mark = (card.to_owned(), entry.time_ms, entry.event_fp);
-        let named = self.sent.by_mark.get(&mark)?.iter().filter(|key| !seen.contains(*key));
         let id = |key: &EventKey| EventId::new(&key.1);
-        let is_kept = |key: &&EventKey| id(key).is_some_and(|id| entry.mark().is_of(&id, key.2));
-        let named: Vec<&EventKey> = named.filter(is_kept).collect();
-        // Two ids may have one fingerprint: the outcomes say which of them has this number.
-        let by_outcome = named
-            .iter()
-            .find(|key| self.emitted.get(**key).is_some_and(|emitted| emitted.seq == entry.seq));
-        by_outcome.or_else(|| named.first()).map(|key| (*key).clone())
+        let is_kept = |key: &EventKey| id(key).is_some_and(|id| entry.mark().is_of(&id, key.2));
+        let named = self.sent.by_mark.get(&mark).into_iter().flatten();
+        let mut named: Vec<&EventKey> = named.filter(|key| !seen.contains(*key) && is_kept(key)).collect();
+        let is_other = |key: &EventKey| self.emitted.get(key).is_none_or(|emitted| emitted.seq != entry.seq);
+        named.sort_by_key(|key| is_other(key));
+        named
     }
 
+    /// Folds an accepted event: which event it is, and what its record says. Of several contents of one event the first that
+    /// came counts, and which that was is seen by what came of it.
     fn fold(
         &self,
         card: &str,
-        key: &EventKey,
         accepted: &Accepted,
+        seen: &BTreeSet<EventKey>,
         state: &mut CardState,
         violations: &mut Violations,
-    ) -> Option<&Transaction> {
+    ) -> Option<(EventKey, &Transaction)> {
         let (entry, judged) = (&bare(accepted.entry.clone()), &accepted.judged);
         let version = entry.outcome.policy_version;
         let policy = self.facts.policies.all.get(&version);
         let Some(policy) = policy.filter(|_| judged.policy_version == version) else {
             violations.add(format!(
-                "I6: event {key:?} names policy {version}, and was judged by {}",
-                judged.policy_version
+                "I6: card {card}: event {} names policy {version}, and was judged by {}",
+                entry.seq, judged.policy_version
             ));
             return None;
         };
-        let profile = entry.outcome.profile_version;
-        let profile = profile.and_then(|version| self.sent.profiles.get(&(card.to_owned(), version)));
-        let input = match (profile, entry.outcome.tier) {
-            (Some(profile), _) => ProfileInput::Known(profile),
-            (None, _) if judged.mode == Mode::Degraded => ProfileInput::Skipped,
-            (None, Tier::NoProfile | Tier::Neutral) => ProfileInput::Unavailable,
-            (None, Tier::HistoryOnly) => ProfileInput::Skipped,
-            (None, Tier::Full | Tier::LowRisk) => ProfileInput::Absent,
-        };
-        let variants = &self.sent.events.get(key)?.variants;
+        let keys = self.events_of(card, &accepted.entry, seen);
+        let contents: Vec<(&EventKey, &Transaction)> = keys
+            .iter()
+            .filter_map(|key| Some((*key, self.sent.events.get(*key)?)))
+            .flat_map(|(key, event)| event.variants.iter().map(move |tx| (key, tx)))
+            .collect();
+        let input = self.input(card, accepted);
         let decided = entry.outcome.override_action();
         let apply = |state: &mut CardState, tx: &Transaction| fold::apply_overridden(state, tx, input, policy, decided);
         let is_same =
             |applied: &Applied| matches!(applied, Applied::Scored { entry: made } if bare((**made).clone()) == *entry);
-        // Of several contents of one event the first that came counts, and which that was is seen by what came of it.
-        let tx = match variants.as_slice() {
+        let found = match contents.as_slice() {
             [only] => Some(only),
-            all => all.iter().find(|tx| is_same(&apply(&mut state.clone(), tx))),
+            all => all.iter().find(|(_, tx)| is_same(&apply(&mut state.clone(), tx))),
         };
-        let Some(tx) = tx else {
-            violations.add(format!("I6: event {key:?}: no content of it gives its entry"));
+        let Some((key, tx)) = found else {
+            violations.add(format!(
+                "I6: card {card}: nothing that was sent gives event {} ({} ids)",
+                entry.seq,
+                keys.len()
+            ));
             return None;
         };
         let applied = apply(state, tx);
@@ -177,7 +182,21 @@ impl Evidence<'_> {
             });
             return None;
         }
-        Some(tx)
+        Some(((*key).clone(), tx))
+    }
+
+    /// The profile that an event was scored with, by what its entry says.
+    fn input(&self, card: &str, accepted: &Accepted) -> ProfileInput<'_> {
+        let outcome = &accepted.entry.outcome;
+        let profile = outcome.profile_version;
+        let profile = profile.and_then(|version| self.sent.profiles.get(&(card.to_owned(), version)));
+        match (profile, outcome.tier) {
+            (Some(profile), _) => ProfileInput::Known(profile),
+            (None, _) if accepted.judged.mode == Mode::Degraded => ProfileInput::Skipped,
+            (None, Tier::NoProfile | Tier::Neutral) => ProfileInput::Unavailable,
+            (None, Tier::HistoryOnly) => ProfileInput::Skipped,
+            (None, Tier::Full | Tier::LowRisk) => ProfileInput::Absent,
+        }
     }
 
     /// An accepted event's outcome was sent as its card has it, unless the mode said not to; an alert is recorded like that.
@@ -220,7 +239,10 @@ impl Evidence<'_> {
             (None, false) => return,
         };
         let draws = self.facts.draws;
-        let plain = !draws.has(Draw::ReusedIds) && !draws.has(Draw::Ttl) && !draws.has(Draw::Restore);
+        // Over long times an event may be too old for its label at the end, and was not when that came.
+        let plain = ![Draw::ReusedIds, Draw::Days, Draw::Restore]
+            .iter()
+            .any(|draw| draws.has(*draw));
         if plain {
             self.label(card, &mut state);
             violations.expect(stored == state.encode(), || {

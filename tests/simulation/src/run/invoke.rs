@@ -98,6 +98,7 @@ impl Run {
                     stream: ARN,
                     shard_id: &shard,
                     sequence_number: &record.sequence_number,
+                    of_aggregate: None,
                     partition_key: &record.partition_key,
                     arrival_ms: record.arrival_ms,
                     data: data.as_deref().unwrap_or(&record.body),

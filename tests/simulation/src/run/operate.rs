@@ -152,7 +152,12 @@ impl Stores {
         let detail = format!("{} -> {}", from.as_str(), mode.as_str());
         self.changed(ControlItem::Mode, revision, mode.as_str(), detail);
         let stamp = stamp(self.now_ms);
-        self.control.mode = Some(ModeSetting { revision, mode, stamp });
+        self.control.mode = Some(ModeSetting {
+            revision,
+            mode,
+            record_age_s: None,
+            stamp,
+        });
     }
 
     /// Sets an override until a time, or clears it. `prunes` is a control: ended ones go, though records that arrived before
@@ -175,8 +180,7 @@ impl Stores {
             .map_or_else(Overrides::default, |(overrides, _)| overrides);
         let mut after = before.changed(&card_id, new, now_ms);
         if prunes {
-            let kept = after.list().iter().filter(|other| other.until_ms > now_ms).cloned();
-            after = Overrides::new(after.revision, kept.collect());
+            after = after.with_ended(Vec::new());
         }
         for old in self.known.decided.iter_mut().filter(|old| old.card_id == card) {
             old.ended.get_or_insert(after.revision);

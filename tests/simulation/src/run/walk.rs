@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tidemark_redrive::{Home, Queues, RangeRequest, Redrive, RedriveConfig, Request, Response, Source};
+use tidemark_redrive::{Home, Queues, RangeRequest, Redrive, RedriveConfig, Request, Response, Source, Stopped};
 
 use super::invoke::{Done, Invocation, Job};
 use super::{Control, Run};
@@ -15,6 +15,8 @@ use crate::stream::ARN;
 const CALLS_MAX: u64 = 2_000;
 /// Whoever calls again waits so long, ms.
 const AGAIN_MS: i64 = 1_000;
+/// The same after a call that got nowhere, and while the mode is `paused`.
+const AGAIN_LATER_MS: i64 = 600_000;
 
 /// Who calls the redrive function.
 #[derive(Debug)]
@@ -66,11 +68,11 @@ impl Walker {
 
 impl Run {
     /// Calls the redrive function when somebody is to; once faults have ended, until nothing waits in its queue.
-    pub(super) fn walk(&mut self, now_ms: i64, calm: bool) {
+    pub(super) fn walk(&mut self, now_ms: i64) {
         if !self.draws.has(Draw::Walk) || self.walker.calling || self.walker.calls >= CALLS_MAX {
             return;
         }
-        if self.walker.at_ms.is_none() && calm && self.deeds.is_empty() {
+        if self.walker.at_ms.is_none() && self.calm && self.deeds.is_empty() {
             let visible_ms = self.world.with(|stores| stores.dead_letter.next_visible_ms());
             if !self.walker.requests.is_empty() {
                 self.walker.at_ms = Some(now_ms + AGAIN_MS);
@@ -142,7 +144,9 @@ impl Run {
             None => request.cursor.clone(),
         };
         self.walker.requests.push_front(Request { cursor, ..request });
-        self.walker.at_ms = Some(now_ms + AGAIN_MS);
+        let is_stuck = response.is_none_or(|response| !matches!(response.stopped, Stopped::Deadline | Stopped::Done));
+        let wait_ms = if is_stuck { AGAIN_LATER_MS } else { AGAIN_MS };
+        self.walker.at_ms = Some(now_ms + wait_ms);
     }
 
     /// What an operator redrives after a restore: all that the stream holds.

@@ -108,15 +108,17 @@ impl Stores {
 
     /// Whether the condition of a write holds.
     fn fits(&self, before: Option<&StateItem>, write: &StateWrite) -> bool {
-        self.rules.ignores_conditions || before.map(|item| item.version) == write.expected_version
+        let read = before.map(|item| item.version);
+        let same_number = read.map(|read| read.number) == write.expected.map(|read| read.number);
+        self.rules.ignores_conditions || read == write.expected || (self.rules.ignores_tags && same_number)
     }
 
     /// What must hold between a state and the one that takes its place (I5): the next version, and nothing forgotten but
     /// what is older than everything that is kept. Notes what was accepted.
     fn watch(&mut self, card: &str, before: Option<&StateItem>, now: &StateItem, judged: Judged) {
-        let next = before.map_or(1, |item| item.version + 1);
-        if now.version != next {
-            let words = format!("I5: card {card}: version {} after {}", now.version, next - 1);
+        let (number, next) = (now.version.number, before.map_or(1, |item| item.version.number + 1));
+        if number != next {
+            let words = format!("I5: card {card}: version {number} after {}", next - 1);
             self.known.broken.push(words);
         }
         let lives = self.tables.lives.entry(card.to_owned()).or_default();
@@ -127,10 +129,8 @@ impl Stores {
         let old = lives.last_mut().and_then(|life| life.last.take());
         // With its segments: a state never names one that is not there yet.
         let Some(new) = self.tables.whole(card, &now.bytes, old.as_ref()) else {
-            let words = format!(
-                "I2: card {card}: version {} can't be decoded, or names a segment that is not there",
-                now.version
-            );
+            let words =
+                format!("I2: card {card}: version {number} can't be decoded, or names a segment that is not there");
             self.known.broken.push(words);
             return;
         };
@@ -142,7 +142,7 @@ impl Stores {
             self.known.broken.push(words);
         }
         if let Some(lost) = first_lost(&old, &new) {
-            let words = format!("I5: card {card}: version {} lost event {lost}", now.version);
+            let words = format!("I5: card {card}: version {number} lost event {lost}");
             self.known.broken.push(words);
         }
         let mut accepted: Vec<Accepted> = new
