@@ -6,12 +6,22 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::lifetime::SEGMENT_MS;
 
 use crate::call::{BatchContext, with_retries};
-use crate::config::{SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX};
+use crate::config::{
+    SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX, SEGMENTS_WRITE_BYTES_MAX, SEGMENTS_WRITE_MAX,
+};
 use crate::engine::Engine;
 use crate::plan::Planned;
-use crate::port::{Clock, PortError, Quarantine, ScoreSink, SegmentItem, StateStore};
+use crate::port::{Clock, Quarantine, ScoreSink, SegmentItem, StateStore};
 use crate::report::Returned;
 use crate::segment::{Folded, Judge, ProfileView, fold_segment};
+use crate::send::{SliceLimit, send_all};
+
+/// What the store is given in one write.
+const SEGMENT_SLICE: SliceLimit<SegmentItem> = SliceLimit {
+    items_max: SEGMENTS_WRITE_MAX,
+    bytes_max: SEGMENTS_WRITE_BYTES_MAX,
+    bytes_of: |segment| segment.bytes.len(),
+};
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Folds events into a state, reading segments where the fold asks for them. The fold goes on where it stopped: what
@@ -94,18 +104,33 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         if items.is_empty() {
             return Ok(());
         }
-        let until_ms = context.bounds.stop_at_ms;
-        let call = || self.store.put_segments(&items);
-        match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
-            Ok(answer) => {
+        // A few at a time: all of them are in one partition, and what was written stays written while the rest is throttled.
+        let call = |slice: Vec<SegmentItem>| async move {
+            let answer = self.store.put_segments(&slice).await.map(|answer| {
                 context.metered(answer);
-                context.tally().segments_written += items.len() as u64;
-                state.segments_written();
-                Ok(())
-            }
-            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
-            Err(_) => Err(Returned::CommitFailed),
+                context.tally().segments_written += slice.len() as u64;
+                Vec::new()
+            });
+            (answer, slice)
+        };
+        let (until_ms, attempts_max) = (context.bounds.stop_at_ms, self.config.attempts_max);
+        let left = send_all(
+            context,
+            &self.clock,
+            (attempts_max, until_ms),
+            &SEGMENT_SLICE,
+            items,
+            call,
+        )
+        .await;
+        if left.is_refused() {
+            return Err(Returned::StoreRefused);
         }
+        if !left.is_empty() {
+            return Err(Returned::CommitFailed);
+        }
+        state.segments_written();
+        Ok(())
     }
 }
 

@@ -251,6 +251,7 @@ impl Lives {
                 stream: "transactions",
                 shard_id: "shardId-000000000000",
                 sequence_number,
+                of_aggregate: None,
                 partition_key: crate::scenario::CARD,
                 arrival_ms: ARRIVAL_MS,
                 data: &self.scenario.payloads[*event],

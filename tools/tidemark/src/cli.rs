@@ -168,6 +168,9 @@ pub struct DemoArgs {
     /// Events sent a second at most [default: as fast as they are scored]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
+    /// Let shards and partitions take and give more in a second than on AWS
+    #[arg(long)]
+    pub no_aws_limits: bool,
     /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,
@@ -345,6 +348,9 @@ pub struct LocalUpArgs {
     /// Port of the page on 127.0.0.1 [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub page_port: u16,
+    /// Let shards and partitions take and give more in a second than on AWS
+    #[arg(long)]
+    pub no_aws_limits: bool,
     /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,

@@ -14,9 +14,10 @@ use aws_smithy_types::DateTime;
 use super::error::{AdminError, admin_error};
 use super::patience::ITERATORS_MAX;
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, call_timeout, pause};
+use crate::arrival::arrival_ms;
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
 
-/// Calls for one batch of records, the first included.
+/// Calls in a row for one batch of records that take nothing.
 const PUT_ROUNDS_MAX: u32 = 10;
 /// Wait before the second call of a batch; it doubles up to [`PUT_BACKOFF_MAX`].
 const PUT_BACKOFF_FIRST: Duration = Duration::from_millis(50);
@@ -296,7 +297,7 @@ impl Admin {
             partition_key: record.partition_key.unwrap_or_default(),
             arrival_ms: record
                 .approximate_arrival_timestamp
-                .and_then(|t| t.to_millis().ok())
+                .and_then(|time| arrival_ms(&time))
                 .unwrap_or_default(),
             data: record.data.into_inner(),
         });
@@ -341,11 +342,9 @@ impl Admin {
         let mut pending: Vec<usize> = (0..batch.len()).collect();
         let mut wait = PUT_BACKOFF_FIRST;
         let mut cause = String::new();
-        for round in 0..PUT_ROUNDS_MAX {
-            if round > 0 {
-                pause(wait).await;
-                wait = (wait * 2).min(PUT_BACKOFF_MAX);
-            }
+        let mut fruitless = 0;
+        while fruitless < PUT_ROUNDS_MAX {
+            let before = pending.len();
             match self.put_once(stream, batch, &pending).await {
                 Ok(answer) => pending = keep_taken(&answer, &pending, &mut numbers, &mut cause),
                 Err(error) if error.is_transient() => cause = error.to_string(),
@@ -354,6 +353,14 @@ impl Admin {
             if pending.is_empty() {
                 return Ok(numbers);
             }
+            // A call that took some is progress, and the next one is not long in coming.
+            if pending.len() < before {
+                (fruitless, wait) = (0, PUT_BACKOFF_FIRST);
+            } else {
+                fruitless += 1;
+            }
+            pause(wait).await;
+            wait = (wait * 2).min(PUT_BACKOFF_MAX);
         }
         Err(AdminError::Partial {
             not_taken: pending.len(),

@@ -62,6 +62,7 @@ fn by_the_stream(payloads: &[(Vec<u8>, i64)], policy: &Policy) -> Vec<Vec<u8>> {
                 stream: "transactions",
                 shard_id: "shardId-000000000000",
                 sequence_number,
+                of_aggregate: None,
                 partition_key: "hot",
                 arrival_ms: *arrival_ms,
                 data,
