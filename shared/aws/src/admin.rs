@@ -5,9 +5,12 @@
 mod control;
 mod error;
 mod function;
+mod identity;
 mod mapping;
 mod patience;
+mod put;
 mod queue;
+mod signed;
 mod stream;
 mod table;
 
@@ -17,11 +20,12 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
-pub use mapping::{LIVE_ALIAS, MappingState};
+pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
 pub use patience::{
     READ_BACKOFF_FIRST_MS, READ_BACKOFF_MAX_MS, READ_BUDGET_MS, SHARD_BYTES_PER_SECOND, SHARD_READS_PER_SECOND,
     WAIT_TOLD_MS, Waiting,
 };
+pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
 pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardIterator, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};
@@ -40,6 +44,7 @@ const STATUS_POLLS_MAX: u32 = 600;
 pub struct Admin {
     clients: Clients,
     lambda: function::Lambda,
+    sts: identity::Sts,
     patience: patience::Patience,
 }
 
@@ -50,6 +55,7 @@ impl Admin {
         Self {
             clients: clients_of(settings, &shared),
             lambda: function::Lambda::new(settings, &shared),
+            sts: identity::Sts::new(settings, &shared),
             patience: patience::Patience::default(),
         }
     }

@@ -1,8 +1,9 @@
 //! The control plane as an operator's tool needs it: read an item, change it under its condition, list the history.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use tidemark_domain::control::item::{Fields, PARTITION, REVISION};
+use tidemark_domain::control::item::{Field, Fields, PARTITION};
 use tidemark_engine::port::PortError;
 
 use super::error::{AdminError, admin_error};
@@ -17,14 +18,45 @@ const PAGE_ITEMS: i32 = 200;
 const PAGES_MAX: usize = 10_000;
 
 /// What must hold for an item to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// There is no such item.
     Absent,
-    /// The item is there in this revision.
-    Revision(u64),
-    /// There is such an item, whatever it holds: it was found broken.
-    Broken,
+    /// The item is there, and what was read of it is what it holds. A revision alone does not say that: an item that was put back
+    /// from a backup, or broken by hand, has no revision of its own.
+    AsRead(Fields),
+}
+
+/// Attributes of an item that a condition compares, at most; items of ours have fewer than ten.
+const COMPARED_MAX: usize = 50;
+
+/// A put on its condition.
+fn put_if(table: &str, put: &ControlPut) -> PutBuilder {
+    let own = Put::builder()
+        .table_name(table)
+        .set_item(Some(item_of(&put.sort, &put.fields)));
+    let read = match &put.expected {
+        Expected::Absent => return own.condition_expression("attribute_not_exists(pk)"),
+        Expected::AsRead(read) => read,
+    };
+    let mut own = own;
+    let mut condition = "attribute_exists(pk)".to_owned();
+    for (at, (name, field)) in read.iter().take(COMPARED_MAX).enumerate() {
+        let value = match field {
+            Field::Text(text) => Some(AttributeValue::S(text.clone())),
+            Field::Number(digits) => Some(AttributeValue::N(digits.clone())),
+            Field::Other(_) => None,
+        };
+        own = own.expression_attribute_names(format!("#n{at}"), name);
+        match value {
+            Some(value) => {
+                own = own.expression_attribute_values(format!(":v{at}"), value);
+                condition += &format!(" AND #n{at} = :v{at}");
+            }
+            None => condition += &format!(" AND attribute_exists(#n{at})"),
+        }
+    }
+    own.condition_expression(condition)
 }
 
 /// One item to write.
@@ -55,18 +87,7 @@ impl Admin {
     pub async fn write_control(&self, table: &str, puts: &[ControlPut]) -> Result<bool, AdminError> {
         let mut call = self.clients.dynamodb.transact_write_items();
         for put in puts {
-            let own = Put::builder()
-                .table_name(table)
-                .set_item(Some(item_of(&put.sort, &put.fields)));
-            let own = match put.expected {
-                Expected::Absent => own.condition_expression("attribute_not_exists(pk)"),
-                Expected::Broken => own.condition_expression("attribute_exists(pk)"),
-                Expected::Revision(revision) => own
-                    .condition_expression("#rev = :read")
-                    .expression_attribute_names("#rev", REVISION)
-                    .expression_attribute_values(":read", item::number(revision)),
-            };
-            let own = own
+            let own = put_if(table, put)
                 .build()
                 .map_err(|error| AdminError::Call(PortError::Permanent(format!("TransactWriteItems: {error}"))))?;
             call = call.transact_items(TransactWriteItem::builder().put(own).build());

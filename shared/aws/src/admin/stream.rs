@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_kinesis::client::customize::CustomizableOperation;
 use aws_sdk_kinesis::config::Builder as Overrides;
 use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
-use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::operation::put_records::builders::PutRecordsFluentBuilder;
+use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
@@ -12,9 +14,10 @@ use aws_smithy_types::DateTime;
 use super::error::{AdminError, admin_error};
 use super::patience::ITERATORS_MAX;
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, call_timeout, pause};
+use crate::arrival::arrival_ms;
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
 
-/// Calls for one batch of records, the first included.
+/// Calls in a row for one batch of records that take nothing.
 const PUT_ROUNDS_MAX: u32 = 10;
 /// Wait before the second call of a batch; it doubles up to [`PUT_BACKOFF_MAX`].
 const PUT_BACKOFF_FIRST: Duration = Duration::from_millis(50);
@@ -22,6 +25,9 @@ const PUT_BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const PUT_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Pages of ListShards that are read: 1,000 shards each.
 const SHARD_PAGES_MAX: u32 = 100;
+
+/// A PutRecords with the timeouts of a tool.
+type PutCall = CustomizableOperation<PutRecordsOutput, PutRecordsError, PutRecordsFluentBuilder>;
 
 /// A shard of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,7 +297,7 @@ impl Admin {
             partition_key: record.partition_key.unwrap_or_default(),
             arrival_ms: record
                 .approximate_arrival_timestamp
-                .and_then(|t| t.to_millis().ok())
+                .and_then(|time| arrival_ms(&time))
                 .unwrap_or_default(),
             data: record.data.into_inner(),
         });
@@ -336,11 +342,9 @@ impl Admin {
         let mut pending: Vec<usize> = (0..batch.len()).collect();
         let mut wait = PUT_BACKOFF_FIRST;
         let mut cause = String::new();
-        for round in 0..PUT_ROUNDS_MAX {
-            if round > 0 {
-                pause(wait).await;
-                wait = (wait * 2).min(PUT_BACKOFF_MAX);
-            }
+        let mut fruitless = 0;
+        while fruitless < PUT_ROUNDS_MAX {
+            let before = pending.len();
             match self.put_once(stream, batch, &pending).await {
                 Ok(answer) => pending = keep_taken(&answer, &pending, &mut numbers, &mut cause),
                 Err(error) if error.is_transient() => cause = error.to_string(),
@@ -349,6 +353,14 @@ impl Admin {
             if pending.is_empty() {
                 return Ok(numbers);
             }
+            // A call that took some is progress, and the next one is not long in coming.
+            if pending.len() < before {
+                (fruitless, wait) = (0, PUT_BACKOFF_FIRST);
+            } else {
+                fruitless += 1;
+            }
+            pause(wait).await;
+            wait = (wait * 2).min(PUT_BACKOFF_MAX);
         }
         Err(AdminError::Partial {
             not_taken: pending.len(),
@@ -363,8 +375,19 @@ impl Admin {
         batch: &[PutRecord],
         which: &[usize],
     ) -> Result<PutRecordsOutput, AdminError> {
-        let mut entries = Vec::with_capacity(which.len());
-        for record in which.iter().filter_map(|&index| batch.get(index)) {
+        let records = which.iter().filter_map(|&index| batch.get(index));
+        let call = self.put_request(stream, records)?;
+        call.send().await.map_err(|error| admin_error("PutRecords", &error))
+    }
+
+    /// One PutRecords of these records.
+    pub(super) fn put_request<'r>(
+        &self,
+        stream: &str,
+        records: impl Iterator<Item = &'r PutRecord>,
+    ) -> Result<PutCall, AdminError> {
+        let mut entries = Vec::new();
+        for record in records {
             let entry = PutRecordsRequestEntry::builder()
                 .partition_key(&record.partition_key)
                 .data(Blob::new(record.data.as_slice()))
@@ -382,8 +405,7 @@ impl Admin {
             .stream_name(stream)
             .set_records(Some(entries))
             .customize();
-        let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
-        call.send().await.map_err(|error| admin_error("PutRecords", &error))
+        Ok(call.config_override(Overrides::new().timeout_config(call_timeout())))
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn refusal(service: Service, kind: FaultKind) -> Response<Body> {
     let (status, code) = match kind {
         FaultKind::Error500 => (StatusCode::INTERNAL_SERVER_ERROR, internal_code(service)),
         FaultKind::Down => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        FaultKind::KmsThrottle => (StatusCode::BAD_REQUEST, "KMSThrottlingException"),
         FaultKind::ExpiredIterator => (StatusCode::BAD_REQUEST, "ExpiredIteratorException"),
         _ => (StatusCode::BAD_REQUEST, throttle_code(service)),
     };

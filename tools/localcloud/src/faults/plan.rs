@@ -33,6 +33,8 @@ pub enum FaultKind {
     Error500,
     /// Not applied; answered with the service's "slow down".
     Throttle,
+    /// Not applied; answered as if the key service asked to slow down: what an encrypted stream gives.
+    KmsThrottle,
     /// BatchGetItem, BatchWriteItem, PutRecords and SendMessageBatch: each key, write, record or message is refused by
     /// itself with this chance, the rest is applied. Any other operation is throttled.
     Partial {
@@ -63,6 +65,7 @@ impl FaultKind {
         match self {
             Self::Error500 => "error",
             Self::Throttle => "throttle",
+            Self::KmsThrottle => "kms_throttle",
             Self::Partial { .. } => "partial",
             Self::Delay { .. } => "delay",
             Self::ExpiredIterator => "expired_iterator",

@@ -1,7 +1,7 @@
 //! What waits, for a person.
 
 use super::{DeadLetters, DlqReport, Refusals, Unrecoverables};
-use crate::ui::{self, grouped, paint};
+use crate::ui::{self, grouped, paint, shown};
 use crate::when;
 
 /// Rows of a table that are shown.
@@ -68,8 +68,8 @@ fn dead_letters(text: &mut String, found: &DeadLetters, retention_h: u32) {
         };
         *text += &format!(
             "  {:<22} {:<24} {:>9} {:>9}  {:<12} {gone}\n",
-            row.shard_id,
-            row.condition,
+            shown(&row.shard_id),
+            shown(&row.condition),
             grouped(row.messages),
             grouped(row.records),
             when::span(row.age_ms),
@@ -102,7 +102,7 @@ fn refusals(text: &mut String, found: &Refusals) {
     for row in found.rows.iter().take(ROWS_MAX) {
         *text += &format!(
             "  {:<24} {:>9}  oldest {}, gone in {}\n",
-            row.code,
+            shown(&row.code),
             grouped(row.records),
             when::span(row.age_ms),
             when::span(row.gone_in_ms)
@@ -126,7 +126,7 @@ fn unrecoverables(text: &mut String, found: &Unrecoverables) {
     };
     heading(text, "Unrecoverable", &what);
     for (reason, messages) in &found.reasons {
-        *text += &format!("  {reason:<24} {:>9}\n", grouped(*messages));
+        *text += &format!("  {:<24} {:>9}\n", shown(reason), grouped(*messages));
     }
     unseen(text, found.hidden_messages, found.unseen_messages, found.more_messages);
 }

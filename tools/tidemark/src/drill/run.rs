@@ -11,6 +11,7 @@ use super::page::{Command, Page, Section};
 use super::trouble::{Trouble, second_policy, traffic};
 use crate::clock::{now_ms, pause};
 use crate::error::CliError;
+use crate::places::PREFIX_VARIABLE;
 use crate::stack::{Stack, StackOptions};
 
 /// How long one command of a page may take, ms.
@@ -193,6 +194,7 @@ impl Pipeline {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("USER", "drill")
+            .env_remove(PREFIX_VARIABLE)
             .env_remove("AWS_PROFILE")
             .stdin(Stdio::null())
             .kill_on_drop(true);

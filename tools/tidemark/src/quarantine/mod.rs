@@ -20,6 +20,7 @@ use crate::account::evidence::failed;
 use crate::account::queue::{self, Unseen};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
+use crate::operator;
 use crate::places::{PlaceArgs, Places};
 use crate::ui;
 use args::{FilterArgs, QuarantineCommand};
@@ -95,7 +96,8 @@ pub async fn run(
             who,
             yes,
         } => {
-            let who = who.as_deref().or(login).unwrap_or("unknown");
+            let who = operator::who(admin, who.as_deref(), login).await;
+            let who = who.as_deref().unwrap_or("unknown");
             let order = Order { who, why, yes: *yes };
             discard(admin, places, (filter, *all), order, json).await
         }

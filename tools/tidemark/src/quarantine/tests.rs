@@ -51,7 +51,7 @@ fn a_record_is_shown_and_exported_with_its_payload() {
     let records = records();
     let oldest = records.last().unwrap();
     let shown = view::record(oldest, 10_000);
-    assert!(shown.contains("x\\u{1b}[2Jy") && shown.contains("till-7"), "{shown}");
+    assert!(shown.contains("x\\u001b[2Jy") && shown.contains("till-7"), "{shown}");
     assert!(!shown.contains("\u{1b}[2J"), "{shown:?}");
     let document = document(oldest);
     assert_eq!(document["payload"], "x\u{1b}[2Jy");

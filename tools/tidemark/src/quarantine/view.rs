@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::record::Refused;
 use super::{Listing, Row};
 use crate::account::dropped::Drop;
-use crate::ui::{self, grouped, paint};
+use crate::ui::{self, grouped, paint, shown};
 use crate::when;
 
 /// Bytes of a payload that are shown; an export has them all.
@@ -252,20 +252,9 @@ fn word(text: &str) -> String {
     cut
 }
 
-/// A text without anything that a terminal would obey: control characters, and marks that turn the direction of writing.
-pub(crate) fn plain(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        let turns =
-            matches!(letter, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let hides = matches!(letter, '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
-        if letter.is_control() || turns || hides {
-            let _ = write!(safe, "\\u{{{:x}}}", u32::from(letter));
-        } else {
-            safe.push(letter);
-        }
-    }
-    safe
+/// A stranger's text without anything that a terminal would obey.
+fn plain(text: &str) -> String {
+    shown(text).into_owned()
 }
 
 #[cfg(test)]
@@ -276,7 +265,7 @@ pub(super) mod tests {
     fn nothing_that_a_terminal_obeys_gets_through() {
         let evil = "a\u{1b}[2J\r\n✓ I1\u{202e}z\u{9b}31m\u{7}";
         let shown = plain(evil);
-        assert_eq!(shown, "a\\u{1b}[2J\\u{d}\\u{a}✓ I1\\u{202e}z\\u{9b}31m\\u{7}");
+        assert_eq!(shown, "a\\u001b[2J\\r\\n✓ I1\\u202ez\\u009b31m\\u0007");
         assert_eq!(word(&"x".repeat(100)).chars().count(), WORD_CHARS_MAX);
         let mut text = String::new();
         hex(&mut text, b"\x1b[2J\xff");

@@ -36,8 +36,8 @@ fn these_bytes_are_the_bytes_of_every_machine_and_release() {
         .flat_map(|record| record.payload)
         .collect();
     assert_eq!(
-        tidemark_domain::id::fingerprint64(&String::from_utf8_lossy(&text)),
-        7_259_873_984_182_054_685,
+        fingerprint64(&String::from_utf8_lossy(&text)),
+        12_393_525_046_794_665_539,
         "the simulation changed"
     );
 }

@@ -5,6 +5,7 @@ pub mod sample;
 mod terminal;
 mod text;
 pub mod view;
+mod words;
 
 use tidemark_aws::admin::Admin;
 
@@ -25,7 +26,7 @@ const LOOK_BUDGET_MS: u64 = 2_000;
 /// When the terminal can't be used, or an option does not fit.
 pub async fn run(admin: Admin, args: &WatchArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let mut targets = Targets::with_prefix(&args.prefix);
+    let mut targets = Targets::with_prefix(&args.deployment.prefix);
     targets.log.clone_from(&args.log);
     if json || args.once {
         let mut sampler = Sampler::new(admin, targets, policy);
@@ -34,7 +35,7 @@ pub async fn run(admin: Admin, args: &WatchArgs, json: bool) -> Result<Exit, Cli
     // On a terminal the next look comes soon, and the picture has the word: no long waits, and no lines across it.
     let admin = admin.patient(LOOK_BUDGET_MS, |_| {});
     let sampler = Sampler::new(admin.clone(), targets, policy.clone());
-    let table = format!("{}-cards", args.prefix);
+    let table = args.deployment.name(None, "cards");
     terminal::watch(&admin, sampler, &table, &policy, args.interval_ms).await
 }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::model::Snapshot;
-use super::view::{seconds, short, verdict};
-use crate::quarantine::view::plain;
-use crate::ui::{self, grouped, paint};
+use super::view::verdict;
+use super::words::{seconds, short};
+use crate::ui::{self, grouped, paint, shown};
 
 /// Scores that are shown.
 const TOP_MAX: usize = 3;
@@ -18,7 +18,7 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
         "BLIND" | "BEHIND" | "LOST" => ui::BAD,
         _ => ui::WARN,
     };
-    let mut text = format!("{}  {}\n", paint(style, word), plain(&why));
+    let mut text = format!("{}  {}\n", paint(style, word), shown(&why));
     let mut line = |label: &str, value: String| {
         let _ = writeln!(text, "  {:<13} {value}", label);
     };
@@ -38,7 +38,7 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
     let listed = |counts: &std::collections::BTreeMap<String, u64>| {
         let words: Vec<String> = counts
             .iter()
-            .map(|(name, count)| format!("{} {}", plain(name), grouped(*count)))
+            .map(|(name, count)| format!("{} {}", shown(name), grouped(*count)))
             .collect();
         words.join(", ")
     };
@@ -61,7 +61,7 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
     let shards: Vec<String> = snapshot
         .shards
         .iter()
-        .map(|shard| format!("shard {} {}", plain(short(&shard.shard_id)), seconds(shard.lag_ms)))
+        .map(|shard| format!("shard {} {}", shown(short(&shard.shard_id)), seconds(shard.lag_ms)))
         .collect();
     line("behind", shards.join(", "));
     let queues: Vec<String> = snapshot
@@ -84,13 +84,13 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
         let value = format!(
             "{} {}  {}",
             top.score,
-            plain(&top.card_id),
-            plain(&top.reasons.join(", "))
+            shown(&top.card_id),
+            shown(&top.reasons.join(", "))
         );
         line("highest", value);
     }
     for problem in &snapshot.problems {
-        line("not seen", plain(problem));
+        line("not seen", shown(problem).into_owned());
     }
     text
 }
@@ -121,6 +121,7 @@ mod tests {
             top: vec![TopView {
                 card_id: "card\u{1b}[2J".to_owned(),
                 event_id: "e".to_owned(),
+                occurred_at_ms: 1,
                 score: 987,
                 decision: "alert".to_owned(),
                 reasons: vec!["many transactions within 1h (40 %)".to_owned()],
@@ -135,7 +136,7 @@ mod tests {
             "p50 500 ms, p95 900 ms, p99 1.2 s",
             "alert 12",
             "shard 12 450 ms",
-            "987 card\\u{1b}[2J",
+            "987 card\\u001b[2J",
         ] {
             assert!(text.contains(part), "{part} is missing:\n{text}");
         }
