@@ -4,7 +4,7 @@
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
 use crate::card::sealed::{Found, SegmentKey};
-use crate::card::{CardState, Entry};
+use crate::card::{CardState, Entry, UNPRICED};
 use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
 use crate::feature::measure::Edges;
@@ -197,7 +197,7 @@ fn new_entry(
         time_ms: tx.occurred_at_ms,
         seq: state.next_seq,
         event_fp,
-        amount_base_minor: base_amount(tx, policy).0,
+        amount_base_minor: base_amount(tx, policy).unwrap_or(UNPRICED),
         merchant_fp: fingerprint32(tx.merchant_id.as_str()),
         country: tx.country,
         device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),

@@ -27,6 +27,8 @@ pub struct LocalConfig {
     /// Puts the fault layer, with this seed, in front of the services. Its second hop to the table costs some
     /// throughput, so it is there only when asked for.
     pub fault_seed: Option<u64>,
+    /// The port of 127.0.0.1 that every service answers on; 0 for a free one.
+    pub port: u16,
 }
 
 impl LocalConfig {
@@ -37,6 +39,7 @@ impl LocalConfig {
             keep_table: false,
             region: "eu-west-1".to_owned(),
             fault_seed: None,
+            port: 0,
         }
     }
 
@@ -121,14 +124,14 @@ pub struct LocalCloud {
 }
 
 impl LocalCloud {
-    /// Starts DynamoDB, Kinesis and SQS, empty, on free ports.
+    /// Starts DynamoDB, Kinesis, SQS and Lambda, empty.
     pub async fn start(config: LocalConfig) -> Result<Self, LocalError> {
         let logs = config.data_dir.join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
         let file = config.keep_table.then(|| config.data_dir.join("table.sqlite"));
         let faults = config.fault_seed.map(Faults::new);
         let table = table::start(file.as_deref(), faults.as_ref()).await?;
-        let server = server::start(&config.region, faults.as_ref()).await?;
+        let server = server::start(&config, table.store, faults.as_ref()).await?;
         let settings = AwsSettings::local(&config.region, &server.endpoint, Some(&table.endpoint));
         let admin = Admin::connect(&settings).await;
         Ok(Self {
@@ -140,13 +143,13 @@ impl LocalCloud {
         })
     }
 
-    /// Endpoint of Kinesis and SQS (`AWS_ENDPOINT_URL`).
+    /// Endpoint of every service (`AWS_ENDPOINT_URL`).
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.server.endpoint
     }
 
-    /// Endpoint of DynamoDB (`AWS_ENDPOINT_URL_DYNAMODB`).
+    /// Endpoint of DynamoDB without the hop over the other one (`AWS_ENDPOINT_URL_DYNAMODB`).
     #[must_use]
     pub fn dynamodb_endpoint(&self) -> &str {
         &self.table.endpoint

@@ -111,6 +111,9 @@ pub struct DemoArgs {
     /// Let everything go wrong on the way: failing services, a function that dies, a store that is gone; then redrive
     #[arg(long)]
     pub chaos: bool,
+    /// Show the whole report: every signal, every reason code, ten scores with all their reasons
+    #[arg(long)]
+    pub full: bool,
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
@@ -249,6 +252,9 @@ pub struct LocalUpArgs {
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
+    /// Port of the local AWS on 127.0.0.1: its endpoint is the same after each start [default: a free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
     /// Port of the page on 127.0.0.1 [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub page_port: u16,

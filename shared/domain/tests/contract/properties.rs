@@ -136,9 +136,34 @@ fn naive_card_number(text: &str) -> bool {
                     }
                 })
                 .sum();
-            only && one_apart && ends && whole && (13..=19).contains(&digits.len()) && sum.is_multiple_of(10)
+            only && one_apart
+                && ends
+                && whole
+                && (13..=19).contains(&digits.len())
+                && sum.is_multiple_of(10)
+                && naive_issuer(&digits)
         })
     })
+}
+
+/// Whether a scheme issues such numbers, read from its digits as text.
+fn naive_issuer(digits: &[u32]) -> bool {
+    let text: String = digits.iter().filter_map(|digit| char::from_digit(*digit, 10)).collect();
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.starts_with(prefix));
+    let between = |low: u32, high: u32| {
+        let width = low.to_string().len();
+        text[..width]
+            .parse()
+            .is_ok_and(|first: u32| (low..=high).contains(&first))
+    };
+    match text.len() {
+        16 if between(51, 55) || between(2221, 2720) || begins(&["8600", "9792", "9860"]) => true,
+        15 if begins(&["34", "37", "1", "2014", "2149"]) => true,
+        16.. if between(3528, 3589) || between(2200, 2205) || begins(&["81", "82", "9704", "1946"]) => true,
+        14.. if begins(&["30", "36", "38", "39"]) => true,
+        19 if begins(&["31"]) => true,
+        _ => begins(&["4", "50", "56", "57", "58", "6"]),
+    }
 }
 
 /// Puts a mutation into a payload.

@@ -12,7 +12,8 @@ pub(super) struct Past {
     pub(super) event_id: String,
     pub(super) time_ms: i64,
     pub(super) seq: u64,
-    pub(super) amount: u64,
+    /// Base minor units, where there is a rate.
+    pub(super) amount: Option<u64>,
     pub(super) merchant: String,
     pub(super) country: Country,
     pub(super) device: Option<String>,
@@ -32,7 +33,7 @@ pub struct ExpectedEvent {
     pub seq: u64,
     /// Fingerprint of the event's id.
     pub event_fp: u32,
-    /// Amount, base minor units.
+    /// Amount, base minor units; 0 where there was no rate.
     pub amount_base_minor: u64,
     /// Fingerprint of the merchant's id.
     pub merchant_fp: u32,
@@ -94,7 +95,7 @@ impl NaiveCard {
             event_id: tx.event_id.as_str().to_owned(),
             time_ms: tx.occurred_at_ms,
             seq: self.accepted,
-            amount: measure::base_amount(tx, policy).0,
+            amount: measure::base_amount(tx, policy),
             merchant: tx.merchant_id.as_str().to_owned(),
             country: tx.country,
             device: tx.device_id.as_ref().map(|device| device.as_str().to_owned()),
@@ -140,7 +141,7 @@ impl NaiveCard {
                 seq: past.seq,
                 event_fp: fingerprint32(&past.event_id),
                 event_id: past.event_id,
-                amount_base_minor: past.amount,
+                amount_base_minor: past.amount.unwrap_or(0),
                 merchant_fp: fingerprint32(&past.merchant),
                 country: past.country,
                 device_fp: past.device.as_deref().map(fingerprint32),
