@@ -90,6 +90,7 @@ mod tests {
             sequence_number: "1".to_owned(),
             sub_sequence_number: Some(3),
             partition_key: "k\u{FFFF}\u{FFFE}\u{1}".to_owned(),
+            record_partition_key: None,
             arrival_ms: 0,
             payload_bytes: 0,
             masked: false,

@@ -44,6 +44,7 @@ fn message(payload: usize) -> QuarantineMessage {
         sequence_number: "1".to_owned(),
         sub_sequence_number: None,
         partition_key: "card-1".to_owned(),
+        record_partition_key: None,
         arrival_ms: 1,
         payload_bytes: payload,
         masked: false,

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::{Country, Profile};
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 use tidemark_engine::port::{
     Commit, DecisionRecord, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
 };
@@ -186,12 +186,12 @@ async fn the_newest_profile_wins_and_keeps_its_bits() {
 #[tokio::test]
 async fn a_decision_is_recorded_once() {
     let (store, clients) = store().await;
-    let decision = |outcome: &str| DecisionRecord {
-        card_id: card(1),
-        event_id: EventId::new("event-1").unwrap(),
+    let decision_of = |id: &str, time_ms, outcome: &str| DecisionRecord {
+        event: EventKey::new(card(1).as_str(), id, time_ms).unwrap(),
         outcome_json: outcome.as_bytes().to_vec(),
         expires_at_s: 2_000_000_000,
     };
+    let decision = |outcome: &str| decision_of("event-1", 1_795_399_200_250, outcome);
     assert_eq!(
         store.put_decision(&decision("{\"score\":900}")).await.unwrap().value,
         PutOnce::Written
@@ -203,7 +203,13 @@ async fn a_decision_is_recorded_once() {
     let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
     assert_eq!(stored.items().len(), 1);
     assert_eq!(stored.items()[0]["o"].as_s().unwrap(), "{\"score\":900}");
-    assert_eq!(stored.items()[0]["sk"].as_s().unwrap(), "d#event-1");
+    assert_eq!(stored.items()[0]["sk"].as_s().unwrap(), "d2#001795399200250#event-1");
+
+    // The same id at another time is another event, and so its decision is another one.
+    let again = decision_of("event-1", 1_795_399_200_251, "{\"score\":950}");
+    assert_eq!(store.put_decision(&again).await.unwrap().value, PutOnce::Written);
+    let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
+    assert_eq!(stored.items().len(), 2);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ macro_rules! id {
 }
 
 id!(
-    /// One transaction, for ever: a second event with the same id (and time) is a duplicate.
+    /// What a producer calls a transaction. It names an event together with its card and time: [`EventKey`].
     EventId
 );
 id!(
@@ -67,3 +67,39 @@ id!(
     /// The device that the customer used, where there is one.
     DeviceId
 );
+
+/// What makes an event one event: its card, its id and when it happened. A record that has all three in common with another
+/// is the same event; the same id on another card, or at another time, is another event. Whatever compares events compares
+/// these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventKey {
+    /// The card's token.
+    pub card_id: CardId,
+    /// What the producer calls it.
+    pub event_id: EventId,
+    /// Event time: milliseconds since 1970-01-01T00:00:00Z.
+    pub occurred_at_ms: i64,
+}
+
+impl EventKey {
+    /// The event of these; `None` where an identifier is none.
+    #[must_use]
+    pub fn new(card_id: &str, event_id: &str, occurred_at_ms: i64) -> Option<Self> {
+        Some(Self {
+            card_id: CardId::new(card_id)?,
+            event_id: EventId::new(event_id)?,
+            occurred_at_ms,
+        })
+    }
+}
+
+impl std::fmt::Display for EventKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            card_id,
+            event_id,
+            occurred_at_ms,
+        } = self;
+        write!(f, "event {event_id} of card {card_id} at {occurred_at_ms}")
+    }
+}

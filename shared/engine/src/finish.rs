@@ -95,11 +95,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         recorded: &mut u64,
     ) -> Vec<(usize, Returned)> {
         let calls = outgoing.iter().filter_map(|(record, step)| {
-            let (event_id, expires_at_s) = step.alert.clone()?;
-            let card_id = step.outcome.card_id.clone();
+            let (event, expires_at_s) = step.alert.clone()?;
             let decision = DecisionRecord {
-                card_id,
-                event_id,
+                event,
                 outcome_json: step.outcome.bytes.clone(),
                 expires_at_s,
             };

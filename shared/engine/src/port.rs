@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::refusal::RefusalCode;
 
 /// Capacity that calls consumed, in DynamoDB's units.
@@ -115,10 +115,8 @@ impl PortError {
 /// A decision over the alert threshold, recorded once (I3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionRecord {
-    /// Whose card.
-    pub card_id: CardId,
-    /// Which event.
-    pub event_id: EventId,
+    /// Which event, on whose card.
+    pub event: EventKey,
     /// The outcome's bytes.
     pub outcome_json: Vec<u8>,
     /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
@@ -169,7 +167,7 @@ pub trait StateStore: Send + Sync {
         }))
     }
 
-    /// Records a decision if there is none for that event.
+    /// Records a decision if there is none for that event: the same id on another card or at another time is another event.
     fn put_decision(
         &self,
         decision: &DecisionRecord,
@@ -214,6 +212,10 @@ pub struct QuarantineMessage {
     pub sub_sequence_number: Option<u32>,
     /// Its partition key (masked like the payload); a user record's own.
     pub partition_key: String,
+    /// Of a user record, the partition key of the aggregated record that it came in, masked too: sequence numbers are unique
+    /// within a shard and that key. Absent: the record's key is the one above, or the message is of an older release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_partition_key: Option<String>,
     /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
     /// Size of the whole payload before masking.

@@ -42,6 +42,7 @@ fn head(input: &InRecord<'_>, user: &UserRecord<'_>, refusal: &Refusal, masked: 
         sequence_number: input.sequence_number.to_owned(),
         sub_sequence_number: user.sub_sequence_number,
         partition_key: masked_text(user.partition_key),
+        record_partition_key: user.sub_sequence_number.map(|_| masked_text(input.partition_key)),
         arrival_ms: input.arrival_ms,
         payload_bytes: user.data.len(),
         masked,

@@ -4,7 +4,7 @@ use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::EventKey;
 use tidemark_domain::outcome::{self, Decision, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
@@ -78,8 +78,8 @@ pub(crate) struct OutcomeStep {
     pub(crate) overridden: bool,
     /// What the candidate policy made of an event that counts now.
     pub(crate) trial: Option<Box<TrialStep>>,
-    /// For an alert: the event's id, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
-    pub(crate) alert: Option<(EventId, i64)>,
+    /// For an alert: the event, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
+    pub(crate) alert: Option<(EventKey, i64)>,
 }
 
 /// Who judges: the snapshot, and a clock to measure policies by.
@@ -179,7 +179,7 @@ fn apply_transaction(
         Applied::Refused(refusal) => return Ok(Effect::Refused(refusal)),
         Applied::NeedsSegments(keys) => return Err(keys),
     };
-    let mut step = outcome_step(&tx.card_id, &tx.event_id, &entry, fresh, policy);
+    let mut step = outcome_step(tx.key(), &entry, fresh, policy);
     step.overridden = fresh && decided.is_some();
     step.trial = measured
         .filter(|_| fresh)
@@ -187,15 +187,13 @@ fn apply_transaction(
     Ok(Effect::Outcome(Box::new(step)))
 }
 
-fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool, policy: &Policy) -> OutcomeStep {
+fn outcome_step(event: EventKey, entry: &Entry, fresh: bool, policy: &Policy) -> OutcomeStep {
     let decision = entry.outcome.decision;
-    let alert = (decision == Decision::Alert).then(|| (event_id.clone(), expires_at_s(entry.time_ms, policy)));
-    let bytes = outcome::render_json(card_id, event_id, entry);
+    let bytes = outcome::render_json(&event.card_id, &event.event_id, entry);
+    let card_id = event.card_id.clone();
+    let alert = (decision == Decision::Alert).then(|| (event, expires_at_s(entry.time_ms, policy)));
     OutcomeStep {
-        outcome: OutcomeRecord {
-            card_id: card_id.clone(),
-            bytes,
-        },
+        outcome: OutcomeRecord { card_id, bytes },
         fresh,
         decision,
         score: entry.outcome.score,

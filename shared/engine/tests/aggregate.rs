@@ -103,6 +103,7 @@ fn a_refused_user_record_is_quarantined_alone_and_named() {
     let messages = world.quarantine.messages();
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].sub_sequence_number, Some(1));
+    assert_eq!(messages[0].record_partition_key.as_deref(), Some("key"));
     assert_eq!(
         (messages[0].sequence_number.as_str(), messages[0].partition_key.as_str()),
         ("95", "key-1")
@@ -153,7 +154,7 @@ fn a_quarantine_message_of_before_is_still_read() {
     world.run(&packed(&[b"poison".to_vec()], &[1]));
     let json = serde_json::to_value(&world.quarantine.messages()[0]).unwrap();
     assert!(
-        json.get("sub_sequence_number").is_none(),
+        json.get("sub_sequence_number").is_none() && json.get("record_partition_key").is_none(),
         "a plain record's message is what it always was"
     );
     let read: QuarantineMessage = serde_json::from_value(json).unwrap();

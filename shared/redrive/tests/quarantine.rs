@@ -234,3 +234,22 @@ fn parts_far_apart_are_put_together_unless_too_much_lies_between_them() {
         }
     }
 }
+
+/// Sequence numbers are unique within a shard and a partition key.
+#[test]
+fn parts_of_two_keys_that_share_a_number_are_not_put_together() {
+    let one = too_late(1);
+    let original = one.quarantined().remove(0);
+    let payload = STANDARD.decode(&original.payload_base64).unwrap();
+    let world = World::new();
+    let other = QuarantineMessage {
+        partition_key: "another".to_owned(),
+        ..original.clone()
+    };
+    world.quarantine.push(half(&original, 1, &payload, 0));
+    world.quarantine.push(half(&other, 2, &payload, 0));
+    let account = world.call(&quarantine()).response.account;
+    assert_eq!((account.scored, account.returned), (0, 2));
+    world.quarantine.push(half(&original, 2, &payload, 0));
+    assert_eq!(world.call(&quarantine()).response.account.scored, 1);
+}

@@ -127,7 +127,7 @@ impl StateStore for Ports {
 
     async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
         self.call(Op::PutDecision, |stores, _| {
-            let key = (decision.card_id.to_string(), decision.event_id.to_string());
+            let key = decision.event.clone();
             if stores.decisions.contains_key(&key) {
                 return free(PutOnce::Already);
             }

@@ -8,6 +8,7 @@ use std::task::{Poll, Waker};
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
+use tidemark_domain::id::EventKey;
 use tidemark_engine::port::{DecisionRecord, OutcomeRecord, PortError, QuarantineMessage, StateItem};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -136,7 +137,7 @@ pub struct Stores {
     /// Sealed segments by card and key.
     pub(crate) segments: BTreeMap<(String, SegmentKey), Vec<u8>>,
     /// Decisions by card and event; how often each was written.
-    pub decisions: BTreeMap<(String, String), (DecisionRecord, u64)>,
+    pub decisions: BTreeMap<EventKey, (DecisionRecord, u64)>,
     /// Outcomes in the order they were taken.
     pub outcomes: Vec<OutcomeRecord>,
     /// Refused records in the order they were taken.

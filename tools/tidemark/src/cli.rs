@@ -16,7 +16,7 @@ pub use operate::{AuditArgs, DlqArgs, RedriveArgs};
     name = "tidemark",
     version,
     about = "Card transactions in, anomaly scores out, once each: on Kinesis, Lambda and DynamoDB, or on this machine",
-    after_help = "Start here:\n  tidemark doctor                       what this machine lacks, and how to get it\n  tidemark demo                         the whole path on this machine, with its account\n  tidemark simulate -o stream.jsonl     a stream to play with\n  tidemark score -i stream.jsonl -o -   the same engine over a file, no AWS at all\n\nData goes to stdout, all else to stderr. Colours are off when the output is not a terminal (or NO_COLOR is set).\nExit codes: 0 done and holds · 1 a check does not hold · 2 wrong command line · 3 this machine · 4 a service · 5 input"
+    after_help = "Start here:\n  tidemark doctor                       what this machine lacks, and how to get it\n  tidemark demo                         the whole path on this machine, with its account\n  tidemark simulate -o stream.jsonl     a stream to play with\n  tidemark score -i stream.jsonl -o -   the same engine over a file, no AWS at all\n\nData goes to stdout, all else to stderr. Colours are off when the output is not a terminal (or NO_COLOR is set).\nExit codes: 0 done and holds · 1 a check does not hold · 2 wrong command line · 3 this machine · 4 a service · 5 input\n            6 nothing to look at: a check that saw nothing says nothing"
 )]
 pub struct Cli {
     /// Print one JSON document on stdout instead of text for people

@@ -16,6 +16,8 @@ pub enum Exit {
     Service = 4,
     /// A file or a policy could not be read or is wrong.
     Input = 5,
+    /// A check found nothing to look at: it says nothing about what it was to check.
+    Nothing = 6,
 }
 
 /// An error for a person: one sentence what happened to what, one what to do.

@@ -127,7 +127,9 @@ fn may_hold(bytes: &[u8]) -> bool {
     for byte in bytes {
         digits += usize::from(byte.is_ascii_digit());
         run = run_of_base64(run, *byte);
-        if !byte.is_ascii() || run >= nested::BASE64_MIN {
+        // What no text of ASCII has: another script, or UTF-16.
+        let is_other = !byte.is_ascii() || byte.is_ascii_control() && !byte.is_ascii_whitespace();
+        if is_other || run >= nested::BASE64_MIN {
             return true;
         }
     }

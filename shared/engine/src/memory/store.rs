@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 
 use super::{Fault, Faults, Op, lock};
 use crate::hash::FixedMap;
@@ -30,7 +30,7 @@ pub struct MemoryStore {
 struct Inner {
     states: FixedMap<CardId, Versions<StateItem>>,
     profiles: FixedMap<CardId, Versions<Profile>>,
-    decisions: FixedMap<(CardId, EventId), DecisionRecord>,
+    decisions: FixedMap<EventKey, DecisionRecord>,
     segments: BTreeMap<(CardId, SegmentKey), SegmentItem>,
     trials: BTreeMap<(String, String), TrialBatch>,
 }
@@ -75,11 +75,11 @@ impl MemoryStore {
         cards
     }
 
-    /// Every recorded decision, ordered by card and event.
+    /// Every recorded decision, ordered by card, event id and time.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
         let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
-        decisions.sort_unstable_by(|a, b| (&a.card_id, &a.event_id).cmp(&(&b.card_id, &b.event_id)));
+        decisions.sort_unstable_by(|a, b| a.event.cmp(&b.event));
         decisions
     }
 
@@ -306,7 +306,7 @@ impl StateStore for MemoryStore {
         if let Some(Fault::Before(error)) = fault {
             return Err(error);
         }
-        let key = (decision.card_id.clone(), decision.event_id.clone());
+        let key = decision.event.clone();
         let fresh = {
             let mut inner = lock(&self.inner);
             let fresh = !inner.decisions.contains_key(&key);

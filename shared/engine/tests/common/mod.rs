@@ -305,14 +305,14 @@ pub fn assert_as_expected(world: &World, expected: &Expected) {
         .store
         .decisions()
         .iter()
-        .map(|decision| decision.event_id.as_str().to_owned())
+        .map(|decision| decision.event.event_id.as_str().to_owned())
         .collect();
     alerts.sort_unstable();
     assert_eq!(alerts, expected.alerts, "decisions");
     for decision in world.store.decisions() {
         assert_eq!(
             Some(&decision.outcome_json),
-            expected.outcomes.get(decision.event_id.as_str())
+            expected.outcomes.get(decision.event.event_id.as_str())
         );
     }
 }

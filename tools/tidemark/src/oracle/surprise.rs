@@ -169,18 +169,18 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
             binomial(held().declined, held().count, rare(declined, before.len()))
         }
         FeatureKind::DistinctMerchants => {
-            let chance = succession(view.merchants_before().len(), view.earlier.len());
+            let chance = succession(view.merchants_before(), view.earlier.len());
             binomial(held().merchants - 1, held().count - 1, chance)
         }
         FeatureKind::DistinctCountries => {
-            let chance = succession(view.countries_before().len(), view.earlier.len());
+            let chance = succession(view.countries_before(), view.earlier.len());
             binomial(held().countries - 1, held().count - 1, chance)
         }
         FeatureKind::NewMerchant if view.is_new_merchant() == Some(true) => {
-            bits(succession(view.merchants_before().len(), view.earlier.len()))
+            bits(succession(view.merchants_before(), view.earlier.len()))
         }
         FeatureKind::NewCountry if view.is_new_country() == Some(true) => {
-            bits(succession(view.countries_before().len(), view.earlier.len()))
+            bits(succession(view.countries_before(), view.earlier.len()))
         }
         FeatureKind::NewDevice if view.is_new_device() == Some(true) => {
             let devices = view.devices_before();

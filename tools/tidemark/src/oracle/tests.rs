@@ -158,6 +158,11 @@ fn oracle_and_fold_agree_on_twenty_thousand_events() {
             "{}",
             report.outcomes_unique
         );
+        // Busy cards too are scored on what they did, not on estimates of it.
+        let of_busy = system.states.values().filter(|state| state.sealed_events() > 4_000);
+        assert_eq!(of_busy.count(), 1);
+        let marked = |bytes: &&Vec<u8>| String::from_utf8_lossy(bytes).contains("\"approximate\"");
+        assert_eq!(system.outcomes.iter().filter(marked).count(), 0);
         let told = report
             .expected
             .outcomes

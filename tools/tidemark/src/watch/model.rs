@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
+use tidemark_domain::id::EventKey;
 use tidemark_domain::outcome::Tier;
 
 use crate::oracle::ActualOutcome;
@@ -26,8 +27,8 @@ pub const TOP_SCORES: usize = 10;
 pub struct SeenRecord<'a> {
     /// Its shard.
     pub shard_id: &'a str,
-    /// Its event id; `None` for what gets no outcome (a profile, a label, a refused payload).
-    pub event_id: Option<&'a str>,
+    /// Its event; `None` for what gets no outcome (a profile, a label, a refused payload).
+    pub event: Option<EventKey>,
     /// When the stream took it, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
 }
@@ -140,8 +141,8 @@ struct Recent {
 #[derive(Debug, Default)]
 pub struct Model {
     shards: BTreeMap<String, Shard>,
-    pending: HashMap<String, (String, i64)>,
-    pending_order: VecDeque<String>,
+    pending: HashMap<EventKey, (String, i64)>,
+    pending_order: VecDeque<EventKey>,
     records: Seconds,
     outcomes: Seconds,
     recent: VecDeque<Recent>,
@@ -159,14 +160,14 @@ impl Model {
         self.records.count(seen.arrival_ms);
         let shard = self.shards.entry(seen.shard_id.to_owned()).or_default();
         shard.records += 1;
-        let Some(event_id) = seen.event_id else { return };
-        if self.pending.contains_key(event_id) {
+        let Some(event) = &seen.event else { return };
+        if self.pending.contains_key(event) {
             return; // a duplicate: its first copy is what is waited for
         }
         shard.waiting.push_back(seen.arrival_ms);
         self.pending
-            .insert(event_id.to_owned(), (seen.shard_id.to_owned(), seen.arrival_ms));
-        self.pending_order.push_back(event_id.to_owned());
+            .insert(event.clone(), (seen.shard_id.to_owned(), seen.arrival_ms));
+        self.pending_order.push_back(event.clone());
         if self.pending_order.len() > PENDING_MAX
             && let Some(oldest) = self.pending_order.pop_front()
         {
@@ -177,7 +178,7 @@ impl Model {
     /// Takes an outcome of the scores stream, and when that took it (ms since 1970-01-01T00:00:00Z).
     pub fn outcome(&mut self, arrival_ms: i64, outcome: ActualOutcome) {
         self.outcomes.count(arrival_ms);
-        let waited = self.pending.remove(&outcome.event_id);
+        let waited = outcome.key().and_then(|event| self.pending.remove(&event));
         if let Some((shard_id, since_ms)) = &waited
             && let Some(shard) = self.shards.get_mut(shard_id)
         {
@@ -243,9 +244,9 @@ impl Model {
 
     fn top(&self) -> Vec<TopView> {
         let mut best: Vec<&ActualOutcome> = self.recent.iter().map(|recent| &recent.outcome).collect();
-        best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
+        best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| event_of(a).cmp(&event_of(b))));
         // An outcome that was sent twice is one event.
-        best.dedup_by(|a, b| a.event_id == b.event_id);
+        best.dedup_by(|a, b| event_of(a) == event_of(b));
         best.truncate(TOP_SCORES);
         let words = |outcome: &ActualOutcome| {
             outcome
@@ -301,6 +302,11 @@ fn percentiles(mut values: Vec<i64>) -> Option<[i64; 3]> {
     Some([at(50)?, at(95)?, at(99)?])
 }
 
+/// What makes an outcome's event one event, in the order in which it is shown.
+fn event_of(outcome: &ActualOutcome) -> (&str, &str, i64) {
+    (&outcome.event_id, &outcome.card_id, outcome.occurred_at_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +324,7 @@ mod tests {
     fn seen(model: &mut Model, shard_id: &str, event_id: &str, arrival_ms: i64) {
         model.record(&SeenRecord {
             shard_id,
-            event_id: Some(event_id),
+            event: EventKey::new("c", event_id, 1),
             arrival_ms,
         });
     }

@@ -143,16 +143,16 @@ impl Sampler {
     fn take_record(&mut self, record: &TailRecord) {
         // What the contract refuses, profiles and labels get no outcome: nothing is waited for.
         let decoded = contract::decode(&record.data, record.arrival_ms, &self.policy.bounds);
-        let event_id = match &decoded {
+        let event = match &decoded {
             Ok(decoded) => match &decoded.event {
-                Event::Transaction(tx) => Some(tx.event_id.as_str()),
+                Event::Transaction(tx) => Some(tx.key()),
                 _ => None,
             },
             Err(_) => None,
         };
         self.model.record(&SeenRecord {
             shard_id: &record.shard_id,
-            event_id,
+            event,
             arrival_ms: record.arrival_ms,
         });
     }
