@@ -257,7 +257,10 @@ impl Audit {
         let mut marks: Vec<EventMark> = entries.iter().map(|entry| entry.mark()).collect();
         // Marks of one event stand side by side: they have their time and the lower half of the fingerprint in common.
         marks.sort_unstable();
-        for same in marks.chunk_by(|one, next| one.is_same_event(*next)).filter(|same| same.len() > 1) {
+        for same in marks
+            .chunk_by(|one, next| one.is_same_event(*next))
+            .filter(|same| same.len() > 1)
+        {
             let (mark, times) = (same[0], same.len() as u64);
             self.checks.counted_again += times - 1;
             let known = sent

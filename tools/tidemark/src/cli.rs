@@ -32,7 +32,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole path on this machine: local AWS, the real score function, a simulated stream, the account
     #[command(
-        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about a minute"
+        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about two minutes"
     )]
     Demo(DemoArgs),
     /// Score a file of events with the same engine, without AWS

@@ -60,6 +60,7 @@ function show(answer) {
   say("degraded", snapshot.outcomes ? (100 * answer.degraded_share).toFixed(2) : "–");
   say("write", snapshot.write_units === null ? "–" : grouped(snapshot.write_units));
   say("read", snapshot.read_units === null ? "–" : grouped(snapshot.read_units));
+  rates = snapshot;
   drawRates(snapshot);
   const worst = Math.max(1000, ...snapshot.shards.map((shard) => shard.lag_ms));
   rows("shards", snapshot.shards.map((shard) => {
@@ -81,8 +82,8 @@ const money = (card, minor) => minor === null ? "amount without a rate" : `${(mi
 const when = (ms) => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
 
 // What draws the card that is shown once more, when the window has another width.
-let shown = null;
-window.addEventListener("resize", () => { if (shown) shown(); });
+let shown = null, rates = null;
+window.addEventListener("resize", () => { if (shown) shown(); if (rates) drawRates(rates); });
 function drawCard(card, chosen) {
   const [width, height, left, bottom] = [roomOf("events"), 270, 46, 22];
   const events = card.events;
@@ -93,7 +94,7 @@ function drawCard(card, chosen) {
   const size = (minor) => 4 + 9 * Math.sqrt(minor / Math.max(1, most));
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": "Scores of the card's events over time" });
   for (const score of [0, 500, 1000]) picture.append(svg("line", { class: "grid", x1: left, x2: width, y1: y(score), y2: y(score) }), svg("text", { x: 0, y: y(score) + 4 }, score));
-  for (const name of ["review", "alert"]) picture.append(svg("line", { class: `limit ${name}`, x1: left, x2: width, y1: y(card[name]), y2: y(card[name]) }), svg("text", { x: left + 4, y: y(card[name]) - 4 }, `${name} from ${card[name]}`));
+  for (const name of ["review", "alert"]) picture.append(svg("line", { class: `limit ${name}`, x1: left, x2: width, y1: y(card[name]), y2: y(card[name]) }));
   for (const event of events) picture.append(svg("line", { class: "stem", x1: x(event.time_ms), x2: x(event.time_ms), y1: y(0), y2: y(event.score) }));
   for (const event of events) {
     const circle = svg("circle", { class: event.decision + (event === chosen ? " chosen" : ""), cx: x(event.time_ms), cy: y(event.score), r: size(event.amount_minor) });
@@ -101,6 +102,7 @@ function drawCard(card, chosen) {
     circle.onclick = () => { drawCard(card, event); drawEvent(card, event); };
     picture.append(circle);
   }
+  for (const name of ["review", "alert"]) picture.append(svg("text", { class: "over", x: left + 4, y: y(card[name]) - 4 }, `${name} from ${card[name]}`));
   const day = (ms) => width < 600 ? when(ms).slice(5, 16) : when(ms);
   picture.append(svg("text", { x: left, y: height - 4 }, day(first)), svg("text", { x: width, y: height - 4, "text-anchor": "end" }, day(last)));
   byId("events").replaceChildren(picture);

@@ -22,12 +22,12 @@
 //!
 //! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
 
-use crate::card::{Entry, UNPRICED};
 use crate::card::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use crate::card::sealed::{
     CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Node, Placed, SealedRef, SegmentKey, Summary,
 };
 use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
+use crate::card::{Entry, UNPRICED};
 use crate::event::{Country, Place};
 
 use super::decode::{get_country, get_entries, get_fingerprint, get_u32};
