@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pk (S)         sk (S)          attributes
-//! c#<card_id>    s               b (B) state's bytes, v (N) version, ttl (N) seconds
+//! c#<card_id>    s               b (B) state's bytes, v (N) number, h (B) tag of the bytes, ttl (N) seconds
 //! c#<card_id>    g#<hash>        b (B) a sealed segment's bytes, ttl (N) seconds
 //! c#<card_id>    p               b (B) profile's bytes, v (N) profile version
 //! c#<card_id>    d2#<ms>#<id>    o (S) outcome as JSON, ttl (N) seconds: an alert, by event time (15 digits) and event id
@@ -20,7 +20,7 @@ use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TRIAL, TrialBatch, TrialKey};
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::id::{CardId, EventKey};
-use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateWrite};
+use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite};
 
 /// Partition key: `c#` and the card.
 pub const PARTITION_KEY: &str = "pk";
@@ -30,6 +30,8 @@ pub const SORT_KEY: &str = "sk";
 pub const BYTES: &str = "b";
 /// Version of a state or a profile.
 pub const VERSION: &str = "v";
+/// The tag of a state's bytes: with the number it says which state was read. Releases before it wrote none.
+pub const TAG: &str = "h";
 /// When DynamoDB may delete the item, in seconds since 1970-01-01T00:00:00Z.
 pub const EXPIRES: &str = "ttl";
 /// A decision's outcome, as JSON.
@@ -114,13 +116,34 @@ pub(crate) fn number<N: Copy + std::fmt::Display>(value: N) -> AttributeValue {
 pub(crate) fn state_item(write: &StateWrite) -> Item {
     let mut item = key(&write.card_id, STATE);
     item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(write.item.bytes.clone())));
-    item.insert(VERSION.to_owned(), number(write.item.version));
+    item.insert(VERSION.to_owned(), number(write.item.version.number));
+    if let Some(tag) = write.item.version.tag {
+        item.insert(TAG.to_owned(), tag_value(tag));
+    }
     item.insert(EXPIRES.to_owned(), number(write.expires_at_s));
     item
 }
 
+/// A tag as it is stored: eight bytes, the greatest first.
+pub(crate) fn tag_value(tag: StateTag) -> AttributeValue {
+    AttributeValue::B(Blob::new(tag.0.to_be_bytes()))
+}
+
+fn read_tag(item: &Item) -> Result<Option<StateTag>, PortError> {
+    let bytes = match item.get(TAG) {
+        None => return Ok(None),
+        Some(AttributeValue::B(bytes)) => bytes.as_ref().try_into(),
+        Some(_) => return Err(malformed("state", TAG)),
+    };
+    let bytes = bytes.map_err(|_| malformed("state", TAG))?;
+    Ok(Some(StateTag(u64::from_be_bytes(bytes))))
+}
+
 pub(crate) fn read_state(mut item: Item) -> Result<StateItem, PortError> {
-    let version = read_version(&item)?;
+    let version = StateVersion {
+        number: read_version(&item)?,
+        tag: read_tag(&item)?,
+    };
     match item.remove(BYTES) {
         Some(AttributeValue::B(bytes)) => Ok(StateItem {
             version,

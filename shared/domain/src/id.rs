@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 /// The longest identifier the contract accepts, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;
 
+/// Whether the contract takes a character in an identifier: no control (C0, DEL, C1), no separator of lines or paragraphs, and no
+/// mark that turns the direction of writing. Whoever prints an identifier must not be commanded by it. Joiners stay
+/// allowed: Persian and the languages of India need them inside words.
+#[must_use]
+pub const fn is_id_character(c: char) -> bool {
+    !matches!(c,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A stable 32-bit fingerprint of a string (the low half of XXH3-64, seed 0). Persisted: never change it.
 #[must_use]
 pub fn fingerprint32(text: &str) -> u32 {

@@ -147,7 +147,7 @@ fn bursts() -> impl Strategy<Value = Vec<(i64, Vec<(usize, usize)>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// In the head, in segments, and where the border between them runs through a millisecond.
     #[test]

@@ -8,6 +8,7 @@ use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::refusal::RefusalCode;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Capacity that calls consumed, in DynamoDB's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,13 +35,47 @@ pub struct Metered<T> {
     pub units: Units,
 }
 
-/// A card's stored item: bytes of [`tidemark_domain::card::CardState`] and the version its next writer must name (I5).
+/// A digest of a state's bytes (XXH3-64), stored beside them. A number alone does not say which state was read: after an item
+/// was restored to an earlier one, the same numbers are given again, to other states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateTag(pub u64);
+
+impl StateTag {
+    /// The tag of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxh3_64(bytes))
+    }
+}
+
+/// Which item was read: what its next writer must name (I5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateVersion {
+    /// Number of commits so far, at least 1.
+    pub number: u64,
+    /// The tag that was stored with it; `None`: a release wrote it that stored none.
+    pub tag: Option<StateTag>,
+}
+
+/// A card's stored item: bytes of [`tidemark_domain::card::CardState`] and the version that they have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateItem {
-    /// Number of commits so far, at least 1.
-    pub version: u64,
+    /// What its next writer must name.
+    pub version: StateVersion,
     /// The encoded state.
     pub bytes: Vec<u8>,
+}
+
+impl StateItem {
+    /// An item to be written, with the tag of its bytes.
+    #[must_use]
+    pub fn new(number: u64, bytes: Vec<u8>) -> Self {
+        let tag = Some(StateTag::of(&bytes));
+        Self {
+            version: StateVersion { number, tag },
+            bytes,
+        }
+    }
 }
 
 /// A conditional write of a card.
@@ -49,8 +84,8 @@ pub struct StateWrite {
     /// Whose state.
     pub card_id: CardId,
     /// The version that was read; `None`: the item must not exist.
-    pub expected_version: Option<u64>,
-    /// The new item (version = expected + 1, or 1).
+    pub expected: Option<StateVersion>,
+    /// The new item (its number is that of `expected` and 1, or 1).
     pub item: StateItem,
     /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
     pub expires_at_s: i64,

@@ -3,15 +3,17 @@
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::lifetime::SEGMENT_MS;
 
 use crate::call::{BatchContext, with_retries};
-use crate::config::{SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX};
+use crate::config::{
+    SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX, SEGMENTS_WRITE_BYTES_MAX, SEGMENTS_WRITE_MAX,
+};
 use crate::engine::Engine;
 use crate::plan::Planned;
 use crate::port::{Clock, PortError, Quarantine, ScoreSink, SegmentItem, StateStore};
 use crate::report::Returned;
-use crate::segment::{Folded, Judge, ProfileView, expires_at_s, fold_segment};
+use crate::segment::{Folded, Judge, ProfileView, fold_segment};
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Folds events into a state, reading segments where the fold asks for them. The fold goes on where it stopped: what
@@ -82,32 +84,49 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         card: &CardId,
         state: &mut CardState,
     ) -> Result<(), Returned> {
-        let policy = &context.directives.policy;
         let items: Vec<SegmentItem> = state
             .new_segments()
             .map(|segment| SegmentItem {
                 card_id: card.clone(),
                 key: segment.key,
                 bytes: segment.bytes.clone(),
-                expires_at_s: segment_expires_at_s(segment.last_ms, policy),
+                expires_at_s: segment_expires_at_s(segment.last_ms),
             })
             .collect();
         if items.is_empty() {
             return Ok(());
         }
         let until_ms = context.bounds.stop_at_ms;
-        let call = || self.store.put_segments(&items);
-        match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
-            Ok(answer) => {
-                context.metered(answer);
-                context.tally().segments_written += items.len() as u64;
-                state.segments_written();
-                Ok(())
+        // A few at a time: all of them are in one partition, and what was written stays written while the rest is throttled.
+        for slice in slices(&items) {
+            let call = || self.store.put_segments(slice);
+            match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
+                Ok(answer) => {
+                    context.metered(answer);
+                    context.tally().segments_written += slice.len() as u64;
+                }
+                Err(PortError::Permanent(_)) => return Err(Returned::StoreRefused),
+                Err(_) => return Err(Returned::CommitFailed),
             }
-            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
-            Err(_) => Err(Returned::CommitFailed),
         }
+        state.segments_written();
+        Ok(())
     }
+}
+
+/// Segments in the writes that they go in, each of at least one.
+fn slices(items: &[SegmentItem]) -> impl Iterator<Item = &[SegmentItem]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(SEGMENTS_WRITE_MAX).take_while(|item| {
+            bytes += item.bytes.len();
+            bytes <= SEGMENTS_WRITE_BYTES_MAX
+        });
+        let (slice, after) = rest.split_at(fits.count().max(1).min(rest.len()));
+        rest = after;
+        (!slice.is_empty()).then_some(slice)
+    })
 }
 
 /// Forgets the segments at hand when there are too many.
@@ -117,8 +136,8 @@ pub(crate) fn drop_cold(state: &mut CardState) {
     }
 }
 
-/// A state asks for a segment while its newest event is less than the retention after the segment's last, and lives for
-/// the retention and the slack after its newest event. A segment outlives every such state.
-fn segment_expires_at_s(last_ms: i64, policy: &Policy) -> i64 {
-    expires_at_s(last_ms.saturating_add(policy.retention_ms()), policy)
+/// A segment outlives every state that names it, by whatever policy it is read: its expiry follows from its content, so that
+/// whoever writes it writes the same.
+fn segment_expires_at_s(last_ms: i64) -> i64 {
+    last_ms.saturating_add(SEGMENT_MS) / 1000
 }

@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::*;
 use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
-use tidemark_domain::refusal::RefusalCode::{AggregateDigest, NotJson};
+use tidemark_domain::refusal::RefusalCode::{AggregateDigest, NotJson, NotUtf8};
 use tidemark_engine::config::{BATCH_RECORDS_MAX, BATCH_USER_RECORDS_MAX};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::{PortError, QuarantineMessage};
-use tidemark_engine::{End, Returned};
+use tidemark_engine::record::OfAggregate;
+use tidemark_engine::{End, InRecord, Returned};
 
 /// Records as a KPL producer would send them: so many payloads in each, all under one key; 1 leaves a payload plain.
 fn packed(payloads: &[Vec<u8>], sizes: &[usize]) -> Vec<Record> {
@@ -115,6 +116,33 @@ fn a_refused_user_record_is_quarantined_alone_and_named() {
         ),
         (6, b"poison".to_vec())
     );
+}
+
+#[test]
+fn an_aggregate_within_an_aggregate_is_refused_whichever_way_it_comes() {
+    let inner = aggregate(&[tx("a", "in1", 60, 100), tx("a", "in2", 50, 100)]);
+    let outer = aggregate(&[inner.clone(), tx("a", "e1", 40, 100)]);
+    let world = World::new();
+    let report = world.run(&records([outer]));
+    assert_eq!(report.ends, [End::Quarantined(NotUtf8), End::Scored]);
+    let live = world.quarantine.take();
+    assert_eq!((live.len(), live[0].sub_sequence_number), (1, Some(0)));
+    assert_eq!(live[0].payload_bytes, inner.len());
+    // As a redrive of the quarantine hands it over: what was a user record stays one.
+    let first = records([Vec::new()]).remove(0);
+    let again = InRecord {
+        partition_key: "key",
+        of_aggregate: Some(OfAggregate {
+            sub_sequence_number: 0,
+            partition_key: "key-0",
+        }),
+        data: &inner,
+        ..first.as_in()
+    };
+    let report = futures_util::FutureExt::now_or_never(world.engine().process(&[again], FAR_MS)).unwrap();
+    assert_eq!(report.ends, [End::Quarantined(NotUtf8)]);
+    assert_eq!(world.quarantine.take(), live, "and it says the same of itself");
+    assert_eq!(world.outcomes().len(), 1);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_write_that_landed_without_an_answer_still_sends_its_outcomes() {
     let report = world.run(&batch);
     assert_eq!(report.ends, [End::Scored, End::Scored]);
     assert_eq!((report.timeouts, report.retries, report.conflicts), (1, 1, 0));
-    assert_eq!(world.store.state(&card("a")).unwrap().version, 1);
+    assert_eq!(world.store.state(&card("a")).unwrap().version.number, 1);
     assert_as_expected(&world, &expect(&batch, &world.policy));
 }
 
@@ -183,10 +183,7 @@ fn a_batch_that_runs_into_the_deadline_finishes_what_is_committed() {
 #[test]
 fn a_state_that_cannot_be_read_back_is_never_overwritten() {
     let world = World::new();
-    let broken = StateItem {
-        version: 7,
-        bytes: vec![0xEE; 40],
-    };
+    let broken = StateItem::new(7, vec![0xEE; 40]);
     world.store.set_state(&card("a"), broken.clone());
     let report = world.run(&two_cards());
     let corrupt = End::Returned(Returned::StateCorrupt);
@@ -199,10 +196,7 @@ fn a_state_that_turns_corrupt_under_a_conflict_is_not_overwritten_either() {
     let world = World::new();
     let engine = world.engine();
     run(&engine, &records([tx("a", "e1", 60, 100)]), FAR_MS).unwrap();
-    let broken = StateItem {
-        version: 9,
-        bytes: vec![0xEE; 40],
-    };
+    let broken = StateItem::new(9, vec![0xEE; 40]);
     world.store.set_state(&card("a"), broken.clone());
     let report = run(&engine, &records([tx("a", "e2", 50, 100)]), FAR_MS).unwrap();
     assert_eq!(report.ends, [End::Returned(Returned::StateCorrupt)]);

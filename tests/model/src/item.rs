@@ -6,7 +6,7 @@ use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::fold::apply_transaction;
 use tidemark_domain::outcome::render_json;
 use tidemark_domain::score::ProfileInput;
-use tidemark_engine::port::StateItem;
+use tidemark_engine::port::{StateItem, StateVersion};
 
 use crate::scenario::{EVENTS, Scenario};
 
@@ -43,7 +43,7 @@ impl ItemFacts {
 #[derive(Debug, Default)]
 pub struct Items {
     facts: Vec<ItemFacts>,
-    ids: HashMap<(u64, Vec<u8>), ItemId>,
+    ids: HashMap<(StateVersion, Vec<u8>), ItemId>,
     outcomes: Vec<(usize, Vec<u8>)>,
     outcome_ids: HashMap<Vec<u8>, OutcomeId>,
 }

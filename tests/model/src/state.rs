@@ -56,6 +56,8 @@ impl Progress {
 pub struct World {
     /// Every item that was the card's, in order; the last one is what the store holds.
     pub history: Vec<ItemId>,
+    /// The places in `history` where somebody put an earlier item back.
+    pub restored: Vec<usize>,
     /// Writes that nobody waits for any more, and that may still arrive at the store. Sorted.
     pub late: Vec<Write>,
     /// Distinct outcomes in the scores stream. Sorted.
@@ -97,6 +99,8 @@ pub enum Action {
     KillAfterCall(usize),
     /// Fault: the source does not wait for the worker any longer. It goes on as a zombie.
     Abandon(usize),
+    /// An operator puts back the item of this place in the history, as docs/errors/state_corrupt.md says.
+    Restore(usize),
 }
 
 /// How often what matters was seen: properties that hold because nothing happened would prove nothing.
@@ -118,6 +122,8 @@ pub struct Seen {
     pub given_back: AtomicU64,
     /// Outcomes that were sent once more.
     pub sent_again: AtomicU64,
+    /// Writes that named a number which the store had, of another item.
+    pub other_tags: AtomicU64,
     /// Batches for which the process had the state warm.
     pub warm_starts: AtomicU64,
     /// What the model did not expect of the engine.

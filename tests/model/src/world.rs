@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stateright::{Model, Property};
+use tidemark_engine::port::StateVersion;
 
 use crate::item::{ItemId, OutcomeId};
 use crate::process::{Answer, COLD, Call, Given, Lives, Stand, Step, Write};
@@ -18,6 +19,8 @@ pub enum Variant {
     Whole,
     /// The store takes every write, whatever version it names.
     NoCondition,
+    /// The store compares the number of the version only, not the tag of what was read.
+    NumberOnly,
     /// The outcomes that a write holds are sent when it is tried, not when it is known to be committed.
     SendFirst,
     /// A delivery that fails is not repeated.
@@ -35,6 +38,8 @@ pub struct Protocol {
     pub variant: Variant,
     /// Faults in one path, at most.
     pub faults_max: u8,
+    /// Restores in one path, at most.
+    pub restores_max: usize,
     lives: Mutex<Lives>,
     /// What was seen.
     pub seen: Seen,
@@ -47,6 +52,7 @@ impl Protocol {
         Self {
             variant,
             faults_max,
+            restores_max: 0,
             lives: Mutex::new(Lives::new(scenario)),
             seen: Seen::default(),
         }
@@ -75,14 +81,29 @@ impl Protocol {
         surprises.push(surprise);
     }
 
-    fn version_of(&self, item: Option<ItemId>) -> Option<u64> {
+    /// The same with restores. What a restore forgot is nobody's to find again but a redrive's, so only what the store holds is
+    /// judged then: [`property::of_restores`].
+    #[must_use]
+    pub fn with_restores(self, restores_max: usize) -> Self {
+        Self { restores_max, ..self }
+    }
+
+    fn version_of(&self, item: Option<ItemId>) -> Option<StateVersion> {
         item.map(|id| self.lives().items.facts(id).item.version)
     }
 
     /// The store judges a write; whether it took effect.
     fn store(&self, world: &mut World, write: Write) -> bool {
         let current = self.version_of(world.history.last().copied());
-        let holds = current == write.expected || self.variant == Variant::NoCondition;
+        let number = |version: Option<StateVersion>| version.map(|version| version.number);
+        if current != write.expected && number(current) == number(write.expected) {
+            count(&self.seen.other_tags);
+        }
+        let holds = match self.variant {
+            Variant::NoCondition => true,
+            Variant::NumberOnly => number(current) == number(write.expected),
+            Variant::Whole | Variant::SendFirst | Variant::NoRedelivery => current == write.expected,
+        };
         if holds {
             world.history.push(write.item);
         }
@@ -221,6 +242,11 @@ impl Protocol {
                 });
                 return Ok(());
             }
+            Action::Restore(to) => {
+                world.restored.push(world.history.len());
+                world.history.push(world.history[to]);
+                return Ok(());
+            }
             Action::Read(at, writes) => {
                 if writes < world.history.len() {
                     count(&self.seen.stale_reads);
@@ -296,7 +322,7 @@ impl Protocol {
     /// Brings states that differ in name only to one form.
     fn settle(&self, world: &mut World) {
         world.workers.sort_unstable();
-        if self.variant != Variant::NoCondition {
+        if self.variant != Variant::NoCondition && self.restores_max == 0 {
             // Versions only grow: a write below the store's can't take effect any more, whenever it arrives.
             let current = self.version_of(world.history.last().copied());
             let before = world.late.len();
@@ -352,6 +378,7 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<World> {
         vec![World {
             history: Vec::new(),
+            restored: Vec::new(),
             late: Vec::new(),
             sent: Vec::new(),
             workers: [Worker { life: COLD, job: None }; WORKERS],
@@ -374,6 +401,9 @@ impl Model for Protocol {
             }
         }
         actions.extend((0..world.late.len()).map(Action::Land));
+        if world.restored.len() < self.restores_max {
+            actions.extend((1..world.history.len()).map(|places| Action::Restore(places - 1)));
+        }
         for at in 0..WORKERS {
             self.worker_actions(world, at, actions);
         }
@@ -390,6 +420,9 @@ impl Model for Protocol {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        property::all()
+        match self.restores_max {
+            0 => property::all(),
+            _ => property::of_restores(),
+        }
     }
 }

@@ -141,6 +141,7 @@ impl Process {
                     stream: "transactions",
                     shard_id: "shardId-000000000000",
                     sequence_number: &record.sequence_number,
+                    of_aggregate: None,
                     partition_key: &record.partition_key,
                     arrival_ms: record.arrival_ms,
                     data: &record.body,

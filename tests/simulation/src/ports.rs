@@ -190,7 +190,7 @@ impl Stores {
         let card = write.card_id.as_str();
         let before = self.states.get(card).map(|versions| versions.now.clone());
         let read_version = before.as_ref().map(|item| item.version);
-        if read_version != write.expected_version && !self.ignores_conditions {
+        if read_version != write.expected && !self.ignores_conditions {
             self.conflicts += 1;
             return Commit::Conflict(before);
         }
@@ -203,16 +203,15 @@ impl Stores {
     /// What must hold between a state and the one that takes its place (I5): the next version, and nothing forgotten but
     /// what is older than everything that is kept.
     fn watch(&mut self, card: &str, before: Option<&StateItem>, now: &StateItem) {
-        let next = before.map_or(1, |item| item.version + 1);
-        if now.version != next {
+        let (number, next) = (now.version.number, before.map_or(1, |item| item.version.number + 1));
+        if number != next {
             self.broken
-                .push(format!("I5: card {card}: version {} after {}", now.version, next - 1));
+                .push(format!("I5: card {card}: version {number} after {}", next - 1));
         }
         // With its segments: a state never names one that is not there yet.
         let Some(new) = self.whole(card, &now.bytes) else {
             self.broken.push(format!(
-                "I2: card {card}: version {} can't be decoded, or names a segment that is not there",
-                now.version
+                "I2: card {card}: version {number} can't be decoded, or names a segment that is not there"
             ));
             return;
         };
@@ -232,10 +231,8 @@ impl Stores {
             !kept.contains(&key(entry)) && new.floor_ms().is_none_or(|floor_ms| entry.time_ms > floor_ms)
         });
         if let Some(lost) = lost {
-            self.broken.push(format!(
-                "I5: card {card}: version {} lost event {}",
-                now.version, lost.seq
-            ));
+            self.broken
+                .push(format!("I5: card {card}: version {number} lost event {}", lost.seq));
         }
     }
 }

@@ -29,6 +29,9 @@ pub struct LocalConfig {
     pub fault_seed: Option<u64>,
     /// The port of 127.0.0.1 that every service answers on; 0 for a free one.
     pub port: u16,
+    /// Whether shards and partitions take and give no more in a second than on AWS. For benchmarks of anything else they may
+    /// be lifted.
+    pub aws_limits: bool,
 }
 
 impl LocalConfig {
@@ -40,7 +43,15 @@ impl LocalConfig {
             region: "eu-west-1".to_owned(),
             fault_seed: None,
             port: 0,
+            aws_limits: true,
         }
+    }
+
+    /// The same without AWS's limits by the second.
+    #[must_use]
+    pub fn without_aws_limits(mut self) -> Self {
+        self.aws_limits = false;
+        self
     }
 
     /// The same, with the fault layer.
@@ -121,6 +132,8 @@ pub struct LocalCloud {
     server: Server,
     table: TableServer,
     admin: Admin,
+    /// The clients of mappings, whose reads a shard does not count.
+    mapping_admin: Admin,
 }
 
 impl LocalCloud {
@@ -129,17 +142,26 @@ impl LocalCloud {
         let logs = config.data_dir.join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
         let file = config.keep_table.then(|| config.data_dir.join("table.sqlite"));
-        let faults = config.fault_seed.map(Faults::new);
-        let table = table::start(file.as_deref(), faults.as_ref()).await?;
-        let server = server::start(&config, table.store, faults.as_ref()).await?;
-        let settings = AwsSettings::local(&config.region, &server.endpoint, Some(&table.endpoint));
-        let admin = Admin::connect(&settings).await;
+        let layer = match (config.fault_seed, config.aws_limits) {
+            (seed, true) => Some(Faults::with_aws_limits(seed.unwrap_or(0))),
+            (Some(seed), false) => Some(Faults::new(seed)),
+            (None, false) => None,
+        };
+        let table = table::start(file.as_deref(), layer.as_ref()).await?;
+        let server = server::start(&config, table.store, layer.as_ref()).await?;
+        let connect = async |endpoint: &str| {
+            let settings = AwsSettings::local(&config.region, endpoint, Some(&table.endpoint));
+            Admin::connect(&settings).await
+        };
+        let admin = connect(&server.endpoint).await;
+        let mapping_admin = connect(&server.mapping_endpoint).await;
         Ok(Self {
+            faults: layer.filter(|_| config.fault_seed.is_some()),
             config,
-            faults,
             server,
             table,
             admin,
+            mapping_admin,
         })
     }
 
@@ -243,7 +265,7 @@ impl LocalCloud {
 
     /// Starts moving records from a stream to a function.
     pub async fn start_mapping(&self, spec: MappingSpec) -> Result<Mapping, LocalError> {
-        let mapping = Mapping::start(spec, self.admin.clone(), &self.config.region).await?;
+        let mapping = Mapping::start(spec, self.mapping_admin.clone(), &self.config.region).await?;
         self.server.mappings.add(mapping.switch());
         Ok(mapping)
     }

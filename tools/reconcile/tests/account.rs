@@ -278,3 +278,35 @@ fn an_aggregate_that_can_not_be_taken_apart_is_refused_whole() {
         (&Claim::Refused, None, "whole")
     );
 }
+
+#[test]
+fn an_aggregate_within_an_aggregate_is_one_refused_user_record() {
+    use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+    let inner = aggregate();
+    let mut outer = Aggregator::new();
+    let part = UserRecord {
+        partition_key: "c",
+        explicit_hash_key: None,
+        data: &inner.payload,
+    };
+    assert!(outer.push(&part, 1 << 20));
+    let nested = Accepted {
+        payload: outer.finish(),
+        ..inner
+    };
+    let records = Record::all_of(&nested, &BoundsInForce::always(Bounds::BUILT_IN));
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        (&records[0].claim, records[0].sub_sequence_number),
+        (&Claim::Refused, Some(0))
+    );
+    // Its evidence is the message that names its place, live as after any redrive.
+    let mut evidence = Evidence::default();
+    evidence.quarantined.take(QuarantineNote {
+        sub_sequence_number: Some(0),
+        record_partition_key: Some("whole".to_owned()),
+        ..note("7")
+    });
+    let found = account(&records, &evidence);
+    assert_eq!((found.quarantined_total(), found.unaccounted), (1, 0));
+}

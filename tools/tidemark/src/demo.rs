@@ -24,7 +24,7 @@ use crate::error::{CliError, Exit};
 use crate::explain_view;
 use crate::oracle::{self, ActualOutcome};
 use crate::simulate::{self, SimConfig, SimRecord};
-use crate::stack::Stack;
+use crate::stack::{Stack, StackOptions};
 use crate::ui;
 
 /// Records of one PutRecords call.
@@ -53,7 +53,9 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
     if args.chaos {
         return crate::chaos::show::run(args, json).await;
     }
-    let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
+    let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
+    options.aws_limits = !args.no_aws_limits;
+    let stack = Stack::start_with(options).await?;
     let result = run_on(&stack, args, json).await;
     stack.stop().await;
     let report = result?;

@@ -75,6 +75,16 @@ impl CliError {
         }
     }
 
+    /// The same error where it is now known that there are no credentials, and why.
+    #[must_use]
+    pub fn without_credentials(mut self, why: &str) -> Self {
+        self.what += &format!("\nthere are no credentials: {why}");
+        self.advice = "Set AWS_PROFILE to a profile with keys, a role, SSO (then `aws sso login`) or credential_process. For any other kind \
+                       that the AWS CLI knows: eval \"$(aws configure export-credentials --format env)\"."
+            .to_owned();
+        self
+    }
+
     /// A file, a stream or a policy that can't be used.
     pub fn input(code: &'static str, what: impl std::fmt::Display, advice: impl Into<String>) -> Self {
         Self {

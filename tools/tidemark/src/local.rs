@@ -16,6 +16,7 @@ use crate::web::Page;
 pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.port = args.port;
+    options.aws_limits = !args.no_aws_limits;
     let stack = Stack::start_with(options).await?;
     let page = page(&stack, args.page_port).await?;
     ui::out(&if json {

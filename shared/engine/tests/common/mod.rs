@@ -37,6 +37,7 @@ impl Record {
             stream: "transactions",
             shard_id: "shardId-000000000000",
             sequence_number: &self.sequence_number,
+            of_aggregate: None,
             partition_key: "key",
             arrival_ms: self.arrival_ms,
             data: &self.data,

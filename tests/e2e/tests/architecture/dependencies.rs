@@ -261,6 +261,28 @@ fn command_and_tests_share_one_build_of_the_aws_sdk() {
     assert!(compared > 100, "{compared} packages below the rim");
 }
 
+/// Profiles with SSO are for people: `sam build` builds each function by itself, without the clients that they take.
+#[test]
+fn a_function_that_is_built_by_itself_has_no_profiles() {
+    let host = host();
+    let built_of = |package: &str| {
+        let by_itself = ["tree", "--locked", "--package", package, "--target", &host];
+        cargo(
+            &[
+                &by_itself[..],
+                &["--edges", "normal", "--prefix", "none", "--format", "{p}"],
+            ]
+            .concat(),
+        )
+    };
+    for function in ["score", "redrive"] {
+        let crates = built_of(function);
+        assert!(crates.contains("aws-config v"), "{crates}");
+        assert!(!crates.contains("aws-sdk-sso"), "{function} is built with SSO");
+    }
+    assert!(built_of("tidemark").contains("aws-sdk-sso v"), "the command lacks it");
+}
+
 #[test]
 fn licences_bans_and_sources_are_those_of_deny_toml() {
     let venv = e2e::venv("lint").unwrap();

@@ -31,6 +31,7 @@ impl Run {
                     stream: "transactions",
                     shard_id: &shard,
                     sequence_number: &record.sequence_number,
+                    of_aggregate: None,
                     partition_key: &record.partition_key,
                     arrival_ms: record.arrival_ms,
                     data,

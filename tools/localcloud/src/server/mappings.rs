@@ -8,6 +8,7 @@ use axum::http::{Method, StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::error::LocalError;
 use crate::esm::StartingPosition;
 use crate::mapping::MappingSwitch;
 
@@ -71,15 +72,32 @@ fn update(mappings: &Mappings, uuid: &str, body: &Bytes) -> Response {
     let others = request.as_object().into_iter().flatten();
     let mut others = others
         .map(|(name, _)| name)
-        .filter(|name| !matches!(name.as_str(), "Enabled" | "FunctionName"));
+        .filter(|name| !matches!(name.as_str(), "Enabled" | "MaximumRecordAgeInSeconds" | "FunctionName"));
     if let Some(other) = others.next() {
-        let message = format!("The local AWS can turn a mapping off and on; {other} can't be changed");
+        let message = format!("The local AWS can change whether a mapping is enabled, and its record age, not {other}");
         return lambda::refused(StatusCode::BAD_REQUEST, "InvalidParameterValueException", &message);
     }
-    if let Some(enabled) = request["Enabled"].as_bool() {
+    match change(&switch, &request) {
+        Ok(()) => axum::Json(describe(&switch)).into_response(),
+        Err(error) => lambda::refused(
+            StatusCode::BAD_REQUEST,
+            "InvalidParameterValueException",
+            &error.to_string(),
+        ),
+    }
+}
+
+/// Changes what the body names.
+fn change(switch: &MappingSwitch, body: &Value) -> Result<(), LocalError> {
+    if let Some(age_s) = body["MaximumRecordAgeInSeconds"].as_i64() {
+        // -1 is without limit; what is no number of seconds is refused as one that is too great.
+        let age_s = (age_s != -1).then(|| u32::try_from(age_s).unwrap_or(u32::MAX));
+        switch.set_record_age(age_s)?;
+    }
+    if let Some(enabled) = body["Enabled"].as_bool() {
         switch.set(enabled);
     }
-    axum::Json(describe(&switch)).into_response()
+    Ok(())
 }
 
 fn no_such_mapping() -> Response {
@@ -88,7 +106,7 @@ fn no_such_mapping() -> Response {
 
 /// A mapping in Lambda's words.
 fn describe(switch: &MappingSwitch) -> Value {
-    let options = &switch.options;
+    let (options, setting) = (&switch.options, switch.setting());
     let or_endless = |limit: Option<u32>| limit.map_or(-1, i64::from);
     let types: &[&str] = if options.report_item_failures {
         &["ReportBatchItemFailures"]
@@ -97,7 +115,7 @@ fn describe(switch: &MappingSwitch) -> Value {
     };
     let mut value = json!({
         "UUID": switch.uuid,
-        "State": if switch.is_enabled() { "Enabled" } else { "Disabled" },
+        "State": if setting.enabled { "Enabled" } else { "Disabled" },
         "StateTransitionReason": "User action",
         "LastProcessingResult": "OK",
         "LastModified": 0,
@@ -108,7 +126,7 @@ fn describe(switch: &MappingSwitch) -> Value {
         "ParallelizationFactor": options.parallelization_factor,
         "BisectBatchOnFunctionError": options.bisect_on_error,
         "MaximumRetryAttempts": or_endless(options.retries_max),
-        "MaximumRecordAgeInSeconds": or_endless(options.record_age_s_max),
+        "MaximumRecordAgeInSeconds": or_endless(setting.record_age_s_max),
         "TumblingWindowInSeconds": 0,
         "FunctionResponseTypes": types,
         "DestinationConfig": { "OnFailure": switch.on_failure_arn.as_ref().map_or(json!({}), |arn| json!({ "Destination": arn })) },

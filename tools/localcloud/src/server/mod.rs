@@ -7,7 +7,7 @@ mod kinesis_describe;
 mod lambda;
 mod mappings;
 mod md5;
-mod read_limit;
+mod shard_limit;
 mod sqs;
 mod sts;
 mod unknown;
@@ -33,6 +33,7 @@ use sqs::{Place, Queues};
 pub(crate) use kinesis_api::ACCOUNT;
 pub(crate) use lambda::Functions;
 pub(crate) use mappings::Mappings;
+pub(crate) use shard_limit::READS_PER_SECOND;
 
 /// How often a receive that waits looks again, in milliseconds.
 const RECEIVE_POLL_MS: u64 = 20;
@@ -52,11 +53,14 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub endpoint: String,
+    /// Where the mapping reads: its reads do not count among the five that a shard gives all others in a second, as those of
+    /// a consumer with enhanced fan-out do not.
+    pub mapping_endpoint: String,
     /// What can be invoked.
     pub functions: Arc<Functions>,
     /// What can be turned off and on.
     pub mappings: Arc<Mappings>,
-    _stop: oneshot::Sender<()>,
+    _stop: [oneshot::Sender<()>; 2],
 }
 
 /// Starts the server on the port of 127.0.0.1 that the configuration names; `store` is where the tables are.
@@ -69,8 +73,14 @@ pub(crate) async fn start(
     let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
     let functions = Arc::new(Functions::default());
     let mappings = Arc::new(Mappings::default());
+    let mapping_listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
+    let mapping_endpoint = format!("http://{}", mapping_listener.local_addr().map_err(LocalError::Listen)?);
+    let streams = Streams {
+        limited: faults.is_some_and(Faults::has_aws_limits),
+        ..Streams::default()
+    };
     let shared = Arc::new(Shared {
-        streams: Mutex::default(),
+        streams: Mutex::new(streams),
         queues: Mutex::default(),
         functions: Arc::clone(&functions),
         mappings: Arc::clone(&mappings),
@@ -80,34 +90,32 @@ pub(crate) async fn start(
         },
         faults: faults.cloned(),
     });
-    let answer: faults::Answer = Arc::new(move |parts, body| {
-        let shared = Arc::clone(&shared);
-        Box::pin(async move { answer(&shared, &parts, &body).await })
-    });
-    let (stop, stopped) = oneshot::channel::<()>();
     // A layer without plans costs nothing here: there is no second hop.
     let layer = faults.cloned().unwrap_or_else(|| Faults::new(0));
-    tokio::spawn(faults::serve(
-        listener,
-        Backend::Local { answer, store },
-        layer,
-        stopped,
-    ));
+    let door = |listener, counts_reads| {
+        let shared = Arc::clone(&shared);
+        let answer: faults::Answer = Arc::new(move |parts, body| {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move { answer(&shared, &parts, &body, counts_reads).await })
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let backend = Backend::Local { answer, store };
+        tokio::spawn(faults::serve(listener, backend, layer.clone(), stopped));
+        stop
+    };
+    let stop = [door(listener, true), door(mapping_listener, false)];
     Ok(Server {
         endpoint,
+        mapping_endpoint,
+    Ok(Server {
+        endpoint,
+        mapping_endpoint,
         functions,
         mappings,
         _stop: stop,
     })
 }
 
-async fn listen(port: u16) -> Result<TcpListener, LocalError> {
-    TcpListener::bind(("127.0.0.1", port))
-        .await
-        .map_err(|source| match port {
-            0 => LocalError::Listen(source),
-            port => LocalError::Port { port, source },
-        })
 }
 
 /// A poisoned lock means that a handler panicked; what it guards is still whole records and messages.
@@ -115,14 +123,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(shared: &Shared, parts: &request::Parts, body: &Bytes) -> Response {
+async fn answer(shared: &Shared, parts: &request::Parts, body: &Bytes, counts_reads: bool) -> Response {
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     match target.and_then(|target| target.split_once('.')) {
         Some(("Kinesis_20131202", operation)) => {
             let region = &shared.place.region;
+            let reads_max = shared
+                .faults
+                .as_ref()
+                .and_then(Faults::reads_limit)
+                .filter(|_| counts_reads);
             let mut streams = lock(&shared.streams);
-            streams.read_limit.per_second_max = shared.faults.as_ref().and_then(Faults::reads_limit);
-            let result = kinesis_api::call(&mut streams, region, operation, body, now_ms());
+            let result = kinesis_api::call(&mut streams, region, operation, body, reads_max, now_ms());
             drop(streams);
             return respond(result, "application/x-amz-json-1.1", "");
         }

@@ -10,7 +10,8 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 
-use crate::account::{Accepted, Evidence, message, queue};
+use crate::account::queue::QueueContent;
+use crate::account::{Accepted, Evidence, dropped, message, queue};
 use crate::error::CliError;
 
 /// Records asked for in one read.
@@ -131,6 +132,8 @@ pub struct Names<'a> {
 pub struct QueueRemarks {
     /// Messages that somebody else had received: they could not be read.
     pub hidden_messages: u64,
+    /// Further messages that a queue counts and that did not come.
+    pub unseen_messages: u64,
     /// Messages that are none of ours.
     pub malformed_messages: u64,
     /// Whether a queue holds more messages than are read.
@@ -178,13 +181,20 @@ impl QueueDepth {
 /// When a queue can't be read.
 pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Evidence) -> Result<QueueRemarks, CliError> {
     let mut remarks = QueueRemarks::default();
-    let read = async |url: &str, remarks: &mut QueueRemarks| {
-        let content = queue::read(admin, url).await.map_err(failed("reading a queue"))?;
+    let (refused, letters, lost) = tokio::try_join!(
+        queue::read(admin, names.quarantine_url),
+        queue::read(admin, names.dead_letter_url),
+        queue::read(admin, names.unrecoverable_url)
+    )
+    .map_err(failed("reading a queue"))?;
+    let mut noted = |content: QueueContent| {
         remarks.hidden_messages += content.hidden;
+        remarks.unseen_messages += content.unseen;
         remarks.more_messages |= content.more;
-        Ok::<_, CliError>(content.messages)
+        content.messages
     };
-    let refused = read(names.quarantine_url, &mut remarks).await?;
+    let (refused, letters, lost) = (noted(refused), noted(letters), noted(lost));
+    take_drops(admin, names.table, evidence).await?;
     remarks.depths.quarantine = QueueDepth::of(&refused);
     for queued in refused {
         match message::refused(&queued.body) {
@@ -192,7 +202,6 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
             Err(_) => remarks.malformed_messages += 1,
         }
     }
-    let letters = read(names.dead_letter_url, &mut remarks).await?;
     remarks.depths.dead_letter = QueueDepth::of(&letters);
     for queued in letters {
         match message::dead_letter(&queued.body, names.transactions) {
@@ -201,7 +210,6 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
         }
     }
     let mut copies = HashSet::new();
-    let lost = read(names.unrecoverable_url, &mut remarks).await?;
     remarks.depths.unrecoverable = QueueDepth::of(&lost);
     for queued in lost {
         let moved = message::unrecoverable(&queued.body);
@@ -215,6 +223,25 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
             .extend(moved.range.map(|range| (range, moved.reason)));
     }
     Ok(remarks)
+}
+
+/// Records that an operator took out of the quarantine ended there all the same: the table says which.
+async fn take_drops(admin: &Admin, table: &str, evidence: &mut Evidence) -> Result<(), CliError> {
+    let drops = dropped::read(admin, table).await.map_err(failed("reading the table"))?;
+    for record in drops.into_iter().flat_map(|drop| drop.records) {
+        evidence.quarantined.take(QuarantineNote {
+            shard_id: record.name.shard_id,
+            sequence_number: record.name.sequence_number,
+            sub_sequence_number: record.name.sub_sequence_number,
+            partition_key: record.name.partition_key,
+            record_partition_key: record.name.record_partition_key,
+            code: record.code,
+            // Whole: every message of it was dropped.
+            part: 1,
+            parts: 1,
+        });
+    }
+    Ok(())
 }
 
 fn note(refused: message::Refused) -> QuarantineNote {

@@ -1,5 +1,6 @@
 //! The account (I1): the reading. What it judges by, and the judgement, is the crate `reconcile`.
 
+pub mod dropped;
 pub mod evidence;
 pub mod message;
 pub mod queue;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use tidemark_aws::admin::{Admin, Page, ReadFrom, ShardRecord};
+use tidemark_aws::admin::{Admin, Page, ReadFrom, ShardIterator, ShardRecord};
 
 use crate::account::evidence::{StreamRange, failed};
 use crate::clock::now_ms;
@@ -34,7 +34,7 @@ pub(super) struct Shards<'a, T> {
 struct Shard<T> {
     id: Arc<str>,
     from: ReadFrom,
-    iterator: Option<(String, i64)>,
+    iterator: Option<(ShardIterator, i64)>,
     /// Everything that arrived before is at hand or was taken, ms since 1970-01-01T00:00:00Z.
     read_until_ms: i64,
     /// Whether there will never be more in the range.

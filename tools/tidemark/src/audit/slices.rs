@@ -85,12 +85,16 @@ impl<'a> Slices<'a> {
         let seconds = |length_ms: i64| u64::try_from(length_ms / 1_000).unwrap_or_default();
         let bar = ui::bar(seconds(until_ms - from_ms).max(1), "seconds of the stream", quiet);
         while self.taken_until_ms < until_ms {
-            let records = self.next_records().await?;
+            let mut records = self.next_records().await?;
             self.slices += 1;
-            while !self.next_outcomes().await? {
-                self.round(Vec::new(), false).await?;
+            loop {
+                // The records come with the first of their outcomes: what has none among these stays open for the rest.
+                let is_whole = self.next_outcomes().await?;
+                self.round(std::mem::take(&mut records), false).await?;
+                if is_whole {
+                    break;
+                }
             }
-            self.round(records, false).await?;
             if self.ledger.open().len() > self.question.records_max {
                 self.look_ahead().await?;
             }

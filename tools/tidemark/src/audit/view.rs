@@ -1,7 +1,7 @@
 //! The audit for a person.
 
 use super::{AuditReport, Verdict};
-use crate::ui::{self, grouped, paint};
+use crate::ui::{self, grouped, paint, shown};
 use crate::when;
 
 /// Breaks that are shown; `--json` has more.
@@ -25,11 +25,11 @@ fn range(text: &mut String, report: &AuditReport) {
     let shard = report
         .shard
         .as_ref()
-        .map_or_else(String::new, |shard| format!(", {shard} only"));
+        .map_or_else(String::new, |shard| format!(", {} only", shown(shard)));
     *text += &format!(
         "\n{}  {} from {since} to {}{shard}\n",
         paint(ui::HEADING, "Audit"),
-        report.stream,
+        shown(&report.stream),
         when::instant(report.until_ms)
     );
 }
@@ -76,7 +76,7 @@ fn account(text: &mut String, report: &AuditReport) {
 
 fn reasons(text: &mut String, reasons: &std::collections::BTreeMap<String, u64>) {
     for (code, count) in reasons {
-        *text += &paint(ui::DIM, format!("      {code:<20}{:>12}", grouped(*count)));
+        *text += &paint(ui::DIM, format!("      {:<20}{:>12}", shown(code), grouped(*count)));
         *text += "\n";
     }
 }
@@ -127,6 +127,12 @@ fn remarks(text: &mut String, report: &AuditReport) {
             grouped(queues.hidden_messages)
         ));
     }
+    if queues.unseen_messages > 0 {
+        lines.push(format!(
+            "{} messages that a queue counts did not come: what they hold may look unaccounted for; run it again",
+            grouped(queues.unseen_messages)
+        ));
+    }
     if queues.malformed_messages > 0 {
         lines.push(format!(
             "{} messages in the queues are none of ours; `tidemark dlq` tells which kind",
@@ -169,8 +175,15 @@ fn verdict(text: &mut String, report: &AuditReport) {
             0 => String::new(),
             pending => format!(" ({} are still on their way)", grouped(pending)),
         };
+        let no_longer_shown = match report.found.account.no_longer_shown {
+            0 => String::new(),
+            labels => format!(
+                " ({} labels speak of events past retention: nothing can show them)",
+                grouped(labels)
+            ),
+        };
         let claim = format!(
-            "✓ I1 and I3 hold: each of {} records has one end{pending}, each of {} events one outcome.",
+            "✓ I1 and I3 hold: each of {} records has one end{pending}{no_longer_shown}, each of {} events one outcome.",
             grouped(report.found.account.accepted),
             grouped(report.found.outcomes.events)
         );
@@ -181,7 +194,7 @@ fn verdict(text: &mut String, report: &AuditReport) {
         }
     }
     for found in report.found.breaks.iter().take(BREAKS_SHOWN_MAX) {
-        *text += &format!("{} {}: {}\n", paint(ui::BAD, "✗"), found.invariant, found.what);
+        *text += &format!("{} {}: {}\n", paint(ui::BAD, "✗"), found.invariant, shown(&found.what));
     }
     if report.found.breaks.len() > BREAKS_SHOWN_MAX {
         *text += &format!(

@@ -73,6 +73,7 @@ impl ShowReport {
 pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.fault_seed = Some(args.seed);
+    options.aws_limits = !args.no_aws_limits;
     options.mapping = EsmOptions {
         batching_window_ms: 0,
         batch_size: BATCH_RECORDS,

@@ -36,7 +36,7 @@ fn these_bytes_are_the_bytes_of_every_machine_and_release() {
         .flat_map(|record| record.payload)
         .collect();
     assert_eq!(
-        tidemark_domain::id::fingerprint64(&String::from_utf8_lossy(&text)),
+        fingerprint64(&String::from_utf8_lossy(&text)),
         7_259_873_984_182_054_685,
         "the simulation changed"
     );

@@ -1,7 +1,7 @@
 //! What a watcher knows: fed with records and outcomes as they are read, asked for a picture of the last minute. Pure: the
 //! caller names the time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 use tidemark_domain::id::EventKey;
@@ -60,6 +60,8 @@ pub struct TopView {
     pub card_id: String,
     /// The event.
     pub event_id: String,
+    /// When it happened, ms since 1970-01-01T00:00:00Z: card, id and time are the event.
+    pub occurred_at_ms: i64,
     /// 0 to 1000.
     pub score: u16,
     /// `pass`, `review` or `alert`.
@@ -93,7 +95,7 @@ pub struct Snapshot {
     pub write_units: Option<f64>,
     /// Read units of the last minute; likewise.
     pub read_units: Option<f64>,
-    /// The highest scores of the last minute.
+    /// The cards with the highest scores of the last minute, each with its highest.
     pub top: Vec<TopView>,
     /// What could not be read, in words.
     pub problems: Vec<String>,
@@ -245,9 +247,9 @@ impl Model {
     fn top(&self) -> Vec<TopView> {
         let mut best: Vec<&ActualOutcome> = self.recent.iter().map(|recent| &recent.outcome).collect();
         best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| event_of(a).cmp(&event_of(b))));
-        // An outcome that was sent twice is one event.
-        best.dedup_by(|a, b| event_of(a) == event_of(b));
-        best.truncate(TOP_SCORES);
+        // One row a card, its highest: a card under attack would fill the list, and an outcome may come twice.
+        let mut cards = HashSet::new();
+        best.retain(|outcome| cards.len() < TOP_SCORES && cards.insert(outcome.card_id.as_str()));
         let words = |outcome: &ActualOutcome| {
             outcome
                 .reasons
@@ -259,6 +261,7 @@ impl Model {
             .map(|outcome| TopView {
                 card_id: outcome.card_id.clone(),
                 event_id: outcome.event_id.clone(),
+                occurred_at_ms: outcome.occurred_at_ms,
                 score: outcome.score,
                 decision: outcome.decision.clone(),
                 reasons: words(outcome),
@@ -358,6 +361,23 @@ mod tests {
         assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 2_000);
         model.outcome(2_100, outcome("b", 1, "full"));
         assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 0);
+    }
+
+    #[test]
+    fn a_card_is_once_among_the_top_scores_with_its_highest() {
+        let mut model = Model::default();
+        let of_card = |card: &str, event: &str, score| {
+            let mut outcome = outcome(event, score, "full");
+            outcome.card_id = card.to_owned();
+            outcome
+        };
+        for at in 0..30_u16 {
+            model.outcome(1_000, of_card("struck", &format!("e{at}"), 900 + at));
+            model.outcome(1_000, of_card(&format!("card-{at}"), "x", at));
+        }
+        let top = model.snapshot(1_500).top;
+        assert_eq!((top.len(), top[0].score, top[1].score), (TOP_SCORES, 929, 29));
+        assert_eq!(top.iter().filter(|top| top.card_id == "struck").count(), 1);
     }
 
     #[test]
