@@ -107,15 +107,18 @@ pub(crate) async fn start(
     Ok(Server {
         endpoint,
         mapping_endpoint,
-    Ok(Server {
-        endpoint,
-        mapping_endpoint,
         functions,
         mappings,
         _stop: stop,
     })
 }
 
+async fn listen(port: u16) -> Result<TcpListener, LocalError> {
+    let listening = TcpListener::bind(("127.0.0.1", port)).await;
+    listening.map_err(|source| match port {
+        0 => LocalError::Listen(source),
+        port => LocalError::Port { port, source },
+    })
 }
 
 /// A poisoned lock means that a handler panicked; what it guards is still whole records and messages.
