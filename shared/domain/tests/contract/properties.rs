@@ -167,6 +167,32 @@ fn naive_issuer(digits: &[u32]) -> bool {
     }
 }
 
+/// What a card number may be written as, and what may stand beside it.
+const ENCODED: &[&[u8]] = &[
+    b"4111111111111111",
+    b"4111 1111 1111 1111",
+    b"4111%201111%2011111111",
+    b"%34111111111111111",
+    b"\\u0034111111111111111",
+    b"NDExMTExMTExMTExMTExMQ==",
+    b"TkRFeE1URXhNVEV4TVRFeE1URXhNUT09",
+    b"34313131313131313131313131313131",
+    b"4\x001\x001\x001\x001\x001\x001\x001\x001\x001\x001\x001\x001\x001\x001\x001\x00",
+    b"\xF4\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1\xF1",
+    b"\xE2\x80\x8B",
+    b"\r\n",
+    b"\\n",
+    b"%",
+    b"-",
+    b"+",
+    b" ",
+    b"|",
+    b"x",
+    b"7",
+    b"\0",
+    b"\xFF",
+];
+
 /// Puts a mutation into a payload.
 fn mutate(mut payload: Vec<u8>, mutations: &[(usize, u8, u8)]) -> Vec<u8> {
     for &(at, byte, kind) in mutations {
@@ -242,6 +268,21 @@ proptest! {
         prop_assert_eq!(matches!(masked, Cow::Owned(_)), found);
         prop_assert!(!naive_card_number(&String::from_utf8_lossy(&masked)));
         check_any(&payload)?;
+    }
+
+    /// Encodings within encodings, next to each other and cut anywhere: what is masked once holds nothing more.
+    #[test]
+    fn masking_leaves_nothing_in_any_mix_of_encodings(
+        pieces in prop::collection::vec(prop::sample::select(ENCODED), 1..8),
+        (cut, in_json) in (0_usize..60, any::<bool>()),
+    ) {
+        let text: Vec<u8> = pieces.concat();
+        let text = &text[cut.min(text.len())..];
+        check_any(text)?;
+        if in_json && let Ok(text) = std::str::from_utf8(text) {
+            let note = serde_json::Value::from(text).to_string();
+            check_any(&Payload::transaction().set("note", &note).bytes())?;
+        }
     }
 
     #[test]
