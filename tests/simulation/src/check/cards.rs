@@ -62,6 +62,16 @@ impl Evidence<'_> {
         self.order(&counted, violations);
     }
 
+    /// Whether an event that counts was refused when it came again: a policy that takes it was in force first, and one that does
+    /// not then. What came of it was not sent, and its record is in quarantine.
+    fn is_refused_since(&self, key: &EventKey) -> bool {
+        let event = self.sent.events.get(key).filter(|event| event.doubtful);
+        event.is_some_and(|event| {
+            let mut copies = event.copies.iter();
+            copies.any(|copy| self.quarantined.contains_key(&copy.place))
+        })
+    }
+
     /// Whether a restore took an event back whose records were past the stream's retention then: nobody can redrive it.
     fn is_beyond_restore(&self, key: &EventKey, event: &SentEvent) -> bool {
         self.is_rolled_back(key) && event.copies.iter().all(|copy| self.was_gone(copy.arrival_ms))
@@ -218,7 +228,7 @@ impl Evidence<'_> {
             let is_withheld = copies
                 .iter()
                 .any(|copy| stores.withheld.contains(&(copy.place.0.clone(), copy.place.1.clone())));
-            violations.expect(is_withheld || is_lost(), || {
+            violations.expect(is_withheld || is_lost() || self.is_refused_since(key), || {
                 format!("I1: event {key:?} counts and has no outcome")
             });
             return;
