@@ -147,8 +147,8 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             outcomes.push(std::mem::replace(&mut step.outcome, empty));
         }
         let call = |slice: Vec<OutcomeRecord>| async move { (self.sink.send(&slice).await, slice) };
-        let attempts_max = self.config.attempts_max;
-        let not_sent = send_all(context, &self.clock, attempts_max, &OUTCOME_SLICE, outcomes, call).await;
+        let bounds = (self.config.attempts_max, context.bounds.last_call_at_ms);
+        let not_sent = send_all(context, &self.clock, bounds, &OUTCOME_SLICE, outcomes, call).await;
         for ((at, item), (bytes, hash)) in outgoing.into_iter().enumerate().zip(known) {
             if let Some(returned) = not_sent.of(at, Returned::SinkFailed) {
                 done.returned.push((item.0, returned));
@@ -220,8 +220,8 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         }
         let count = messages.len();
         let call = |slice: Vec<QuarantineMessage>| async move { (self.quarantine.put(&slice).await, slice) };
-        let attempts_max = self.config.attempts_max;
-        let not_sent = send_all(context, &self.clock, attempts_max, &QUARANTINE_SLICE, messages, call).await;
+        let bounds = (self.config.attempts_max, context.bounds.last_call_at_ms);
+        let not_sent = send_all(context, &self.clock, bounds, &QUARANTINE_SLICE, messages, call).await;
         done.messages = (0..count)
             .filter(|at| not_sent.of(*at, Returned::QuarantineFailed).is_none())
             .count() as u64;

@@ -11,9 +11,17 @@ use crate::config::{
 };
 use crate::engine::Engine;
 use crate::plan::Planned;
-use crate::port::{Clock, PortError, Quarantine, ScoreSink, SegmentItem, StateStore};
+use crate::port::{Clock, Quarantine, ScoreSink, SegmentItem, StateStore};
 use crate::report::Returned;
 use crate::segment::{Folded, Judge, ProfileView, fold_segment};
+use crate::send::{SliceLimit, send_all};
+
+/// What the store is given in one write.
+const SEGMENT_SLICE: SliceLimit<SegmentItem> = SliceLimit {
+    items_max: SEGMENTS_WRITE_MAX,
+    bytes_max: SEGMENTS_WRITE_BYTES_MAX,
+    bytes_of: |segment| segment.bytes.len(),
+};
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Folds events into a state, reading segments where the fold asks for them. The fold goes on where it stopped: what
@@ -96,37 +104,34 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         if items.is_empty() {
             return Ok(());
         }
-        let until_ms = context.bounds.stop_at_ms;
         // A few at a time: all of them are in one partition, and what was written stays written while the rest is throttled.
-        for slice in slices(&items) {
-            let call = || self.store.put_segments(slice);
-            match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
-                Ok(answer) => {
-                    context.metered(answer);
-                    context.tally().segments_written += slice.len() as u64;
-                }
-                Err(PortError::Permanent(_)) => return Err(Returned::StoreRefused),
-                Err(_) => return Err(Returned::CommitFailed),
-            }
+        let call = |slice: Vec<SegmentItem>| async move {
+            let answer = self.store.put_segments(&slice).await.map(|answer| {
+                context.metered(answer);
+                context.tally().segments_written += slice.len() as u64;
+                Vec::new()
+            });
+            (answer, slice)
+        };
+        let (until_ms, attempts_max) = (context.bounds.stop_at_ms, self.config.attempts_max);
+        let left = send_all(
+            context,
+            &self.clock,
+            (attempts_max, until_ms),
+            &SEGMENT_SLICE,
+            items,
+            call,
+        )
+        .await;
+        if left.is_refused() {
+            return Err(Returned::StoreRefused);
+        }
+        if !left.is_empty() {
+            return Err(Returned::CommitFailed);
         }
         state.segments_written();
         Ok(())
     }
-}
-
-/// Segments in the writes that they go in, each of at least one.
-fn slices(items: &[SegmentItem]) -> impl Iterator<Item = &[SegmentItem]> {
-    let mut rest = items;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fits = rest.iter().take(SEGMENTS_WRITE_MAX).take_while(|item| {
-            bytes += item.bytes.len();
-            bytes <= SEGMENTS_WRITE_BYTES_MAX
-        });
-        let (slice, after) = rest.split_at(fits.count().max(1).min(rest.len()));
-        rest = after;
-        (!slice.is_empty()).then_some(slice)
-    })
 }
 
 /// Forgets the segments at hand when there are too many.

@@ -21,15 +21,36 @@ pub(crate) struct SliceLimit<T> {
 pub(crate) struct NotSent {
     /// Their indexes, ascending.
     items: Vec<usize>,
-    /// Whether time was the reason.
-    too_late: bool,
+    /// Why.
+    why: Why,
+}
+
+/// Why items were not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It was too late.
+    TooLate,
+    /// The service refused for good.
+    Refused,
+    /// The service did not take them.
+    Failed,
 }
 
 impl NotSent {
-    fn new<T>(left: &VecDeque<(usize, T)>, too_late: bool) -> Self {
+    fn new<T>(left: &VecDeque<(usize, T)>, why: Why) -> Self {
         let mut items: Vec<usize> = left.iter().map(|(at, _)| *at).collect();
         items.sort_unstable();
-        Self { items, too_late }
+        Self { items, why }
+    }
+
+    /// Whether all were sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether the service refused for good.
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.is_empty() && self.why == Why::Refused
     }
 
     /// Why an item was not sent; `None`: it was.
@@ -37,7 +58,11 @@ impl NotSent {
         self.items
             .binary_search(&item)
             .is_ok()
-            .then_some(if self.too_late { Returned::Deadline } else { otherwise })
+            .then_some(if self.why == Why::TooLate {
+                Returned::Deadline
+            } else {
+                otherwise
+            })
     }
 }
 
@@ -69,12 +94,12 @@ impl Pace {
     }
 }
 
-/// Sends items, and those again that were not taken, until all are or it is too late. A call that took anything is progress:
-/// only calls in a row that took nothing count as attempts.
+/// Sends items, and those again that were not taken, until all are or it is too late: `until_ms`, milliseconds since
+/// 1970-01-01T00:00:00Z. A call that took anything is progress: only calls in a row that took nothing count as attempts.
 pub(crate) async fn send_all<T, C, F, R>(
     context: &BatchContext,
     clock: &C,
-    attempts_max: u32,
+    (attempts_max, until_ms): (u32, i64),
     limit: &SliceLimit<T>,
     items: Vec<T>,
     call: F,
@@ -84,12 +109,11 @@ where
     F: Fn(Vec<T>) -> R,
     R: Future<Output = (Result<Vec<usize>, PortError>, Vec<T>)>,
 {
-    let until_ms = context.bounds.last_call_at_ms;
     let mut left: VecDeque<(usize, T)> = items.into_iter().enumerate().collect();
     let mut pace = Pace::default();
     while !left.is_empty() {
         if clock.now_ms() >= until_ms {
-            return NotSent::new(&left, true);
+            return NotSent::new(&left, Why::TooLate);
         }
         let (places, slice) = next_slice(&mut left, limit);
         let given = places.len();
@@ -115,13 +139,17 @@ where
             ),
         };
         let Some(pause_ms) = pause else {
-            // A service that takes some at a time was only too slow for this batch's time.
-            let too_slow = may_go_on && pace.took_some && matches!(error, PortError::Throttled(_));
-            return NotSent::new(&left, too_slow);
+            let why = match &error {
+                PortError::Permanent(_) => Why::Refused,
+                // A service that takes some at a time was only too slow for this batch's time.
+                PortError::Throttled(_) if may_go_on && pace.took_some => Why::TooLate,
+                _ => Why::Failed,
+            };
+            return NotSent::new(&left, why);
         };
         clock.sleep_ms(pause_ms).await;
     }
-    NotSent::new(&left, false)
+    NotSent::new(&left, Why::Failed)
 }
 
 /// Counts a call that was throttled, wholly or in part; the pause after it, unless it is the last or would end too late.

@@ -129,8 +129,6 @@ pub struct LocalCloud {
     server: Server,
     table: TableServer,
     admin: Admin,
-    /// The clients of mappings, whose reads a shard does not count.
-    mapping_admin: Admin,
 }
 
 impl LocalCloud {
@@ -146,19 +144,14 @@ impl LocalCloud {
         };
         let table = table::start(file.as_deref(), layer.as_ref()).await?;
         let server = server::start(&config.region, layer.as_ref()).await?;
-        let connect = async |endpoint: &str| {
-            let settings = AwsSettings::local(&config.region, endpoint, Some(&table.endpoint));
-            Admin::connect(&settings).await
-        };
-        let admin = connect(&server.endpoint).await;
-        let mapping_admin = connect(&server.mapping_endpoint).await;
+        let settings = AwsSettings::local(&config.region, &server.own_endpoint, Some(&table.endpoint));
+        let admin = Admin::connect(&settings).await;
         Ok(Self {
             faults: layer.filter(|_| config.fault_seed.is_some()),
             config,
             server,
             table,
             admin,
-            mapping_admin,
         })
     }
 
@@ -193,7 +186,7 @@ impl LocalCloud {
         &self.config.data_dir
     }
 
-    /// The clients of streams, queues and tables of this cloud.
+    /// The clients of streams, queues and tables of this cloud. Their reads of a shard count for nobody.
     #[must_use]
     pub fn admin(&self) -> &Admin {
         &self.admin
@@ -262,7 +255,7 @@ impl LocalCloud {
 
     /// Starts moving records from a stream to a function.
     pub async fn start_mapping(&self, spec: MappingSpec) -> Result<Mapping, LocalError> {
-        let mapping = Mapping::start(spec, self.mapping_admin.clone(), &self.config.region).await?;
+        let mapping = Mapping::start(spec, self.admin.clone(), &self.config.region).await?;
         self.server.mappings.add(mapping.switch());
         Ok(mapping)
     }

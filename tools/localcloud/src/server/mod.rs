@@ -26,7 +26,6 @@ use sqs::{Place, Queues};
 pub(crate) use kinesis_api::ACCOUNT;
 pub(crate) use lambda::Functions;
 pub(crate) use mappings::Mappings;
-pub(crate) use shard_limit::READS_PER_SECOND;
 
 /// How often a receive that waits looks again, in milliseconds.
 const RECEIVE_POLL_MS: u64 = 20;
@@ -44,9 +43,9 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub endpoint: String,
-    /// Where the mapping reads: its reads do not count among the five that a shard gives all others in a second, as those of
-    /// a consumer with enhanced fan-out do not.
-    pub mapping_endpoint: String,
+    /// Where the cloud's own clients and its mappings come in: their reads do not count among the five that a shard gives all
+    /// others in a second, as those of a consumer with enhanced fan-out do not.
+    pub own_endpoint: String,
     /// What can be invoked.
     pub functions: Arc<Functions>,
     /// What can be turned off and on.
@@ -58,8 +57,8 @@ pub(crate) struct Server {
 pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Server, LocalError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
-    let mapping_listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
-    let mapping_endpoint = format!("http://{}", mapping_listener.local_addr().map_err(LocalError::Listen)?);
+    let own_listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
+    let own_endpoint = format!("http://{}", own_listener.local_addr().map_err(LocalError::Listen)?);
     let streams = Streams {
         limited: faults.is_some_and(Faults::has_aws_limits),
         ..Streams::default()
@@ -83,10 +82,10 @@ pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Serve
         tokio::spawn(faults::serve(listener, backend, layer.clone(), stopped));
         stop
     };
-    let stop = [door(listener, true), door(mapping_listener, false)];
+    let stop = [door(listener, true), door(own_listener, false)];
     Ok(Server {
         endpoint,
-        mapping_endpoint,
+        own_endpoint,
         functions,
         mappings,
         _stop: stop,
@@ -123,12 +122,9 @@ async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes, counts_reads
     match target.split_once('.') {
         Some(("Kinesis_20131202", operation)) => {
             let region = &shared.place.region;
-            let reads_max = shared
-                .faults
-                .as_ref()
-                .and_then(Faults::reads_limit)
-                .filter(|_| counts_reads);
+            let own = shared.faults.as_ref().and_then(Faults::reads_limit);
             let mut streams = lock(&shared.streams);
+            let reads_max = own.or_else(|| (counts_reads && streams.limited).then_some(shard_limit::READS_PER_SECOND));
             let result = kinesis_api::call(&mut streams, region, operation, body, reads_max, now_ms());
             drop(streams);
             respond(result, "application/x-amz-json-1.1", "")

@@ -90,7 +90,7 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
         line("highest", value);
     }
     for problem in &snapshot.problems {
-        line("not seen", shown(problem));
+        line("not seen", shown(problem).into_owned());
     }
     text
 }
