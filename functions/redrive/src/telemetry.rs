@@ -1,6 +1,6 @@
 //! What one call is reported as: metrics, and log lines. Counts, codes and ids of messages only (I9).
 
-use tidemark_redrive::{Outcome, Request};
+use tidemark_redrive::{Outcome, Request, Stopped};
 use tidemark_telemetry::emf::Dimension;
 use tidemark_telemetry::{EmfLine, Metric};
 
@@ -27,7 +27,8 @@ pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &Outcome) -> Vec<EmfLine> 
             Metric::RedriveDuration,
             milliseconds(facts.finished_ms - facts.started_ms),
         );
-    if facts.request.dry_run {
+    let line = age_metric(line, facts, outcome);
+    if facts.request.dry_run || facts.request.look {
         return vec![line];
     }
     let by_reason = stats.refused.iter().map(|(code, count)| {
@@ -38,6 +39,17 @@ pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &Outcome) -> Vec<EmfLine> 
     std::iter::once(account_metrics(line, facts, outcome))
         .chain(by_reason)
         .collect()
+}
+
+/// How long the oldest record waits of which a letter was looked at. A look that found nothing to its end says so with 0; a
+/// redrive knows only of the letters it took.
+fn age_metric(line: EmfLine, facts: &CallFacts<'_>, outcome: &Outcome) -> EmfLine {
+    let oldest_ms = outcome.stats.oldest_letter_ms;
+    let is_empty = facts.request.look && outcome.response.stopped == Stopped::Done;
+    match oldest_ms.or(is_empty.then_some(facts.finished_ms)) {
+        Some(oldest_ms) => line.metric(Metric::OldestDeadLetterAge, milliseconds(facts.finished_ms - oldest_ms)),
+        None => line,
+    }
 }
 
 /// Where the records ended.
@@ -108,13 +120,23 @@ mod tests {
     use serde_json::Value;
     use tidemark_domain::refusal::RefusalCode;
     use tidemark_engine::port::Units;
-    use tidemark_redrive::{Account, Response, Source, Stats, Stopped};
+    use tidemark_redrive::{Account, Response, Source, Stats};
 
     use super::*;
 
     const NOW_MS: i64 = 1_760_000_000_000;
 
     fn lines(dry_run: bool) -> Vec<Value> {
+        lines_of(
+            &Request {
+                dry_run,
+                ..Request::new(Source::DeadLetter)
+            },
+            Some(NOW_MS - 90_000),
+        )
+    }
+
+    fn lines_of(request: &Request, oldest_letter_ms: Option<i64>) -> Vec<Value> {
         let outcome = Outcome {
             response: Response {
                 account: Account {
@@ -139,6 +161,7 @@ mod tests {
             },
             stats: Stats {
                 oldest_arrival_ms: Some(NOW_MS - 60_000),
+                oldest_letter_ms,
                 reads: 6,
                 throttles: 2,
                 retries: 1,
@@ -146,14 +169,10 @@ mod tests {
                 units: Units { write: 7.0, read: 0.5 },
             },
         };
-        let request = Request {
-            dry_run,
-            ..Request::new(Source::DeadLetter)
-        };
         let facts = CallFacts {
             function: "tidemark-redrive",
             request_id: "request-1",
-            request: &request,
+            request,
             started_ms: NOW_MS - 250,
             finished_ms: NOW_MS,
         };
@@ -176,6 +195,7 @@ mod tests {
             ("RedriveReads", 6.0),
             ("RedriveDuration", 250.0),
             ("RedriveTimeToRecover", 60_000.0),
+            ("OldestDeadLetterAge", 90_000.0),
             ("Quarantined", 3.0),
             ("WriteUnits", 7.0),
         ];
@@ -194,5 +214,27 @@ mod tests {
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["RedriveReads"], 6.0);
         assert!(lines[0].get("Scored").is_none() && lines[0].get("RedriveTimeToRecover").is_none());
+    }
+
+    #[test]
+    fn a_look_tells_the_age_of_the_oldest_letter_and_nothing_else() {
+        let look = Request {
+            look: true,
+            ..Request::new(Source::DeadLetter)
+        };
+        let waits = lines_of(&look, Some(NOW_MS - 5_000));
+        assert_eq!(waits.len(), 1);
+        assert_eq!(waits[0]["OldestDeadLetterAge"], 5_000.0);
+        assert!(waits[0].get("Scored").is_none() && waits[0].get("RedriveMessages").is_none());
+        let empty = lines_of(&look, None);
+        assert_eq!(
+            empty[0]["OldestDeadLetterAge"], 0.0,
+            "nothing waits, and the alarm is to know"
+        );
+        let redrive = lines_of(&Request::new(Source::DeadLetter), None);
+        assert!(
+            redrive[0].get("OldestDeadLetterAge").is_none(),
+            "one that took no letter knows nothing of their age"
+        );
     }
 }

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tidemark_aws::arrival_ms_of_seconds;
 use tidemark_engine::InRecord;
 
 /// Stands before the JSON of a record that is not a Kinesis record, in the quarantined payload. No JSON value begins so:
@@ -145,7 +146,7 @@ impl<'a> Batch<'a> {
             return Err(EventError::Unnamed { position });
         }
         let start = self.payloads.len();
-        let arrival_ms = arrival_ms(approximate_arrival_timestamp);
+        let arrival_ms = arrival_ms_of_seconds(approximate_arrival_timestamp);
         if arrival_ms.is_none() || STANDARD.decode_vec(data.as_bytes(), &mut self.payloads).is_err() {
             self.payloads.truncate(start);
             self.payloads.extend_from_slice(MALFORMED_NOTE.as_bytes());
@@ -183,7 +184,7 @@ impl<'a> Batch<'a> {
             partition_key: text(&value["kinesis"]["partitionKey"]),
             arrival_ms: value["kinesis"]["approximateArrivalTimestamp"]
                 .as_f64()
-                .and_then(arrival_ms)
+                .and_then(arrival_ms_of_seconds)
                 .unwrap_or_default(),
             payload: start..self.payloads.len(),
         });
@@ -199,6 +200,7 @@ impl<'a> Batch<'a> {
                 stream: &record.stream,
                 shard_id: record.event_id.split_once(':').map_or("", |(shard, _)| shard),
                 sequence_number: &record.sequence_number,
+                of_aggregate: None,
                 partition_key: &record.partition_key,
                 arrival_ms: record.arrival_ms,
                 data: &self.payloads[record.payload.clone()],
@@ -216,16 +218,6 @@ impl<'a> Batch<'a> {
 /// A sequence number is decimal: any other identifier in the answer would fail the whole batch, for ever.
 fn is_sequence_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Seconds with a fraction to whole milliseconds; `None` where it is no time.
-fn arrival_ms(seconds: f64) -> Option<i64> {
-    /// The year 9999, in seconds since 1970-01-01T00:00:00Z.
-    const SECONDS_MAX: f64 = 253_402_300_799.0;
-    #[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (0.0..=SECONDS_MAX)
-        .contains(&seconds)
-        .then(|| (seconds * 1_000.0).round() as i64)
 }
 
 #[cfg(test)]
@@ -278,6 +270,33 @@ mod tests {
         assert_eq!(records[0].arrival_ms, 1_545_084_650_987);
         assert_eq!(records[0].data, b"hello");
         assert_eq!(batch.malformed(), 0);
+    }
+
+    #[test]
+    fn arrival_is_the_millisecond_that_the_service_wrote_in_whatever_way_records_are_read() {
+        for first_ms in [1_545_084_650_987_i64, 1_700_000_000_000, 4_102_444_800_001] {
+            let all_ms: Vec<i64> = (0..2_500).map(|more| first_ms + more * 7).collect();
+            for is_loose in [false, true] {
+                let mut records: Vec<serde_json::Value> = all_ms
+                    .iter()
+                    .map(|ms| {
+                        let mut record = record("1", "YQ==");
+                        let seconds = format!("{}.{:03}", ms / 1_000, ms % 1_000);
+                        record["kinesis"]["approximateArrivalTimestamp"] = serde_json::from_str(&seconds).unwrap();
+                        record
+                    })
+                    .collect();
+                let mut broken = record("2", "YQ==");
+                broken["kinesis"]["data"] = json!(17);
+                if is_loose {
+                    records.push(broken);
+                }
+                let json = event(&records);
+                let batch = Batch::parse(&json).unwrap();
+                let read_ms: Vec<i64> = batch.records().iter().map(|record| record.arrival_ms).collect();
+                assert_eq!(read_ms[..all_ms.len()], all_ms);
+            }
+        }
     }
 
     #[test]

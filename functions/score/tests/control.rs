@@ -49,6 +49,7 @@ fn set_mode(plane: &MemoryControl, mode: Mode) {
     let setting = ModeSetting {
         revision: 1,
         mode,
+        record_age_s: None,
         stamp: Stamp::new(START_MS, "on-call", "a test").unwrap(),
     };
     plane.set(MODE, Some(setting.to_fields()));

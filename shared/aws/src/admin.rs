@@ -5,8 +5,12 @@
 mod control;
 mod error;
 mod function;
+mod identity;
 mod mapping;
+mod patience;
+mod put;
 mod queue;
+mod signed;
 mod stream;
 mod table;
 
@@ -16,9 +20,14 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
-pub use mapping::{LIVE_ALIAS, MappingState};
+pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
+pub use patience::{
+    READ_BACKOFF_FIRST_MS, READ_BACKOFF_MAX_MS, READ_BUDGET_MS, SHARD_BYTES_PER_SECOND, SHARD_READS_PER_SECOND,
+    WAIT_TOLD_MS, Waiting,
+};
+pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
-pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardRecord, StreamInfo};
+pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardIterator, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};
 
 use crate::client::{AwsSettings, Clients, clients_of, shared_config};
@@ -35,15 +44,19 @@ const STATUS_POLLS_MAX: u32 = 600;
 pub struct Admin {
     clients: Clients,
     lambda: function::Lambda,
+    sts: identity::Sts,
+    patience: patience::Patience,
 }
 
 impl Admin {
-    /// Builds the clients. No network call.
+    /// Builds the clients, which try each call once ([`Self::patient`] changes that). No network call.
     pub async fn connect(settings: &AwsSettings) -> Self {
         let shared = shared_config(settings).await;
         Self {
             clients: clients_of(settings, &shared),
             lambda: function::Lambda::new(settings, &shared),
+            sts: identity::Sts::new(settings, &shared),
+            patience: patience::Patience::default(),
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Endpoints {
     pub sqs: Option<String>,
     /// Lambda's (`AWS_ENDPOINT_URL_LAMBDA`); only tools invoke functions.
     pub lambda: Option<String>,
+    /// STS's (`AWS_ENDPOINT_URL_STS`); only tools ask who the caller is.
+    pub sts: Option<String>,
 }
 
 impl Endpoints {
@@ -40,6 +42,7 @@ impl Endpoints {
             kinesis: read("AWS_ENDPOINT_URL_KINESIS"),
             sqs: read("AWS_ENDPOINT_URL_SQS"),
             lambda: read("AWS_ENDPOINT_URL_LAMBDA"),
+            sts: read("AWS_ENDPOINT_URL_STS"),
         }
     }
 

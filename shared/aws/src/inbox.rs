@@ -11,6 +11,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tidemark_engine::port::PortError;
 use tidemark_redrive::port::{Inbox, Received};
 
+use crate::chunk::{chunks, merge};
 use crate::error::classify;
 use crate::limits::{
     ATTEMPT_TIMEOUT_MS, RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_S_MAX, SEND_MESSAGES_MAX, VISIBILITY_S_MAX,
@@ -93,12 +94,20 @@ impl Inbox for SqsInbox {
     }
 
     async fn delete(&self, receipts: &[String]) -> Result<Vec<usize>, PortError> {
-        let mut left = Vec::new();
-        for (batch, receipts) in receipts.chunks(SEND_MESSAGES_MAX).enumerate() {
-            let not_deleted = self.delete_batch(receipts).await?;
-            left.extend(not_deleted.into_iter().map(|at| batch * SEND_MESSAGES_MAX + at));
+        let mut answers = Vec::new();
+        for range in chunks(receipts, SEND_MESSAGES_MAX, usize::MAX, |_| 0) {
+            let answer = self.delete_batch(&receipts[range.clone()]).await;
+            let failed = answer.is_err();
+            let asked = range.end;
+            answers.push((range, answer));
+            if failed {
+                // What was deleted before stays deleted; the rest was not asked for.
+                let mut left = merge(answers)?;
+                left.extend(asked..receipts.len());
+                return Ok(left);
+            }
         }
-        Ok(left)
+        merge(answers)
     }
 
     async fn release(&self, receipts: &[String]) -> Result<(), PortError> {

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! pk (S)         sk (S)          attributes
-//! c#<card_id>    s               b (B) state's bytes, v (N) version, ttl (N) seconds
+//! c#<card_id>    s               b (B) state's bytes, v (N) number, h (B) tag of the bytes, ttl (N) seconds
 //! c#<card_id>    g#<hash>        b (B) a sealed segment's bytes, ttl (N) seconds
 //! c#<card_id>    p               b (B) profile's bytes, v (N) profile version
-//! c#<card_id>    d#<event_id>    o (S) outcome as JSON, ttl (N) seconds
+//! c#<card_id>    d2#<ms>#<id>    o (S) outcome as JSON, ttl (N) seconds: an alert, by event time (15 digits) and event id
+//! c#<card_id>    d#<event_id>    the same, as it was written before two events of a card could share an id; never written now
 //! control        …               the control plane: `tidemark_domain::control::item`
 //! trial#…        …               a candidate's outcomes: `tidemark_domain::control::trial`
 //! ```
@@ -18,8 +19,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TRIAL, TrialBatch, TrialKey};
 use tidemark_domain::event::{Country, Profile};
-use tidemark_domain::id::{CardId, EventId};
-use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateWrite};
+use tidemark_domain::id::{CardId, EventKey};
+use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite};
 
 /// Partition key: `c#` and the card.
 pub const PARTITION_KEY: &str = "pk";
@@ -29,12 +30,18 @@ pub const SORT_KEY: &str = "sk";
 pub const BYTES: &str = "b";
 /// Version of a state or a profile.
 pub const VERSION: &str = "v";
+/// The tag of a state's bytes: with the number it says which state was read. Releases before it wrote none.
+pub const TAG: &str = "h";
 /// When DynamoDB may delete the item, in seconds since 1970-01-01T00:00:00Z.
 pub const EXPIRES: &str = "ttl";
 /// A decision's outcome, as JSON.
 pub const OUTCOME: &str = "o";
 /// What the sort key of a sealed segment begins with.
 pub const SEGMENT_PREFIX: &str = "g#";
+/// What the sort key of a decision begins with.
+pub const DECISION_PREFIX: &str = "d2#";
+/// The same of decisions that were written by the event's id alone. They are read for as long as they live.
+pub const DECISION_PREFIX_BY_ID: &str = "d#";
 /// Sort key of a state.
 pub const STATE: &str = "s";
 /// Sort key of a profile.
@@ -57,10 +64,17 @@ pub fn partition_key(card: &CardId) -> String {
     format!("c#{card}")
 }
 
-/// The sort key of a decision.
+/// The sort key of a decision: event time, 15 digits, then the id, so that no two events of a card share one, and none is the
+/// key of a decision that was written by id alone.
 #[must_use]
-pub fn decision_key(event: &EventId) -> String {
-    format!("d#{event}")
+pub fn decision_key(event: &EventKey) -> String {
+    format!("{DECISION_PREFIX}{:015}#{}", event.occurred_at_ms, event.event_id)
+}
+
+/// Whether an item of this sort key is a decision, of either form. Which event it decides, its outcome says.
+#[must_use]
+pub fn is_decision(sort: &str) -> bool {
+    sort.starts_with(DECISION_PREFIX) || sort.starts_with(DECISION_PREFIX_BY_ID)
 }
 
 /// The sort key of a sealed segment.
@@ -102,13 +116,34 @@ pub(crate) fn number<N: Copy + std::fmt::Display>(value: N) -> AttributeValue {
 pub(crate) fn state_item(write: &StateWrite) -> Item {
     let mut item = key(&write.card_id, STATE);
     item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(write.item.bytes.clone())));
-    item.insert(VERSION.to_owned(), number(write.item.version));
+    item.insert(VERSION.to_owned(), number(write.item.version.number));
+    if let Some(tag) = write.item.version.tag {
+        item.insert(TAG.to_owned(), tag_value(tag));
+    }
     item.insert(EXPIRES.to_owned(), number(write.expires_at_s));
     item
 }
 
+/// A tag as it is stored: eight bytes, the greatest first.
+pub(crate) fn tag_value(tag: StateTag) -> AttributeValue {
+    AttributeValue::B(Blob::new(tag.0.to_be_bytes()))
+}
+
+fn read_tag(item: &Item) -> Result<Option<StateTag>, PortError> {
+    let bytes = match item.get(TAG) {
+        None => return Ok(None),
+        Some(AttributeValue::B(bytes)) => bytes.as_ref().try_into(),
+        Some(_) => return Err(malformed("state", TAG)),
+    };
+    let bytes = bytes.map_err(|_| malformed("state", TAG))?;
+    Ok(Some(StateTag(u64::from_be_bytes(bytes))))
+}
+
 pub(crate) fn read_state(mut item: Item) -> Result<StateItem, PortError> {
-    let version = read_version(&item)?;
+    let version = StateVersion {
+        number: read_version(&item)?,
+        tag: read_tag(&item)?,
+    };
     match item.remove(BYTES) {
         Some(AttributeValue::B(bytes)) => Ok(StateItem {
             version,
@@ -120,7 +155,7 @@ pub(crate) fn read_state(mut item: Item) -> Result<StateItem, PortError> {
 
 pub(crate) fn decision_item(decision: &DecisionRecord) -> Result<Item, PortError> {
     let outcome = std::str::from_utf8(&decision.outcome_json).map_err(|_| malformed("decision", OUTCOME))?;
-    let mut item = key(&decision.card_id, &decision_key(&decision.event_id));
+    let mut item = key(&decision.event.card_id, &decision_key(&decision.event));
     item.insert(OUTCOME.to_owned(), AttributeValue::S(outcome.to_owned()));
     item.insert(EXPIRES.to_owned(), number(decision.expires_at_s));
     Ok(item)
@@ -279,6 +314,22 @@ mod tests {
         let mut cut = encode_profile(&dated);
         cut.truncate(PROFILE_BYTES);
         assert_eq!(decode_profile(&dated.card_id, 7, &cut), None);
+    }
+
+    /// Persisted: never change it.
+    #[test]
+    fn a_decision_is_kept_by_its_events_time_and_id() {
+        let key = |id: &str, time_ms| decision_key(&EventKey::new("c", id, time_ms).unwrap());
+        assert_eq!(key("e-1", 1_795_399_200_250), "d2#001795399200250#e-1");
+        // Ids may look like anything, also like a key.
+        assert_ne!(key("1#e", 7), key("e", 7));
+        assert_ne!(key("e", 7), key("e", 8));
+        for id in ["2#000000000000007#e", "#", "d2#"] {
+            let by_id = format!("{DECISION_PREFIX_BY_ID}{id}");
+            assert!(is_decision(&by_id) && is_decision(&key(id, 7)));
+            assert_ne!(by_id, key("e", 7));
+        }
+        assert!(!is_decision(STATE) && !is_decision(SEGMENT_PREFIX));
     }
 
     #[test]

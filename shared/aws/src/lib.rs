@@ -4,6 +4,7 @@
 //! ports; [`KinesisReader`] and [`SqsInbox`] are the redrive's. A call is tried once: what to try again, and when, is the engine's budget.
 
 pub mod admin;
+mod arrival;
 mod chunk;
 mod client;
 mod clock;
@@ -17,6 +18,7 @@ mod shards;
 mod sink;
 mod store;
 
+pub use arrival::{arrival_ms, arrival_ms_of_seconds};
 pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect};
 pub use clock::SystemClock;
 pub use control::DynamoControl;

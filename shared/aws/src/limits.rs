@@ -33,6 +33,8 @@ pub const PUTS_IN_FLIGHT_MAX: usize = 4;
 
 /// Messages in one SendMessageBatch (SQS's limit).
 pub const SEND_MESSAGES_MAX: usize = 10;
+/// SendMessageBatch calls of one put that are under way together.
+pub const SENDS_IN_FLIGHT_MAX: usize = 4;
 /// Bytes of bodies in one SendMessageBatch. AWS takes 1 MiB since August 2025; older endpoints take 256 KiB.
 pub const SEND_BYTES_MAX: usize = 256 * 1024;
 

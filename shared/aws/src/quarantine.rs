@@ -2,6 +2,7 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use futures_util::{StreamExt, stream};
 use tidemark_engine::port::{PortError, Quarantine, QuarantineMessage};
 
 use crate::chunk::{chunks, merge};
@@ -54,11 +55,13 @@ impl Quarantine for SqsQuarantine {
     async fn put(&self, messages: &[QuarantineMessage]) -> Result<Vec<usize>, PortError> {
         let bodies = messages.iter().map(body).collect::<Result<Vec<_>, _>>()?;
         let ranges = chunks(&bodies, limits::SEND_MESSAGES_MAX, limits::SEND_BYTES_MAX, String::len);
-        let mut answers = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let answer = self.send(&bodies[range.clone()]).await;
-            answers.push((range, answer));
-        }
+        let calls = ranges
+            .iter()
+            .map(|range| async { (range.clone(), self.send(&bodies[range.clone()]).await) });
+        let answers: Vec<_> = stream::iter(calls.collect::<Vec<_>>())
+            .buffered(limits::SENDS_IN_FLIGHT_MAX)
+            .collect()
+            .await;
         merge(answers)
     }
 }
@@ -90,6 +93,7 @@ mod tests {
             sequence_number: "1".to_owned(),
             sub_sequence_number: Some(3),
             partition_key: "k\u{FFFF}\u{FFFE}\u{1}".to_owned(),
+            record_partition_key: None,
             arrival_ms: 0,
             payload_bytes: 0,
             masked: false,

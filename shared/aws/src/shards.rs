@@ -13,6 +13,7 @@ use tidemark_redrive::limits::GET_RECORDS_MAX;
 use tidemark_redrive::port::{Page, ReadError, ReadFrom, ShardReader, StreamRecord};
 use tidemark_redrive::shards::ShardInfo;
 
+use crate::arrival::arrival_ms;
 use crate::error::classify;
 use crate::limits::{GET_RECORDS_TIMEOUT, LIST_SHARDS_PAGES_MAX};
 
@@ -107,7 +108,7 @@ impl ShardReader for KinesisReader {
             partition_key: record.partition_key.unwrap_or_default(),
             arrival_ms: record
                 .approximate_arrival_timestamp
-                .and_then(|time| time.to_millis().ok())
+                .and_then(|time| arrival_ms(&time))
                 .unwrap_or_default(),
             data: record.data.into_inner(),
         });

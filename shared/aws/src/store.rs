@@ -21,7 +21,8 @@ use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion, StateWrite,
+    Units,
 };
 
 use crate::chunk;
@@ -214,8 +215,8 @@ impl DynamoStore {
 enum Condition {
     /// There is no such item.
     Absent,
-    /// The item is there in this version.
-    Version(u64),
+    /// The item is there as it was read: its number, and its tag where it had one.
+    AsRead(StateVersion),
     /// There is no such item, or an older one.
     OlderThan(u64),
 }
@@ -227,10 +228,18 @@ impl Condition {
                 .condition_expression("attribute_not_exists(pk)")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld),
             // An item that is gone is a conflict too: what was read of it is stale (I5).
-            Self::Version(version) => request
-                .condition_expression("v = :read")
-                .expression_attribute_values(":read", item::number(version))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld),
+            Self::AsRead(StateVersion { number, tag }) => {
+                let request = request
+                    .expression_attribute_values(":read", item::number(number))
+                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+                match tag {
+                    Some(tag) => request
+                        .condition_expression("v = :read AND h = :tag")
+                        .expression_attribute_values(":tag", item::tag_value(tag)),
+                    // A release that stored no tag wrote it; whoever replaced it since with one is another writer.
+                    None => request.condition_expression("v = :read AND attribute_not_exists(h)"),
+                }
+            }
             Self::OlderThan(version) => request
                 .condition_expression("attribute_not_exists(pk) OR v < :new")
                 .expression_attribute_values(":new", item::number(version))
@@ -319,7 +328,7 @@ impl StateStore for DynamoStore {
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        let condition = write.expected_version.map_or(Condition::Absent, Condition::Version);
+        let condition = write.expected.map_or(Condition::Absent, Condition::AsRead);
         Ok(match self.put(item::state_item(write), condition).await? {
             Put::Written(units) => Metered {
                 value: Commit::Written,

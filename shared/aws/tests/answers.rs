@@ -16,11 +16,8 @@ use tidemark_engine::port::{
 fn write() -> StateWrite {
     StateWrite {
         card_id: CardId::new("card-1").unwrap(),
-        expected_version: None,
-        item: StateItem {
-            version: 1,
-            bytes: vec![1, 2, 3],
-        },
+        expected: None,
+        item: StateItem::new(1, vec![1, 2, 3]),
         expires_at_s: 2_000_000_000,
     }
 }
@@ -44,6 +41,7 @@ fn message(payload: usize) -> QuarantineMessage {
         sequence_number: "1".to_owned(),
         sub_sequence_number: None,
         partition_key: "card-1".to_owned(),
+        record_partition_key: None,
         arrival_ms: 1,
         payload_bytes: payload,
         masked: false,
@@ -226,10 +224,16 @@ async fn put_records_stays_below_its_size_in_bytes() {
 
 #[tokio::test]
 async fn quarantine_goes_in_tens_and_names_what_was_not_taken() {
-    let (clients, seen) = serve(|number, _, body| {
+    let (clients, seen) = serve(|_, _, body| {
         let entries = body["Entries"].as_array().unwrap();
-        let (failed, taken): (Vec<&Value>, Vec<&Value>) =
-            entries.iter().partition(|entry| number == 0 && entry["Id"] == "3");
+        // The calls are under way together: which comes first is open.
+        let is_third = |entry: &&Value| {
+            entry["MessageBody"]
+                .as_str()
+                .unwrap()
+                .contains(r#""sequence_number":"3""#)
+        };
+        let (failed, taken): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_third);
         let taken: Vec<Value> = taken
             .iter()
             .map(|entry| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d" }))
@@ -241,14 +245,22 @@ async fn quarantine_goes_in_tens_and_names_what_was_not_taken() {
         Answer::Json(200, json!({ "Successful": taken, "Failed": failed }))
     })
     .await;
-    let messages: Vec<QuarantineMessage> = (0..25).map(|_| message(100)).collect();
+    let numbered = |at: usize| QuarantineMessage {
+        sequence_number: at.to_string(),
+        ..message(100)
+    };
+    let messages: Vec<QuarantineMessage> = (0..25).map(numbered).collect();
     let queue = SqsQuarantine::new(clients.sqs, "http://127.0.0.1/queue");
     assert_eq!(queue.put(&messages).await.unwrap(), [3]);
     {
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 3);
-        let body = seen[0].1["Entries"][0]["MessageBody"].as_str().unwrap();
-        assert_eq!(serde_json::from_str::<QuarantineMessage>(body).unwrap(), messages[0]);
+        let entries = seen.iter().flat_map(|(_, body)| body["Entries"].as_array().unwrap());
+        let mut sent: Vec<QuarantineMessage> = entries
+            .map(|entry| serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap())
+            .collect();
+        sent.sort_by_key(|message| message.sequence_number.parse::<usize>().unwrap());
+        assert_eq!(sent, messages);
     }
     let large: Vec<QuarantineMessage> = (0..3).map(|_| message(100_000)).collect();
     queue.put(&large).await.unwrap();

@@ -3,7 +3,7 @@
 
 use tidemark_aws::admin::{Admin, ControlPut, Expected};
 use tidemark_aws::{AwsSettings, DynamoControl, DynamoStore, connect};
-use tidemark_domain::control::item::{ACTIVE, Field, HISTORY_PREFIX, MODE, history_key, policy_key};
+use tidemark_domain::control::item::{ACTIVE, Field, Fields, HISTORY_PREFIX, MODE, history_key, policy_key};
 use tidemark_domain::control::trial::{TRIAL_BUCKETS, TrialBatch, TrialKey, trial_partition};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, Mode, ModeSetting, PolicyVersion, Stamp};
 use tidemark_engine::control::ControlPlane;
@@ -50,7 +50,7 @@ fn activation(current: Option<&ActivePointer>, version: u32, at_ms: i64) -> [Con
         detail: format!("-> {version}"),
         stamp: stamp(at_ms),
     };
-    let expected = current.map_or(Expected::Absent, |current| Expected::Revision(current.revision));
+    let expected = current.map_or(Expected::Absent, |current| Expected::AsRead(current.to_fields()));
     [
         ControlPut {
             sort: ACTIVE.to_owned(),
@@ -78,6 +78,7 @@ async fn items_come_back_and_absent_ones_are_absent() {
     let mode = ModeSetting {
         revision: 1,
         mode: Mode::Shadow,
+        record_age_s: None,
         stamp: stamp(1),
     };
     let policy = PolicyVersion {
@@ -143,7 +144,7 @@ async fn an_item_of_a_wrong_type_is_read_as_such_and_replaced_only_where_it_is()
     use aws_sdk_dynamodb::types::AttributeValue;
     let world = world().await;
     let replace = [ControlPut {
-        expected: Expected::Broken,
+        expected: Expected::AsRead(Fields::new()),
         ..activation(None, 2, 1)[0].clone()
     }];
     assert!(
@@ -160,8 +161,43 @@ async fn an_item_of_a_wrong_type_is_read_as_such_and_replaced_only_where_it_is()
     let fields = world.control.read().await.unwrap().value.active.unwrap();
     assert_eq!(fields["active"], Field::Other("a truth value (BOOL)"));
     assert!(ActivePointer::from_fields(&fields).is_err());
-    assert!(world.admin.write_control(TABLE, &replace).await.unwrap());
+    // Two operators find it broken; the second must not take away what the first mended.
+    let mend = |version| {
+        [ControlPut {
+            expected: Expected::AsRead(fields.clone()),
+            ..activation(None, version, 1)[0].clone()
+        }]
+    };
+    assert!(world.admin.write_control(TABLE, &mend(2)).await.unwrap());
+    assert!(!world.admin.write_control(TABLE, &mend(3)).await.unwrap());
     assert_eq!(pointer(&world).await.active, 2);
+}
+
+/// After the item was put back from a backup its revisions are given again, to other pointers.
+#[tokio::test]
+async fn a_change_of_another_pointer_with_the_same_revision_changes_nothing() {
+    let world = world().await;
+    assert!(world.admin.write_control(TABLE, &activation(None, 2, 1)).await.unwrap());
+    let backup = pointer(&world).await;
+    let put = |puts: [ControlPut; 2]| {
+        let admin = &world.admin;
+        async move { admin.write_control(TABLE, &puts).await.unwrap() }
+    };
+    assert!(put(activation(Some(&backup), 3, 10)).await);
+    let read = pointer(&world).await;
+    let restored = [ControlPut {
+        sort: ACTIVE.to_owned(),
+        fields: backup.to_fields(),
+        expected: Expected::AsRead(read.to_fields()),
+    }];
+    assert!(world.admin.write_control(TABLE, &restored).await.unwrap());
+    assert!(put(activation(Some(&backup), 4, 20)).await);
+    assert_eq!(pointer(&world).await.revision, read.revision);
+    assert!(
+        !put(activation(Some(&read), 5, 30)).await,
+        "that is not the pointer that was read"
+    );
+    assert_eq!(pointer(&world).await.active, 4);
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! The store against DynamoDB's API: dynoxide, in this process, on loopback.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::{Country, Profile};
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 use tidemark_engine::port::{
-    Commit, DecisionRecord, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
+    Commit, DecisionRecord, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion, StateWrite,
 };
 
 const TABLE: &str = "cards";
@@ -54,14 +57,18 @@ fn card(at: usize) -> CardId {
     CardId::new(&format!("card-{at}")).unwrap()
 }
 
-fn write(card_id: CardId, expected_version: Option<u64>, bytes: Vec<u8>) -> StateWrite {
-    let version = expected_version.unwrap_or(0) + 1;
+fn write(card_id: CardId, expected: Option<StateVersion>, bytes: Vec<u8>) -> StateWrite {
     StateWrite {
         card_id,
-        expected_version,
-        item: StateItem { version, bytes },
+        expected,
+        item: StateItem::new(expected.map_or(0, |read| read.number) + 1, bytes),
         expires_at_s: 2_000_000_000,
     }
+}
+
+/// The version of an item that was read.
+fn version(number: u64, bytes: &[u8]) -> StateVersion {
+    StateItem::new(number, bytes.to_vec()).version
 }
 
 fn profile(version: u64, mean: f64) -> Profile {
@@ -84,40 +91,58 @@ async fn only_the_version_that_was_read_can_be_replaced_and_the_winner_comes_bac
     assert!(matches!(first.value, Commit::Written));
     assert!((first.units.write - 1.0).abs() < f64::EPSILON);
 
-    // A second first write, and a write on a version that is not there, both lose and see the winner (I5).
-    for expected in [None, Some(7)] {
+    // A second first write, a write on a number that is not there, and one on that number of another item: all lose and see
+    // the winner (I5).
+    let untagged = StateVersion {
+        tag: None,
+        ..version(1, &[1])
+    };
+    for expected in [None, Some(version(7, &[1])), Some(version(1, &[3])), Some(untagged)] {
         let lost = store.commit(&write(card(1), expected, vec![9])).await.unwrap();
         let Commit::Conflict(Some(winner)) = lost.value else {
             panic!("{:?}", lost.value)
         };
-        assert_eq!(
-            winner,
-            StateItem {
-                version: 1,
-                bytes: vec![1]
-            }
-        );
+        assert_eq!(winner, StateItem::new(1, vec![1]));
         assert!(
             (lost.units.write - 1.0).abs() < f64::EPSILON,
             "a failed condition costs too"
         );
     }
-    let second = store.commit(&write(card(1), Some(1), vec![2])).await.unwrap();
+    let second = store
+        .commit(&write(card(1), Some(version(1, &[1])), vec![2]))
+        .await
+        .unwrap();
     assert!(matches!(second.value, Commit::Written));
     let loaded = store.load_states(&[card(1)]).await.unwrap();
-    assert_eq!(
-        loaded.value,
-        [Some(StateItem {
-            version: 2,
-            bytes: vec![2]
-        })]
-    );
+    assert_eq!(loaded.value, [Some(StateItem::new(2, vec![2]))]);
+}
+
+/// Releases before the tag wrote items without one: they are read, and replaced by one that has it.
+#[tokio::test]
+async fn an_item_without_a_tag_is_replaced_once_by_one_with_a_tag() {
+    let (store, clients) = store().await;
+    let put = clients.dynamodb.put_item().table_name(TABLE);
+    let put = put.item("pk", AttributeValue::S("c#card-1".to_owned()));
+    let put = put.item("sk", AttributeValue::S("s".to_owned()));
+    let put = put.item("v", AttributeValue::N("4".to_owned()));
+    let put = put.item("b", AttributeValue::B(Blob::new(vec![1])));
+    put.send().await.unwrap();
+    let loaded = store.load_states(&[card(1)]).await.unwrap();
+    let read = loaded.value[0].clone().unwrap().version;
+    assert_eq!(read, StateVersion { number: 4, tag: None });
+    let next = store.commit(&write(card(1), Some(read), vec![2])).await.unwrap();
+    assert!(matches!(next.value, Commit::Written));
+    let late = store.commit(&write(card(1), Some(read), vec![3])).await.unwrap();
+    assert!(matches!(late.value, Commit::Conflict(Some(winner)) if winner == StateItem::new(5, vec![2])));
 }
 
 #[tokio::test]
 async fn a_write_on_a_version_of_an_item_that_is_gone_is_a_conflict_without_a_winner() {
     let (store, _) = store().await;
-    let lost = store.commit(&write(card(1), Some(3), vec![1])).await.unwrap();
+    let lost = store
+        .commit(&write(card(1), Some(version(3, &[1])), vec![1]))
+        .await
+        .unwrap();
     assert!(matches!(lost.value, Commit::Conflict(None)), "{:?}", lost.value);
 }
 
@@ -186,12 +211,12 @@ async fn the_newest_profile_wins_and_keeps_its_bits() {
 #[tokio::test]
 async fn a_decision_is_recorded_once() {
     let (store, clients) = store().await;
-    let decision = |outcome: &str| DecisionRecord {
-        card_id: card(1),
-        event_id: EventId::new("event-1").unwrap(),
+    let decision_of = |id: &str, time_ms, outcome: &str| DecisionRecord {
+        event: EventKey::new(card(1).as_str(), id, time_ms).unwrap(),
         outcome_json: outcome.as_bytes().to_vec(),
         expires_at_s: 2_000_000_000,
     };
+    let decision = |outcome: &str| decision_of("event-1", 1_795_399_200_250, outcome);
     assert_eq!(
         store.put_decision(&decision("{\"score\":900}")).await.unwrap().value,
         PutOnce::Written
@@ -203,7 +228,13 @@ async fn a_decision_is_recorded_once() {
     let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
     assert_eq!(stored.items().len(), 1);
     assert_eq!(stored.items()[0]["o"].as_s().unwrap(), "{\"score\":900}");
-    assert_eq!(stored.items()[0]["sk"].as_s().unwrap(), "d#event-1");
+    assert_eq!(stored.items()[0]["sk"].as_s().unwrap(), "d2#001795399200250#event-1");
+
+    // The same id at another time is another event, and so its decision is another one.
+    let again = decision_of("event-1", 1_795_399_200_251, "{\"score\":950}");
+    assert_eq!(store.put_decision(&again).await.unwrap().value, PutOnce::Written);
+    let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
+    assert_eq!(stored.items().len(), 2);
 }
 
 #[tokio::test]

@@ -4,15 +4,16 @@
 mod bits;
 mod check;
 pub mod codec;
+pub(crate) mod identity;
 mod reading;
 pub mod sealed;
 pub(crate) mod sketch;
 
 use crate::event::{Country, Place, Verdict};
 use crate::outcome::StoredOutcome;
-use crate::policy::Policy;
 
 pub use codec::CodecError;
+pub use identity::{EventMark, HistoryKey};
 
 use sealed::{Nodes, Seal, SealedRef};
 
@@ -27,8 +28,10 @@ pub struct Entry {
     pub time_ms: i64,
     /// Arrival order on this card: the number of events accepted before it. It is also the state version that scored it.
     pub seq: u64,
-    /// `fingerprint32(event_id)`.
+    /// The lower half of `fingerprint64(event_id)`, which is `fingerprint32` of it.
     pub event_fp: u32,
+    /// The upper half, where it is kept: [`HistoryKey`] says when.
+    pub event_fp_high: Option<u32>,
     /// The amount in minor units of the policy's base currency.
     pub amount_base_minor: u64,
     /// `fingerprint32(merchant_id)`.
@@ -109,12 +112,15 @@ impl CardState {
     /// Puts an entry where it belongs, drops what is not after `aged_ms`, and seals what is over the limits. The entry as
     /// it is kept; `None` when the segment that it belongs to is not at hand, and then nothing is changed.
     pub(crate) fn insert(&mut self, mut entry: Entry, aged_ms: i64, events_max: usize) -> Option<Box<Entry>> {
-        let seal = Seal::new(events_max.min(Policy::HEAD_EVENTS_LIMIT));
+        let seal = Seal::new(events_max);
         normalise(&mut entry.outcome);
         let kept = Box::new(entry.clone());
-        if self.is_sealed(entry.key()) {
+        let (before, time_ms) = (self.newest_arrival(), entry.time_ms);
+        if self.is_sealed(entry.order()) {
             self.add_sealed(entry, seal.leaf)?;
+            self.shorten(before, time_ms);
         } else {
+            self.shorten(before, time_ms);
             let at = self.entries.partition_point(|kept| kept.time_ms <= entry.time_ms);
             self.entries.insert(at, entry);
         }
@@ -127,6 +133,28 @@ impl CardState {
         }
         self.seal(seal);
         Some(kept)
+    }
+
+    /// Where the newest arrival is in the head.
+    fn newest_arrival(&self) -> Option<usize> {
+        let seq = self.next_seq.checked_sub(1)?;
+        self.entries.iter().rposition(|entry| entry.seq == seq)
+    }
+
+    /// Forgets the upper half of what was the newest arrival's fingerprint until now, unless another event shares its
+    /// millisecond: then they stay told apart.
+    fn shorten(&mut self, newest: Option<usize>, coming_ms: i64) {
+        let Some(at) = newest else { return };
+        let time_ms = self.entries[at].time_ms;
+        let is_there = |at: Option<usize>| {
+            let entry = at.and_then(|at| self.entries.get(at));
+            entry.is_some_and(|entry| entry.time_ms == time_ms)
+        };
+        let is_sealed_too = self.sealed.last().is_some_and(|segment| segment.last().0 == time_ms);
+        let is_shared = coming_ms == time_ms || is_sealed_too || is_there(at.checked_sub(1)) || is_there(Some(at + 1));
+        if !is_shared {
+            self.entries[at].event_fp_high = None;
+        }
     }
 }
 

@@ -6,13 +6,15 @@
 
 pub mod diff;
 pub mod item;
+mod overrides;
 pub mod trial;
 
 use serde::{Deserialize, Serialize};
 
 use crate::contract::mask_card_numbers;
 use crate::id::{CardId, fingerprint64};
-use crate::outcome::Decision;
+
+pub use overrides::{EndedOverride, Override, OverrideAction, Overrides};
 
 /// The version that stands for the policy which a function was started with: its file, or the built-in one.
 pub const OWN_POLICY: u32 = 0;
@@ -22,6 +24,10 @@ pub const REASON_BYTES_MAX: usize = 500;
 pub const WHO_BYTES_MAX: usize = 128;
 /// Overrides at the same time, at most: all of them are in one item, which every function reads again and again.
 pub const OVERRIDES_MAX: usize = 500;
+/// Overrides that have ended and are kept for records that still wait, at most.
+pub const ENDED_OVERRIDES_MAX: usize = 2_000;
+/// Bytes of all overrides as they are stored, at most: a DynamoDB item holds 400 KiB, names and the last change included.
+pub const OVERRIDES_BYTES_MAX: usize = 390 * 1024;
 /// The longest that an override may last, days.
 pub const OVERRIDE_DAYS_MAX: i64 = 90;
 /// Bytes of a policy's text at most: a DynamoDB item holds 400 KiB.
@@ -230,106 +236,10 @@ pub struct ModeSetting {
     pub revision: u64,
     /// How the functions work.
     pub mode: Mode,
+    /// The mapping's own record age, seconds, while it is lifted so that a backlog is not given up; `None`: it is not lifted.
+    pub record_age_s: Option<u32>,
     /// The last change.
     pub stamp: Stamp,
-}
-
-/// What somebody decided for a card, whatever the score says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OverrideAction {
-    /// Every outcome is `pass`.
-    Allow,
-    /// Every outcome is `alert`.
-    Block,
-}
-
-impl OverrideAction {
-    /// As it is written in items and documents.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Block => "block",
-        }
-    }
-
-    /// The reason code in outcomes.
-    #[must_use]
-    pub const fn reason_code(self) -> &'static str {
-        match self {
-            Self::Allow => "override_allow",
-            Self::Block => "override_block",
-        }
-    }
-
-    /// The decision that it makes.
-    #[must_use]
-    pub const fn decision(self) -> Decision {
-        match self {
-            Self::Allow => Decision::Pass,
-            Self::Block => Decision::Alert,
-        }
-    }
-}
-
-/// An override of one card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Override {
-    /// Whose.
-    pub card_id: CardId,
-    /// What was decided.
-    pub action: OverrideAction,
-    /// It holds for events that arrive before this, ms since 1970-01-01T00:00:00Z.
-    pub until_ms: i64,
-    /// Who decided it, when and why.
-    #[serde(flatten)]
-    pub stamp: Stamp,
-}
-
-/// All overrides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// Number of changes so far.
-    pub revision: u64,
-    /// Ascending by card, each card once.
-    list: Vec<Override>,
-}
-
-impl Overrides {
-    /// Overrides as they were stored; of several for one card the last counts.
-    #[must_use]
-    pub fn new(revision: u64, mut list: Vec<Override>) -> Self {
-        list.reverse();
-        list.sort_by(|a, b| a.card_id.cmp(&b.card_id));
-        list.dedup_by(|a, b| a.card_id == b.card_id);
-        Self { revision, list }
-    }
-
-    /// All of them, ascending by card.
-    #[must_use]
-    pub fn list(&self) -> &[Override] {
-        &self.list
-    }
-
-    /// What was decided for an event of `card` that arrived at `arrival_ms`. The arrival is the record's own, so that a
-    /// retry and a redrive are judged as the first try was.
-    #[must_use]
-    pub fn find(&self, card: &CardId, arrival_ms: i64) -> Option<&Override> {
-        let at = self.list.binary_search_by(|other| other.card_id.cmp(card)).ok()?;
-        self.list.get(at).filter(|found| arrival_ms < found.until_ms)
-    }
-
-    /// The overrides once one is set (or, with `None`, cleared) at `now_ms`. Those that have ended are left out.
-    #[must_use]
-    pub fn changed(&self, card: &CardId, new: Option<Override>, now_ms: i64) -> Self {
-        let kept = self
-            .list
-            .iter()
-            .filter(|other| other.card_id != *card && other.until_ms > now_ms);
-        let list = kept.cloned().chain(new).collect();
-        Self::new(self.revision + 1, list)
-    }
 }
 
 /// A change of the control plane, kept for ever.

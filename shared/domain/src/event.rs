@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CardId, DeviceId, EventId, MerchantId};
+use crate::id::{CardId, DeviceId, EventId, EventKey, MerchantId};
 
 /// One accepted event.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ impl Event {
 /// A card transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transaction {
-    /// Names the event for ever.
+    /// What the producer calls it.
     pub event_id: EventId,
     /// The card's token.
     pub card_id: CardId,
@@ -54,6 +54,18 @@ pub struct Transaction {
     pub device_id: Option<DeviceId>,
     /// From version 2 on.
     pub place: Option<Place>,
+}
+
+impl Transaction {
+    /// What makes it one event.
+    #[must_use]
+    pub fn key(&self) -> EventKey {
+        EventKey {
+            card_id: self.card_id.clone(),
+            event_id: self.event_id.clone(),
+            occurred_at_ms: self.occurred_at_ms,
+        }
+    }
 }
 
 /// What is known of a card.

@@ -6,6 +6,7 @@ mod distinct;
 mod geo;
 mod key;
 pub(crate) mod measure;
+pub(crate) mod needs;
 mod pass;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,12 +3,14 @@
 //! A state is the fold of its distinct accepted events in their order of arrival (I2). A duplicate changes nothing and
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
-use crate::card::sealed::{Found, SegmentKey};
-use crate::card::{CardState, Entry};
+use crate::card::identity::{high, low};
+use crate::card::sealed::{Found, Seal, SegmentKey};
+use crate::card::{CardState, Entry, HistoryKey};
 use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
 use crate::feature::measure::Edges;
-use crate::id::fingerprint32;
+use crate::feature::needs::Needs;
+use crate::id::{fingerprint32, fingerprint64};
 use crate::policy::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::score::{ProfileInput, base_amount, score};
@@ -47,7 +49,7 @@ pub enum LabelApplied {
 
 /// Scores a transaction as of its own event time and puts it where that time belongs.
 ///
-/// In this order: a duplicate (same id and same event time) is found, in the head or in a sealed segment; what lies at or
+/// In this order: a duplicate (same id and same event time: [`HistoryKey`]) is found, in the head or in a sealed segment; what lies at or
 /// below the card's floor, or at or beyond the policy's dedupe horizon behind the card's newest event, is refused; the
 /// event is scored on the history at or before its time; it is inserted after those of equal time; what is older than the
 /// policy's retention is dropped; what is over the limits of events and bytes is sealed from the oldest on.
@@ -72,10 +74,10 @@ pub fn apply_overridden(
     decided: Option<OverrideAction>,
 ) -> Applied {
     let time_ms = tx.occurred_at_ms;
-    let event_fp = fingerprint32(tx.event_id.as_str());
+    let key = HistoryKey::new(tx.event_id.as_str(), time_ms);
     let newest_ms = state.newest_ms().map_or(time_ms, |newest_ms| newest_ms.max(time_ms));
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
-    match find(state, (time_ms, event_fp), aged_ms) {
+    match find(state, key, aged_ms) {
         Found::Here(entry) => {
             let entry = Box::new(entry.clone());
             return Applied::Duplicate { entry };
@@ -89,7 +91,7 @@ pub fn apply_overridden(
     if time_ms <= newest_ms.saturating_sub(policy.dedupe_horizon_ms) {
         return beyond("occurred_at_ms: further behind the card's newest event than the dedupe horizon");
     }
-    let keys = segments_of_windows(state, tx, policy);
+    let keys = needed(state, tx, policy);
     if !keys.is_empty() {
         return Applied::NeedsSegments(keys);
     }
@@ -97,7 +99,7 @@ pub fn apply_overridden(
     if let Some(action) = decided {
         outcome.override_by(action);
     }
-    let entry = new_entry(state, tx, event_fp, outcome, policy);
+    let entry = new_entry(state, tx, key, outcome, policy);
     match state.insert(entry, aged_ms, policy.head_events_max) {
         Some(entry) => Applied::Scored { entry },
         // The search went the same way, so that everything on it is at hand.
@@ -105,28 +107,43 @@ pub fn apply_overridden(
     }
 }
 
-/// Segments that the policy's windows need for an event and that are not at hand: those that an edge of a window divides.
+/// Segments without which an event can be neither scored nor kept, each once.
+fn needed(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
+    if state.sealed.is_empty() {
+        return Vec::new();
+    }
+    let mut keys = segments_of_windows(state, tx, policy);
+    let key = HistoryKey::new(tx.event_id.as_str(), tx.occurred_at_ms);
+    keys.extend(state.unread_for_insert(key.order(), Seal::new(policy.head_events_max)));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Segments that the policy's windows need for an event and that are not at hand: those that an edge of a window divides,
+/// and those that hold more merchants, countries or devices than their sums name, where features are made of these.
 /// Empty for every card without sealed segments.
 #[must_use]
 pub fn segments_of_windows(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
     if state.sealed.is_empty() {
         return Vec::new();
     }
-    let edges = Edges::new(tx.occurred_at_ms, policy.low_risk_for(tx).unwrap_or(policy));
-    state.unread(edges.now_ms, edges.oldest_ms, &edges.starts_ms)
+    let policy = policy.low_risk_for(tx).unwrap_or(policy);
+    let edges = Edges::new(tx.occurred_at_ms, policy);
+    state.unread(&edges.cuts(Needs::of(policy, tx).wants()))
 }
 
-/// The event of a time and fingerprint. Sealed ones at or before `aged_ms` count as dropped.
-fn find(state: &CardState, key: (i64, u32), aged_ms: i64) -> Found<&Entry> {
-    let at = state.entries.partition_point(|entry| entry.time_ms <= key.0);
+/// The entry of an event. Sealed ones at or before `aged_ms` count as dropped.
+fn find(state: &CardState, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
+    let at = state.entries.partition_point(|entry| entry.time_ms <= key.time_ms);
     let same_time = state.entries[..at]
         .iter()
         .rev()
-        .take_while(|entry| entry.time_ms == key.0);
-    if let Some(entry) = same_time.into_iter().find(|entry| entry.event_fp == key.1) {
+        .take_while(|entry| entry.time_ms == key.time_ms);
+    if let Some(entry) = same_time.into_iter().find(|entry| key.matches(entry)) {
         return Found::Here(entry);
     }
-    if key.0 > aged_ms && state.is_sealed(key) {
+    if key.time_ms > aged_ms && state.is_sealed(key.order()) {
         state.find_sealed(key)
     } else {
         Found::Nowhere
@@ -141,8 +158,8 @@ fn find(state: &CardState, key: (i64, u32), aged_ms: i64) -> Found<&Entry> {
 /// than the policy's retention.
 /// An outcome never changes by a label.
 pub fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> LabelApplied {
-    let event_fp = fingerprint32(label.event_id.as_str());
-    let found = state.entries.iter_mut().rev().find(|entry| entry.event_fp == event_fp);
+    let fingerprint = fingerprint64(label.event_id.as_str());
+    let found = state.entries.iter_mut().rev().find(|entry| entry.is_of(fingerprint));
     if let Some(entry) = found {
         if !is_newer(entry, label) {
             return LabelApplied::Already;
@@ -150,13 +167,13 @@ pub fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Lab
         entry.label = Some((label.verdict, label.known_since_ms));
         return LabelApplied::Recorded;
     }
-    apply_sealed_label(state, label, event_fp, policy)
+    apply_sealed_label(state, label, fingerprint, policy)
 }
 
-fn apply_sealed_label(state: &mut CardState, label: &Label, event_fp: u32, policy: &Policy) -> LabelApplied {
+fn apply_sealed_label(state: &mut CardState, label: &Label, fingerprint: u64, policy: &Policy) -> LabelApplied {
     let newest_ms = state.newest_ms().unwrap_or(i64::MIN);
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
-    let key = match state.find_id(event_fp, aged_ms) {
+    let key = match state.find_id(fingerprint, aged_ms) {
         Found::Here(key) => key,
         Found::Nowhere => return LabelApplied::UnknownEvent,
         Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
@@ -189,14 +206,15 @@ fn beyond(detail: &str) -> Applied {
 fn new_entry(
     state: &CardState,
     tx: &Transaction,
-    event_fp: u32,
+    key: HistoryKey,
     outcome: crate::outcome::StoredOutcome,
     policy: &Policy,
 ) -> Entry {
     Entry {
         time_ms: tx.occurred_at_ms,
         seq: state.next_seq,
-        event_fp,
+        event_fp: low(key.fingerprint),
+        event_fp_high: Some(high(key.fingerprint)),
         amount_base_minor: base_amount(tx, policy).0,
         merchant_fp: fingerprint32(tx.merchant_id.as_str()),
         country: tx.country,

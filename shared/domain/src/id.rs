@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 /// The longest identifier the contract accepts, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 128;
 
+/// Whether the contract takes a character in an identifier: no control (C0, DEL, C1), no separator of lines or paragraphs, and no
+/// mark that turns the direction of writing. Whoever prints an identifier must not be commanded by it. Joiners stay
+/// allowed: Persian and the languages of India need them inside words.
+#[must_use]
+pub const fn is_id_character(c: char) -> bool {
+    !matches!(c,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A stable 32-bit fingerprint of a string (the low half of XXH3-64, seed 0). Persisted: never change it.
 #[must_use]
 pub fn fingerprint32(text: &str) -> u32 {
@@ -52,7 +62,7 @@ macro_rules! id {
 }
 
 id!(
-    /// One transaction, for ever: a second event with the same id (and time) is a duplicate.
+    /// What a producer calls a transaction. It names an event together with its card and time: [`EventKey`].
     EventId
 );
 id!(
@@ -67,3 +77,39 @@ id!(
     /// The device that the customer used, where there is one.
     DeviceId
 );
+
+/// What makes an event one event: its card, its id and when it happened. A record that has all three in common with another
+/// is the same event; the same id on another card, or at another time, is another event. Whatever compares events compares
+/// these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventKey {
+    /// The card's token.
+    pub card_id: CardId,
+    /// What the producer calls it.
+    pub event_id: EventId,
+    /// Event time: milliseconds since 1970-01-01T00:00:00Z.
+    pub occurred_at_ms: i64,
+}
+
+impl EventKey {
+    /// The event of these; `None` where an identifier is none.
+    #[must_use]
+    pub fn new(card_id: &str, event_id: &str, occurred_at_ms: i64) -> Option<Self> {
+        Some(Self {
+            card_id: CardId::new(card_id)?,
+            event_id: EventId::new(event_id)?,
+            occurred_at_ms,
+        })
+    }
+}
+
+impl std::fmt::Display for EventKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            card_id,
+            event_id,
+            occurred_at_ms,
+        } = self;
+        write!(f, "event {event_id} of card {card_id} at {occurred_at_ms}")
+    }
+}

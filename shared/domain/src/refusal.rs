@@ -69,6 +69,8 @@ codes! {
     EmptyId = "empty_id",
     /// An identifier is longer than the limit.
     OverlongId = "overlong_id",
+    /// An identifier holds a control character, a line separator or a bidirectional mark.
+    UnprintableId = "unprintable_id",
     /// The amount is zero or negative.
     AmountNotPositive = "amount_not_positive",
     /// The amount is over the limit.

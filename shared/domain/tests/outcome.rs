@@ -17,6 +17,7 @@ fn entry() -> Entry {
         time_ms: 1_780_000_000_000,
         seq: 17,
         event_fp: 1,
+        event_fp_high: None,
         amount_base_minor: 2,
         merchant_fp: 3,
         country: Country::new("FR").unwrap(),

@@ -148,6 +148,7 @@ fn plain_entry(time_ms: i64, seq: u64) -> Entry {
         time_ms,
         seq,
         event_fp: 7,
+        event_fp_high: None,
         amount_base_minor: 1,
         merchant_fp: 9,
         country: Country::new("FR").unwrap(),
@@ -172,6 +173,7 @@ fn worst_entry(index: u64) -> Entry {
         time_ms: index as i64 + if long { 0 } else { i64::MAX / 2 },
         seq: u64::from(u32::MAX) << 24 | (ENTRIES_MAX as u64 - index),
         event_fp: u32::MAX,
+        event_fp_high: Some(u32::MAX),
         amount_base_minor: if long { u64::MAX } else { 0 },
         merchant_fp: u32::MAX - index as u32,
         country: Country::new(if long { "ZW" } else { "FR" }).unwrap(),
@@ -236,7 +238,7 @@ fn bytes_that_are_no_state_say_why() {
     assert_eq!(bytes[0], 1);
     assert_eq!(CardState::decode(&[]), Err(CodecError::Empty));
     assert_eq!(CardState::decode(&[0]), Err(CodecError::UnknownVersion(0)));
-    assert_eq!(CardState::decode(&[3, 0, 0]), Err(CodecError::UnknownVersion(3)));
+    assert_eq!(CardState::decode(&[4, 0, 0]), Err(CodecError::UnknownVersion(4)));
     assert_eq!(CardState::decode(&[1]), Err(CodecError::Truncated));
     assert_eq!(
         CardState::decode(&vec![1; DECODE_BYTES_MAX + 1]),

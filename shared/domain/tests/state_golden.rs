@@ -1,4 +1,4 @@
-//! The bytes of format versions 1 and 2, for ever: each golden file decodes to its state and is what that state encodes to.
+//! The bytes of format versions 1 to 3, for ever: each golden file decodes to its state and is what that state encodes to.
 //!
 //! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -22,6 +22,7 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
         time_ms,
         seq,
         event_fp: 0x0123_4567,
+        event_fp_high: None,
         amount_base_minor: 4_990,
         merchant_fp: 0x89AB_CDEF,
         country: Country::new("FR").unwrap(),
@@ -122,8 +123,27 @@ fn full_head() -> CardState {
     CardState::from_parts(entries.collect(), 1_000, Some(TIME_MS), None).unwrap()
 }
 
-fn golden() -> [(&'static str, CardState); 4] {
+/// Three events of a millisecond, two of them with one lower half, and the newest arrival.
+fn told_apart() -> CardState {
+    let of = |time_ms, seq, event_fp, event_fp_high| Entry {
+        event_fp,
+        event_fp_high,
+        ..entry(time_ms, seq)
+    };
+    let entries = vec![
+        of(TIME_MS, 0, 1, None),
+        of(TIME_MS + 7, 1, 0x0123_4567, Some(0x89AB_CDEF)),
+        of(TIME_MS + 7, 2, 0x0123_4567, Some(1)),
+        of(TIME_MS + 7, 4, 3, Some(u32::MAX)),
+        of(TIME_MS + 9, 3, 0x0123_4567, None),
+        of(TIME_MS + 9, 5, 5, Some(0xDEAD_BEEF)),
+    ];
+    CardState::from_parts(entries, 6, None, None).unwrap()
+}
+
+fn golden() -> [(&'static str, CardState); 5] {
     [
+        ("state-v3-told-apart.bin", told_apart()),
         ("state-v1-empty.bin", CardState::default()),
         ("state-v1-one.bin", one()),
         ("state-v1-all-fields.bin", all_fields()),
@@ -186,34 +206,19 @@ fn transaction(number: u32) -> Transaction {
     }
 }
 
-/// Version 2, and the segments that the state names: whatever becomes of scores, these bytes are read and written.
-#[test]
-#[allow(clippy::disallowed_methods)] // a switch for whoever runs the test, not configuration
-fn golden_files_of_a_hot_card_hold() {
-    let policy = Policy {
+fn hot_policy() -> Policy {
+    Policy {
         head_events_max: 24,
         ..Policy::default_policy()
-    };
-    if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") {
-        let mut state = CardState::default();
-        for number in 0..150 {
-            let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
-        }
-        std::fs::write(path("state-v2-hot.bin"), state.encode()).unwrap();
-        let segments = state.new_segments().flat_map(|segment| {
-            let length = u32::try_from(segment.bytes.len()).unwrap().to_le_bytes();
-            length.into_iter().chain(segment.bytes.clone())
-        });
-        std::fs::write(path("segments-v1.bin"), segments.collect::<Vec<u8>>()).unwrap();
     }
-    let bytes = std::fs::read(path("state-v2-hot.bin")).unwrap();
+}
+
+/// A golden hot card, with its segments, each of which has its length before it.
+fn golden_hot_card(state: &str, segments: &str) -> CardState {
+    let bytes = std::fs::read(path(state)).unwrap();
     let mut state = CardState::decode(&bytes).unwrap();
-    assert_eq!(
-        (bytes[0], state.encode()),
-        (2, bytes),
-        "the bytes changed: that is a new format version"
-    );
-    let segments = std::fs::read(path("segments-v1.bin")).unwrap();
+    assert_eq!(state.encode(), bytes, "the bytes changed: that is a new format version");
+    let segments = std::fs::read(path(segments)).unwrap();
     let mut rest = segments.as_slice();
     while let Some((length, tail)) = rest.split_first_chunk::<4>() {
         let (segment, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
@@ -221,6 +226,27 @@ fn golden_files_of_a_hot_card_hold() {
         rest = tail;
     }
     assert_eq!(state.missing_segments(), []);
+    state
+}
+
+/// Versions 2 and 3, and the segments that the states name, of versions 1 and 2: whatever becomes of scores, these bytes are
+/// read and written.
+#[test]
+#[allow(clippy::disallowed_methods)] // a switch for whoever runs the test, not configuration
+fn golden_files_of_a_hot_card_hold() {
+    let policy = hot_policy();
+    if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") {
+        let mut state = CardState::default();
+        for number in 0..150 {
+            let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
+        }
+        std::fs::write(path("state-v3-hot.bin"), state.encode()).unwrap();
+        let segments = state.new_segments().flat_map(|segment| {
+            let length = u32::try_from(segment.bytes.len()).unwrap().to_le_bytes();
+            length.into_iter().chain(segment.bytes.clone())
+        });
+        std::fs::write(path("segments-v2.bin"), segments.collect::<Vec<u8>>()).unwrap();
+    }
     let mut expected: Vec<(i64, u64, u32)> = (0..150)
         .map(|number| {
             let tx = transaction(number);
@@ -232,15 +258,41 @@ fn golden_files_of_a_hot_card_hold() {
         })
         .collect();
     expected.sort_unstable();
-    let entries = state.all_entries();
-    let found: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry.time_ms, entry.seq, entry.event_fp))
-        .collect();
-    assert_eq!(found, expected);
-    // Sums, sets and sketches too: the next event is scored on them.
-    let before = state.clone();
-    let again = apply_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
-    assert!(matches!(again, Applied::Duplicate { .. }));
-    assert_eq!(state, before);
+    for (version, file, segments) in [
+        (2, "state-v2-hot.bin", "segments-v1.bin"),
+        (3, "state-v3-hot.bin", "segments-v2.bin"),
+    ] {
+        let mut state = golden_hot_card(file, segments);
+        assert_eq!(state.encode()[0], version);
+        let entries = state.all_entries();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.time_ms, entry.seq, entry.event_fp))
+            .collect();
+        assert_eq!(found, expected);
+        // Sums, sets and sketches too: the next event is scored on them.
+        let before = state.clone();
+        let again = apply_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
+        assert!(matches!(again, Applied::Duplicate { .. }));
+        assert_eq!(state, before);
+    }
+}
+
+/// Indexes of version 1 have no lists of their merchants: what is made of them is an estimate, and says so.
+#[test]
+fn what_rests_on_an_index_without_lists_says_so() {
+    let mut stranger = transaction(150);
+    stranger.merchant_id = MerchantId::new("never seen").unwrap();
+    let stated = |file, segments| {
+        let mut state = golden_hot_card(file, segments);
+        let applied = apply_transaction(&mut state, &stranger, ProfileInput::Absent, &hot_policy());
+        let Applied::Scored { entry } = applied else {
+            panic!("{applied:?}")
+        };
+        let stated = entry.outcome.approximate.into_iter();
+        stated.map(|(key, _)| key.kind).collect::<Vec<_>>()
+    };
+    let of_merchants = [FeatureKind::DistinctMerchants, FeatureKind::NewMerchant];
+    assert_eq!(stated("state-v2-hot.bin", "segments-v1.bin"), of_merchants);
+    assert_eq!(stated("state-v3-hot.bin", "segments-v2.bin"), []);
 }

@@ -2,7 +2,6 @@
 
 use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::id::CardId;
-use tidemark_domain::policy::Policy;
 
 use crate::call::{BatchContext, lock, with_retries};
 use crate::engine::Engine;
@@ -110,7 +109,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             }
             // The segments first: a state never names what is not there.
             self.write_segments(context, card.id, state).await?;
-            let write = state_write(card, arrival_ms, &context.directives.policy);
+            let write = state_write(card, arrival_ms);
             let winner = match self.commit(context, &write).await? {
                 Commit::Written => {
                     card.warm.version = Some(write.item.version);
@@ -232,16 +231,14 @@ impl RunDone {
     }
 }
 
-fn state_write(card: &Card<'_>, arrival_ms: i64, policy: &Policy) -> StateWrite {
+fn state_write(card: &Card<'_>, arrival_ms: i64) -> StateWrite {
+    let number = card.warm.version.map_or(0, |read| read.number);
     let newest_ms = card.warm.state.newest_ms().unwrap_or(arrival_ms);
     StateWrite {
         card_id: card.id.clone(),
-        expected_version: card.warm.version,
-        item: StateItem {
-            version: card.warm.version.unwrap_or(0) + 1,
-            bytes: card.warm.state.encode(),
-        },
-        expires_at_s: expires_at_s(newest_ms, policy),
+        expected: card.warm.version,
+        item: StateItem::new(number + 1, card.warm.state.encode()),
+        expires_at_s: expires_at_s(newest_ms),
     }
 }
 
@@ -274,6 +271,7 @@ mod tests {
     use tidemark_domain::fold::{Applied, apply_transaction};
     use tidemark_domain::id::{EventId, MerchantId};
     use tidemark_domain::outcome::Reason;
+    use tidemark_domain::policy::Policy;
     use tidemark_domain::score::ProfileInput;
 
     use super::*;

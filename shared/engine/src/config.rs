@@ -13,6 +13,10 @@ const _: () =
 pub const LOAD_CARDS_MAX: usize = 100;
 /// Sealed segments in one read: DynamoDB's limit of keys in a request.
 pub const SEGMENTS_LOAD_MAX: usize = 100;
+/// Sealed segments in one write: DynamoDB's limit of items in a request.
+pub const SEGMENTS_WRITE_MAX: usize = 25;
+/// Bytes of sealed segments in one write: a quarter of what a partition takes in a second.
+pub const SEGMENTS_WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Reads of sealed segments for one event, one after the other: a path has at most 16 levels, and a label looks at leaves
 /// after the indexes above them.
 pub const SEGMENT_ROUNDS_MAX: u32 = 64;
@@ -24,9 +28,23 @@ pub const LOADS_CONCURRENT_MAX: usize = 4;
 pub const QUARANTINE_MESSAGE_BYTES_MAX: usize = 240 * 1024;
 /// The sentence in a quarantine message, bytes.
 pub const QUARANTINE_DETAIL_BYTES_MAX: usize = 1024;
-/// How long a state or decision stays after it can no longer matter, milliseconds: seven days, so that a batch redriven a
-/// week late still finds the events it repeats.
-pub const EXPIRY_SLACK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+/// Outcomes of one call of the sink: four PutRecords that are under way together. The deadline is looked at between calls.
+pub const OUTCOMES_SEND_MAX: usize = 2_000;
+/// Bytes of the outcomes of one call of the sink.
+pub const OUTCOMES_SEND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages of one call of the quarantine: four SendMessageBatch that are under way together. The deadline is looked at
+/// between calls.
+pub const QUARANTINE_SEND_MAX: usize = 40;
+/// Bytes of payload of the messages of one call of the quarantine.
+pub const QUARANTINE_SEND_BYTES_MAX: usize = 1024 * 1024;
+/// The longest pause after the first call in a row that the sink or the quarantine took in part only, milliseconds; it
+/// doubles with each. Services count their limits by the second, and [`EngineConfig::attempts_max`] calls that take
+/// nothing must span one.
+pub const SEND_BACKOFF_BASE_MS: u64 = 200;
+/// The longest pause after any such call, milliseconds: short enough that nothing of a limit by the second goes unused.
+pub const SEND_BACKOFF_CAP_MS: u64 = 500;
+/// Outcomes that a process remembers to have sent although their records come again: as many as a batch may have.
+pub const SENT_REMEMBERED_MAX: usize = BATCH_USER_RECORDS_MAX;
 
 /// What may be tuned. Every field has a sound default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

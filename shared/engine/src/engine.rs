@@ -10,7 +10,7 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::cache::Cache;
 use crate::call::{BatchContext, lock};
 use crate::card_run::RunDone;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, SENT_REMEMBERED_MAX};
 use crate::directives::Directives;
 use crate::finish::{Outgoing, Quarantined, Sent};
 use crate::load::{Inputs, Warm, WarmProfile};
@@ -19,6 +19,7 @@ use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
 use crate::record::InRecord;
 use crate::report::{BatchReport, CacheCounts, End, Returned, TrialCounts};
 use crate::segment::Effect;
+use crate::sent::SentBefore;
 use crate::trial::TrialStep;
 use crate::user_record::UserRecords;
 
@@ -33,6 +34,7 @@ pub struct Engine<S, K, Q, C> {
     pub(crate) states: Mutex<Cache<Warm>>,
     pub(crate) profiles: Mutex<Cache<WarmProfile>>,
     pub(crate) breaker: Mutex<Breaker>,
+    pub(crate) sent_before: Mutex<SentBefore>,
 }
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
@@ -49,6 +51,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             states: Mutex::new(Cache::new(config.cache_cards_max, config.cache_bytes_max)),
             profiles: Mutex::new(Cache::new(config.profile_cache_cards_max, usize::MAX)),
             breaker: Mutex::new(Breaker::new(config.breaker_failures_max, config.breaker_open_ms)),
+            sent_before: Mutex::new(SentBefore::new(SENT_REMEMBERED_MAX)),
         }
     }
 
@@ -88,25 +91,20 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let trials = take_trials(&mut outgoing);
         let counted_now = outgoing.iter().filter(|(_, step)| step.fresh).count() as u64;
         let (sent, quarantined, trials) = future::join3(
-            self.send_or_withhold(&context, outgoing),
+            self.send_or_withhold(&context, batch, &plan.records, outgoing),
             self.quarantine_all(&context, batch, &plan.records, refused),
             self.record_trials(&context, batch, &plan.records, trials),
         )
         .await;
-        report(
-            batch,
-            plan.records,
-            &context,
-            ends,
-            &sent,
-            &quarantined,
-            Counts {
-                cache,
-                unknown_fields: plan.unknown_fields,
-                trials,
-                counted_now,
-            },
-        )
+        let counts = Counts {
+            cache,
+            unknown_fields: plan.unknown_fields,
+            trials,
+            counted_now,
+        };
+        let report = report(batch, plan.records, &context, ends, &sent, &quarantined, counts);
+        self.keep_sent(batch, &report, &sent);
+        report
     }
 
     async fn run_cards(&self, context: &BatchContext, plan: &Plan<'_>, inputs: Vec<Inputs>) -> Vec<RunDone> {
@@ -210,12 +208,14 @@ fn report(
     ends.returned(&quarantined.returned);
     report.count_ends(ends.0, records, batch);
     let tally = context.tally().clone();
+    let outcomes = sent.sent.len() as u64 - sent.sent_before;
     BatchReport {
         unsent: counts.counted_now - report.scores.len() as u64,
         decisions_recorded: sent.decisions_recorded,
         unknown_fields: counts.unknown_fields,
-        outcomes_sent: if sent.withheld { 0 } else { sent.sent.len() as u64 },
-        outcomes_withheld: if sent.withheld { sent.sent.len() as u64 } else { 0 },
+        outcomes_sent: if sent.withheld { 0 } else { outcomes },
+        outcomes_sent_before: sent.sent_before,
+        outcomes_withheld: if sent.withheld { outcomes } else { 0 },
         trials: counts.trials,
         outcome_bytes: sent.bytes,
         quarantine_messages: quarantined.messages,

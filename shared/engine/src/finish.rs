@@ -3,17 +3,33 @@
 use futures_util::{StreamExt, stream};
 use tidemark_domain::control::Mode;
 
-use crate::call::{BatchContext, with_retries};
+use crate::call::{BatchContext, lock, with_retries};
+use crate::config::{OUTCOMES_SEND_BYTES_MAX, OUTCOMES_SEND_MAX, QUARANTINE_SEND_BYTES_MAX, QUARANTINE_SEND_MAX};
 use crate::engine::Engine;
 use crate::plan::Refused;
 use crate::port::{
-    Clock, DecisionRecord, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage, ScoreSink, StateStore,
+    Clock, DecisionRecord, OutcomeRecord, PutOnce, Quarantine, QuarantineMessage, ScoreSink, StateStore,
 };
 use crate::quarantine;
 use crate::record::InRecord;
-use crate::report::Returned;
+use crate::report::{BatchReport, Returned};
 use crate::segment::OutcomeStep;
+use crate::send::{SliceLimit, send_all};
+use crate::sent::{Mark, hash_of};
 use crate::user_record::UserRecords;
+
+/// What the sink is given in one call.
+const OUTCOME_SLICE: SliceLimit<OutcomeRecord> = SliceLimit {
+    items_max: OUTCOMES_SEND_MAX,
+    bytes_max: OUTCOMES_SEND_BYTES_MAX,
+    bytes_of: |outcome| outcome.bytes.len(),
+};
+/// What the quarantine is given in one call.
+const QUARANTINE_SLICE: SliceLimit<QuarantineMessage> = SliceLimit {
+    items_max: QUARANTINE_SEND_MAX,
+    bytes_max: QUARANTINE_SEND_BYTES_MAX,
+    bytes_of: |message| message.payload_base64.len(),
+};
 
 /// A record's outcome on its way.
 pub(crate) type Outgoing = (usize, Box<OutcomeStep>);
@@ -21,8 +37,12 @@ pub(crate) type Outgoing = (usize, Box<OutcomeStep>);
 /// What became of the outcomes.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// Records whose decision, if any, is recorded and whose outcome is sent.
+    /// Records whose decision, if any, is recorded and whose outcome is sent, in the order given.
     pub(crate) sent: Vec<Outgoing>,
+    /// So many of them an earlier try had sent.
+    pub(crate) sent_before: u64,
+    /// Marks of `sent`, in its order.
+    pub(crate) marks: Vec<Mark>,
     /// Bytes of those outcomes.
     pub(crate) bytes: u64,
     /// Whether nothing was sent nor recorded, because the mode says so.
@@ -46,7 +66,13 @@ pub(crate) struct Quarantined {
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Sends outcomes; in `shadow` they end with the state that holds them, and no decision is recorded.
-    pub(crate) async fn send_or_withhold(&self, context: &BatchContext, outgoing: Vec<Outgoing>) -> Sent {
+    pub(crate) async fn send_or_withhold(
+        &self,
+        context: &BatchContext,
+        batch: &[InRecord<'_>],
+        records: &UserRecords<'_>,
+        outgoing: Vec<Outgoing>,
+    ) -> Sent {
         if context.directives.mode == Mode::Shadow {
             return Sent {
                 sent: outgoing,
@@ -54,7 +80,52 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
                 ..Sent::default()
             };
         }
-        self.send_outcomes(context, outgoing).await
+        let (before, outgoing) = self.take_sent_before(batch, records, outgoing);
+        let mut sent = self.send_outcomes(context, outgoing).await;
+        if !before.is_empty() {
+            sent.sent_before = before.len() as u64;
+            sent.marks.extend(
+                before
+                    .iter()
+                    .map(|(record, step)| (*record, hash_of(&step.outcome.bytes))),
+            );
+            sent.marks.sort_unstable_by_key(|(record, _)| *record);
+            sent.sent.extend(before);
+            sent.sent.sort_unstable_by_key(|(record, _)| *record);
+        }
+        sent
+    }
+
+    /// Parts outcomes that an earlier try of the batch had sent from those that are to be sent.
+    fn take_sent_before(
+        &self,
+        batch: &[InRecord<'_>],
+        records: &UserRecords<'_>,
+        outgoing: Vec<Outgoing>,
+    ) -> (Vec<Outgoing>, Vec<Outgoing>) {
+        let mut known = lock(&self.sent_before);
+        if known.is_empty() {
+            return (Vec::new(), outgoing);
+        }
+        // The user records of a record are next to each other.
+        let (mut at, mut first, mut marks) = (usize::MAX, 0, Vec::new());
+        outgoing.into_iter().partition(|(record, step)| {
+            let user = &records.all[*record];
+            if user.record != at {
+                at = user.record;
+                first = records.first_of(at, *record);
+                marks = known.take(&batch[at]);
+            }
+            let of_record = marks.binary_search_by_key(&(*record - first), |(within, _)| *within);
+            of_record.is_ok_and(|found| marks[found].1 == hash_of(&step.outcome.bytes))
+        })
+    }
+
+    /// Remembers the outcomes that were sent of records that come again.
+    pub(crate) fn keep_sent(&self, batch: &[InRecord<'_>], report: &BatchReport, sent: &Sent) {
+        if report.retry_from.is_some() {
+            lock(&self.sent_before).keep(batch, report, &sent.marks);
+        }
     }
 
     /// Records alerts, then sends outcomes, in the order given.
@@ -66,21 +137,24 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         outgoing.retain(|(record, _)| !failed.iter().any(|(failed, _)| failed == record));
         done.returned = failed;
         let mut outcomes = Vec::with_capacity(outgoing.len());
+        let mut known = Vec::with_capacity(outgoing.len());
         for (_, step) in &mut outgoing {
             let empty = OutcomeRecord {
                 card_id: step.outcome.card_id.clone(),
                 bytes: Vec::new(),
             };
+            known.push((step.outcome.bytes.len() as u64, hash_of(&step.outcome.bytes)));
             outcomes.push(std::mem::replace(&mut step.outcome, empty));
         }
-        let sizes: Vec<usize> = outcomes.iter().map(|outcome| outcome.bytes.len()).collect();
-        let call = |left: Vec<OutcomeRecord>| async move { (self.sink.send(&left).await, left) };
-        let not_sent = self.send_all(context, outcomes, call).await;
-        for (at, item) in outgoing.into_iter().enumerate() {
+        let call = |slice: Vec<OutcomeRecord>| async move { (self.sink.send(&slice).await, slice) };
+        let bounds = (self.config.attempts_max, context.bounds.last_call_at_ms);
+        let not_sent = send_all(context, &self.clock, bounds, &OUTCOME_SLICE, outcomes, call).await;
+        for ((at, item), (bytes, hash)) in outgoing.into_iter().enumerate().zip(known) {
             if let Some(returned) = not_sent.of(at, Returned::SinkFailed) {
                 done.returned.push((item.0, returned));
             } else {
-                done.bytes += sizes[at] as u64;
+                done.bytes += bytes;
+                done.marks.push((item.0, hash));
                 done.sent.push(item);
             }
         }
@@ -95,11 +169,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         recorded: &mut u64,
     ) -> Vec<(usize, Returned)> {
         let calls = outgoing.iter().filter_map(|(record, step)| {
-            let (event_id, expires_at_s) = step.alert.clone()?;
-            let card_id = step.outcome.card_id.clone();
+            let (event, expires_at_s) = step.alert.clone()?;
             let decision = DecisionRecord {
-                card_id,
-                event_id,
+                event,
                 outcome_json: step.outcome.bytes.clone(),
                 expires_at_s,
             };
@@ -147,8 +219,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             messages.extend(of_record);
         }
         let count = messages.len();
-        let call = |left: Vec<QuarantineMessage>| async move { (self.quarantine.put(&left).await, left) };
-        let not_sent = self.send_all(context, messages, call).await;
+        let call = |slice: Vec<QuarantineMessage>| async move { (self.quarantine.put(&slice).await, slice) };
+        let bounds = (self.config.attempts_max, context.bounds.last_call_at_ms);
+        let not_sent = send_all(context, &self.clock, bounds, &QUARANTINE_SLICE, messages, call).await;
         done.messages = (0..count)
             .filter(|at| not_sent.of(*at, Returned::QuarantineFailed).is_none())
             .count() as u64;
@@ -160,90 +233,4 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         }
         done
     }
-
-    /// Sends items, and those again that were not taken, until all are, the budget is used up or it is too late.
-    async fn send_all<T, F, R>(&self, context: &BatchContext, items: Vec<T>, call: F) -> NotSent
-    where
-        F: Fn(Vec<T>) -> R,
-        R: Future<Output = (Result<Vec<usize>, PortError>, Vec<T>)>,
-    {
-        let until_ms = context.bounds.last_call_at_ms;
-        let mut pending: Vec<usize> = (0..items.len()).collect();
-        let mut left = items;
-        let mut failed = 0;
-        while !pending.is_empty() {
-            if self.clock.now_ms() >= until_ms {
-                return NotSent {
-                    items: pending,
-                    too_late: true,
-                };
-            }
-            let (answer, sent) = call(left).await;
-            left = sent;
-            let error = match answer {
-                Ok(not_taken) => {
-                    keep_only(&mut pending, &mut left, &not_taken);
-                    // Kinesis and SQS leave items out when they are throttled.
-                    PortError::Throttled("items were not taken".to_owned())
-                }
-                Err(error) => error,
-            };
-            if pending.is_empty() {
-                break;
-            }
-            failed += 1;
-            let until_ms = if failed < self.config.attempts_max {
-                until_ms
-            } else {
-                i64::MIN
-            };
-            let Some(pause_ms) = context.pause_after(Some(&error), failed, until_ms, &self.clock) else {
-                break;
-            };
-            self.clock.sleep_ms(pause_ms).await;
-        }
-        NotSent {
-            items: pending,
-            too_late: false,
-        }
-    }
-}
-
-/// Items that were not sent.
-struct NotSent {
-    /// Their indexes, ascending.
-    items: Vec<usize>,
-    /// Whether time was the reason.
-    too_late: bool,
-}
-
-impl NotSent {
-    /// Why an item was not sent; `None`: it was.
-    fn of(&self, item: usize, otherwise: Returned) -> Option<Returned> {
-        self.items
-            .binary_search(&item)
-            .is_ok()
-            .then_some(if self.too_late { Returned::Deadline } else { otherwise })
-    }
-}
-
-/// Keeps those that were not taken, given by their place in both lists.
-fn keep_only<T>(pending: &mut Vec<usize>, left: &mut Vec<T>, not_taken: &[usize]) {
-    let mut keep = vec![false; pending.len()];
-    for at in not_taken {
-        // An index that was never asked for says nothing.
-        if let Some(slot) = keep.get_mut(*at) {
-            *slot = true;
-        }
-    }
-    let mut at = 0;
-    pending.retain(|_| {
-        at += 1;
-        keep[at - 1]
-    });
-    at = 0;
-    left.retain(|_| {
-        at += 1;
-        keep[at - 1]
-    });
 }

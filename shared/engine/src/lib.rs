@@ -23,6 +23,8 @@ pub mod record;
 pub mod report;
 mod sealed;
 mod segment;
+mod send;
+mod sent;
 mod trial;
 pub mod user_record;
 

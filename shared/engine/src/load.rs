@@ -10,7 +10,7 @@ use crate::config::{LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
 use crate::directives::Directives;
 use crate::engine::Engine;
 use crate::plan::{CardRun, Plan};
-use crate::port::{Clock, Metered, PortError, Quarantine, ScoreSink, StateItem, StateStore};
+use crate::port::{Clock, Metered, PortError, Quarantine, ScoreSink, StateItem, StateStore, StateVersion};
 use crate::report::{CacheCounts, Returned};
 use crate::segment::ProfileView;
 
@@ -19,7 +19,7 @@ use crate::segment::ProfileView;
 pub(crate) struct Warm {
     pub(crate) state: CardState,
     /// `None`: the store has no item for the card.
-    pub(crate) version: Option<u64>,
+    pub(crate) version: Option<StateVersion>,
 }
 
 impl Warm {

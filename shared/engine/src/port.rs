@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::refusal::RefusalCode;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Capacity that calls consumed, in DynamoDB's units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,13 +35,47 @@ pub struct Metered<T> {
     pub units: Units,
 }
 
-/// A card's stored item: bytes of [`tidemark_domain::card::CardState`] and the version its next writer must name (I5).
+/// A digest of a state's bytes (XXH3-64), stored beside them. A number alone does not say which state was read: after an item
+/// was restored to an earlier one, the same numbers are given again, to other states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateTag(pub u64);
+
+impl StateTag {
+    /// The tag of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxh3_64(bytes))
+    }
+}
+
+/// Which item was read: what its next writer must name (I5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateVersion {
+    /// Number of commits so far, at least 1.
+    pub number: u64,
+    /// The tag that was stored with it; `None`: a release wrote it that stored none.
+    pub tag: Option<StateTag>,
+}
+
+/// A card's stored item: bytes of [`tidemark_domain::card::CardState`] and the version that they have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateItem {
-    /// Number of commits so far, at least 1.
-    pub version: u64,
+    /// What its next writer must name.
+    pub version: StateVersion,
     /// The encoded state.
     pub bytes: Vec<u8>,
+}
+
+impl StateItem {
+    /// An item to be written, with the tag of its bytes.
+    #[must_use]
+    pub fn new(number: u64, bytes: Vec<u8>) -> Self {
+        let tag = Some(StateTag::of(&bytes));
+        Self {
+            version: StateVersion { number, tag },
+            bytes,
+        }
+    }
 }
 
 /// A conditional write of a card.
@@ -49,8 +84,8 @@ pub struct StateWrite {
     /// Whose state.
     pub card_id: CardId,
     /// The version that was read; `None`: the item must not exist.
-    pub expected_version: Option<u64>,
-    /// The new item (version = expected + 1, or 1).
+    pub expected: Option<StateVersion>,
+    /// The new item (its number is that of `expected` and 1, or 1).
     pub item: StateItem,
     /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
     pub expires_at_s: i64,
@@ -115,10 +150,8 @@ impl PortError {
 /// A decision over the alert threshold, recorded once (I3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionRecord {
-    /// Whose card.
-    pub card_id: CardId,
-    /// Which event.
-    pub event_id: EventId,
+    /// Which event, on whose card.
+    pub event: EventKey,
     /// The outcome's bytes.
     pub outcome_json: Vec<u8>,
     /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
@@ -169,7 +202,7 @@ pub trait StateStore: Send + Sync {
         }))
     }
 
-    /// Records a decision if there is none for that event.
+    /// Records a decision if there is none for that event: the same id on another card or at another time is another event.
     fn put_decision(
         &self,
         decision: &DecisionRecord,
@@ -214,6 +247,10 @@ pub struct QuarantineMessage {
     pub sub_sequence_number: Option<u32>,
     /// Its partition key (masked like the payload); a user record's own.
     pub partition_key: String,
+    /// Of a user record, the partition key of the aggregated record that it came in, masked too: sequence numbers are unique
+    /// within a shard and that key. Absent: the record's key is the one above, or the message is of an older release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_partition_key: Option<String>,
     /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
     /// Size of the whole payload before masking.

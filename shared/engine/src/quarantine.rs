@@ -42,6 +42,10 @@ fn head(input: &InRecord<'_>, user: &UserRecord<'_>, refusal: &Refusal, masked: 
         sequence_number: input.sequence_number.to_owned(),
         sub_sequence_number: user.sub_sequence_number,
         partition_key: masked_text(user.partition_key),
+        record_partition_key: user
+            .sub_sequence_number
+            .filter(|_| !input.partition_key.is_empty())
+            .map(|_| masked_text(input.partition_key)),
         arrival_ms: input.arrival_ms,
         payload_bytes: user.data.len(),
         masked,
@@ -82,6 +86,7 @@ mod tests {
             stream: "transactions",
             shard_id: "shardId-000000000000",
             sequence_number: "49",
+            of_aggregate: None,
             partition_key,
             arrival_ms: 1,
             data,

@@ -11,12 +11,25 @@ pub struct InRecord<'a> {
     pub shard_id: &'a str,
     /// Its sequence number: a decimal string, too long for any integer type.
     pub sequence_number: &'a str,
-    /// Its partition key; the contract says that it is the card's token.
+    /// Set for a user record that was taken out of an aggregate before, as a redrive of the quarantine hands over: it is
+    /// never taken apart again. `None`: the record is as the stream gave it.
+    pub of_aggregate: Option<OfAggregate<'a>>,
+    /// Its partition key; the contract says that it is the card's token. Empty where nobody knows it any more: of a user
+    /// record that was taken out of its aggregate.
     pub partition_key: &'a str,
     /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
     /// The payload.
     pub data: &'a [u8],
+}
+
+/// Where a user record was in the record that it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfAggregate<'a> {
+    /// Its place in the aggregate, from 0.
+    pub sub_sequence_number: u32,
+    /// Its own partition key.
+    pub partition_key: &'a str,
 }
 
 /// Compares two sequence numbers: decimal strings of 56 digits and more, so by length, then by text.

@@ -140,6 +140,8 @@ pub struct BatchReport {
     pub outcomes_sent: u64,
     /// Bytes of those outcomes.
     pub outcome_bytes: u64,
+    /// Outcomes that an earlier try of the same records, in this process, had sent: they are not sent once more.
+    pub outcomes_sent_before: u64,
     /// Messages put in the quarantine (a large payload needs several).
     pub quarantine_messages: u64,
     /// Capacity consumed.

@@ -3,15 +3,25 @@
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::lifetime::SEGMENT_MS;
 
 use crate::call::{BatchContext, with_retries};
-use crate::config::{SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX};
+use crate::config::{
+    SEGMENT_ITEMS_WARM_MAX, SEGMENT_ROUNDS_MAX, SEGMENTS_LOAD_MAX, SEGMENTS_WRITE_BYTES_MAX, SEGMENTS_WRITE_MAX,
+};
 use crate::engine::Engine;
 use crate::plan::Planned;
-use crate::port::{Clock, PortError, Quarantine, ScoreSink, SegmentItem, StateStore};
+use crate::port::{Clock, Quarantine, ScoreSink, SegmentItem, StateStore};
 use crate::report::Returned;
-use crate::segment::{Folded, Judge, ProfileView, expires_at_s, fold_segment};
+use crate::segment::{Folded, Judge, ProfileView, fold_segment};
+use crate::send::{SliceLimit, send_all};
+
+/// What the store is given in one write.
+const SEGMENT_SLICE: SliceLimit<SegmentItem> = SliceLimit {
+    items_max: SEGMENTS_WRITE_MAX,
+    bytes_max: SEGMENTS_WRITE_BYTES_MAX,
+    bytes_of: |segment| segment.bytes.len(),
+};
 
 impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     /// Folds events into a state, reading segments where the fold asks for them. The fold goes on where it stopped: what
@@ -82,31 +92,45 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         card: &CardId,
         state: &mut CardState,
     ) -> Result<(), Returned> {
-        let policy = &context.directives.policy;
         let items: Vec<SegmentItem> = state
             .new_segments()
             .map(|segment| SegmentItem {
                 card_id: card.clone(),
                 key: segment.key,
                 bytes: segment.bytes.clone(),
-                expires_at_s: segment_expires_at_s(segment.last_ms, policy),
+                expires_at_s: segment_expires_at_s(segment.last_ms),
             })
             .collect();
         if items.is_empty() {
             return Ok(());
         }
-        let until_ms = context.bounds.stop_at_ms;
-        let call = || self.store.put_segments(&items);
-        match with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await {
-            Ok(answer) => {
+        // A few at a time: all of them are in one partition, and what was written stays written while the rest is throttled.
+        let call = |slice: Vec<SegmentItem>| async move {
+            let answer = self.store.put_segments(&slice).await.map(|answer| {
                 context.metered(answer);
-                context.tally().segments_written += items.len() as u64;
-                state.segments_written();
-                Ok(())
-            }
-            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
-            Err(_) => Err(Returned::CommitFailed),
+                context.tally().segments_written += slice.len() as u64;
+                Vec::new()
+            });
+            (answer, slice)
+        };
+        let (until_ms, attempts_max) = (context.bounds.stop_at_ms, self.config.attempts_max);
+        let left = send_all(
+            context,
+            &self.clock,
+            (attempts_max, until_ms),
+            &SEGMENT_SLICE,
+            items,
+            call,
+        )
+        .await;
+        if left.is_refused() {
+            return Err(Returned::StoreRefused);
         }
+        if !left.is_empty() {
+            return Err(Returned::CommitFailed);
+        }
+        state.segments_written();
+        Ok(())
     }
 }
 
@@ -117,8 +141,8 @@ pub(crate) fn drop_cold(state: &mut CardState) {
     }
 }
 
-/// A state asks for a segment while its newest event is less than the retention after the segment's last, and lives for
-/// the retention and the slack after its newest event. A segment outlives every such state.
-fn segment_expires_at_s(last_ms: i64, policy: &Policy) -> i64 {
-    expires_at_s(last_ms.saturating_add(policy.retention_ms()), policy)
+/// A segment outlives every state that names it, by whatever policy it is read: its expiry follows from its content, so that
+/// whoever writes it writes the same.
+fn segment_expires_at_s(last_ms: i64) -> i64 {
+    last_ms.saturating_add(SEGMENT_MS) / 1000
 }

@@ -4,13 +4,13 @@ use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::EventKey;
+use tidemark_domain::lifetime::HISTORY_MS;
 use tidemark_domain::outcome::{self, Decision, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_domain::score::ProfileInput;
 
-use crate::config::EXPIRY_SLACK_MS;
 use crate::directives::Directives;
 use crate::plan::Planned;
 use crate::port::OutcomeRecord;
@@ -78,8 +78,8 @@ pub(crate) struct OutcomeStep {
     pub(crate) overridden: bool,
     /// What the candidate policy made of an event that counts now.
     pub(crate) trial: Option<Box<TrialStep>>,
-    /// For an alert: the event's id, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
-    pub(crate) alert: Option<(EventId, i64)>,
+    /// For an alert: the event, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
+    pub(crate) alert: Option<(EventKey, i64)>,
 }
 
 /// Who judges: the snapshot, and a clock to measure policies by.
@@ -167,7 +167,6 @@ fn apply_transaction(
 ) -> Result<Effect, Vec<SegmentKey>> {
     let policy = &*judge.directives.policy;
     let decided = judge.directives.overrides.find(&tx.card_id, planned.arrival_ms);
-    let decided = decided.map(|found| found.action);
     // Before the event is part of the state: the candidate sees what the active policy sees.
     let measured = trial::of_candidate(state, tx, profile, judge)?;
     let began_ns = (judge.now_ns)();
@@ -179,7 +178,7 @@ fn apply_transaction(
         Applied::Refused(refusal) => return Ok(Effect::Refused(refusal)),
         Applied::NeedsSegments(keys) => return Err(keys),
     };
-    let mut step = outcome_step(&tx.card_id, &tx.event_id, &entry, fresh, policy);
+    let mut step = outcome_step(tx.key(), &entry, fresh);
     step.overridden = fresh && decided.is_some();
     step.trial = measured
         .filter(|_| fresh)
@@ -187,15 +186,13 @@ fn apply_transaction(
     Ok(Effect::Outcome(Box::new(step)))
 }
 
-fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool, policy: &Policy) -> OutcomeStep {
+fn outcome_step(event: EventKey, entry: &Entry, fresh: bool) -> OutcomeStep {
     let decision = entry.outcome.decision;
-    let alert = (decision == Decision::Alert).then(|| (event_id.clone(), expires_at_s(entry.time_ms, policy)));
-    let bytes = outcome::render_json(card_id, event_id, entry);
+    let bytes = outcome::render_json(&event.card_id, &event.event_id, entry);
+    let card_id = event.card_id.clone();
+    let alert = (decision == Decision::Alert).then(|| (event, expires_at_s(entry.time_ms)));
     OutcomeStep {
-        outcome: OutcomeRecord {
-            card_id: card_id.clone(),
-            bytes,
-        },
+        outcome: OutcomeRecord { card_id, bytes },
         fresh,
         decision,
         score: entry.outcome.score,
@@ -207,12 +204,10 @@ fn outcome_step(card_id: &CardId, event_id: &EventId, entry: &Entry, fresh: bool
     }
 }
 
-/// From when on nothing of an event time can matter: retention and slack later, in seconds since 1970-01-01T00:00:00Z.
-pub(crate) fn expires_at_s(time_ms: i64, policy: &Policy) -> i64 {
-    time_ms
-        .saturating_add(policy.retention_ms())
-        .saturating_add(EXPIRY_SLACK_MS)
-        / 1000
+/// From when on nothing of an event time can matter, whatever policy is in force then and however late a record comes, in
+/// seconds since 1970-01-01T00:00:00Z.
+pub(crate) fn expires_at_s(time_ms: i64) -> i64 {
+    time_ms.saturating_add(HISTORY_MS) / 1000
 }
 
 #[cfg(test)]
@@ -220,10 +215,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_expires_retention_and_slack_after_its_newest_event_in_seconds() {
-        let policy = Policy::default_policy();
-        let days = policy.retention_ms() / 86_400_000 + 7;
-        assert_eq!(expires_at_s(1_780_000_000_999, &policy), 1_780_000_000 + days * 86_400);
-        assert_eq!(expires_at_s(i64::MAX, &policy), i64::MAX / 1000);
+    fn an_item_expires_by_the_most_that_any_policy_may_declare_in_seconds() {
+        let days = 365 + 30 + 14 + 14;
+        assert_eq!(expires_at_s(1_780_000_000_999), 1_780_000_000 + days * 86_400);
+        assert_eq!(expires_at_s(i64::MAX), i64::MAX / 1000);
     }
 }

@@ -12,7 +12,8 @@ use crate::record::InRecord;
 pub struct UserRecord<'a> {
     /// Index of the record of the batch that it came in.
     pub record: usize,
-    /// Its place in the aggregate, from 0, as Amazon's consumer library counts; `None`: the record is no aggregate.
+    /// Its place in the aggregate, from 0, as Amazon's consumer library counts; `None`: the record is no aggregate, or is
+    /// refused as one.
     pub sub_sequence_number: Option<u32>,
     /// Its own partition key.
     pub partition_key: &'a str,
@@ -21,12 +22,14 @@ pub struct UserRecord<'a> {
 }
 
 impl<'a> UserRecord<'a> {
-    /// A whole record of the batch.
-    const fn whole(record: usize, input: &InRecord<'a>) -> Self {
+    /// A whole record of the batch, which may be a user record that was taken out of an aggregate before.
+    fn whole(record: usize, input: &InRecord<'a>) -> Self {
         Self {
             record,
-            sub_sequence_number: None,
-            partition_key: input.partition_key,
+            sub_sequence_number: input.of_aggregate.map(|place| place.sub_sequence_number),
+            partition_key: input
+                .of_aggregate
+                .map_or(input.partition_key, |place| place.partition_key),
             data: input.data,
         }
     }
@@ -84,6 +87,11 @@ impl<'a> UserRecords<'a> {
         if room == 0 {
             return false;
         }
+        if input.of_aggregate.is_some() {
+            // What a user record holds is an event or nothing, on every path: an aggregate within one is refused.
+            self.push_whole(record, input);
+            return true;
+        }
         match aggregate::take_apart(input.data) {
             Ok(None) => self.push_whole(record, input),
             Ok(Some(parts)) if parts.len() > room => return false,
@@ -103,6 +111,12 @@ impl<'a> UserRecords<'a> {
             }
         }
         true
+    }
+
+    /// The first user record of a record of the batch, given one of them.
+    pub(crate) fn first_of(&self, record: usize, one: usize) -> usize {
+        let before = self.all[..one].iter().rev();
+        one - before.take_while(|user| user.record == record).count()
     }
 
     fn push_whole(&mut self, record: usize, input: &InRecord<'a>) {

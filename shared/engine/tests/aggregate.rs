@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::*;
 use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
-use tidemark_domain::refusal::RefusalCode::{AggregateDigest, NotJson};
+use tidemark_domain::refusal::RefusalCode::{AggregateDigest, NotJson, NotUtf8};
 use tidemark_engine::config::{BATCH_RECORDS_MAX, BATCH_USER_RECORDS_MAX};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::{PortError, QuarantineMessage};
-use tidemark_engine::{End, Returned};
+use tidemark_engine::record::OfAggregate;
+use tidemark_engine::{End, InRecord, Returned};
 
 /// Records as a KPL producer would send them: so many payloads in each, all under one key; 1 leaves a payload plain.
 fn packed(payloads: &[Vec<u8>], sizes: &[usize]) -> Vec<Record> {
@@ -103,6 +104,7 @@ fn a_refused_user_record_is_quarantined_alone_and_named() {
     let messages = world.quarantine.messages();
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].sub_sequence_number, Some(1));
+    assert_eq!(messages[0].record_partition_key.as_deref(), Some("key"));
     assert_eq!(
         (messages[0].sequence_number.as_str(), messages[0].partition_key.as_str()),
         ("95", "key-1")
@@ -114,6 +116,33 @@ fn a_refused_user_record_is_quarantined_alone_and_named() {
         ),
         (6, b"poison".to_vec())
     );
+}
+
+#[test]
+fn an_aggregate_within_an_aggregate_is_refused_whichever_way_it_comes() {
+    let inner = aggregate(&[tx("a", "in1", 60, 100), tx("a", "in2", 50, 100)]);
+    let outer = aggregate(&[inner.clone(), tx("a", "e1", 40, 100)]);
+    let world = World::new();
+    let report = world.run(&records([outer]));
+    assert_eq!(report.ends, [End::Quarantined(NotUtf8), End::Scored]);
+    let live = world.quarantine.take();
+    assert_eq!((live.len(), live[0].sub_sequence_number), (1, Some(0)));
+    assert_eq!(live[0].payload_bytes, inner.len());
+    // As a redrive of the quarantine hands it over: what was a user record stays one.
+    let first = records([Vec::new()]).remove(0);
+    let again = InRecord {
+        partition_key: "key",
+        of_aggregate: Some(OfAggregate {
+            sub_sequence_number: 0,
+            partition_key: "key-0",
+        }),
+        data: &inner,
+        ..first.as_in()
+    };
+    let report = futures_util::FutureExt::now_or_never(world.engine().process(&[again], FAR_MS)).unwrap();
+    assert_eq!(report.ends, [End::Quarantined(NotUtf8)]);
+    assert_eq!(world.quarantine.take(), live, "and it says the same of itself");
+    assert_eq!(world.outcomes().len(), 1);
 }
 
 #[test]
@@ -153,7 +182,7 @@ fn a_quarantine_message_of_before_is_still_read() {
     world.run(&packed(&[b"poison".to_vec()], &[1]));
     let json = serde_json::to_value(&world.quarantine.messages()[0]).unwrap();
     assert!(
-        json.get("sub_sequence_number").is_none(),
+        json.get("sub_sequence_number").is_none() && json.get("record_partition_key").is_none(),
         "a plain record's message is what it always was"
     );
     let read: QuarantineMessage = serde_json::from_value(json).unwrap();

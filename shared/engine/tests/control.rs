@@ -282,6 +282,7 @@ impl Plane {
         let setting = ModeSetting {
             revision: 1,
             mode,
+            record_age_s: None,
             stamp: stamp(),
         };
         self.plane.set(MODE, Some(setting.to_fields()));

@@ -80,7 +80,7 @@ fn a_write_that_landed_without_an_answer_still_sends_its_outcomes() {
     let report = world.run(&batch);
     assert_eq!(report.ends, [End::Scored, End::Scored]);
     assert_eq!((report.timeouts, report.retries, report.conflicts), (1, 1, 0));
-    assert_eq!(world.store.state(&card("a")).unwrap().version, 1);
+    assert_eq!(world.store.state(&card("a")).unwrap().version.number, 1);
     assert_as_expected(&world, &expect(&batch, &world.policy));
 }
 
@@ -183,10 +183,7 @@ fn a_batch_that_runs_into_the_deadline_finishes_what_is_committed() {
 #[test]
 fn a_state_that_cannot_be_read_back_is_never_overwritten() {
     let world = World::new();
-    let broken = StateItem {
-        version: 7,
-        bytes: vec![0xEE; 40],
-    };
+    let broken = StateItem::new(7, vec![0xEE; 40]);
     world.store.set_state(&card("a"), broken.clone());
     let report = world.run(&two_cards());
     let corrupt = End::Returned(Returned::StateCorrupt);
@@ -199,10 +196,7 @@ fn a_state_that_turns_corrupt_under_a_conflict_is_not_overwritten_either() {
     let world = World::new();
     let engine = world.engine();
     run(&engine, &records([tx("a", "e1", 60, 100)]), FAR_MS).unwrap();
-    let broken = StateItem {
-        version: 9,
-        bytes: vec![0xEE; 40],
-    };
+    let broken = StateItem::new(9, vec![0xEE; 40]);
     world.store.set_state(&card("a"), broken.clone());
     let report = run(&engine, &records([tx("a", "e2", 50, 100)]), FAR_MS).unwrap();
     assert_eq!(report.ends, [End::Returned(Returned::StateCorrupt)]);
@@ -373,7 +367,7 @@ fn an_alert_that_cannot_be_recorded_is_not_sent_and_the_others_are() {
     let (sent, outcomes) = (world.outcomes(), &expected.outcomes);
     let unsent: Vec<&String> = outcomes.keys().filter(|event| !sent.contains_key(*event)).collect();
     assert_eq!(unsent.len(), 1, "{unsent:?}");
-    assert!(alerts.contains(unsent[0]) && recorded.iter().all(|alert| alert.event_id.as_str() != unsent[0]));
+    assert!(alerts.contains(unsent[0]) && recorded.iter().all(|alert| alert.event.event_id.as_str() != unsent[0]));
     world.faults.clear();
     world.run(&batch);
     assert_as_expected(&world, &expected);
@@ -405,4 +399,31 @@ fn a_large_payload_is_quarantined_whole_only_when_every_part_is_taken() {
     world.faults.clear();
     let report = world.run(&batch);
     assert_eq!((report.quarantined_total(), report.quarantine_messages), (1, 4));
+}
+
+/// The same id at another time, or on another card, is another event: each has its decision, and a copy has none of its own.
+#[test]
+fn alerts_that_share_an_id_are_all_recorded() {
+    let policy = Policy {
+        thresholds: Thresholds { review: 0, alert: 0 },
+        ..Policy::default_policy()
+    };
+    let world = World::with(policy, EngineConfig::default());
+    let batch = records([
+        tx("a", "e", 60, 100),
+        tx("a", "e", 50, 100),
+        tx("b", "e", 60, 100),
+        tx("a", "e", 50, 100),
+    ]);
+    let report = world.run(&batch);
+    assert_eq!((report.scored, report.duplicate, report.decisions_recorded), (3, 1, 3));
+    let recorded: Vec<_> = world
+        .store
+        .decisions()
+        .iter()
+        .map(|kept| kept.event.to_string())
+        .collect();
+    let expected = [("a", 60), ("a", 50), ("b", 60)]
+        .map(|(card, age_s)| format!("event e of card {card} at {}", START_MS - age_s * 1_000));
+    assert_eq!(recorded, expected);
 }

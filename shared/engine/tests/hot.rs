@@ -6,8 +6,8 @@ mod common;
 
 use common::*;
 use tidemark_domain::card::CardState;
+use tidemark_domain::lifetime::{HISTORY_MS, RETENTION_MS_MAX};
 use tidemark_domain::policy::{Policy, Thresholds};
-use tidemark_engine::config::EXPIRY_SLACK_MS;
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;
 use tidemark_engine::report::Returned;
@@ -165,10 +165,10 @@ fn segments_come_before_the_state_and_cost_what_they_weigh() {
     // Segments of four events take a unit each; the state takes one, and each alert.
     let alerts = world.store.decisions().len() as f64;
     assert!((report.units.write - alerts - 1.0 - report.segments_written as f64).abs() < 1e-9);
-    // A state whose newest event is a retention later asks for them still, and itself lives for a retention and the slack
-    // after that: a redrive may meet a card that got nothing for weeks.
+    // A state whose newest event is a retention later asks for them still, by whatever policy, and itself lives on after that: a
+    // redrive may meet a card that got nothing for weeks.
     let last_ms = START_MS - 80_000_000;
-    let asked_until_ms = last_ms + 2 * world.policy.retention_ms() + EXPIRY_SLACK_MS;
+    let asked_until_ms = last_ms + RETENTION_MS_MAX + HISTORY_MS;
     for segment in world.store.segments() {
         assert!(segment.expires_at_s >= asked_until_ms / 1_000);
     }

@@ -38,6 +38,9 @@ pub struct Request {
     /// Read and count, change nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Dead letters: look at the messages only, for the age of the oldest. The stream is not read, and nothing is changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub look: bool,
     /// The call stops when it has found so many records; without it, at its source's end.
     #[serde(default)]
     pub records_max: Option<u64>,
@@ -63,6 +66,7 @@ impl Request {
         Self {
             source,
             dry_run: false,
+            look: false,
             records_max: None,
             rate_per_second: None,
             reasons: Vec::new(),

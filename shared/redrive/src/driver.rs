@@ -3,6 +3,7 @@
 mod call;
 mod feed;
 mod letters;
+mod look;
 mod payloads;
 mod queue;
 mod range;
@@ -75,6 +76,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         request.check()?;
         let mut run = Run::new(request, &self.config, self.clock.now_ms(), deadline_ms);
         match request.source {
+            Source::DeadLetter if request.look => Box::pin(self.look(&mut run)).await,
             Source::DeadLetter => Box::pin(self.letters(&mut run)).await,
             Source::Quarantine => Box::pin(self.payloads(&mut run)).await,
             Source::Range => Box::pin(self.range(&mut run)).await,

@@ -149,3 +149,72 @@ pub fn is_shard_id(text: &str) -> bool {
 fn misshapen(detail: &str) -> Rejection {
     Rejection::new(ErrorCode::LetterMisshapen, detail)
 }
+
+/// When the stream took the first record of a letter, milliseconds since 1970-01-01T00:00:00Z; `None` where the message does not say
+/// so as Lambda does.
+#[must_use]
+pub fn first_arrival_ms(body: &str) -> Option<i64> {
+    let message: Value = serde_json::from_str(body).ok()?;
+    civil_ms(message["KinesisBatchInfo"]["approximateArrivalOfFirstRecord"].as_str()?)
+}
+
+/// A time as Lambda writes it: `2026-11-23T02:00:00.250Z`.
+fn civil_ms(text: &str) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, separator: char| -> Option<[i64; 3]> {
+        let parts: Vec<i64> = text
+            .split(separator)
+            .map(|part| part.parse::<u32>().ok().map(i64::from))
+            .collect::<Option<_>>()?;
+        parts.try_into().ok()
+    };
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let ([year, month, day], [hour, minute, second]) = (numbers(date, '-')?, numbers(clock, ':')?);
+    let fits = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !fits || hour > 23 || minute > 59 || second > 60 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let ms: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    // Days since 1970 by Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the day that is
+    // sometimes there is a year's last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_says_since_when_its_records_wait() {
+        let body = |time: &str| {
+            serde_json::json!({ "KinesisBatchInfo": { "approximateArrivalOfFirstRecord": time } }).to_string()
+        };
+        for (time, ms) in [
+            ("2026-11-23T02:00:00.250Z", 1_795_399_200_250),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T23:59:59.9Z", 951_868_799_900),
+        ] {
+            assert_eq!(first_arrival_ms(&body(time)), Some(ms), "{time}");
+        }
+        let wrong = [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-11-23T02:00:00",
+            "2026-11-23T02:00Z",
+            "2026-11-23T25:00:00Z",
+        ];
+        for time in wrong {
+            assert_eq!(first_arrival_ms(&body(time)), None, "{time}");
+        }
+        assert_eq!(first_arrival_ms("no JSON"), None);
+    }
+}

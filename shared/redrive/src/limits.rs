@@ -14,6 +14,8 @@ pub const SHARD_READS_PER_SECOND: u32 = 5;
 pub const GET_RECORDS_MAX: u32 = 10_000;
 /// Messages of one receive (SQS's limit).
 pub const RECEIVE_MESSAGES_MAX: usize = 10;
+/// Messages that are deleted or made visible before the deadline is looked at again: those of one call (SQS's limit).
+pub const MESSAGES_IN_CALL_MAX: usize = 10;
 /// Messages that are in work together: read by shard and in order, so that neighbours share a read.
 pub const GROUP_MESSAGES_MAX: usize = 1_000;
 /// Messages that one call keeps hidden without working on them: those that stay in their queue.
@@ -37,6 +39,9 @@ pub const HIDDEN_SLACK_S: i64 = 30;
 pub const STOP_MARGIN_MS: i64 = 12_000;
 /// So long before the deadline the engine must be done, milliseconds.
 pub const CLEANUP_MS: i64 = 3_000;
+/// So long before the deadline nothing is deleted or made visible any more, milliseconds: the answer still has to get out,
+/// with the cursor in it.
+pub const ANSWER_MS: i64 = 1_000;
 /// Batches in a row in which no record found its end, after which a run stops.
 pub const FAILED_BATCHES_MAX: u32 = 3;
 /// Attempts of one call on a queue or the stream, the first included.

@@ -63,8 +63,11 @@ pub fn parse(received: &Received) -> Result<HeldPart, Rejection> {
     })
 }
 
-/// What makes two messages parts of one payload: the record (or the user record in it), why it was refused, and how it was cut.
-type Key = (String, String, String, Option<u32>, String, u32, usize);
+/// What makes two messages parts of one payload: the record (or the user record in it), why it was refused, and how it was cut. A
+/// sequence number alone does not name a record: it is unique within its shard and partition key.
+type Key = (Place, Option<u32>, String, u32, usize);
+/// Stream, shard, partition key (of a user record, and of the record that it came in), sequence number.
+type Place = (String, String, String, Option<String>, String);
 
 /// Payloads that are not whole yet.
 #[derive(Debug, Default)]
@@ -84,9 +87,13 @@ impl Assembly {
     pub fn add(&mut self, part: HeldPart) -> Option<Vec<HeldPart>> {
         let message = &part.message;
         let key: Key = (
-            message.stream.clone(),
-            message.shard_id.clone(),
-            message.sequence_number.clone(),
+            (
+                message.stream.clone(),
+                message.shard_id.clone(),
+                message.partition_key.clone(),
+                message.record_partition_key.clone(),
+                message.sequence_number.clone(),
+            ),
             message.sub_sequence_number,
             message.code.as_str().to_owned(),
             message.parts,

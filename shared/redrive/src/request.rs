@@ -63,6 +63,9 @@ impl Request {
         if self.records_max == Some(0) || self.rate_per_second == Some(0) {
             return refused(invalid, "records_max, rate_per_second: expected at least 1");
         }
+        if self.look && self.source != Source::DeadLetter {
+            return refused(invalid, "look: goes with the source dead_letter only");
+        }
         self.check_reasons()?;
         match (&self.range, self.source) {
             (Some(range), Source::Range) => range.check()?,

@@ -104,6 +104,7 @@ proptest! {
                 stream: ARN,
                 shard_id: SHARD,
                 sequence_number: &record.sequence_number,
+                of_aggregate: None,
                 partition_key: &record.partition_key,
                 arrival_ms: record.arrival_ms,
                 data: &record.data,

@@ -6,6 +6,7 @@ mod common;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::*;
+use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::memory::{Fault, Op};
@@ -70,6 +71,50 @@ fn reasons_choose_payloads_and_a_run_looks_at_each_once() {
     // Refused anew means sent anew: it is the next run's, or a run would never end.
     let account = world.run(&quarantine(), 15 * MINUTE_MS).account;
     assert_eq!((account.quarantined, world.quarantine.visible()), (1, 1));
+}
+
+/// An aggregated record, as KPL writes it.
+fn aggregate(payloads: &[&[u8]]) -> Vec<u8> {
+    let mut aggregator = Aggregator::new();
+    for data in payloads {
+        let user = UserRecord {
+            partition_key: "card",
+            explicit_hash_key: None,
+            data,
+        };
+        assert!(aggregator.push(&user, usize::MAX));
+    }
+    aggregator.finish()
+}
+
+#[test]
+fn a_user_record_is_never_taken_apart_live_or_from_the_shard_or_from_quarantine() {
+    let world = World::new();
+    let now_ms = world.clock.now_ms();
+    // Times whose digits are no card number: a masked payload would not be redriven at all.
+    let (first, second) = (tx("card", "in-1", now_ms - 7), tx("card", "in-2", now_ms - 7));
+    let inner = aggregate(&[&first, &second]);
+    world.put(SHARD, 0, aggregate(&[&inner]));
+    let report = world.live(SHARD, 0..=0);
+    assert_eq!((report.scored, report.quarantined_total()), (0, 1));
+    let live = world.quarantined();
+    assert!(!live[0].masked && live[0].sub_sequence_number == Some(0));
+    world.letter(0, 0);
+    let account = world.redrive().account;
+    assert_eq!((account.scored, account.quarantined), (0, 1), "from the shard");
+    let account = world.run(&quarantine(), 15 * MINUTE_MS).account;
+    assert_eq!(
+        (account.messages, account.scored, account.quarantined),
+        (2, 0, 2),
+        "from quarantine"
+    );
+    let left = world.quarantined();
+    assert_eq!(
+        left,
+        [live[0].clone(), live[0].clone()],
+        "still the user record that it was"
+    );
+    assert_eq!(world.counted_total(), 0);
 }
 
 #[test]
@@ -233,4 +278,23 @@ fn parts_far_apart_are_put_together_unless_too_much_lies_between_them() {
             assert_eq!(response.stopped, Stopped::Done);
         }
     }
+}
+
+/// Sequence numbers are unique within a shard and a partition key.
+#[test]
+fn parts_of_two_keys_that_share_a_number_are_not_put_together() {
+    let one = too_late(1);
+    let original = one.quarantined().remove(0);
+    let payload = STANDARD.decode(&original.payload_base64).unwrap();
+    let world = World::new();
+    let other = QuarantineMessage {
+        partition_key: "another".to_owned(),
+        ..original.clone()
+    };
+    world.quarantine.push(half(&original, 1, &payload, 0));
+    world.quarantine.push(half(&other, 2, &payload, 0));
+    let account = world.call(&quarantine()).response.account;
+    assert_eq!((account.scored, account.returned), (0, 2));
+    world.quarantine.push(half(&original, 2, &payload, 0));
+    assert_eq!(world.call(&quarantine()).response.account.scored, 1);
 }

@@ -4,6 +4,9 @@
 mod common;
 
 use common::*;
+use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
+use tidemark_engine::config::BATCH_USER_RECORDS_MAX;
+use tidemark_engine::port::Clock;
 use tidemark_redrive::limits::UNRECOVERABLE_BYTES_MAX;
 use tidemark_redrive::memory::Op as Call;
 use tidemark_redrive::{Request, Source, Stopped};
@@ -100,4 +103,59 @@ fn what_a_call_holds_of_the_quarantine_is_visible_when_it_stops() {
     assert_eq!((response.account.found, response.stopped), (1, Stopped::RecordsMax));
     // The part, the payload that was not fed, and the one that was refused anew.
     assert_eq!(world.quarantine.visible(), 3);
+}
+
+#[test]
+fn a_page_of_more_user_records_than_a_batch_may_have_is_fed_in_several() {
+    let world = World::new();
+    let now_ms = world.clock.now_ms();
+    let event = tx("card", "event", now_ms);
+    let per = AGGREGATE_USER_RECORDS_MAX;
+    let records = BATCH_USER_RECORDS_MAX / per + 2;
+    for at in 0..records as u64 {
+        let mut aggregator = Aggregator::new();
+        for _ in 0..per {
+            let user = UserRecord {
+                partition_key: "card",
+                explicit_hash_key: None,
+                data: &event,
+            };
+            assert!(aggregator.push(&user, usize::MAX));
+        }
+        world.put(SHARD, at, aggregator.finish());
+    }
+    world.letter(0, records as u64 - 1);
+    let response = world.redrive();
+    let account = &response.account;
+    assert_eq!((account.returned, response.problems.len()), (0, 0), "{response:?}");
+    assert_eq!(account.scored + account.already_done, (records * per) as u64);
+    assert!(world.dead_letter.bodies().is_empty());
+}
+
+#[test]
+fn many_deletions_go_ten_at_a_time_and_only_what_was_left_again() {
+    let world = letters_of_one_record(250);
+    world.dead_letter.leave_first(1);
+    let response = world.call(&letters()).response;
+    assert_eq!((response.stopped, response.problems.len()), (Stopped::Done, 0));
+    assert!(world.dead_letter.bodies().is_empty());
+    assert_eq!(world.script.count(Call::Delete), 26);
+}
+
+#[test]
+fn the_answer_gets_out_before_the_deadline_however_slow_the_queue_is() {
+    let world = letters_of_one_record(2_000);
+    // Letters of another reason are made visible again at the end: ten a call, each call half a second.
+    world.dead_letter.take_ms(500);
+    let request = Request {
+        reasons: vec!["RecordAgeExceeded".to_owned()],
+        ..letters()
+    };
+    let deadline_ms = world.clock.now_ms() + MINUTE_MS;
+    let response = world.call_for(&request, MINUTE_MS).response;
+    let late_ms = world.clock.now_ms() - deadline_ms;
+    assert!(late_ms < 0, "{late_ms} ms late");
+    assert!(response.cursor.is_some(), "what is left is the next call's");
+    let codes: Vec<&str> = response.problems.iter().map(|problem| problem.code.as_str()).collect();
+    assert_eq!(codes, ["TM-5017"], "and it says that some stay hidden for a while");
 }

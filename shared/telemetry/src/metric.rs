@@ -143,6 +143,8 @@ metrics! {
     TrialsLost: Count,
     /// Invocations that were the first of their process.
     ColdStarts: Count,
+    /// How long the oldest record has waited that a dead letter names, however often the letter was received; 0 when none waits.
+    OldestDeadLetterAge: Milliseconds,
     /// Messages that a redrive looked at.
     RedriveMessages: Count,
     /// Records that a redrive read again.

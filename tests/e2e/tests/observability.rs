@@ -225,3 +225,29 @@ fn a_day_is_left_when_the_oldest_dead_letter_alarms() {
         .unwrap();
     assert_eq!(alarm_seconds, retention_hours * SECONDS_PER_HOUR - SECONDS_PER_DAY);
 }
+
+/// SQS's own age leaves out what was received three times, so that a look at the queue would silence the alarm.
+#[test]
+fn the_age_of_dead_letters_is_one_that_looking_at_them_can_not_hide() {
+    let alarm = &template()["Resources"]["OldestDeadLetter"]["Properties"];
+    let metric = &alarm["Metrics"][0]["MetricStat"]["Metric"];
+    assert_eq!(
+        (&metric["Namespace"], &metric["MetricName"]),
+        (&"Tidemark".into(), &"OldestDeadLetterAge".into())
+    );
+    assert_eq!(metric["Dimensions"][0]["Value"]["Fn::Sub"], "${Prefix}-redrive");
+    assert_eq!(
+        alarm["Metrics"][1]["Expression"], "age / 1000",
+        "the threshold is in seconds"
+    );
+    assert_eq!(
+        alarm["TreatMissingData"], "breaching",
+        "an age that is not told is not an age of nothing"
+    );
+    let rule = &read("infra/template.yaml")["Resources"]["LookAtDeadLetters"]["Properties"];
+    assert_eq!(rule["ScheduleExpression"], "rate(5 minutes)");
+    assert!(alarm["Metrics"][0]["MetricStat"]["Period"].as_u64().unwrap() >= 2 * 5 * 60);
+    let widgets = dashboard()["widgets"].to_string();
+    let blind = r#"["AWS/SQS","ApproximateAgeOfOldestMessage","QueueName","tidemark-dead-letter""#;
+    assert!(!widgets.contains(blind), "nor does the dashboard show the other");
+}

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use score_function::config::Config;
 use serde_json::Value;
+use tidemark_domain::lifetime;
 use tidemark_engine::EngineConfig;
 
 const SECOND_MS: u64 = 1_000;
@@ -197,10 +198,20 @@ fn a_dead_letter_lives_as_long_as_the_records_that_it_names() {
     assert_eq!(destination["Fn::GetAtt"][0], "DeadLetterQueue");
 }
 
+/// A record may wait in its stream to the last day, be refused then, and be redriven from the queue on that one's last day: what
+/// is stored must know it still, whatever the parameters say.
 #[test]
-fn a_state_outlives_a_redrive_from_the_default_retention() {
-    let stream_ms = parameter("StreamRetentionHours", "Default") * HOUR_S * SECOND_MS;
-    assert!(i64::try_from(stream_ms).unwrap() <= tidemark_engine::config::EXPIRY_SLACK_MS);
+fn what_is_stored_outlives_every_record_of_every_stream_and_queue() {
+    let ms = |seconds: u64| i64::try_from(seconds * SECOND_MS).unwrap();
+    for kind in ["Default", "MaxValue"] {
+        let stream_ms = ms(parameter("StreamRetentionHours", kind) * HOUR_S);
+        assert!(stream_ms <= lifetime::STREAM_RETENTION_MS_MAX, "{kind}: {stream_ms} ms");
+    }
+    for queue in ["QuarantineQueue", "DeadLetterQueue", "UnrecoverableQueue"] {
+        let retention_s = property(&format!("{queue}/Properties/MessageRetentionPeriod"));
+        let queue_ms = ms(retention_s.as_u64().unwrap());
+        assert!(queue_ms <= lifetime::QUEUE_RETENTION_MS_MAX, "{queue}: {queue_ms} ms");
+    }
 }
 
 /// The permissions that the calls of the functions' rim need, as the SDK names them; of the files that `is_called` chooses.

@@ -153,3 +153,19 @@ fn what_is_lost_is_told_for_as_long_as_sqs_can() {
     );
     assert_eq!(property("UnrecoverableQueue/DeletionPolicy"), "Retain");
 }
+
+#[test]
+fn the_rule_that_looks_at_dead_letters_sends_a_request_that_the_function_takes() {
+    let target = property("LookAtDeadLetters/Properties/Targets/0");
+    assert_eq!(
+        target["Arn"]["Fn::GetAtt"],
+        serde_json::json!(["RedriveFunction", "Arn"])
+    );
+    let request = tidemark_redrive::Request::parse(target["Input"].as_str().unwrap()).unwrap();
+    assert!(request.look && request.source == tidemark_redrive::Source::DeadLetter);
+    let permission = property("LookAtDeadLettersPermission/Properties");
+    assert_eq!(
+        permission["SourceArn"]["Fn::GetAtt"],
+        serde_json::json!(["LookAtDeadLetters", "Arn"])
+    );
+}

@@ -10,30 +10,40 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::score::ProfileInput;
 
 /// States in every format that was ever written: what mutations start from.
-pub const SEEDS: [&[u8]; 5] = [
+pub const SEEDS: [&[u8]; 7] = [
     include_bytes!("../../../shared/domain/tests/golden/state-v1-empty.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-one.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-all-fields.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-400-events.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v2-hot.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/state-v3-hot.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/state-v3-told-apart.bin"),
 ];
 
 /// Rounds of segments that one event may ask for.
 const ROUNDS_MAX: usize = 64;
 
 /// Sealed segments, each with its length before it (4 bytes, the least significant first).
-const SEGMENTS: &[u8] = include_bytes!("../../../shared/domain/tests/golden/segments-v1.bin");
+const SEGMENTS: [&[u8]; 2] = [
+    include_bytes!("../../../shared/domain/tests/golden/segments-v1.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/segments-v2.bin"),
+];
+
+/// The states that name them.
+const HOT: [&[u8]; 2] = [SEEDS[4], SEEDS[5]];
 
 /// The sealed segments one by one.
 #[must_use]
 pub fn segments() -> Vec<&'static [u8]> {
-    let (mut segments, mut rest) = (Vec::new(), SEGMENTS);
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let Some((segment, tail)) = tail.split_at_checked(u32::from_le_bytes(*length) as usize) else {
-            return segments;
-        };
-        segments.push(segment);
-        rest = tail;
+    let mut segments = Vec::new();
+    for mut rest in SEGMENTS {
+        while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+            let Some((segment, tail)) = tail.split_at_checked(u32::from_le_bytes(*length) as usize) else {
+                return segments;
+            };
+            segments.push(segment);
+            rest = tail;
+        }
     }
     segments
 }
@@ -45,12 +55,20 @@ pub fn segments() -> Vec<&'static [u8]> {
 /// What does not hold, in words. A panic is a finding too.
 pub fn check_segment(original: &[u8], bytes: &[u8], policy: &Policy) -> Result<bool, String> {
     let key = SegmentKey::of(bytes);
-    let renamed = renamed(SEEDS[4], SegmentKey::of(original), key);
+    // A state that names the segment in its head, if there is one.
+    let mut hot = HOT[0];
+    let mut is_named = false;
+    for state in HOT {
+        let named = CardState::decode(state)
+            .map_err(|error| error.to_string())?
+            .missing_segments();
+        if named.contains(&SegmentKey::of(original)) {
+            (hot, is_named) = (state, true);
+        }
+    }
+    let renamed = renamed(hot, SegmentKey::of(original), key);
     let mut state = CardState::decode(&renamed).map_err(|error| error.to_string())?;
-    let named = CardState::decode(SEEDS[4])
-        .map_err(|error| error.to_string())?
-        .missing_segments();
-    if named.contains(&SegmentKey::of(original)) && !state.missing_segments().contains(&key) {
+    if is_named && !state.missing_segments().contains(&key) {
         return Err("the target is blind: no state names the segment".to_owned());
     }
     let before = state.encode();

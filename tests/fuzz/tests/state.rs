@@ -16,7 +16,8 @@ const MUTATIONS_MAX: u64 = 6;
 fn mutate(random: &mut Random) -> Vec<u8> {
     let bytes = match random.next() % 64 {
         0 => SEEDS[3].to_vec(),
-        8..24 => SEEDS[4].to_vec(),
+        8..20 => SEEDS[4 + random.below(2)].to_vec(),
+        20..32 => SEEDS[6].to_vec(),
         1..8 => (0..random.below(64)).map(|_| random.byte()).collect(),
         choice => SEEDS[choice as usize % 3].to_vec(),
     };

@@ -6,7 +6,7 @@ use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::fold::apply_transaction;
 use tidemark_domain::outcome::render_json;
 use tidemark_domain::score::ProfileInput;
-use tidemark_engine::port::StateItem;
+use tidemark_engine::port::{StateItem, StateVersion};
 
 use crate::scenario::{EVENTS, Scenario};
 
@@ -32,10 +32,13 @@ pub struct ItemFacts {
 }
 
 impl ItemFacts {
-    /// Whether it holds all that the other holds.
+    /// Whether it holds all that the other holds: its events, each with its outcome.
     #[must_use]
     pub fn holds_all_of(&self, other: &Self) -> bool {
-        (0..EVENTS).all(|event| self.times[event] >= other.times[event])
+        (0..EVENTS).all(|event| {
+            let is_same = other.outcomes[event].is_none() || self.outcomes[event] == other.outcomes[event];
+            is_same && self.times[event] >= other.times[event]
+        })
     }
 }
 
@@ -43,7 +46,7 @@ impl ItemFacts {
 #[derive(Debug, Default)]
 pub struct Items {
     facts: Vec<ItemFacts>,
-    ids: HashMap<(u64, Vec<u8>), ItemId>,
+    ids: HashMap<(StateVersion, Vec<u8>), ItemId>,
     outcomes: Vec<(usize, Vec<u8>)>,
     outcome_ids: HashMap<Vec<u8>, OutcomeId>,
 }

@@ -14,7 +14,7 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
     Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
-    ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
@@ -97,7 +97,7 @@ pub enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Write {
     /// The version that was read; `None`: the item must not exist.
-    pub expected: Option<u64>,
+    pub expected: Option<StateVersion>,
     /// What is to be stored.
     pub item: ItemId,
 }
@@ -125,7 +125,7 @@ pub struct Lives {
     ids: HashMap<(LifeId, Step), LifeId>,
     stands: HashMap<LifeId, Stand>,
     /// A life for each state that processes were seen to keep warm, by the probe's write.
-    kept: HashMap<(Option<u64>, Vec<u8>), LifeId>,
+    kept: HashMap<(Option<StateVersion>, Vec<u8>), LifeId>,
     rests: HashMap<LifeId, LifeId>,
 }
 
@@ -190,7 +190,7 @@ impl Lives {
             Raw::Waits(Waiting::Load) => COLD,
             // The state that the probe was folded into, and its version.
             Raw::Waits(Waiting::Commit(write)) => {
-                let kept = (write.expected_version, write.item.bytes);
+                let kept = (write.expected, write.item.bytes);
                 *self.kept.entry(kept).or_insert(life)
             }
             raw => return Err(format!("the probe was not folded: {raw:?}")),
@@ -251,6 +251,7 @@ impl Lives {
                 stream: "transactions",
                 shard_id: "shardId-000000000000",
                 sequence_number,
+                of_aggregate: None,
                 partition_key: crate::scenario::CARD,
                 arrival_ms: ARRIVAL_MS,
                 data: &self.scenario.payloads[*event],
@@ -275,7 +276,7 @@ impl Lives {
         match waiting {
             Waiting::Load => Ok(Call::Load),
             Waiting::Commit(write) if write.card_id.as_str() == crate::scenario::CARD => Ok(Call::Commit(Write {
-                expected: write.expected_version,
+                expected: write.expected,
                 item: items.intern(scenario, &write.item)?,
             })),
             Waiting::Commit(_) => Err("a write of another card".to_owned()),

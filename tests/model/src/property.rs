@@ -36,6 +36,16 @@ pub fn all() -> Vec<Property<Protocol>> {
     ]
 }
 
+/// What must hold in the store although a restore took its item away: what was there before is forgotten, and what was written
+/// since is not.
+#[must_use]
+pub fn of_restores() -> Vec<Property<Protocol>> {
+    vec![
+        Property::always(ONCE, once),
+        Property::always(NO_LOST_UPDATE, no_lost_update),
+    ]
+}
+
 fn once(protocol: &Protocol, world: &World) -> bool {
     let lives = protocol.lives();
     world.history.iter().all(|id| {
@@ -101,11 +111,12 @@ fn committed_first(protocol: &Protocol, world: &World) -> bool {
 fn no_lost_update(protocol: &Protocol, world: &World) -> bool {
     let lives = protocol.lives();
     let mut before: Option<&ItemFacts> = None;
-    world.history.iter().all(|id| {
+    world.history.iter().enumerate().all(|(place, id)| {
         let facts = lives.items.facts(*id);
         let follows = match before {
-            None => facts.item.version == 1,
-            Some(before) => facts.item.version == before.item.version + 1 && facts.holds_all_of(before),
+            _ if world.restored.contains(&place) => true,
+            None => facts.item.version.number == 1,
+            Some(before) => facts.item.version.number == before.item.version.number + 1 && facts.holds_all_of(before),
         };
         before = Some(facts);
         follows

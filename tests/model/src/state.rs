@@ -54,8 +54,12 @@ impl Progress {
 /// A state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    /// Every item that was the card's, in order; the last one is what the store holds.
+    /// Every item that was the card's, in order; the last one is what the store holds, unless a restore took it away.
     pub history: Vec<ItemId>,
+    /// The places in `history` of the first items that were written after a restore.
+    pub restored: Vec<usize>,
+    /// Whether nothing was written since a restore: the store holds no item.
+    pub is_gone: bool,
     /// Writes that nobody waits for any more, and that may still arrive at the store. Sorted.
     pub late: Vec<Write>,
     /// Distinct outcomes in the scores stream. Sorted.
@@ -66,6 +70,22 @@ pub struct World {
     pub sources: [Progress; 2],
     /// Faults so far.
     pub faults: u8,
+}
+
+impl World {
+    /// The item that the store holds.
+    #[must_use]
+    pub fn current(&self) -> Option<ItemId> {
+        self.history.last().copied().filter(|_| !self.is_gone)
+    }
+
+    /// After how many writes a read may find the card: none, or any number since the last restore. (Who read before the restore
+    /// has it warm.)
+    pub fn readable(&self) -> impl Iterator<Item = usize> + use<> {
+        let since = self.restored.last().map_or(0, |place| *place);
+        let last = if self.is_gone { since } else { self.history.len() };
+        std::iter::once(0).chain(since + 1..=last)
+    }
 }
 
 /// What can happen next. Workers are named by their place.
@@ -97,6 +117,8 @@ pub enum Action {
     KillAfterCall(usize),
     /// Fault: the source does not wait for the worker any longer. It goes on as a zombie.
     Abandon(usize),
+    /// An operator puts the card back to what it was before its first event, so that the numbers of its versions begin anew.
+    Restore,
 }
 
 /// How often what matters was seen: properties that hold because nothing happened would prove nothing.
@@ -118,6 +140,8 @@ pub struct Seen {
     pub given_back: AtomicU64,
     /// Outcomes that were sent once more.
     pub sent_again: AtomicU64,
+    /// Writes that named a number which the store had, of another item.
+    pub other_tags: AtomicU64,
     /// Batches for which the process had the state warm.
     pub warm_starts: AtomicU64,
     /// What the model did not expect of the engine.

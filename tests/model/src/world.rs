@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stateright::{Model, Property};
+use tidemark_engine::port::StateVersion;
 
 use crate::item::{ItemId, OutcomeId};
 use crate::process::{Answer, COLD, Call, Given, Lives, Stand, Step, Write};
@@ -18,6 +19,8 @@ pub enum Variant {
     Whole,
     /// The store takes every write, whatever version it names.
     NoCondition,
+    /// The store compares the number of the version only, not the tag of what was read.
+    NumberOnly,
     /// The outcomes that a write holds are sent when it is tried, not when it is known to be committed.
     SendFirst,
     /// A delivery that fails is not repeated.
@@ -35,6 +38,8 @@ pub struct Protocol {
     pub variant: Variant,
     /// Faults in one path, at most.
     pub faults_max: u8,
+    /// Restores in one path, at most.
+    pub restores_max: usize,
     lives: Mutex<Lives>,
     /// What was seen.
     pub seen: Seen,
@@ -47,6 +52,7 @@ impl Protocol {
         Self {
             variant,
             faults_max,
+            restores_max: 0,
             lives: Mutex::new(Lives::new(scenario)),
             seen: Seen::default(),
         }
@@ -75,16 +81,32 @@ impl Protocol {
         surprises.push(surprise);
     }
 
-    fn version_of(&self, item: Option<ItemId>) -> Option<u64> {
+    /// The same with restores. What a restore forgot is nobody's to find again but a redrive's, so only what the store holds is
+    /// judged then: [`property::of_restores`].
+    #[must_use]
+    pub fn with_restores(self, restores_max: usize) -> Self {
+        Self { restores_max, ..self }
+    }
+
+    fn version_of(&self, item: Option<ItemId>) -> Option<StateVersion> {
         item.map(|id| self.lives().items.facts(id).item.version)
     }
 
     /// The store judges a write; whether it took effect.
     fn store(&self, world: &mut World, write: Write) -> bool {
-        let current = self.version_of(world.history.last().copied());
-        let holds = current == write.expected || self.variant == Variant::NoCondition;
+        let current = self.version_of(world.current());
+        let number = |version: Option<StateVersion>| version.map(|version| version.number);
+        if current != write.expected && number(current) == number(write.expected) {
+            count(&self.seen.other_tags);
+        }
+        let holds = match self.variant {
+            Variant::NoCondition => true,
+            Variant::NumberOnly => number(current) == number(write.expected),
+            Variant::Whole | Variant::SendFirst | Variant::NoRedelivery => current == write.expected,
+        };
         if holds {
             world.history.push(write.item);
+            world.is_gone = false;
         }
         holds
     }
@@ -195,7 +217,7 @@ impl Protocol {
         if self.store(world, write) {
             return self.answer(world, at, Answer::Written);
         }
-        let winner = world.history.last().copied();
+        let winner = world.current();
         count(if winner == Some(write.item) {
             &self.seen.own_winners
         } else {
@@ -221,8 +243,13 @@ impl Protocol {
                 });
                 return Ok(());
             }
+            Action::Restore => {
+                world.restored.push(world.history.len());
+                world.is_gone = true;
+                return Ok(());
+            }
             Action::Read(at, writes) => {
-                if writes < world.history.len() {
+                if !world.is_gone && writes < world.history.len() {
                     count(&self.seen.stale_reads);
                 }
                 let item = writes.checked_sub(1).map(|last| world.history[last]);
@@ -296,9 +323,9 @@ impl Protocol {
     /// Brings states that differ in name only to one form.
     fn settle(&self, world: &mut World) {
         world.workers.sort_unstable();
-        if self.variant != Variant::NoCondition {
+        if self.variant != Variant::NoCondition && self.restores_max == 0 {
             // Versions only grow: a write below the store's can't take effect any more, whenever it arrives.
-            let current = self.version_of(world.history.last().copied());
+            let current = self.version_of(world.current());
             let before = world.late.len();
             world.late.retain(|write| write.expected >= current);
             let lost = (before - world.late.len()) as u64;
@@ -312,12 +339,12 @@ impl Protocol {
         let may_fail = world.faults < self.faults_max;
         match self.call_of(worker) {
             None => {}
-            Some(Call::Load) => actions.extend((0..=world.history.len()).map(|writes| Action::Read(at, writes))),
+            Some(Call::Load) => actions.extend(world.readable().map(|writes| Action::Read(at, writes))),
             Some(Call::Commit(write)) => {
                 actions.push(Action::Commit(at));
                 if may_fail {
                     actions.extend([Action::LoseCommit(at), Action::KillAfterCall(at)]);
-                    if self.version_of(world.history.last().copied()) != write.expected {
+                    if self.version_of(world.current()) != write.expected {
                         actions.push(Action::WithholdWinner(at));
                     }
                 }
@@ -352,6 +379,8 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<World> {
         vec![World {
             history: Vec::new(),
+            restored: Vec::new(),
+            is_gone: false,
             late: Vec::new(),
             sent: Vec::new(),
             workers: [Worker { life: COLD, job: None }; WORKERS],
@@ -374,6 +403,9 @@ impl Model for Protocol {
             }
         }
         actions.extend((0..world.late.len()).map(Action::Land));
+        if world.restored.len() < self.restores_max && world.current().is_some() {
+            actions.push(Action::Restore);
+        }
         for at in 0..WORKERS {
             self.worker_actions(world, at, actions);
         }
@@ -390,6 +422,9 @@ impl Model for Protocol {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        property::all()
+        match self.restores_max {
+            0 => property::all(),
+            _ => property::of_restores(),
+        }
     }
 }

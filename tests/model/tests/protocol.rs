@@ -86,6 +86,29 @@ fn without_the_condition_on_the_version_a_write_takes_away_anothers() {
     );
 }
 
+/// Faults beside a restore: more would multiply the states without another kind of them.
+const RESTORE_FAULTS_MAX: u8 = 1;
+
+#[test]
+fn after_a_restore_no_write_takes_away_what_was_written_since() {
+    let checker = explore(protocol(Variant::Whole, RESTORE_FAULTS_MAX).with_restores(1));
+    checker.assert_properties();
+    let other_tags = checker.model().seen.other_tags.load(Ordering::Relaxed);
+    eprintln!(
+        "a restore: {} states, {other_tags} other tags",
+        checker.unique_state_count()
+    );
+    assert!(other_tags > 0, "no number was given twice: the search looked away");
+}
+
+#[test]
+fn a_condition_on_the_number_alone_takes_away_what_was_written_after_a_restore() {
+    let protocol = protocol(Variant::NumberOnly, 0).with_restores(1);
+    let checker = protocol.checker().threads(THREADS).spawn_bfs().join();
+    let broken: Vec<&str> = checker.discoveries().into_keys().collect();
+    assert_eq!(broken, [property::NO_LOST_UPDATE]);
+}
+
 #[test]
 fn an_outcome_sent_before_its_commit_is_found() {
     let broken = broken(Variant::SendFirst);

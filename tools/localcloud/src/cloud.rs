@@ -27,6 +27,9 @@ pub struct LocalConfig {
     /// Puts the fault layer, with this seed, in front of the services. Its second hop to the table costs some
     /// throughput, so it is there only when asked for.
     pub fault_seed: Option<u64>,
+    /// Whether shards and partitions take and give no more in a second than on AWS. For benchmarks of anything else they may
+    /// be lifted.
+    pub aws_limits: bool,
 }
 
 impl LocalConfig {
@@ -37,7 +40,15 @@ impl LocalConfig {
             keep_table: false,
             region: "eu-west-1".to_owned(),
             fault_seed: None,
+            aws_limits: true,
         }
+    }
+
+    /// The same without AWS's limits by the second.
+    #[must_use]
+    pub fn without_aws_limits(mut self) -> Self {
+        self.aws_limits = false;
+        self
     }
 
     /// The same, with the fault layer.
@@ -126,14 +137,18 @@ impl LocalCloud {
         let logs = config.data_dir.join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
         let file = config.keep_table.then(|| config.data_dir.join("table.sqlite"));
-        let faults = config.fault_seed.map(Faults::new);
-        let table = table::start(file.as_deref(), faults.as_ref()).await?;
-        let server = server::start(&config.region, faults.as_ref()).await?;
-        let settings = AwsSettings::local(&config.region, &server.endpoint, Some(&table.endpoint));
+        let layer = match (config.fault_seed, config.aws_limits) {
+            (seed, true) => Some(Faults::with_aws_limits(seed.unwrap_or(0))),
+            (Some(seed), false) => Some(Faults::new(seed)),
+            (None, false) => None,
+        };
+        let table = table::start(file.as_deref(), layer.as_ref()).await?;
+        let server = server::start(&config.region, layer.as_ref()).await?;
+        let settings = AwsSettings::local(&config.region, &server.own_endpoint, Some(&table.endpoint));
         let admin = Admin::connect(&settings).await;
         Ok(Self {
+            faults: layer.filter(|_| config.fault_seed.is_some()),
             config,
-            faults,
             server,
             table,
             admin,
@@ -171,7 +186,7 @@ impl LocalCloud {
         &self.config.data_dir
     }
 
-    /// The clients of streams, queues and tables of this cloud.
+    /// The clients of streams, queues and tables of this cloud. Their reads of a shard count for nobody.
     #[must_use]
     pub fn admin(&self) -> &Admin {
         &self.admin

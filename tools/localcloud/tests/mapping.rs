@@ -79,8 +79,14 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    async fn with(config: impl FnOnce(LocalConfig) -> LocalConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cloud = LocalCloud::start(LocalConfig::new(folder.path())).await.unwrap();
+        let cloud = LocalCloud::start(config(LocalConfig::new(folder.path())))
+            .await
+            .unwrap();
         let names = Names::default();
         let made = cloud.provision(&names).await.unwrap();
         Self {
@@ -274,7 +280,7 @@ async fn a_mapping_that_cannot_drain_says_so_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn throughput() {
-    let bench = Bench::new().await;
+    let bench = Bench::with(LocalConfig::without_aws_limits).await;
     for (bytes, count) in [(400usize, 50_000u32), (65_536, 2_000), (1_000_000, 60)] {
         let mut spec = bench.spec();
         spec.options = EsmOptions {

@@ -5,34 +5,31 @@
 //! when that is read, so nothing that is done can look undone.
 
 mod cards;
+mod checkpoint;
+mod merge;
+mod slices;
+mod steering;
 mod view;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use indicatif::ProgressBar;
+use reconcile::Judgement;
 use serde::Serialize;
 use tidemark_aws::admin::Admin;
-use tidemark_domain::contract::Bounds;
 
-use crate::account::evidence::{self, QueueRemarks, StreamRange, accepted};
-use crate::account::{Account, Evidence, OutcomeCopies, Record};
-use crate::audit::cards::CardCheck;
+use self::checkpoint::Checkpoint;
+use self::slices::Slices;
+use self::steering::Steering;
+use crate::account::evidence::{self, QueueRemarks, StreamRange};
 use crate::cli::AuditArgs;
-use crate::clock::{now_ms, pause};
+use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
 use crate::places::Places;
 use crate::{files, ui, when};
 
-/// Events that are named for each invariant.
-const BREAKS_MAX: usize = 1_000;
-/// How far the clocks of the two streams may be apart: outcomes are read from so long before the range, in milliseconds.
-const SKEW_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
-/// Wait before the evidence is read again for a record that has none, in milliseconds; it doubles with each look.
-const LOOK_AGAIN_MS: u64 = 500;
-/// The same at most, in milliseconds.
-const LOOK_AGAIN_MS_MAX: u64 = 4_000;
+/// How far back an audit goes that is not told otherwise, milliseconds.
+const RANGE_MS: i64 = 24 * HOUR_MS;
+/// What `--since` takes for all that the stream holds.
+const OLDEST: &str = "oldest";
 
 /// What the audit found. Field names are stable: scripts read them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -51,64 +48,56 @@ pub struct AuditReport {
     pub settle_s: Option<u64>,
     /// How long it waited for that, in milliseconds.
     pub waited_ms: i64,
-    /// Where the records ended (I1).
+    /// In how many slices the range was read.
+    pub slices: u64,
+    /// Where the next audit with this checkpoint begins, ms since 1970-01-01T00:00:00Z; `None`: no checkpoint was asked for.
+    pub checkpoint_ms: Option<i64>,
+    /// What comes of it.
+    pub verdict: Verdict,
+    /// Where the records ended, what their outcomes show, and whether it holds.
     #[serde(flatten)]
-    pub account: Account,
-    /// What the outcomes show (I3).
-    pub outcomes: OutcomeChecks,
+    pub found: Judgement,
     /// What the queues hold besides.
     pub queues: QueueRemarks,
-    /// Whether I1 and I3 hold for every record that is not pending, and no stored history counts an event twice.
-    pub holds: bool,
-    /// What breaks them, in words.
-    pub breaks: Vec<Break>,
 }
 
-/// What the outcomes of the range's events show.
+/// What comes of an audit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct OutcomeChecks {
-    /// Events with an outcome.
-    pub events: u64,
-    /// Outcome records of theirs, copies included.
-    pub records: u64,
-    /// Events whose copies differ.
-    pub conflicting: u64,
-    /// Outcomes that were held against the card's stored history.
-    pub compared_with_state: u64,
-    /// Of these, outcomes that the history gives differently.
-    pub different_from_state: u64,
-    /// Times that an event is in its card's stored history beyond the first: it counted again (I2).
-    pub counted_again: u64,
-    /// Alerts that were held against the recorded decision.
-    pub compared_with_decision: u64,
-    /// Of these, alerts whose decision is another.
-    pub different_from_decision: u64,
-    /// Alerts without a recorded decision (decisions expire, so this breaks nothing by itself).
-    pub without_decision: u64,
-}
-
-/// One thing that breaks an invariant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Break {
-    /// `I1`, `I2` or `I3`.
-    pub invariant: &'static str,
-    /// What, and of which record or event.
-    pub what: String,
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every record that was looked at has its end, or may still be on its way.
+    Holds,
+    /// Something is named that breaks an invariant.
+    Broken,
+    /// It waited in vain for records that are on their way.
+    Unsettled,
+    /// The range has no record: nothing was shown.
+    #[default]
+    Nothing,
 }
 
 impl AuditReport {
-    /// How the command ends: with success when both invariants hold and, where it was to wait, nothing is pending.
-    fn exit(&self) -> Exit {
-        if self.holds && !self.is_unsettled() {
-            Exit::Ok
+    fn judged(self) -> Self {
+        let verdict = if self.found.broken() > 0 {
+            Verdict::Broken
+        } else if self.found.saw_nothing() {
+            Verdict::Nothing
+        } else if self.settle_s.is_some() && self.found.account.pending > 0 {
+            Verdict::Unsettled
         } else {
-            Exit::Failed
-        }
+            Verdict::Holds
+        };
+        Self { verdict, ..self }
     }
 
-    /// Whether it waited in vain for records that are on their way.
-    fn is_unsettled(&self) -> bool {
-        self.settle_s.is_some() && self.account.pending > 0
+    /// How the command ends: with success when something was looked at, the invariants hold and, where it was to wait, nothing
+    /// is pending.
+    const fn exit(&self) -> Exit {
+        match self.verdict {
+            Verdict::Holds => Exit::Ok,
+            Verdict::Broken | Verdict::Unsettled => Exit::Failed,
+            Verdict::Nothing => Exit::Nothing,
+        }
     }
 }
 
@@ -116,9 +105,15 @@ impl AuditReport {
 struct Question<'a> {
     places: &'a Places,
     range: StreamRange,
-    records_max: u64,
+    /// Where the first slice begins, and where the last one ends, ms since 1970-01-01T00:00:00Z.
+    from_ms: i64,
+    until_ms: i64,
+    records_max: usize,
+    settle_ms: i64,
     /// Records without evidence that arrived then or later are pending, ms since 1970-01-01T00:00:00Z.
     pending_from_ms: i64,
+    steering: Steering,
+    args: &'a AuditArgs,
 }
 
 /// Audits.
@@ -127,25 +122,27 @@ struct Question<'a> {
 /// When something is not there or can't be read; a broken invariant is no error but [`Exit::Failed`].
 pub async fn run(admin: &Admin, args: &AuditArgs, json: bool) -> Result<Exit, CliError> {
     let started_ms = now_ms();
-    let (since_ms, until_ms) = when::range(args.since.as_deref(), args.until.as_deref(), started_ms)?;
-    let until_ms = until_ms.unwrap_or(started_ms);
     let policy = files::policy(args.policy.as_deref())?;
     let places = args.places.resolve(admin).await?;
     known_shard(admin, &places, args.shard.as_deref()).await?;
+    let (since_ms, until_ms) = range(args, &places, started_ms)?;
+    let oldest_ms = started_ms.saturating_sub(i64::from(places.retention_h) * HOUR_MS);
     let question = Question {
-        places: &places,
         range: StreamRange {
             shard_id: args.shard.clone(),
             since_ms,
             until_ms: Some(until_ms),
         },
-        records_max: args.records_max,
+        from_ms: since_ms.map_or(oldest_ms, |since_ms| since_ms.max(oldest_ms)),
+        until_ms,
+        records_max: usize::try_from(args.records_max).unwrap_or(usize::MAX),
+        settle_ms: millis(args.settle.unwrap_or(0)),
         pending_from_ms: started_ms.saturating_sub(millis(args.pending)),
+        steering: steering::read(admin, &places.table, policy.bounds, args.policy.is_some()).await?,
+        places: &places,
+        args,
     };
-    let bar = ui::step("reading the stream", json);
-    let records = read_records(admin, &question, &policy.bounds).await?;
-    let report = settled(admin, &question, &records, args.settle.unwrap_or(0), &bar).await?;
-    bar.finish_and_clear();
+    let report = Slices::open(admin, &question).await?.audit(json).await?;
     let report = AuditReport {
         stream: places.stream.clone(),
         shard: args.shard.clone(),
@@ -154,61 +151,32 @@ pub async fn run(admin: &Admin, args: &AuditArgs, json: bool) -> Result<Exit, Cl
         pending_s: args.pending,
         settle_s: args.settle,
         ..report
-    };
+    }
+    .judged();
     ui::out(&ui::json_or(json, &report, view::render)?);
     Ok(report.exit())
 }
 
+/// From when to when: from the checkpoint where there is one, else as the arguments say.
+fn range(args: &AuditArgs, places: &Places, now_ms: i64) -> Result<(Option<i64>, i64), CliError> {
+    let since = args.since.as_deref().filter(|since| *since != OLDEST);
+    let (since_ms, until_ms) = when::range(since, args.until.as_deref(), now_ms)?;
+    let until_ms = until_ms.unwrap_or(now_ms);
+    let checkpoint = args.checkpoint.as_deref();
+    let checkpoint = checkpoint.map(|path| Checkpoint::read(path, &places.stream, args.shard.as_deref()));
+    if let Some(checkpoint) = checkpoint.transpose()?.flatten() {
+        return Ok((Some(checkpoint.done_until_ms.min(until_ms)), until_ms));
+    }
+    let since_ms = match args.since.as_deref() {
+        Some(OLDEST) => None,
+        Some(_) => since_ms,
+        None => Some(until_ms.saturating_sub(RANGE_MS)),
+    };
+    Ok((since_ms, until_ms))
+}
+
 fn millis(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX)
-}
-
-/// Looks until every record has its end, or it has taken so long; once at least.
-async fn settled(
-    admin: &Admin,
-    question: &Question<'_>,
-    records: &[Record],
-    settle_s: u64,
-    bar: &ProgressBar,
-) -> Result<AuditReport, CliError> {
-    let from_ms = now_ms();
-    let mut wait_ms = LOOK_AGAIN_MS;
-    loop {
-        let report = look(admin, question, records, bar).await?;
-        let waited_ms = now_ms() - from_ms;
-        let open = report.account.pending + report.account.unaccounted;
-        if open == 0 || waited_ms >= millis(settle_s) {
-            return Ok(AuditReport { waited_ms, ..report });
-        }
-        bar.set_message(format!("waiting for {} records", ui::grouped(open)));
-        pause(wait_ms).await;
-        wait_ms = (2 * wait_ms).min(LOOK_AGAIN_MS_MAX);
-    }
-}
-
-/// Reads all the evidence once, and judges.
-async fn look(
-    admin: &Admin,
-    question: &Question<'_>,
-    records: &[Record],
-    bar: &ProgressBar,
-) -> Result<AuditReport, CliError> {
-    let places = question.places;
-    let mut evidence = Evidence {
-        pending_from_ms: Some(question.pending_from_ms),
-        outcomes_since_ms: now_ms() - scores_kept_ms(admin, places).await?,
-        ..Evidence::default()
-    };
-    bar.set_message("reading the outcomes");
-    read_outcomes(admin, question, &mut evidence).await?;
-    bar.set_message("reading the queues");
-    let queues = evidence::read_queues(admin, &places.names(), &mut evidence).await?;
-    bar.set_message("reading the cards");
-    let check = cards::read(admin, &places.table, records, &mut evidence).await?;
-    Ok(AuditReport {
-        queues,
-        ..judge(records, &evidence, check)
-    })
 }
 
 async fn known_shard(admin: &Admin, places: &Places, shard: Option<&str>) -> Result<(), CliError> {
@@ -223,95 +191,6 @@ async fn known_shard(admin: &Admin, places: &Places, shard: Option<&str>) -> Res
         format!("stream {} has no shard {shard}", places.stream),
         "Leave --shard out, or take one that `tidemark dlq` or the stream's description names.",
     ))
-}
-
-async fn scores_kept_ms(admin: &Admin, places: &Places) -> Result<i64, CliError> {
-    let info = admin.stream_info(&places.scores).await;
-    Ok(i64::from(info.map_err(evidence::failed("reading the scores stream"))?.retention_h) * HOUR_MS)
-}
-
-async fn read_records(admin: &Admin, question: &Question<'_>, bounds: &Bounds) -> Result<Vec<Record>, CliError> {
-    let (stream, records_max) = (&question.places.stream, question.records_max);
-    let mut records = Vec::new();
-    evidence::walk(admin, stream, &question.range, |shard_id: &Arc<str>, record| {
-        if records.len() as u64 >= records_max {
-            return Err(too_many(records_max));
-        }
-        records.extend(Record::all_of(&accepted(shard_id, record), bounds));
-        Ok(())
-    })
-    .await?;
-    Ok(records)
-}
-
-async fn read_outcomes(admin: &Admin, question: &Question<'_>, evidence: &mut Evidence) -> Result<(), CliError> {
-    // An outcome comes after its record, however late: so there is no end to this range.
-    let range = StreamRange {
-        since_ms: question.range.since_ms.map(|since_ms| since_ms - SKEW_MS),
-        ..StreamRange::default()
-    };
-    evidence::walk(admin, &question.places.scores, &range, |_, record| {
-        if evidence.outcomes.len() as u64 > question.records_max {
-            return Err(too_many(question.records_max));
-        }
-        evidence::take_outcome(&mut evidence.outcomes, record, false)
-    })
-    .await
-}
-
-fn too_many(records_max: u64) -> CliError {
-    CliError::input(
-        "range_too_large",
-        format!("the range has more than {} records", ui::grouped(records_max)),
-        "Audit it in parts (--since and --until, or --shard), or raise --records-max: it takes about 500 bytes of memory a record.",
-    )
-}
-
-/// Puts the findings together.
-fn judge(records: &[Record], evidence: &Evidence, check: CardCheck) -> AuditReport {
-    let mut outcomes = check.counts;
-    let mut breaks: BTreeSet<Break> = check.breaks;
-    let of_range: BTreeSet<&str> = records.iter().filter_map(Record::event_id).collect();
-    let of_range = of_range
-        .into_iter()
-        .filter_map(|id| Some((id, evidence.outcomes.get(id)?)));
-    for (event_id, copies) in of_range {
-        outcomes.events += 1;
-        outcomes.records += copies.copies;
-        if !copies.identical {
-            outcomes.conflicting += 1;
-            breaks.insert(conflict(event_id, copies));
-        }
-    }
-    let account = Account::of(records.iter(), evidence);
-    for record in account.unaccounted_examples.iter().take(BREAKS_MAX) {
-        breaks.insert(Break {
-            invariant: "I1",
-            what: format!("record {record} is nowhere: no outcome, no effect, in no queue"),
-        });
-    }
-    let broken = account.unaccounted
-        + outcomes.conflicting
-        + outcomes.different_from_state
-        + outcomes.counted_again
-        + outcomes.different_from_decision;
-    AuditReport {
-        holds: broken == 0,
-        account,
-        outcomes,
-        breaks: breaks.into_iter().take(2 * BREAKS_MAX).collect(),
-        ..AuditReport::default()
-    }
-}
-
-fn conflict(event_id: &str, copies: &OutcomeCopies) -> Break {
-    Break {
-        invariant: "I3",
-        what: format!(
-            "event {event_id} of card {} has {} outcomes in the scores stream that differ",
-            copies.card_id, copies.copies
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@ mod operate;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tidemark_aws::admin::READ_BUDGET_MS;
 
 use crate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
+use crate::places::PrefixArg;
+use crate::quarantine::args::QuarantineCommand;
 
 pub use operate::{AuditArgs, DlqArgs, RedriveArgs};
 
@@ -14,14 +17,18 @@ pub use operate::{AuditArgs, DlqArgs, RedriveArgs};
 #[derive(Debug, Parser)]
 #[command(
     name = "tidemark",
-    version,
+    version = crate::version::text(),
     about = "Card transactions in, anomaly scores out, once each: on Kinesis, Lambda and DynamoDB, or on this machine",
-    after_help = "Start here:\n  tidemark doctor                       what this machine lacks, and how to get it\n  tidemark demo                         the whole path on this machine, with its account\n  tidemark simulate -o stream.jsonl     a stream to play with\n  tidemark score -i stream.jsonl -o -   the same engine over a file, no AWS at all\n\nData goes to stdout, all else to stderr. Colours are off when the output is not a terminal (or NO_COLOR is set).\nExit codes: 0 done and holds · 1 a check does not hold · 2 wrong command line · 3 this machine · 4 a service · 5 input"
+    after_help = "Start here:\n  tidemark doctor                       what this machine lacks, and how to get it\n  tidemark demo                         the whole path on this machine, with its account\n  tidemark simulate -o stream.jsonl     a stream to play with\n  tidemark score -i stream.jsonl -o -   the same engine over a file, no AWS at all\n\nData goes to stdout, all else to stderr. Colours are off when the output is not a terminal (or NO_COLOR is set).\nExit codes: 0 done and holds · 1 a check does not hold · 2 wrong command line · 3 this machine · 4 a service · 5 input\n            6 nothing to look at: a check that saw nothing says nothing"
 )]
 pub struct Cli {
     /// Print one JSON document on stdout instead of text for people
     #[arg(long, global = true)]
     pub json: bool,
+    /// How long one read waits for a throttle or a failing service to pass, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = READ_BUDGET_MS / 1_000,
+        value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub patience: u64,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -41,14 +48,14 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Send events from a file or stdin to a Kinesis stream
     #[command(
-        after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\nThe partition key is the event's card_id, so that a card's events keep their order. With --aggregate, up to 50 KiB of events of the same few cards\nare one record, and the partition key is aggregate-0 to aggregate-15; a card keeps to one of them.\n\nExample:\n  AWS_ENDPOINT_URL=http://127.0.0.1:4566 tidemark send --stream tidemark-transactions --input stream.jsonl"
+        after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\n\nThe partition key is the event's card_id, and a card's events keep their order, whatever Kinesis refuses on the way: the next one\nis sent when the one before it is in the stream. Cards do not wait for each other; a file of few cards goes faster with\n--aggregate: up to 50 KiB of events are one record under one of 16 keys, and a card keeps to one of them.\nLines that no record can hold, or that Kinesis refuses, are named and left out; all others are sent, and the exit code is 1.\nBlank lines and a byte order mark are skipped. Sending a file again is safe: events count once.\n\nExamples:\n  tidemark send -i stream.jsonl                      after the exports that `tidemark local up` prints\n  tidemark --json send -i stream.jsonl | jq .refused\n  zcat day.jsonl.gz | tidemark send --prefix prod --aggregate"
     )]
     Send(SendArgs),
     /// Show a card's state, windows and outcomes, and why
     Explain(ExplainArgs),
     /// Watch the pipeline: throughput, latency, lag, queues, degraded share, highest scores
     #[command(
-        after_help = "It follows the newest records of both streams, so it costs each shard one of its five reads a second for every look.\nWrite and read units come from the function's log, so give it with --log where it can be read.\n\nKeys: q quit, up and down choose a score, Enter explains its card, Esc goes back, p pauses.\n\nExamples:\n  tidemark watch\n  tidemark watch --json --looks 1 | jq .latency_ms"
+        after_help = "It follows the newest records of both streams, so it costs each shard one of its five reads a second for every look.\nWrite and read units come from the function's log, so give it with --log where it can be read.\n\nKeys: q quit, up and down choose a score, Enter explains its card, Esc goes back, p pauses.\n\nExamples:\n  tidemark watch\n  tidemark watch --once\n  tidemark watch --json --looks 1 | jq .latency_ms"
     )]
     Watch(WatchArgs),
     /// Check, compare, publish and activate policies, and take an activation back
@@ -81,6 +88,9 @@ pub enum Command {
     /// List what waits in the queues: messages, records, shards, age, time until it is gone
     #[command(after_help = operate::DLQ_HELP)]
     Dlq(DlqArgs),
+    /// Look at refused records, keep a copy, take them out
+    #[command(subcommand, after_help = crate::quarantine::args::HELP)]
+    Quarantine(QuarantineCommand),
     /// Take dead letters, quarantined records or a range of the stream through the path again
     #[command(after_help = operate::REDRIVE_HELP)]
     Redrive(RedriveArgs),
@@ -94,6 +104,47 @@ pub enum Command {
     Local(LocalCommand),
     /// Say what is missing on this machine, and how to get it
     Doctor,
+    /// Print a shell's completions of this command
+    #[command(
+        after_help = "Examples:\n  tidemark completions bash > ~/.local/share/bash-completion/completions/tidemark\n  tidemark completions zsh > ~/.zfunc/_tidemark\n  tidemark completions fish > ~/.config/fish/completions/tidemark.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// Write the manual pages of this command and of every verb
+    #[command(after_help = "Example:\n  tidemark manual ~/.local/share/man/man1 && man tidemark-send")]
+    Manual(ManualArgs),
+}
+
+impl Command {
+    /// Whether it calls services with the caller's own credentials.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        !matches!(
+            self,
+            Self::Demo(_)
+                | Self::Score(_)
+                | Self::Simulate(_)
+                | Self::Drill(_)
+                | Self::Local(_)
+                | Self::Doctor
+                | Self::Completions(_)
+                | Self::Manual(_)
+        )
+    }
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// The folder, which must exist
+    pub folder: PathBuf,
 }
 
 /// Arguments of `demo`.
@@ -117,6 +168,9 @@ pub struct DemoArgs {
     /// Events sent a second at most [default: as fast as they are scored]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
+    /// Let shards and partitions take and give more in a second than on AWS
+    #[arg(long)]
+    pub no_aws_limits: bool,
     /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,
@@ -140,6 +194,9 @@ pub struct ScoreArgs {
     /// Write every feature's value as of each event too
     #[arg(long)]
     pub features: bool,
+    /// Take the lines in the order of their times, all of them held in memory: for a file that is not sorted
+    #[arg(long)]
+    pub sort: bool,
     /// Where refused lines go, with line number and reason code [default: they are counted only]
     #[arg(long)]
     pub refused: Option<PathBuf>,
@@ -154,11 +211,11 @@ pub struct SimulateArgs {
     /// How many cards [default: one for 30 events]
     #[arg(long)]
     pub cards: Option<u64>,
-    /// The same seed gives the same events
+    /// The same seed gives the same events, and with --now-ms the same bytes
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The stream's end in event time, ms since 1970-01-01T00:00:00Z [default: now]
-    #[arg(long)]
+    /// The stream's end in event time, ms since 1970-01-01T00:00:00Z [default: now, and ids that no other run has]
+    #[arg(long, value_parser = crate::when::milliseconds_argument)]
     pub now_ms: Option<i64>,
     /// Where the stream goes; - is stdout
     #[arg(long, short, default_value = "-")]
@@ -174,38 +231,77 @@ pub struct SendArgs {
     /// JSON lines, one event a line; - is stdin
     #[arg(long, short, default_value = "-")]
     pub input: PathBuf,
-    /// The stream's name
-    #[arg(long, default_value = "tidemark-transactions")]
-    pub stream: String,
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
+    /// The stream, when it is not PREFIX-transactions
+    #[arg(long)]
+    pub stream: Option<String>,
     /// Pack many events into one record, as the Kinesis Producer Library does
     #[arg(long)]
     pub aggregate: bool,
+}
+
+impl SendArgs {
+    /// The stream's name.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        self.deployment.name(self.stream.as_ref(), "transactions")
+    }
 }
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The card's token
+    #[arg(allow_hyphen_values = true)]
     pub card: String,
     /// Only this event
+    #[arg(allow_hyphen_values = true)]
     pub event: Option<String>,
-    /// The table's name
-    #[arg(long, default_value = "tidemark-cards")]
-    pub table: String,
+    /// Of several events of that id, the one of this time (occurred_at_ms) [default: the newest]
+    #[arg(long, value_name = "MS", requires = "event")]
+    pub at: Option<i64>,
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
+    /// The table, when it is not PREFIX-cards
+    #[arg(long)]
+    pub table: Option<String>,
+    /// The stream of outcomes, in which the events' ids are, when it is not PREFIX-scores
+    #[arg(long)]
+    pub scores: Option<String>,
     /// A policy file (TOML), for the windows to show [default: the built-in policy]
     #[arg(long)]
     pub policy: Option<PathBuf>,
 }
 
+impl ExplainArgs {
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> String {
+        self.deployment.name(self.table.as_ref(), "cards")
+    }
+
+    /// The stream of outcomes' name.
+    #[must_use]
+    pub fn scores(&self) -> String {
+        self.deployment.name(self.scores.as_ref(), "scores")
+    }
+}
+
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// First part of the resources' names
-    #[arg(long, default_value = "tidemark")]
-    pub prefix: String,
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
     /// Time between two looks, ms
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(200..=60_000))]
     pub interval_ms: u64,
+    /// Look once and print a few lines, the verdict first
+    #[arg(long, conflicts_with = "looks")]
+    pub once: bool,
     /// With --json: stop after so many looks [default: go on]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub looks: Option<u64>,
@@ -252,6 +348,9 @@ pub struct LocalUpArgs {
     /// Port of the page on 127.0.0.1 [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub page_port: u16,
+    /// Let shards and partitions take and give more in a second than on AWS
+    #[arg(long)]
+    pub no_aws_limits: bool,
     /// Where the local AWS keeps its logs
     #[arg(long, default_value = ".tidemark")]
     pub data_dir: PathBuf,

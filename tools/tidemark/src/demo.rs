@@ -13,7 +13,7 @@ use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
 use crate::account::evidence::{self, Names, StreamRange};
-use crate::account::{Accepted, Account, Evidence, Record};
+use crate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
 use crate::cli::DemoArgs;
 use crate::clock::{now_ms, pause};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
@@ -21,7 +21,7 @@ use crate::error::{CliError, Exit};
 use crate::explain_view;
 use crate::oracle::{self, ActualOutcome};
 use crate::simulate::{self, SimConfig, SimRecord};
-use crate::stack::Stack;
+use crate::stack::{Stack, StackOptions};
 use crate::ui;
 
 /// Records of one PutRecords call.
@@ -50,7 +50,9 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
     if args.chaos {
         return crate::chaos::show::run(args, json).await;
     }
-    let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
+    let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
+    options.aws_limits = !args.no_aws_limits;
+    let stack = Stack::start_with(options).await?;
     let result = run_on(&stack, args, json).await;
     stack.stop().await;
     let report = result?;
@@ -134,7 +136,8 @@ pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
     };
     let mut evidence = Evidence::default();
     evidence::walk(admin, names.scores, &StreamRange::default(), |_, record| {
-        evidence::take_outcome(&mut evidence.outcomes, record, true)
+        let taken = evidence.take_outcome(record.arrival_ms, record.data);
+        taken.map_err(evidence::not_ours)
     })
     .await?;
     let remarks = evidence::read_queues(admin, &names, &mut evidence).await?;
@@ -270,8 +273,9 @@ pub(crate) fn judge(
     policy: &Policy,
 ) -> Result<DemoReport, CliError> {
     let Run { seed, sent, elapsed_ms } = run;
+    let bounds = BoundsInForce::always(policy.bounds);
     let account = Account::of(
-        records.iter().flat_map(|record| Record::all_of(record, &policy.bounds)),
+        records.iter().flat_map(|record| Record::all_of(record, &bounds)),
         evidence,
     );
     let input: Vec<oracle::Sent<'_>> = records
@@ -340,13 +344,13 @@ fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
     let mut seen = std::collections::HashSet::new();
     let mut latencies = Vec::with_capacity(evidence.outcomes.len());
     for record in records {
-        let Some(id) = usage::event_id(&record.payload) else {
+        let Some(event) = usage::event(&record.payload) else {
             continue;
         };
-        let Some(outcome) = evidence.outcomes.get(&id) else {
+        let Some(outcome) = evidence.outcomes.get(&event) else {
             continue;
         };
-        if seen.insert(id) {
+        if seen.insert(event) {
             latencies.push((outcome.arrival_ms - record.arrival_ms).max(0));
         }
     }

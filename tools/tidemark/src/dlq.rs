@@ -31,6 +31,10 @@ pub struct DlqReport {
     pub quarantine: Refusals,
     /// Messages that no redrive can use.
     pub unrecoverable: Unrecoverables,
+    /// In a word what to look at first: `LOST`, `DEAD LETTERS`, `QUARANTINE`, `NOT ALL SEEN` or `EMPTY`.
+    pub verdict: &'static str,
+    /// Whether every message was seen that nobody else has in hand; `false`: the numbers are lower bounds.
+    pub complete: bool,
 }
 
 /// Batches that the mapping gave up.
@@ -44,6 +48,8 @@ pub struct DeadLetters {
     pub past_retention_records: u64,
     /// Messages that somebody else has received: not listed.
     pub hidden_messages: u64,
+    /// Further messages that the queue counts and that did not come: not listed.
+    pub unseen_messages: u64,
     /// Whether there are more messages than are read.
     pub more_messages: bool,
     /// By shard and condition, the most urgent first.
@@ -80,6 +86,8 @@ pub struct Refusals {
     pub records: u64,
     /// Messages that somebody else has received: not listed.
     pub hidden_messages: u64,
+    /// Further messages that the queue counts and that did not come: not listed.
+    pub unseen_messages: u64,
     /// Whether there are more messages than are read.
     pub more_messages: bool,
     /// By reason, the most frequent first.
@@ -108,6 +116,12 @@ pub struct Unrecoverables {
     pub messages: u64,
     /// Records that they name.
     pub records: u64,
+    /// Messages that somebody else has received: not listed.
+    pub hidden_messages: u64,
+    /// Further messages that the queue counts and that did not come: not listed.
+    pub unseen_messages: u64,
+    /// Whether there are more messages than are read.
+    pub more_messages: bool,
     /// By reason: messages.
     pub reasons: BTreeMap<String, u64>,
 }
@@ -122,8 +136,13 @@ pub async fn run(admin: &Admin, args: &DlqArgs, json: bool) -> Result<Exit, CliE
     let report = report(admin, &places, now_ms()).await?;
     bar.finish_and_clear();
     ui::out(&ui::json_or(json, &report, view::render)?);
-    let failed = args.check && !report.dead_letter.is_empty();
-    Ok(if failed { Exit::Failed } else { Exit::Ok })
+    let waits = args.check && !report.dead_letter.is_empty();
+    // A list that may lack something says so by its code, whatever was asked for.
+    Ok(if waits || !report.complete {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    })
 }
 
 impl DeadLetters {
@@ -135,17 +154,21 @@ impl DeadLetters {
 
 async fn report(admin: &Admin, places: &Places, now_ms: i64) -> Result<DlqReport, CliError> {
     let reading = || failed("reading a queue");
-    let dead = queue::read(admin, &places.dead_letter_url).await.map_err(reading())?;
+    let read = |url| queue::read(admin, url);
+    let (dead, refused, lost) = tokio::try_join!(
+        read(&places.dead_letter_url),
+        read(&places.quarantine_url),
+        read(&places.unrecoverable_url)
+    )
+    .map_err(reading())?;
     let dead_kept_s = admin
         .queue_retention_s(&places.dead_letter_url)
         .await
         .map_err(reading())?;
-    let refused = queue::read(admin, &places.quarantine_url).await.map_err(reading())?;
     let refused_kept_s = admin
         .queue_retention_s(&places.quarantine_url)
         .await
         .map_err(reading())?;
-    let lost = queue::read(admin, &places.unrecoverable_url).await.map_err(reading())?;
     let kept = Kept {
         now_ms,
         stream_ms: i64::from(places.retention_h) * HOUR_MS,
@@ -155,13 +178,33 @@ async fn report(admin: &Admin, places: &Places, now_ms: i64) -> Result<DlqReport
         queue_ms: i64::from(refused_kept_s) * 1_000,
         ..kept
     };
-    Ok(DlqReport {
+    let report = DlqReport {
         stream: places.stream.clone(),
         retention_h: places.retention_h,
         dead_letter: dead_letters(&dead, &places.stream, kept),
         quarantine: refusals(&refused, kept_refused),
         unrecoverable: unrecoverables(&lost),
+        verdict: "",
+        complete: ![&dead, &refused, &lost].into_iter().any(QueueContent::is_partial),
+    };
+    Ok(DlqReport {
+        verdict: report.verdict(),
+        ..report
     })
+}
+
+impl DlqReport {
+    /// What a person has to look at first.
+    fn verdict(&self) -> &'static str {
+        let lost = self.unrecoverable.messages + self.dead_letter.past_retention_records;
+        match () {
+            () if lost > 0 => "LOST",
+            () if !self.dead_letter.is_empty() => "DEAD LETTERS",
+            () if self.quarantine.messages + self.quarantine.hidden_messages > 0 => "QUARANTINE",
+            () if !self.complete || self.unrecoverable.hidden_messages > 0 => "NOT ALL SEEN",
+            () => "EMPTY",
+        }
+    }
 }
 
 /// The time, and how long stream and queue keep what they hold, in milliseconds.
@@ -176,6 +219,7 @@ fn dead_letters(content: &QueueContent, stream: &str, kept: Kept) -> DeadLetters
     let mut found = DeadLetters {
         messages: content.messages.len() as u64,
         hidden_messages: content.hidden,
+        unseen_messages: content.unseen,
         more_messages: content.more,
         ..DeadLetters::default()
     };
@@ -227,6 +271,7 @@ fn refusals(content: &QueueContent, kept: Kept) -> Refusals {
     let mut found = Refusals {
         messages: content.messages.len() as u64,
         hidden_messages: content.hidden,
+        unseen_messages: content.unseen,
         more_messages: content.more,
         ..Refusals::default()
     };
@@ -261,7 +306,12 @@ fn refusals(content: &QueueContent, kept: Kept) -> Refusals {
 }
 
 fn unrecoverables(content: &QueueContent) -> Unrecoverables {
-    let mut found = Unrecoverables::default();
+    let mut found = Unrecoverables {
+        hidden_messages: content.hidden,
+        unseen_messages: content.unseen,
+        more_messages: content.more,
+        ..Unrecoverables::default()
+    };
     for queued in &content.messages {
         let moved = message::unrecoverable(&queued.body);
         found.messages += 1;

@@ -16,6 +16,8 @@ pub enum Exit {
     Service = 4,
     /// A file or a policy could not be read or is wrong.
     Input = 5,
+    /// A check found nothing to look at: it says nothing about what it was to check.
+    Nothing = 6,
 }
 
 /// An error for a person: one sentence what happened to what, one what to do.
@@ -71,6 +73,16 @@ impl CliError {
             advice: advice.into(),
             exit: Exit::Service,
         }
+    }
+
+    /// The same error where it is now known that there are no credentials, and why.
+    #[must_use]
+    pub fn without_credentials(mut self, why: &str) -> Self {
+        self.what += &format!("\nthere are no credentials: {why}");
+        self.advice = "Set AWS_PROFILE to a profile with keys, a role, SSO (then `aws sso login`) or credential_process. For any other kind \
+                       that the AWS CLI knows: eval \"$(aws configure export-credentials --format env)\"."
+            .to_owned();
+        self
     }
 
     /// A file, a stream or a policy that can't be used.

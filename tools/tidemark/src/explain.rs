@@ -7,13 +7,14 @@ use tidemark_aws::admin::{Admin, Item, ItemValue};
 use tidemark_aws::item;
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Profile, Verdict};
-use tidemark_domain::id::{CardId, EventId, fingerprint32};
+use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::outcome::render_json;
 use tidemark_domain::policy::Policy;
 
 use crate::cli::ExplainArgs;
 use crate::error::{CliError, Exit};
-use crate::explain_view::{self, CardView};
+use crate::explain_ids::{self, EventIds};
+use crate::explain_view::{self, CardView, Sought};
 use crate::files;
 use crate::ui;
 
@@ -23,17 +24,45 @@ use crate::ui;
 /// When the table can't be read, or holds no such card or event.
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let stored = Stored::read(admin, &args.table, &args.card).await?;
-    let text = if json {
-        match &args.event {
-            Some(event) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
-            None => card_json(&stored.view(&policy)),
+    let stored = Stored::read(admin, &args.table(), &args.card).await?;
+    let at_ms = args.at;
+    let event = args.event.as_deref();
+    let sought = event.map(|event_id| Sought { event_id, at_ms });
+    let text = match (sought, json) {
+        (Some(event), true) => event_json(&stored.card, &stored.state, event).ok_or_else(|| no_event(&stored.card))?,
+        (Some(event), false) => stored.text(Some(event), &policy)?,
+        (None, _) => {
+            let ids = ids_of(admin, args, &stored).await;
+            let view = stored.view(&policy);
+            if json {
+                card_json(&view, &ids)
+            } else {
+                explain_view::render_card_with_ids(&view, &ids)
+            }
         }
-    } else {
-        stored.text(args.event.as_deref(), &policy)?
     };
     ui::out(&text);
     Ok(Exit::Ok)
+}
+
+/// The ids of the newest events. Without them the rest is still worth showing.
+async fn ids_of(admin: &Admin, args: &ExplainArgs, stored: &Stored) -> EventIds {
+    let entries = stored.state.all_entries();
+    let newest: Vec<&Entry> = entries
+        .iter()
+        .rev()
+        .take(explain_view::EVENTS_LISTED_MAX)
+        .copied()
+        .collect();
+    let (table, scores) = (args.table(), args.scores());
+    let places = (table.as_str(), scores.as_str());
+    match explain_ids::find(admin, places, &stored.card, &newest).await {
+        Ok(ids) => ids,
+        Err(error) => {
+            ui::note(&format!("  the events' ids can't be read: {error}"));
+            EventIds::default()
+        }
+    }
 }
 
 /// A card, or one event of it, in words.
@@ -44,7 +73,7 @@ pub async fn text(
     admin: &Admin,
     table: &str,
     card: &str,
-    event: Option<&str>,
+    event: Option<Sought<'_>>,
     policy: &Policy,
 ) -> Result<String, CliError> {
     Stored::read(admin, table, card).await?.text(event, policy)
@@ -103,7 +132,7 @@ impl Stored {
         }
     }
 
-    fn text(&self, event: Option<&str>, policy: &Policy) -> Result<String, CliError> {
+    fn text(&self, event: Option<Sought<'_>>, policy: &Policy) -> Result<String, CliError> {
         let view = self.view(policy);
         match event {
             Some(event) => explain_view::render_event(&view, event).ok_or_else(|| no_event(&self.card)),
@@ -115,8 +144,11 @@ impl Stored {
 fn no_event(card: &CardId) -> CliError {
     CliError::input(
         "no_such_event",
-        format!("card {card} has no such event in its kept history"),
-        "Check the event id; `tidemark explain CARD` lists the newest events. Events past retention are gone.",
+        format!(
+            "card {} has no such event in its kept history",
+            ui::shown(card.as_str())
+        ),
+        "Check the event id; `tidemark explain CARD` lists the newest events with the ids that are still known. Events past retention are gone.",
     )
 }
 
@@ -206,23 +238,23 @@ fn broken(what: &str, card: &CardId, why: &str) -> CliError {
     )
 }
 
-fn event_json(card: &CardId, state: &CardState, event: &str) -> Option<String> {
-    let id = EventId::new(event)?;
-    let fingerprint = fingerprint32(event);
-    let entry = state
-        .all_entries()
-        .into_iter()
-        .rev()
-        .find(|entry| entry.event_fp == fingerprint)?;
+fn event_json(card: &CardId, state: &CardState, event: Sought<'_>) -> Option<String> {
+    let id = EventId::new(event.event_id)?;
+    let (entry, others) = explain_view::find_event(state, event)?;
     let outcome: serde_json::Value = serde_json::from_slice(&render_json(card, &id, entry)).ok()?;
     Some(format!(
         "{}\n",
-        json!({ "outcome": outcome, "entry": entry_json(entry) })
+        json!({ "outcome": outcome, "entry": entry_json(entry), "others_of_id_at_ms": others })
     ))
 }
 
-fn card_json(view: &CardView<'_>) -> String {
-    let entries: Vec<_> = view.state.all_entries().into_iter().map(entry_json).collect();
+fn card_json(view: &CardView<'_>, ids: &EventIds) -> String {
+    let entry = |entry: &Entry| {
+        let mut json = entry_json(entry);
+        json["event_id"] = ids.of(entry).into();
+        json
+    };
+    let entries: Vec<_> = view.state.all_entries().into_iter().map(entry).collect();
     let value = json!({
         "card_id": view.card_id,
         "version": view.version,

@@ -6,14 +6,18 @@ use std::fmt::Write as _;
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
-use tidemark_domain::id::fingerprint32;
+use tidemark_domain::id::EventId;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 
+use crate::escape::shown;
+use crate::explain_ids::EventIds;
 use crate::oracle::ActualReason;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
+/// Further events of one id whose times are told.
+const OTHERS_MAX: usize = 5;
 const MS_PER_MINUTE: i64 = 60_000;
 
 /// What is known of a card.
@@ -36,10 +40,20 @@ pub struct CardView<'a> {
 /// The card: what it is, its windows as of its newest event, and its newest events.
 #[must_use]
 pub fn render_card(view: &CardView<'_>) -> String {
+    card(view, None)
+}
+
+/// The same with the events' ids, as far as they are known.
+#[must_use]
+pub fn render_card_with_ids(view: &CardView<'_>, ids: &EventIds) -> String {
+    card(view, Some(ids))
+}
+
+fn card(view: &CardView<'_>, ids: Option<&EventIds>) -> String {
     let entries = view.state.all_entries();
     let mut text = format!(
         "card {}\n  {} events kept in {} bytes, written {} times\n",
-        view.card_id,
+        shown(view.card_id),
         entries.len(),
         view.state_bytes,
         view.version,
@@ -59,7 +73,9 @@ pub fn render_card(view: &CardView<'_>) -> String {
     windows(&mut text, view, newest, "its newest event");
     let _ = writeln!(text, "\nnewest events");
     for entry in entries.iter().rev().take(EVENTS_LISTED_MAX) {
-        let _ = writeln!(text, "  {}", event_line(entry, view.policy));
+        let id = ids.map_or("", |ids| ids.of(entry).unwrap_or("(its id is no longer known)"));
+        let line = format!("  {}  {}", event_line(entry, view.policy), shown(id));
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     if entries.len() > EVENTS_LISTED_MAX {
         let _ = writeln!(text, "  and {} older ones", entries.len() - EVENTS_LISTED_MAX);
@@ -67,22 +83,51 @@ pub fn render_card(view: &CardView<'_>) -> String {
     text
 }
 
-/// One event of the card and why it got its outcome; `None` when the card's history does not hold it.
+/// Which event of a card: by its id, and by its time (ms since 1970-01-01T00:00:00Z) where the card has several of that id.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    /// Its id.
+    pub event_id: &'a str,
+    /// Its time; `None`: the newest of that id.
+    pub at_ms: Option<i64>,
+}
+
+/// The event that is meant, and the times of the card's other events of its id (ms since 1970-01-01T00:00:00Z), the newest first.
 #[must_use]
-pub fn render_event(view: &CardView<'_>, event_id: &str) -> Option<String> {
-    let fingerprint = fingerprint32(event_id);
-    // Of several entries with one id (each with its own time) the newest is meant.
-    let entry = view
-        .state
+pub fn find_event<'s>(state: &'s CardState, sought: Sought<'_>) -> Option<(&'s Entry, Vec<i64>)> {
+    let id = EventId::new(sought.event_id)?;
+    let of_id: Vec<&Entry> = state
         .all_entries()
         .into_iter()
         .rev()
-        .find(|entry| entry.event_fp == fingerprint)?;
+        .filter(|entry| entry.mark().has_id(&id))
+        .collect();
+    let is_meant = |entry: &&&Entry| sought.at_ms.is_none_or(|at_ms| entry.time_ms == at_ms);
+    let entry = *of_id.iter().find(is_meant)?;
+    let others = of_id.iter().filter(|other| other.seq != entry.seq);
+    Some((entry, others.map(|other| other.time_ms).collect()))
+}
+
+/// One event of the card and why it got its outcome; `None` when the card's history does not hold it.
+#[must_use]
+pub fn render_event(view: &CardView<'_>, sought: Sought<'_>) -> Option<String> {
+    let event_id = sought.event_id;
+    let (entry, others) = find_event(view.state, sought)?;
     let mut text = format!(
-        "event {event_id} of card {}\n  {}\n\n",
-        view.card_id,
+        "event {} of card {}\n  {}\n\n",
+        shown(event_id),
+        shown(view.card_id),
         event_line(entry, view.policy)
     );
+    if !others.is_empty() {
+        let times: Vec<String> = others.iter().take(OTHERS_MAX).map(ToString::to_string).collect();
+        let _ = writeln!(
+            text,
+            "  the card has {} more of this id, at {}: see --at\n",
+            others.len(),
+            times.join(", ")
+        );
+    }
     outcome(&mut text, &entry.outcome);
     let later = view
         .state
@@ -117,7 +162,8 @@ pub fn reason_in_words(reason: &ActualReason) -> String {
     let within = reason
         .window
         .as_ref()
-        .map_or_else(String::new, |window| format!(" within {window}"));
+        .map_or_else(String::new, |window| format!(" within {}", shown(window)));
+    let words = shown(&words);
     format!("{words}{within} ({} %)", reason.share_pct)
 }
 
@@ -184,7 +230,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
     let _ = writeln!(text, "\nwindows up to {of_what} ({})", time_words(entry.time_ms));
     let _ = writeln!(
         text,
-        "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+        "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
         "", "count", "sum", "mean", "declined", "merchants", "countries"
     );
     for &minutes in &view.policy.windows {
@@ -201,7 +247,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
         let (sum, count) = (sum as f64, inside.len() as f64);
         let _ = writeln!(
             text,
-            "  {:<8}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
+            "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
             window_label(minutes),
             inside.len(),
             money(sum, view.policy),
@@ -341,6 +387,35 @@ mod tests {
         )
     }
 
+    fn newest(event_id: &str) -> Sought<'_> {
+        Sought { event_id, at_ms: None }
+    }
+
+    #[test]
+    fn of_several_events_of_one_id_the_time_tells_which() {
+        let policy = Policy::default_policy();
+        let (_, event_id, state) = struck_card(&policy);
+        let (first, others) = find_event(&state, newest(&event_id)).unwrap();
+        assert!(others.is_empty(), "{others:?}");
+        let mut entries = state.entries().to_vec();
+        let last_ms = entries.last().unwrap().time_ms;
+        let mut again = first.clone();
+        again.time_ms = last_ms + 5;
+        again.seq = state.next_seq();
+        entries.push(again);
+        let reused = CardState::from_parts(entries, state.next_seq() + 1, None, None).unwrap();
+        let at = |at_ms| {
+            let sought = Sought {
+                event_id: &event_id,
+                at_ms,
+            };
+            find_event(&reused, sought).map(|(entry, others)| (entry.time_ms, others))
+        };
+        assert_eq!(at(None), Some((last_ms + 5, vec![first.time_ms])));
+        assert_eq!(at(Some(first.time_ms)), Some((first.time_ms, vec![last_ms + 5])));
+        assert_eq!(at(Some(last_ms + 6)), None);
+    }
+
     #[test]
     fn a_card_and_its_event_are_told_in_words() {
         let policy = Policy::default_policy();
@@ -366,11 +441,11 @@ mod tests {
             Some(kept.to_string().as_str()),
             "{card}"
         );
-        let event = render_event(&view, &event_id).unwrap();
+        let event = render_event(&view, newest(&event_id)).unwrap();
         let entry = state
             .entries()
             .iter()
-            .find(|entry| entry.event_fp == fingerprint32(&event_id))
+            .find(|entry| entry.mark().has_id(&EventId::new(&event_id).unwrap()))
             .unwrap();
         assert!(
             event.contains(&format!("score {} of 1000", entry.outcome.score)),
@@ -380,7 +455,7 @@ mod tests {
             assert!(event.contains(&reason.key.sentence()), "{event}");
         }
         assert!(event.contains("missing: the card had no profile"), "{event}");
-        assert!(render_event(&view, "no such event").is_none());
+        assert!(render_event(&view, newest("no such event")).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use tidemark_domain::policy::Policy;
 
 use crate::cli::LocalUpArgs;
 use crate::error::{CliError, Exit};
-use crate::stack::Stack;
+use crate::stack::{Stack, StackOptions};
 use crate::ui::{self, paint};
 use crate::watch::sample::{Sampler, Targets};
 use crate::web::Page;
@@ -14,7 +14,9 @@ use crate::web::Page;
 /// # Errors
 /// When something does not start.
 pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
-    let stack = Stack::start(&args.data_dir, args.shards, args.score_binary.as_deref(), json).await?;
+    let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
+    options.aws_limits = !args.no_aws_limits;
+    let stack = Stack::start_with(options).await?;
     let page = page(&stack, args.page_port).await?;
     ui::out(&if json {
         as_json(&stack, &page)?

@@ -10,17 +10,25 @@ use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand, ScoreArgs, SimulateArgs};
 use tidemark_cli::error::{CliError, Exit};
-use tidemark_cli::score_file::{self, Arrival, ScoreOptions};
+use tidemark_cli::score_file::{self, Arrival, ScoreFileError, ScoreOptions};
 use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
-use tidemark_cli::{audit, clock, control, demo, dlq, doctor, drill, explain, files, local, redrive, send, watch};
+use tidemark_cli::{
+    audit, clock, control, demo, dlq, doctor, drill, explain, files, local, manual, quarantine, redrive, send, watch,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => runtime.block_on(async {
+            let is_remote = cli.command.is_remote();
+            match run(cli).await {
+                Err(error) if is_remote && error.exit == Exit::Service => Err(with_credentials(error).await),
+                result => result,
+            }
+        }),
         Err(e) => Err(CliError::machine(
             "runtime",
             e,
@@ -36,6 +44,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, CliError> {
     let json = cli.json;
+    let admin = async || admin().await.patient(1_000 * cli.patience, ui::waiting);
     match &cli.command {
         Command::Demo(args) => demo::run(args, json).await,
         Command::Score(args) => score(args, json),
@@ -46,6 +55,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Watch(args) => watch::run(admin().await, args, json).await,
         Command::Audit(args) => audit::run(&admin().await, args, json).await,
         Command::Dlq(args) => dlq::run(&admin().await, args, json).await,
+        Command::Quarantine(command) => quarantine::run(&admin().await, command, login().as_deref(), json).await,
         Command::Redrive(args) => redrive::run(&admin().await, args, login().as_deref(), json).await,
         Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
         Command::Policy(command) => control::policy(&admin().await, command, login().as_deref(), json).await,
@@ -54,6 +64,16 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Rollout(args) => control::rollout(&admin().await, args, login().as_deref(), json).await,
         Command::Compare(args) => control::compare(&admin().await, args, json).await,
         Command::Doctor => doctor::run(json),
+        Command::Completions(args) => manual::completions(args),
+        Command::Manual(args) => manual::pages(args),
+    }
+}
+
+/// Where a call failed because there are no credentials, says why there are none.
+async fn with_credentials(error: CliError) -> CliError {
+    match admin().await.credentials_problem().await {
+        Some(problem) => error.without_credentials(&problem),
+        None => error,
     }
 }
 
@@ -88,9 +108,14 @@ fn score(args: &ScoreArgs, json: bool) -> Result<Exit, CliError> {
         policy: files::policy(args.policy.as_deref())?,
         features: args.features,
         arrival: Arrival::AtEventTime,
+        sort: args.sort,
         progress: !json,
     };
     let summary = score_file::run(&options).map_err(|error| {
+        let error = match error {
+            ScoreFileError::Lines(error) => return error.into_cli(""),
+            other => other,
+        };
         let cause = std::error::Error::source(&error)
             .map(|source| format!(": {source}"))
             .unwrap_or_default();
@@ -124,6 +149,9 @@ fn simulate(args: &SimulateArgs) -> Result<Exit, CliError> {
     let cards = args.cards.unwrap_or_else(|| args.events.div_ceil(30).max(1));
     let now_ms = args.now_ms.unwrap_or_else(clock::now_ms);
     let mut config = SimConfig::new(args.seed, narrow(args.events), narrow(cards), now_ms, &policy);
+    if args.now_ms.is_none() {
+        config = config.with_own_names();
+    }
     if args.clean {
         config.broken_share = 0.0;
     }
@@ -159,7 +187,8 @@ fn report(error: &CliError, json: bool) {
     ui::note(&format!(
         "{} {}",
         paint(ui::BAD, format!("error [{}]:", error.code)),
-        error.what
+        // What others wrote may have lines of its own; they don't look like ours.
+        error.what.replace('\n', "\n  ")
     ));
     ui::note(&format!("  {}", error.advice));
 }

@@ -1,17 +1,37 @@
 //! Which deployment a command looks at: its streams, table, queues and function, by prefix or by name.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use tidemark_aws::admin::{Admin, AdminError};
 
 use crate::account::evidence::Names;
 use crate::error::CliError;
 
+/// The environment variable that stands for `--prefix`.
+pub const PREFIX_VARIABLE: &str = "TIDEMARK_PREFIX";
+
+/// The deployment whose resources a command works on: the same flag on every verb, and one variable for the night.
+#[derive(Clone, Debug, Args)]
+pub struct PrefixArg {
+    /// The deployment: its resources are called PREFIX-transactions, PREFIX-scores, PREFIX-cards and so on
+    #[arg(long, env = PREFIX_VARIABLE, default_value = "tidemark", value_parser = NonEmptyStringValueParser::new())]
+    pub prefix: String,
+}
+
+impl PrefixArg {
+    /// A resource's name: its own, where one is given, or the deployment's.
+    #[must_use]
+    pub fn name(&self, own: Option<&String>, suffix: &str) -> String {
+        own.cloned().unwrap_or_else(|| format!("{}-{suffix}", self.prefix))
+    }
+}
+
 /// Names on the command line. The endpoint, region and credentials are AWS's own settings.
 #[derive(Clone, Debug, Args)]
 pub struct PlaceArgs {
-    /// The deployment: its resources are called PREFIX-transactions, PREFIX-scores, PREFIX-cards and so on
-    #[arg(long, default_value = "tidemark")]
-    pub prefix: String,
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
     /// The stream of transactions, when it is not PREFIX-transactions
     #[arg(long)]
     pub stream: Option<String>,
@@ -53,7 +73,7 @@ pub struct Places {
 
 impl PlaceArgs {
     fn name(&self, own: Option<&String>, suffix: &str) -> String {
-        own.cloned().unwrap_or_else(|| format!("{}-{suffix}", self.prefix))
+        self.deployment.name(own, suffix)
     }
 
     /// The table's name.

@@ -14,6 +14,7 @@ use tidemark_redrive::{Account, Problem, Request, Response, Source, Stopped};
 use crate::cli::RedriveArgs;
 use crate::clock::{now_ms, pause};
 use crate::error::{CliError, Exit};
+use crate::operator;
 use crate::places::Places;
 use crate::redrive::record::AuditRecord;
 use crate::ui;
@@ -69,10 +70,11 @@ pub async fn run(admin: &Admin, args: &RedriveArgs, login: Option<&str>, json: b
     let function = args
         .function
         .clone()
-        .unwrap_or_else(|| format!("{}-redrive", args.places.prefix));
+        .unwrap_or_else(|| format!("{}-redrive", args.places.deployment.prefix));
     let mut audit = None;
     if !request.dry_run {
-        let record = AuditRecord::new(args, login, &request, &function, started_ms);
+        let who = operator::who(admin, args.who.as_deref(), login).await;
+        let record = AuditRecord::new(args, who, &request, &function, started_ms);
         record.begin(admin, &places.table).await?;
         audit = Some(record);
     }

@@ -36,6 +36,8 @@ pub struct StackOptions<'a> {
     pub mapping: EsmOptions,
     /// The fault layer's seed, where there is to be one.
     pub fault_seed: Option<u64>,
+    /// Whether the local AWS has AWS's limits by the second.
+    pub aws_limits: bool,
     /// Settings of both functions beside their own.
     pub env: Vec<(String, String)>,
     /// Whether progress is kept to itself.
@@ -52,6 +54,7 @@ impl<'a> StackOptions<'a> {
             score_binary,
             mapping: mapping_options(),
             fault_seed: None,
+            aws_limits: true,
             env: Vec::new(),
             quiet,
         }
@@ -102,6 +105,7 @@ impl Stack {
         let bar = ui::step("starting the local AWS", options.quiet);
         let mut config = LocalConfig::new(options.data_dir);
         config.fault_seed = options.fault_seed;
+        config.aws_limits = options.aws_limits;
         let cloud = LocalCloud::start(config).await.map_err(failed)?;
         let names = Names {
             shards: u32::from(options.shards),
@@ -213,8 +217,11 @@ fn existing(binary: PathBuf) -> Result<PathBuf, CliError> {
     }
     Err(CliError::machine(
         "no_score_binary",
-        format!("a function's binary is not at {}", binary.display()),
-        "Build it beside this command: cargo build --bins",
+        format!(
+            "the score function's binary is not beside this command, at {}",
+            binary.display()
+        ),
+        "In the checkout: cargo install --path functions/score && cargo install --path functions/redrive, or name one with --score-binary.",
     ))
 }
 

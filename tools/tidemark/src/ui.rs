@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tidemark_aws::admin::Waiting;
 
 use crate::error::CliError;
+use crate::escape::printable;
+
+pub use crate::escape::shown;
 
 /// How often a bar is drawn again while nothing moves.
 const TICK_MS: u64 = 120;
@@ -22,16 +26,31 @@ pub const DIM: Style = Style::new().dimmed();
 /// For what a person should look at.
 pub const WARN: Style = AnsiColor::Yellow.on_default();
 
-/// Writes to stdout; colours go when it is not a terminal or NO_COLOR is set. A closed pipe is not an error.
+/// Writes to stdout; colours go when it is not a terminal or NO_COLOR is set. A closed pipe is not an error. Whatever could
+/// command a terminal and is no style of ours is written as an escape.
 pub fn out(text: &str) {
+    let text = printable(text);
     let mut stdout = anstream::stdout().lock();
     drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
 }
 
 /// Writes a line to stderr, likewise.
 pub fn note(text: &str) {
+    let text = printable(text);
     let mut stderr = anstream::stderr().lock();
     drop(writeln!(stderr, "{text}"));
+}
+
+/// Says on stderr that a read waits, for what, and how long it would go on.
+pub fn waiting(wait: &Waiting) {
+    let seconds = |ms: u64| format!("{}.{} s", ms / 1_000, ms % 1_000 / 100);
+    let until = wait.left_ms.map_or_else(String::new, |left_ms| {
+        format!("; gives up after {} more", seconds(left_ms))
+    });
+    note(&paint(
+        DIM,
+        format!("  waiting {}: {}{until}", seconds(wait.wait_ms), wait.why),
+    ));
 }
 
 /// A report as pretty JSON, or as text for a person.
@@ -67,7 +86,7 @@ pub fn bar(total: u64, label: &str, quiet: bool) -> ProgressBar {
         ProgressDrawTarget::stderr()
     };
     let bar = ProgressBar::with_draw_target(Some(total), target);
-    if let Ok(style) = ProgressStyle::with_template("  {msg:<24} {bar:32} {human_pos}/{human_len} {per_sec} {eta}") {
+    if let Ok(style) = ProgressStyle::with_template("  {msg} {human_pos}/{human_len} {per_sec} {eta} {wide_bar}") {
         bar.set_style(style);
     }
     bar.set_message(label.to_owned());

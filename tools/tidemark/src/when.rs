@@ -1,7 +1,11 @@
 //! Times on the command line, and ages for people.
 
+use tidemark_domain::contract::{TIME_MS_END, TIME_MS_START};
+
 use crate::error::CliError;
 
+const ADVICE: &str =
+    "Write an age (90s, 15m, 2h, 7d), a time with its zone (2026-11-23T02:00:00Z), or milliseconds since 1970.";
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -12,22 +16,64 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// # Errors
 /// When it is none.
 pub fn parse(option: &str, text: &str, now_ms: i64) -> Result<i64, CliError> {
-    if let Ok(time_ms) = text.parse::<i64>()
-        && time_ms >= 0
-    {
-        return Ok(time_ms);
+    if let Ok(number) = text.parse::<u64>() {
+        return milliseconds(option, number);
     }
     if let Some(age_ms) = age(text) {
         return Ok(now_ms.saturating_sub(age_ms));
     }
     let time = text.parse::<jiff::Timestamp>();
-    time.map(jiff::Timestamp::as_millisecond).map_err(|_| {
-        CliError::usage(
-            "time",
-            format!("{option} {text:?} is no time"),
-            "Write an age (90s, 15m, 2h, 7d), a time with its zone (2026-11-23T02:00:00Z), or milliseconds since 1970.",
-        )
+    time.map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| CliError::usage("time", format!("{option} {text:?} is no time"), ADVICE))
+}
+
+/// A number that is a time in milliseconds, by the same bounds as an event's: seconds would be taken for 1970.
+///
+/// # Errors
+/// When it is in another unit.
+pub fn milliseconds(option: &str, number: u64) -> Result<i64, CliError> {
+    if let Ok(time_ms) = i64::try_from(number)
+        && (TIME_MS_START..TIME_MS_END).contains(&time_ms)
+    {
+        return Ok(time_ms);
+    }
+    let as_ms = |factor_up: u64, factor_down: u64| {
+        let time_ms = number.checked_mul(factor_up)? / factor_down;
+        i64::try_from(time_ms)
+            .ok()
+            .filter(|time_ms| (TIME_MS_START..TIME_MS_END).contains(time_ms))
+    };
+    let units = [
+        ("seconds", 1_000, 1),
+        ("microseconds", 1, 1_000),
+        ("nanoseconds", 1, 1_000_000),
+    ];
+    let meant = units
+        .into_iter()
+        .find_map(|(unit, up, down)| as_ms(up, down).map(|time_ms| (unit, time_ms)));
+    Err(match meant {
+        Some((unit, time_ms)) => CliError::usage(
+            "time_unit",
+            format!("{option} {number} is in {unit}, a time is in milliseconds"),
+            format!("Write {option} {time_ms}, which is {}.", instant(time_ms)),
+        ),
+        None => CliError::usage(
+            "time_unit",
+            format!("{option} {number} is no time in milliseconds since 1970"),
+            ADVICE,
+        ),
     })
+}
+
+/// The same for a flag that takes nothing else.
+///
+/// # Errors
+/// When it is no number, or in another unit.
+pub fn milliseconds_argument(text: &str) -> Result<i64, String> {
+    let number = text
+        .parse()
+        .map_err(|_| "expected milliseconds since 1970".to_owned())?;
+    milliseconds("", number).map_err(|error| format!("{}; {}", error.what.trim_start(), error.advice))
 }
 
 /// A range of times; either end may be open.
@@ -114,6 +160,39 @@ mod tests {
         ] {
             assert_eq!(parse("--since", wrong, NOW_MS).unwrap_err().code, "time", "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn seconds_and_microseconds_are_refused_by_name() {
+        for (number, unit) in [
+            ("1764380000", "seconds"),
+            ("1764380000000000", "microseconds"),
+            ("1764380000000000000", "nanoseconds"),
+        ] {
+            let error = parse("--since", number, NOW_MS).unwrap_err();
+            assert_eq!((error.code, error.exit as u8), ("time_unit", 2));
+            assert!(error.what.contains(&format!("is in {unit}")), "{}", error.what);
+            assert!(
+                error
+                    .advice
+                    .contains("--since 1764380000000, which is 2025-11-29T01:33:20Z"),
+                "{}",
+                error.advice
+            );
+        }
+        for number in ["0", "7", "99999999", "18446744073709551615"] {
+            assert_eq!(
+                parse("--until", number, NOW_MS).unwrap_err().code,
+                "time_unit",
+                "{number}"
+            );
+        }
+        assert_eq!(milliseconds_argument("1764380000000"), Ok(1_764_380_000_000));
+        assert!(
+            milliseconds_argument("1764380000")
+                .unwrap_err()
+                .starts_with("1764380000 is in seconds")
+        );
     }
 
     #[test]

@@ -162,6 +162,51 @@ async fn paused_keeps_records_in_the_stream_and_live_scores_each_once() {
     world.stop().await;
 }
 
+/// A mapping gives records up by their age when it comes to them: after a pause that was longer, the whole backlog went to the
+/// dead-letter queue, and younger records ran before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_longer_than_the_record_age_gives_nothing_up_and_keeps_the_order() {
+    const AGE_S: u32 = 2;
+    let world = World::start_with(Some(AGE_S)).await;
+    let refused = world
+        .json(1, &["mode", "--restore-record-age", "--reason", "nothing was lifted"])
+        .await;
+    assert_eq!(refused["error"]["code"], "record_age");
+    world.json(0, &["mode", "paused", "--reason", "issuer outage"]).await;
+    // Cards 0 to 49, and once more cards 0 to 29: of those the order shows.
+    world.put(&(0..50).map(transaction).collect::<Vec<_>>()).await;
+    tokio::time::sleep(Duration::from_secs(u64::from(2 * AGE_S))).await;
+    let refused = world
+        .json(1, &["mode", "--restore-record-age", "--reason", "too early"])
+        .await;
+    assert_eq!(refused["error"]["code"], "record_age");
+    world.put(&(50..80).map(transaction).collect::<Vec<_>>()).await;
+    let live = world.json(0, &["mode", "live", "--reason", "over"]).await;
+    assert_eq!(live["own_record_age_s"], AGE_S);
+    // The local stream keeps records for 24 h: a quarter of it is left for a redrive.
+    assert_eq!(live["mappings"][0]["record_age_s"], 18 * 3_600);
+    let outcomes = assert_whole(&world, 80).await;
+    for number in 0..30 {
+        let version = |event: u64| outcomes[&format!("event-{event}")]["state_version"].as_u64().unwrap();
+        assert_eq!((version(number), version(number + 50)), (0, 1), "card {number}");
+    }
+    assert_eq!(world.json(0, &["mode"]).await["own_record_age_s"], AGE_S);
+    let restored = world
+        .json(0, &["mode", "--restore-record-age", "--reason", "caught up"])
+        .await;
+    assert_eq!(restored["mappings"][0]["record_age_s"], AGE_S);
+    assert_eq!(
+        (&restored["mode"], &restored["mappings"][0]["state"]),
+        (&json!("live"), &json!("Enabled"))
+    );
+    let mode = world.json(0, &["mode"]).await;
+    assert_eq!(
+        (&mode["own_record_age_s"], &mode["change"]["reason"]),
+        (&Value::Null, &json!("caught up"))
+    );
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_mode_degraded_aggregated_events_are_scored_on_their_histories_each_once() {
     let world = World::start().await;

@@ -1,8 +1,9 @@
 //! The control plane as an operator's tool needs it: read an item, change it under its condition, list the history.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use tidemark_domain::control::item::{Fields, PARTITION, REVISION};
+use tidemark_domain::control::item::{Field, Fields, PARTITION};
 use tidemark_engine::port::PortError;
 
 use super::error::{AdminError, admin_error};
@@ -17,14 +18,45 @@ const PAGE_ITEMS: i32 = 200;
 const PAGES_MAX: usize = 10_000;
 
 /// What must hold for an item to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// There is no such item.
     Absent,
-    /// The item is there in this revision.
-    Revision(u64),
-    /// There is such an item, whatever it holds: it was found broken.
-    Broken,
+    /// The item is there, and what was read of it is what it holds. A revision alone does not say that: an item that was put back
+    /// from a backup, or broken by hand, has no revision of its own.
+    AsRead(Fields),
+}
+
+/// Attributes of an item that a condition compares, at most; items of ours have fewer than ten.
+const COMPARED_MAX: usize = 50;
+
+/// A put on its condition.
+fn put_if(table: &str, put: &ControlPut) -> PutBuilder {
+    let own = Put::builder()
+        .table_name(table)
+        .set_item(Some(item_of(&put.sort, &put.fields)));
+    let read = match &put.expected {
+        Expected::Absent => return own.condition_expression("attribute_not_exists(pk)"),
+        Expected::AsRead(read) => read,
+    };
+    let mut own = own;
+    let mut condition = "attribute_exists(pk)".to_owned();
+    for (at, (name, field)) in read.iter().take(COMPARED_MAX).enumerate() {
+        let value = match field {
+            Field::Text(text) => Some(AttributeValue::S(text.clone())),
+            Field::Number(digits) => Some(AttributeValue::N(digits.clone())),
+            Field::Other(_) => None,
+        };
+        own = own.expression_attribute_names(format!("#n{at}"), name);
+        match value {
+            Some(value) => {
+                own = own.expression_attribute_values(format!(":v{at}"), value);
+                condition += &format!(" AND #n{at} = :v{at}");
+            }
+            None => condition += &format!(" AND attribute_exists(#n{at})"),
+        }
+    }
+    own.condition_expression(condition)
 }
 
 /// One item to write.
@@ -44,12 +76,8 @@ impl Admin {
     /// # Errors
     /// When the table can't be read.
     pub async fn control_item(&self, table: &str, sort: &str) -> Result<Option<Fields>, AdminError> {
-        let call = self.clients.dynamodb.get_item().table_name(table).consistent_read(true);
-        let call = call
-            .key(item::PARTITION_KEY, AttributeValue::S(PARTITION.to_owned()))
-            .key(item::SORT_KEY, AttributeValue::S(sort.to_owned()));
-        let answer = call.send().await.map_err(|error| admin_error("GetItem", &error))?;
-        Ok(answer.item.and_then(split).map(|(_, fields)| fields))
+        let item = self.raw_item(table, PARTITION, sort).await?;
+        Ok(item.and_then(split).map(|(_, fields)| fields))
     }
 
     /// Writes items all together or not at all; `false`: a condition did not hold, so that somebody else was first.
@@ -59,18 +87,7 @@ impl Admin {
     pub async fn write_control(&self, table: &str, puts: &[ControlPut]) -> Result<bool, AdminError> {
         let mut call = self.clients.dynamodb.transact_write_items();
         for put in puts {
-            let own = Put::builder()
-                .table_name(table)
-                .set_item(Some(item_of(&put.sort, &put.fields)));
-            let own = match put.expected {
-                Expected::Absent => own.condition_expression("attribute_not_exists(pk)"),
-                Expected::Broken => own.condition_expression("attribute_exists(pk)"),
-                Expected::Revision(revision) => own
-                    .condition_expression("#rev = :read")
-                    .expression_attribute_names("#rev", REVISION)
-                    .expression_attribute_values(":read", item::number(revision)),
-            };
-            let own = own
+            let own = put_if(table, put)
                 .build()
                 .map_err(|error| AdminError::Call(PortError::Permanent(format!("TransactWriteItems: {error}"))))?;
             call = call.transact_items(TransactWriteItem::builder().put(own).build());
@@ -123,6 +140,15 @@ impl Admin {
         Ok(items.into_iter().map(item_from).collect())
     }
 
+    /// Items of a partition whose sort key begins with `prefix`, in order of their sort keys.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub async fn partition_from(&self, table: &str, partition: &str, prefix: &str) -> Result<Vec<Item>, AdminError> {
+        let items = self.query(table, partition, Some(prefix), false, usize::MAX).await?;
+        Ok(items.into_iter().map(item_from).collect())
+    }
+
     async fn query(
         &self,
         table: &str,
@@ -150,9 +176,13 @@ impl Admin {
                     .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned())),
                 None => call.key_condition_expression("pk = :pk"),
             };
-            let timeouts = aws_sdk_dynamodb::config::Config::builder().timeout_config(call_timeout());
-            let answer = call.customize().config_override(timeouts).send().await;
-            let answer = answer.map_err(|error| admin_error("Query", &error))?;
+            let answer = self
+                .patiently(|| async {
+                    let timeouts = aws_sdk_dynamodb::config::Config::builder().timeout_config(call_timeout());
+                    let answer = call.clone().customize().config_override(timeouts).send().await;
+                    answer.map_err(|error| admin_error("Query", &error))
+                })
+                .await?;
             found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() || found.len() >= limit {

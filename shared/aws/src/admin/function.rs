@@ -3,29 +3,23 @@
 //! One operation of one service: the request is built, signed and sent here. The generated client of Lambda has 12 MB of
 //! source, as much as DynamoDB's, and everybody who builds Tidemark would pay for it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
 use tidemark_engine::port::PortError;
 
+use super::signed::{Unsigned, connector, public_endpoint};
 use super::{Admin, AdminError};
 use crate::client::AwsSettings;
 
 /// The version of Lambda's API, as in its paths.
 const API_VERSION: &str = "2015-03-31";
-/// Time to ask for credentials and to sign.
-const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Characters of a function's error that are told.
 const ERROR_CHARS_MAX: usize = 500;
 /// Bytes of a function's name, with version or alias (Lambda's limit).
@@ -44,7 +38,9 @@ impl Lambda {
     /// No network call.
     pub(super) fn new(settings: &AwsSettings, shared: &SdkConfig) -> Self {
         let own = settings.endpoints.lambda.as_ref().or(settings.endpoints.all.as_ref());
-        let endpoint = own.cloned().unwrap_or_else(|| public_endpoint(&settings.region));
+        let endpoint = own
+            .cloned()
+            .unwrap_or_else(|| public_endpoint("lambda", &settings.region));
         Self {
             http: connector(&endpoint),
             endpoint,
@@ -59,40 +55,14 @@ impl Lambda {
 
     pub(super) async fn signed(&self, method: &str, path: &str, payload: &[u8]) -> Result<HttpRequest, AdminError> {
         let uri = format!("{}/{API_VERSION}/{path}", self.endpoint.trim_end_matches('/'));
-        let provider = self.credentials.as_ref().ok_or_else(|| failed("no credentials"))?;
-        let credentials = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials())
-            .await
-            .map_err(|_| failed("no credentials within their time"))?
-            .map_err(|error| failed(&format!("no credentials: {error}")))?;
-        let identity = credentials.into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("lambda")
-            .time(now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| failed(&error.to_string()))?
-            .into();
-        let headers = [("content-type", "application/json")];
-        let signable = SignableRequest::new(method, uri.as_str(), headers.into_iter(), SignableBody::Bytes(payload))
-            .map_err(|error| failed(&error.to_string()))?;
-        let (instructions, _) = sign(signable, &params)
-            .map_err(|error| failed(&error.to_string()))?
-            .into_parts();
-        let mut request = HttpRequest::new(SdkBody::from(payload));
-        request.set_method(method).map_err(|error| failed(&error.to_string()))?;
-        request.set_uri(uri).map_err(|error| failed(&error.to_string()))?;
-        let signature = instructions
-            .headers()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let plain = headers
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        for (name, value) in plain.chain(signature) {
-            request.headers_mut().insert(name, value);
-        }
-        Ok(request)
+        let unsigned = Unsigned {
+            service: "lambda",
+            method,
+            uri: &uri,
+            content_type: "application/json",
+            payload,
+        };
+        unsigned.sign(self.credentials.as_ref(), &self.region).await
     }
 }
 
@@ -200,32 +170,8 @@ pub(super) fn is_name(function: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte))
 }
 
-fn public_endpoint(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://lambda.{region}.amazonaws.com{suffix}")
-}
-
-/// rustls on ring; the machine's root certificates are read only where TLS is needed.
-fn connector(endpoint: &str) -> SharedHttpConnector {
-    let builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    if endpoint.starts_with("http://")
-        && let Ok(context) = TlsContext::builder().with_trust_store(TrustStore::empty()).build()
-    {
-        return SharedHttpConnector::new(builder.tls_context(context).build());
-    }
-    SharedHttpConnector::new(builder.build())
-}
-
 fn failed(why: &str) -> AdminError {
     AdminError::Call(PortError::Permanent(format!("Invoke: {why}")))
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the rim: a signature names the time at which it was made"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]
@@ -265,10 +211,5 @@ mod tests {
         for wrong in ["", "a/b", "a b", "a%2f", "é", &"x".repeat(141)] {
             assert!(!is_name(wrong), "{wrong:?}");
         }
-        assert_eq!(public_endpoint("eu-west-1"), "https://lambda.eu-west-1.amazonaws.com");
-        assert_eq!(
-            public_endpoint("cn-north-1"),
-            "https://lambda.cn-north-1.amazonaws.com.cn"
-        );
     }
 }

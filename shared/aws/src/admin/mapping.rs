@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_smithy_types::byte_stream::ByteStream;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidemark_engine::port::PortError;
 
 use super::function::is_name;
@@ -24,7 +24,21 @@ pub struct MappingState {
     pub state: String,
     /// The ARN of the stream or queue.
     pub source: String,
+    /// The age at which it gives a record up, seconds; `None`: never.
+    pub record_age_s: Option<u32>,
 }
+
+/// What to change of a mapping; what is `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MappingChange {
+    /// Whether it polls.
+    pub enabled: Option<bool>,
+    /// The age at which it gives a record up, 60 to [`RECORD_AGE_S_MAX`] seconds.
+    pub record_age_s: Option<u32>,
+}
+
+/// The greatest record age that a mapping can have, seconds: a week.
+pub const RECORD_AGE_S_MAX: u32 = 604_800;
 
 impl Admin {
     /// The mappings that invoke a function by its plain name or by [`LIVE_ALIAS`]; with a qualifier in the name, by that one only.
@@ -42,7 +56,8 @@ impl Admin {
         let mut found: Vec<MappingState> = Vec::new();
         for name in std::iter::once(function).chain(aliased.as_deref()) {
             let path = format!("event-source-mappings/?FunctionName={}", name.replace(':', "%3A"));
-            let list = match self.call_mapping("ListEventSourceMappings", "GET", &path, &[]).await {
+            let call = || self.call_mapping("ListEventSourceMappings", "GET", &path, &[]);
+            let list = match self.patiently(call).await {
                 Ok(answer) => answer["EventSourceMappings"].as_array().cloned().unwrap_or_default(),
                 Err(AdminError::NotFound { .. }) => Vec::new(),
                 Err(error) => return Err(error),
@@ -56,13 +71,20 @@ impl Admin {
         Ok(found)
     }
 
-    /// Lets a mapping poll, or not. Its place in the stream is kept; what is under way is brought to its end.
+    /// Changes a mapping. Its place in the stream is kept; what is under way is brought to its end.
     ///
     /// # Errors
     /// When Lambda does not answer, or refuses.
-    pub async fn enable_mapping(&self, uuid: &str, enabled: bool) -> Result<MappingState, AdminError> {
+    pub async fn change_mapping(&self, uuid: &str, change: MappingChange) -> Result<MappingState, AdminError> {
         let path = format!("event-source-mappings/{uuid}");
-        let body = json!({ "Enabled": enabled }).to_string();
+        let mut body = serde_json::Map::new();
+        if let Some(enabled) = change.enabled {
+            body.insert("Enabled".to_owned(), enabled.into());
+        }
+        if let Some(age_s) = change.record_age_s {
+            body.insert("MaximumRecordAgeInSeconds".to_owned(), age_s.into());
+        }
+        let body = Value::from(body).to_string();
         let answer = self
             .call_mapping("UpdateEventSourceMapping", "PUT", &path, body.as_bytes())
             .await?;
@@ -104,5 +126,9 @@ fn state_of(value: &Value) -> MappingState {
         uuid: text("UUID"),
         state: text("State"),
         source: text("EventSourceArn"),
+        // -1 is without limit.
+        record_age_s: value["MaximumRecordAgeInSeconds"]
+            .as_i64()
+            .and_then(|age_s| u32::try_from(age_s).ok()),
     }
 }

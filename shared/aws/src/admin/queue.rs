@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::config::Builder as Overrides;
+use aws_sdk_sqs::operation::get_queue_attributes::GetQueueAttributesOutput;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     QueueAttributeName,
@@ -58,11 +59,11 @@ impl Admin {
 
     /// The URL of a queue.
     pub async fn queue_url(&self, name: &str) -> Result<String, AdminError> {
-        let answer = self.clients.sqs.get_queue_url().queue_name(name).send().await;
-        Ok(answer
-            .map_err(|error| admin_error("GetQueueUrl", &error))?
-            .queue_url
-            .unwrap_or_default())
+        let send = || async {
+            let answer = self.clients.sqs.get_queue_url().queue_name(name).send().await;
+            answer.map_err(|error| admin_error("GetQueueUrl", &error))
+        };
+        Ok(self.patiently(send).await?.queue_url.unwrap_or_default())
     }
 
     /// Sends a message; answers its id.
@@ -96,13 +97,14 @@ impl Admin {
             .max_number_of_messages(i32::try_from(messages_max.clamp(1, MESSAGES_MAX)).unwrap_or(1))
             .wait_time_seconds(i32::try_from(wait_s).unwrap_or(0))
             .visibility_timeout(i32::try_from(visibility_s).unwrap_or(i32::MAX))
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .customize()
-            .config_override(Overrides::new().timeout_config(receive_timeout(wait_s)));
-        let answer = call
-            .send()
-            .await
-            .map_err(|error| admin_error("ReceiveMessage", &error))?;
+            .message_system_attribute_names(MessageSystemAttributeName::All);
+        // A receive whose answer was lost hides messages for a while and takes none away: it may be repeated.
+        let send = || async {
+            let timeouts = Overrides::new().timeout_config(receive_timeout(wait_s));
+            let answer = call.clone().customize().config_override(timeouts).send().await;
+            answer.map_err(|error| admin_error("ReceiveMessage", &error))
+        };
+        let answer = self.patiently(send).await?;
         Ok(answer
             .messages
             .unwrap_or_default()
@@ -145,18 +147,20 @@ impl Admin {
                 .delete_message_batch()
                 .queue_url(queue_url)
                 .set_entries(Some(entries));
-            let answer = call
-                .send()
-                .await
-                .map_err(|error| admin_error("DeleteMessageBatch", &error))?;
-            if let Some(failed) = answer.failed().first() {
-                let (not_taken, cause) = (answer.failed().len(), failed.code().to_owned());
-                return Err(AdminError::Partial {
-                    not_taken,
-                    sent: chunk.len(),
-                    cause,
-                });
-            }
+            // What is deleted already is deleted once more: that may be repeated.
+            self.patiently(|| async {
+                let answer = call.clone().send().await;
+                let answer = answer.map_err(|error| admin_error("DeleteMessageBatch", &error))?;
+                match answer.failed().first() {
+                    None => Ok(()),
+                    Some(failed) => Err(AdminError::Partial {
+                        not_taken: answer.failed().len(),
+                        sent: chunk.len(),
+                        cause: failed.code().to_owned(),
+                    }),
+                }
+            })
+            .await?;
         }
         Ok(())
     }
@@ -177,28 +181,26 @@ impl Admin {
                         .map_err(|error| PortError::Permanent(format!("ChangeMessageVisibilityBatch: {error}")))?,
                 );
             }
-            call.send()
-                .await
-                .map_err(|error| admin_error("ChangeMessageVisibilityBatch", &error))?;
+            self.patiently(|| async {
+                let answer = call.clone().send().await;
+                answer.map_err(|error| admin_error("ChangeMessageVisibilityBatch", &error))
+            })
+            .await?;
         }
         Ok(())
     }
 
     /// How long a queue keeps a message, in seconds.
     pub async fn queue_retention_s(&self, queue_url: &str) -> Result<u32, AdminError> {
-        let call = self.clients.sqs.get_queue_attributes().queue_url(queue_url);
         let name = QueueAttributeName::MessageRetentionPeriod;
-        let answer = call.attribute_names(name.clone()).send().await;
-        let answer = answer.map_err(|error| admin_error("GetQueueAttributes", &error))?;
+        let answer = self.queue_attributes(queue_url, name.clone()).await?;
         let text = answer.attributes().and_then(|all| all.get(&name));
         Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
     }
 
     /// How many messages a queue holds.
     pub async fn queue_depth(&self, queue_url: &str) -> Result<QueueDepth, AdminError> {
-        let call = self.clients.sqs.get_queue_attributes().queue_url(queue_url);
-        let answer = call.attribute_names(QueueAttributeName::All).send().await;
-        let answer = answer.map_err(|error| admin_error("GetQueueAttributes", &error))?;
+        let answer = self.queue_attributes(queue_url, QueueAttributeName::All).await?;
         let count = |name: QueueAttributeName| {
             answer
                 .attributes()
@@ -215,14 +217,24 @@ impl Admin {
 
     /// The ARN of a queue.
     pub async fn queue_arn(&self, queue_url: &str) -> Result<String, AdminError> {
+        let name = QueueAttributeName::QueueArn;
+        let answer = self.queue_attributes(queue_url, name.clone()).await?;
+        let text = answer.attributes().and_then(|all| all.get(&name));
+        Ok(text.cloned().unwrap_or_default())
+    }
+
+    async fn queue_attributes(
+        &self,
+        queue_url: &str,
+        name: QueueAttributeName,
+    ) -> Result<GetQueueAttributesOutput, AdminError> {
         let call = self.clients.sqs.get_queue_attributes().queue_url(queue_url);
-        let answer = call.attribute_names(QueueAttributeName::QueueArn).send().await;
-        let answer = answer.map_err(|error| admin_error("GetQueueAttributes", &error))?;
-        Ok(answer
-            .attributes()
-            .and_then(|all| all.get(&QueueAttributeName::QueueArn))
-            .cloned()
-            .unwrap_or_default())
+        let call = call.attribute_names(name);
+        let send = || async {
+            let answer = call.clone().send().await;
+            answer.map_err(|error| admin_error("GetQueueAttributes", &error))
+        };
+        self.patiently(send).await
     }
 }
 

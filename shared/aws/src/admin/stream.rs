@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
+use aws_sdk_kinesis::client::customize::CustomizableOperation;
 use aws_sdk_kinesis::config::Builder as Overrides;
-use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
+use aws_sdk_kinesis::operation::put_records::builders::PutRecordsFluentBuilder;
+use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
 use aws_smithy_types::DateTime;
 
 use super::error::{AdminError, admin_error};
+use super::patience::ITERATORS_MAX;
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, call_timeout, pause};
+use crate::arrival::arrival_ms;
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
 
-/// Calls for one batch of records, the first included.
+/// Calls in a row for one batch of records that take nothing.
 const PUT_ROUNDS_MAX: u32 = 10;
 /// Wait before the second call of a batch; it doubles up to [`PUT_BACKOFF_MAX`].
 const PUT_BACKOFF_FIRST: Duration = Duration::from_millis(50);
@@ -20,6 +25,9 @@ const PUT_BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const PUT_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Pages of ListShards that are read: 1,000 shards each.
 const SHARD_PAGES_MAX: u32 = 100;
+
+/// A PutRecords with the timeouts of a tool.
+type PutCall = CustomizableOperation<PutRecordsOutput, PutRecordsError, PutRecordsFluentBuilder>;
 
 /// A shard of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +68,23 @@ pub struct ShardRecord {
     pub data: Vec<u8>,
 }
 
+/// Where reading of a shard goes on. It lives for five minutes; it knows its place, so that a new one can be had after that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardIterator {
+    token: String,
+    stream: String,
+    shard_id: String,
+    /// What the token stands for: the place after the last record seen.
+    place: ReadFrom,
+}
+
 /// A page of records. It may be empty without being the last.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The records, in order.
     pub records: Vec<ShardRecord>,
     /// Where to go on; `None` after the last record of a closed shard.
-    pub next: Option<String>,
+    pub next: Option<ShardIterator>,
     /// How far the page's end is behind the newest record, in milliseconds.
     pub behind_ms: i64,
 }
@@ -128,6 +146,10 @@ impl Admin {
 
     /// What a stream is: its ARN, whether it is active, and its retention.
     pub async fn stream_info(&self, stream: &str) -> Result<StreamInfo, AdminError> {
+        self.patiently(|| self.stream_info_once(stream)).await
+    }
+
+    async fn stream_info_once(&self, stream: &str) -> Result<StreamInfo, AdminError> {
         let answer = self
             .clients
             .kinesis
@@ -154,12 +176,7 @@ impl Admin {
         let mut shards = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..SHARD_PAGES_MAX {
-            let call = self.clients.kinesis.list_shards();
-            let call = match token.take() {
-                Some(token) => call.next_token(token),
-                None => call.stream_name(stream),
-            };
-            let answer = call.send().await.map_err(|error| admin_error("ListShards", &error))?;
+            let answer = self.patiently(|| self.shard_page(stream, token.as_deref())).await?;
             shards.extend(answer.shards().iter().map(shard_from));
             token = answer.next_token().map(str::to_owned);
             if token.is_none() {
@@ -167,6 +184,15 @@ impl Admin {
             }
         }
         Ok(shards)
+    }
+
+    async fn shard_page(&self, stream: &str, token: Option<&str>) -> Result<ListShardsOutput, AdminError> {
+        let call = self.clients.kinesis.list_shards();
+        let call = match token {
+            Some(token) => call.next_token(token),
+            None => call.stream_name(stream),
+        };
+        call.send().await.map_err(|error| admin_error("ListShards", &error))
     }
 
     /// Splits a shard at a hash key (a decimal number inside its range).
@@ -200,7 +226,16 @@ impl Admin {
     }
 
     /// An iterator on a shard; it lives for five minutes.
-    pub async fn iterator(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<String, AdminError> {
+    pub async fn iterator(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<ShardIterator, AdminError> {
+        Ok(ShardIterator {
+            token: self.patiently(|| self.iterator_token(stream, shard_id, from)).await?,
+            stream: stream.to_owned(),
+            shard_id: shard_id.to_owned(),
+            place: from.clone(),
+        })
+    }
+
+    async fn iterator_token(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<String, AdminError> {
         let call = self
             .clients
             .kinesis
@@ -227,30 +262,63 @@ impl Admin {
         Ok(answer.shard_iterator().unwrap_or_default().to_owned())
     }
 
-    /// Up to `limit` (at most 10,000) records from an iterator on.
-    pub async fn records(&self, iterator: &str, limit: u32) -> Result<Page, AdminError> {
+    /// Up to `limit` (at most 10,000) records from an iterator on. With patience, an iterator that has expired is replaced by one
+    /// after the last record seen.
+    pub async fn records(&self, iterator: &ShardIterator, limit: u32) -> Result<Page, AdminError> {
+        let mut renewed: Option<ShardIterator> = None;
+        for _ in 0..ITERATORS_MAX {
+            let at = renewed.as_ref().unwrap_or(iterator);
+            match self.patiently(|| self.page(at, limit)).await {
+                Err(AdminError::IteratorExpired { .. }) if self.is_patient() => {
+                    renewed = Some(self.iterator(&at.stream, &at.shard_id, &at.place).await?);
+                }
+                other => return other,
+            }
+        }
+        let at = renewed.as_ref().unwrap_or(iterator);
+        self.patiently(|| self.page(at, limit)).await
+    }
+
+    async fn page(&self, at: &ShardIterator, limit: u32) -> Result<Page, AdminError> {
+        self.pace(&at.stream, &at.shard_id).await;
         let limit = i32::try_from(limit.clamp(1, 10_000)).unwrap_or(1);
         let call = self
             .clients
             .kinesis
             .get_records()
-            .shard_iterator(iterator)
+            .shard_iterator(&at.token)
             .limit(limit)
             .customize();
         let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
         let answer = call.send().await.map_err(|error| admin_error("GetRecords", &error))?;
+        let next = answer.next_shard_iterator.filter(|next| !next.is_empty());
         let records = answer.records.into_iter().map(|record| ShardRecord {
             sequence_number: record.sequence_number,
             partition_key: record.partition_key.unwrap_or_default(),
             arrival_ms: record
                 .approximate_arrival_timestamp
-                .and_then(|t| t.to_millis().ok())
+                .and_then(|time| arrival_ms(&time))
                 .unwrap_or_default(),
             data: record.data.into_inner(),
         });
+        let records: Vec<ShardRecord> = records.collect();
+        self.took(
+            &at.stream,
+            &at.shard_id,
+            records.iter().map(|record| record.data.len() as u64).sum(),
+        );
+        let place = records.last().map_or_else(
+            || at.place.clone(),
+            |last| ReadFrom::After(last.sequence_number.clone()),
+        );
         Ok(Page {
-            records: records.collect(),
-            next: answer.next_shard_iterator.filter(|next| !next.is_empty()),
+            next: next.map(|token| ShardIterator {
+                token,
+                stream: at.stream.clone(),
+                shard_id: at.shard_id.clone(),
+                place,
+            }),
+            records,
             behind_ms: answer.millis_behind_latest.unwrap_or_default(),
         })
     }
@@ -274,11 +342,9 @@ impl Admin {
         let mut pending: Vec<usize> = (0..batch.len()).collect();
         let mut wait = PUT_BACKOFF_FIRST;
         let mut cause = String::new();
-        for round in 0..PUT_ROUNDS_MAX {
-            if round > 0 {
-                pause(wait).await;
-                wait = (wait * 2).min(PUT_BACKOFF_MAX);
-            }
+        let mut fruitless = 0;
+        while fruitless < PUT_ROUNDS_MAX {
+            let before = pending.len();
             match self.put_once(stream, batch, &pending).await {
                 Ok(answer) => pending = keep_taken(&answer, &pending, &mut numbers, &mut cause),
                 Err(error) if error.is_transient() => cause = error.to_string(),
@@ -287,6 +353,14 @@ impl Admin {
             if pending.is_empty() {
                 return Ok(numbers);
             }
+            // A call that took some is progress, and the next one is not long in coming.
+            if pending.len() < before {
+                (fruitless, wait) = (0, PUT_BACKOFF_FIRST);
+            } else {
+                fruitless += 1;
+            }
+            pause(wait).await;
+            wait = (wait * 2).min(PUT_BACKOFF_MAX);
         }
         Err(AdminError::Partial {
             not_taken: pending.len(),
@@ -301,8 +375,19 @@ impl Admin {
         batch: &[PutRecord],
         which: &[usize],
     ) -> Result<PutRecordsOutput, AdminError> {
-        let mut entries = Vec::with_capacity(which.len());
-        for record in which.iter().filter_map(|&index| batch.get(index)) {
+        let records = which.iter().filter_map(|&index| batch.get(index));
+        let call = self.put_request(stream, records)?;
+        call.send().await.map_err(|error| admin_error("PutRecords", &error))
+    }
+
+    /// One PutRecords of these records.
+    pub(super) fn put_request<'r>(
+        &self,
+        stream: &str,
+        records: impl Iterator<Item = &'r PutRecord>,
+    ) -> Result<PutCall, AdminError> {
+        let mut entries = Vec::new();
+        for record in records {
             let entry = PutRecordsRequestEntry::builder()
                 .partition_key(&record.partition_key)
                 .data(Blob::new(record.data.as_slice()))
@@ -320,8 +405,7 @@ impl Admin {
             .stream_name(stream)
             .set_records(Some(entries))
             .customize();
-        let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
-        call.send().await.map_err(|error| admin_error("PutRecords", &error))
+        Ok(call.config_override(Overrides::new().timeout_config(call_timeout())))
     }
 }
 

@@ -10,6 +10,7 @@ use tidemark_engine::port::PortError;
 
 use super::error::{AdminError, admin_error};
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, pause};
+use crate::item;
 
 /// Pages of one partition that are read: 1 MB each.
 const QUERY_PAGES_MAX: u32 = 1_000;
@@ -82,16 +83,37 @@ impl Admin {
 
     /// Reads one item, strongly consistent.
     pub async fn get_item(&self, table: &str, pk: &str, sk: &str) -> Result<Option<Item>, AdminError> {
+        Ok(self.raw_item(table, pk, sk).await?.map(item_from))
+    }
+
+    pub(super) async fn raw_item(&self, table: &str, pk: &str, sk: &str) -> Result<Option<item::Item>, AdminError> {
         let call = self.clients.dynamodb.get_item().table_name(table).consistent_read(true);
         let call = call
-            .key("pk", AttributeValue::S(pk.to_owned()))
-            .key("sk", AttributeValue::S(sk.to_owned()));
-        let answer = call.send().await.map_err(|error| admin_error("GetItem", &error))?;
-        Ok(answer.item.map(item_from))
+            .key(item::PARTITION_KEY, AttributeValue::S(pk.to_owned()))
+            .key(item::SORT_KEY, AttributeValue::S(sk.to_owned()));
+        let send = || async {
+            let answer = call.clone().send().await;
+            answer.map_err(|error| admin_error("GetItem", &error))
+        };
+        Ok(self.patiently(send).await?.item)
     }
 
     /// Writes an item unless there is one under its key already; answers whether it was written.
+    ///
+    /// With patience it is tried again like a read: an item that is there with exactly this content was written by a try whose
+    /// answer was lost.
     pub async fn put_new_item(&self, table: &str, item: &Item) -> Result<bool, AdminError> {
+        let written = self.patiently(|| self.put_new_item_once(table, item)).await?;
+        let (Some(ItemValue::Text(pk)), Some(ItemValue::Text(sk))) = (item.get("pk"), item.get("sk")) else {
+            return Ok(written);
+        };
+        if written || !self.is_patient() {
+            return Ok(written);
+        }
+        Ok(self.get_item(table, pk, sk).await?.as_ref() == Some(item))
+    }
+
+    async fn put_new_item_once(&self, table: &str, item: &Item) -> Result<bool, AdminError> {
         let attributes = item.iter().filter_map(|(name, v)| Some((name.clone(), value_to(v)?)));
         let call = self.clients.dynamodb.put_item().table_name(table);
         let call = call
@@ -116,13 +138,15 @@ impl Admin {
         let mut start = None;
         for _ in 0..QUERY_PAGES_MAX {
             let call = self.clients.dynamodb.query().table_name(table).consistent_read(true);
-            let answer = call
+            let call = call
                 .key_condition_expression("pk = :pk")
                 .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| admin_error("Query", &error))?;
+                .set_exclusive_start_key(start);
+            let send = || async {
+                let answer = call.clone().send().await;
+                answer.map_err(|error| admin_error("Query", &error))
+            };
+            let answer = self.patiently(send).await?;
             items.extend(answer.items.unwrap_or_default().into_iter().map(item_from));
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
@@ -140,11 +164,12 @@ impl Admin {
                 .filter_map(|(k, v)| Some((k.clone(), value_to(v)?)))
                 .collect()
         });
-        let answer = call
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| admin_error("Scan", &error))?;
+        let call = call.set_exclusive_start_key(start);
+        let send = || async {
+            let answer = call.clone().send().await;
+            answer.map_err(|error| admin_error("Scan", &error))
+        };
+        let answer = self.patiently(send).await?;
         Ok(ItemPage {
             items: answer.items.unwrap_or_default().into_iter().map(item_from).collect(),
             next: answer.last_evaluated_key.filter(|key| !key.is_empty()).map(item_from),

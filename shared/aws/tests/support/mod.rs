@@ -1,4 +1,5 @@
 //! A server on loopback that answers AWS's JSON protocols with what a test says.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::sync::{Arc, Mutex};
 
@@ -20,8 +21,14 @@ pub enum Answer {
     Close,
 }
 
-/// Starts a server; `answer` is called with the number of the request (from 0), its operation and its body.
+/// Starts a server with clients of it; `answer` is called with the number of the request (from 0), its operation and its body.
 pub async fn serve(answer: impl Fn(usize, &str, &Value) -> Answer + Send + Sync + 'static) -> (Clients, Seen) {
+    let (endpoint, seen) = serve_at(answer).await;
+    (connect(&AwsSettings::local("eu-west-1", &endpoint, None)).await, seen)
+}
+
+/// Starts a server; where it listens.
+pub async fn serve_at(answer: impl Fn(usize, &str, &Value) -> Answer + Send + Sync + 'static) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (seen, answer) = (Seen::default(), Arc::new(answer));
@@ -31,7 +38,7 @@ pub async fn serve(answer: impl Fn(usize, &str, &Value) -> Answer + Send + Sync 
             tokio::spawn(talk(stream, shared.clone(), answer.clone()));
         }
     });
-    (connect(&AwsSettings::local("eu-west-1", &endpoint, None)).await, seen)
+    (endpoint, seen)
 }
 
 async fn talk(

@@ -4,7 +4,7 @@ use crate::event::Place;
 use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX};
 
 use super::codec::{ENTRIES_MAX, FEATURES_MAX, InvalidState};
-use super::sealed::{LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
+use super::sealed::{Index, LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
 use super::sketch::Distinct;
 use super::{CardState, Entry, Truncation};
 
@@ -67,7 +67,7 @@ impl CardState {
         check_refs(&self.sealed)?;
         let is_level_order = self.sealed.is_sorted_by(|a, b| a.level >= b.level);
         let last = self.sealed.last().map(SealedRef::last);
-        let is_below = last.is_none_or(|last| self.entries.iter().all(|entry| last <= entry.key()));
+        let is_below = last.is_none_or(|last| self.entries.iter().all(|entry| last <= entry.order()));
         if self.sealed.len() > REFS_MAX || !is_level_order || !is_below {
             return Err(InvalidState::Segment);
         }
@@ -83,14 +83,15 @@ impl Node {
     pub(super) fn check(&self) -> Result<(), InvalidState> {
         match self {
             Self::Leaf(entries) if entries.is_empty() => Err(InvalidState::Segment),
-            Self::Leaf(entries) if !entries.is_sorted_by_key(Entry::key) => Err(InvalidState::Order),
+            Self::Leaf(entries) if !entries.is_sorted_by_key(Entry::order) => Err(InvalidState::Order),
             Self::Leaf(entries) => entries.iter().try_for_each(check_entry),
-            Self::Index(refs) => {
+            Self::Index(Index { refs, known }) => {
                 let level = refs.first().ok_or(InvalidState::Segment)?.level;
                 if level >= LEVEL_MAX || refs.iter().any(|segment| segment.level != level) {
                     return Err(InvalidState::Segment);
                 }
-                check_refs(refs)
+                check_refs(refs)?;
+                if known.is_empty() { Ok(()) } else { known.check(refs) }
             }
         }
     }

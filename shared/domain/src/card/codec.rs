@@ -1,4 +1,4 @@
-//! A card's state as bytes, format versions 1 and 2.
+//! A card's state as bytes, format versions 1 to 3.
 //!
 //! ```text
 //!  byte 0        then bits, least significant first, no padding between fields
@@ -10,6 +10,7 @@
 //! header  count:9  dropped:N4 (next_seq − count)
 //!         has_floor:1  [floor_ms:Z42  is_truncated:1  [events:N8  floor_ms − truncation floor:N32]]
 //!         version 2: references:8, then as many (`codec/segments.rs` has their drawing)
+//!         version 3: has_references:1  [as in version 2]  has_newest:1  [upper half of the newest arrival's fingerprint:32]
 //!
 //! entry   ┌──────────┬─────────────┬────────┬───────┬──────────┬───────┬────────┬──────────┬───────┐
 //!         │ time     │ event_fp:32 │ amount │ score │ merchant │ place │ device │ approved │ plain │ [rare parts]
@@ -24,13 +25,14 @@
 //!             merchant: the entry before's), decision is pass, tier, missing, policy and profile version are those of
 //!             the entry before, and there are no reasons, no label, no features
 //!
-//! rare    flags:8 (version 2: 9), then for each set flag from the lowest on
+//! rare    flags:8 (version 2: 9, version 3: 10), then for each set flag from the lowest on
 //!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
 //!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each kind:6 window:16 share:7
 //!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
 //!   8   policy version:N4                    128  features: index among the lists so far, like the merchant's; new: count:8,
 //!                                                 each kind:6 window:16; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
 //!   256  version 2: errors, like features
+//!   512  version 3: upper half of the event's fingerprint:32, but for the newest arrival's, which the header has
 //!
 //! * the highest bit says that the tier is `low_risk`, and the tier's bits are 0.
 //!
@@ -41,7 +43,8 @@
 //! ```
 //!
 //! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
-//! segments, errors of feature values. Both are read for ever: a golden file of every kind of state proves it.
+//! segments, errors of feature values. Version 3 is written where version 2 has none: upper halves of fingerprints. All are read
+//! for ever: a golden file of every kind of state proves it.
 //!
 //! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
 //! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
@@ -66,15 +69,19 @@ pub const ENTRIES_MAX: usize = 400;
 pub const FEATURES_MAX: usize = 255;
 /// Nothing longer is decoded, bytes: what a DynamoDB item can hold.
 pub const DECODE_BYTES_MAX: usize = 400 * 1024;
-/// What a state takes besides its entries at most, bytes: 531 bits.
+/// What a state takes besides its entries at most, bytes: 565 bits and the version.
 pub(super) const HEADER_BYTES_MAX: usize = 72;
-/// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 929
+/// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
 /// bits (`Nw` takes 128 − w at most).
-const PLAIN_BYTES_MAX: usize = 120;
+const PLAIN_BYTES_MAX: usize = 121;
 /// 29 bits and their share of the count.
 const REASON_BYTES_MAX: usize = 4;
 /// 22 bits for the key, 66 for the value.
 const FEATURE_BYTES_MAX: usize = 11;
+
+/// What any entry takes at most, bytes.
+pub(super) const ENTRY_BYTES_MAX: usize =
+    PLAIN_BYTES_MAX + REASON_BYTES_MAX * REASONS_MAX + 2 * FEATURE_BYTES_MAX * FEATURES_MAX;
 
 const COUNT_BITS: u32 = 9;
 const REFS_BITS: u32 = 8;
@@ -105,6 +112,8 @@ mod part {
     pub(super) const FEATURES: u16 = 128;
     /// From version 2 on.
     pub(super) const APPROXIMATE: u16 = 256;
+    /// From version 3 on.
+    pub(super) const IDENTITY: u16 = 512;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -114,22 +123,38 @@ enum Format {
     V1,
     /// There are references to sealed segments, or an outcome states an error.
     V2,
+    /// An entry has its whole fingerprint.
+    V3,
 }
 
 impl Format {
     fn of(state: &CardState) -> Self {
-        let is_exact = |entry: &Entry| entry.outcome.approximate.is_empty();
-        if state.sealed.is_empty() && state.entries.iter().all(is_exact) {
-            Self::V1
-        } else {
+        let of_entries = Self::of_entries(&state.entries);
+        if of_entries == Self::V1 && !state.sealed.is_empty() {
             Self::V2
+        } else {
+            of_entries
         }
+    }
+
+    fn of_entries(entries: &[Entry]) -> Self {
+        let mut format = Self::V1;
+        for entry in entries {
+            if entry.event_fp_high.is_some() {
+                return Self::V3;
+            }
+            if !entry.outcome.approximate.is_empty() {
+                format = Self::V2;
+            }
+        }
+        format
     }
 
     const fn of_version(version: u8) -> Option<Self> {
         match version {
             1 => Some(Self::V1),
             2 => Some(Self::V2),
+            3 => Some(Self::V3),
             _ => None,
         }
     }
@@ -138,6 +163,7 @@ impl Format {
         match self {
             Self::V1 => 1,
             Self::V2 => 2,
+            Self::V3 => 3,
         }
     }
 
@@ -146,6 +172,7 @@ impl Format {
         match self {
             Self::V1 => 8,
             Self::V2 => 9,
+            Self::V3 => 10,
         }
     }
 }
@@ -258,6 +285,8 @@ pub(super) fn entry_bytes_max(entry: &Entry) -> usize {
 /// What writer and reader both know when they come to an entry.
 struct Context {
     format: Format,
+    /// The newest arrival's number until it comes, and the upper half of its fingerprint, which the header has.
+    newest: Option<(u64, Option<u32>)>,
     merchants: Vec<u32>,
     /// What was last seen at each merchant.
     seen: Vec<Seen>,
@@ -298,6 +327,7 @@ impl Context {
     fn new(format: Format, entries: usize, first_seq: u64, time_ms: i64) -> Self {
         Self {
             format,
+            newest: None,
             merchants: Vec::with_capacity(entries.min(32)),
             seen: Vec::with_capacity(entries.min(32)),
             devices: Vec::new(),
@@ -336,6 +366,9 @@ impl Context {
                 place: entry.place,
             });
         }
+        if self.is_newest(entry) {
+            self.newest = None;
+        }
         self.last = Last {
             time_ms: entry.time_ms,
             seq: entry.seq,
@@ -345,6 +378,12 @@ impl Context {
             policy_version: entry.outcome.policy_version,
             profile_version: entry.outcome.profile_version,
         };
+    }
+
+    /// Whether the header has the upper half of this entry's fingerprint, if it has one.
+    #[inline(always)]
+    fn is_newest(&self, entry: &Entry) -> bool {
+        self.newest.is_some_and(|(seq, _)| seq == entry.seq)
     }
 
     #[inline(always)]

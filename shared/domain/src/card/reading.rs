@@ -48,12 +48,12 @@ impl CardState {
         self.nodes.held.len()
     }
 
-    /// Events and references in the segments at hand: what they take in memory is in proportion to it.
+    /// Events, references and lists in the segments at hand: what they take in memory is in proportion to it.
     #[must_use]
     pub fn segment_items_held(&self) -> usize {
         let items = |node: &Arc<Node>| match &**node {
             Node::Leaf(entries) => entries.len(),
-            Node::Index(refs) => refs.len(),
+            Node::Index(index) => index.refs.len() + index.known.items(),
         };
         self.nodes.held.values().map(items).sum()
     }
@@ -76,8 +76,18 @@ impl CardState {
     #[must_use]
     pub fn missing_segments(&self) -> Vec<SegmentKey> {
         let mut missing = Vec::new();
-        self.visit(&self.sealed, &mut |_| {}, &mut |key| missing.push(key));
+        self.visit(&self.sealed, &mut |_| {}, &mut |segment| missing.push(segment.key));
         missing
+    }
+
+    /// The newest event time that lies in a segment which is not at hand, ms since 1970-01-01T00:00:00Z; `None`: all are.
+    #[must_use]
+    pub fn unread_until_ms(&self) -> Option<i64> {
+        let mut until_ms = None;
+        self.visit(&self.sealed, &mut |_| {}, &mut |segment| {
+            until_ms = until_ms.max(Some(segment.summary.last_ms));
+        });
+        until_ms
     }
 
     /// Every kept event at hand, sealed ones included, ordered by event time.
@@ -94,12 +104,12 @@ impl CardState {
         &'s self,
         refs: &'s [SealedRef],
         entry: &mut dyn FnMut(&'s Entry),
-        missing: &mut dyn FnMut(SegmentKey),
+        missing: &mut dyn FnMut(&SealedRef),
     ) {
         for segment in refs {
             match self.nodes.get(segment.key) {
-                None => missing(segment.key),
-                Some(Node::Index(refs)) => self.visit(refs, entry, missing),
+                None => missing(segment),
+                Some(Node::Index(index)) => self.visit(&index.refs, entry, missing),
                 Some(Node::Leaf(entries)) => entries.iter().for_each(&mut *entry),
             }
         }

@@ -1,19 +1,25 @@
 //! Sealed segments: what a card's head no longer holds, in immutable items of their own.
 //!
 //! A segment is a leaf (events in the order of time and fingerprint) or an index (references to segments one level
-//! below). Its key is the hash of its bytes, so that whoever makes the same segment writes the same item. The head keeps
+//! below, and lists of what their sums can't name). Its key is the hash of its bytes, so that whoever makes the same segment writes the same item. The head keeps
 //! references to the topmost ones: which events they span, and what the events add up to.
 
 mod forest;
+mod known;
 mod summary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::policy::Policy;
+
 use super::Entry;
 
-pub(crate) use forest::{Found, Piece};
+pub(crate) use forest::{Cuts, Found, Piece};
+pub(crate) use known::{Known, Wants, Whole};
 pub(crate) use summary::{Countries, Placed, Summary, country_fp};
+
+pub use known::KNOWN_MAX;
 
 /// References of one level that are gathered into an index one level up.
 pub const FANOUT: usize = 8;
@@ -57,11 +63,11 @@ pub struct NewSegment {
     pub last_ms: i64,
 }
 
-/// What orders sealed events, and tells them apart: event time (ms) and the id's fingerprint.
-pub(crate) type EventKey = (i64, u32);
+/// What orders sealed events: event time (ms) and the lower half of the id's fingerprint. Two events may share it.
+pub(crate) type OrderKey = (i64, u32);
 
 impl Entry {
-    pub(crate) const fn key(&self) -> EventKey {
+    pub(crate) const fn order(&self) -> OrderKey {
         (self.time_ms, self.event_fp)
     }
 }
@@ -78,7 +84,7 @@ pub(crate) struct SealedRef {
 }
 
 impl SealedRef {
-    pub(crate) const fn last(&self) -> EventKey {
+    pub(crate) const fn last(&self) -> OrderKey {
         (self.summary.last_ms, self.last_fp)
     }
 }
@@ -86,10 +92,18 @@ impl SealedRef {
 /// A segment's content.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
-    /// In the order of their keys.
+    /// In their order.
     Leaf(Vec<Entry>),
-    /// In the order of their keys, all of one level.
-    Index(Vec<SealedRef>),
+    /// What is below it.
+    Index(Index),
+}
+
+/// References of one level, and what their sums can't name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Index {
+    /// In the order of their events.
+    pub(crate) refs: Vec<SealedRef>,
+    pub(crate) known: Known,
 }
 
 /// Segments at hand: read, or made and not yet written. They are no part of a state's value: whatever is at hand, the
@@ -126,6 +140,7 @@ pub(crate) struct Seal {
 impl Seal {
     /// A quarter of the limit stays in a hot card's head, and an eighth goes into a leaf.
     pub(crate) fn new(events_max: usize) -> Self {
+        let events_max = events_max.min(Policy::HEAD_EVENTS_LIMIT);
         Self {
             events_max: events_max.max(1),
             hot_max: (events_max / 4).max(1),

@@ -1,7 +1,7 @@
 //! From the members of a text to an event: presence, types, values, and times against arrival.
 
 use crate::event::{Channel, Country, Currency, Event, Label, Place, Profile, Transaction, Verdict};
-use crate::id::{CardId, DeviceId, EventId, ID_BYTES_MAX, MerchantId};
+use crate::id::{CardId, DeviceId, EventId, ID_BYTES_MAX, MerchantId, is_id_character};
 use crate::refusal::{Refusal, RefusalCode};
 
 use super::field::{self, Field};
@@ -185,14 +185,20 @@ impl Members<'_> {
 
     fn id<T>(&self, field: Field, new: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
         let text = self.text(field)?;
-        new(text).ok_or_else(|| {
+        let id = new(text).ok_or_else(|| {
             let code = if text.is_empty() {
                 RefusalCode::EmptyId
             } else {
                 RefusalCode::OverlongId
             };
             refusal(code, field, &format!("1 to {ID_BYTES_MAX} bytes of UTF-8"))
-        })
+        })?;
+        // Nearly every id is of visible ASCII, which one look at its bytes tells.
+        if text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) || text.chars().all(is_id_character) {
+            return Ok(id);
+        }
+        let expected = "no control character, line separator or bidirectional mark";
+        Err(refusal(RefusalCode::UnprintableId, field, expected))
     }
 
     fn device_id(&self) -> Result<Option<DeviceId>, Refusal> {

@@ -12,6 +12,9 @@ use super::{
     profile_v, transaction_v,
 };
 
+/// What an id may hold, as JSON Schema says it: [`is_id_character`](crate::id::is_id_character).
+const ID_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$";
+
 /// A transaction, version 1.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(
@@ -43,7 +46,7 @@ struct TransactionV2<'a> {
     core: TransactionCore<'a>,
     /// The device that the customer used, 1 to 128 bytes of UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     device_id: Option<&'a str>,
     /// Degrees north.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,10 +62,10 @@ struct TransactionV2<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct TransactionCore<'a> {
     /// Names the event for ever, 1 to 128 bytes of UTF-8: a second one with the same name and time is a duplicate.
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     event_id: &'a str,
     /// The card's token, 1 to 128 bytes of UTF-8; never a card number. Also the partition key of the record.
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     card_id: &'a str,
     /// Event time: milliseconds since 1970-01-01T00:00:00Z.
     #[schemars(schema_with = "time")]
@@ -74,7 +77,7 @@ struct TransactionCore<'a> {
     #[schemars(schema_with = "currency")]
     currency: &'a str,
     /// Where the money went, 1 to 128 bytes of UTF-8.
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     merchant_id: &'a str,
     /// ISO 18245 merchant category code.
     #[schemars(range(min = 0, max = MCC_MAX))]
@@ -100,7 +103,7 @@ struct ProfileV1<'a> {
     #[schemars(schema_with = "version_1")]
     version: u32,
     /// The card's token, 1 to 128 bytes of UTF-8; never a card number. Also the partition key of the record.
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     card_id: &'a str,
     /// Grows with each change; the newest wins.
     profile_version: u64,
@@ -137,10 +140,10 @@ struct LabelV1<'a> {
     #[schemars(schema_with = "version_1")]
     version: u32,
     /// The transaction it speaks of, 1 to 128 bytes of UTF-8.
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     event_id: &'a str,
     /// That transaction's card, 1 to 128 bytes of UTF-8. Also the partition key of the record.
-    #[schemars(length(min = 1, max = ID_BYTES_MAX))]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     card_id: &'a str,
     /// What was found.
     verdict: Verdict,

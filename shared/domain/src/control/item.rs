@@ -3,8 +3,8 @@
 //! ```text
 //! pk (S)     sk (S)                          attributes
 //! control    active                          rev (N), active (N), previous (N)?, candidate (N)?, share (N)?, at (N), who (S), reason (S)
-//! control    mode                            rev (N), mode (S), at, who, reason
-//! control    overrides                       rev (N), list (S: JSON array), at, who, reason
+//! control    mode                            rev (N), mode (S), age (N)?, at, who, reason
+//! control    overrides                       rev (N), list (S: JSON array), ended (S: JSON array)?, at, who, reason
 //! control    policy#<version, 10 digits>     rev (N: the version), text (S), hash (S), at, who, reason
 //! control    history#<ms, 15 digits>#<item>-<revision>   item (S), rev (N), action (S), detail (S), at, who, reason
 //! ```
@@ -13,10 +13,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ActivePointer, Change, ControlItem, Mode, ModeSetting, Override, Overrides, PolicyVersion, Rollout, Stamp,
-    text_hash,
+    ActivePointer, Change, ControlItem, EndedOverride, Mode, ModeSetting, Override, Overrides, PolicyVersion, Rollout,
+    Stamp, text_hash,
 };
-use super::{OVERRIDES_MAX, POLICY_TEXT_BYTES_MAX};
+use super::{ENDED_OVERRIDES_MAX, OVERRIDES_MAX, POLICY_TEXT_BYTES_MAX};
+use crate::id::CardId;
 
 /// The partition of every item of the control plane.
 pub const PARTITION: &str = "control";
@@ -116,6 +117,27 @@ impl Reader<'_> {
         }
     }
 
+    /// A JSON array of overrides of one kind.
+    fn overrides<T: serde::de::DeserializeOwned>(
+        &self,
+        attribute: &'static str,
+        count_max: usize,
+        card: impl Fn(&T) -> &CardId,
+    ) -> Result<Vec<T>, ItemError> {
+        let list: Vec<T> = serde_json::from_str(self.text(attribute)?).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            self.error(attribute, format!("expected a JSON array of overrides ({place})"))
+        })?;
+        if list.len() > count_max {
+            return Err(self.error(attribute, format!("expected at most {count_max} overrides")));
+        }
+        // A deserialized id is whatever the text was.
+        if list.iter().any(|found| CardId::new(card(found).as_str()).is_none()) {
+            return Err(self.error(attribute, "expected card ids of 1 to 128 bytes"));
+        }
+        Ok(list)
+    }
+
     fn revision(&self) -> Result<u64, ItemError> {
         match self.number(REVISION)? {
             0 => Err(self.error(REVISION, "expected at least 1")),
@@ -189,7 +211,11 @@ impl ModeSetting {
     #[must_use]
     pub fn to_fields(&self) -> Fields {
         let mode = Field::Text(self.mode.as_str().to_owned());
-        fields(self.revision, &self.stamp, [("mode", mode)])
+        let mut fields = fields(self.revision, &self.stamp, [("mode", mode)]);
+        if let Some(age_s) = self.record_age_s {
+            fields.insert("age".to_owned(), Field::Number(age_s.to_string()));
+        }
+        fields
     }
 
     /// Reads what is stored.
@@ -203,6 +229,8 @@ impl ModeSetting {
         Ok(Self {
             revision: reader.revision()?,
             mode,
+            // The functions don't ask for it: a damaged one must not hold up a change of mode.
+            record_age_s: reader.optional("age").unwrap_or_default(),
             stamp: reader.stamp()?,
         })
     }
@@ -214,7 +242,13 @@ impl Overrides {
     pub fn to_fields(&self, stamp: &Stamp) -> Fields {
         // Texts and numbers only: they are always JSON.
         let list = serde_json::to_string(self.list()).unwrap_or_default();
-        fields(self.revision, stamp, [("list", Field::Text(list))])
+        let mut fields = fields(self.revision, stamp, [("list", Field::Text(list))]);
+        // An attribute of its own: releases that know none of it go on reading the list.
+        if !self.ended().is_empty() {
+            let ended = serde_json::to_string(self.ended()).unwrap_or_default();
+            fields.insert("ended".to_owned(), Field::Text(ended));
+        }
+        fields
     }
 
     /// Reads what is stored.
@@ -226,21 +260,12 @@ impl Overrides {
             item: OVERRIDES,
             fields,
         };
-        let list: Vec<Override> = serde_json::from_str(reader.text("list")?).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            reader.error("list", format!("expected a JSON array of overrides ({place})"))
-        })?;
-        if list.len() > OVERRIDES_MAX {
-            return Err(reader.error("list", format!("expected at most {OVERRIDES_MAX} overrides")));
-        }
-        // A deserialized id is whatever the text was.
-        if list
-            .iter()
-            .any(|found| crate::id::CardId::new(found.card_id.as_str()).is_none())
-        {
-            return Err(reader.error("list", "expected card ids of 1 to 128 bytes"));
-        }
-        Ok(Self::new(reader.revision()?, list))
+        let list: Vec<Override> = reader.overrides("list", OVERRIDES_MAX, |found: &Override| &found.card_id)?;
+        let ended = match fields.contains_key("ended") {
+            true => reader.overrides("ended", ENDED_OVERRIDES_MAX, |found: &EndedOverride| &found.card_id)?,
+            false => Vec::new(),
+        };
+        Ok(Self::new(reader.revision()?, list).with_ended(ended))
     }
 }
 

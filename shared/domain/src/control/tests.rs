@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::diff::{Effect, diff, may_follow};
 use super::item::{Field, Fields, history_key, policy_key};
 use super::*;
+use crate::lifetime::RECORD_MS_MAX;
 use crate::policy::Policy;
 
 fn stamp() -> Stamp {
@@ -104,10 +105,7 @@ fn an_override_ends_by_itself_and_the_last_one_for_a_card_counts() {
         ],
     );
     assert_eq!(overrides.list().len(), 2);
-    assert_eq!(
-        overrides.find(&card("b"), 199).map(|found| found.action),
-        Some(OverrideAction::Block)
-    );
+    assert_eq!(overrides.find(&card("b"), 199), Some(OverrideAction::Block));
     assert_eq!(overrides.find(&card("b"), 200), None, "it ends before until");
     assert_eq!(overrides.find(&card("c"), 0), None);
     let next = overrides.changed(&card("b"), None, 60);
@@ -116,6 +114,67 @@ fn an_override_ends_by_itself_and_the_last_one_for_a_card_counts() {
         (2, 0),
         "a's has ended, b's is cleared"
     );
+    assert_eq!(next.find(&card("b"), 0), None, "what is taken back counts no more");
+}
+
+/// An override that had ended was pruned when any other was set, though records that arrived before its end still waited: a
+/// blocked card passed.
+#[test]
+fn an_override_that_has_ended_counts_for_records_that_arrived_before_its_end() {
+    let overrides = Overrides::new(1, vec![over("a", OverrideAction::Block, 50)]);
+    let other = overrides.changed(&card("b"), Some(over("b", OverrideAction::Block, 500)), 60);
+    assert_eq!(other.list().len(), 1);
+    assert_eq!(other.find(&card("a"), 49), Some(OverrideAction::Block));
+    assert_eq!(other.find(&card("a"), 50), None);
+    // A second one of the same card, and a third: each counts up to its own end.
+    let second = other.changed(&card("a"), Some(over("a", OverrideAction::Allow, 100)), 70);
+    let third = second.changed(&card("a"), Some(over("a", OverrideAction::Block, 200)), 110);
+    let found = [49, 50, 99, 100, 199, 200].map(|arrival_ms| third.find(&card("a"), arrival_ms));
+    let (block, allow) = (Some(OverrideAction::Block), Some(OverrideAction::Allow));
+    assert_eq!(found, [block, allow, allow, block, block, None]);
+    // One that is in force gives way to another decision: nobody means both.
+    let changed_mind = third.changed(&card("a"), Some(over("a", OverrideAction::Allow, 300)), 150);
+    assert_eq!(changed_mind.find(&card("a"), 149), allow);
+    assert_eq!(changed_mind.find(&card("a"), 49), block);
+    assert_eq!(
+        Overrides::from_fields(&changed_mind.to_fields(&stamp())),
+        Ok(changed_mind.clone())
+    );
+    let cleared = changed_mind.changed(&card("a"), None, 160);
+    assert!(!cleared.knows(&card("a")) && cleared.knows(&card("b")));
+    // No record of that time can come any more.
+    let late = third.changed(&card("b"), None, 50 + RECORD_MS_MAX);
+    assert_eq!(late.find(&card("a"), 49), allow);
+    let later = late.changed(&card("b"), None, 200 + RECORD_MS_MAX);
+    assert!(!later.knows(&card("a")));
+}
+
+#[test]
+fn ended_overrides_make_room_the_first_first() {
+    let ended = |number: usize| EndedOverride {
+        card_id: card(&format!("card-{number}")),
+        action: OverrideAction::Block,
+        until_ms: i64::try_from(number).unwrap(),
+    };
+    let list = vec![over("a", OverrideAction::Block, i64::MAX)];
+    let many = (0..ENDED_OVERRIDES_MAX + 3).map(ended).collect();
+    let mut overrides = Overrides::new(1, list).with_ended(many);
+    assert_eq!(overrides.fit(), Some(3));
+    assert_eq!(overrides.ended().len(), ENDED_OVERRIDES_MAX);
+    assert_eq!(overrides.find(&card("card-2"), 1), None);
+    assert_eq!(overrides.find(&card("card-3"), 2), Some(OverrideAction::Block));
+    assert_eq!(overrides.fit(), Some(0));
+    let large = |number: usize| EndedOverride {
+        card_id: card(&format!("{number:0>128}")),
+        ..ended(number)
+    };
+    let mut overrides =
+        Overrides::new(1, (0..400).map(longest).collect()).with_ended((0..ENDED_OVERRIDES_MAX).map(large).collect());
+    assert!(overrides.fit().is_some_and(|left_out| left_out > 100));
+    assert!(item_bytes(&overrides) <= 400 * 1024);
+    assert!(overrides.knows(&card(&format!("{:0>128}", ENDED_OVERRIDES_MAX - 1))));
+    let mut overrides = Overrides::new(1, (0..OVERRIDES_MAX).map(longest).collect());
+    assert_eq!(overrides.fit(), None, "so many of the longest do not fit an item");
 }
 
 #[test]
@@ -123,6 +182,7 @@ fn every_item_comes_back_as_it_was_written() {
     let mode = ModeSetting {
         revision: 4,
         mode: Mode::Shadow,
+        record_age_s: Some(21_600),
         stamp: stamp(),
     };
     let policy = PolicyVersion {
@@ -191,6 +251,7 @@ fn an_item_damaged_by_hand_is_an_error_that_names_the_attribute_or_is_harmless()
     let mode = ModeSetting {
         revision: 1,
         mode: Mode::Live,
+        record_age_s: None,
         stamp: stamp(),
     };
     damaged(&mode.to_fields(), |attribute, fields| {
@@ -243,23 +304,41 @@ fn a_list_of_overrides_is_bounded_and_its_error_quotes_nothing() {
     assert!(!error.to_string().contains("secret"), "{error}");
 }
 
-#[test]
-fn the_largest_lists_fit_an_item() {
-    let longest = |number: usize| Override {
+/// The longest that the verb takes.
+fn longest(number: usize) -> Override {
+    Override {
         card_id: card(&format!("{number:0>128}")),
         action: OverrideAction::Block,
         until_ms: i64::MAX,
         stamp: Stamp {
             at_ms: i64::MAX,
             who: "\"".repeat(WHO_BYTES_MAX),
-            reason: "r".repeat(200),
+            reason: "r".repeat(REASON_BYTES_MAX),
         },
+    }
+}
+
+fn item_bytes(overrides: &Overrides) -> usize {
+    let fields = overrides.to_fields(&stamp());
+    let bytes = |field: &Field| match field {
+        Field::Text(text) | Field::Number(text) => text.len(),
+        Field::Other(_) => 0,
     };
-    let overrides = Overrides::new(1, (0..OVERRIDES_MAX).map(longest).collect());
-    let Some(Field::Text(list)) = overrides.to_fields(&stamp()).remove("list") else {
-        panic!("no list");
+    fields.iter().map(|(name, field)| name.len() + bytes(field)).sum()
+}
+
+#[test]
+fn the_largest_lists_fit_an_item() {
+    let usual = |number: usize| Override {
+        stamp: Stamp {
+            reason: "r".repeat(200),
+            ..longest(number).stamp
+        },
+        ..longest(number)
     };
-    assert!(list.len() < 400 * 1024, "{} bytes", list.len());
+    let mut overrides = Overrides::new(1, (0..OVERRIDES_MAX).map(usual).collect());
+    assert_eq!(overrides.fit(), Some(0));
+    assert!(item_bytes(&overrides) < 400 * 1024, "{} bytes", item_bytes(&overrides));
 }
 
 #[test]

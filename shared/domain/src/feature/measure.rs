@@ -4,11 +4,12 @@
 //! come out at the end.
 
 use crate::card::CardState;
-use crate::card::sealed::Piece;
+use crate::card::sealed::{Cuts, Piece, Wants};
 use crate::card::sketch::EXACT_MAX;
 use crate::event::{Profile, Transaction};
 use crate::policy::Policy;
 
+use super::needs::Needs;
 use super::pass::Pass;
 use super::{FeatureKey, FeatureKind, FeatureValue};
 
@@ -100,6 +101,10 @@ pub(crate) struct Measured<'a> {
     pub(super) device_unsure: bool,
     /// Whether segments were not at hand that a window needed, so that it holds too much.
     pub(crate) blurred: bool,
+    /// How far the distinct devices may be off; 0: they are exact.
+    pub(super) devices_error: u32,
+    /// Whether it is not known of some events if they were abroad: they are taken to have been.
+    pub(super) foreign_unsure: bool,
     /// Whether this event names a device.
     pub(super) has_device: bool,
     /// Distinct devices before this event, and how many events named one.
@@ -137,6 +142,16 @@ impl Edges {
             starts_ms,
         }
     }
+
+    /// How sealed history is cut for these windows.
+    pub(crate) const fn cuts(&self, wants: Wants) -> Cuts<'_> {
+        Cuts {
+            now_ms: self.now_ms,
+            oldest_ms: self.oldest_ms,
+            starts_ms: &self.starts_ms,
+            wants,
+        }
+    }
 }
 
 impl<'a> Measured<'a> {
@@ -147,15 +162,19 @@ impl<'a> Measured<'a> {
         let entries = state.entries();
         let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= now));
         let edges = Edges::new(now, policy);
+        let needs = Needs::of(policy, tx);
         let sealed = if state.sealed.is_empty() {
             Vec::new()
         } else {
-            state.sealed_pieces(now, edges.oldest_ms, &edges.starts_ms)
+            state.sealed_pieces(&edges.cuts(needs.wants()))
         };
-        let sealed_distinct = sealed
-            .iter()
-            .map(|piece| if matches!(piece, Piece::One(_)) { 1 } else { EXACT_MAX });
-        let mut pass = Pass::new(tx, profile, policy, before.len() + sealed_distinct.sum::<usize>());
+        let sealed_distinct = sealed.iter().map(|piece| match piece {
+            Piece::One(_) => 1,
+            Piece::Whole(whole) => whole.distinct_max(),
+            Piece::Unread(_) => EXACT_MAX,
+        });
+        let distinct_max = before.len() + sealed_distinct.sum::<usize>();
+        let mut pass = Pass::new(tx, profile, policy, needs, distinct_max);
         let mut open = 0;
         let windows = policy.windows.len().min(Policy::WINDOWS_LIMIT);
         let (mut latest, mut earliest) = (None, None);
@@ -180,26 +199,40 @@ impl<'a> Measured<'a> {
         pass.finish()
     }
 
-    /// The features of the policy that may be off, and by how much, in its order.
+    /// The features of the policy of which the value, or what it weighs in the score, rests on an estimate: how far the
+    /// value may be off, 1 at least. In the policy's order.
     pub(crate) fn errors(&self, policy: &Policy) -> Vec<(FeatureKey, f64)> {
-        let has_prior = self.prior_count() > 0;
-        let error = |key: &FeatureKey| match key.kind {
-            FeatureKind::DistinctMerchants => self
-                .window(key.window_minutes, policy)
-                .map(|window| window.merchants_error),
-            FeatureKind::DistinctCountries => self
-                .window(key.window_minutes, policy)
-                .map(|window| window.countries_error),
-            FeatureKind::NewMerchant => Some(u32::from(has_prior && self.merchant_unsure)),
-            FeatureKind::NewCountry => Some(u32::from(has_prior && self.country_unsure)),
-            FeatureKind::NewDevice => Some(u32::from(has_prior && self.has_device && self.device_unsure)),
-            _ => None,
-        };
-        let errors = policy.features.iter().map(|key| (*key, error(key).unwrap_or(0)));
+        let errors = policy.features.iter().map(|key| (*key, self.error(*key, policy)));
         errors
             .filter(|(_, error)| *error > 0)
             .map(|(key, error)| (key, f64::from(error)))
             .collect()
+    }
+
+    /// What is new is as surprising as new ones were seldom before, and so are many different ones.
+    fn error(&self, key: FeatureKey, policy: &Policy) -> u32 {
+        let is_prior = self.prior_count() > 0;
+        let window = || self.window(key.window_minutes, policy).copied().unwrap_or_default();
+        let merchants_before = u32::from(is_prior && self.longest.merchants_error > 0);
+        let countries_before = u32::from(is_prior && self.longest.countries_error > 0);
+        let of_new = |is_unsure: bool, is_new: Option<bool>, before: u32| {
+            u32::from(is_prior && is_unsure) | if is_new == Some(true) { before } else { 0 }
+        };
+        match key.kind {
+            FeatureKind::DistinctMerchants => window().merchants_error.max(merchants_before),
+            FeatureKind::DistinctCountries => window().countries_error.max(countries_before),
+            FeatureKind::NewMerchant => of_new(self.merchant_unsure, self.new_merchant(), merchants_before),
+            FeatureKind::NewCountry => of_new(self.country_unsure, self.new_country(), countries_before),
+            FeatureKind::NewDevice => of_new(
+                self.has_device && self.device_unsure,
+                self.new_device(),
+                u32::from(self.devices_error > 0),
+            ),
+            FeatureKind::ForeignToProfile => {
+                u32::from(self.profile.is_some() && self.foreign && self.foreign_unsure && is_prior)
+            }
+            _ => 0,
+        }
     }
 
     /// The values of the policy's features.

@@ -1,7 +1,7 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
 use crate::card::Entry;
-use crate::card::sealed::{Piece, Placed, Summary, country_fp};
+use crate::card::sealed::{Piece, Placed, Whole, country_fp};
 use crate::card::sketch::{Distinct, ERROR_SHARE, Sketch};
 use crate::event::{Country, Place, Profile, Transaction};
 use crate::id::fingerprint32;
@@ -9,37 +9,9 @@ use crate::policy::Policy;
 use crate::score::{BASE_AMOUNT_MAX, base_amount};
 
 use super::distinct::{Countries, Fingerprints};
+use super::geo;
 use super::measure::{MS_PER_DAY, Measured, Travel, Window};
-use super::{FeatureKind, geo};
-
-/// Which of the costly things the policy's features need.
-struct Needs {
-    merchants: bool,
-    countries: bool,
-    devices: bool,
-    travel: bool,
-}
-
-impl Needs {
-    fn of(policy: &Policy) -> Self {
-        let mut needs = Self {
-            merchants: false,
-            countries: false,
-            devices: false,
-            travel: false,
-        };
-        for key in &policy.features {
-            match key.kind {
-                FeatureKind::DistinctMerchants | FeatureKind::NewMerchant => needs.merchants = true,
-                FeatureKind::DistinctCountries | FeatureKind::NewCountry => needs.countries = true,
-                FeatureKind::NewDevice => needs.devices = true,
-                FeatureKind::Speed => needs.travel = true,
-                _ => {}
-            }
-        }
-        needs
-    }
-}
+use super::needs::Needs;
 
 /// Beside the exact sets: sketches of everything that is in them and of what could not be listed. Only for sealed events.
 #[derive(Default)]
@@ -75,8 +47,13 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// Begins with the event itself. There will be so many distinct merchants at most, and devices.
-    pub(super) fn new(tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy, distinct_max: usize) -> Self {
-        let needs = Needs::of(policy);
+    pub(super) fn new(
+        tx: &Transaction,
+        profile: Option<&'a Profile>,
+        policy: &Policy,
+        needs: Needs,
+        distinct_max: usize,
+    ) -> Self {
         let (amount, rate_missing) = base_amount(tx, policy);
         let merchant_fp = if needs.merchants {
             fingerprint32(tx.merchant_id.as_str())
@@ -125,6 +102,8 @@ impl<'a> Pass<'a> {
                 country_unsure: false,
                 device_unsure: false,
                 blurred: false,
+                devices_error: 0,
+                foreign_unsure: false,
                 has_device: tx.device_id.is_some(),
                 devices: 0,
                 device_events: 0,
@@ -143,10 +122,10 @@ impl<'a> Pass<'a> {
     pub(super) fn add(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::One(entry) => self.add_entry(entry),
-            Piece::Whole(summary) => self.add_summary(summary),
+            Piece::Whole(whole) => self.add_whole(whole),
             Piece::Unread(summary) => {
                 self.measured.blurred = true;
-                self.add_summary(summary);
+                self.add_whole(Whole { summary, node: None });
             }
         }
     }
@@ -243,7 +222,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Counts sealed events in every window that is still open: all of them are in all of those.
-    fn add_summary(&mut self, summary: &Summary) {
+    fn add_whole(&mut self, whole: Whole<'_>) {
+        let summary = whole.summary;
         let window = &mut self.window;
         window.count = window.count.saturating_add(summary.count);
         window.declined = window.declined.saturating_add(summary.declined);
@@ -258,44 +238,38 @@ impl<'a> Pass<'a> {
             self.see_place(placed);
         }
         if self.needs.merchants {
-            self.add_merchants(&summary.merchants);
+            self.add_merchants(whole);
         }
-        self.add_countries(summary);
+        self.add_countries(whole);
         if let Some(device_fp) = self.device_fp {
-            self.add_devices(summary, device_fp);
+            self.add_devices(whole, device_fp);
         }
     }
 
-    fn add_merchants(&mut self, merchants: &Distinct) {
-        match merchants {
-            Distinct::Exact(fingerprints) => {
-                self.measured.merchant_seen |= fingerprints.contains(&self.merchant_fp);
-                fingerprints
-                    .iter()
-                    .for_each(|fingerprint| self.see_merchant(*fingerprint));
+    fn add_merchants(&mut self, whole: Whole<'_>) {
+        if let Some(merchants) = whole.merchants() {
+            for merchant_fp in &*merchants {
+                self.measured.merchant_seen |= *merchant_fp == self.merchant_fp;
+                self.see_merchant(*merchant_fp);
             }
-            Distinct::Sketch(theirs) => {
-                self.measured.merchant_unsure |= theirs.may_hold(self.merchant_fp);
-                let known = self.merchants.iter();
-                sketch_of(&mut self.sketches.merchants, known).merge(theirs);
-            }
+        } else if let Distinct::Sketch(theirs) = &whole.summary.merchants {
+            self.measured.merchant_unsure |= theirs.may_hold(self.merchant_fp);
+            let known = self.merchants.iter();
+            sketch_of(&mut self.sketches.merchants, known).merge(theirs);
         }
     }
 
-    fn add_countries(&mut self, summary: &Summary) {
-        let countries = &summary.countries;
-        for (country, events) in &countries.counts {
-            self.measured.country_seen |= *country == self.country;
-            if *country != self.usual_country {
-                self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
-            }
-            if self.needs.countries {
-                self.see_country(*country);
-            }
+    fn add_countries(&mut self, whole: Whole<'_>) {
+        if let Some(countries) = whole.countries() {
+            self.add_counts(&countries);
+            return;
         }
+        let countries = &whole.summary.countries;
+        self.add_counts(&countries.counts);
         if let Some((events, theirs)) = &countries.more {
             // The countries of few events: the usual one is hardly among them.
             self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
+            self.measured.foreign_unsure |= theirs.may_hold(country_fp(self.usual_country));
             self.measured.country_unsure |= theirs.may_hold(country_fp(self.country));
             if self.needs.countries {
                 let known = self.countries.iter().map(country_fp);
@@ -304,21 +278,30 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn add_devices(&mut self, summary: &Summary, device_fp: u32) {
-        let events = self.measured.device_events.saturating_add(summary.device_events);
-        self.measured.device_events = events;
-        match &summary.devices {
-            Distinct::Exact(fingerprints) => {
-                self.measured.device_seen |= fingerprints.contains(&device_fp);
-                fingerprints
-                    .iter()
-                    .for_each(|fingerprint| self.see_device(*fingerprint));
+    fn add_counts(&mut self, counts: &[(Country, u32)]) {
+        for (country, events) in counts {
+            self.measured.country_seen |= *country == self.country;
+            if *country != self.usual_country {
+                self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
             }
-            Distinct::Sketch(theirs) => {
-                self.measured.device_unsure |= theirs.may_hold(device_fp);
-                let known = self.devices.iter();
-                sketch_of(&mut self.sketches.devices, known).merge(theirs);
+            if self.needs.countries {
+                self.see_country(*country);
             }
+        }
+    }
+
+    fn add_devices(&mut self, whole: Whole<'_>, device_fp: u32) {
+        let events = self.measured.device_events;
+        self.measured.device_events = events.saturating_add(whole.summary.device_events);
+        if let Some(devices) = whole.devices() {
+            for other in &*devices {
+                self.measured.device_seen |= *other == device_fp;
+                self.see_device(*other);
+            }
+        } else if let Distinct::Sketch(theirs) = &whole.summary.devices {
+            self.measured.device_unsure |= theirs.may_hold(device_fp);
+            let known = self.devices.iter();
+            sketch_of(&mut self.sketches.devices, known).merge(theirs);
         }
     }
 
@@ -338,7 +321,7 @@ impl<'a> Pass<'a> {
     pub(super) fn finish(self) -> Measured<'a> {
         let mut measured = self.measured;
         if let Some(sketch) = &self.sketches.devices {
-            measured.devices = estimate(sketch, measured.devices, measured.device_events).0;
+            (measured.devices, measured.devices_error) = estimate(sketch, measured.devices, measured.device_events);
         }
         measured.merchant_unsure &= !measured.merchant_seen;
         measured.country_unsure &= !measured.country_seen;

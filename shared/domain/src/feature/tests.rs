@@ -102,6 +102,7 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
         time_ms: tx.occurred_at_ms,
         seq,
         event_fp: fingerprint32(tx.event_id.as_str()),
+        event_fp_high: None,
         amount_base_minor: tx.amount_minor,
         merchant_fp: fingerprint32(tx.merchant_id.as_str()),
         country: tx.country,

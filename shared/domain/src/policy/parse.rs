@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::contract::Bounds;
 use crate::event::Currency;
 use crate::feature::{FeatureKey, FeatureKind, UnknownFeature};
+use crate::lifetime::HORIZON_MS_MAX;
 
 use super::reader::{self, Problems, Section, Span};
 use super::{CurrencyRates, Policy, PolicyProblem, Scoring, Thresholds};
@@ -17,8 +18,6 @@ use super::{CurrencyRates, Policy, PolicyProblem, Scoring, Thresholds};
 const MS_PER_DAY: i64 = 86_400_000;
 /// Windows, from one minute to 30 days.
 const WINDOW_MINUTES: RangeInclusive<i64> = 1..=FeatureKey::WINDOW_MINUTES_MAX as i64;
-/// The longest dedupe horizon and lateness bound, ms: a year.
-const HORIZON_MS_MAX: i64 = 365 * MS_PER_DAY;
 /// The dedupe horizon unless the policy names one, ms.
 const DEDUPE_HORIZON_MS: i64 = 7 * MS_PER_DAY;
 /// Payloads, bytes: room for an event at least, never over 64 KiB.

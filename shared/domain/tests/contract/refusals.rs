@@ -247,6 +247,12 @@ fn field_faults() -> Vec<(RefusalCode, Vec<u8>)> {
         for name in payload.names().iter().filter(|name| name.ends_with("_id")) {
             faults.push((EmptyId, payload.clone().set(name, "\"\"").bytes()));
             faults.push((OverlongId, payload.clone().set(name, &overlong).bytes()));
+            for escape in [
+                "\\n", "\\u0000", "\\u001b", "\\u007f", "\\u009b", "\\u2028", "\\u202e", "\\u2066", "\\u200f",
+            ] {
+                let id = format!("\"a{escape}[32m\"");
+                faults.push((UnprintableId, payload.clone().set(name, &id).bytes()));
+            }
         }
     }
     faults

@@ -101,6 +101,7 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
         time_ms: 1_795_348_799_000,
         seq: 7,
         event_fp: 1,
+        event_fp_high: None,
         amount_base_minor: 1250,
         merchant_fp: 2,
         country: Country::new("FR").unwrap(),

@@ -61,6 +61,18 @@ impl Segments {
         }
     }
 
+    /// Hands over what is asked for, until nothing is.
+    pub fn supply_all(&mut self, state: &mut CardState, needs: &dyn Fn(&CardState) -> Vec<SegmentKey>) {
+        for _ in 0..ROUNDS_MAX {
+            let keys = needs(state);
+            if keys.is_empty() {
+                return;
+            }
+            self.supply(state, &keys);
+        }
+        panic!("segments are needed without end")
+    }
+
     /// Writes what is new.
     pub fn write(&mut self, state: &mut CardState) {
         for segment in state.new_segments() {

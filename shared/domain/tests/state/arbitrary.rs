@@ -117,7 +117,10 @@ pub fn entry() -> impl Strategy<Value = Entry> {
         any::<i64>(),
     ));
     let what = (
-        any::<u32>(),
+        (
+            any::<u32>(),
+            prop_oneof![8 => Just(None), 1 => any::<u32>().prop_map(Some)],
+        ),
         number(),
         fingerprint(),
         country(),
@@ -126,11 +129,18 @@ pub fn entry() -> impl Strategy<Value = Entry> {
     );
     let time = prop_oneof![4 => 1_780_000_000_000_i64..1_790_000_000_000, 1 => any::<i64>(), 1 => Just(0)];
     (time, what, any::<bool>(), outcome(), label).prop_map(
-        |(time_ms, (event_fp, amount_base_minor, merchant_fp, country, device_fp, place), approved, outcome, label)| {
+        |(
+            time_ms,
+            ((event_fp, event_fp_high), amount_base_minor, merchant_fp, country, device_fp, place),
+            approved,
+            outcome,
+            label,
+        )| {
             Entry {
                 time_ms,
                 seq: 0,
                 event_fp,
+                event_fp_high,
                 amount_base_minor,
                 merchant_fp,
                 country,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
-use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::id::{CardId, EventKey};
 
 use super::{Fault, Faults, Op, lock};
 use crate::hash::FixedMap;
@@ -29,8 +29,10 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Inner {
     states: FixedMap<CardId, Versions<StateItem>>,
+    /// When states may be dropped, in seconds since 1970-01-01T00:00:00Z.
+    states_expire_at_s: FixedMap<CardId, i64>,
     profiles: FixedMap<CardId, Versions<Profile>>,
-    decisions: FixedMap<(CardId, EventId), DecisionRecord>,
+    decisions: FixedMap<EventKey, DecisionRecord>,
     segments: BTreeMap<(CardId, SegmentKey), SegmentItem>,
     trials: BTreeMap<(String, String), TrialBatch>,
 }
@@ -75,11 +77,11 @@ impl MemoryStore {
         cards
     }
 
-    /// Every recorded decision, ordered by card and event.
+    /// Every recorded decision, ordered by card, event id and time.
     #[must_use]
     pub fn decisions(&self) -> Vec<DecisionRecord> {
         let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
-        decisions.sort_unstable_by(|a, b| (&a.card_id, &a.event_id).cmp(&(&b.card_id, &b.event_id)));
+        decisions.sort_unstable_by(|a, b| a.event.cmp(&b.event));
         decisions
     }
 
@@ -129,10 +131,25 @@ impl MemoryStore {
             .insert(profile.card_id.clone(), Versions { now: profile, before });
     }
 
+    /// Deletes what may be deleted as of `now_s` (seconds since 1970-01-01T00:00:00Z), as DynamoDB's time to live does.
+    pub fn expire(&self, now_s: i64) {
+        let mut inner = lock(&self.inner);
+        let Inner {
+            states,
+            states_expire_at_s,
+            ..
+        } = &mut *inner;
+        let is_over = |card: &CardId| states_expire_at_s.get(card).is_some_and(|at_s| *at_s < now_s);
+        states.retain(|card, _| !is_over(card));
+        inner.segments.retain(|_, item| item.expires_at_s >= now_s);
+        inner.decisions.retain(|_, decision| decision.expires_at_s >= now_s);
+    }
+
     fn write_state(&self, write: &StateWrite) -> Commit {
         let mut inner = lock(&self.inner);
+        let expiry = (write.card_id.clone(), write.expires_at_s);
         match inner.states.get_mut(&write.card_id) {
-            None if write.expected_version.is_none() => {
+            None if write.expected.is_none() => {
                 inner.states.insert(
                     write.card_id.clone(),
                     Versions {
@@ -142,12 +159,13 @@ impl MemoryStore {
                 );
             }
             None => return Commit::Conflict(None),
-            Some(versions) if write.expected_version == Some(versions.now.version) => {
+            Some(versions) if write.expected == Some(versions.now.version) => {
                 let before = std::mem::replace(&mut versions.now, write.item.clone());
                 versions.before = Some(before);
             }
             Some(versions) => return Commit::Conflict(Some(versions.now.clone())),
         }
+        inner.states_expire_at_s.insert(expiry.0, expiry.1);
         Commit::Written
     }
 }
@@ -306,7 +324,7 @@ impl StateStore for MemoryStore {
         if let Some(Fault::Before(error)) = fault {
             return Err(error);
         }
-        let key = (decision.card_id.clone(), decision.event_id.clone());
+        let key = decision.event.clone();
         let fresh = {
             let mut inner = lock(&self.inner);
             let fresh = !inner.decisions.contains_key(&key);

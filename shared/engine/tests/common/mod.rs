@@ -37,6 +37,7 @@ impl Record {
             stream: "transactions",
             shard_id: "shardId-000000000000",
             sequence_number: &self.sequence_number,
+            of_aggregate: None,
             partition_key: "key",
             arrival_ms: self.arrival_ms,
             data: &self.data,
@@ -305,14 +306,14 @@ pub fn assert_as_expected(world: &World, expected: &Expected) {
         .store
         .decisions()
         .iter()
-        .map(|decision| decision.event_id.as_str().to_owned())
+        .map(|decision| decision.event.event_id.as_str().to_owned())
         .collect();
     alerts.sort_unstable();
     assert_eq!(alerts, expected.alerts, "decisions");
     for decision in world.store.decisions() {
         assert_eq!(
             Some(&decision.outcome_json),
-            expected.outcomes.get(decision.event_id.as_str())
+            expected.outcomes.get(decision.event.event_id.as_str())
         );
     }
 }

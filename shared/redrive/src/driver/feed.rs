@@ -68,7 +68,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     }
 }
 
-/// Counts the ends of a batch.
+/// Counts the ends of a batch: the fates of its records, or of those before the first that was one too many.
 fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Fate> {
     run.stats.units += report.units;
     run.stats.throttles += report.throttles;
@@ -76,7 +76,12 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
     let mut ends = report.ends_by_record();
     let mut fates = Vec::with_capacity(batch.len());
     for record in batch {
-        let fate = count(run, ends.next().unwrap_or_default());
+        let of_record = ends.next().unwrap_or_default();
+        if of_record.contains(&End::Returned(Returned::BatchLimit)) && !fates.is_empty() {
+            // No failure: this record and those behind it are the next batch, of which the first always fits.
+            break;
+        }
+        let fate = count(run, of_record);
         if fate == Fate::Ended {
             run.account.found += 1;
             run.recovered(record.arrival_ms);

@@ -23,7 +23,7 @@ use super::read::Came;
 use super::run::Run;
 use super::work::{Stage, Verdict, Work};
 use crate::api::Problem;
-use crate::letter::{Letter, Rejection};
+use crate::letter::{Letter, Rejection, first_arrival_ms};
 use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX};
 use crate::port::{Inbox, Page, Processor, Received, ShardReader};
 use crate::shards::in_order;
@@ -74,6 +74,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let places: BTreeMap<&str, usize> = order.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
         let mut sorted: BTreeMap<usize, Vec<Work>> = BTreeMap::new();
         for message in group {
+            run.waits(first_arrival_ms(&message.body).unwrap_or(message.sent_ms));
             let letter = match Letter::parse(&message.body, &self.home) {
                 Ok(letter) => letter,
                 Err(why) => {
@@ -188,6 +189,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                     stream: &stream,
                     shard_id,
                     sequence_number: &record.sequence_number,
+                    of_aggregate: None,
                     partition_key: &record.partition_key,
                     arrival_ms: record.arrival_ms,
                     data: &record.data,

@@ -2,6 +2,7 @@
 
 use tidemark_engine::InRecord;
 use tidemark_engine::port::Clock;
+use tidemark_engine::record::OfAggregate;
 use tidemark_telemetry::ErrorCode;
 
 use super::Redrive;
@@ -138,7 +139,16 @@ fn record(payload: &Payload) -> Option<InRecord<'_>> {
         stream: &message.stream,
         shard_id: &message.shard_id,
         sequence_number: &message.sequence_number,
-        partition_key: &message.partition_key,
+        // A user record stays one: what it holds is an event or nothing, whatever it looks like.
+        of_aggregate: message.sub_sequence_number.map(|sub_sequence_number| OfAggregate {
+            sub_sequence_number,
+            partition_key: &message.partition_key,
+        }),
+        partition_key: match message.sub_sequence_number {
+            // A message of an older release does not say it.
+            Some(_) => message.record_partition_key.as_deref().unwrap_or_default(),
+            None => &message.partition_key,
+        },
         arrival_ms: message.arrival_ms,
         data: &payload.data,
     })

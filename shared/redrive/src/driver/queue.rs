@@ -7,7 +7,7 @@ use super::Redrive;
 use super::run::Run;
 use crate::api::{Problem, UnrecoverableMessage};
 use crate::letter::Rejection;
-use crate::limits::{RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_S, UNRECOVERABLE_BYTES_MAX};
+use crate::limits::{MESSAGES_IN_CALL_MAX, RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_S, UNRECOVERABLE_BYTES_MAX};
 use crate::port::{Inbox, Processor, Received, ShardReader};
 
 /// What is known of a message that is moved to the unrecoverable queue.
@@ -55,25 +55,43 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 
     /// Deletes messages; one that can't be deleted comes again, and is found done.
     pub(super) async fn delete(&self, run: &mut Run<'_>, inbox: &I, receipts: Vec<String>) {
-        let mut left = receipts;
-        if left.is_empty() {
-            return;
-        }
-        let until_ms = run.engine_deadline_ms;
-        for _ in 0..2 {
-            let answer = self.repeat(run, until_ms, || inbox.delete(&left)).await;
-            let not_deleted = match answer {
-                Ok(not_deleted) if not_deleted.is_empty() => return,
-                Ok(not_deleted) => not_deleted,
+        let mut undone = 0;
+        for (at, slice) in receipts.chunks(MESSAGES_IN_CALL_MAX).enumerate() {
+            if self.is_too_late(run) {
+                undone += receipts.len() - at * MESSAGES_IN_CALL_MAX;
+                break;
+            }
+            match self.delete_slice(run, inbox, slice.to_vec()).await {
+                Ok(not_deleted) => undone += not_deleted,
                 Err(error) => {
                     Self::interrupt(run, &error);
                     return;
                 }
-            };
-            left = not_deleted.into_iter().filter_map(|at| left.get(at).cloned()).collect();
+            }
         }
-        let detail = format!("{} messages could not be deleted: they come again", left.len());
-        run.problem(Problem::new(ErrorCode::RedriveInterrupted, None, detail));
+        if undone > 0 {
+            let detail = format!("{undone} messages could not be deleted: they come again");
+            run.problem(Problem::new(ErrorCode::RedriveInterrupted, None, detail));
+        }
+    }
+
+    /// Deletes a few messages, twice and as long as it gets on; how many are left.
+    async fn delete_slice(&self, run: &mut Run<'_>, inbox: &I, receipts: Vec<String>) -> Result<usize, PortError> {
+        let mut left = receipts;
+        let until_ms = run.engine_deadline_ms;
+        for tries in 1_u32.. {
+            let not_deleted = self.repeat(run, until_ms, || inbox.delete(&left)).await?;
+            let before = left.len();
+            left = not_deleted.into_iter().filter_map(|at| left.get(at).cloned()).collect();
+            if left.is_empty() || self.is_too_late(run) || (tries > 1 && left.len() >= before) {
+                break;
+            }
+        }
+        Ok(left.len())
+    }
+
+    fn is_too_late(&self, run: &Run<'_>) -> bool {
+        self.clock.now_ms() >= run.last_call_at_ms
     }
 
     /// Makes the messages visible that stay in their queue.
@@ -83,14 +101,20 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             return;
         }
         let until_ms = run.engine_deadline_ms;
+        let hidden = |why: &str| {
+            let detail = format!("messages stay hidden for a while: {why}");
+            Problem::new(ErrorCode::RedriveInterrupted, None, detail)
+        };
         // A failure costs time only: the messages are visible again when their timeout is over.
-        if let Err(error) = self.repeat(run, until_ms, || inbox.release(&held)).await {
-            let code = ErrorCode::RedriveInterrupted;
-            run.problem(Problem::new(
-                code,
-                None,
-                format!("messages stay hidden for a while: {error}"),
-            ));
+        for slice in held.chunks(MESSAGES_IN_CALL_MAX) {
+            if self.is_too_late(run) {
+                run.problem(hidden("the call's time is over"));
+                return;
+            }
+            if let Err(error) = self.repeat(run, until_ms, || inbox.release(slice)).await {
+                run.problem(hidden(&error.to_string()));
+                return;
+            }
         }
     }
 

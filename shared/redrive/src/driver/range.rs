@@ -149,6 +149,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             stream: self.home.stream(),
             shard_id,
             sequence_number: &record.sequence_number,
+            of_aggregate: None,
             partition_key: &record.partition_key,
             arrival_ms: record.arrival_ms,
             data: &record.data,

@@ -11,7 +11,7 @@ use super::Outcome;
 use crate::api::{Account, Problem, Request, Response, Source, Stopped};
 use crate::cursor::{CURSOR_VERSION, Cursor, Part, ShardLeft};
 use crate::limits::{
-    CLEANUP_MS, FAILED_BATCHES_MAX, HELD_MESSAGES_MAX, HIDDEN_SLACK_S, PARTS_MAX, PROBLEMS_MAX, RUN_MS_MAX,
+    ANSWER_MS, CLEANUP_MS, FAILED_BATCHES_MAX, HELD_MESSAGES_MAX, HIDDEN_SLACK_S, PARTS_MAX, PROBLEMS_MAX, RUN_MS_MAX,
     RedriveConfig, SEEN_MESSAGES_MAX, STOP_MARGIN_MS,
 };
 use crate::rate::{ReadPace, RecordPace};
@@ -21,6 +21,8 @@ use crate::rate::{ReadPace, RecordPace};
 pub struct Stats {
     /// Arrival of the oldest record that came to its end, milliseconds since 1970-01-01T00:00:00Z.
     pub oldest_arrival_ms: Option<i64>,
+    /// Arrival of the oldest record that a letter waits for, of all that were looked at, milliseconds since 1970-01-01T00:00:00Z.
+    pub oldest_letter_ms: Option<i64>,
     /// Reads of the stream, those that failed included.
     pub reads: u64,
     /// Calls that were throttled: the redrive's own and the engine's.
@@ -45,6 +47,8 @@ pub(super) struct Run<'r> {
     pub(super) stop_at_ms: i64,
     /// When the engine must be done.
     pub(super) engine_deadline_ms: i64,
+    /// From here on no call of a queue is made.
+    pub(super) last_call_at_ms: i64,
     /// How long a message that is received now is hidden, counted from the call's begin, seconds.
     hidden_until_ms: i64,
     stopped: Option<Stopped>,
@@ -72,6 +76,7 @@ impl<'r> Run<'r> {
             record_pace: RecordPace::new(rate.min(config.rate_per_second_max)),
             stop_at_ms: deadline_ms - STOP_MARGIN_MS,
             engine_deadline_ms: deadline_ms - CLEANUP_MS,
+            last_call_at_ms: deadline_ms - ANSWER_MS,
             hidden_until_ms: deadline_ms + HIDDEN_SLACK_S * 1_000,
             stopped: None,
             problems: Vec::new(),
@@ -191,6 +196,12 @@ impl<'r> Run<'r> {
 
     pub(super) fn recovered(&mut self, arrival_ms: i64) {
         let oldest = self.stats.oldest_arrival_ms.get_or_insert(arrival_ms);
+        *oldest = (*oldest).min(arrival_ms);
+    }
+
+    /// Notes the arrival of the first record that a letter names.
+    pub(super) fn waits(&mut self, arrival_ms: i64) {
+        let oldest = self.stats.oldest_letter_ms.get_or_insert(arrival_ms);
         *oldest = (*oldest).min(arrival_ms);
     }
 

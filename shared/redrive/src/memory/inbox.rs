@@ -24,6 +24,8 @@ struct Inner {
     hidden_most: usize,
     /// Deletions that are still to leave their first message where it is.
     deletions_partial: u32,
+    /// How long a call of at most ten messages takes, milliseconds.
+    takes_ms: i64,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,17 @@ impl MemoryInbox {
         lock(&self.inner).deletions_partial = deletions;
     }
 
+    /// Lets every call of the queue take so long, milliseconds; it has ten messages at most.
+    pub fn take_ms(&self, takes_ms: i64) {
+        lock(&self.inner).takes_ms = takes_ms;
+    }
+
+    /// Lets the time of a call pass.
+    fn pass(&self, messages: usize) {
+        let calls = i64::try_from(messages.div_ceil(10)).unwrap_or(i64::MAX);
+        self.clock.advance(lock(&self.inner).takes_ms.saturating_mul(calls));
+    }
+
     /// How often the messages that are there were received, in the order they were sent.
     #[must_use]
     pub fn receives(&self) -> Vec<u32> {
@@ -109,6 +122,7 @@ impl MemoryInbox {
 
 impl Inbox for MemoryInbox {
     async fn receive(&self, messages_max: usize, _wait_s: u32, hidden_s: u32) -> Result<Vec<Received>, PortError> {
+        self.pass(1);
         let after = self.script.next(Op::Receive).await?;
         let received = {
             let now_ms = self.clock.now_ms();
@@ -140,6 +154,7 @@ impl Inbox for MemoryInbox {
     }
 
     async fn delete(&self, receipts: &[String]) -> Result<Vec<usize>, PortError> {
+        self.pass(receipts.len());
         let after = self.script.next(Op::Delete).await?;
         let not_deleted = {
             let inner = &mut *lock(&self.inner);
@@ -156,6 +171,7 @@ impl Inbox for MemoryInbox {
     }
 
     async fn release(&self, receipts: &[String]) -> Result<(), PortError> {
+        self.pass(receipts.len());
         let after = self.script.next(Op::Release).await?;
         let now_ms = self.clock.now_ms();
         for message in &mut lock(&self.inner).messages {
@@ -167,6 +183,7 @@ impl Inbox for MemoryInbox {
     }
 
     async fn send(&self, body: &str) -> Result<(), PortError> {
+        self.pass(1);
         let after = self.script.next(Op::Send).await?;
         self.push(body);
         self.script.finish(after).await

@@ -159,6 +159,7 @@ impl World {
                 stream: ARN,
                 shard_id,
                 sequence_number: &record.sequence_number,
+                of_aggregate: None,
                 partition_key: &record.partition_key,
                 arrival_ms: record.arrival_ms,
                 data: &record.data,

@@ -126,7 +126,7 @@ fn is_impure(name: &str) -> bool {
 
 #[test]
 fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
-    for package in ["tidemark-domain", "tidemark-engine", "tidemark-redrive"] {
+    for package in ["tidemark-domain", "tidemark-engine", "tidemark-redrive", "reconcile"] {
         let impure: Vec<&str> = graph()
             .closure(package)
             .into_iter()
@@ -142,10 +142,11 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 8] = [
+    let layers: [(&str, &[&str]); 9] = [
         ("tidemark-domain", &[]),
         ("tidemark-telemetry", &[]),
         ("tidemark-engine", &["tidemark-domain"]),
+        ("reconcile", &["tidemark-domain", "tidemark-engine"]),
         (
             "tidemark-redrive",
             &["tidemark-domain", "tidemark-engine", "tidemark-telemetry"],
@@ -258,6 +259,28 @@ fn command_and_tests_share_one_build_of_the_aws_sdk() {
         }
     }
     assert!(compared > 100, "{compared} packages below the rim");
+}
+
+/// Profiles with SSO are for people: `sam build` builds each function by itself, without the clients that they take.
+#[test]
+fn a_function_that_is_built_by_itself_has_no_profiles() {
+    let host = host();
+    let built_of = |package: &str| {
+        let by_itself = ["tree", "--locked", "--package", package, "--target", &host];
+        cargo(
+            &[
+                &by_itself[..],
+                &["--edges", "normal", "--prefix", "none", "--format", "{p}"],
+            ]
+            .concat(),
+        )
+    };
+    for function in ["score", "redrive"] {
+        let crates = built_of(function);
+        assert!(crates.contains("aws-config v"), "{crates}");
+        assert!(!crates.contains("aws-sdk-sso"), "{function} is built with SSO");
+    }
+    assert!(built_of("tidemark").contains("aws-sdk-sso v"), "the command lacks it");
 }
 
 #[test]

@@ -107,6 +107,11 @@ impl Esm {
         }
     }
 
+    /// Changes [`EsmOptions::record_age_s_max`], for what is under way, too.
+    pub fn set_record_age(&mut self, age_s_max: Option<u32>) {
+        self.options.record_age_s_max = age_s_max;
+    }
+
     /// Names a shard of the stream. One that is known already stays as it is.
     pub fn add_shard(&mut self, id: &str, parents: &[String]) {
         if !self.shards.contains_key(id) {
@@ -392,6 +397,11 @@ impl Esm {
     #[must_use]
     pub fn stats(&self) -> EsmStats {
         self.stats
+    }
+
+    /// Changes `MaximumRecordAgeInSeconds`, as UpdateEventSourceMapping does; `None` is −1.
+    pub fn set_record_age_s_max(&mut self, age_s: Option<u32>) {
+        self.options.record_age_s_max = age_s;
     }
 
     /// The options it was made with.

@@ -21,11 +21,20 @@ fn internal_code(service: Service) -> &'static str {
     }
 }
 
+/// A receive's answer from a server that has none of the queue's messages.
+pub(super) fn nothing_there(service: Service) -> Response<Body> {
+    let mut response = Response::new(Body::from("{}"));
+    response.headers_mut().insert("content-type", content_type(service));
+    response
+}
+
 /// The answer for a request that was refused.
 pub(super) fn refusal(service: Service, kind: FaultKind) -> Response<Body> {
     let (status, code) = match kind {
         FaultKind::Error500 => (StatusCode::INTERNAL_SERVER_ERROR, internal_code(service)),
         FaultKind::Down => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        FaultKind::KmsThrottle => (StatusCode::BAD_REQUEST, "KMSThrottlingException"),
+        FaultKind::ExpiredIterator => (StatusCode::BAD_REQUEST, "ExpiredIteratorException"),
         _ => (StatusCode::BAD_REQUEST, throttle_code(service)),
     };
     let namespace = match service {

@@ -17,9 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 
+use super::partial::Cut;
 use super::plan::{FaultKind, Service};
+use super::table_limit::{Admission, TableLimit};
 use super::{Faults, Verdict, answer, partial};
-use crate::clock::sleep_ms;
+use crate::clock::{now_ms, sleep_ms};
 
 /// Bytes of a request: a PutRecords of 5 MiB in base64, and its keys; DynamoDB's 16 MB.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -104,7 +106,10 @@ impl Door {
             sleep_ms(verdict.delay_ms).await;
         }
         match verdict.fault {
-            None | Some(FaultKind::Delay { .. }) => Ok(self.forward(&parts, body).await),
+            None | Some(FaultKind::Delay { .. }) => Ok(match self.faults.table_limit() {
+                Some(limit) if service == Service::DynamoDb => self.within(limit, &operation, &parts, body).await,
+                _ => self.forward(&parts, body).await,
+            }),
             Some(FaultKind::DropBefore) => Err(Dropped),
             Some(FaultKind::DropAfterApply) => {
                 let _ = self.forward(&parts, body).await;
@@ -113,6 +118,7 @@ impl Door {
             Some(FaultKind::Partial { share }) => {
                 Ok(self.partly(service, &operation, (&parts, body), share, verdict).await)
             }
+            Some(FaultKind::NothingThere) => Ok(answer::nothing_there(service)),
             Some(kind) => Ok(answer::refusal(service, kind)),
         }
     }
@@ -170,6 +176,11 @@ impl Door {
                 answer::refusal(service, FaultKind::Throttle)
             };
         };
+        self.rest_of(service, parts, cut).await
+    }
+
+    /// Applies what is left of a request that was cut, and puts the answer together.
+    async fn rest_of(&self, service: Service, parts: &request::Parts, cut: Cut) -> Response<Body> {
         let mut answered: Option<Value> = None;
         if let Some(rest) = &cut.rest {
             let response = self.forward(parts, Bytes::from(rest.to_string())).await;
@@ -189,6 +200,30 @@ impl Door {
             .headers_mut()
             .insert("content-type", answer::content_type(service));
         response
+    }
+
+    /// Applies a request to the table as far as the capacity of its partitions goes.
+    async fn within(&self, limit: &TableLimit, operation: &str, parts: &request::Parts, body: Bytes) -> Response<Body> {
+        let (response, consistent) = match limit.admit(operation, &body, now_ms()) {
+            Admission::Pass => return self.forward(parts, body).await,
+            Admission::Refuse => return answer::refusal(Service::DynamoDb, FaultKind::Throttle),
+            Admission::Count => {
+                let consistent = is_consistent(&body);
+                (self.forward(parts, body).await, consistent)
+            }
+            Admission::Cut(cut) if operation == "BatchWriteItem" => {
+                return self.rest_of(Service::DynamoDb, parts, cut).await;
+            }
+            Admission::Cut(cut) => (self.rest_of(Service::DynamoDb, parts, cut).await, is_consistent(&body)),
+        };
+        let (head, body) = response.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await else {
+            return plain(StatusCode::BAD_GATEWAY);
+        };
+        if let Ok(answer) = serde_json::from_slice(&body) {
+            limit.count(&answer, consistent, now_ms());
+        }
+        Response::from_parts(head, Body::from(body))
     }
 }
 
@@ -212,6 +247,12 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Body>, SendError> {
         }
     });
     Ok(sender)
+}
+
+/// Whether a request asks for strongly consistent reads.
+fn is_consistent(body: &[u8]) -> bool {
+    const ASKED: &[u8] = br#""ConsistentRead":true"#;
+    body.windows(ASKED.len()).any(|window| window == ASKED)
 }
 
 fn plain(status: StatusCode) -> Response<Body> {

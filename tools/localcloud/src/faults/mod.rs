@@ -8,6 +8,7 @@ mod answer;
 mod front;
 mod partial;
 mod plan;
+mod table_limit;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,6 +18,7 @@ pub(crate) use front::{Backend, serve};
 pub use plan::{FaultKind, FaultPlan, Service};
 
 use plan::draw;
+use table_limit::TableLimit;
 
 /// Names a plan that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +38,10 @@ struct Inner {
     seed: u64,
     /// Whether there is any plan, so that a request without one costs a look at this.
     any: AtomicBool,
-    /// Reads of a shard in a second; 0 is no limit.
+    /// Reads of a shard in a second, of everybody; 0 is no limit of the layer's.
     reads_per_shard: AtomicU32,
+    /// The partitions' capacity, where there are AWS's limits.
+    table_limit: Option<TableLimit>,
     state: Mutex<State>,
 }
 
@@ -66,16 +70,37 @@ pub(crate) struct Verdict {
 }
 
 impl Faults {
-    /// A layer without plans: everything passes.
+    /// A layer without plans and limits: everything passes.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with(seed, None)
+    }
+
+    /// A layer without plans, with AWS's limits by the second.
+    #[must_use]
+    pub fn with_aws_limits(seed: u64) -> Self {
+        Self::with(seed, Some(TableLimit::default()))
+    }
+
+    fn with(seed: u64, table_limit: Option<TableLimit>) -> Self {
         let inner = Inner {
             seed,
             any: AtomicBool::new(false),
             reads_per_shard: AtomicU32::new(0),
+            table_limit,
             state: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Whether shards and partitions take and give no more in a second than on AWS.
+    #[must_use]
+    pub fn has_aws_limits(&self) -> bool {
+        self.inner.table_limit.is_some()
+    }
+
+    pub(crate) fn table_limit(&self) -> Option<&TableLimit> {
+        self.inner.table_limit.as_ref()
     }
 
     /// The seed that decides which requests meet a fault.
@@ -106,20 +131,21 @@ impl Faults {
         self.inner.any.store(!state.plans.is_empty(), Ordering::Relaxed);
     }
 
-    /// Takes all plans and the limit of reads away. What they did stays counted.
+    /// Takes all plans and a limit of reads of its own away. What they did stays counted.
     pub fn clear(&self) {
         self.lock().plans.clear();
         self.inner.any.store(false, Ordering::Relaxed);
         self.limit_reads(None);
     }
 
-    /// Limits GetRecords of each shard, as Kinesis does with 5 a second. A reader above it is throttled.
+    /// Limits GetRecords of each shard, whoever reads: also the mapping and the cloud's own clients, which AWS's five a second
+    /// leave alone. A reader above it is throttled.
     pub fn limit_reads(&self, per_shard_and_second: Option<u32>) {
         let limit = per_shard_and_second.unwrap_or(0);
         self.inner.reads_per_shard.store(limit, Ordering::Relaxed);
     }
 
-    /// The limit of reads in force.
+    /// The layer's limit of reads.
     #[must_use]
     pub fn reads_limit(&self) -> Option<u32> {
         Some(self.inner.reads_per_shard.load(Ordering::Relaxed)).filter(|limit| *limit > 0)

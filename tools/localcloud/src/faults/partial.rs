@@ -34,8 +34,8 @@ pub(super) fn cut(operation: &str, body: &[u8], share: f64, seed: u64) -> Option
         draw(seed, turn, 0) < share
     };
     match operation {
-        "BatchGetItem" => keys(request, &mut hit),
-        "BatchWriteItem" => writes(request, &mut hit),
+        "BatchGetItem" => keys(request, |_| hit()),
+        "BatchWriteItem" => writes(request, |_| hit()),
         "PutRecords" => {
             let (rest, marks) = entries(request, "Records", &mut hit)?;
             let refused = Refused::Records(marks.into_iter().map(|mark| mark.is_some()).collect());
@@ -51,12 +51,13 @@ pub(super) fn cut(operation: &str, body: &[u8], share: f64, seed: u64) -> Option
     }
 }
 
-fn keys(mut request: Value, hit: &mut impl FnMut() -> bool) -> Option<Cut> {
+/// Cuts a BatchGetItem: the keys that are hit are refused. `None`: none was.
+pub(super) fn keys(mut request: Value, mut hit: impl FnMut(&Value) -> bool) -> Option<Cut> {
     let mut refused = Map::new();
     let tables = request["RequestItems"].as_object_mut()?;
     for (name, asked) in tables.iter_mut() {
         let keys = std::mem::take(asked["Keys"].as_array_mut()?);
-        let (out, kept): (Vec<Value>, Vec<Value>) = keys.into_iter().partition(|_| hit());
+        let (out, kept): (Vec<Value>, Vec<Value>) = keys.into_iter().partition(&mut hit);
         if !out.is_empty() {
             let mut unprocessed = asked.clone();
             unprocessed["Keys"] = Value::Array(out);
@@ -72,12 +73,13 @@ fn keys(mut request: Value, hit: &mut impl FnMut() -> bool) -> Option<Cut> {
     })
 }
 
-fn writes(mut request: Value, hit: &mut impl FnMut() -> bool) -> Option<Cut> {
+/// Cuts a BatchWriteItem: the writes that are hit are refused. `None`: none was.
+pub(super) fn writes(mut request: Value, mut hit: impl FnMut(&Value) -> bool) -> Option<Cut> {
     let mut refused = Map::new();
     let tables = request["RequestItems"].as_object_mut()?;
     for (name, asked) in tables.iter_mut() {
         let writes = std::mem::take(asked.as_array_mut()?);
-        let (out, kept): (Vec<Value>, Vec<Value>) = writes.into_iter().partition(|_| hit());
+        let (out, kept): (Vec<Value>, Vec<Value>) = writes.into_iter().partition(&mut hit);
         if !out.is_empty() {
             refused.insert(name.clone(), Value::Array(out));
         }

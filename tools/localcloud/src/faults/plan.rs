@@ -33,6 +33,8 @@ pub enum FaultKind {
     Error500,
     /// Not applied; answered with the service's "slow down".
     Throttle,
+    /// Not applied; answered as if the key service asked to slow down: what an encrypted stream gives.
+    KmsThrottle,
     /// BatchGetItem, BatchWriteItem, PutRecords and SendMessageBatch: each key, write, record or message is refused by
     /// itself with this chance, the rest is applied. Any other operation is throttled.
     Partial {
@@ -44,6 +46,10 @@ pub enum FaultKind {
         /// How much later, in milliseconds.
         ms: u64,
     },
+    /// Not applied; answered as if the shard iterator were older than five minutes (for GetRecords).
+    ExpiredIterator,
+    /// Not applied; answered as if the queue had nothing (for ReceiveMessage): what a short poll may meet in a queue that is not empty.
+    NothingThere,
     /// Not applied; the connection is closed without an answer.
     DropBefore,
     /// Applied; the connection is closed without an answer. The caller can't know: the ambiguous write.
@@ -59,8 +65,11 @@ impl FaultKind {
         match self {
             Self::Error500 => "error",
             Self::Throttle => "throttle",
+            Self::KmsThrottle => "kms_throttle",
             Self::Partial { .. } => "partial",
             Self::Delay { .. } => "delay",
+            Self::ExpiredIterator => "expired_iterator",
+            Self::NothingThere => "nothing_there",
             Self::DropBefore => "drop_before",
             Self::DropAfterApply => "drop_after_apply",
             Self::Down => "down",

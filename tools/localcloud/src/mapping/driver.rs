@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidemark_aws::admin::{Admin, AdminError, Page, ReadFrom, Shard};
+use tidemark_aws::admin::{Admin, AdminError, Page, ReadFrom, Shard, ShardIterator};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::payload::{payload, record};
-use super::{MappingSpec, MappingStats};
+use super::{MappingSpec, MappingStats, Setting};
 use crate::clock::{now_ms, sleep_ms};
 use crate::error::LocalError;
 use crate::esm::{Action, Esm, EsmRecord, InvokeOutcome, StartingPosition};
@@ -46,7 +46,7 @@ enum Event {
 #[derive(Debug)]
 struct Reader {
     from: ReadFrom,
-    iterator: Option<String>,
+    iterator: Option<ShardIterator>,
     reading: bool,
     next_ms: i64,
     /// When the last read began that found nothing more.
@@ -67,7 +67,7 @@ pub(super) struct Driver {
     discovered_ms: i64,
     read_errors: u64,
     waiting: Vec<(i64, oneshot::Sender<()>)>,
-    enabled: watch::Receiver<bool>,
+    setting: watch::Receiver<Setting>,
     stats: watch::Sender<MappingStats>,
     checkpoints: watch::Sender<BTreeMap<String, String>>,
 }
@@ -78,7 +78,7 @@ impl Driver {
         admin: Admin,
         stream_arn: String,
         region: &str,
-        enabled: watch::Receiver<bool>,
+        setting: watch::Receiver<Setting>,
         stats: watch::Sender<MappingStats>,
         checkpoints: watch::Sender<BTreeMap<String, String>>,
     ) -> Self {
@@ -96,7 +96,7 @@ impl Driver {
             discovered_ms: 0,
             read_errors: 0,
             waiting: Vec::new(),
-            enabled,
+            setting,
             stats,
             checkpoints,
         }
@@ -155,7 +155,11 @@ impl Driver {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             // Turned off, it begins nothing; what is under way is brought to its end, and its place is kept.
-            let enabled = *self.enabled.borrow_and_update();
+            let Setting {
+                enabled,
+                record_age_s_max,
+            } = *self.setting.borrow_and_update();
+            self.esm.set_record_age(record_age_s_max);
             if enabled {
                 self.act();
                 self.read();
@@ -163,7 +167,7 @@ impl Driver {
             self.report();
             let wait_ms = if enabled { self.wait_ms() } else { OFF_WAIT_MS };
             tokio::select! {
-                Ok(()) = self.enabled.changed() => {}
+                Ok(()) = self.setting.changed() => {}
                 Some(event) = self.tasks.join_next(), if !self.tasks.is_empty() => self.take(event),
                 command = commands.recv() => match command {
                     Some(Command::Drained(reply)) => self.waiting.push((now_ms(), reply)),
@@ -381,7 +385,7 @@ struct Read {
     stream: String,
     shard: String,
     from: ReadFrom,
-    iterator: Option<String>,
+    iterator: Option<ShardIterator>,
     stream_arn: Arc<str>,
     region: Arc<str>,
 }

@@ -93,16 +93,36 @@ pub(crate) struct MappingSwitch {
     pub(crate) function_arn: String,
     /// The stream that it reads.
     pub(crate) source_arn: String,
-    enabled: Arc<watch::Sender<bool>>,
+    setting: Arc<watch::Sender<Setting>>,
+}
+
+/// What can be changed of a running mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Whether it polls.
+    pub(crate) enabled: bool,
+    /// As [`EsmOptions::record_age_s_max`].
+    pub(crate) record_age_s_max: Option<u32>,
 }
 
 impl MappingSwitch {
     pub(crate) fn set(&self, enabled: bool) {
-        self.enabled.send_replace(enabled);
+        self.setting.send_modify(|setting| setting.enabled = enabled);
     }
 
-    pub(crate) fn is_enabled(&self) -> bool {
-        *self.enabled.borrow()
+    /// Changes the age at which a record is given up; refuses what AWS would refuse.
+    pub(crate) fn set_record_age(&self, age_s: Option<u32>) -> Result<(), LocalError> {
+        let options = EsmOptions {
+            record_age_s_max: age_s,
+            ..EsmOptions::default()
+        };
+        options.check()?;
+        self.setting.send_modify(|setting| setting.record_age_s_max = age_s);
+        Ok(())
+    }
+
+    pub(crate) fn setting(&self) -> Setting {
+        *self.setting.borrow()
     }
 }
 
@@ -143,22 +163,17 @@ impl Mapping {
         let (stats_sender, stats) = watch::channel(MappingStats::default());
         let (checkpoint_sender, checkpoints) = watch::channel(BTreeMap::new());
         let name = spec.stream.clone();
-        let (enabled, is_enabled) = watch::channel(true);
+        let (setting, is_set) = watch::channel(Setting {
+            enabled: true,
+            record_age_s_max: spec.options.record_age_s_max,
+        });
         let switch = MappingSwitch {
             uuid: mapping_id(&spec.target.arn(), &stream_arn),
             function_arn: spec.target.arn(),
             source_arn: stream_arn.clone(),
-            enabled: Arc::new(enabled),
+            setting: Arc::new(setting),
         };
-        let mut driver = Driver::new(
-            spec,
-            admin,
-            stream_arn,
-            region,
-            is_enabled,
-            stats_sender,
-            checkpoint_sender,
-        );
+        let mut driver = Driver::new(spec, admin, stream_arn, region, is_set, stats_sender, checkpoint_sender);
         // The shards there are, and with LATEST the point to begin at, are known before the caller goes on to send.
         driver.discover().await?;
         let task = tokio::spawn(driver.run(receiver));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::md5::md5;
-use super::read_limit::ReadLimit;
+use super::shard_limit::ShardLimit;
 
 /// Records of one stream that are kept at most, in bytes of data and keys. Above it, puts are throttled.
 const STREAM_BYTES_MAX: usize = 4 << 30;
@@ -45,7 +45,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.data_base64.len() / 4 * 3 + self.partition_key.len()
     }
 }
@@ -59,6 +59,8 @@ pub(crate) struct Shard {
     pub first_number: u128,
     /// The number at which it was closed; records have lower ones.
     pub last_number: Option<u128>,
+    /// What it takes and gives in a second.
+    pub limit: ShardLimit,
     records: VecDeque<Stored>,
 }
 
@@ -67,13 +69,15 @@ pub(crate) struct Stream {
     pub shards: Vec<Shard>,
     bytes: usize,
     next_number: u128,
+    limited: bool,
 }
 
 /// All streams.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streams {
     pub by_name: BTreeMap<String, Stream>,
-    pub read_limit: ReadLimit,
+    /// Whether a shard takes and gives no more in a second than on AWS.
+    pub limited: bool,
 }
 
 /// Where reading begins.
@@ -129,6 +133,7 @@ impl Streams {
             shards: Vec::new(),
             bytes: 0,
             next_number: 1,
+            limited: self.limited,
         };
         for index in 0..u128::from(shards) {
             let last = index + 1 == u128::from(shards);
@@ -219,6 +224,7 @@ impl Stream {
             hash_to,
             first_number,
             last_number: None,
+            limit: ShardLimit::default(),
             records,
         });
     }
@@ -227,6 +233,14 @@ impl Stream {
         let number = self.next_number;
         self.next_number += 1;
         number
+    }
+
+    /// A shard, to count what it gives.
+    pub(crate) fn shard_mut(&mut self, id: &str) -> Result<&mut Shard, Fault> {
+        match self.shards.iter_mut().find(|shard| shard.id == id) {
+            Some(shard) => Ok(shard),
+            None => fault("ResourceNotFoundException", format!("Shard {id} not found")),
+        }
     }
 
     fn shard(&self, id: &str) -> Result<&Shard, Fault> {
@@ -252,16 +266,13 @@ impl Stream {
         now_ms: i64,
     ) -> Result<(&str, u128), Fault> {
         let hash = hash_key.unwrap_or_else(|| u128::from_be_bytes(md5(partition_key.as_bytes())));
-        let number = self.take_number();
-        let record = Stored {
-            number,
+        let mut record = Stored {
+            number: 0,
             arrival_ms: now_ms,
             partition_key,
             data_base64,
         };
-        self.bytes += record.bytes();
-        if self.bytes > STREAM_BYTES_MAX {
-            self.bytes -= record.bytes();
+        if self.bytes + record.bytes() > STREAM_BYTES_MAX {
             return fault(
                 "ProvisionedThroughputExceededException",
                 "The local stream is full: 4 GiB",
@@ -272,6 +283,13 @@ impl Stream {
         let Some(shard) = self.shards.iter_mut().find(open) else {
             return fault("InternalFailure", "No open shard has this hash key");
         };
+        if self.limited && !shard.limit.take_record(record.bytes() as u64, now_ms) {
+            let message = format!("Rate exceeded for shard {}", shard.id);
+            return fault("ProvisionedThroughputExceededException", message);
+        }
+        record.number = self.next_number;
+        self.next_number += 1;
+        self.bytes += record.bytes();
         while shard
             .records
             .front()
@@ -279,6 +297,7 @@ impl Stream {
         {
             self.bytes -= shard.records.pop_front().map_or(0, |r| r.bytes());
         }
+        let number = record.number;
         shard.records.push_back(record);
         Ok((&shard.id, number))
     }

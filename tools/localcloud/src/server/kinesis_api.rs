@@ -62,12 +62,14 @@ struct PutRecords {
     records: Vec<Entry>,
 }
 
-/// Answers one call.
+/// Answers one call. Of each shard, the caller's reads are refused beyond `reads_max` in a second; `None`: they are not
+/// counted.
 pub(crate) fn call(
     streams: &mut Streams,
     region: &str,
     operation: &str,
     body: &[u8],
+    reads_max: Option<u32>,
     now_ms: i64,
 ) -> Result<Vec<u8>, Fault> {
     if operation == "PutRecords" {
@@ -78,7 +80,7 @@ pub(crate) fn call(
     }
     let request: Request = parse(body)?;
     let value = match operation {
-        "GetRecords" => return get_records(streams, &request, now_ms),
+        "GetRecords" => return get_records(streams, &request, reads_max, now_ms),
         "GetShardIterator" => shard_iterator(streams, &request, now_ms)?,
         "CreateStream" => {
             streams.create(&name(&request)?, request.shard_count.unwrap_or(1))?;
@@ -312,12 +314,21 @@ fn position(token: &str) -> Option<Position> {
     })
 }
 
-fn get_records(streams: &mut Streams, request: &Request, now_ms: i64) -> Result<Vec<u8>, Fault> {
+fn get_records(
+    streams: &mut Streams,
+    request: &Request,
+    reads_max: Option<u32>,
+    now_ms: i64,
+) -> Result<Vec<u8>, Fault> {
     let Some(at) = position(text("ShardIterator", request.shard_iterator.as_deref())?) else {
         return fault("InvalidArgumentException", "ShardIterator is not one of ours");
     };
-    streams.read_limit.admit(&at.stream, &at.shard, now_ms)?;
+    if let Some(reads_max) = reads_max {
+        let shard = streams.stream_mut(&at.stream)?.shard_mut(&at.shard)?;
+        shard.limit.take_read(&at.shard, reads_max, now_ms)?;
+    }
     let page = streams.read(&at, request.limit.unwrap_or(usize::MAX), now_ms)?;
+    let page_bytes: usize = page.records.iter().map(|record| record.bytes()).sum();
     let mut out = Vec::with_capacity(
         page.records
             .iter()
@@ -338,6 +349,10 @@ fn get_records(streams: &mut Streams, request: &Request, now_ms: i64) -> Result<
         write!(out, ",\"ChildShards\":{}", Value::Array(children)).map_err(|error| internal(&error))?;
     }
     out.push(b'}');
+    if reads_max.is_some() {
+        let shard = streams.stream_mut(&at.stream)?.shard_mut(&at.shard)?;
+        shard.limit.give(page_bytes as u64, now_ms);
+    }
     Ok(out)
 }
 
@@ -372,8 +387,15 @@ mod tests {
     use super::*;
 
     fn ask(streams: &mut Streams, operation: &str, body: &Value) -> Result<Value, Fault> {
-        call(streams, "eu-west-1", operation, body.to_string().as_bytes(), 1_500)
-            .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+        call(
+            streams,
+            "eu-west-1",
+            operation,
+            body.to_string().as_bytes(),
+            None,
+            1_500,
+        )
+        .map(|bytes| serde_json::from_slice(&bytes).unwrap())
     }
 
     fn code(answer: Result<Value, Fault>) -> &'static str {

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::error::LocalError;
 use crate::mapping::MappingSwitch;
 
 /// How the paths begin.
@@ -54,27 +55,45 @@ pub(super) fn answer(mappings: &Mappings, uri: &Uri, body: &Bytes) -> Option<Res
         let list = mappings.of(name.unwrap_or_default());
         return Some(axum::Json(json!({ "EventSourceMappings": list })).into_response());
     }
-    let enabled = serde_json::from_slice::<Value>(body)
-        .ok()
-        .and_then(|body| body["Enabled"].as_bool());
-    Some(match (mappings.find(uuid), enabled) {
-        (Some(switch), Some(enabled)) => {
-            switch.set(enabled);
-            axum::Json(describe(&switch)).into_response()
-        }
-        (Some(switch), None) => axum::Json(describe(&switch)).into_response(),
-        (None, _) => {
-            let headers = [("x-amzn-errortype", "ResourceNotFoundException")];
-            let body = json!({ "Type": "User", "Message": "no such mapping" }).to_string();
-            (StatusCode::NOT_FOUND, headers, body).into_response()
-        }
-    })
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    Some(
+        match mappings.find(uuid).map(|switch| (change(&switch, &body), switch)) {
+            Some((Ok(()), switch)) => axum::Json(describe(&switch)).into_response(),
+            Some((Err(error), _)) => failure(
+                StatusCode::BAD_REQUEST,
+                "InvalidParameterValueException",
+                &error.to_string(),
+            ),
+            None => failure(StatusCode::NOT_FOUND, "ResourceNotFoundException", "no such mapping"),
+        },
+    )
+}
+
+/// Changes what the body names.
+fn change(switch: &MappingSwitch, body: &Value) -> Result<(), LocalError> {
+    if let Some(age_s) = body["MaximumRecordAgeInSeconds"].as_i64() {
+        // -1 is without limit; what is no number of seconds is refused as one that is too great.
+        let age_s = (age_s != -1).then(|| u32::try_from(age_s).unwrap_or(u32::MAX));
+        switch.set_record_age(age_s)?;
+    }
+    if let Some(enabled) = body["Enabled"].as_bool() {
+        switch.set(enabled);
+    }
+    Ok(())
+}
+
+fn failure(status: StatusCode, code: &'static str, message: &str) -> Response {
+    let headers = [("x-amzn-errortype", code)];
+    let body = json!({ "Type": "User", "Message": message }).to_string();
+    (status, headers, body).into_response()
 }
 
 fn describe(switch: &MappingSwitch) -> Value {
+    let setting = switch.setting();
     json!({
         "UUID": switch.uuid,
-        "State": if switch.is_enabled() { "Enabled" } else { "Disabled" },
+        "State": if setting.enabled { "Enabled" } else { "Disabled" },
+        "MaximumRecordAgeInSeconds": setting.record_age_s_max.map_or(-1, i64::from),
         "EventSourceArn": switch.source_arn,
         "FunctionArn": switch.function_arn,
     })

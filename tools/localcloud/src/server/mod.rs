@@ -5,7 +5,7 @@ mod kinesis_api;
 mod lambda;
 mod mappings;
 mod md5;
-mod read_limit;
+mod shard_limit;
 mod sqs;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,19 +43,28 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub endpoint: String,
+    /// Where the cloud's own clients and its mappings come in: their reads do not count among the five that a shard gives all
+    /// others in a second, as those of a consumer with enhanced fan-out do not.
+    pub own_endpoint: String,
     /// What can be invoked.
     pub functions: Arc<Functions>,
     /// What can be turned off and on.
     pub mappings: Arc<Mappings>,
-    _stop: oneshot::Sender<()>,
+    _stop: [oneshot::Sender<()>; 2],
 }
 
 /// Starts the server on a free port of 127.0.0.1.
 pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Server, LocalError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
+    let own_listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
+    let own_endpoint = format!("http://{}", own_listener.local_addr().map_err(LocalError::Listen)?);
+    let streams = Streams {
+        limited: faults.is_some_and(Faults::has_aws_limits),
+        ..Streams::default()
+    };
     let shared = Arc::new(Shared {
-        streams: Mutex::default(),
+        streams: Mutex::new(streams),
         queues: Mutex::default(),
         place: Place {
             endpoint: endpoint.clone(),
@@ -65,29 +74,39 @@ pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Serve
     });
     let functions = Arc::new(Functions::default());
     let mappings = Arc::new(Mappings::default());
-    let (offered, switches) = (Arc::clone(&functions), Arc::clone(&mappings));
-    let backend = Backend::Local(Arc::new(move |uri, headers, body| {
-        let (shared, functions, mappings) = (Arc::clone(&shared), Arc::clone(&offered), Arc::clone(&switches));
+    // A layer without plans costs nothing here: there is no second hop.
+    let layer = faults.cloned().unwrap_or_else(|| Faults::new(0));
+    let door = |listener, counts_reads| {
+        let backend = backend(&shared, &functions, &mappings, counts_reads);
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(faults::serve(listener, backend, layer.clone(), stopped));
+        stop
+    };
+    let stop = [door(listener, true), door(own_listener, false)];
+    Ok(Server {
+        endpoint,
+        own_endpoint,
+        functions,
+        mappings,
+        _stop: stop,
+    })
+}
+
+/// What answers requests of one door.
+fn backend(shared: &Arc<Shared>, functions: &Arc<Functions>, mappings: &Arc<Mappings>, counts_reads: bool) -> Backend {
+    let (shared, functions, mappings) = (Arc::clone(shared), Arc::clone(functions), Arc::clone(mappings));
+    Backend::Local(Arc::new(move |uri, headers, body| {
+        let (shared, functions, mappings) = (Arc::clone(&shared), Arc::clone(&functions), Arc::clone(&mappings));
         Box::pin(async move {
             if let Some(answer) = mappings::answer(&mappings, &uri, &body) {
                 return answer;
             }
             match lambda::function_name(uri.path()) {
                 Some(name) => lambda::invoke(&functions, name, &body).await,
-                None => answer(&shared, &headers, &body).await,
+                None => answer(&shared, &headers, &body, counts_reads).await,
             }
         })
-    }));
-    let (stop, stopped) = oneshot::channel::<()>();
-    // A layer without plans costs nothing here: there is no second hop.
-    let layer = faults.cloned().unwrap_or_else(|| Faults::new(0));
-    tokio::spawn(faults::serve(listener, backend, layer, stopped));
-    Ok(Server {
-        endpoint,
-        functions,
-        mappings,
-        _stop: stop,
-    })
+    }))
 }
 
 /// A poisoned lock means that a handler panicked; what it guards is still whole records and messages.
@@ -95,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes) -> Response {
+async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes, counts_reads: bool) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|value| value.to_str().ok())
@@ -103,9 +122,10 @@ async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes) -> Response 
     match target.split_once('.') {
         Some(("Kinesis_20131202", operation)) => {
             let region = &shared.place.region;
+            let own = shared.faults.as_ref().and_then(Faults::reads_limit);
             let mut streams = lock(&shared.streams);
-            streams.read_limit.per_second_max = shared.faults.as_ref().and_then(Faults::reads_limit);
-            let result = kinesis_api::call(&mut streams, region, operation, body, now_ms());
+            let reads_max = own.or_else(|| (counts_reads && streams.limited).then_some(shard_limit::READS_PER_SECOND));
+            let result = kinesis_api::call(&mut streams, region, operation, body, reads_max, now_ms());
             drop(streams);
             respond(result, "application/x-amz-json-1.1", "")
         }

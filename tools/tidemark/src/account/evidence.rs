@@ -1,17 +1,17 @@
 //! Reading back everything durable: streams, queues, table.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use reconcile::{Broken, QuarantineNote, StoredCard, supply};
 use tidemark_aws::admin::{Admin, Item, ItemValue, QueueMessage, ReadFrom, ShardRecord};
 use tidemark_aws::item;
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
-use xxhash_rust::xxh3::xxh3_128;
+use tidemark_domain::id::CardId;
 
-use crate::account::{Accepted, Evidence, OutcomeCopies, message, quarantine_key, queue};
+use crate::account::queue::QueueContent;
+use crate::account::{Accepted, Evidence, dropped, message, queue};
 use crate::error::CliError;
 
 /// Records asked for in one read.
@@ -104,51 +104,10 @@ pub fn accepted(shard_id: &Arc<str>, record: ShardRecord) -> Accepted {
     Accepted {
         shard_id: Arc::clone(shard_id),
         sequence_number: record.sequence_number,
+        partition_key: record.partition_key,
         arrival_ms: record.arrival_ms,
         payload: record.data,
     }
-}
-
-#[derive(Deserialize)]
-struct OutcomeHead<'a> {
-    event_id: std::borrow::Cow<'a, str>,
-    card_id: std::borrow::Cow<'a, str>,
-    decision: std::borrow::Cow<'a, str>,
-}
-
-/// Notes an outcome among the others.
-///
-/// # Errors
-/// When it is none.
-pub fn take_outcome(
-    outcomes: &mut HashMap<String, OutcomeCopies>,
-    record: ShardRecord,
-    keep_bytes: bool,
-) -> Result<(), CliError> {
-    let head: OutcomeHead<'_> =
-        serde_json::from_slice(&record.data).map_err(|e| broken(&format!("an outcome: {e}")))?;
-    let digest = xxh3_128(&record.data);
-    match outcomes.entry(head.event_id.into_owned()) {
-        Entry::Vacant(place) => {
-            let (card_id, alert) = (head.card_id.as_ref().into(), head.decision == "alert");
-            place.insert(OutcomeCopies {
-                bytes: if keep_bytes { record.data } else { Vec::new() },
-                digest,
-                card_id,
-                alert,
-                arrival_ms: record.arrival_ms,
-                copies: 1,
-                identical: true,
-            });
-        }
-        Entry::Occupied(mut first) => {
-            let first = first.get_mut();
-            first.copies += 1;
-            first.identical &= first.digest == digest;
-            first.arrival_ms = first.arrival_ms.min(record.arrival_ms);
-        }
-    }
-    Ok(())
 }
 
 /// Where to look.
@@ -173,6 +132,8 @@ pub struct Names<'a> {
 pub struct QueueRemarks {
     /// Messages that somebody else had received: they could not be read.
     pub hidden_messages: u64,
+    /// Further messages that a queue counts and that did not come.
+    pub unseen_messages: u64,
     /// Messages that are none of ours.
     pub malformed_messages: u64,
     /// Whether a queue holds more messages than are read.
@@ -220,24 +181,27 @@ impl QueueDepth {
 /// When a queue can't be read.
 pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Evidence) -> Result<QueueRemarks, CliError> {
     let mut remarks = QueueRemarks::default();
-    let read = async |url: &str, remarks: &mut QueueRemarks| {
-        let content = queue::read(admin, url).await.map_err(failed("reading a queue"))?;
+    let (refused, letters, lost) = tokio::try_join!(
+        queue::read(admin, names.quarantine_url),
+        queue::read(admin, names.dead_letter_url),
+        queue::read(admin, names.unrecoverable_url)
+    )
+    .map_err(failed("reading a queue"))?;
+    let mut noted = |content: QueueContent| {
         remarks.hidden_messages += content.hidden;
+        remarks.unseen_messages += content.unseen;
         remarks.more_messages |= content.more;
-        Ok::<_, CliError>(content.messages)
+        content.messages
     };
-    let refused = read(names.quarantine_url, &mut remarks).await?;
+    let (refused, letters, lost) = (noted(refused), noted(letters), noted(lost));
+    take_drops(admin, names.table, evidence).await?;
     remarks.depths.quarantine = QueueDepth::of(&refused);
     for queued in refused {
         match message::refused(&queued.body) {
-            Ok(refused) => {
-                let key = quarantine_key(&refused.sequence_number, refused.sub_sequence_number);
-                evidence.quarantined.insert(key.into_owned(), refused.code);
-            }
+            Ok(refused) => evidence.quarantined.take(note(refused)),
             Err(_) => remarks.malformed_messages += 1,
         }
     }
-    let letters = read(names.dead_letter_url, &mut remarks).await?;
     remarks.depths.dead_letter = QueueDepth::of(&letters);
     for queued in letters {
         match message::dead_letter(&queued.body, names.transactions) {
@@ -246,7 +210,6 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
         }
     }
     let mut copies = HashSet::new();
-    let lost = read(names.unrecoverable_url, &mut remarks).await?;
     remarks.depths.unrecoverable = QueueDepth::of(&lost);
     for queued in lost {
         let moved = message::unrecoverable(&queued.body);
@@ -262,6 +225,38 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
     Ok(remarks)
 }
 
+/// Records that an operator took out of the quarantine ended there all the same: the table says which.
+async fn take_drops(admin: &Admin, table: &str, evidence: &mut Evidence) -> Result<(), CliError> {
+    let drops = dropped::read(admin, table).await.map_err(failed("reading the table"))?;
+    for record in drops.into_iter().flat_map(|drop| drop.records) {
+        evidence.quarantined.take(QuarantineNote {
+            shard_id: record.name.shard_id,
+            sequence_number: record.name.sequence_number,
+            sub_sequence_number: record.name.sub_sequence_number,
+            partition_key: record.name.partition_key,
+            record_partition_key: record.name.record_partition_key,
+            code: record.code,
+            // Whole: every message of it was dropped.
+            part: 1,
+            parts: 1,
+        });
+    }
+    Ok(())
+}
+
+fn note(refused: message::Refused) -> QuarantineNote {
+    QuarantineNote {
+        shard_id: refused.shard_id,
+        sequence_number: refused.sequence_number,
+        sub_sequence_number: refused.sub_sequence_number,
+        partition_key: refused.partition_key,
+        record_partition_key: refused.record_partition_key,
+        code: refused.code,
+        part: refused.part,
+        parts: refused.parts,
+    }
+}
+
 /// All states of the table; what else it shows goes into the evidence.
 ///
 /// # Errors
@@ -271,8 +266,8 @@ pub async fn read_table(
     table: &str,
     evidence: &mut Evidence,
 ) -> Result<HashMap<String, CardState>, CliError> {
-    let mut states = HashMap::new();
-    let mut segments: HashMap<String, Segments> = HashMap::new();
+    let mut states: HashMap<CardId, CardState> = HashMap::new();
+    let mut segments: HashMap<CardId, Segments> = HashMap::new();
     let mut start: Option<Item> = None;
     for _ in 0..SCAN_PAGES_MAX {
         let page = admin.scan(table, start.as_ref()).await;
@@ -281,14 +276,14 @@ pub async fn read_table(
             let Some((card, facts_of)) = read_item(item)? else {
                 continue;
             };
-            let facts = evidence.cards.entry(card.to_owned()).or_default();
+            let facts = evidence.cards.entry(card.clone()).or_default();
             match facts_of {
-                CardItem::State(state) => _ = states.insert(card.to_owned(), *state),
+                CardItem::State(bytes) => _ = states.insert(card.clone(), decode(&card, &bytes)?),
                 CardItem::Segment(key, bytes) => {
-                    segments.entry(card.to_owned()).or_default().insert(key, bytes);
+                    segments.entry(card).or_default().insert(key, bytes);
                 }
                 CardItem::Profile(version) => facts.profile_version = Some(version),
-                CardItem::Decision(..) => {}
+                CardItem::Decision(_) => {}
             }
         }
         start = page.next;
@@ -297,59 +292,44 @@ pub async fn read_table(
         }
     }
     for (card, state) in &mut states {
-        supply(card, state, &segments.remove(card).unwrap_or_default())?;
+        let supplied = supply(state, &segments.remove(card).unwrap_or_default());
+        supplied.map_err(|Broken(what)| broken(&format!("card {card}: {what}")))?;
         evidence.cards.entry(card.clone()).or_default().take_state(state);
     }
-    Ok(states)
+    let by_name = |(card, state): (CardId, CardState)| (card.as_str().to_owned(), state);
+    Ok(states.into_iter().map(by_name).collect())
+}
+
+fn decode(card: &CardId, bytes: &[u8]) -> Result<CardState, CliError> {
+    CardState::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))
 }
 
 /// A card's sealed segments, as they are stored.
 pub type Segments = HashMap<SegmentKey, Vec<u8>>;
 
-/// Hands a state the sealed segments that it names, as far as they are there.
-///
-/// # Errors
-/// When one can't be read.
-pub fn supply(card: &str, state: &mut CardState, segments: &Segments) -> Result<(), CliError> {
-    loop {
-        let missing = state.missing_segments();
-        let found: Vec<_> = missing
-            .iter()
-            .filter_map(|key| segments.get(key).map(|bytes| (*key, bytes)))
-            .collect();
-        if found.is_empty() {
-            return Ok(());
-        }
-        for (key, bytes) in found {
-            let supplied = state.supply_segment(key, bytes);
-            supplied.map_err(|e| broken(&format!("a sealed segment of card {card}: {e}")))?;
-        }
-    }
-}
-
 /// What an item of a card is.
 pub enum CardItem {
-    /// Its state.
-    State(Box<CardState>),
+    /// Its encoded state.
+    State(Vec<u8>),
     /// A sealed segment of its history.
     Segment(SegmentKey, Vec<u8>),
     /// Its profile, by version.
     Profile(u64),
-    /// The recorded decision on an event: its id, and the outcome's digest.
-    Decision(String, u128),
+    /// The recorded decision on an event: the outcome, which says of which.
+    Decision(Vec<u8>),
 }
 
 /// Reads an item: its card, and what it is; `None` for one that is no card's, or of another kind.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn read_item(item: &Item) -> Result<Option<(&str, CardItem)>, CliError> {
+pub fn read_item(item: &Item) -> Result<Option<(CardId, CardItem)>, CliError> {
     let (Some(ItemValue::Text(pk)), Some(ItemValue::Text(sk))) =
         (item.get(item::PARTITION_KEY), item.get(item::SORT_KEY))
     else {
         return Ok(None);
     };
-    let Some(card) = pk.strip_prefix("c#") else {
+    let Some(card) = pk.strip_prefix("c#").and_then(CardId::new) else {
         return Ok(None);
     };
     let found = match (
@@ -358,10 +338,7 @@ pub fn read_item(item: &Item) -> Result<Option<(&str, CardItem)>, CliError> {
         item.get(item::VERSION),
         item.get(item::OUTCOME),
     ) {
-        (item::STATE, Some(ItemValue::Binary(bytes)), ..) => {
-            let state = CardState::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))?;
-            CardItem::State(Box::new(state))
-        }
+        (item::STATE, Some(ItemValue::Binary(bytes)), ..) => CardItem::State(bytes.clone()),
         (sk, Some(ItemValue::Binary(bytes)), ..) if sk.starts_with(item::SEGMENT_PREFIX) => {
             let key = u64::from_str_radix(&sk[item::SEGMENT_PREFIX.len()..], 16);
             let key = key.map_err(|_| broken(&format!("the key of a sealed segment of card {card}")))?;
@@ -371,12 +348,36 @@ pub fn read_item(item: &Item) -> Result<Option<(&str, CardItem)>, CliError> {
             let version = version.parse();
             CardItem::Profile(version.map_err(|_| broken(&format!("the profile version of card {card}")))?)
         }
-        (sk, _, _, Some(ItemValue::Text(outcome))) if sk.starts_with("d#") => {
-            CardItem::Decision(sk[2..].to_owned(), xxh3_128(outcome.as_bytes()))
+        (sk, _, _, Some(ItemValue::Text(outcome))) if item::is_decision(sk) => {
+            CardItem::Decision(outcome.clone().into_bytes())
         }
         _ => return Ok(None),
     };
     Ok(Some((card, found)))
+}
+
+/// A card's items, put together.
+///
+/// # Errors
+/// When one can't be read.
+pub fn stored_card(items: &[Item]) -> Result<StoredCard, CliError> {
+    let mut stored = StoredCard::default();
+    for item in items {
+        match read_item(item)?.map(|(_, found)| found) {
+            Some(CardItem::State(bytes)) => stored.state = Some(bytes),
+            Some(CardItem::Segment(key, bytes)) => _ = stored.segments.insert(key, bytes),
+            Some(CardItem::Profile(version)) => stored.profile_version = Some(version),
+            Some(CardItem::Decision(outcome)) => stored.decisions.push(outcome),
+            None => {}
+        }
+    }
+    Ok(stored)
+}
+
+/// Something that was read back is none of ours.
+#[must_use]
+pub fn not_ours(what: Broken) -> CliError {
+    broken(&what.0)
 }
 
 fn broken(what: &str) -> CliError {

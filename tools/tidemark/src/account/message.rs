@@ -108,10 +108,18 @@ pub struct Refused {
     pub shard_id: String,
     /// Why it was refused.
     pub code: String,
+    /// Its partition key, card numbers masked; a part of an aggregate has its own.
+    pub partition_key: Option<String>,
+    /// Of a part of an aggregate, the key of the record that it came in; older messages do not say.
+    pub record_partition_key: Option<String>,
     /// When the stream took it, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: Option<i64>,
     /// Whether this is the first message of the record.
     pub first_part: bool,
+    /// The message's number among those of the record, from 1.
+    pub part: u32,
+    /// How many messages hold the record.
+    pub parts: u32,
 }
 
 /// Reads a message of the quarantine queue.
@@ -121,15 +129,19 @@ pub struct Refused {
 pub fn refused(body: &str) -> Result<Refused, Malformed> {
     let message: Value = serde_json::from_str(body).map_err(|_| Malformed::NotJson)?;
     let text = |field: &str| message[field].as_str().map(str::to_owned).ok_or(Malformed::OtherShape);
+    let optional = |field: &str| message[field].as_str().map(str::to_owned);
+    let number = |field: &str| message[field].as_u64().and_then(|number| u32::try_from(number).ok());
     Ok(Refused {
         sequence_number: text("sequence_number")?,
-        sub_sequence_number: message["sub_sequence_number"]
-            .as_u64()
-            .and_then(|part| u32::try_from(part).ok()),
+        sub_sequence_number: number("sub_sequence_number"),
         shard_id: text("shard_id")?,
         code: text("code")?,
+        partition_key: optional("partition_key"),
+        record_partition_key: optional("record_partition_key"),
         arrival_ms: message["arrival_ms"].as_i64(),
-        first_part: message["part"].as_u64().unwrap_or(1) == 1,
+        first_part: number("part").unwrap_or(1) == 1,
+        part: number("part").unwrap_or(1),
+        parts: number("parts").unwrap_or(1),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The audit for a person.
 
-use super::AuditReport;
-use crate::ui::{self, grouped, paint};
+use super::{AuditReport, Verdict};
+use crate::ui::{self, grouped, paint, shown};
 use crate::when;
 
 /// Breaks that are shown; `--json` has more.
@@ -25,11 +25,11 @@ fn range(text: &mut String, report: &AuditReport) {
     let shard = report
         .shard
         .as_ref()
-        .map_or_else(String::new, |shard| format!(", {shard} only"));
+        .map_or_else(String::new, |shard| format!(", {} only", shown(shard)));
     *text += &format!(
         "\n{}  {} from {since} to {}{shard}\n",
         paint(ui::HEADING, "Audit"),
-        report.stream,
+        shown(&report.stream),
         when::instant(report.until_ms)
     );
 }
@@ -39,7 +39,7 @@ fn row(name: &str, count: u64, remark: &str) -> String {
 }
 
 fn account(text: &mut String, report: &AuditReport) {
-    let account = &report.account;
+    let account = &report.found.account;
     *text += &format!("\n{}\n", paint(ui::HEADING, "I1: every record has an end"));
     *text += &row("accepted", account.accepted, "by the transactions stream");
     *text += &row(
@@ -47,8 +47,19 @@ fn account(text: &mut String, report: &AuditReport) {
         account.scored,
         "the first record of a transaction, with its outcome",
     );
+    if account.by_history > 0 {
+        *text += &row(
+            "    by history",
+            account.by_history,
+            "of these: outcome withheld, or no longer kept",
+        );
+    }
     *text += &row("  duplicate", account.duplicate, "a further record of the same event");
     *text += &row("  applied", account.applied, "profiles and labels in the table");
+    if account.no_longer_shown > 0 {
+        let why = "labels of events that their cards no longer keep: nothing shows them";
+        *text += &row("  no longer shown", account.no_longer_shown, why);
+    }
     *text += &row("  quarantined", account.quarantined_total(), "whole, with a reason");
     reasons(text, &account.quarantined);
     *text += &row("  dead-lettered", account.dead_lettered, "can be redriven");
@@ -65,13 +76,13 @@ fn account(text: &mut String, report: &AuditReport) {
 
 fn reasons(text: &mut String, reasons: &std::collections::BTreeMap<String, u64>) {
     for (code, count) in reasons {
-        *text += &paint(ui::DIM, format!("      {code:<20}{:>12}", grouped(*count)));
+        *text += &paint(ui::DIM, format!("      {:<20}{:>12}", shown(code), grouped(*count)));
         *text += "\n";
     }
 }
 
 fn outcomes(text: &mut String, report: &AuditReport) {
-    let found = &report.outcomes;
+    let found = &report.found.outcomes;
     *text += &format!("\n{}\n", paint(ui::HEADING, "I3: one outcome for one event"));
     *text += &row("events", found.events, "with an outcome in the scores stream");
     *text += &row("  copies", found.records, "outcome records of theirs");
@@ -82,12 +93,22 @@ fn outcomes(text: &mut String, report: &AuditReport) {
     );
     *text += &row("  from history", found.different_from_state, &state);
     *text += &row(
+        "  not in history",
+        found.without_history,
+        "outcomes of events that the table should hold and does not (I2)",
+    );
+    *text += &row(
         "  counted again",
         found.counted_again,
         "an event that is in its card's history twice (I2)",
     );
     let decisions = format!("differ, of {} recorded alerts", grouped(found.compared_with_decision));
     *text += &row("  from decision", found.different_from_decision, &decisions);
+    *text += &row(
+        "  not recorded",
+        found.decision_lost,
+        "alerts without the decision that should be there",
+    );
 }
 
 fn remarks(text: &mut String, report: &AuditReport) {
@@ -106,6 +127,12 @@ fn remarks(text: &mut String, report: &AuditReport) {
             grouped(queues.hidden_messages)
         ));
     }
+    if queues.unseen_messages > 0 {
+        lines.push(format!(
+            "{} messages that a queue counts did not come: what they hold may look unaccounted for; run it again",
+            grouped(queues.unseen_messages)
+        ));
+    }
     if queues.malformed_messages > 0 {
         lines.push(format!(
             "{} messages in the queues are none of ours; `tidemark dlq` tells which kind",
@@ -115,10 +142,10 @@ fn remarks(text: &mut String, report: &AuditReport) {
     if queues.more_messages {
         lines.push("a queue holds more messages than are read".to_owned());
     }
-    if report.outcomes.without_decision > 0 {
+    if report.found.outcomes.without_decision > 0 {
         lines.push(format!(
-            "{} alerts have no recorded decision: it has expired, or is still being written",
-            grouped(report.outcomes.without_decision)
+            "{} alerts have no recorded decision any more: they are old enough for it to have expired",
+            grouped(report.found.outcomes.without_decision)
         ));
     }
     if !lines.is_empty() {
@@ -131,33 +158,48 @@ fn remarks(text: &mut String, report: &AuditReport) {
 
 fn verdict(text: &mut String, report: &AuditReport) {
     *text += "\n";
-    if report.is_unsettled() {
+    if report.verdict == Verdict::Nothing {
+        *text += &format!(
+            "{} Nothing was looked at: no record arrived in this range, so nothing is shown. --since oldest looks at all that the stream holds\n",
+            paint(ui::WARN, "!")
+        );
+    } else if report.verdict == Verdict::Unsettled {
         *text += &format!(
             "{} {} records are still on their way, after {} of waiting: run it again\n",
             paint(ui::BAD, "✗"),
-            grouped(report.account.pending),
+            grouped(report.found.account.pending),
             when::span(report.waited_ms)
         );
-    } else if report.holds {
-        let pending = match report.account.pending {
+    } else if report.verdict == Verdict::Holds {
+        let pending = match report.found.account.pending {
             0 => String::new(),
             pending => format!(" ({} are still on their way)", grouped(pending)),
         };
+        let no_longer_shown = match report.found.account.no_longer_shown {
+            0 => String::new(),
+            labels => format!(
+                " ({} labels speak of events past retention: nothing can show them)",
+                grouped(labels)
+            ),
+        };
         let claim = format!(
-            "✓ I1 and I3 hold: each of {} records has one end{pending}, each of {} events one outcome.",
-            grouped(report.account.accepted),
-            grouped(report.outcomes.events)
+            "✓ I1 and I3 hold: each of {} records has one end{pending}{no_longer_shown}, each of {} events one outcome.",
+            grouped(report.found.account.accepted),
+            grouped(report.found.outcomes.events)
         );
         *text += &paint(ui::GOOD, claim);
         *text += "\n";
+        if let Some(checkpoint_ms) = report.checkpoint_ms {
+            *text += &format!("  the next audit begins at {}\n", when::instant(checkpoint_ms));
+        }
     }
-    for found in report.breaks.iter().take(BREAKS_SHOWN_MAX) {
-        *text += &format!("{} {}: {}\n", paint(ui::BAD, "✗"), found.invariant, found.what);
+    for found in report.found.breaks.iter().take(BREAKS_SHOWN_MAX) {
+        *text += &format!("{} {}: {}\n", paint(ui::BAD, "✗"), found.invariant, shown(&found.what));
     }
-    if report.breaks.len() > BREAKS_SHOWN_MAX {
+    if report.found.breaks.len() > BREAKS_SHOWN_MAX {
         *text += &format!(
             "  and {} more: --json names them\n",
-            report.breaks.len() - BREAKS_SHOWN_MAX
+            report.found.breaks.len() - BREAKS_SHOWN_MAX
         );
     }
 }

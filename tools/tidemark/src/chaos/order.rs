@@ -7,9 +7,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tidemark_domain::contract::Bounds;
+use tidemark_domain::id::{CardId, EventKey};
 
-use crate::account::{Accepted, Claim, Evidence, Record, has_taken_effect};
+use crate::account::{Accepted, BoundsInForce, Claim, Evidence, Record};
 use crate::oracle::ActualOutcome;
 
 /// Where a record of a given-up batch's card comes among the card's records.
@@ -26,16 +26,21 @@ enum Turn {
 /// Orders records, given in stream order, by when they were applied. `before` is the evidence before the redrive: its dead
 /// letters name what was given up. `after` is the evidence after it.
 #[must_use]
-pub fn as_applied(records: Vec<Accepted>, before: &Evidence, after: &Evidence, bounds: &Bounds) -> Vec<Accepted> {
+pub fn as_applied(
+    records: Vec<Accepted>,
+    before: &Evidence,
+    after: &Evidence,
+    bounds: &BoundsInForce,
+) -> Vec<Accepted> {
     let claimed: Vec<Record> = records.iter().map(|record| Record::of(record, bounds)).collect();
     let given_up = |record: &&Record| before.dead.iter().any(|range| range.holds(record));
-    let cards: HashSet<&str> = claimed.iter().filter(given_up).filter_map(Record::card_id).collect();
-    let mut numbers: HashMap<&str, u64> = after
+    let cards: HashSet<&CardId> = claimed.iter().filter(given_up).filter_map(Record::card_id).collect();
+    let mut numbers: HashMap<&EventKey, u64> = after
         .outcomes
         .iter()
-        .filter_map(|(id, outcome)| {
+        .filter_map(|(event, outcome)| {
             let outcome: ActualOutcome = serde_json::from_slice(&outcome.bytes).ok()?;
-            Some((&**id, outcome.state_version))
+            Some((event, outcome.state_version))
         })
         .collect();
     let (mut ordered, mut mixed) = (Vec::with_capacity(records.len()), Vec::new());
@@ -52,10 +57,10 @@ pub fn as_applied(records: Vec<Accepted>, before: &Evidence, after: &Evidence, b
     ordered
 }
 
-fn turn(record: &Record, numbers: &mut HashMap<&str, u64>, after: &Evidence) -> Turn {
+fn turn(record: &Record, numbers: &mut HashMap<&EventKey, u64>, after: &Evidence) -> Turn {
     match &record.claim {
-        Claim::Transaction { event_id, .. } => numbers.remove(&**event_id).map_or(Turn::Last, Turn::Event),
-        Claim::Label { .. } if has_taken_effect(record, after) => Turn::Last,
+        Claim::Transaction(event) => numbers.remove(event).map_or(Turn::Last, Turn::Event),
+        Claim::Label { .. } if after.shows(record) => Turn::Last,
         Claim::Label { .. } | Claim::Profile { .. } | Claim::Refused => Turn::First,
     }
 }

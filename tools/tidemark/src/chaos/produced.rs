@@ -50,6 +50,7 @@ mod tests {
         let record = |payload: &[u8]| Accepted {
             shard_id: "s".into(),
             sequence_number: "1".to_owned(),
+            partition_key: "k".to_owned(),
             arrival_ms: 0,
             payload: payload.to_vec(),
         };

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use localcloud::{EsmOptions, FaultPlan, Service};
 use serde::Serialize;
+use tidemark_domain::id::EventKey;
 use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
 use super::layer;
-use crate::account::{Account, Evidence, Record};
+use crate::account::{Account, BoundsInForce, Evidence, Record};
 use crate::clock::now_ms;
 use crate::demo::report::Percentiles;
 use crate::demo::{self, Pace};
@@ -98,10 +99,8 @@ async fn measure_on(stack: &Stack, records: u32, seed: u64) -> Result<Recovery, 
 
     let accepted = demo::read_transactions(stack).await?;
     let found = demo::read_evidence(stack).await?.evidence;
-    let claimed: Vec<Record> = accepted
-        .iter()
-        .map(|record| Record::of(record, &policy.bounds))
-        .collect();
+    let bounds = BoundsInForce::always(policy.bounds);
+    let claimed: Vec<Record> = accepted.iter().map(|record| Record::of(record, &bounds)).collect();
     let given_up = |record: &&Record| waiting.dead.iter().any(|range| range.holds(record));
     Ok(Recovery {
         dead_letter_records: claimed.iter().filter(given_up).count() as u64,
@@ -155,14 +154,14 @@ async fn live(
 
 /// Arrival to outcome of the transactions that arrived in this time, each by its first record.
 fn latencies(records: &[Record], found: &Evidence, arrival_ms: Range<i64>) -> Percentiles {
-    let mut first: HashMap<&str, i64> = HashMap::new();
+    let mut first: HashMap<&EventKey, i64> = HashMap::new();
     for record in records.iter().filter(|record| arrival_ms.contains(&record.arrival_ms)) {
-        if let Some(event_id) = record.event_id() {
-            first.entry(event_id).or_insert(record.arrival_ms);
+        if let Some(event) = record.event() {
+            first.entry(event).or_insert(record.arrival_ms);
         }
     }
     let took = first
         .into_iter()
-        .filter_map(|(event_id, at_ms)| Some(found.outcomes.get(event_id)?.arrival_ms - at_ms));
+        .filter_map(|(event, at_ms)| Some(found.outcomes.get(event)?.arrival_ms - at_ms));
     Percentiles::of(took.collect())
 }

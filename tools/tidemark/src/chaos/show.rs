@@ -6,7 +6,7 @@ use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
 use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
-use crate::account::{Account, Record};
+use crate::account::{Account, BoundsInForce, Record};
 use crate::cli::DemoArgs;
 use crate::clock::now_ms;
 use crate::demo::report::DemoReport;
@@ -73,6 +73,7 @@ impl ShowReport {
 pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.fault_seed = Some(args.seed);
+    options.aws_limits = !args.no_aws_limits;
     options.mapping = EsmOptions {
         batching_window_ms: 0,
         batch_size: BATCH_RECORDS,
@@ -118,7 +119,7 @@ async fn play(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<ShowReport,
     if let Some(log) = redrive_log.filter(|_| !redrives.is_empty()) {
         usage.signals.redrive = usage::read(log, redrive_from_bytes)?.signals.metrics;
     }
-    let records = as_applied(records, &before.evidence, &found.evidence, &policy.bounds);
+    let records = as_applied(records, &before.evidence, &found.evidence, &policy.bounds.into());
     let report = demo::judge(run, &records, &found, usage, &policy)?;
     bar.finish_and_clear();
     Ok(ShowReport {
@@ -195,8 +196,9 @@ async fn send_through_trouble(
 
 /// What waits in the dead-letter queue.
 fn waiting(records: &[crate::account::Accepted], found: &Found, policy: &Policy) -> DeadLetters {
+    let bounds = BoundsInForce::always(policy.bounds);
     let account = Account::of(
-        records.iter().map(|record| Record::of(record, &policy.bounds)),
+        records.iter().map(|record| Record::of(record, &bounds)),
         &found.evidence,
     );
     DeadLetters {

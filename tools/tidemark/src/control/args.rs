@@ -4,15 +4,37 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::places::PrefixArg;
+
 /// Where the control plane is, and who changes it.
 #[derive(Clone, Debug, Args)]
 pub struct PlaneArgs {
-    /// The table's name
-    #[arg(long, default_value = "tidemark-cards")]
-    pub table: String,
-    /// Who makes the change [default: the name you are logged in under]
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
+    /// The table, when it is not PREFIX-cards
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Who makes the change [default: the caller that AWS knows, or the name you are logged in under]
     #[arg(long)]
     pub who: Option<String>,
+}
+
+impl PlaneArgs {
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> String {
+        self.deployment.name(self.table.as_ref(), "cards")
+    }
+}
+
+/// Which stream a policy is for.
+#[derive(Clone, Debug, Args)]
+pub struct StreamArgs {
+    /// The stream of transactions, when it is not PREFIX-transactions: how long it keeps a record must fit how late the policy lets
+    /// events come
+    #[arg(long)]
+    pub stream: Option<String>,
 }
 
 /// Verbs of `policy`.
@@ -46,6 +68,9 @@ pub enum PolicyCommand {
         /// Where to, and who
         #[command(flatten)]
         plane: PlaneArgs,
+        /// For which stream
+        #[command(flatten)]
+        stream: StreamArgs,
     },
     /// Put a published version in force, within 15 seconds
     #[command(
@@ -60,6 +85,9 @@ pub enum PolicyCommand {
         /// Where, and who
         #[command(flatten)]
         plane: PlaneArgs,
+        /// For which stream
+        #[command(flatten)]
+        stream: StreamArgs,
     },
     /// Put the version before in force again, within 15 seconds
     Rollback {
@@ -96,22 +124,37 @@ pub enum ModeName {
 
 /// Arguments of `mode`.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").args(["mode", "restore_record_age"]))]
+#[command(
+    after_help = "`paused` turns the mapping off, which keeps its place: records wait in the stream. Coming back turns it on, and lifts the age at\nwhich it gives records up, so that the backlog runs in order. Once it has caught up, `--restore-record-age` gives the mapping\nits own age back.\n\nExamples:\n  tidemark mode paused --reason \"issuer outage\"\n  tidemark mode live --reason \"the issuer is back\"\n  tidemark mode --restore-record-age --reason \"caught up\""
+)]
 pub struct ModeArgs {
     /// The mode to set [default: show the mode]
     #[arg(value_enum, requires = "reason")]
     pub mode: Option<ModeName>,
+    /// Give the mapping its own record age back, which coming back from a pause has lifted
+    #[arg(long, requires = "reason")]
+    pub restore_record_age: bool,
     /// Why
-    #[arg(long, requires = "mode")]
+    #[arg(long, requires = "change")]
     pub reason: Option<String>,
-    /// The score function, whose mapping is turned off while paused
-    #[arg(long, default_value = "tidemark-score")]
-    pub function: String,
+    /// The score function, whose mapping is turned off while paused, when it is not PREFIX-score
+    #[arg(long)]
+    pub function: Option<String>,
     /// Leave the mapping as it is
     #[arg(long)]
     pub keep_mapping: bool,
     /// Where, and who
     #[command(flatten)]
     pub plane: PlaneArgs,
+}
+
+impl ModeArgs {
+    /// The score function's name.
+    #[must_use]
+    pub fn function(&self) -> String {
+        self.plane.deployment.name(self.function.as_ref(), "score")
+    }
 }
 
 /// Verbs of `override`.
@@ -123,6 +166,7 @@ pub enum OverrideCommand {
     )]
     Card {
         /// The card's token
+        #[arg(allow_hyphen_values = true)]
         card: String,
         /// What to decide
         #[arg(value_enum)]

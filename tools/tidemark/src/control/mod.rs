@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod compare;
+mod mapping;
 mod mode;
 mod overrides;
 mod plane;

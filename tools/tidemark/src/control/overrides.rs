@@ -4,7 +4,9 @@ use serde_json::json;
 use tidemark_aws::admin::Admin;
 use tidemark_domain::contract::mask_card_numbers;
 use tidemark_domain::control::item::OVERRIDES;
-use tidemark_domain::control::{Change, ControlItem, OVERRIDES_MAX, Override, OverrideAction, Overrides, Stamp};
+use tidemark_domain::control::{
+    Change, ControlItem, OVERRIDES_BYTES_MAX, OVERRIDES_MAX, Override, OverrideAction, Overrides, Stamp,
+};
 use tidemark_domain::id::CardId;
 
 use super::args::{OverrideCommand, OverrideName};
@@ -12,6 +14,7 @@ use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
+use crate::ui::{self, shown};
 
 /// How often a change is made again on top of another operator's: changes of different cards do not contradict.
 const ATTEMPTS_MAX: u32 = 5;
@@ -33,7 +36,7 @@ pub async fn run(admin: &Admin, command: &OverrideCommand, login: Option<&str>, 
             let plane = Plane::new(admin, plane, login);
             let card = card_of(card)?;
             let now_ms = now_ms();
-            let stamp = plane.stamp(reason, now_ms)?;
+            let stamp = plane.stamp(reason, now_ms).await?;
             let action = match action {
                 OverrideName::Allow => Some(OverrideAction::Allow),
                 OverrideName::Block => Some(OverrideAction::Block),
@@ -66,7 +69,7 @@ fn card_of(text: &str) -> Result<CardId, CliError> {
 
 async fn stored(plane: &Plane<'_>) -> Result<Stored<Overrides>, CliError> {
     let stored = plane.read(OVERRIDES, Overrides::from_fields).await?;
-    if matches!(stored, Stored::Broken) {
+    if matches!(stored, Stored::Broken(_)) {
         return Err(CliError::refused(
             "control_item",
             "the list of overrides was broken by hand; setting one would lose the others",
@@ -87,15 +90,18 @@ async fn set(
     loop {
         let stored = stored(plane).await?;
         let before = stored.good().cloned().unwrap_or_default();
-        let next = before.changed(card, new.clone(), stamp.at_ms);
-        if new.is_none() && before.find(card, stamp.at_ms).is_none() {
-            let what = format!("card {card} has no override");
+        let mut next = before.changed(card, new.clone(), stamp.at_ms);
+        if new.is_none() && !before.knows(card) {
+            let what = format!("card {} has no override", shown(card.as_str()));
             return Err(CliError::input("no_override", what, "See tidemark override list."));
         }
-        if next.list().len() > OVERRIDES_MAX {
+        let fitted = next.fit();
+        if new.is_some() && (next.list().len() > OVERRIDES_MAX || fitted.is_none()) {
             return Err(CliError::refused(
                 "override_limit",
-                format!("there are {OVERRIDES_MAX} overrides already"),
+                format!(
+                    "there is no room for another override: {OVERRIDES_MAX}, or {OVERRIDES_BYTES_MAX} bytes of them"
+                ),
                 "Clear some. What holds for many cards belongs in a policy.",
             ));
         }
@@ -110,13 +116,22 @@ async fn set(
             detail: detail.clone(),
             stamp: stamp.clone(),
         };
-        let expected = stored.expected(|overrides| overrides.revision);
+        let expected = stored.expected();
         match plane.change(OVERRIDES, next.to_fields(stamp), expected, &change).await {
             Err(error) if error.code == "control_conflict" && attempt < ATTEMPTS_MAX => attempt += 1,
             Err(error) => return Err(error),
             Ok(()) => {
-                let value = json!({ "card_id": card, "override": new, "overrides": next.list().len() });
-                let text = format!("{detail}, within 10 seconds\n");
+                let left_out = fitted.unwrap_or(0);
+                if left_out > 0 {
+                    ui::note(&format!(
+                        "{left_out} overrides that ended first are no longer kept: records that arrived before their end and still wait are judged without them"
+                    ));
+                }
+                let value = json!({
+                    "card_id": card, "override": new, "overrides": next.list().len(),
+                    "ended_kept": next.ended().len(), "ended_left_out": left_out,
+                });
+                let text = format!("{}, within 10 seconds\n", shown(&detail));
                 return Ok(print(json, &value, &text));
             }
         }
@@ -129,20 +144,25 @@ async fn list(plane: &Plane<'_>, json: bool) -> Result<Exit, CliError> {
     let list = stored
         .good()
         .map_or_else(Vec::new, |overrides| overrides.list().to_vec());
+    let ended_now = list.iter().filter(|found| found.until_ms <= now_ms).count();
+    let ended = stored.good().map_or(0, |overrides| overrides.ended().len()) + ended_now;
     let list: Vec<Override> = list.into_iter().filter(|found| found.until_ms > now_ms).collect();
     let mut text = String::new();
     for found in &list {
         text += &format!(
             "{:<32} {:<5} until {}  {}: {}\n",
-            found.card_id.as_str(),
+            shown(found.card_id.as_str()),
             found.action.as_str(),
             until::show(found.until_ms),
-            found.stamp.who,
-            found.stamp.reason
+            shown(&found.stamp.who),
+            shown(&found.stamp.reason)
         );
     }
     if list.is_empty() {
         text += "no override is in force\n";
     }
-    Ok(print(json, &json!({ "overrides": list }), &text))
+    if ended > 0 {
+        text += &format!("{ended} ended and are kept for records that arrived before their end and still wait\n");
+    }
+    Ok(print(json, &json!({ "overrides": list, "ended_kept": ended }), &text))
 }

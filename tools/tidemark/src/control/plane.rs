@@ -7,31 +7,32 @@ use tidemark_domain::control::item::{ACTIVE, Fields, history_key, policy_key};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 
-use super::args::PlaneArgs;
+use super::args::{PlaneArgs, StreamArgs};
 use crate::error::CliError;
-use crate::ui;
+use crate::operator;
+use crate::places::PrefixArg;
+use crate::ui::{self, shown};
 
 /// What is stored of an item: absent, readable, or broken by hand.
 pub(super) enum Stored<T> {
     Absent,
-    Good(T),
-    Broken,
+    Good(T, Fields),
+    Broken(Fields),
 }
 
 impl<T> Stored<T> {
     pub(super) fn good(&self) -> Option<&T> {
         match self {
-            Self::Good(item) => Some(item),
-            Self::Absent | Self::Broken => None,
+            Self::Good(item, _) => Some(item),
+            Self::Absent | Self::Broken(_) => None,
         }
     }
 
     /// What a change of it must find.
-    pub(super) fn expected(&self, revision: impl Fn(&T) -> u64) -> Expected {
+    pub(super) fn expected(&self) -> Expected {
         match self {
             Self::Absent => Expected::Absent,
-            Self::Good(item) => Expected::Revision(revision(item)),
-            Self::Broken => Expected::Broken,
+            Self::Good(_, read) | Self::Broken(read) => Expected::AsRead(read.clone()),
         }
     }
 }
@@ -39,16 +40,20 @@ impl<T> Stored<T> {
 /// A table, and the operator at it.
 pub(super) struct Plane<'a> {
     admin: &'a Admin,
-    table: &'a str,
+    table: String,
+    deployment: &'a PrefixArg,
     who: Option<&'a str>,
+    login: Option<&'a str>,
 }
 
 impl<'a> Plane<'a> {
     pub(super) fn new(admin: &'a Admin, args: &'a PlaneArgs, login: Option<&'a str>) -> Self {
         Self {
             admin,
-            table: &args.table,
-            who: args.who.as_deref().or(login),
+            table: args.table(),
+            deployment: &args.deployment,
+            who: args.who.as_deref(),
+            login,
         }
     }
 
@@ -57,19 +62,24 @@ impl<'a> Plane<'a> {
     }
 
     pub(super) fn table(&self) -> &str {
-        self.table
+        &self.table
+    }
+
+    /// The name of the stream of transactions.
+    pub(super) fn stream(&self, args: &StreamArgs) -> String {
+        self.deployment.name(args.stream.as_ref(), "transactions")
     }
 
     /// Who changes something now, and why.
-    pub(super) fn stamp(&self, reason: &str, now_ms: i64) -> Result<Stamp, CliError> {
-        let Some(who) = self.who else {
+    pub(super) async fn stamp(&self, reason: &str, now_ms: i64) -> Result<Stamp, CliError> {
+        let Some(who) = operator::who(self.admin, self.who, self.login).await else {
             return Err(CliError::usage(
                 "operator",
-                "nobody is known to make this change",
+                "nobody is known to make this change: AWS names no caller, and nobody is logged in here",
                 "Say who with --who NAME.",
             ));
         };
-        Stamp::new(now_ms, who, reason).map_err(|error| {
+        Stamp::new(now_ms, &who, reason).map_err(|error| {
             CliError::usage(
                 "operator",
                 error,
@@ -86,15 +96,17 @@ impl<'a> Plane<'a> {
     ) -> Result<Stored<T>, CliError> {
         let fields = self
             .admin
-            .control_item(self.table, sort)
+            .control_item(&self.table, sort)
             .await
             .map_err(|e| self.failed(&e))?;
-        Ok(match fields.as_ref().map(decode) {
-            None => Stored::Absent,
-            Some(Ok(item)) => Stored::Good(item),
-            Some(Err(error)) => {
+        let Some(fields) = fields else {
+            return Ok(Stored::Absent);
+        };
+        Ok(match decode(&fields) {
+            Ok(item) => Stored::Good(item, fields),
+            Err(error) => {
                 ui::note(&format!("{error}: the functions go on with their last good copy"));
-                Stored::Broken
+                Stored::Broken(fields)
             }
         })
     }
@@ -107,7 +119,7 @@ impl<'a> Plane<'a> {
     pub(super) async fn published(&self, version: u32) -> Result<Option<PolicyVersion>, CliError> {
         let fields = self
             .admin
-            .control_item(self.table, &policy_key(version))
+            .control_item(&self.table, &policy_key(version))
             .await
             .map_err(|e| self.failed(&e))?;
         let decode = |fields: Fields| {
@@ -161,14 +173,14 @@ impl<'a> Plane<'a> {
                 expected: Expected::Absent,
             },
         ];
-        match self.admin.write_control(self.table, &puts).await {
+        match self.admin.write_control(&self.table, &puts).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.conflict(change.item).await),
             // Nobody knows whether it was written: the item itself tells.
             Err(error) if error.is_transient() => {
                 let now = self
                     .admin
-                    .control_item(self.table, sort)
+                    .control_item(&self.table, sort)
                     .await
                     .map_err(|e| self.failed(&e))?;
                 if now.as_ref() == Some(&fields) {
@@ -185,7 +197,7 @@ impl<'a> Plane<'a> {
     async fn conflict(&self, item: ControlItem) -> CliError {
         let newest = self
             .admin
-            .control_items(self.table, tidemark_domain::control::item::HISTORY_PREFIX, true, 20)
+            .control_items(&self.table, tidemark_domain::control::item::HISTORY_PREFIX, true, 20)
             .await;
         let theirs = newest.ok().and_then(|list| {
             let mut changes = list.iter().filter_map(|(_, fields)| Change::from_fields(fields).ok());
@@ -194,7 +206,10 @@ impl<'a> Plane<'a> {
         let by = theirs.map_or_else(String::new, |change| {
             format!(
                 ": {} ({}) by {}, because: {}",
-                change.action, change.detail, change.stamp.who, change.stamp.reason
+                shown(&change.action),
+                shown(&change.detail),
+                shown(&change.stamp.who),
+                shown(&change.stamp.reason)
             )
         });
         CliError::refused(

@@ -9,15 +9,18 @@ use tidemark_domain::control::item::{ACTIVE, HISTORY_PREFIX, policy_key};
 use tidemark_domain::control::{
     ActivePointer, Change, ControlItem, OWN_POLICY, POLICY_TEXT_BYTES_MAX, PolicyVersion, text_hash,
 };
+use tidemark_domain::lifetime;
 use tidemark_domain::policy::Policy;
 
-use super::args::{PlaneArgs, PolicyCommand};
+use super::args::{PolicyCommand, StreamArgs};
 use super::plane::{Plane, Stored};
 use super::{print, until};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
 use crate::files;
-use crate::ui::{self, paint};
+use crate::ui::{self, paint, shown};
+
+const MS_PER_HOUR: i64 = 3_600_000;
 
 /// Runs a verb. `login` is who is logged in.
 ///
@@ -36,14 +39,16 @@ pub async fn run(admin: &Admin, command: &PolicyCommand, login: Option<&str>, js
             file,
             reason,
             plane: args,
-        } => publish(&plane(args), file, reason, json).await,
+            stream,
+        } => publish(&plane(args), stream, file, reason, json).await,
         PolicyCommand::Activate {
             version,
             reason,
             plane: args,
-        } => activate(&plane(args), *version, reason, json).await,
+            stream,
+        } => activate(&plane(args), stream, *version, reason, json).await,
         PolicyCommand::Rollback { reason, plane: args } => rollback(&plane(args), reason, json).await,
-        PolicyCommand::History { limit, plane: args } => history(&plane(args), args, *limit as usize, json).await,
+        PolicyCommand::History { limit, plane: args } => history(&plane(args), *limit as usize, json).await,
     }
 }
 
@@ -101,13 +106,7 @@ async fn show_diff(plane: &Plane<'_>, before: &str, after: &str, json: bool) -> 
 fn render(differences: &[Difference]) -> String {
     let mut text = String::new();
     for difference in differences {
-        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
-        text += &format!(
-            "  {:<32} {} → {}",
-            difference.key,
-            side(&difference.before),
-            side(&difference.after)
-        );
+        text += &format!("  {:<32} {}", difference.key, change_of(difference));
         if difference.effect != Effect::Scores {
             text += &format!("   {}", paint(ui::WARN, difference.effect.as_str()));
         }
@@ -119,7 +118,53 @@ fn render(differences: &[Difference]) -> String {
     text
 }
 
-async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Result<Exit, CliError> {
+/// What became of a value: of a list, only what was added and what was taken out.
+fn change_of(difference: &Difference) -> String {
+    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
+    let whole = || format!("{} → {}", side(&difference.before), side(&difference.after));
+    let (Some(before), Some(after)) = (&difference.before, &difference.after) else {
+        return whole();
+    };
+    let (before, after) = (members(before), members(after));
+    if before.len().max(after.len()) < 2 {
+        return whole();
+    }
+    let added = after.iter().filter(|member| !before.contains(member));
+    let gone = before.iter().filter(|member| !after.contains(member));
+    let changes: Vec<String> = gone
+        .map(|member| format!("- {member}"))
+        .chain(added.map(|member| format!("+ {member}")))
+        .collect();
+    if changes.is_empty() {
+        return "the same in another order".to_owned();
+    }
+    changes.join("  ")
+}
+
+/// The members of a list or of a group as [`diff`] writes them: `a b`, `[1, 2]` or `Name { a: 1, b: 2 }`.
+fn members(value: &str) -> Vec<&str> {
+    let inner = |open, close| {
+        value
+            .split_once(open)
+            .and_then(|(_, rest)| rest.trim_end().strip_suffix(close))
+    };
+    match inner('{', '}').or_else(|| inner('[', ']')) {
+        Some(list) => list
+            .split(", ")
+            .map(str::trim)
+            .filter(|member| !member.is_empty())
+            .collect(),
+        None => value.split(' ').collect(),
+    }
+}
+
+async fn publish(
+    plane: &Plane<'_>,
+    stream: &StreamArgs,
+    file: &Path,
+    reason: &str,
+    json: bool,
+) -> Result<Exit, CliError> {
     let policy = files::policy(Some(file))?;
     let text = read(file)?;
     if text.len() > POLICY_TEXT_BYTES_MAX {
@@ -137,7 +182,8 @@ async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Re
     if version == Policy::default_policy().version && text != Policy::default_text() {
         return Err(taken());
     }
-    let stamp = plane.stamp(reason, now_ms())?;
+    check_stream(plane, stream, &policy).await?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let published = PolicyVersion {
         version,
         text,
@@ -170,11 +216,49 @@ async fn publish(plane: &Plane<'_>, file: &Path, reason: &str, json: bool) -> Re
     Ok(print(json, &value, &text))
 }
 
-async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> Result<Exit, CliError> {
+/// Whether everything that is stored outlives the records of the stream, by the lateness that the policy allows. Where the
+/// stream can't be looked at, that is said and holds nobody up.
+async fn check_stream(plane: &Plane<'_>, stream: &StreamArgs, policy: &Policy) -> Result<(), CliError> {
+    let stream = &plane.stream(stream);
+    match plane.admin().stream_info(stream).await {
+        Ok(info) => check_retention(stream, info.retention_h, policy),
+        Err(error) => {
+            ui::note(&format!(
+                "the retention of stream {stream} can't be read, so it was not held against the policy: {error}"
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn check_retention(stream: &str, retention_h: u32, policy: &Policy) -> Result<(), CliError> {
+    let kept_ms = i64::from(retention_h) * MS_PER_HOUR;
+    let kept_ms_max = lifetime::stream_retention_ms_max(policy.bounds.lateness_ms);
+    if kept_ms <= kept_ms_max {
+        return Ok(());
+    }
+    Err(CliError::refused(
+        "policy_retention",
+        format!(
+            "stream {stream} keeps records for {retention_h} h, and with events up to {} h late they could come again after the cards that know them have expired: at most {} h fit this policy",
+            policy.bounds.lateness_ms / MS_PER_HOUR,
+            kept_ms_max / MS_PER_HOUR
+        ),
+        "Lower bounds.lateness_ms in the policy, or the stream's retention.",
+    ))
+}
+
+async fn activate(
+    plane: &Plane<'_>,
+    stream: &StreamArgs,
+    version: u32,
+    reason: &str,
+    json: bool,
+) -> Result<Exit, CliError> {
     let policy = plane.usable(version).await?;
     let stored = plane.pointer().await?;
     let current = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
-    if current == version && !matches!(stored, Stored::Broken) {
+    if current == version && !matches!(stored, Stored::Broken(_)) {
         let text = format!("{} is in force already\n", name_of(version));
         return Ok(print(json, &json!({ "active": version, "changed": false }), &text));
     }
@@ -193,7 +277,8 @@ async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> 
             "Amounts in histories would be taken for another currency. Use another table for it.",
         ));
     }
-    let stamp = plane.stamp(reason, now_ms())?;
+    check_stream(plane, stream, &policy).await?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let pointer = repaired(&stored, ActivePointer::activated(stored.good(), version, stamp));
     point(
         plane,
@@ -209,18 +294,18 @@ async fn activate(plane: &Plane<'_>, version: u32, reason: &str, json: bool) -> 
 /// A broken item has no revision to count on from: the time is above every count.
 fn repaired(stored: &Stored<ActivePointer>, pointer: ActivePointer) -> ActivePointer {
     match stored {
-        Stored::Broken => ActivePointer {
+        Stored::Broken(_) => ActivePointer {
             revision: pointer.stamp.at_ms.unsigned_abs(),
             previous: None,
             ..pointer
         },
-        Stored::Absent | Stored::Good(_) => pointer,
+        Stored::Absent | Stored::Good(..) => pointer,
     }
 }
 
 async fn rollback(plane: &Plane<'_>, reason: &str, json: bool) -> Result<Exit, CliError> {
     let stored = plane.pointer().await?;
-    let stamp = plane.stamp(reason, now_ms())?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let back = stored.good().and_then(|pointer| pointer.rolled_back(stamp));
     let Some(pointer) = back else {
         return Err(CliError::refused(
@@ -249,7 +334,7 @@ async fn point(
         detail: format!("{from} -> {}", pointer.active),
         stamp: pointer.stamp.clone(),
     };
-    let expected = stored.expected(|pointer| pointer.revision);
+    let expected = stored.expected();
     plane.change(ACTIVE, pointer.to_fields(), expected, &change).await?;
     let value = json!({
         "active": pointer.active, "before": from, "revision": pointer.revision, "changed": true,
@@ -276,11 +361,11 @@ pub(super) fn name_of(version: u32) -> String {
     }
 }
 
-async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) -> Result<Exit, CliError> {
+async fn history(plane: &Plane<'_>, limit: usize, json: bool) -> Result<Exit, CliError> {
     let stored = plane.pointer().await?;
     let items = plane
         .admin()
-        .control_items(&args.table, HISTORY_PREFIX, true, limit)
+        .control_items(plane.table(), HISTORY_PREFIX, true, limit)
         .await
         .map_err(|e| plane.failed(&e))?;
     let changes: Vec<Change> = items
@@ -305,11 +390,73 @@ async fn history(plane: &Plane<'_>, args: &PlaneArgs, limit: usize, json: bool) 
             "  {}  {:<9} {:<9} {:<28} {}: {}\n",
             until::show(change.stamp.at_ms),
             change.item.as_str(),
-            change.action,
-            change.detail,
-            change.stamp.who,
-            change.stamp.reason
+            shown(&change.action),
+            shown(&change.detail),
+            shown(&change.stamp.who),
+            shown(&change.stamp.reason)
         );
     }
     Ok(print(json, &value, &text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(before: &str, after: &str) -> String {
+        let text = Policy::default_text();
+        assert!(text.contains(before), "{before}");
+        let parse = |text: &str| Policy::parse(text, "test").unwrap();
+        render(&diff(&parse(text), &parse(&text.replacen(before, after, 1))))
+    }
+
+    #[test]
+    fn one_addition_to_a_list_is_said_as_one() {
+        let policy = Policy::default_policy();
+        let feature = policy.features.last().unwrap().to_string();
+        let difference = Difference {
+            key: "features".to_owned(),
+            before: Some("count_1h sum_1h".to_owned()),
+            after: Some(format!("count_1h sum_1h {feature}")),
+            effect: Effect::Scores,
+        };
+        assert_eq!(change_of(&difference), format!("+ {feature}"));
+        let list = |before: &str, after: &str| {
+            change_of(&Difference {
+                key: "windows_minutes".to_owned(),
+                before: Some(before.to_owned()),
+                after: Some(after.to_owned()),
+                effect: Effect::History,
+            })
+        };
+        assert_eq!(list("[60, 1440]", "[60, 1440, 10080]"), "+ 10080");
+        assert_eq!(list("[60, 1440]", "[1440]"), "- 60");
+        assert_eq!(list("800", "850"), "800 → 850");
+        assert_eq!(list("[60]", "[70]"), "[60] → [70]");
+        let bounds = changed("alert = 800", "alert = 850");
+        assert_eq!(bounds.lines().count(), 1, "{bounds}");
+    }
+
+    #[test]
+    fn of_the_bounds_only_what_differs_is_said() {
+        let text = render(&[Difference {
+            key: "bounds".to_owned(),
+            before: Some("Bounds { skew_ms: 1, lateness_ms: 2 }".to_owned()),
+            after: Some("Bounds { skew_ms: 1, lateness_ms: 3 }".to_owned()),
+            effect: Effect::Accepts,
+        }]);
+        assert!(text.contains(" - lateness_ms: 2  + lateness_ms: 3 "), "{text}");
+    }
+
+    #[test]
+    fn a_stream_that_outlives_what_is_stored_is_refused() {
+        let mut policy = Policy::default_policy();
+        let year_h = 365 * 24;
+        assert!(check_retention("s", year_h, &policy).is_ok(), "Kinesis keeps no longer");
+        policy.bounds.lateness_ms = lifetime::HORIZON_MS_MAX;
+        let most_h = u32::try_from(lifetime::stream_retention_ms_max(lifetime::HORIZON_MS_MAX) / MS_PER_HOUR).unwrap();
+        assert!(check_retention("s", most_h, &policy).is_ok());
+        let error = check_retention("s", most_h + 1, &policy).unwrap_err();
+        assert_eq!((error.code, error.exit), ("policy_retention", Exit::Failed));
+    }
 }

@@ -19,7 +19,7 @@ use crate::error::{CliError, Exit};
 pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: bool) -> Result<Exit, CliError> {
     let plane = Plane::new(admin, &args.plane, login);
     let stored = plane.pointer().await?;
-    if matches!(stored, Stored::Broken) {
+    if matches!(stored, Stored::Broken(_)) {
         return Err(CliError::refused(
             "control_item",
             "the pointer to the active policy was broken by hand",
@@ -43,7 +43,7 @@ pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: b
     if let Some(rollout) = rollout {
         check(&plane, rollout.candidate, active).await?;
     }
-    let stamp = plane.stamp(&args.reason, now_ms())?;
+    let stamp = plane.stamp(&args.reason, now_ms()).await?;
     let pointer = ActivePointer::with_rollout(stored.good(), rollout, stamp.clone());
     let name = |rollout: Option<Rollout>| {
         rollout.map_or_else(
@@ -58,7 +58,7 @@ pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: b
         detail: format!("{} -> {}", name(running), name(rollout)),
         stamp,
     };
-    let expected = stored.expected(|pointer| pointer.revision);
+    let expected = stored.expected();
     plane.change(ACTIVE, pointer.to_fields(), expected, &change).await?;
     let value = json!({ "active": active, "rollout": rollout, "before": running, "revision": pointer.revision });
     let text = match rollout {

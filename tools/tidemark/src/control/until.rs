@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tidemark_domain::control::OVERRIDE_DAYS_MAX;
 
 use crate::error::CliError;
+use crate::when;
 
 const MS_PER_DAY: i64 = 86_400_000;
 const ADVICE: &str = "Give --until a time such as 2026-12-24T18:00:00Z, or a span such as 30m, 2h or 7d.";
@@ -20,6 +21,9 @@ pub(super) fn parse(text: Option<&str>, now_ms: i64) -> Result<i64, CliError> {
             ADVICE,
         ));
     };
+    if let Ok(number) = text.parse() {
+        return checked(text, when::milliseconds("--until", number)?, now_ms);
+    }
     let until_ms = span_ms(text)
         .map(|span_ms| now_ms.saturating_add(span_ms))
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond))
@@ -30,6 +34,11 @@ pub(super) fn parse(text: Option<&str>, now_ms: i64) -> Result<i64, CliError> {
                 ADVICE,
             )
         })?;
+    checked(text, until_ms, now_ms)
+}
+
+/// An end in the future, and not too far away.
+fn checked(text: &str, until_ms: i64, now_ms: i64) -> Result<i64, CliError> {
     if until_ms <= now_ms {
         return Err(CliError::usage(
             "override_until",
@@ -76,6 +85,7 @@ mod tests {
         assert_eq!(parse(Some("7d"), NOW_MS).unwrap(), NOW_MS + 7 * MS_PER_DAY);
         let time = show(NOW_MS + 3_600_000);
         assert_eq!(parse(Some(&time), NOW_MS).unwrap(), NOW_MS + 3_600_000, "{time}");
+        assert_eq!(parse(Some("1790003600000"), NOW_MS).unwrap(), NOW_MS + 3_600_000);
     }
 
     #[test]
@@ -89,6 +99,8 @@ mod tests {
             (Some("-5h"), "override_until"),
             (Some("99999999999999999999d"), "override_until"),
             (Some("91d"), "override_until"),
+            (Some("1790003600"), "time_unit"),
+            (Some("1780000000000"), "override_until"),
             (Some("2020-01-01T00:00:00Z"), "override_until"),
         ] {
             let error = parse(text, NOW_MS).unwrap_err();

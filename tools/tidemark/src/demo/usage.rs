@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Deserialize;
+use tidemark_domain::id::EventKey;
 use tidemark_telemetry::Metric;
 
 use crate::demo::signals::Signals;
@@ -57,16 +58,17 @@ fn sum(log: &str) -> Usage {
 }
 
 #[derive(Deserialize)]
-struct HasEventId {
+struct NamesEvent {
+    card_id: String,
     event_id: String,
+    occurred_at_ms: i64,
 }
 
-/// The event id of a payload, if it has one.
+/// The event of a payload, if it names one.
 #[must_use]
-pub fn event_id(payload: &[u8]) -> Option<String> {
-    serde_json::from_slice::<HasEventId>(payload)
-        .ok()
-        .map(|event| event.event_id)
+pub fn event(payload: &[u8]) -> Option<EventKey> {
+    let named: NamesEvent = serde_json::from_slice(payload).ok()?;
+    EventKey::new(&named.card_id, &named.event_id, named.occurred_at_ms)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What waits, for a person.
 
 use super::{DeadLetters, DlqReport, Refusals, Unrecoverables};
-use crate::ui::{self, grouped, paint};
+use crate::ui::{self, grouped, paint, shown};
 use crate::when;
 
 /// Rows of a table that are shown.
@@ -11,7 +11,12 @@ const URGENT_MS: i64 = 12 * 3_600_000;
 
 /// The report as text.
 pub(super) fn render(report: &DlqReport) -> String {
-    let mut text = String::new();
+    let style = match report.verdict {
+        "EMPTY" => ui::GOOD,
+        "LOST" => ui::BAD,
+        _ => ui::WARN,
+    };
+    let mut text = format!("{}\n", paint(style, report.verdict));
     dead_letters(&mut text, &report.dead_letter, report.retention_h);
     refusals(&mut text, &report.quarantine);
     unrecoverables(&mut text, &report.unrecoverable);
@@ -20,6 +25,9 @@ pub(super) fn render(report: &DlqReport) -> String {
             ui::DIM,
             "\nNext: `tidemark redrive --dry-run`, then `tidemark redrive`.\n",
         );
+    }
+    if report.quarantine.messages > 0 {
+        text += &paint(ui::DIM, "\nWho sends what is refused: `tidemark quarantine list`.\n");
     }
     text
 }
@@ -60,8 +68,8 @@ fn dead_letters(text: &mut String, found: &DeadLetters, retention_h: u32) {
         };
         *text += &format!(
             "  {:<22} {:<24} {:>9} {:>9}  {:<12} {gone}\n",
-            row.shard_id,
-            row.condition,
+            shown(&row.shard_id),
+            shown(&row.condition),
             grouped(row.messages),
             grouped(row.records),
             when::span(row.age_ms),
@@ -78,7 +86,7 @@ fn dead_letters(text: &mut String, found: &DeadLetters, retention_h: u32) {
     for (code, messages) in &found.malformed {
         *text += &format!("  {} no redrive can use: {code}\n", counted(*messages, "message"));
     }
-    unseen(text, found.hidden_messages, found.more_messages);
+    unseen(text, found.hidden_messages, found.unseen_messages, found.more_messages);
 }
 
 fn refusals(text: &mut String, found: &Refusals) {
@@ -94,7 +102,7 @@ fn refusals(text: &mut String, found: &Refusals) {
     for row in found.rows.iter().take(ROWS_MAX) {
         *text += &format!(
             "  {:<24} {:>9}  oldest {}, gone in {}\n",
-            row.code,
+            shown(&row.code),
             grouped(row.records),
             when::span(row.age_ms),
             when::span(row.gone_in_ms)
@@ -104,7 +112,7 @@ fn refusals(text: &mut String, found: &Refusals) {
     for (code, messages) in &found.malformed {
         *text += &format!("  {} of another kind: {code}\n", counted(*messages, "message"));
     }
-    unseen(text, found.hidden_messages, found.more_messages);
+    unseen(text, found.hidden_messages, found.unseen_messages, found.more_messages);
 }
 
 fn unrecoverables(text: &mut String, found: &Unrecoverables) {
@@ -118,8 +126,9 @@ fn unrecoverables(text: &mut String, found: &Unrecoverables) {
     };
     heading(text, "Unrecoverable", &what);
     for (reason, messages) in &found.reasons {
-        *text += &format!("  {reason:<24} {:>9}\n", grouped(*messages));
+        *text += &format!("  {:<24} {:>9}\n", shown(reason), grouped(*messages));
     }
+    unseen(text, found.hidden_messages, found.unseen_messages, found.more_messages);
 }
 
 fn more(text: &mut String, rows: usize) {
@@ -128,12 +137,19 @@ fn more(text: &mut String, rows: usize) {
     }
 }
 
-fn unseen(text: &mut String, hidden: u64, more: bool) {
+fn unseen(text: &mut String, hidden: u64, unseen: u64, more: bool) {
     if hidden > 0 {
         *text += &format!(
             "  {} not listed: somebody else has received them just now\n",
             counted(hidden, "message")
         );
+    }
+    if unseen > 0 {
+        let line = format!(
+            "  {} more that the queue counts did not come: look again in a minute\n",
+            counted(unseen, "message")
+        );
+        *text += &paint(ui::BAD, line);
     }
     if more {
         *text += "  more messages than are read: the numbers above are lower bounds\n";

@@ -101,15 +101,16 @@ fn render(report: &Report) -> String {
         let exit = ran
             .exit
             .map_or_else(|| "stopped".to_owned(), |code| format!("exit {code}"));
+        let style = if ran.is_as_expected() { ui::DIM } else { ui::BAD };
         text += &format!(
             "  {:<17} tidemark {}  {}\n",
             ran.section,
             ran.command,
-            paint(ui::DIM, exit)
+            paint(style, exit)
         );
     }
     if !report.passed {
-        for ran in report.commands.iter().filter(|ran| ran.exit != Some(0)) {
+        for ran in report.commands.iter().filter(|ran| !ran.is_as_expected()) {
             text += &format!(
                 "\n{}\n{}\n",
                 paint(ui::HEADING, format!("tidemark {}", ran.command)),
@@ -126,7 +127,7 @@ fn verdict(report: &Report) -> String {
             ui::GOOD,
             format!("passed: over after {}.{} s", ms / 1_000, ms % 1_000 / 100),
         ),
-        Some(_) => paint(ui::BAD, "failed: a command of the page does not work"),
+        Some(_) => paint(ui::BAD, "failed: a command of the page did not end as the page says"),
         None => paint(ui::BAD, "failed: it was not over in time"),
     }
 }

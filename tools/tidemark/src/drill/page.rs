@@ -33,6 +33,9 @@ pub const PAGES: &[(&str, &str)] = &[
 
 /// What a command of a page begins with.
 const COMMAND: &str = "cargo tidemark ";
+/// What stands behind a command that may end with another code than 0, as a comment to the shell: `# exit 1: records wait`, or
+/// `# exit 0 or 1: …` where it depends on how far things have gone.
+const EXITS: &str = " # exit ";
 /// How the page names its trouble.
 const DRILL: &str = "<!-- drill: ";
 
@@ -76,8 +79,39 @@ pub struct Page {
     pub title: String,
     /// The trouble that a drill makes.
     pub trouble: String,
-    /// Commands with their arguments, without `cargo tidemark`.
-    pub commands: Vec<(Section, Vec<String>)>,
+    /// Its commands, in order.
+    pub commands: Vec<Command>,
+}
+
+/// A command of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Under which heading it stands.
+    pub section: Section,
+    /// Its arguments, without `cargo tidemark`.
+    pub words: Vec<String>,
+    /// The codes with which it may end, by the page's own word; 0 where that says nothing.
+    pub exits: Vec<i32>,
+}
+
+impl Command {
+    /// Reads a line of a block; `None` when it is no command of this program, or its comment names no codes.
+    fn parse(section: Section, line: &str) -> Option<Self> {
+        let command = line.strip_prefix(COMMAND)?;
+        let (command, exits) = match command.split_once(EXITS) {
+            None => (command, vec![0]),
+            Some((command, comment)) => {
+                let codes = comment.split(':').next()?;
+                let codes: Result<_, _> = codes.split(" or ").map(|code| code.trim().parse()).collect();
+                (command, codes.ok()?)
+            }
+        };
+        Some(Self {
+            section,
+            words: words(command.trim_end()),
+            exits,
+        })
+    }
 }
 
 impl Page {
@@ -88,7 +122,7 @@ impl Page {
         Self::parse(name, text)
     }
 
-    /// Reads a page; `None` when it has no title or names no trouble.
+    /// Reads a page; `None` when it has no title, names no trouble, or has a command that can't be read.
     #[must_use]
     pub fn parse(name: &str, text: &str) -> Option<Self> {
         let title = text.lines().next()?.strip_prefix("# ")?.to_owned();
@@ -106,9 +140,10 @@ impl Page {
                 in_block = line == "```sh";
             } else if in_block
                 && let Some(section) = section
-                && let Some(command) = line.strip_prefix(COMMAND)
+                && line.starts_with(COMMAND)
             {
-                commands.push((section, words(command)));
+                // A command that can't be read is no command that may be left out.
+                commands.push(Command::parse(section, line)?);
             }
         }
         Some(Self {
@@ -120,11 +155,8 @@ impl Page {
     }
 
     /// The commands of a section.
-    pub fn of(&self, section: Section) -> impl Iterator<Item = &[String]> {
-        self.commands
-            .iter()
-            .filter(move |(of, _)| *of == section)
-            .map(|(_, words)| words.as_slice())
+    pub fn of(&self, section: Section) -> impl Iterator<Item = &Command> {
+        self.commands.iter().filter(move |command| command.section == section)
     }
 }
 
@@ -178,16 +210,23 @@ mod tests {
 
     #[test]
     fn commands_are_found_in_their_sections_only_inside_blocks() {
-        let text = "# T\n<!-- drill: steady -->\n## First look\n```sh\ncargo tidemark mode live --reason \"it is over\"\n```\n\
+        let text = "# T\n<!-- drill: steady -->\n## First look\n```sh\ncargo tidemark mode live --reason \"it is over\"\ncargo tidemark dlq --check # exit 0 or 1: it depends\n```\n\
                     cargo tidemark not-a-command\n## Escalate\n```sh\ncargo tidemark nor-this\n```\n";
         let page = Page::parse("p", text).unwrap();
+        let command = |words: &[&str], exits: &[i32]| Command {
+            section: Section::FirstLook,
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            exits: exits.to_vec(),
+        };
         assert_eq!(
             page.commands,
-            [(
-                Section::FirstLook,
-                ["mode", "live", "--reason", "it is over"].map(str::to_owned).to_vec()
-            )]
+            [
+                command(&["mode", "live", "--reason", "it is over"], &[0]),
+                command(&["dlq", "--check"], &[0, 1]),
+            ]
         );
+        let unreadable = text.replace("exit 0 or 1", "exit maybe");
+        assert_eq!(Page::parse("p", &unreadable), None);
         assert_eq!((page.title.as_str(), page.trouble.as_str()), ("T", "steady"));
     }
 }

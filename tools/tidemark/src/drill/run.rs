@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tidemark_aws::admin::PutRecord;
 
-use super::page::{Page, Section};
+use super::page::{Command, Page, Section};
 use super::trouble::{Trouble, second_policy, traffic};
 use crate::clock::{now_ms, pause};
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
+use crate::places::PREFIX_VARIABLE;
 use crate::stack::{Stack, StackOptions};
 
 /// How long one command of a page may take, ms.
@@ -25,6 +26,8 @@ const SETTLE_MS_MAX: u64 = 60_000;
 const BATCH_RECORDS: usize = 500;
 /// Shards of a drill's stream.
 const SHARDS: u16 = 2;
+/// How long the commands of a drill wait for a failing read, in seconds: its troubles last longer than any patience.
+const PATIENCE_S: &str = "5";
 /// Bytes of a command's output that a report keeps.
 const OUTPUT_BYTES_MAX: usize = 4_000;
 
@@ -37,6 +40,8 @@ pub struct Ran {
     pub command: String,
     /// Its exit code; `None` when it was stopped for taking too long.
     pub exit: Option<i32>,
+    /// The codes that the page expects of it.
+    pub expected: Vec<i32>,
     /// The end of what it said.
     pub output: String,
 }
@@ -48,7 +53,7 @@ pub struct Report {
     pub page: String,
     /// What was done.
     pub trouble: &'static str,
-    /// Whether every command could be run and the page's last section held.
+    /// Whether every command ended with a code that the page expects, and the page's last section held.
     pub passed: bool,
     /// From the end of the trouble until the last section's commands all succeeded, ms.
     pub recovery_ms: Option<i64>,
@@ -75,12 +80,15 @@ pub(super) struct Pipeline {
     pub stack: Stack,
     pub seed: u64,
     command: PathBuf,
+    /// Where commands run, so that files that a page writes are the drill's own.
+    folder: PathBuf,
 }
 
 /// A command to run: the page's words, or the drill's own.
 pub(super) struct Child<'a> {
     section: &'static str,
     words: Vec<&'a str>,
+    exits: &'a [i32],
 }
 
 impl<'a> Child<'a> {
@@ -89,18 +97,26 @@ impl<'a> Child<'a> {
         Self {
             section: "",
             words: words.to_vec(),
+            exits: &[0],
         }
     }
 
-    fn of(section: Section, words: &'a [String]) -> Self {
+    fn of(command: &'a Command) -> Self {
         Self {
-            section: section.heading(),
-            words: words.iter().map(String::as_str).collect(),
+            section: command.section.heading(),
+            words: command.words.iter().map(String::as_str).collect(),
+            exits: &command.exits,
         }
     }
 }
 
 impl Ran {
+    /// Whether it ended as the page says.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        self.exit.is_some_and(|exit| self.expected.contains(&exit))
+    }
+
     /// An error unless it did.
     pub fn must_succeed(&self) -> Result<(), CliError> {
         if self.exit == Some(0) {
@@ -133,7 +149,12 @@ impl Pipeline {
             ..StackOptions::new(data_dir, SHARDS, score_binary, quiet)
         })
         .await?;
-        Ok(Self { stack, seed, command })
+        Ok(Self {
+            stack,
+            seed,
+            command,
+            folder: data_dir.to_path_buf(),
+        })
     }
 
     /// Puts records into the stream.
@@ -165,12 +186,15 @@ impl Pipeline {
         let mut process = tokio::process::Command::new(&self.command);
         process
             .args(&child.words)
+            .args(["--patience", PATIENCE_S])
+            .current_dir(&self.folder)
             .env("AWS_ENDPOINT_URL", self.stack.cloud.endpoint())
             .env("AWS_ENDPOINT_URL_DYNAMODB", self.stack.cloud.dynamodb_endpoint())
             .env("AWS_REGION", self.stack.cloud.region())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("USER", "drill")
+            .env_remove(PREFIX_VARIABLE)
             .env_remove("AWS_PROFILE")
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -193,6 +217,7 @@ impl Pipeline {
             section: child.section,
             command: child.words.join(" "),
             exit,
+            expected: child.exits.to_vec(),
             output: tail(&output, OUTPUT_BYTES_MAX).to_owned(),
         })
     }
@@ -213,30 +238,22 @@ async fn drill_on(pipeline: &Pipeline, page: &Page, trouble: Trouble, data_dir: 
     prepare(pipeline, data_dir).await?;
     trouble.begin(pipeline).await?;
     let mut commands = Vec::new();
-    // While there is trouble a look may well find it (1) or meet it (4); a page must not be wrong about its commands, though.
     for section in [Section::FirstLook, Section::FirstMitigation] {
-        for words in page.of(section) {
-            commands.push(pipeline.run(Child::of(section, words)).await?);
+        for command in page.of(section) {
+            commands.push(pipeline.run(Child::of(command)).await?);
         }
     }
     trouble.end(pipeline);
     let ended_ms = now_ms();
-    for words in page.of(Section::WayBack) {
-        commands.push(pipeline.run(Child::of(Section::WayBack, words)).await?);
+    for command in page.of(Section::WayBack) {
+        commands.push(pipeline.run(Child::of(command)).await?);
     }
-    let usable = |ran: &Ran| {
-        ran.exit
-            .is_some_and(|code| code != Exit::Usage as i32 && code != Exit::Machine as i32)
-    };
-    let usable = commands.iter().all(usable);
     let (over, last) = wait_until_over(pipeline, page, ended_ms).await?;
     commands.extend(last);
-    let back = commands.iter().filter(|ran| ran.section == Section::WayBack.heading());
-    let back_worked = back.into_iter().all(|ran| matches!(ran.exit, Some(0 | 1)));
     Ok(Report {
         page: page.name.clone(),
         trouble: trouble.words(),
-        passed: over && usable && back_worked,
+        passed: over && commands.iter().all(Ran::is_as_expected),
         recovery_ms: over.then(|| now_ms() - ended_ms),
         commands,
     })
@@ -246,6 +263,8 @@ async fn drill_on(pipeline: &Pipeline, page: &Page, trouble: Trouble, data_dir: 
 async fn prepare(pipeline: &Pipeline, data_dir: &Path) -> Result<(), CliError> {
     let path = second_policy(data_dir)
         .map_err(|e| CliError::machine("local_aws", e, "Name a folder that can be written: --data-dir."))?;
+    // Commands run in the data directory itself.
+    let path = std::path::absolute(&path).unwrap_or(path);
     let path = path.to_string_lossy();
     for words in [
         ["policy", "publish", &path, "--reason", "drill"].as_slice(),
@@ -262,10 +281,10 @@ async fn prepare(pipeline: &Pipeline, data_dir: &Path) -> Result<(), CliError> {
 async fn wait_until_over(pipeline: &Pipeline, page: &Page, ended_ms: i64) -> Result<(bool, Vec<Ran>), CliError> {
     loop {
         let mut last = Vec::new();
-        for words in page.of(Section::OverWhen) {
-            last.push(pipeline.run(Child::of(Section::OverWhen, words)).await?);
+        for command in page.of(Section::OverWhen) {
+            last.push(pipeline.run(Child::of(command)).await?);
         }
-        let over = last.iter().all(|ran| ran.exit == Some(0));
+        let over = last.iter().all(Ran::is_as_expected);
         if over || now_ms() - ended_ms > OVER_MS_MAX {
             return Ok((over, last));
         }

@@ -66,12 +66,10 @@ pub struct ActualReason {
 }
 
 impl ActualOutcome {
-    fn key(&self) -> EventKey {
-        EventKey {
-            card_id: self.card_id.clone(),
-            event_id: self.event_id.clone(),
-            occurred_at_ms: self.occurred_at_ms,
-        }
+    /// What makes its event one event; `None` where its ids are none.
+    #[must_use]
+    pub fn key(&self) -> Option<EventKey> {
+        EventKey::new(&self.card_id, &self.event_id, self.occurred_at_ms)
     }
 
     fn named_profile(&self) -> NamedProfile {
@@ -170,14 +168,17 @@ pub fn check<'a>(
                 continue;
             }
         };
-        let key = outcome.key();
+        let Some(key) = outcome.key() else {
+            report.note(("?", None), "bytes", "an outcome", "ids that are none");
+            continue;
+        };
         match actual.get(&key) {
             None => _ = actual.insert(key, (bytes, outcome)),
             Some((first, _)) => {
                 report.outcomes_repeated += 1;
                 if *first != bytes {
                     let (first, again) = (String::from_utf8_lossy(first), String::from_utf8_lossy(bytes));
-                    report.note((&key.card_id, Some(&key.event_id)), "bytes", first, again);
+                    report.note(named(&key), "bytes", first, again);
                 }
             }
         }
@@ -189,11 +190,11 @@ pub fn check<'a>(
     for (key, outcome) in &expected.outcomes {
         match actual.get(key) {
             Some((_, found)) => compare_outcome(&mut report, key, outcome, found, policy),
-            None => report.note((&key.card_id, Some(&key.event_id)), "outcome", "one", "missing"),
+            None => report.note(named(key), "outcome", "one", "missing"),
         }
     }
     for key in actual.keys().filter(|key| !expected.outcomes.contains_key(*key)) {
-        report.note((&key.card_id, Some(&key.event_id)), "outcome", "none", "there");
+        report.note(named(key), "outcome", "none", "there");
     }
     for (card, events) in &expected.cards {
         report.cards_compared += 1;
@@ -206,6 +207,11 @@ pub fn check<'a>(
     report
 }
 
+/// An event as mismatches name it.
+fn named(key: &EventKey) -> (&str, Option<&str>) {
+    (key.card_id.as_str(), Some(key.event_id.as_str()))
+}
+
 fn compare_outcome(
     report: &mut Report,
     key: &EventKey,
@@ -213,7 +219,7 @@ fn compare_outcome(
     actual: &ActualOutcome,
     policy: &Policy,
 ) {
-    let at = (key.card_id.as_str(), Some(key.event_id.as_str()));
+    let at = named(key);
     if expected.profile_unknown {
         report.note(
             at,

@@ -1,5 +1,7 @@
 //! A card as a plain list of what was accepted, in the order of arrival.
 
+use std::collections::HashMap;
+
 use tidemark_domain::event::{Country, Place, Transaction};
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::policy::Policy;
@@ -13,9 +15,11 @@ pub(super) struct Past {
     pub(super) time_ms: i64,
     pub(super) seq: u64,
     pub(super) amount: u64,
-    pub(super) merchant: String,
+    /// The merchant's number among the card's.
+    pub(super) merchant: usize,
     pub(super) country: Country,
-    pub(super) device: Option<String>,
+    /// The device's number among the card's.
+    pub(super) device: Option<usize>,
     pub(super) place: Option<Place>,
     pub(super) approved: bool,
     pub(super) label: Option<Labelled>,
@@ -48,6 +52,35 @@ pub struct ExpectedEvent {
     pub label: Option<Labelled>,
 }
 
+/// Names as they were first seen: whole strings, each with its number, so that none is mistaken for another.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    numbers: HashMap<String, usize>,
+    names: Vec<String>,
+}
+
+impl Names {
+    /// The number of a name that was seen.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// How many were seen.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    fn note(&mut self, name: &str) -> usize {
+        if let Some(number) = self.find(name) {
+            return number;
+        }
+        let number = self.names.len();
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+}
+
 /// Whether an event is known.
 pub(super) enum Known {
     Duplicate,
@@ -60,6 +93,8 @@ pub(super) enum Known {
 pub(super) struct NaiveCard {
     /// What is kept, in the order of arrival.
     pub(super) events: Vec<Past>,
+    pub(super) merchants: Names,
+    pub(super) devices: Names,
     /// Accepted so far.
     pub(super) accepted: u64,
     /// The newest profile version that was sent.
@@ -77,7 +112,7 @@ impl NaiveCard {
         if self
             .events
             .iter()
-            .any(|past| past.event_id == event_id && past.time_ms == time_ms)
+            .any(|past| past.time_ms == time_ms && past.event_id == event_id)
         {
             return Known::Duplicate;
         }
@@ -90,14 +125,16 @@ impl NaiveCard {
 
     /// Keeps a transaction, and forgets what is too old.
     pub(super) fn accept(&mut self, tx: &Transaction, policy: &Policy) {
+        let merchant = self.merchants.note(tx.merchant_id.as_str());
+        let device = tx.device_id.as_ref().map(|device| self.devices.note(device.as_str()));
         self.events.push(Past {
             event_id: tx.event_id.as_str().to_owned(),
             time_ms: tx.occurred_at_ms,
             seq: self.accepted,
             amount: measure::base_amount(tx, policy).0,
-            merchant: tx.merchant_id.as_str().to_owned(),
+            merchant,
             country: tx.country,
-            device: tx.device_id.as_ref().map(|device| device.as_str().to_owned()),
+            device,
             place: tx.place,
             approved: tx.approved,
             label: None,
@@ -132,6 +169,8 @@ impl NaiveCard {
 
     /// What is kept, ordered by (event time, arrival).
     pub(super) fn kept(self) -> Vec<ExpectedEvent> {
+        let fingerprints = |names: &Names| -> Vec<u32> { names.names.iter().map(|name| fingerprint32(name)).collect() };
+        let (merchants, devices) = (fingerprints(&self.merchants), fingerprints(&self.devices));
         let mut kept: Vec<ExpectedEvent> = self
             .events
             .into_iter()
@@ -141,9 +180,9 @@ impl NaiveCard {
                 event_fp: fingerprint32(&past.event_id),
                 event_id: past.event_id,
                 amount_base_minor: past.amount,
-                merchant_fp: fingerprint32(&past.merchant),
+                merchant_fp: merchants[past.merchant],
                 country: past.country,
-                device_fp: past.device.as_deref().map(fingerprint32),
+                device_fp: past.device.map(|device| devices[device]),
                 place: past.place,
                 approved: past.approved,
                 label: past.label,

@@ -1,6 +1,6 @@
 //! Features of one event by brute force: every window looks through the whole list again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tidemark_domain::event::{Country, Currency, Place, Profile, Transaction};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
@@ -24,6 +24,10 @@ pub(super) struct View<'a> {
     pub(super) rate_missing: bool,
     pub(super) profile: Option<&'a Profile>,
     policy: &'a Policy,
+    card: &'a NaiveCard,
+    /// When each merchant and country was last seen among the earlier ones, ms; `None`: never.
+    merchants: Vec<Option<i64>>,
+    countries: HashMap<Country, i64>,
     /// Earlier ones (equal times: those that arrived before) within the longest window.
     pub(super) earlier: Vec<&'a Past>,
 }
@@ -46,12 +50,22 @@ impl<'a> View<'a> {
         let (amount, rate_missing) = base_amount(tx, policy);
         let longest_ms = i64::from(policy.windows.iter().copied().max().unwrap_or(0)) * MS_PER_MINUTE;
         let now_ms = tx.occurred_at_ms;
-        let earlier = card
+        let earlier: Vec<&Past> = card
             .events
             .iter()
             .filter(|past| past.time_ms <= now_ms && past.time_ms > now_ms - longest_ms)
             .collect();
+        let (mut merchants, mut countries) = (vec![None; card.merchants.len()], HashMap::new());
+        for past in &earlier {
+            let seen = &mut merchants[past.merchant];
+            *seen = (*seen).max(Some(past.time_ms));
+            let seen = countries.entry(past.country).or_insert(past.time_ms);
+            *seen = past.time_ms.max(*seen);
+        }
         Self {
+            card,
+            merchants,
+            countries,
             tx,
             amount,
             rate_missing,
@@ -70,15 +84,19 @@ impl<'a> View<'a> {
             .collect();
         let mut amounts: Vec<u64> = inside.iter().map(|past| past.amount).collect();
         amounts.push(self.amount);
-        let mut merchants: HashSet<&str> = inside.iter().map(|past| past.merchant.as_str()).collect();
-        merchants.insert(self.tx.merchant_id.as_str());
-        let mut countries: HashSet<Country> = inside.iter().map(|past| past.country).collect();
-        countries.insert(self.tx.country);
+        // What was last seen within the window is in it; this event's own are in it anyway.
+        let start_ms = self.tx.occurred_at_ms - window_ms;
+        let own = self.own_merchant();
+        let merchants = (0..).zip(&self.merchants);
+        let others =
+            merchants.filter(|(number, seen)| seen.is_some_and(|seen| seen > start_ms) && Some(*number) != own);
+        let abroad = self.countries.iter();
+        let abroad = abroad.filter(|(country, seen)| **seen > start_ms && **country != self.tx.country);
         Held {
             amounts,
             declined: inside.iter().filter(|past| !past.approved).count() + usize::from(!self.tx.approved),
-            merchants: merchants.len(),
-            countries: countries.len(),
+            merchants: others.count() + 1,
+            countries: abroad.count() + 1,
         }
     }
 
@@ -115,30 +133,37 @@ impl<'a> View<'a> {
             .min()
     }
 
-    pub(super) fn merchants_before(&self) -> HashSet<&str> {
-        self.earlier.iter().map(|past| past.merchant.as_str()).collect()
+    fn own_merchant(&self) -> Option<usize> {
+        self.card.merchants.find(self.tx.merchant_id.as_str())
     }
 
-    pub(super) fn countries_before(&self) -> HashSet<Country> {
-        self.earlier.iter().map(|past| past.country).collect()
+    /// Different merchants of the earlier events.
+    pub(super) fn merchants_before(&self) -> usize {
+        self.merchants.iter().flatten().count()
+    }
+
+    /// Different countries of the earlier events.
+    pub(super) fn countries_before(&self) -> usize {
+        self.countries.len()
     }
 
     /// The devices that earlier events named, one for each such event.
-    pub(super) fn devices_before(&self) -> Vec<&str> {
-        self.earlier.iter().filter_map(|past| past.device.as_deref()).collect()
+    pub(super) fn devices_before(&self) -> Vec<usize> {
+        self.earlier.iter().filter_map(|past| past.device).collect()
     }
 
     pub(super) fn is_new_merchant(&self) -> Option<bool> {
-        (!self.earlier.is_empty()).then(|| !self.merchants_before().contains(self.tx.merchant_id.as_str()))
+        let seen = || self.own_merchant().and_then(|own| self.merchants[own]);
+        (!self.earlier.is_empty()).then(|| seen().is_none())
     }
 
     pub(super) fn is_new_country(&self) -> Option<bool> {
-        (!self.earlier.is_empty()).then(|| !self.countries_before().contains(&self.tx.country))
+        (!self.earlier.is_empty()).then(|| !self.countries.contains_key(&self.tx.country))
     }
 
     pub(super) fn is_new_device(&self) -> Option<bool> {
-        let device = self.tx.device_id.as_ref()?;
-        (!self.earlier.is_empty()).then(|| !self.devices_before().contains(&device.as_str()))
+        let device = self.card.devices.find(self.tx.device_id.as_ref()?.as_str());
+        (!self.earlier.is_empty()).then(|| device.is_none_or(|device| !self.devices_before().contains(&device)))
     }
 
     pub(super) fn is_foreign(&self) -> bool {

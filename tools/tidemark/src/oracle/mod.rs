@@ -22,6 +22,7 @@ use tidemark_domain::refusal::RefusalCode;
 
 pub use compare::{ActualOutcome, ActualReason, Mismatch, Report, check};
 pub use history::ExpectedEvent;
+pub use tidemark_domain::id::EventKey;
 
 use history::{Known, NaiveCard};
 
@@ -86,17 +87,6 @@ pub struct Expected {
     pub outcomes: HashMap<EventKey, ExpectedOutcome>,
     /// The kept events of each card, by (event time, arrival).
     pub cards: BTreeMap<String, Vec<ExpectedEvent>>,
-}
-
-/// What makes an event one event: the same id at another time, or on another card, is another one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventKey {
-    /// The card.
-    pub card_id: String,
-    /// The event's id.
-    pub event_id: String,
-    /// Event time, ms.
-    pub occurred_at_ms: i64,
 }
 
 /// Recomputes a run. `profile_of` says which profile the outcome under test names for an event; `None` where there is
@@ -174,11 +164,7 @@ impl Run<'_> {
                     Known::Beyond => return Fate::Refused(RefusalCode::BeyondHorizon),
                     Known::New => {}
                 }
-                let key = EventKey {
-                    card_id: card_id.to_owned(),
-                    event_id: tx.event_id.as_str().to_owned(),
-                    occurred_at_ms: tx.occurred_at_ms,
-                };
+                let key = tx.key();
                 let named = profile_of(&key).unwrap_or(NamedProfile::Absent);
                 let profile = match named {
                     NamedProfile::Version(version) => self.profiles.get(&(card_id, version)).copied(),
@@ -186,7 +172,7 @@ impl Run<'_> {
                 };
                 let outcome = surprise::score(card, tx, profile, named, self.policy);
                 card.accept(tx, self.policy);
-                let event_id = key.event_id.clone();
+                let event_id = tx.event_id.as_str().to_owned();
                 self.expected.outcomes.insert(key, outcome);
                 Fate::Scored(event_id)
             }

@@ -12,10 +12,8 @@ use super::history::NaiveCard;
 use super::measure::{self, MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, OWN_HISTORY_MIN, View};
 use super::{ExpectedOutcome, NamedProfile};
 
-/// Terms of a tail that are summed at most.
-const TERMS_MAX: u32 = 4_000;
-/// Terms rise, then fall: once one is this far below the greatest (as a logarithm: 10⁻¹⁷), the rest is below the last digit.
-const LN_NEGLIGIBLE: f64 = 39.0;
+/// Terms fall: once one is this share of their sum, the rest is below the last digit.
+const NEGLIGIBLE: f64 = 1e-17;
 const HIGHEST_SCORE: f64 = 1000.0;
 
 /// The outcome of a transaction on a card that has not accepted it yet.
@@ -165,18 +163,18 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
             binomial(held().declined, held().amounts.len(), rare(declined, before.len()))
         }
         FeatureKind::DistinctMerchants => {
-            let chance = succession(view.merchants_before().len(), view.earlier.len());
+            let chance = succession(view.merchants_before(), view.earlier.len());
             binomial(held().merchants - 1, held().amounts.len() - 1, chance)
         }
         FeatureKind::DistinctCountries => {
-            let chance = succession(view.countries_before().len(), view.earlier.len());
+            let chance = succession(view.countries_before(), view.earlier.len());
             binomial(held().countries - 1, held().amounts.len() - 1, chance)
         }
         FeatureKind::NewMerchant if view.is_new_merchant() == Some(true) => {
-            bits(succession(view.merchants_before().len(), view.earlier.len()))
+            bits(succession(view.merchants_before(), view.earlier.len()))
         }
         FeatureKind::NewCountry if view.is_new_country() == Some(true) => {
-            bits(succession(view.countries_before().len(), view.earlier.len()))
+            bits(succession(view.countries_before(), view.earlier.len()))
         }
         FeatureKind::NewDevice if view.is_new_device() == Some(true) => {
             let devices = view.devices_before();
@@ -227,10 +225,11 @@ fn busy(others: usize, days: f64, rate: Rate) -> f64 {
     if mean <= 0.0 || least <= mean {
         return 0.0;
     }
-    let ln_none = shape * libm::log(shape / (shape + mean)) - libm::lgamma(shape);
-    let ln_odds = libm::log(mean / (shape + mean));
-    let ln_term = |k: f64| libm::lgamma(k + shape) - libm::lgamma(k + 1.0) + ln_none + k * ln_odds;
-    -ln_sum((0..TERMS_MAX).map(|step| ln_term(least + f64::from(step)))) / LN_2
+    let odds = mean / (shape + mean);
+    let ln_first = libm::lgamma(least + shape) - libm::lgamma(least + 1.0) - libm::lgamma(shape)
+        + shape * libm::log(shape / (shape + mean))
+        + least * libm::log(odds);
+    (-(ln_first + ln_sum(|step| (least + step + shape) / (least + step + 1.0) * odds)) / LN_2).max(0.0)
 }
 
 #[allow(clippy::cast_precision_loss)]
@@ -239,25 +238,23 @@ fn binomial(hits: usize, trials: usize, chance: f64) -> f64 {
     if k <= n * chance || hits > trials {
         return 0.0;
     }
-    let ln_term = |k: f64| {
-        libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0)
-            + k * libm::log(chance)
-            + (n - k) * libm::log(1.0 - chance)
-    };
-    (-ln_sum((hits..=trials).map(|k| ln_term(k as f64))) / LN_2).max(0.0)
+    let ln_first = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0)
+        + k * libm::log(chance)
+        + (n - k) * libm::log(1.0 - chance);
+    let sum = ln_sum(|step| (n - k - step) / (k + step + 1.0) * chance / (1.0 - chance));
+    (-(ln_first + sum) / LN_2).max(0.0)
 }
 
-/// The logarithm of a sum of which the logarithms of the terms are given.
-fn ln_sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let (mut kept, mut greatest) = (Vec::new(), f64::NEG_INFINITY);
-    for term in terms {
-        kept.push(term);
-        greatest = greatest.max(term);
-        if term < greatest - LN_NEGLIGIBLE {
-            break;
-        }
+/// The logarithm of 1 and all the terms after it, each of which is the one before times a ratio that falls: to the very end,
+/// however many there are.
+fn ln_sum(ratio: impl Fn(f64) -> f64) -> f64 {
+    let (mut sum, mut term, mut step) = (1.0, 1.0, 0.0);
+    while term > sum * NEGLIGIBLE {
+        term *= ratio(step);
+        sum += term;
+        step += 1.0;
     }
-    greatest + libm::log(kept.iter().map(|term| libm::exp(term - greatest)).sum())
+    libm::log(sum)
 }
 
 /// These amounts together against others of the card: Student's t by Wallace's approximation.

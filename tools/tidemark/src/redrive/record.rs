@@ -31,12 +31,12 @@ pub(super) struct AuditRecord {
 impl AuditRecord {
     pub(super) fn new(
         args: &RedriveArgs,
-        login: Option<&str>,
+        who: Option<String>,
         request: &Request,
         function: &str,
         started_ms: i64,
     ) -> Self {
-        let who = args.who.as_deref().or(login).unwrap_or("unknown").to_owned();
+        let who = who.unwrap_or_else(|| "unknown".to_owned());
         let what = serde_json::to_string(request).unwrap_or_default();
         // Two runs of one millisecond differ in process, and so in key; the condition sees to the rest.
         let id = xxh3_64(format!("{who} {what} {}", std::process::id()).as_bytes());

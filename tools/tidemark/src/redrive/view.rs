@@ -3,7 +3,7 @@
 use tidemark_redrive::{Source, Stopped};
 
 use super::RedriveReport;
-use crate::ui::{self, grouped, paint};
+use crate::ui::{self, grouped, paint, shown};
 use crate::when;
 
 /// Problems that are shown; `--json` has more.
@@ -81,12 +81,12 @@ fn problems(text: &mut String, report: &RedriveReport) {
     *text += "\n";
     for problem in report.problems.iter().take(PROBLEMS_SHOWN_MAX) {
         let message = problem.message_id.as_ref();
-        let message = message.map_or_else(String::new, |id| format!(" (message {id})"));
+        let message = message.map_or_else(String::new, |id| format!(" (message {})", shown(id)));
         *text += &format!(
             "{} {} {}{message}\n",
             paint(ui::WARN, "!"),
-            problem.code,
-            problem.detail
+            shown(&problem.code),
+            shown(&problem.detail)
         );
     }
     let more = report.problems.len().saturating_sub(PROBLEMS_SHOWN_MAX) as u64 + report.problems_more;

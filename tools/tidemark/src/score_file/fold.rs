@@ -170,6 +170,10 @@ impl FileFold {
             Some(card) => card,
             None => self.cards.entry(tx.card_id.clone()).or_default(),
         };
+        let is_behind = card
+            .state
+            .newest_ms()
+            .is_some_and(|newest_ms| tx.occurred_at_ms < newest_ms);
         // Features are measured beside the fold: kept in every entry of every card they would take most of the memory.
         let apart = self.features && !self.policy.outcome_features;
         let (applied, values) = apply(card, tx, &self.policy, apart)?;
@@ -190,6 +194,7 @@ impl FileFold {
             }
         };
         self.summary.scored += 1;
+        self.summary.out_of_order += u64::from(is_behind);
         let decision = match entry.outcome.decision {
             Decision::Pass => "pass",
             Decision::Review => "review",

@@ -62,6 +62,7 @@ fn by_the_stream(payloads: &[(Vec<u8>, i64)], policy: &Policy) -> Vec<Vec<u8>> {
                 stream: "transactions",
                 shard_id: "shardId-000000000000",
                 sequence_number,
+                of_aggregate: None,
                 partition_key: "hot",
                 arrival_ms: *arrival_ms,
                 data,
@@ -109,6 +110,7 @@ fn a_hot_card_gets_the_outcomes_of_the_stream_byte_for_byte() {
             policy: policy.clone(),
             features,
             arrival: Arrival::AtEventTime,
+            sort: false,
             progress: false,
         })
         .unwrap();

@@ -12,7 +12,7 @@
 mod fold;
 #[cfg(test)]
 mod hot_tests;
-mod lines;
+mod sorted;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,8 @@ use tidemark_domain::policy::Policy;
 pub use fold::FileFold;
 pub use summary::ScoreSummary;
 
-use lines::{Line, Lines};
+use crate::lines::{Line, Lines, LinesError};
+use sorted::Held;
 
 /// Buffers of input and outputs, bytes.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -60,6 +61,8 @@ pub struct ScoreOptions {
     pub features: bool,
     /// When lines count as arrived.
     pub arrival: Arrival,
+    /// Whether lines are taken in the order of their times, which holds all of them in memory.
+    pub sort: bool,
     /// Whether a progress bar may be shown on standard error, when that is a terminal.
     pub progress: bool,
 }
@@ -76,12 +79,15 @@ pub enum ScoreFileError {
         #[source]
         source: io::Error,
     },
-    /// Reading the events failed.
-    #[error("can't read the events")]
-    Read(#[source] io::Error),
+    /// The events can't be read, or are no JSON lines.
+    #[error(transparent)]
+    Lines(#[from] LinesError),
     /// Writing outcomes or refused lines failed.
     #[error("can't write")]
     Write(#[from] io::Error),
+    /// The lines are more than can be held to be sorted.
+    #[error("more than {} GiB of lines can't be sorted in memory: sort the file before", sorted::SORT_BYTES_MAX >> 30)]
+    TooLargeToSort,
     /// Outcomes and refused lines would be mixed.
     #[error("outcomes and refused lines can't both go to standard output")]
     OneOutput,
@@ -121,41 +127,74 @@ pub fn run(options: &ScoreOptions) -> Result<ScoreSummary, ScoreFileError> {
 }
 
 /// Scores what a reader gives, line by line.
-fn score(
+fn score<'a>(
     options: &ScoreOptions,
     input: impl io::BufRead,
-    output: &mut dyn Write,
-    mut refused: Option<&mut dyn Write>,
+    output: &'a mut dyn Write,
+    refused: Option<&'a mut dyn Write>,
     bar: &ProgressBar,
 ) -> Result<ScoreSummary, ScoreFileError> {
-    let mut fold = FileFold::new(options.policy.clone(), options.features, options.arrival);
     let mut lines = Lines::new(input, options.policy.bounds.payload_bytes_max);
+    let mut run = Run {
+        fold: FileFold::new(options.policy.clone(), options.features, options.arrival),
+        output,
+        refused,
+    };
     let mut count = 0_u64;
-    while let Some(line) = lines.next().map_err(ScoreFileError::Read)? {
+    let mut step = || {
         count += 1;
-        let result = match line {
-            Line::Whole(payload) => fold.apply(payload),
-            Line::TooLong { bytes } => Err(fold.refuse_oversize(bytes)),
-        };
-        match result {
-            Ok(Some(outcome)) => {
-                output.write_all(outcome)?;
-                output.write_all(b"\n")?;
-            }
-            Ok(None) => {}
-            Err(refusal) => {
-                if let Some(file) = &mut refused {
-                    let code = refusal.code.as_str();
-                    let detail = serde_json::Value::from(refusal.detail.as_str());
-                    writeln!(file, "{{\"line\":{count},\"code\":\"{code}\",\"detail\":{detail}}}")?;
-                }
-            }
-        }
         if count.is_multiple_of(PROGRESS_EVERY_LINES) {
             bar.set_message(format!("{count} events"));
         }
+    };
+    if options.sort {
+        for (number, line) in sorted::all(&mut lines)? {
+            let line = match &line {
+                Held::Whole(payload) => Line::Whole(payload),
+                Held::TooLong { bytes } => Line::TooLong { bytes: *bytes },
+            };
+            run.line(number, line)?;
+            step();
+        }
+    } else {
+        loop {
+            let Some((number, line)) = lines.next()? else { break };
+            run.line(number, line)?;
+            step();
+        }
     }
-    Ok(fold.into_summary())
+    Ok(run.fold.into_summary())
+}
+
+/// Lines in, outcomes and refusals out.
+struct Run<'a> {
+    fold: FileFold,
+    output: &'a mut dyn Write,
+    refused: Option<&'a mut dyn Write>,
+}
+
+impl Run<'_> {
+    fn line(&mut self, number: u64, line: Line<'_>) -> Result<(), ScoreFileError> {
+        let result = match line {
+            Line::Whole(payload) => self.fold.apply(payload),
+            Line::TooLong { bytes } => Err(self.fold.refuse_oversize(bytes)),
+        };
+        match result {
+            Ok(Some(outcome)) => {
+                self.output.write_all(outcome)?;
+                self.output.write_all(b"\n")?;
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                if let Some(file) = &mut self.refused {
+                    let code = refusal.code.as_str();
+                    let detail = serde_json::Value::from(refusal.detail.as_str());
+                    writeln!(file, "{{\"line\":{number},\"code\":\"{code}\",\"detail\":{detail}}}")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), ScoreFileError> {
@@ -195,7 +234,7 @@ fn progress(wanted: bool, bytes: Option<u64>) -> ProgressBar {
         None => ProgressBar::new_spinner(),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {eta}");
+    let style = ProgressStyle::with_template("  {msg} {bytes}/{total_bytes} {eta} {wide_bar}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tidemark_domain::refusal::RefusalCode;
+
+/// Beyond one line in so many out of order a file counts as unsorted.
+const OUT_OF_ORDER_ONE_IN: u64 = 10;
 
 /// Counts of a run; `lines` is the sum of `scored`, `duplicate`, `profiles`, `labels` and `refused`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,6 +25,8 @@ pub struct ScoreSummary {
     pub refused: BTreeMap<&'static str, u64>,
     /// Scored transactions by decision.
     pub decisions: BTreeMap<&'static str, u64>,
+    /// Scored transactions that came after a later one of their card.
+    pub out_of_order: u64,
     /// Fields that the contract doesn't know, over all lines.
     pub unknown_fields: u64,
     /// Cards seen.
@@ -65,6 +71,27 @@ impl ScoreSummary {
                 text.push_str(&format!("{title}: {}\n", list(counts)));
             }
         }
+        if self.is_unsorted() {
+            text.push_str(&format!(
+                "the file is not sorted by time: {} events came after a later one of their card and {} too late to be told from duplicates;\n\
+                 histories and windows are as of that order. `tidemark score --sort` takes them in the order of their times.\n",
+                self.out_of_order,
+                self.beyond_horizon()
+            ));
+        }
         text
+    }
+
+    /// Whether so much came out of order that the file can't be a stream's: a stream has a few late events, too.
+    #[must_use]
+    pub fn is_unsorted(&self) -> bool {
+        (self.out_of_order + self.beyond_horizon()) * OUT_OF_ORDER_ONE_IN > self.lines
+    }
+
+    fn beyond_horizon(&self) -> u64 {
+        self.refused
+            .get(RefusalCode::BeyondHorizon.as_str())
+            .copied()
+            .unwrap_or_default()
     }
 }

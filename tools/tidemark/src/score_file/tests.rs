@@ -25,6 +25,7 @@ fn options(input: &Path, output: &Path, refused: Option<&Path>) -> ScoreOptions 
         policy: Policy::default_policy(),
         features: false,
         arrival: Arrival::AtEventTime,
+        sort: false,
         progress: false,
     }
 }
@@ -33,9 +34,9 @@ fn options(input: &Path, output: &Path, refused: Option<&Path>) -> ScoreOptions 
 fn a_simulated_file_gives_one_line_for_one_event_and_the_counts_add_up() {
     let (_directory, input, output, refused) = files();
     let config = SimConfig::new(9, 12_000, 300, NOW_MS, &Policy::default_policy());
-    // A payload with a line's end in it can't be a line.
+    // A payload with a line's end in it can't be a line, and a blank line is none.
     let records: Vec<_> = generate(&config)
-        .filter(|record| !record.payload.contains(&b'\n'))
+        .filter(|record| !record.payload.contains(&b'\n') && !record.payload.is_empty())
         .collect();
     let text: Vec<u8> = records
         .iter()
@@ -161,4 +162,65 @@ fn a_missing_file_and_two_outputs_on_one_are_errors() {
     ));
     let both = options(&input, Path::new("-"), Some(Path::new("-")));
     assert!(matches!(run(&both), Err(ScoreFileError::OneOutput)));
+}
+
+/// An export of another system: a mark, lines of Windows, blank ones, and no order.
+#[test]
+fn a_file_without_order_is_told_so_and_sorted_it_is_scored_as_the_stream_would() {
+    let (_directory, input, output, refused) = files();
+    let config = SimConfig::new(4, 2_000, 25, NOW_MS, &Policy::default_policy()).clean();
+    let mut records: Vec<_> = generate(&config).collect();
+    records.sort_by_key(|record| sorted_time(&record.payload));
+    let write = |records: &[crate::simulate::SimRecord]| {
+        let lines = records
+            .iter()
+            .flat_map(|record| [record.payload.as_slice(), b"\r\n\r\n"].concat());
+        fs::write(
+            &input,
+            b"\xef\xbb\xbf".iter().copied().chain(lines).collect::<Vec<u8>>(),
+        )
+        .unwrap();
+    };
+    write(&records);
+    let mut wanted = options(&input, &output, Some(&refused));
+    let in_order = run(&wanted).unwrap();
+    assert!(
+        !in_order.is_unsorted() && !in_order.render().contains("--sort"),
+        "{in_order:?}"
+    );
+    assert_eq!(
+        in_order.refused_total(),
+        0,
+        "the mark and the blank lines are none of it"
+    );
+    let expected = fs::read(&output).unwrap();
+
+    records.reverse();
+    write(&records);
+    let reversed = run(&wanted).unwrap();
+    assert!(
+        reversed.is_unsorted() && reversed.render().contains("tidemark score --sort"),
+        "{reversed:?}"
+    );
+    assert_ne!(fs::read(&output).unwrap(), expected);
+    wanted.sort = true;
+    let sorted = run(&wanted).unwrap();
+    assert!(!sorted.is_unsorted());
+    assert_eq!(sorted.scored, in_order.scored);
+}
+
+fn sorted_time(payload: &[u8]) -> i64 {
+    let value: serde_json::Value = serde_json::from_slice(payload).unwrap();
+    let time = ["occurred_at_ms", "known_since_ms", "updated_at_ms"]
+        .into_iter()
+        .find_map(|field| value[field].as_i64());
+    time.unwrap_or(i64::MIN)
+}
+
+#[test]
+fn a_file_that_is_no_json_lines_is_called_by_its_name() {
+    let (_directory, input, output, _) = files();
+    fs::write(&input, "event_id,card_id,amount\n1,2,3\n").unwrap();
+    let error = run(&options(&input, &output, None)).unwrap_err();
+    assert_eq!(error.to_string(), "looks like CSV: event_id,card_id,amount");
 }

@@ -4,7 +4,8 @@ use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
 use tidemark_domain::id::fingerprint64;
 
-use super::partition_key;
+use super::card_of;
+use super::turns::Piece;
 
 /// The size at which an aggregated record is sent, bytes: KPL's `AggregationMaxSize`.
 const AGGREGATE_BYTES: usize = 51_200;
@@ -12,79 +13,85 @@ const AGGREGATE_BYTES: usize = 51_200;
 /// otherwise the order between two aggregates would be lost.
 const LANES: u64 = 16;
 
+/// Partition key of a line without a card. No order is kept among such lines: none of them can be an event.
+const NO_CARD: &str = "no-card";
+
 /// Packs events in the order they come.
 pub(super) struct Packer {
     /// Empty where events are not aggregated.
-    lanes: Vec<Aggregator>,
-    pending: u64,
+    lanes: Vec<Lane>,
+}
+
+/// An aggregated record that is open, and the lines that are in it.
+#[derive(Default)]
+struct Lane {
+    open: Aggregator,
+    lines: Vec<u64>,
 }
 
 impl Packer {
     pub(super) fn new(aggregate: bool) -> Self {
         let lanes = if aggregate { LANES } else { 0 };
         Self {
-            lanes: (0..lanes).map(|_| Aggregator::new()).collect(),
-            pending: 0,
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
         }
     }
 
-    /// Events taken that no record has yet.
-    pub(super) const fn pending(&self) -> u64 {
-        self.pending
-    }
-
-    /// Takes an event; gives the records that are full by it.
-    pub(super) fn push(&mut self, data: Vec<u8>) -> Vec<PutRecord> {
-        let card = partition_key(&data);
-        let number = fingerprint64(&card) % LANES;
+    /// Takes the event of a line; gives the records that are full by it.
+    pub(super) fn push(&mut self, line: u64, data: Vec<u8>) -> Vec<Piece> {
+        let card = card_of(&data);
+        let key = card.as_deref().unwrap_or(NO_CARD);
+        let number = fingerprint64(key) % LANES;
         let lane = usize::try_from(number).ok().and_then(|at| self.lanes.get_mut(at));
         let Some(lane) = lane else {
-            return vec![PutRecord {
-                partition_key: card,
-                data,
-            }];
+            return vec![piece(key.to_owned(), card.is_some(), vec![line], data)];
         };
         let event = UserRecord {
-            partition_key: &card,
+            partition_key: key,
             explicit_hash_key: None,
             data: &data,
         };
-        self.pending += 1;
-        if lane.push(&event, AGGREGATE_BYTES) {
+        if lane.open.push(&event, AGGREGATE_BYTES) {
+            lane.lines.push(line);
             return Vec::new();
         }
-        let mut full: Vec<PutRecord> = closed(lane, number, &mut self.pending).into_iter().collect();
-        if !lane.push(&event, AGGREGATE_BYTES) {
+        let mut full: Vec<Piece> = lane.close(number).into_iter().collect();
+        if lane.open.push(&event, AGGREGATE_BYTES) {
+            lane.lines.push(line);
+        } else {
             // Too large for any aggregate: by itself, on the same way as its lane.
-            self.pending -= 1;
-            full.push(PutRecord {
-                partition_key: key_of(number),
-                data,
-            });
+            full.push(piece(key_of(number), true, vec![line], data));
         }
         full
     }
 
     /// Records of what is left.
-    pub(super) fn finish(&mut self) -> Vec<PutRecord> {
-        let pending = &mut self.pending;
+    pub(super) fn finish(&mut self) -> Vec<Piece> {
         let lanes = self.lanes.iter_mut().zip(0..);
-        lanes
-            .filter_map(|(lane, number)| closed(lane, number, pending))
-            .collect()
+        lanes.filter_map(|(lane, number)| lane.close(number)).collect()
+    }
+
+    /// The first line that no record has yet.
+    pub(super) fn first_open(&self) -> Option<u64> {
+        self.lanes.iter().filter_map(|lane| lane.lines.first().copied()).min()
     }
 }
 
-/// An aggregate's record; `None` when it holds nothing. `pending` goes down by what it held.
-fn closed(lane: &mut Aggregator, number: u64, pending: &mut u64) -> Option<PutRecord> {
-    let full = std::mem::take(lane);
-    let events = full.user_records() as u64;
-    // The event that did not fit is counted already, and stays so.
-    *pending -= events;
-    (events > 0).then(|| PutRecord {
-        partition_key: key_of(number),
-        data: full.finish(),
-    })
+impl Lane {
+    /// The record of what is in it; `None` when that is nothing.
+    fn close(&mut self, number: u64) -> Option<Piece> {
+        let Self { open, lines } = std::mem::take(self);
+        (!lines.is_empty()).then(|| piece(key_of(number), true, lines, open.finish()))
+    }
+}
+
+fn piece(partition_key: String, ordered: bool, lines: Vec<u64>, data: Vec<u8>) -> Piece {
+    Piece {
+        record: PutRecord { partition_key, data },
+        ordered,
+        lines,
+        refusals: 0,
+    }
 }
 
 fn key_of(number: u64) -> String {
@@ -113,30 +120,33 @@ mod tests {
         let padding = |n: usize| if n % 50 == 49 { 60_000 } else { [10, 200, 3_000][n % 3] };
         let events: Vec<Vec<u8>> = (0..600).map(|n| event(n as u64 % 7, n, padding(n))).collect();
         let mut packer = Packer::new(true);
-        let mut records: Vec<PutRecord> = events.iter().flat_map(|event| packer.push(event.clone())).collect();
-        assert!(packer.pending() > 0);
+        let numbered = events.iter().zip(1..);
+        let mut records: Vec<Piece> = numbered
+            .flat_map(|(event, line)| packer.push(line, event.clone()))
+            .collect();
         records.extend(packer.finish());
-        assert_eq!(packer.pending(), 0);
+        let mut lines: Vec<u64> = records.iter().flat_map(|piece| piece.lines.clone()).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, (1..=600).collect::<Vec<u64>>());
+        assert!(records.iter().all(|piece| piece.ordered));
         let mut by_way: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
-        for record in &records {
+        for Piece { record, lines, .. } in &records {
             let way = by_way.entry(record.partition_key.clone()).or_default();
             match take_apart(&record.data).unwrap() {
                 None => way.push(record.data.clone()),
                 Some(parts) => {
+                    assert_eq!(parts.len(), lines.len());
                     assert!(record.data.len() <= AGGREGATE_BYTES);
                     for part in parts {
-                        assert_eq!(part.partition_key, partition_key(part.data));
+                        assert_eq!(Some(part.partition_key), card_of(part.data).as_deref());
                         way.push(part.data.to_vec());
                     }
                 }
             }
         }
         let of_card = |list: &[Vec<u8>], card: u64| -> Vec<Vec<u8>> {
-            let key = format!("card-{card}");
-            list.iter()
-                .filter(|event| partition_key(event) == key)
-                .cloned()
-                .collect()
+            let key = Some(format!("card-{card}"));
+            list.iter().filter(|event| card_of(event) == key).cloned().collect()
         };
         for card in 0..7 {
             let ways: Vec<Vec<Vec<u8>>> = by_way.values().map(|way| of_card(way, card)).collect();
@@ -153,12 +163,13 @@ mod tests {
     #[test]
     fn without_aggregation_each_event_is_a_record_under_its_card() {
         let mut packer = Packer::new(false);
-        let records = packer.push(event(3, 0, 5));
-        assert_eq!(records.len(), 1);
+        let pieces = packer.push(9, event(3, 0, 5));
+        assert_eq!(pieces, [piece("card-3".to_owned(), true, vec![9], event(3, 0, 5))]);
+        let pieces = packer.push(10, b"no event".to_vec());
         assert_eq!(
-            (records[0].partition_key.as_str(), &records[0].data),
-            ("card-3", &event(3, 0, 5))
+            pieces,
+            [piece(NO_CARD.to_owned(), false, vec![10], b"no event".to_vec())]
         );
-        assert_eq!((packer.finish().len(), packer.pending()), (0, 0));
+        assert_eq!(packer.finish(), []);
     }
 }

@@ -77,6 +77,7 @@ pub(super) const FAULTS: &[(Fault, RefusalCode)] = &[
     (Set("card_id", "\"\""), EmptyId),
     (Overlong("event_id"), OverlongId),
     (Overlong("merchant_id"), OverlongId),
+    (Set("event_id", "\"a\\u001b[2K\\n\""), UnprintableId),
     (Set("amount_minor", "0"), AmountNotPositive),
     (Set("amount_minor", "-1250"), AmountNotPositive),
     (AmountOverLimit, AmountTooLarge),

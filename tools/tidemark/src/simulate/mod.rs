@@ -14,6 +14,7 @@ mod traffic;
 mod world;
 
 use tidemark_domain::contract::Bounds;
+use tidemark_domain::id::fingerprint64;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 
@@ -33,6 +34,8 @@ pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub struct SimConfig {
     /// The seed: the same seed and the same other fields give the same bytes.
     pub seed: u64,
+    /// What names of cards and events follow from: the seed, or something of the run's own ([`Self::with_own_names`]).
+    pub names_seed: u64,
     /// Records in the stream, of every kind together.
     pub events: u32,
     /// Ordinary cards.
@@ -79,6 +82,7 @@ impl SimConfig {
         let bounds = policy.bounds;
         Self {
             seed,
+            names_seed: seed,
             events,
             cards: cards.clamp(1, (events / 4).max(1)),
             now_ms,
@@ -99,6 +103,14 @@ impl SimConfig {
             profile_share: 0.85,
             profile_update_share: 0.05,
         }
+    }
+
+    /// The same under names that only this seed and this time for now give: a second run beside it, at another time, does not
+    /// use the ids of the first again.
+    #[must_use]
+    pub fn with_own_names(mut self) -> Self {
+        self.names_seed = fingerprint64(&format!("{} {}", self.seed, self.now_ms));
+        self
     }
 
     /// The same without anything that is refused.

@@ -284,7 +284,7 @@ impl Plan {
     /// Writes the record at a place of the stream.
     pub(super) fn record(&self, config: &SimConfig, place: usize) -> SimRecord {
         let slot = &self.slots[place];
-        let names = render::Names::new(config.seed);
+        let names = render::Names::new(config.names_seed);
         let transaction = |of: u32| {
             let draft = &self.drafts[of as usize];
             (

@@ -36,8 +36,8 @@ fn these_bytes_are_the_bytes_of_every_machine_and_release() {
         .flat_map(|record| record.payload)
         .collect();
     assert_eq!(
-        tidemark_domain::id::fingerprint64(&String::from_utf8_lossy(&text)),
-        7_259_873_984_182_054_685,
+        fingerprint64(&String::from_utf8_lossy(&text)),
+        12_393_525_046_794_665_539,
         "the simulation changed"
     );
 }
@@ -112,12 +112,12 @@ fn a_clean_stream_holds_nothing_that_is_refused() {
     assert!(duplicates > 100);
 }
 
-#[test]
-fn cards_are_of_an_ordinary_size_and_some_events_come_out_of_order() {
+/// Event times of each ordinary card's transactions, in the order of the stream.
+fn times_by_card(records: Vec<SimRecord>) -> BTreeMap<String, Vec<i64>> {
+    let bounds = Policy::default_policy().bounds;
     let mut by_card: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for record in stream(2, 50_000, 1_500) {
+    for record in records {
         if matches!(record.expect, Expect::Transaction { .. }) && record.kind != SimKind::HotCard {
-            let bounds = Policy::default_policy().bounds;
             let Ok(decoded) = contract::decode(&record.payload, NOW_MS, &bounds) else {
                 panic!("{record:?}")
             };
@@ -127,17 +127,48 @@ fn cards_are_of_an_ordinary_size_and_some_events_come_out_of_order() {
             by_card.entry(record.partition_key).or_default().push(tx.occurred_at_ms);
         }
     }
-    let sizes: Vec<usize> = by_card.values().map(Vec::len).collect();
-    let ordinary = sizes.iter().filter(|size| (8..=80).contains(*size)).count();
-    assert!(ordinary * 10 > sizes.len() * 9, "{} of {} cards", ordinary, sizes.len());
-    let behind: usize = by_card
-        .values()
-        .map(|times| times.windows(2).filter(|pair| pair[1] < pair[0]).count())
-        .sum();
-    let ties: usize = by_card
-        .values()
-        .map(|times| times.windows(2).filter(|pair| pair[1] == pair[0]).count())
-        .sum();
-    assert!((200..5_000).contains(&behind), "{behind} out of order");
+    by_card
+}
+
+#[test]
+fn there_are_cards_of_every_size_and_some_events_come_out_of_order() {
+    let by_card = times_by_card(stream(2, 50_000, 1_500));
+    let mut sizes: Vec<usize> = by_card.values().map(Vec::len).collect();
+    sizes.sort_unstable();
+    let within = |low: usize, high: usize| sizes.iter().filter(|size| (low..=high).contains(*size)).count();
+    // Of about 5, 60, 500 and 5,000; most are ordinary.
+    assert!(within(1, 5) > 50, "{} of five", within(1, 5));
+    assert!(within(50, 100) > 50, "{} of sixty", within(50, 100));
+    assert_eq!(
+        (within(450, 700), within(4_800, 5_800)),
+        (1, 1),
+        "{:?}",
+        &sizes[1_480..]
+    );
+    assert!(
+        within(4, 100) * 10 > sizes.len() * 9,
+        "{} of {}",
+        within(4, 100),
+        sizes.len()
+    );
+    let neighbours = |is: fn(i64, i64) -> bool| -> usize {
+        let count = |times: &Vec<i64>| times.windows(2).filter(|pair| is(pair[1], pair[0])).count();
+        by_card.values().map(count).sum()
+    };
+    let behind = neighbours(|next, before| next < before);
+    assert!((200..8_000).contains(&behind), "{behind} out of order");
+    let ties = neighbours(|next, before| next == before);
     assert!(ties > 50, "{ties} ties");
+}
+
+#[test]
+fn a_run_of_twenty_thousand_has_a_card_of_five_thousand_and_one_of_a_few_thousand_has_one_that_seals() {
+    let largest = |events: u32| {
+        times_by_card(stream(9, events, events / 30))
+            .values()
+            .map(Vec::len)
+            .max()
+    };
+    assert!(largest(20_000) > Some(4_800), "{:?}", largest(20_000));
+    assert!(largest(3_000) > Some(450), "{:?}", largest(3_000));
 }

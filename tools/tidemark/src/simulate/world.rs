@@ -126,6 +126,14 @@ pub(super) const TRADES: &[Trade] = &[
 pub(super) const MERCHANTS_PER_CITY: usize = 400;
 /// A card's habitual merchants, at most.
 const HABITUAL_MERCHANTS_MAX: i64 = 12;
+/// Those of a busy card.
+const BUSY_HABITUAL_MERCHANTS: (i64, i64) = (40, 120);
+/// Busy cards (a company's, a fleet's): records of the run that are about this one, and at most this part of the whole run.
+const BUSY: [(u32, f64); 2] = [(5_400, 0.27), (560, 0.06)];
+/// In a run of fewer records no card is busy.
+const BUSY_FROM_EVENTS: u32 = 2_000;
+/// How far ordinary cards differ in use: standard deviation of the logarithm.
+const ACTIVITY_LOG_DEVIATION: f64 = 0.9;
 /// Merchant categories of cash machines.
 pub(super) const MCC_ATM: u16 = 6011;
 
@@ -153,7 +161,7 @@ pub(super) struct Card {
     pub(super) log_mean: f64,
     /// Standard deviation of that logarithm.
     pub(super) log_deviation: f64,
-    /// How much it is used against the others.
+    /// How much it is used against the mean card.
     pub(super) activity: f64,
     pub(super) devices: u8,
     /// Its producer still writes version 1.
@@ -189,33 +197,59 @@ pub(super) fn draw_merchant(dice: &mut Dice, city: u8) -> Merchant {
 }
 
 /// Draws every card of the run.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub(super) fn draw_cards(config: &SimConfig, dice: &mut Dice) -> Vec<Card> {
-    (0..config.cards)
-        .map(|_| {
-            let city = draw_city(dice);
-            let habits = dice.between(3, HABITUAL_MERCHANTS_MAX);
-            let longitude = f64::from(CITIES[usize::from(city)].longitude_e4) / 10_000.0;
-            Card {
-                city,
-                habitual: (0..habits).map(|_| draw_merchant(dice, city)).collect(),
-                log_mean: 7.9 + 0.5 * dice.normal(),
-                log_deviation: 0.35 + 0.3 * dice.unit(),
-                activity: libm::exp(0.35 * dice.normal()),
-                devices: dice.between(1, 3) as u8,
-                legacy: dice.chance(config.legacy_share),
-                peak_hour: 14.0 + 2.5 * dice.normal() - longitude / 15.0,
-                travels: dice
-                    .chance(config.traveller_share)
-                    .then(|| (0.2 + 0.5 * dice.unit(), draw_city(dice))),
-                profile_at: if dice.chance(config.profile_share) {
-                    Some(0.0)
-                } else if dice.chance(0.5) {
-                    Some(0.1 + 0.8 * dice.unit())
-                } else {
-                    None
-                },
-            }
-        })
-        .collect()
+    let busy = busy_shares(config);
+    let mut cards: Vec<Card> = (0..config.cards as usize)
+        .map(|number| draw_card(config, number < busy.len(), dice))
+        .collect();
+    let (of_busy, ordinary) = (busy.iter().sum::<f64>(), busy.len());
+    let used: f64 = cards.iter().skip(ordinary).map(|card| card.activity).sum();
+    for (card, share) in cards.iter_mut().zip(busy) {
+        card.activity = used * share / (1.0 - of_busy);
+    }
+    // A bank's profile goes by the mean card.
+    let mean = used / (1.0 - of_busy) / f64::from(config.cards.max(1));
+    cards.iter_mut().for_each(|card| card.activity /= mean);
+    cards
+}
+
+/// Which share of the run each busy card has; they are the first cards.
+fn busy_shares(config: &SimConfig) -> Vec<f64> {
+    if config.events < BUSY_FROM_EVENTS || (config.cards as usize) <= BUSY.len() {
+        return Vec::new();
+    }
+    let share = |(events, most): (u32, f64)| (f64::from(events) / f64::from(config.events)).min(most);
+    BUSY.into_iter().map(share).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn draw_card(config: &SimConfig, is_busy: bool, dice: &mut Dice) -> Card {
+    let city = draw_city(dice);
+    let (fewest, most) = if is_busy {
+        BUSY_HABITUAL_MERCHANTS
+    } else {
+        (3, HABITUAL_MERCHANTS_MAX)
+    };
+    let habits = dice.between(fewest, most);
+    let longitude = f64::from(CITIES[usize::from(city)].longitude_e4) / 10_000.0;
+    Card {
+        city,
+        habitual: (0..habits).map(|_| draw_merchant(dice, city)).collect(),
+        log_mean: 7.9 + 0.5 * dice.normal(),
+        log_deviation: 0.35 + 0.3 * dice.unit(),
+        activity: libm::exp(ACTIVITY_LOG_DEVIATION * dice.normal()),
+        devices: dice.between(1, 3) as u8,
+        legacy: dice.chance(config.legacy_share),
+        peak_hour: 14.0 + 2.5 * dice.normal() - longitude / 15.0,
+        travels: dice
+            .chance(config.traveller_share)
+            .then(|| (0.2 + 0.5 * dice.unit(), draw_city(dice))),
+        profile_at: if dice.chance(config.profile_share) {
+            Some(0.0)
+        } else if dice.chance(0.5) {
+            Some(0.1 + 0.8 * dice.unit())
+        } else {
+            None
+        },
+    }
 }

@@ -3,7 +3,9 @@
 pub mod model;
 pub mod sample;
 mod terminal;
+mod text;
 pub mod view;
+mod words;
 
 use tidemark_aws::admin::Admin;
 
@@ -12,7 +14,11 @@ use crate::clock::{now_ms, pause};
 use crate::error::{CliError, Exit};
 use crate::files;
 use crate::ui;
+use model::Snapshot;
 use sample::{Sampler, Targets};
+
+/// How long a look of the terminal's waits for a failing read, in milliseconds.
+const LOOK_BUDGET_MS: u64 = 2_000;
 
 /// Watches until it is told to stop; with `--json` or `--once` it prints pictures instead.
 ///
@@ -20,27 +26,45 @@ use sample::{Sampler, Targets};
 /// When the terminal can't be used, or an option does not fit.
 pub async fn run(admin: Admin, args: &WatchArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
-    let mut targets = Targets::with_prefix(&args.prefix);
+    let mut targets = Targets::with_prefix(&args.deployment.prefix);
     targets.log.clone_from(&args.log);
-    let mut sampler = Sampler::new(admin.clone(), targets, policy.clone());
-    if json {
-        return as_json(&mut sampler, args).await;
+    if json || args.once {
+        let mut sampler = Sampler::new(admin, targets, policy);
+        return looks(&mut sampler, args, json).await;
     }
-    let table = format!("{}-cards", args.prefix);
+    // On a terminal the next look comes soon, and the picture has the word: no long waits, and no lines across it.
+    let admin = admin.patient(LOOK_BUDGET_MS, |_| {});
+    let sampler = Sampler::new(admin.clone(), targets, policy.clone());
+    let table = args.deployment.name(None, "cards");
     terminal::watch(&admin, sampler, &table, &policy, args.interval_ms).await
 }
 
-/// One JSON document a look.
-async fn as_json(sampler: &mut Sampler, args: &WatchArgs) -> Result<Exit, CliError> {
-    let looks = args.looks.unwrap_or(u64::MAX);
+/// A picture a look: a JSON document, or a few lines for a person. The last one that could not see everything ends the command with an
+/// error's code.
+async fn looks(sampler: &mut Sampler, args: &WatchArgs, json: bool) -> Result<Exit, CliError> {
+    let looks = if args.once { 1 } else { args.looks.unwrap_or(u64::MAX) };
+    let mut blind = false;
     for look in 0..looks {
         if look > 0 {
             pause(args.interval_ms).await;
         }
         let snapshot = sampler.look(now_ms()).await;
-        let text = serde_json::to_string(&snapshot)
-            .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))?;
-        ui::out(&format!("{text}\n"));
+        blind = !snapshot.problems.is_empty();
+        if json {
+            ui::out(&document(&snapshot)?);
+        } else {
+            ui::out(&text::picture(&snapshot));
+        }
     }
-    Ok(Exit::Ok)
+    Ok(if blind { Exit::Service } else { Exit::Ok })
+}
+
+/// The picture with its verdict.
+fn document(snapshot: &Snapshot) -> Result<String, CliError> {
+    let failed = |e| CliError::machine("report", e, "This is a bug in tidemark: please report it.");
+    let mut document = serde_json::to_value(snapshot).map_err(failed)?;
+    let (verdict, _, why) = view::verdict(snapshot);
+    document["verdict"] = verdict.into();
+    document["why"] = why.into();
+    Ok(format!("{document}\n"))
 }

@@ -1,9 +1,10 @@
 //! What a watcher knows: fed with records and outcomes as they are read, asked for a picture of the last minute. Pure: the
 //! caller names the time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
+use tidemark_domain::id::EventKey;
 use tidemark_domain::outcome::Tier;
 
 use crate::oracle::ActualOutcome;
@@ -26,8 +27,8 @@ pub const TOP_SCORES: usize = 10;
 pub struct SeenRecord<'a> {
     /// Its shard.
     pub shard_id: &'a str,
-    /// Its event id; `None` for what gets no outcome (a profile, a label, a refused payload).
-    pub event_id: Option<&'a str>,
+    /// Its event; `None` for what gets no outcome (a profile, a label, a refused payload).
+    pub event: Option<EventKey>,
     /// When the stream took it, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
 }
@@ -59,6 +60,8 @@ pub struct TopView {
     pub card_id: String,
     /// The event.
     pub event_id: String,
+    /// When it happened, ms since 1970-01-01T00:00:00Z: card, id and time are the event.
+    pub occurred_at_ms: i64,
     /// 0 to 1000.
     pub score: u16,
     /// `pass`, `review` or `alert`.
@@ -92,7 +95,7 @@ pub struct Snapshot {
     pub write_units: Option<f64>,
     /// Read units of the last minute; likewise.
     pub read_units: Option<f64>,
-    /// The highest scores of the last minute.
+    /// The cards with the highest scores of the last minute, each with its highest.
     pub top: Vec<TopView>,
     /// What could not be read, in words.
     pub problems: Vec<String>,
@@ -140,8 +143,8 @@ struct Recent {
 #[derive(Debug, Default)]
 pub struct Model {
     shards: BTreeMap<String, Shard>,
-    pending: HashMap<String, (String, i64)>,
-    pending_order: VecDeque<String>,
+    pending: HashMap<EventKey, (String, i64)>,
+    pending_order: VecDeque<EventKey>,
     records: Seconds,
     outcomes: Seconds,
     recent: VecDeque<Recent>,
@@ -159,14 +162,14 @@ impl Model {
         self.records.count(seen.arrival_ms);
         let shard = self.shards.entry(seen.shard_id.to_owned()).or_default();
         shard.records += 1;
-        let Some(event_id) = seen.event_id else { return };
-        if self.pending.contains_key(event_id) {
+        let Some(event) = &seen.event else { return };
+        if self.pending.contains_key(event) {
             return; // a duplicate: its first copy is what is waited for
         }
         shard.waiting.push_back(seen.arrival_ms);
         self.pending
-            .insert(event_id.to_owned(), (seen.shard_id.to_owned(), seen.arrival_ms));
-        self.pending_order.push_back(event_id.to_owned());
+            .insert(event.clone(), (seen.shard_id.to_owned(), seen.arrival_ms));
+        self.pending_order.push_back(event.clone());
         if self.pending_order.len() > PENDING_MAX
             && let Some(oldest) = self.pending_order.pop_front()
         {
@@ -177,7 +180,7 @@ impl Model {
     /// Takes an outcome of the scores stream, and when that took it (ms since 1970-01-01T00:00:00Z).
     pub fn outcome(&mut self, arrival_ms: i64, outcome: ActualOutcome) {
         self.outcomes.count(arrival_ms);
-        let waited = self.pending.remove(&outcome.event_id);
+        let waited = outcome.key().and_then(|event| self.pending.remove(&event));
         if let Some((shard_id, since_ms)) = &waited
             && let Some(shard) = self.shards.get_mut(shard_id)
         {
@@ -243,10 +246,10 @@ impl Model {
 
     fn top(&self) -> Vec<TopView> {
         let mut best: Vec<&ActualOutcome> = self.recent.iter().map(|recent| &recent.outcome).collect();
-        best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
-        // An outcome that was sent twice is one event.
-        best.dedup_by(|a, b| a.event_id == b.event_id);
-        best.truncate(TOP_SCORES);
+        best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| event_of(a).cmp(&event_of(b))));
+        // One row a card, its highest: a card under attack would fill the list, and an outcome may come twice.
+        let mut cards = HashSet::new();
+        best.retain(|outcome| cards.len() < TOP_SCORES && cards.insert(outcome.card_id.as_str()));
         let words = |outcome: &ActualOutcome| {
             outcome
                 .reasons
@@ -258,6 +261,7 @@ impl Model {
             .map(|outcome| TopView {
                 card_id: outcome.card_id.clone(),
                 event_id: outcome.event_id.clone(),
+                occurred_at_ms: outcome.occurred_at_ms,
                 score: outcome.score,
                 decision: outcome.decision.clone(),
                 reasons: words(outcome),
@@ -301,6 +305,11 @@ fn percentiles(mut values: Vec<i64>) -> Option<[i64; 3]> {
     Some([at(50)?, at(95)?, at(99)?])
 }
 
+/// What makes an outcome's event one event, in the order in which it is shown.
+fn event_of(outcome: &ActualOutcome) -> (&str, &str, i64) {
+    (&outcome.event_id, &outcome.card_id, outcome.occurred_at_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +327,7 @@ mod tests {
     fn seen(model: &mut Model, shard_id: &str, event_id: &str, arrival_ms: i64) {
         model.record(&SeenRecord {
             shard_id,
-            event_id: Some(event_id),
+            event: EventKey::new("c", event_id, 1),
             arrival_ms,
         });
     }
@@ -352,6 +361,23 @@ mod tests {
         assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 2_000);
         model.outcome(2_100, outcome("b", 1, "full"));
         assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 0);
+    }
+
+    #[test]
+    fn a_card_is_once_among_the_top_scores_with_its_highest() {
+        let mut model = Model::default();
+        let of_card = |card: &str, event: &str, score| {
+            let mut outcome = outcome(event, score, "full");
+            outcome.card_id = card.to_owned();
+            outcome
+        };
+        for at in 0..30_u16 {
+            model.outcome(1_000, of_card("struck", &format!("e{at}"), 900 + at));
+            model.outcome(1_000, of_card(&format!("card-{at}"), "x", at));
+        }
+        let top = model.snapshot(1_500).top;
+        assert_eq!((top.len(), top[0].score, top[1].score), (TOP_SCORES, 929, 29));
+        assert_eq!(top.iter().filter(|top| top.card_id == "struck").count(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tidemark_aws::admin::{Admin, AdminError, ReadFrom};
+use tidemark_aws::admin::{Admin, AdminError, ReadFrom, ShardIterator};
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::policy::Policy;
@@ -67,7 +67,7 @@ pub struct Sampler {
 /// The tail of a stream: where to read on in each shard.
 #[derive(Debug, Default)]
 struct Tail {
-    shards: Vec<(String, Option<String>)>,
+    shards: Vec<(String, Option<ShardIterator>)>,
     /// Every shard that was ever read: a finished one is not begun again.
     known: BTreeSet<String>,
 }
@@ -105,30 +105,22 @@ impl Sampler {
     pub async fn look(&mut self, now_ms: i64) -> Snapshot {
         let mut problems = Vec::new();
         let from = ReadFrom::Time(now_ms - WINDOW_MS);
-        match self
-            .transactions
-            .read(&self.admin, &self.targets.transactions, &from)
-            .await
-        {
-            Ok(records) => {
-                for (shard, _) in &self.transactions.shards {
-                    self.model.shard(shard);
-                }
-                for record in &records {
-                    self.take_record(record);
-                }
-            }
-            Err(error) => problems.push(format!("stream {}: {error}", self.targets.transactions)),
+        let stream = &self.targets.transactions;
+        let (records, failed) = self.transactions.read(&self.admin, stream, &from).await;
+        problems.extend(failed.map(|error| format!("stream {stream}: {error}")));
+        for (shard, _) in &self.transactions.shards {
+            self.model.shard(shard);
         }
-        match self.scores.read(&self.admin, &self.targets.scores, &from).await {
-            Ok(records) => {
-                for record in records {
-                    if let Ok(outcome) = serde_json::from_slice::<ActualOutcome>(&record.data) {
-                        self.model.outcome(record.arrival_ms, outcome);
-                    }
-                }
+        for record in &records {
+            self.take_record(record);
+        }
+        let stream = &self.targets.scores;
+        let (records, failed) = self.scores.read(&self.admin, stream, &from).await;
+        problems.extend(failed.map(|error| format!("stream {stream}: {error}")));
+        for record in records {
+            if let Ok(outcome) = serde_json::from_slice::<ActualOutcome>(&record.data) {
+                self.model.outcome(record.arrival_ms, outcome);
             }
-            Err(error) => problems.push(format!("stream {}: {error}", self.targets.scores)),
         }
         if let Some(log) = self.targets.log.clone() {
             self.take_log(&log);
@@ -143,16 +135,16 @@ impl Sampler {
     fn take_record(&mut self, record: &TailRecord) {
         // What the contract refuses, profiles and labels get no outcome: nothing is waited for.
         let decoded = contract::decode(&record.data, record.arrival_ms, &self.policy.bounds);
-        let event_id = match &decoded {
+        let event = match &decoded {
             Ok(decoded) => match &decoded.event {
-                Event::Transaction(tx) => Some(tx.event_id.as_str()),
+                Event::Transaction(tx) => Some(tx.key()),
                 _ => None,
             },
             Err(_) => None,
         };
         self.model.record(&SeenRecord {
             shard_id: &record.shard_id,
-            event_id,
+            event,
             arrival_ms: record.arrival_ms,
         });
     }
@@ -190,65 +182,79 @@ impl Sampler {
 }
 
 impl Tail {
-    async fn read(&mut self, admin: &Admin, stream: &str, from: &ReadFrom) -> Result<Vec<TailRecord>, AdminError> {
-        if self.shards.is_empty() {
-            self.find(admin, stream, from).await?;
-        }
+    /// What came since the last look, and what kept it from being all. What was read is never read again: a shard that failed goes
+    /// on with the next look where it was.
+    async fn read(&mut self, admin: &Admin, stream: &str, from: &ReadFrom) -> (Vec<TailRecord>, Option<AdminError>) {
         let mut read = Vec::new();
+        let mut failed = None;
+        if self.shards.is_empty()
+            && let Err(error) = self.find(admin, stream, from).await
+        {
+            return (read, Some(error));
+        }
         for (shard_id, place) in &mut self.shards {
-            for _ in 0..PAGES_MAX {
-                let Some(iterator) = place.clone() else { break };
-                let page = match admin.records(&iterator, PAGE_RECORDS).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        // Iterators may be too old by now: the next look begins a minute back again, and what was counted twice
-                        // is only a rate.
-                        self.shards.clear();
-                        return Err(error);
-                    }
-                };
-                let done = page.records.is_empty();
-                read.extend(page.records.into_iter().map(|record| TailRecord {
-                    shard_id: shard_id.clone(),
-                    arrival_ms: record.arrival_ms,
-                    data: record.data,
-                }));
-                *place = page.next;
-                if done {
-                    break;
-                }
+            if let Err(error) = read_shard(admin, shard_id, place, &mut read).await {
+                failed = Some(error);
             }
         }
         // A closed shard's end: its children are found with the next look.
-        if self.shards.iter().any(|(_, iterator)| iterator.is_none()) {
-            self.find_children(admin, stream).await?;
+        if self.shards.iter().any(|(_, iterator)| iterator.is_none())
+            && let Err(error) = self.find_children(admin, stream).await
+        {
+            failed = Some(error);
         }
-        Ok(read)
+        (read, failed)
     }
 
     async fn find(&mut self, admin: &Admin, stream: &str, from: &ReadFrom) -> Result<(), AdminError> {
         let mut shards = Vec::new();
         for shard in admin.list_shards(stream).await? {
             let iterator = admin.iterator(stream, &shard.id, from).await?;
-            self.known.insert(shard.id.clone());
             shards.push((shard.id, Some(iterator)));
         }
+        self.known.extend(shards.iter().map(|(shard_id, _)| shard_id.clone()));
         self.shards = shards;
         Ok(())
     }
 
     /// After a reshard: what is finished goes, what is new is read from its beginning.
     async fn find_children(&mut self, admin: &Admin, stream: &str) -> Result<(), AdminError> {
-        self.shards.retain(|(_, iterator)| iterator.is_some());
         for shard in admin.list_shards(stream).await? {
-            if self.known.insert(shard.id.clone()) {
+            if !self.known.contains(&shard.id) {
                 let iterator = admin.iterator(stream, &shard.id, &ReadFrom::Oldest).await?;
+                self.known.insert(shard.id.clone());
                 self.shards.push((shard.id, Some(iterator)));
             }
         }
-        self.shards.sort();
+        // Last: with a finished one still there, the next look tries again what failed in this one.
+        self.shards.retain(|(_, iterator)| iterator.is_some());
+        self.shards.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(())
     }
+}
+
+/// Reads on in a shard, a few pages at most.
+async fn read_shard(
+    admin: &Admin,
+    shard_id: &str,
+    place: &mut Option<ShardIterator>,
+    read: &mut Vec<TailRecord>,
+) -> Result<(), AdminError> {
+    for _ in 0..PAGES_MAX {
+        let Some(iterator) = place.as_ref() else { break };
+        let page = admin.records(iterator, PAGE_RECORDS).await?;
+        let done = page.records.is_empty();
+        read.extend(page.records.into_iter().map(|record| TailRecord {
+            shard_id: shard_id.to_owned(),
+            arrival_ms: record.arrival_ms,
+            data: record.data,
+        }));
+        *place = page.next;
+        if done {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

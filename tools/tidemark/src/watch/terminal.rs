@@ -13,6 +13,7 @@ use super::view::{Choice, draw};
 use crate::clock::now_ms;
 use crate::error::{CliError, Exit};
 use crate::explain;
+use crate::explain_view::Sought;
 
 /// How long a key is waited for before the picture is drawn again, ms.
 const KEY_POLL_MS: u64 = 50;
@@ -110,7 +111,11 @@ async fn explain_selected(admin: &Admin, table: &str, policy: &Policy, snapshot:
     let Some(top) = snapshot.top.get(choice.selected) else {
         return;
     };
-    let text = explain::text(admin, table, &top.card_id, Some(&top.event_id), policy).await;
+    let sought = Sought {
+        event_id: &top.event_id,
+        at_ms: Some(top.occurred_at_ms),
+    };
+    let text = explain::text(admin, table, &top.card_id, Some(sought), policy).await;
     let text = text.unwrap_or_else(|error| format!("{error}\n{}", error.advice));
     choice.explained = Some((top.card_id.clone(), text));
     choice.scroll = 0;
@@ -126,6 +131,7 @@ mod tests {
         let top = TopView {
             card_id: "c".to_owned(),
             event_id: "e".to_owned(),
+            occurred_at_ms: 1,
             score: 1,
             decision: "pass".to_owned(),
             reasons: Vec::new(),

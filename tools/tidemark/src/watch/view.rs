@@ -4,10 +4,11 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Sparkline, Table, Wrap};
+use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState, Wrap};
 
 use super::model::{ShardView, Snapshot};
-use crate::ui::grouped;
+use super::words::{broken_at_words, seconds, short};
+use crate::ui::{grouped, shown};
 
 /// From this width on panels stand side by side, columns.
 const WIDE_COLUMNS: u16 = 80;
@@ -15,6 +16,16 @@ const WIDE_COLUMNS: u16 = 80;
 const LAG_WARN_MS: i64 = 5_000;
 /// A lag from which on it is shown as bad, ms.
 const LAG_BAD_MS: i64 = 30_000;
+
+/// Columns of the panels of figures and shards at the narrowest wide screen: no digit is cut there.
+const FIGURES_COLUMNS: u16 = 33;
+const SHARDS_COLUMNS: u16 = 26;
+/// Columns of a card's token among the highest scores.
+const CARD_COLUMNS: u16 = 18;
+/// From this width on an explanation leaves a margin.
+const MARGIN_FROM_COLUMNS: u16 = 100;
+/// Latencies from which on milliseconds say nothing to a person, ms.
+const MS_SHOWN_MAX: i64 = 10_000;
 
 /// What the person at the keys has chosen.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +71,14 @@ fn wide(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice)
         &snapshot.outcomes_per_second,
         Color::Green,
     );
-    let [numbers, shards, queues] =
-        Layout::horizontal([Constraint::Fill(3), Constraint::Fill(3), Constraint::Fill(2)]).areas(middle);
+    // What the longest figures take comes first; what is left over is shared out.
+    let more = area.width.saturating_sub(WIDE_COLUMNS) / 3;
+    let [numbers, shards, queues] = Layout::horizontal([
+        Constraint::Length(FIGURES_COLUMNS + more),
+        Constraint::Length(SHARDS_COLUMNS + more),
+        Constraint::Fill(1),
+    ])
+    .areas(middle);
     figures(frame, numbers, snapshot);
     shard_table(frame, shards, &snapshot.shards);
     queue_list(frame, queues, snapshot);
@@ -96,7 +113,7 @@ fn panel(title: &str) -> Block<'_> {
         .borders(Borders::ALL)
         .border_style(Style::new().dim())
         .title(Span::styled(
-            format!(" {title} "),
+            format!(" {} ", shown(title)),
             Style::new().add_modifier(Modifier::BOLD),
         ))
 }
@@ -107,7 +124,7 @@ fn headline<'a>(snapshot: &'a Snapshot, choice: &Choice) -> Line<'a> {
     let mut spans = vec![
         Span::styled(" tidemark ", Style::new().bold()),
         Span::styled(format!(" {word} "), style.add_modifier(Modifier::BOLD)),
-        Span::raw(format!(" {why}")),
+        Span::raw(format!(" {}", shown(&why))),
     ];
     if choice.paused {
         spans.push(Span::styled("  paused", Style::new().fg(Color::Yellow)));
@@ -147,6 +164,13 @@ pub fn verdict(snapshot: &Snapshot) -> (&'static str, Style, String) {
         let why = format!("{:.1} % of outcomes lacked an input", 100.0 * snapshot.degraded_share());
         return ("DEGRADED", warn, why);
     }
+    if let Some(messages) = waiting("quarantine") {
+        let why = format!("{} messages of refused records wait", grouped(messages));
+        return ("QUARANTINE", warn, why);
+    }
+    if let Some(queue) = snapshot.queues.iter().find(|queue| queue.messages.is_none()) {
+        return ("BLIND", bad, format!("the queue {} can't be asked", queue.name));
+    }
     ("OK", good, String::new())
 }
 
@@ -168,7 +192,13 @@ fn figures(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let count = |name: &str| snapshot.decisions.get(name).copied().unwrap_or(0);
     let latency = snapshot.latency_ms.map_or_else(
         || "no outcome yet".to_owned(),
-        |[p50, p95, p99]| format!("{p50} / {p95} / {p99} ms"),
+        |[p50, p95, p99]| {
+            if p99 < MS_SHOWN_MAX {
+                format!("{p50} / {p95} / {p99} ms")
+            } else {
+                format!("{} / {} / {}", seconds(p50), seconds(p95), seconds(p99))
+            }
+        },
     );
     let units = match (snapshot.write_units, snapshot.read_units) {
         (Some(write), Some(read)) => format!("{write:.0} write, {read:.1} read"),
@@ -198,7 +228,7 @@ fn figures(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     ];
     let lines: Vec<Line<'_>> = rows
         .into_iter()
-        .map(|(name, value)| Line::from(vec![Span::styled(format!(" {name:<9} "), Style::new().dim()), value]))
+        .map(|(name, value)| Line::from(vec![Span::styled(format!(" {name:<9}"), Style::new().dim()), value]))
         .collect();
     frame.render_widget(Paragraph::new(lines).block(panel("last minute  p50 / p95 / p99")), area);
 }
@@ -216,7 +246,7 @@ fn shard_table(frame: &mut Frame<'_>, area: Rect, shards: &[ShardView]) {
             Cell::from(grouped(shard.records)),
         ])
     });
-    let widths = [Constraint::Length(10), Constraint::Length(10), Constraint::Fill(1)];
+    let widths = [Constraint::Length(5), Constraint::Length(8), Constraint::Fill(1)];
     frame.render_widget(Table::new(rows, widths).block(panel("shard · behind · records")), area);
 }
 
@@ -231,7 +261,7 @@ fn queue_list(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
             };
             let count = queue.messages.map_or_else(|| "–".to_owned(), grouped);
             Line::from(vec![
-                Span::styled(format!(" {:<14}", queue.name), Style::new().dim()),
+                Span::styled(format!("{:<14}", queue.name), Style::new().dim()),
                 Span::styled(count, Style::new().fg(color)),
             ])
         })
@@ -240,6 +270,8 @@ fn queue_list(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 }
 
 fn top_table(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
+    // Borders, the two columns before, a space behind each, and the mark of what is left out.
+    let room = area.width.saturating_sub(2 + 6 + 1 + CARD_COLUMNS + 1 + 2).max(8);
     let rows = snapshot.top.iter().enumerate().map(|(at, top)| {
         let color = match top.decision.as_str() {
             "alert" => Color::Red,
@@ -251,25 +283,35 @@ fn top_table(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Ch
         } else {
             Style::new()
         };
+        // The selected one tells all of its reasons, the others what fits on a line.
+        let mut lines = broken_at_words(&shown(&top.reasons.join(", ")), usize::from(room));
+        if at != choice.selected && lines.len() > 1 {
+            lines.truncate(1);
+            lines[0] += " …";
+        }
         Row::new([
             Cell::from(Span::styled(
                 format!(" {:>4}", top.score),
                 Style::new().fg(color).bold(),
             )),
-            Cell::from(top.card_id.clone()),
-            Cell::from(top.reasons.join(", ")),
+            Cell::from(shown(&top.card_id).into_owned()),
+            Cell::from(lines.join("\n")),
         ])
+        .height(u16::try_from(lines.len().max(1)).unwrap_or(1))
         .style(style)
     });
-    let widths = [Constraint::Length(6), Constraint::Length(18), Constraint::Fill(1)];
-    frame.render_widget(
-        Table::new(rows, widths).block(panel("highest scores of the last minute")),
-        area,
-    );
+    let widths = [
+        Constraint::Length(6),
+        Constraint::Length(CARD_COLUMNS),
+        Constraint::Fill(1),
+    ];
+    let table = Table::new(rows, widths).block(panel("cards with the highest scores of the last minute"));
+    let mut at = TableState::new().with_selected(Some(choice.selected));
+    frame.render_stateful_widget(table, area, &mut at);
 }
 
 fn explanation(frame: &mut Frame<'_>, area: Rect, title: &str, text: &str, scroll: u16) {
-    let margin = if area.width >= WIDE_COLUMNS { 4 } else { 0 };
+    let margin = if area.width >= MARGIN_FROM_COLUMNS { 4 } else { 0 };
     let inner = Rect {
         x: area.x + margin,
         y: area.y + 1,
@@ -278,27 +320,9 @@ fn explanation(frame: &mut Frame<'_>, area: Rect, title: &str, text: &str, scrol
     };
     frame.render_widget(Clear, inner);
     let block = panel(title).title_bottom(" ↑↓ scroll · Esc back ");
+    // Long reasons break at words. Tables of numbers are as wide as the narrowest wide screen.
     let paragraph = Paragraph::new(text).block(block).scroll((scroll, 0));
-    // Tables of numbers are cut rather than wrapped where there is room; a narrow terminal wraps.
-    if area.width >= WIDE_COLUMNS {
-        frame.render_widget(paragraph, inner);
-    } else {
-        frame.render_widget(paragraph.wrap(Wrap { trim: false }), inner);
-    }
-}
-
-/// A shard's number without its prefix and leading zeros.
-fn short(shard_id: &str) -> &str {
-    let digits = shard_id.trim_start_matches("shardId-").trim_start_matches('0');
-    if digits.is_empty() { "0" } else { digits }
-}
-
-fn seconds(duration_ms: i64) -> String {
-    match duration_ms {
-        ms if ms < 1_000 => format!("{ms} ms"),
-        ms if ms < 120_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        ms => format!("{} min", ms / 60_000),
-    }
+    frame.render_widget(paragraph.wrap(Wrap { trim: false }), inner);
 }
 
 #[cfg(test)]
@@ -331,11 +355,12 @@ mod tests {
             ],
             queues: vec![QueueView {
                 name: "quarantine".to_owned(),
-                messages: Some(3),
+                messages: Some(0),
             }],
             top: vec![TopView {
                 card_id: "card-7".to_owned(),
                 event_id: "e".to_owned(),
+                occurred_at_ms: 1,
                 score: 987,
                 decision: "alert".to_owned(),
                 reasons: vec!["unusually many in an hour".to_owned()],
@@ -389,6 +414,39 @@ mod tests {
     }
 
     #[test]
+    fn at_80_columns_no_digit_is_cut_and_reasons_break_at_words() {
+        let mut now = snapshot();
+        now.latency_ms = Some([9_997, 9_998, 9_999]);
+        now.outcomes = 1_234_567;
+        now.shards[1].records = 7_654_321;
+        now.shards[1].lag_ms = 46_633_996;
+        now.queues.push(QueueView {
+            name: "unrecoverable".to_owned(),
+            messages: Some(4_994),
+        });
+        now.top[0].reasons =
+            vec!["an amount far above what the card usually spends within thirty days (40 %)".to_owned(); 2];
+        now.top.push(now.top[0].clone());
+        now.top[1].card_id = "card\n\u{1b}[2J".to_owned();
+        let text = screen(80, 36, &now, &Choice::default());
+        for whole in [
+            "9997 / 9998 / 9999 ms",
+            "1,234,567",
+            "7,654,321",
+            "13 h",
+            "unrecoverable 4,994",
+            "thirty days (40 %),",
+            "card\\n\\u001b[2J",
+            " …",
+        ] {
+            assert!(text.contains(whole), "{whole} is missing:\n{text}");
+        }
+        now.latency_ms = Some([46_633_996, 46_633_996, 92_633_996]);
+        let text = screen(80, 36, &now, &Choice::default());
+        assert!(text.contains("13 h / 13 h / 26 h"), "{text}");
+    }
+
+    #[test]
     fn no_size_of_a_terminal_is_too_small() {
         for (width, height) in [(1, 1), (2, 40), (40, 3), (200, 2), (79, 10)] {
             screen(width, height, &snapshot(), &Choice::default());
@@ -401,6 +459,11 @@ mod tests {
         let word = |snapshot: &Snapshot| verdict(snapshot).0;
         let mut now = snapshot();
         assert_eq!(word(&now), "OK");
+        now.queues[0].messages = None;
+        assert_eq!(word(&now), "BLIND", "what can't be seen is not well");
+        now.queues[0].messages = Some(4_994);
+        assert_eq!(verdict(&now).2, "4,994 messages of refused records wait");
+        assert_eq!(word(&now), "QUARANTINE");
         now.tiers = [("full".to_owned(), 5_000), ("no_profile".to_owned(), 400)].into();
         assert_eq!(word(&now), "DEGRADED");
         now.shards[1].lag_ms = 6_000;

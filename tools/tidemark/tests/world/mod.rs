@@ -37,6 +37,11 @@ pub struct Seen {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With a mapping that gives records up at this age, seconds.
+    pub async fn start_with(record_age_s_max: Option<u32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cloud = LocalCloud::start(LocalConfig::new(folder.path())).await.unwrap();
         let names = Names {
@@ -53,6 +58,7 @@ impl World {
             batch_size: 100,
             bisect_on_error: true,
             retries_max: Some(20),
+            record_age_s_max,
             report_item_failures: true,
             ..EsmOptions::default()
         };

@@ -54,16 +54,31 @@ fn decode_state(format: Format, bytes: &[u8]) -> Result<CardState, CodecError> {
             truncation = Some(Truncation { events, floor_ms });
         }
     }
-    let sealed = match format {
-        Format::V1 => Vec::new(),
-        Format::V2 => {
-            let count = bits.get(REFS_BITS)? as usize;
-            get_refs(&mut bits, count)?
+    let has_refs = match format {
+        Format::V1 => false,
+        Format::V2 => true,
+        Format::V3 => bits.flag()?,
+    };
+    let sealed = if has_refs {
+        let count = bits.get(REFS_BITS)? as usize;
+        if count == 0 && format == Format::V3 {
+            return Err(InvalidState::Spelling.into());
         }
+        get_refs(&mut bits, count)?
+    } else {
+        Vec::new()
     };
     let mut context = Context::new(format, count, first_seq, floor_ms.unwrap_or(0));
+    if format == Format::V3 {
+        let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
+        context.newest = Some((next_seq.wrapping_sub(1), high));
+    }
     let entries = get_entries(&mut bits, &mut context, count, floor_ms.is_some())?;
     bits.end()?;
+    if context.newest.is_some_and(|(_, high)| high.is_some()) {
+        // Of an entry that is not there.
+        return Err(InvalidState::Spelling.into());
+    }
     let mut state = CardState::from_parts(entries, next_seq, floor_ms, truncation)?;
     state.sealed = sealed;
     state.check_sealed()?;
@@ -126,6 +141,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         time_ms,
         seq: context.expected_seq(),
         event_fp,
+        event_fp_high: None,
         amount_base_minor,
         merchant_fp,
         country: context.expected_country(merchant),
@@ -137,6 +153,9 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     };
     if !bits.flag()? {
         get_parts(bits, context, &mut entry, merchant)?;
+    }
+    if context.is_newest(&entry) {
+        entry.event_fp_high = context.newest.and_then(|(_, high)| high);
     }
     context.learn(&entry, merchant);
     Ok(entry)
@@ -212,7 +231,7 @@ fn get_parts(
     entry: &mut Entry,
     merchant: usize,
 ) -> Result<(), CodecError> {
-    // 9 bits fit.
+    // 10 bits fit.
     let parts = bits.get(context.format.part_bits())? as u16;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
@@ -256,6 +275,9 @@ fn get_parts(
         let errors = get_features(bits, context)?.into_iter();
         let errors = errors.map(|(key, error)| error.map(|error| (key, error)).ok_or(InvalidState::Features.into()));
         outcome.approximate = errors.collect::<Result<_, CodecError>>()?;
+    }
+    if parts & part::IDENTITY != 0 {
+        entry.event_fp_high = Some(get_u32(bits)?);
     }
     if parts == 0 || rare_parts(context, entry, merchant) != parts {
         return Err(InvalidState::Spelling.into());

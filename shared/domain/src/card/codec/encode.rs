@@ -37,11 +37,24 @@ pub(super) fn encode(state: &CardState) -> Vec<u8> {
             );
         }
     }
-    if format == Format::V2 {
+    if format == Format::V3 {
+        bits.flag(!state.sealed.is_empty());
+    }
+    if format == Format::V2 || !state.sealed.is_empty() {
         bits.put(state.sealed.len() as u64, REFS_BITS);
         put_refs(&mut bits, &state.sealed);
     }
     let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
+    if format == Format::V3 {
+        let newest_seq = state.next_seq.wrapping_sub(1);
+        let newest = state.entries.iter().find(|entry| entry.seq == newest_seq);
+        let high = newest.and_then(|entry| entry.event_fp_high);
+        bits.flag(high.is_some());
+        if let Some(high) = high {
+            bits.put(u64::from(high), 32);
+        }
+        context.newest = Some((newest_seq, high));
+    }
     put_entries(&mut bits, &mut context, &state.entries, state.floor_ms.is_some());
     bits.finish()
 }
@@ -141,6 +154,10 @@ pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u
         | flag(part::LABEL, entry.label.is_some())
         | flag(part::FEATURES, !outcome.features.is_empty())
         | flag(part::APPROXIMATE, !outcome.approximate.is_empty())
+        | flag(
+            part::IDENTITY,
+            entry.event_fp_high.is_some() && !context.is_newest(entry),
+        )
 }
 
 fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u16) {
@@ -190,6 +207,11 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
             .map(|(key, error)| (*key, Some(*error)))
             .collect();
         put_features(bits, context, &errors);
+    }
+    if parts & part::IDENTITY != 0
+        && let Some(high) = entry.event_fp_high
+    {
+        bits.put(u64::from(high), 32);
     }
 }
 

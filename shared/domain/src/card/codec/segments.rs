@@ -10,27 +10,41 @@
 //! C          count:5, each 2 letters of 5 bits and events:N4  has_more:1  [events:N4  sketch]
 //! sketch     64 registers of 4 bits
 //!
-//! segment    byte 0: version = 1, then bits: is_index:1  count:9, then as many references, or entries: seq of the first:N16,
-//!            then entries like a state's of version 2 without a floor
+//! segment    byte 0: version = 1 or 2, then bits: is_index:1  count:9, then as many references, or entries: seq of the
+//!            first:N16, then entries like a state's of version 2 without a floor
+//! version 2  an index has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
+//!            state's of version 3, but none of them is the newest arrival
+//! L          0 │ 1 count:N8, the fingerprints ascending: the first:N32, then each one's distance to the one before − 1: Nw,
+//!            where w is 33 less the bits of the count, at least 1
+//! K          0 │ 1 count:N8, each 2 letters of 5 bits and events:N4, ascending
 //! ```
+//!
+//! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
 
+use crate::card::Entry;
 use crate::card::bits::{BitReader, BitWriter, unzigzag, zigzag};
-use crate::card::sealed::{CHILDREN_MAX, Countries, Node, Placed, SealedRef, SegmentKey, Summary};
+use crate::card::sealed::{
+    CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Node, Placed, SealedRef, SegmentKey, Summary,
+};
 use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
-use crate::event::Place;
+use crate::event::{Country, Place};
 
 use super::decode::{get_country, get_entries, get_fingerprint, get_u32};
 use super::encode::{put_country, put_entries, put_index};
 use super::{COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, ENTRIES_MAX, Format, INSTANT_WIDTH, InvalidState};
 
-/// The format of segments that is written.
-const SEGMENT_VERSION: u8 = 1;
+const SEGMENT_V1: u8 = 1;
+const SEGMENT_V2: u8 = 2;
 const LEVEL_BITS: u32 = 4;
 const SPAN_WIDTH: u32 = 25;
 const SET_BITS: u32 = 5;
 const REGISTER_BITS: u32 = 4;
 const FIRST_SEQ_WIDTH: u32 = 16;
 const PLACE_WIDTH: u32 = 20;
+const LIST_WIDTH: u32 = 8;
+const LISTED_EVENTS_WIDTH: u32 = 4;
+/// Two letters of the alphabet.
+const COUNTRIES_MAX: usize = 26 * 26;
 
 /// Writes references.
 pub(super) fn put_refs(bits: &mut BitWriter, refs: &[SealedRef]) {
@@ -115,21 +129,41 @@ fn put_countries(bits: &mut BitWriter, countries: &Countries) {
     }
 }
 
+/// Which format of segments has a place for all of it.
+fn segment_version(node: &Node) -> u8 {
+    let is_v1 = match node {
+        Node::Index(index) => index.known.is_empty(),
+        Node::Leaf(entries) => entries.iter().all(|entry| entry.event_fp_high.is_none()),
+    };
+    if is_v1 { SEGMENT_V1 } else { SEGMENT_V2 }
+}
+
+/// A leaf's entries are like those of a state of this format.
+const fn format_of_leaf(version: u8) -> Format {
+    if version == SEGMENT_V1 { Format::V2 } else { Format::V3 }
+}
+
 /// A segment as bytes.
 pub(in crate::card) fn encode_segment(node: &Node) -> Vec<u8> {
-    let mut bits = BitWriter::new(vec![SEGMENT_VERSION]);
+    let version = segment_version(node);
+    let mut bits = BitWriter::new(vec![version]);
     match node {
-        Node::Index(refs) => {
+        Node::Index(Index { refs, known }) => {
             bits.flag(true);
             bits.put(refs.len() as u64, COUNT_BITS);
             put_refs(&mut bits, refs);
+            if version == SEGMENT_V2 {
+                put_list(&mut bits, known.merchants.as_deref());
+                put_country_list(&mut bits, known.countries.as_deref());
+                put_list(&mut bits, known.devices.as_deref());
+            }
         }
         Node::Leaf(entries) => {
             bits.flag(false);
             bits.put(entries.len() as u64, COUNT_BITS);
             let first_seq = entries.first().map_or(0, |entry| entry.seq);
             bits.number(first_seq, FIRST_SEQ_WIDTH);
-            let mut context = Context::new(Format::V2, entries.len(), first_seq, 0);
+            let mut context = Context::new(format_of_leaf(version), entries.len(), first_seq, 0);
             put_entries(&mut bits, &mut context, entries, false);
         }
     }
@@ -138,35 +172,123 @@ pub(in crate::card) fn encode_segment(node: &Node) -> Vec<u8> {
 
 /// The segment that bytes stand for. Total, like a state's decoder.
 pub(in crate::card) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecError> {
-    let rest = match bytes {
+    let (version, rest) = match bytes {
         [] => return Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => return Err(CodecError::TooLong),
-        [SEGMENT_VERSION, rest @ ..] => rest,
+        [version @ (SEGMENT_V1 | SEGMENT_V2), rest @ ..] => (*version, rest),
         [version, ..] => return Err(CodecError::UnknownVersion(*version)),
     };
     let mut bits = BitReader::new(rest);
     let is_index = bits.flag()?;
     let count = bits.get(COUNT_BITS)? as usize;
     let node = if is_index {
-        if count > CHILDREN_MAX {
-            return Err(InvalidState::Segment.into());
-        }
-        Node::Index(get_refs(&mut bits, count)?)
+        Node::Index(get_index_node(&mut bits, count, version)?)
     } else {
-        if count > ENTRIES_MAX {
-            return Err(InvalidState::TooManyEntries.into());
-        }
-        let first_seq = bits.number(FIRST_SEQ_WIDTH)?;
-        let mut context = Context::new(Format::V2, count, first_seq, 0);
-        let entries = get_entries(&mut bits, &mut context, count, false)?;
-        if entries.first().is_some_and(|entry| entry.seq != first_seq) {
-            return Err(InvalidState::Spelling.into());
-        }
-        Node::Leaf(entries)
+        Node::Leaf(get_leaf(&mut bits, count, version)?)
     };
     bits.end()?;
     node.check()?;
+    if segment_version(&node) != version {
+        return Err(InvalidState::Version.into());
+    }
     Ok(node)
+}
+
+fn get_index_node(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Index, CodecError> {
+    if count > CHILDREN_MAX {
+        return Err(InvalidState::Segment.into());
+    }
+    let refs = get_refs(bits, count)?;
+    let mut known = Known::default();
+    if version == SEGMENT_V2 {
+        known.merchants = get_list(bits)?;
+        known.countries = get_country_list(bits)?;
+        known.devices = get_list(bits)?;
+    }
+    Ok(Index { refs, known })
+}
+
+fn get_leaf(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Vec<Entry>, CodecError> {
+    if count > ENTRIES_MAX {
+        return Err(InvalidState::TooManyEntries.into());
+    }
+    let first_seq = bits.number(FIRST_SEQ_WIDTH)?;
+    let mut context = Context::new(format_of_leaf(version), count, first_seq, 0);
+    let entries = get_entries(bits, &mut context, count, false)?;
+    if entries.first().is_some_and(|entry| entry.seq != first_seq) {
+        return Err(InvalidState::Spelling.into());
+    }
+    Ok(entries)
+}
+
+/// About how many bits it takes from one fingerprint to the next among so many.
+const fn gap_width(count: usize) -> u32 {
+    let bits = (count as u64 + 1).ilog2() + 1;
+    if bits >= 32 { 1 } else { 33 - bits }
+}
+
+fn put_list(bits: &mut BitWriter, list: Option<&[u32]>) {
+    bits.flag(list.is_some());
+    let Some(list) = list else { return };
+    bits.number(list.len() as u64, LIST_WIDTH);
+    let (width, mut before) = (gap_width(list.len()), None);
+    for fingerprint in list {
+        match before {
+            None => bits.number(u64::from(*fingerprint), 32),
+            Some(before) => bits.number(u64::from(fingerprint.wrapping_sub(before).wrapping_sub(1)), width),
+        }
+        before = Some(*fingerprint);
+    }
+}
+
+fn get_list(bits: &mut BitReader<'_>) -> Result<Option<Vec<u32>>, CodecError> {
+    if !bits.flag()? {
+        return Ok(None);
+    }
+    let count = bits.number(LIST_WIDTH)?;
+    if count > KNOWN_MAX as u64 {
+        return Err(InvalidState::Segment.into());
+    }
+    // It fits: checked above.
+    let count = count as usize;
+    let mut list: Vec<u32> = Vec::with_capacity(count.min(bits.left() / 20 + 1));
+    let width = gap_width(count);
+    for _ in 0..count {
+        let fingerprint = match list.last() {
+            None => small(bits, 32)?,
+            Some(before) => {
+                let distance = small(bits, width)?.checked_add(1).ok_or(CodecError::NumberRange)?;
+                before.checked_add(distance).ok_or(CodecError::NumberRange)?
+            }
+        };
+        list.push(fingerprint);
+    }
+    Ok(Some(list))
+}
+
+fn put_country_list(bits: &mut BitWriter, list: Option<&[(Country, u32)]>) {
+    bits.flag(list.is_some());
+    let Some(list) = list else { return };
+    bits.number(list.len() as u64, LIST_WIDTH);
+    for (country, events) in list {
+        put_country(bits, *country);
+        bits.number(u64::from(*events), LISTED_EVENTS_WIDTH);
+    }
+}
+
+fn get_country_list(bits: &mut BitReader<'_>) -> Result<Option<Vec<(Country, u32)>>, CodecError> {
+    if !bits.flag()? {
+        return Ok(None);
+    }
+    let count = bits.number(LIST_WIDTH)?;
+    if count > COUNTRIES_MAX as u64 {
+        return Err(InvalidState::Segment.into());
+    }
+    let mut list = Vec::new();
+    for _ in 0..count {
+        list.push((get_country(bits)?, small(bits, LISTED_EVENTS_WIDTH)?));
+    }
+    Ok(Some(list))
 }
 
 /// Reads so many references.

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::card::codec;
-use crate::card::{CardState, Entry, STATE_BYTES_MAX};
+use crate::card::{CardState, Entry, HistoryKey, STATE_BYTES_MAX};
 
 use super::{
-    CHILDREN_MAX, EventKey, FANOUT, LABEL_LEAVES_MAX, LEVEL_MAX, NewSegment, Node, Nodes, Seal, SealedRef, SegmentKey,
-    Summary,
+    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, NewSegment, Node, Nodes, OrderKey, Seal,
+    SealedRef, SegmentKey, Summary, Wants, Whole,
 };
 
 /// The answer to a search.
@@ -28,7 +28,7 @@ pub(crate) enum Piece<'s> {
     /// An event.
     One(&'s Entry),
     /// Events that no edge divides.
-    Whole(&'s Summary),
+    Whole(Whole<'s>),
     /// Events that an edge divides, and whose segment is not at hand.
     Unread(&'s Summary),
 }
@@ -38,20 +38,22 @@ impl Piece<'_> {
     pub(crate) const fn span_ms(&self) -> (i64, i64) {
         match self {
             Self::One(entry) => (entry.time_ms, entry.time_ms),
-            Self::Whole(summary) | Self::Unread(summary) => (summary.first_ms, summary.last_ms),
+            Self::Whole(Whole { summary, .. }) | Self::Unread(summary) => (summary.first_ms, summary.last_ms),
         }
     }
 }
 
-/// Where a window's walk begins and ends, and what divides it, ms since 1970-01-01T00:00:00Z.
-struct Edges<'e> {
-    now_ms: i64,
+/// Where a window's walk begins and ends, what divides it (ms since 1970-01-01T00:00:00Z), and what it is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Cuts<'e> {
+    pub(crate) now_ms: i64,
     /// Nothing at or before it matters.
-    oldest_ms: i64,
-    starts_ms: &'e [i64],
+    pub(crate) oldest_ms: i64,
+    pub(crate) starts_ms: &'e [i64],
+    pub(crate) wants: Wants,
 }
 
-impl Edges<'_> {
+impl Cuts<'_> {
     /// Whether some of the events count, and some do not or in other windows.
     fn divide(&self, summary: &Summary) -> bool {
         let divides = |edge_ms: i64| summary.first_ms <= edge_ms && edge_ms < summary.last_ms;
@@ -59,9 +61,9 @@ impl Edges<'_> {
     }
 }
 
-/// The first reference that does not end before the key.
-fn covering(refs: &[SealedRef], key: EventKey) -> Option<usize> {
-    let at = refs.partition_point(|segment| segment.last() < key);
+/// The first reference that does not end before an event.
+fn covering(refs: &[SealedRef], order: OrderKey) -> Option<usize> {
+    let at = refs.partition_point(|segment| segment.last() < order);
     (at < refs.len()).then_some(at)
 }
 
@@ -76,12 +78,11 @@ impl Nodes {
             Node::Leaf(entries) => (
                 0,
                 Summary::of_all(entries.iter().map(Summary::of_entry))?,
-                entries.last()?.key(),
+                entries.last()?.order(),
             ),
-            Node::Index(refs) => {
+            Node::Index(Index { refs, .. }) => {
                 let last = refs.last()?;
-                let summary = Summary::of_all(refs.iter().map(|segment| segment.summary.clone()))?;
-                (last.level + 1, summary, last.last())
+                (last.level + 1, sums(refs)?, last.last())
             }
         };
         let bytes = codec::encode_segment(&node);
@@ -105,70 +106,120 @@ impl Nodes {
 
     /// Forgets a segment and what is below it.
     fn forget(&mut self, key: SegmentKey) {
-        if let Some(Node::Index(refs)) = self.take(key) {
-            refs.iter().for_each(|segment| self.forget(segment.key));
+        if let Some(Node::Index(index)) = self.take(key) {
+            index.refs.iter().for_each(|segment| self.forget(segment.key));
         }
     }
 
-    /// The event of a key.
-    fn find(&self, refs: &[SealedRef], key: EventKey) -> Found<&Entry> {
-        let mut level = refs;
-        loop {
-            let Some(segment) = covering(level, key).and_then(|at| level.get(at)) else {
-                return Found::Nowhere;
-            };
-            match self.get(segment.key) {
-                None => return Found::Needs(vec![segment.key]),
-                Some(Node::Index(refs)) => level = refs,
+    /// Makes an index over references whose segments are at hand where their sums leave something open.
+    fn make_index(&mut self, refs: Vec<SealedRef>) -> Option<SealedRef> {
+        let known = Known::of_children(self, &refs, &sums(&refs)?);
+        self.make(Node::Index(Index { refs, known }))
+    }
+
+    /// The entry of an event, and on the way to it: which reference of each level leads there. Events of equal time and lower
+    /// half may be in two leaves.
+    fn find(&self, refs: &[SealedRef], key: HistoryKey, path: &mut Vec<usize>) -> Found<&Entry> {
+        let mut next = covering(refs, key.order());
+        while let Some((at, segment)) = next.and_then(|at| Some((at, refs.get(at)?))) {
+            path.push(at);
+            let found = match self.get(segment.key) {
+                None => Found::Needs(vec![segment.key]),
+                Some(Node::Index(index)) => self.find(&index.refs, key, path),
                 Some(Node::Leaf(entries)) => {
-                    let at = entries.partition_point(|entry| entry.key() < key);
-                    let found = entries.get(at).filter(|entry| entry.key() == key);
-                    return found.map_or(Found::Nowhere, Found::Here);
+                    let from = entries.partition_point(|entry| entry.order() < key.order());
+                    let mut equal = (from..).zip(&entries[from..]);
+                    let equal = equal.find(|(_, entry)| entry.order() != key.order() || key.matches(entry));
+                    match equal.filter(|(_, entry)| key.matches(entry)) {
+                        Some((at, entry)) => {
+                            path.push(at);
+                            Found::Here(entry)
+                        }
+                        None => Found::Nowhere,
+                    }
                 }
+            };
+            if !matches!(found, Found::Nowhere) {
+                return found;
             }
+            path.pop();
+            next = (segment.last() == key.order()).then_some(at + 1);
         }
+        Found::Nowhere
     }
 
-    /// Adds an event where its key belongs; the references that stand for the old one then. The path must be at hand.
+    /// Adds an event where it belongs; the references that stand for the old one then. The path must be at hand, and what
+    /// [`CardState::unread_for_insert`] names.
     fn add(&mut self, segment: &SealedRef, entry: Entry, leaf: usize) -> Option<Vec<SealedRef>> {
         match self.take(segment.key)? {
             Node::Leaf(mut entries) => {
-                let at = entries.partition_point(|kept| kept.key() <= entry.key());
+                let at = entries.partition_point(|kept| kept.order() <= entry.order());
                 entries.insert(at, entry);
                 let half = split_at(entries.len(), 2 * leaf);
                 let upper = entries.split_off(half);
-                let halves = [Node::Leaf(entries), Node::Leaf(upper)];
+                let halves = [entries, upper].map(Node::Leaf);
                 Some(halves.into_iter().filter_map(|half| self.make(half)).collect())
             }
-            Node::Index(mut refs) => {
-                let at = covering(&refs, entry.key())?;
-                let replaced = self.add(refs.get(at)?, entry, leaf)?;
+            Node::Index(Index { mut refs, known }) => {
+                let at = covering(&refs, entry.order())?;
+                let replaced = self.add(refs.get(at)?, entry.clone(), leaf)?;
                 refs.splice(at..=at, replaced);
                 let half = split_at(refs.len(), CHILDREN_MAX);
+                if half == refs.len() {
+                    let known = known.grown(&segment.summary, &sums(&refs)?, &entry);
+                    return Some(vec![self.make(Node::Index(Index { refs, known }))?]);
+                }
                 let upper = refs.split_off(half);
-                let halves = [Node::Index(refs), Node::Index(upper)];
-                Some(halves.into_iter().filter_map(|half| self.make(half)).collect())
+                Some(vec![self.make_index(refs)?, self.make_index(upper)?])
             }
         }
     }
 
-    /// Changes an event; the reference that stands for the old one then. The path must be at hand.
-    fn change(&mut self, segment: &SealedRef, key: EventKey, change: &dyn Fn(&mut Entry)) -> Option<SealedRef> {
+    /// By how many references a level grows when an event is added below it. Notes segments of indexes that are split.
+    fn growth(&self, refs: &[SealedRef], order: OrderKey, leaf: usize, open: &mut Vec<SegmentKey>) -> usize {
+        let segment = covering(refs, order).and_then(|at| refs.get(at));
+        match segment.and_then(|segment| self.get(segment.key)) {
+            Some(Node::Leaf(entries)) => usize::from(entries.len() + 1 > 2 * leaf),
+            Some(Node::Index(index)) => {
+                let more = self.growth(&index.refs, order, leaf, open);
+                let is_split = index.refs.len() + more > CHILDREN_MAX;
+                if is_split {
+                    self.note_open(&index.refs, open);
+                }
+                usize::from(is_split)
+            }
+            None => 0,
+        }
+    }
+
+    /// Notes segments that are not at hand and whose sums leave something open.
+    fn note_open(&self, refs: &[SealedRef], open: &mut Vec<SegmentKey>) {
+        let open_ones = refs.iter().filter(|segment| Wants::ALL.more_than(&segment.summary));
+        let keys = open_ones.map(|segment| segment.key);
+        open.extend(keys.filter(|key| self.get(*key).is_none()));
+    }
+
+    /// Changes the event at the end of a path; the reference that stands for the old one then. The path must be at hand.
+    fn change(&mut self, segment: &SealedRef, path: &[usize], change: &dyn Fn(&mut Entry)) -> Option<SealedRef> {
+        let (at, rest) = path.split_first()?;
         let node = match self.take(segment.key)? {
             Node::Leaf(mut entries) => {
-                let at = entries.partition_point(|entry| entry.key() < key);
-                change(entries.get_mut(at)?);
+                change(entries.get_mut(*at)?);
                 Node::Leaf(entries)
             }
-            Node::Index(mut refs) => {
-                let at = covering(&refs, key)?;
-                let changed = self.change(refs.get(at)?, key, change)?;
-                refs[at] = changed;
-                Node::Index(refs)
+            Node::Index(mut index) => {
+                let changed = self.change(index.refs.get(*at)?, rest, change)?;
+                index.refs[*at] = changed;
+                Node::Index(index)
             }
         };
         self.make(node)
     }
+}
+
+/// What all of these add up to; `None` for none.
+fn sums(refs: &[SealedRef]) -> Option<Summary> {
+    Summary::of_all(refs.iter().map(|segment| segment.summary.clone()))
 }
 
 /// Where to split what is over its limit; at the end otherwise.
@@ -184,28 +235,32 @@ impl CardState {
         self.entries.last().map(|entry| entry.time_ms).or_else(sealed)
     }
 
-    /// Whether an event of that key belongs among the sealed ones.
-    pub(crate) fn is_sealed(&self, key: EventKey) -> bool {
-        self.sealed.last().is_some_and(|segment| key <= segment.last())
+    /// Whether an event belongs among the sealed ones.
+    pub(crate) fn is_sealed(&self, order: OrderKey) -> bool {
+        self.sealed.last().is_some_and(|segment| order <= segment.last())
     }
 
-    /// The sealed event of a key.
-    pub(crate) fn find_sealed(&self, key: EventKey) -> Found<&Entry> {
-        self.nodes.find(&self.sealed, key)
+    /// The sealed entry of an event.
+    pub(crate) fn find_sealed(&self, key: HistoryKey) -> Found<&Entry> {
+        self.nodes.find(&self.sealed, key, &mut Vec::new())
     }
 
     /// Adds an event among the sealed ones. Its path must be at hand.
     pub(crate) fn add_sealed(&mut self, entry: Entry, leaf: usize) -> Option<()> {
-        let at = covering(&self.sealed, entry.key())?;
+        let at = covering(&self.sealed, entry.order())?;
         let replaced = self.nodes.add(self.sealed.get(at)?, entry, leaf)?;
         self.sealed.splice(at..=at, replaced);
         Some(())
     }
 
     /// Changes a sealed event without moving it. Its path must be at hand.
-    pub(crate) fn change_sealed(&mut self, key: EventKey, change: &dyn Fn(&mut Entry)) -> Option<()> {
-        let at = covering(&self.sealed, key)?;
-        self.sealed[at] = self.nodes.change(self.sealed.get(at)?, key, change)?;
+    pub(crate) fn change_sealed(&mut self, key: HistoryKey, change: &dyn Fn(&mut Entry)) -> Option<()> {
+        let mut path = Vec::new();
+        if !matches!(self.nodes.find(&self.sealed, key, &mut path), Found::Here(_)) {
+            return None;
+        }
+        let (at, rest) = path.split_first()?;
+        self.sealed[*at] = self.nodes.change(self.sealed.get(*at)?, rest, change)?;
         Some(())
     }
 
@@ -230,7 +285,7 @@ impl CardState {
         };
         if self.entries.len() > limit || self.is_over_bytes() {
             // By time and fingerprint, as leaves are: so that sealed keys never interleave with the head's.
-            self.entries.sort_by_key(Entry::key);
+            self.entries.sort_by_key(Entry::order);
             let mut oldest = 0;
             while self.entries.len() - oldest > seal.hot_max || (oldest == 0 && self.entries.len() > 1) {
                 let until = (oldest + seal.leaf).min(self.entries.len() - 1);
@@ -255,7 +310,7 @@ impl CardState {
                     break;
                 }
                 let children = self.sealed.drain(start..start + FANOUT).collect();
-                if let Some(made) = self.nodes.make(Node::Index(children)) {
+                if let Some(made) = self.nodes.make_index(children) {
                     self.sealed.insert(start, made);
                 }
             }
@@ -264,59 +319,91 @@ impl CardState {
 
     /// Whether the head may not fit [`STATE_BYTES_MAX`].
     fn is_over_bytes(&self) -> bool {
+        self.bytes_max() > STATE_BYTES_MAX
+    }
+
+    fn bytes_max(&self) -> usize {
         let fixed = codec::HEADER_BYTES_MAX + (self.sealed.len() + FANOUT) * codec::REF_BYTES_MAX;
         let entries: usize = self.entries.iter().map(codec::entry_bytes_max).sum();
-        fixed + entries > STATE_BYTES_MAX
+        fixed + entries
+    }
+
+    /// Segments that are not at hand and without which a new event can't be kept: an index is made of its segments' lists.
+    /// Rather one too many than one too few; the path of an event among the sealed ones must be at hand.
+    pub(crate) fn unread_for_insert(&self, order: OrderKey, seal: Seal) -> Vec<SegmentKey> {
+        let mut open = Vec::new();
+        if self.is_sealed(order) {
+            let segment = covering(&self.sealed, order).and_then(|at| self.sealed.get(at));
+            let more = self.nodes.growth(&self.sealed, order, seal.leaf, &mut open);
+            self.note_gathered(segment.map_or(0, |segment| segment.level), more, &mut open);
+        } else if !self.sealed.is_empty() {
+            let count = self.entries.len() + 1;
+            let is_over = count > seal.hot_max || self.bytes_max() + codec::ENTRY_BYTES_MAX > STATE_BYTES_MAX;
+            let leaves = count.saturating_sub(seal.hot_max).div_ceil(seal.leaf).max(1);
+            self.note_gathered(0, if is_over { leaves } else { 0 }, &mut open);
+        }
+        open
+    }
+
+    /// Notes the segments of every level that is gathered when one has so many references more.
+    fn note_gathered(&self, from: u8, mut more: usize, open: &mut Vec<SegmentKey>) {
+        for level in from..LEVEL_MAX {
+            let start = self.sealed.partition_point(|segment| segment.level > level);
+            let end = self.sealed.partition_point(|segment| segment.level >= level);
+            let refs = &self.sealed[start..end];
+            if more == 0 || refs.len() + more < FANOUT {
+                return;
+            }
+            self.nodes.note_open(refs, open);
+            more = (refs.len() + more) / FANOUT;
+        }
     }
 
     /// The sealed history in (`starts_ms`' least, `now_ms`], the newest first: as events where one of the edges divides
-    /// a segment, as sums elsewhere. Which is which follows from the state and the edges alone.
-    pub(crate) fn sealed_pieces(&self, now_ms: i64, oldest_ms: i64, starts_ms: &[i64]) -> Vec<Piece<'_>> {
-        let edges = Edges {
-            now_ms,
-            oldest_ms,
-            starts_ms,
-        };
+    /// a segment, as sums elsewhere, with the segment where the sums leave open what is wanted. Which is which follows from
+    /// the state and the cuts alone.
+    pub(crate) fn sealed_pieces(&self, cuts: &Cuts<'_>) -> Vec<Piece<'_>> {
         let mut pieces = Vec::new();
-        self.walk(&self.sealed, &edges, &mut |piece, _| pieces.push(piece));
+        self.walk(&self.sealed, cuts, &mut |piece, _| pieces.push(piece));
         pieces
     }
 
     /// Segments that [`CardState::sealed_pieces`] needs and that are not at hand.
-    pub(crate) fn unread(&self, now_ms: i64, oldest_ms: i64, starts_ms: &[i64]) -> Vec<SegmentKey> {
-        let edges = Edges {
-            now_ms,
-            oldest_ms,
-            starts_ms,
-        };
+    pub(crate) fn unread(&self, cuts: &Cuts<'_>) -> Vec<SegmentKey> {
         let mut keys = Vec::new();
-        self.walk(&self.sealed, &edges, &mut |_, unread| keys.extend(unread));
+        self.walk(&self.sealed, cuts, &mut |_, unread| keys.extend(unread));
         keys
     }
 
     fn walk<'s>(
         &'s self,
         refs: &'s [SealedRef],
-        edges: &Edges<'_>,
+        cuts: &Cuts<'_>,
         visit: &mut dyn FnMut(Piece<'s>, Option<SegmentKey>),
     ) {
         for segment in refs.iter().rev() {
             let summary = &segment.summary;
-            if summary.first_ms > edges.now_ms {
+            if summary.first_ms > cuts.now_ms {
                 continue;
             }
-            if summary.last_ms <= edges.oldest_ms {
+            if summary.last_ms <= cuts.oldest_ms {
                 return;
             }
-            if !edges.divide(summary) {
-                visit(Piece::Whole(summary), None);
-                continue;
-            }
-            match self.nodes.get(segment.key) {
-                None => visit(Piece::Unread(summary), Some(segment.key)),
-                Some(Node::Index(refs)) => self.walk(refs, edges, visit),
+            let node = self.nodes.get(segment.key);
+            let missing = node.is_none().then_some(segment.key);
+            match node {
+                _ if !cuts.divide(summary) => {
+                    let (node, missing) = if cuts.wants.more_than(summary) {
+                        (node, missing)
+                    } else {
+                        (None, None)
+                    };
+                    visit(Piece::Whole(Whole { summary, node }), missing);
+                }
+                None => visit(Piece::Unread(summary), missing),
+                Some(Node::Index(index)) => self.walk(&index.refs, cuts, visit),
                 Some(Node::Leaf(entries)) => {
-                    let counts = |entry: &&Entry| entry.time_ms <= edges.now_ms && entry.time_ms > edges.oldest_ms;
+                    let counts = |entry: &&Entry| entry.time_ms <= cuts.now_ms && entry.time_ms > cuts.oldest_ms;
                     let counting = entries.iter().rev().filter(counts);
                     counting.for_each(|entry| visit(Piece::One(entry), None));
                 }
@@ -326,9 +413,9 @@ impl CardState {
 
     /// The latest event of an id among the newest [`LABEL_LEAVES_MAX`] leaves. What is at or before `aged_ms` counts as
     /// dropped: an index may outlive segments below it in the store.
-    pub(crate) fn find_id(&self, event_fp: u32, aged_ms: i64) -> Found<EventKey> {
+    pub(crate) fn find_id(&self, fingerprint: u64, aged_ms: i64) -> Found<HistoryKey> {
         let mut search = Search {
-            event_fp,
+            fingerprint,
             aged_ms,
             leaves: 0,
             needs: Vec::new(),
@@ -345,13 +432,14 @@ impl CardState {
 
 /// A search for an id, from the newest leaf backwards.
 struct Search {
-    event_fp: u32,
+    /// `fingerprint64` of the id.
+    fingerprint: u64,
     /// Nothing at or before it is searched.
     aged_ms: i64,
     /// Leaves so far, unread segments included.
     leaves: usize,
     needs: Vec<SegmentKey>,
-    found: Option<EventKey>,
+    found: Option<HistoryKey>,
 }
 
 impl Search {
@@ -362,7 +450,7 @@ impl Search {
                 return;
             }
             match nodes.get(segment.key) {
-                Some(Node::Index(refs)) => self.walk(nodes, refs),
+                Some(Node::Index(index)) => self.walk(nodes, &index.refs),
                 None => {
                     self.leaves += 1;
                     self.needs.push(segment.key);
@@ -370,8 +458,11 @@ impl Search {
                 Some(Node::Leaf(entries)) => {
                     self.leaves += 1;
                     let kept = entries.iter().rev().filter(|entry| entry.time_ms > self.aged_ms);
-                    let of_id = kept.into_iter().find(|entry| entry.event_fp == self.event_fp);
-                    self.found = of_id.map(Entry::key);
+                    let of_id = kept.into_iter().find(|entry| entry.is_of(self.fingerprint));
+                    self.found = of_id.map(|entry| HistoryKey {
+                        time_ms: entry.time_ms,
+                        fingerprint: self.fingerprint,
+                    });
                 }
             }
         }

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::{StreamExt, stream};
 use tidemark_aws::admin::{Item, ItemValue};
 use tidemark_aws::item;
-use tidemark_domain::card::CardState;
+use tidemark_domain::card::{CardState, EventMark};
 use tidemark_domain::control::trial::{TRIAL, TRIAL_BUCKETS, TrialBatch, trial_partition};
 use tidemark_domain::event::Verdict;
-use tidemark_domain::id::{CardId, fingerprint32};
+use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 
@@ -119,7 +119,7 @@ async fn label(plane: &Plane<'_>, samples: &mut Samples) -> Result<(), CliError>
         .buffered(READS_CONCURRENT)
         .collect()
         .await;
-    let mut labels: HashMap<(String, u32), Label> = HashMap::new();
+    let mut labels: HashMap<CardId, Vec<(EventMark, Label)>> = HashMap::new();
     for answer in answers {
         let (card, found) = answer?;
         let Some(ItemValue::Binary(bytes)) = found.as_ref().and_then(|item| item.get(item::BYTES)) else {
@@ -133,13 +133,23 @@ async fn label(plane: &Plane<'_>, samples: &mut Samples) -> Result<(), CliError>
                 } else {
                     Label::Cleared
                 };
-                labels.insert((card.as_str().to_owned(), entry.event_fp), label);
+                labels.entry(card.clone()).or_default().push((entry.mark(), label));
             }
         }
     }
     for sample in &mut samples.events {
-        let key = (sample.trial.card_id.clone(), fingerprint32(&sample.trial.event_id));
-        sample.label = labels.get(&key).copied();
+        let trial = &sample.trial;
+        let event = EventKey::new(&trial.card_id, &trial.event_id, trial.occurred_at_ms);
+        sample.label = event.and_then(|event| label_of(&labels, &event));
     }
     Ok(())
+}
+
+/// The label of an event: the same id at another time is another event, with a label of its own or none.
+fn label_of(labels: &HashMap<CardId, Vec<(EventMark, Label)>>, event: &EventKey) -> Option<Label> {
+    let of_card = labels.get(&event.card_id)?;
+    let its = of_card
+        .iter()
+        .find(|(mark, _)| mark.is_of(&event.event_id, event.occurred_at_ms));
+    its.map(|(_, label)| *label)
 }

@@ -1,0 +1,340 @@
+//! The judgement: records, evidence and cards in, what holds and what does not out.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde::Serialize;
+use tidemark_domain::card::{CardState, Entry, EventMark};
+use tidemark_domain::id::{CardId, EventKey};
+use tidemark_domain::outcome::render_json;
+
+use crate::Broken;
+use crate::account::{Account, End, end_of};
+use crate::card::StoredCard;
+use crate::dead::DeadLetters;
+use crate::evidence::{CardFacts, Effect, Evidence, OutcomeCopies, digest};
+use crate::ledger::Ledger;
+use crate::record::Record;
+
+/// Breaks that are named, of each kind of check.
+pub const BREAKS_MAX: usize = 1_000;
+
+/// What the outcomes of the range's events show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutcomeChecks {
+    /// Events with an outcome.
+    pub events: u64,
+    /// Outcome records of theirs, copies included.
+    pub records: u64,
+    /// Events whose copies differ.
+    pub conflicting: u64,
+    /// Outcomes that were held against the card's stored history.
+    pub compared_with_state: u64,
+    /// Of these, outcomes that the history gives differently.
+    pub different_from_state: u64,
+    /// Outcomes of events that the card's stored history should hold and does not: the card was lost or put back, or the outcome
+    /// was never its own (I2).
+    pub without_history: u64,
+    /// Times that an event is in its card's stored history beyond the first: it counted again (I2).
+    pub counted_again: u64,
+    /// Alerts that were held against the recorded decision.
+    pub compared_with_decision: u64,
+    /// Of these, alerts whose decision is another.
+    pub different_from_decision: u64,
+    /// Alerts without a recorded decision, old enough for it to have expired.
+    pub without_decision: u64,
+    /// Alerts without a recorded decision, too young for it to have expired.
+    pub decision_lost: u64,
+}
+
+impl OutcomeChecks {
+    /// Adds what was found elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.records += other.records;
+        self.conflicting += other.conflicting;
+        self.compared_with_state += other.compared_with_state;
+        self.different_from_state += other.different_from_state;
+        self.without_history += other.without_history;
+        self.counted_again += other.counted_again;
+        self.compared_with_decision += other.compared_with_decision;
+        self.different_from_decision += other.different_from_decision;
+        self.without_decision += other.without_decision;
+        self.decision_lost += other.decision_lost;
+    }
+
+    pub(crate) const fn broken(&self) -> u64 {
+        self.conflicting
+            + self.different_from_state
+            + self.without_history
+            + self.counted_again
+            + self.different_from_decision
+            + self.decision_lost
+    }
+}
+
+/// One thing that breaks an invariant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Break {
+    /// `I1`, `I2` or `I3`.
+    pub invariant: &'static str,
+    /// What, and of which record or event.
+    pub what: String,
+}
+
+/// How long the table keeps what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// When the table was read, ms since 1970-01-01T00:00:00Z.
+    pub now_ms: i64,
+    /// A state, segment or decision is there for at least so long after the event time of what it holds, ms: the least time to
+    /// live that any of them was written with.
+    pub kept_ms: i64,
+}
+
+impl Horizon {
+    /// Whether what an event of that time left in the table can't have expired.
+    const fn keeps(self, time_ms: i64) -> bool {
+        time_ms.saturating_add(self.kept_ms) > self.now_ms
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// Where the records ended (I1).
+    #[serde(flatten)]
+    pub account: Account,
+    /// What the outcomes show (I2, I3).
+    pub outcomes: OutcomeChecks,
+    /// Cards that were read.
+    pub cards: u64,
+    /// Whether I1, I2 and I3 hold for every record that is not pending. Without any record it says so of nothing: false.
+    pub holds: bool,
+    /// What breaks them, in words, ascending.
+    pub breaks: Vec<Break>,
+}
+
+impl Judgement {
+    /// How many things break an invariant.
+    #[must_use]
+    pub const fn broken(&self) -> u64 {
+        self.account.unaccounted + self.outcomes.broken()
+    }
+
+    /// Whether there was no record to look at, and nothing is broken: that says nothing.
+    #[must_use]
+    pub const fn saw_nothing(&self) -> bool {
+        self.account.accepted == 0 && self.broken() == 0
+    }
+}
+
+/// An audit under way: it takes the cards one by one, so that no more than one of them is in memory.
+#[derive(Debug)]
+pub struct Audit {
+    records: Vec<Record>,
+    /// What is known of each record, by its place.
+    effects: Vec<Effect>,
+    /// Places of the records, by card.
+    of_card: HashMap<CardId, Vec<usize>>,
+    evidence: Evidence,
+    horizon: Horizon,
+    /// Events with an outcome, by card.
+    sent: HashMap<CardId, Vec<EventKey>>,
+    checks: OutcomeChecks,
+    cards: u64,
+    breaks: BTreeSet<Break>,
+}
+
+/// Judges at once, with every card at hand.
+///
+/// # Errors
+/// When something that was read back is none of ours.
+pub fn judge(
+    records: Vec<Record>,
+    evidence: Evidence,
+    cards: &HashMap<CardId, StoredCard>,
+    horizon: Horizon,
+) -> Result<Judgement, Broken> {
+    let mut audit = Audit::new(records, evidence, horizon);
+    let none = StoredCard::default();
+    for card in audit.cards() {
+        audit.take_card(&card, cards.get(&card).unwrap_or(&none))?;
+    }
+    Ok(audit.finish())
+}
+
+impl Audit {
+    /// Begins with records in stream order and the evidence but for the cards. Every outcome in it is looked at, whether or not
+    /// its record is among these.
+    #[must_use]
+    pub fn new(records: Vec<Record>, evidence: Evidence, horizon: Horizon) -> Self {
+        let mut sent: HashMap<CardId, Vec<EventKey>> = HashMap::new();
+        for event in evidence.outcomes.keys() {
+            sent.entry(event.card_id.clone()).or_default().push(event.clone());
+        }
+        let mut of_card: HashMap<CardId, Vec<usize>> = HashMap::new();
+        for (at, record) in records.iter().enumerate() {
+            if let Some(card) = record.widest_claim().card_id() {
+                of_card.entry(card.clone()).or_default().push(at);
+            }
+        }
+        Self {
+            effects: vec![Effect::Absent; records.len()],
+            records,
+            of_card,
+            evidence,
+            horizon,
+            sent,
+            checks: OutcomeChecks::default(),
+            cards: 0,
+            breaks: BTreeSet::new(),
+        }
+    }
+
+    /// The cards to take: those of the records and of the outcomes.
+    #[must_use]
+    pub fn cards(&self) -> Vec<CardId> {
+        let cards: HashSet<&CardId> = self.of_card.keys().chain(self.sent.keys()).collect();
+        cards.into_iter().cloned().collect()
+    }
+
+    /// Holds a card's stored items against its records and outcomes. One that the table does not know is taken without any.
+    ///
+    /// # Errors
+    /// When something of it can't be read.
+    pub fn take_card(&mut self, card: &CardId, stored: &StoredCard) -> Result<(), Broken> {
+        let of_card = |Broken(what): Broken| Broken(format!("card {card}: {what}"));
+        let state = stored.whole_state().map_err(of_card)?;
+        let decisions = stored.decisions().map_err(of_card)?;
+        let facts = stored.facts_with(state.as_ref());
+        let sent = self.sent.remove(card).unwrap_or_default();
+        let entries = state.as_ref().map_or_else(Vec::new, CardState::all_entries);
+        self.each_once(card, &entries, &sent);
+        for event in &sent {
+            let Some(copies) = self.evidence.outcomes.get(event).cloned() else {
+                continue;
+            };
+            self.against_history(event, &copies, &entries, &facts);
+            if copies.alert {
+                self.against_decision(event, &copies, decisions.get(event));
+            }
+        }
+        for at in self.of_card.remove(card).unwrap_or_default() {
+            self.effects[at] = self.evidence.effect_with(&self.records[at], Some(&facts));
+        }
+        self.cards += 1;
+        Ok(())
+    }
+
+    /// The history holds the event of every outcome, and gives the same bytes.
+    fn against_history(&mut self, event: &EventKey, copies: &OutcomeCopies, entries: &[&Entry], facts: &CardFacts) {
+        let from = entries.partition_point(|entry| entry.time_ms < event.occurred_at_ms);
+        let same_time = entries[from..]
+            .iter()
+            .take_while(|entry| entry.time_ms == event.occurred_at_ms);
+        let kept = same_time.filter(|entry| entry.mark().is_of(&event.event_id, event.occurred_at_ms));
+        let digests: Vec<u128> = kept
+            .map(|entry| digest(&render_json(&event.card_id, &event.event_id, entry)))
+            .collect();
+        if !digests.is_empty() {
+            self.checks.compared_with_state += 1;
+            if !digests.contains(&copies.digest) {
+                self.checks.different_from_state += 1;
+                let what = format!("{event}: the stored history gives another outcome than the one that was sent");
+                self.broken("I3", what);
+            }
+        } else if facts.would_keep(event.occurred_at_ms) && self.horizon.keeps(event.occurred_at_ms) {
+            self.checks.without_history += 1;
+            let what = format!(
+                "{event}: an outcome was sent, and the card's stored history does not hold the event: the card was lost or put back, or the outcome is none of its own"
+            );
+            self.broken("I2", what);
+        }
+    }
+
+    /// Two entries of one identity are one event that counted twice.
+    fn each_once(&mut self, card: &CardId, entries: &[&Entry], sent: &[EventKey]) {
+        let mut marks: Vec<EventMark> = entries.iter().map(|entry| entry.mark()).collect();
+        // Marks of one event stand side by side: they have their time and the lower half of the fingerprint in common.
+        marks.sort_unstable();
+        for same in marks
+            .chunk_by(|one, next| one.is_same_event(*next))
+            .filter(|same| same.len() > 1)
+        {
+            let (mark, times) = (same[0], same.len() as u64);
+            self.checks.counted_again += times - 1;
+            let known = sent
+                .iter()
+                .find(|event| mark.is_of(&event.event_id, event.occurred_at_ms));
+            let event = known.map_or_else(
+                || format!("an event of card {card} at {}", mark.time_ms()),
+                ToString::to_string,
+            );
+            let what = format!("{event} counts {times} times in its card's stored history");
+            self.broken("I2", what);
+        }
+    }
+
+    fn against_decision(&mut self, event: &EventKey, copies: &OutcomeCopies, recorded: Option<&Vec<u128>>) {
+        let Some(recorded) = recorded else {
+            if self.horizon.keeps(event.occurred_at_ms) {
+                self.checks.decision_lost += 1;
+                self.broken(
+                    "I3",
+                    format!("{event}: its alert has no recorded decision, and none can have expired"),
+                );
+            } else {
+                self.checks.without_decision += 1;
+            }
+            return;
+        };
+        self.checks.compared_with_decision += 1;
+        if recorded.iter().any(|digest| *digest != copies.digest) {
+            self.checks.different_from_decision += 1;
+            let what = format!("{event}: the recorded decision is another than the outcome that was sent");
+            self.broken("I3", what);
+        }
+    }
+
+    fn broken(&mut self, invariant: &'static str, what: String) {
+        if self.breaks.len() < BREAKS_MAX {
+            self.breaks.insert(Break { invariant, what });
+        }
+    }
+
+    /// Puts the findings together, once every card was taken.
+    #[must_use]
+    pub fn finish(self) -> Judgement {
+        let mut ledger = Ledger::unbounded();
+        self.close(&mut ledger, true);
+        ledger.judgement()
+    }
+
+    /// Enters the findings into a ledger. Where more evidence may follow (`is_last` is false), records that have none yet stay
+    /// open in it. Gives the evidence back, without outcomes.
+    pub fn close(mut self, ledger: &mut Ledger, is_last: bool) -> Evidence {
+        let outcomes = std::mem::take(&mut self.evidence.outcomes);
+        for (event, copies) in &outcomes {
+            self.checks.events += 1;
+            self.checks.records += copies.copies;
+            if !copies.identical {
+                self.checks.conflicting += 1;
+                let what = format!(
+                    "{event} has {} outcomes in the scores stream that differ",
+                    copies.copies
+                );
+                self.broken("I3", what);
+            }
+        }
+        let dead = DeadLetters::of(&self.evidence.dead);
+        for (record, effect) in self.records.into_iter().zip(self.effects) {
+            let end = end_of(&record, effect, &self.evidence, &dead, ledger.seen());
+            match end {
+                End::Pending | End::NoLongerShown | End::Nowhere(_) if !is_last => ledger.keep_open(record),
+                end => ledger.enter(&record, end),
+            }
+        }
+        ledger.add(&self.checks, self.cards, self.breaks);
+        self.evidence
+    }
+}

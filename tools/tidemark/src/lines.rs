@@ -1,0 +1,304 @@
+//! Lines of a file of events, none of them held beyond a limit.
+//!
+//! A byte order mark is no part of the first line, and lines of white space are skipped; numbers count every line, as editors
+//! do. A file that is no JSON lines at all is known by its beginning, and said to be what it looks like.
+
+use std::io::{self, BufRead};
+
+use crate::error::CliError;
+
+/// Bytes of a file's beginning that tell its encoding.
+const START_BYTES: usize = 64;
+/// Characters of a first line that are shown.
+const SHOWN_CHARS: usize = 60;
+/// From so many commas (or semicolons, or tabs) on a first line that is no JSON looks like a table's head.
+const SEPARATORS_MIN: usize = 2;
+
+/// A line without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// It was over the limit: only its length is known.
+    TooLong {
+        /// Its length in bytes.
+        bytes: u64,
+    },
+}
+
+/// Why lines can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LinesError {
+    /// Reading failed.
+    #[error("can't read the events: {0}")]
+    Read(#[from] io::Error),
+    /// It is no file of JSON lines.
+    #[error("{looks}")]
+    Foreign {
+        /// What it looks like.
+        looks: String,
+        /// How to make JSON lines of it.
+        advice: &'static str,
+    },
+}
+
+impl LinesError {
+    /// For a person; `so_far` is what was done before, after a semicolon.
+    #[must_use]
+    pub fn into_cli(self, so_far: &str) -> CliError {
+        match self {
+            Self::Read(e) => CliError::input("input_read", format!("{e}{so_far}"), "Check the file."),
+            Self::Foreign { looks, advice } => CliError::input("not_json_lines", looks, advice),
+        }
+    }
+}
+
+/// Reads lines into one buffer.
+pub struct Lines<R> {
+    input: R,
+    line: Vec<u8>,
+    bytes_max: usize,
+    number: u64,
+    seen_event: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Lines of at most so many bytes, the end not counted.
+    pub fn new(input: R, bytes_max: usize) -> Self {
+        Self {
+            input,
+            line: Vec::new(),
+            bytes_max,
+            number: 0,
+            seen_event: false,
+        }
+    }
+
+    /// The next line that is not blank, without `\n` or `\r\n`, and its number from 1 on; `None` at the end.
+    ///
+    /// # Errors
+    /// When reading fails, or the first line shows that these are no JSON lines.
+    pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, LinesError> {
+        loop {
+            if self.number == 0 {
+                self.begin()?;
+            }
+            let Some(length) = self.read()? else { return Ok(None) };
+            self.number += 1;
+            if length > self.bytes_max as u64 {
+                self.seen_event = true;
+                return Ok(Some((self.number, Line::TooLong { bytes: length })));
+            }
+            if self.line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            if !self.seen_event {
+                self.seen_event = true;
+                if let Some(foreign) = foreign(&self.line) {
+                    return Err(foreign);
+                }
+            }
+            return Ok(Some((self.number, Line::Whole(&self.line))));
+        }
+    }
+
+    /// Looks at the file's beginning: leaves a mark of UTF-8 out, and knows other encodings.
+    fn begin(&mut self) -> Result<(), LinesError> {
+        let start = self.input.fill_buf()?;
+        if let Some(foreign) = encoding(start.get(..START_BYTES).unwrap_or(start)) {
+            return Err(foreign);
+        }
+        // The mark may come in pieces; nothing else begins with its first byte and is JSON.
+        for byte in b"\xef\xbb\xbf" {
+            if self.input.fill_buf()?.first() != Some(byte) {
+                break;
+            }
+            self.input.consume(1);
+        }
+        Ok(())
+    }
+
+    /// Reads a line, and gives its length; `None` at the end.
+    fn read(&mut self) -> io::Result<Option<u64>> {
+        self.line.clear();
+        let mut length = 0_u64;
+        let mut ended = false;
+        while !ended {
+            let chunk = self.input.fill_buf()?;
+            if chunk.is_empty() {
+                break;
+            }
+            let (taken, used) = match chunk.iter().position(|byte| *byte == b'\n') {
+                Some(end) => {
+                    ended = true;
+                    (end, end + 1)
+                }
+                None => (chunk.len(), chunk.len()),
+            };
+            length += taken as u64;
+            // One byte of room for the `\r` that may be the line's end.
+            let room = (self.bytes_max + 1).saturating_sub(self.line.len());
+            self.line.extend_from_slice(&chunk[..taken.min(room)]);
+            self.input.consume(used);
+        }
+        if !ended && length == 0 {
+            return Ok(None);
+        }
+        if length == self.line.len() as u64 && self.line.last() == Some(&b'\r') {
+            self.line.pop();
+            length -= 1;
+        }
+        Ok(Some(length))
+    }
+}
+
+/// An encoding or a packing that is not UTF-8, by a file's first bytes.
+fn encoding(start: &[u8]) -> Option<LinesError> {
+    let (name, advice) = if start.starts_with(b"\x1f\x8b") {
+        ("gzip", "Unpack it on the way: gzip -dc FILE | tidemark … -i -")
+    } else if start.starts_with(b"\x28\xb5\x2f\xfd") {
+        ("zstd", "Unpack it on the way: zstd -dc FILE | tidemark … -i -")
+    } else if is_utf16(start) {
+        ("UTF-16", "Make UTF-8 of it: iconv -f UTF-16 -t UTF-8 FILE")
+    } else {
+        return None;
+    };
+    Some(LinesError::Foreign {
+        looks: format!("looks like {name}; events are lines of UTF-8"),
+        advice,
+    })
+}
+
+/// By its mark, or by a zero in one half of its first characters, which JSON has nowhere.
+fn is_utf16(start: &[u8]) -> bool {
+    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+        return true;
+    }
+    let half = |which: usize, zero: bool| start.iter().skip(which).step_by(2).all(|byte| (*byte == 0) == zero);
+    start.len() >= 4 && ((half(0, true) && half(1, false)) || (half(0, false) && half(1, true)))
+}
+
+/// What a first line that begins no JSON line looks like.
+fn foreign(line: &[u8]) -> Option<LinesError> {
+    let text = std::str::from_utf8(line).ok()?.trim();
+    let foreign = |looks: String, advice| Some(LinesError::Foreign { looks, advice });
+    if text == "[" || text.starts_with("[{") {
+        return foreign(
+            "looks like one JSON array; events are JSON objects, one a line".to_owned(),
+            "Take it apart: jq -c '.[]' FILE",
+        );
+    }
+    if text == "{" {
+        return foreign(
+            "looks like JSON over several lines; events are JSON objects, one a line".to_owned(),
+            "Put each event on a line: jq -c . FILE",
+        );
+    }
+    let separators = [',', ';', '\t'].map(|separator| text.matches(separator).count());
+    let is_table = !text.contains(['{', '[']) && separators.into_iter().any(|count| count >= SEPARATORS_MIN);
+    if !is_table {
+        return None;
+    }
+    let head: String = text.chars().take(SHOWN_CHARS).collect();
+    let more = if text.chars().count() > SHOWN_CHARS { "…" } else { "" };
+    // What a table's first line holds may be data (I9), and is shown only where it has no digit.
+    let shown = if text.chars().any(|c| c.is_ascii_digit()) {
+        "its first line has columns".to_owned()
+    } else {
+        format!("{head}{more}")
+    };
+    foreign(
+        format!("looks like CSV: {shown}"),
+        "Events are JSON objects, one a line, with the fields of docs/reference/contract.md: convert the table first.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8], bytes_max: usize) -> Vec<(u64, Result<Vec<u8>, u64>)> {
+        // A buffer of three bytes cuts lines in every place.
+        let mut lines = Lines::new(io::BufReader::with_capacity(3, text), bytes_max);
+        let mut all = Vec::new();
+        while let Some((number, line)) = lines.next().unwrap() {
+            let line = match line {
+                Line::Whole(bytes) => Ok(bytes.to_vec()),
+                Line::TooLong { bytes } => Err(bytes),
+            };
+            all.push((number, line));
+        }
+        all
+    }
+
+    fn refused(text: &[u8]) -> String {
+        let mut lines = Lines::new(text, 1_000);
+        lines.next().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn lines_end_with_or_without_carriage_return_and_at_the_end_of_the_file() {
+        let expected = vec![
+            (1, Ok(b"one".to_vec())),
+            (4, Ok(b"four".to_vec())),
+            (5, Ok(b"end".to_vec())),
+        ];
+        assert_eq!(read(b"one\r\n\n \t\r\nfour\nend", 100), expected);
+        assert_eq!(read(b"", 100), vec![]);
+        assert_eq!(read(b"\n", 100), vec![]);
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_measured_and_the_next_one_is_whole() {
+        assert_eq!(
+            read(b"12345678\nab\n1234\r\n", 4),
+            vec![(1, Err(8)), (2, Ok(b"ab".to_vec())), (3, Ok(b"1234".to_vec()))]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        assert_eq!(
+            read(b"\xef\xbb\xbf{\"a\":1}\r\n\r\n{}\r\n", 100),
+            vec![(1, Ok(b"{\"a\":1}".to_vec())), (3, Ok(b"{}".to_vec()))]
+        );
+        assert_eq!(read(b"\xef\xbb\xbf", 100), vec![]);
+        // Only at the beginning.
+        assert_eq!(read(b"{}\n\xef\xbb\xbf{}", 100)[1].1, Ok(b"\xef\xbb\xbf{}".to_vec()));
+    }
+
+    #[test]
+    fn what_is_no_json_lines_is_called_by_its_name() {
+        assert_eq!(
+            refused(b"\nevent_id,card_id,amount\ne1,c1,5\n"),
+            "looks like CSV: event_id,card_id,amount"
+        );
+        assert!(refused(b"event_id;card_id;amount\n").starts_with("looks like CSV: "));
+        assert!(refused("betrag\tkarte\tzeit\u{e4}\n".as_bytes()).starts_with("looks like CSV: "));
+        assert!(
+            !refused(b"4111111111111111,5,6\n").contains("4111"),
+            "data is not shown"
+        );
+        assert!(refused(b"[\n{}\n]").contains("one JSON array"));
+        assert!(refused(b"[{\"a\":1},\n").contains("one JSON array"));
+        assert!(refused(b"{\n  \"a\": 1\n}\n").contains("several lines"));
+        assert!(refused(b"\xff\xfe{\0}\0\n\0").contains("UTF-16"));
+        assert!(refused(b"\xfe\xff\0{\0}\0\n").contains("UTF-16"));
+        assert!(refused(b"{\0\"\0a\0").contains("UTF-16"));
+        assert!(refused(b"\x1f\x8b\x08\0").contains("gzip"));
+    }
+
+    #[test]
+    fn a_broken_first_line_of_json_lines_is_a_line_like_any_other() {
+        for first in [
+            "{'schema':'transaction'}",
+            "[1,2,3]",
+            "\"transaction\"",
+            "{\"a\":1,\"b\":2,",
+            "x",
+            "a, b",
+        ] {
+            assert_eq!(read(format!("{first}\n{{}}").as_bytes(), 100).len(), 2, "{first}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A file in the order of time: what `--sort` does before anything is scored.
+
+use std::io::BufRead;
+
+use serde::Deserialize;
+
+use super::ScoreFileError;
+use crate::lines::{Line, Lines};
+
+/// Bytes of lines that are held to be sorted. What is larger is sorted outside.
+pub(super) const SORT_BYTES_MAX: u64 = 4 << 30;
+
+/// When something happened, in the order in which a card should hear of it.
+#[derive(Deserialize)]
+struct When {
+    occurred_at_ms: Option<i64>,
+    known_since_ms: Option<i64>,
+    updated_at_ms: Option<i64>,
+}
+
+/// A line, or the length of one that is too long to be held.
+pub(super) enum Held {
+    Whole(Vec<u8>),
+    TooLong { bytes: u64 },
+}
+
+/// All lines with their numbers by event time; those of one time, and those that tell none, stay behind the line before them.
+///
+/// # Errors
+/// When they can't be read, or are more than can be held.
+pub(super) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, Held)>, ScoreFileError> {
+    let mut held: Vec<(i64, u64, Held)> = Vec::new();
+    let (mut time_ms, mut sum) = (i64::MIN, 0_u64);
+    loop {
+        let Some((number, line)) = lines.next()? else { break };
+        let line = match line {
+            Line::TooLong { bytes } => Held::TooLong { bytes },
+            Line::Whole(payload) => {
+                sum += payload.len() as u64;
+                let when = serde_json::from_slice::<When>(payload).ok();
+                let when = when.and_then(|when| when.occurred_at_ms.or(when.known_since_ms).or(when.updated_at_ms));
+                time_ms = when.unwrap_or(time_ms);
+                Held::Whole(payload.to_vec())
+            }
+        };
+        if sum > SORT_BYTES_MAX {
+            return Err(ScoreFileError::TooLargeToSort);
+        }
+        held.push((time_ms, number, line));
+    }
+    // Stable: what happened at one time stays in the file's order.
+    held.sort_by_key(|(time_ms, ..)| *time_ms);
+    Ok(held.into_iter().map(|(_, number, line)| (number, line)).collect())
+}

@@ -1,0 +1,147 @@
+//! The picture as a few lines, for one look. Pure.
+
+use std::fmt::Write as _;
+
+use super::model::Snapshot;
+use super::view::verdict;
+use super::words::{seconds, short};
+use crate::ui::{self, grouped, paint, shown};
+
+/// Scores that are shown.
+const TOP_MAX: usize = 3;
+
+/// What a person has to know, the verdict first.
+pub(super) fn picture(snapshot: &Snapshot) -> String {
+    let (word, _, why) = verdict(snapshot);
+    let style = match word {
+        "OK" => ui::GOOD,
+        "BLIND" | "BEHIND" | "LOST" => ui::BAD,
+        _ => ui::WARN,
+    };
+    let mut text = format!("{}  {}\n", paint(style, word), shown(&why));
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(text, "  {:<13} {value}", label);
+    };
+    let rate = |series: &[u64]| format!("{:.0} a second", Snapshot::rate(series));
+    line("records in", rate(&snapshot.records_per_second));
+    line("outcomes out", rate(&snapshot.outcomes_per_second));
+    line(
+        "latency",
+        snapshot.latency_ms.map_or_else(
+            || "no outcome in the last minute".to_owned(),
+            |latency_ms| {
+                let [p50, p95, p99] = latency_ms.map(seconds);
+                format!("p50 {p50}, p95 {p95}, p99 {p99}")
+            },
+        ),
+    );
+    let listed = |counts: &std::collections::BTreeMap<String, u64>| {
+        let words: Vec<String> = counts
+            .iter()
+            .map(|(name, count)| format!("{} {}", shown(name), grouped(*count)))
+            .collect();
+        words.join(", ")
+    };
+    line(
+        "last minute",
+        format!(
+            "{} outcomes: {}",
+            grouped(snapshot.outcomes),
+            listed(&snapshot.decisions)
+        ),
+    );
+    line(
+        "tiers",
+        format!(
+            "{} ({:.2} % degraded)",
+            listed(&snapshot.tiers),
+            100.0 * snapshot.degraded_share()
+        ),
+    );
+    let shards: Vec<String> = snapshot
+        .shards
+        .iter()
+        .map(|shard| format!("shard {} {}", shown(short(&shard.shard_id)), seconds(shard.lag_ms)))
+        .collect();
+    line("behind", shards.join(", "));
+    let queues: Vec<String> = snapshot
+        .queues
+        .iter()
+        .map(|queue| {
+            let messages = queue.messages.map_or_else(|| "not known".to_owned(), grouped);
+            format!("{} {messages}", queue.name)
+        })
+        .collect();
+    line("queues", queues.join(", "));
+    line(
+        "units",
+        match (snapshot.write_units, snapshot.read_units) {
+            (Some(write), Some(read)) => format!("{write:.0} write, {read:.1} read in the last minute"),
+            _ => "not known: give the function's log with --log".to_owned(),
+        },
+    );
+    for top in snapshot.top.iter().take(TOP_MAX) {
+        let value = format!(
+            "{} {}  {}",
+            top.score,
+            shown(&top.card_id),
+            shown(&top.reasons.join(", "))
+        );
+        line("highest", value);
+    }
+    for problem in &snapshot.problems {
+        line("not seen", shown(problem).into_owned());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{QueueView, ShardView, TopView};
+    use super::*;
+
+    #[test]
+    fn a_person_reads_it_at_a_glance() {
+        let snapshot = Snapshot {
+            records_per_second: vec![100; 60],
+            outcomes_per_second: vec![90; 60],
+            latency_ms: Some([500, 900, 1_200]),
+            outcomes: 5_400,
+            decisions: [("alert".to_owned(), 12), ("pass".to_owned(), 5_388)].into(),
+            tiers: [("full".to_owned(), 5_400)].into(),
+            shards: vec![ShardView {
+                shard_id: "shardId-000000000012".to_owned(),
+                records: 1_000,
+                lag_ms: 450,
+            }],
+            queues: vec![QueueView {
+                name: "quarantine".to_owned(),
+                messages: Some(4_994),
+            }],
+            top: vec![TopView {
+                card_id: "card\u{1b}[2J".to_owned(),
+                event_id: "e".to_owned(),
+                occurred_at_ms: 1,
+                score: 987,
+                decision: "alert".to_owned(),
+                reasons: vec!["many transactions within 1h (40 %)".to_owned()],
+            }],
+            ..Snapshot::default()
+        };
+        let text = picture(&snapshot);
+        for part in [
+            "QUARANTINE",
+            "4,994 messages of refused records wait",
+            "100 a second",
+            "p50 500 ms, p95 900 ms, p99 1.2 s",
+            "alert 12",
+            "shard 12 450 ms",
+            "987 card\\u001b[2J",
+        ] {
+            assert!(text.contains(part), "{part} is missing:\n{text}");
+        }
+        assert!(text.lines().count() <= 12, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < 120), "{text}");
+        assert!(picture(&Snapshot::default()).contains("OK"));
+    }
+}
