@@ -197,8 +197,8 @@ fn card_numbers_are_masked_in_every_encoding() {
             }
         }
         for text in NOT_FOUND.iter().filter(|text| !text.contains("4111111111111111")) {
-            // A reading that is one byte off loses the first character: it is no part of the text here.
-            let bytes = encoded(&format!("\u{FEFF}|{text}"), encoding);
+            // A reading that is one byte off loses the first character or the last: neither is a part of the text here.
+            let bytes = encoded(&format!("\u{FEFF}|{text}|"), encoding);
             assert!(
                 matches!(mask_card_numbers(&bytes), Cow::Borrowed(_)),
                 "{encoding} {text}"
