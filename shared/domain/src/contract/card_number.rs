@@ -55,10 +55,34 @@ pub(super) fn holds_card_number(text: &str) -> bool {
 /// amount which happens to pass the check stays readable; in any other bytes, everything is.
 #[must_use]
 pub fn mask_card_numbers(payload: &[u8]) -> Cow<'_, [u8]> {
-    if !may_hold(payload) {
-        return Cow::Borrowed(payload);
+    let mut masked = Cow::Borrowed(payload);
+    // What stood beside a masked one may be one by itself now, so that it is looked at again until nothing is left: each time at
+    // least thirteen characters are gone.
+    loop {
+        let spans = card_number_spans(&masked);
+        if spans.is_empty() {
+            return masked;
+        }
+        let bytes = masked.to_mut();
+        for (start, end) in spans {
+            match &mut bytes[start..end] {
+                // Still a JSON escape of the same length: of the mask's character.
+                [b'\\', b'u', code @ ..] if code.len() == 4 => code.copy_from_slice(b"002a"),
+                digit => digit
+                    .iter_mut()
+                    .filter(|byte| **byte != 0)
+                    .for_each(|byte| *byte = MASK),
+            }
+        }
     }
+}
+
+/// The bytes of every digit of every card number of a payload; some more than once.
+fn card_number_spans(payload: &[u8]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
+    if !may_hold(payload) {
+        return spans;
+    }
     let found: &mut dyn FnMut(Span) = &mut |span| spans.push(span);
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if is_object && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok() {
@@ -76,21 +100,7 @@ pub fn mask_card_numbers(payload: &[u8]) -> Cow<'_, [u8]> {
         };
         bytes::readings(whole, &mut |text| look(text, LAYERS_MAX, found));
     }
-    if spans.is_empty() {
-        return Cow::Borrowed(payload);
-    }
-    let mut masked = payload.to_vec();
-    for (start, end) in spans {
-        match &mut masked[start..end] {
-            // Still a JSON escape of the same length: of the mask's character.
-            [b'\\', b'u', code @ ..] if code.len() == 4 => code.copy_from_slice(b"002a"),
-            digit => digit
-                .iter_mut()
-                .filter(|byte| **byte != 0)
-                .for_each(|byte| *byte = MASK),
-        }
-    }
-    Cow::Owned(masked)
+    spans
 }
 
 /// Calls with the bytes of every digit of every card number of a text, and of the texts that are encoded in it.
@@ -136,10 +146,10 @@ fn may_hold(bytes: &[u8]) -> bool {
     digits >= DIGITS_MIN
 }
 
-/// How long a run of base64 is with one more byte: a line's end is passed over.
+/// How long a run of base64 is with one more byte: a line's end is passed over, and the zeros of UTF-16.
 fn run_of_base64(before: usize, byte: u8) -> usize {
     match byte {
-        b'\r' | b'\n' => before,
+        b'\r' | b'\n' | 0 => before,
         byte if nested::sextet(char::from(byte)).is_some() => before + 1,
         _ => 0,
     }
@@ -166,7 +176,7 @@ fn may_hold_decoded(bytes: impl Iterator<Item = u8>) -> bool {
     let (mut digits, mut run, mut longest) = (0, 0, 0);
     for byte in bytes {
         digits += usize::from(
-            matches!(byte, 0x30..=0x39 | 0x10..=0x19 | 0x90..=0x99 | 0xA0..=0xAF | 0xE6..=0xEF | 0xF0..=0xF9),
+            matches!(byte, 0x30..=0x39 | 0x10..=0x19 | 0x60..=0x6F | 0x90..=0x99 | 0xA0..=0xAF | 0xE6..=0xEF | 0xF0..=0xF9),
         );
         run = run_of_base64(run, byte);
         longest = longest.max(run);

@@ -42,7 +42,6 @@ const FOUND: &[&str] = &[
     "\u{96A}111111111111111",
     "\u{1D7D2}111111111111111",
     "4111\u{200B}1111\u{AD}1111\u{2060}1111",
-    "\u{202D}4111111111111111\u{202C}",
     // In a script without spaces.
     "\u{5361}\u{53F7}4111111111111111\u{3067}\u{3059}",
     // As forms and URLs write it.
@@ -57,7 +56,6 @@ const FOUND: &[&str] = &[
     "tokenNDExMTExMTExMTExMTExMQ",
     "Pj4_IDQxMTExMTExMTExMTExMTE-",
     "TkRFeE1URXhNVEV4TVRFeE1URXhNUT09",
-    "NDExMTExMTEx\r\nMTExMTExMQ==",
     // Base64 of it in UTF-16.
     "NAAxADEAMQAxADEAMQAxADEAMQAxADEAMQAxADEAMQA=",
     // Its bytes as hexadecimal digits.
@@ -199,7 +197,8 @@ fn card_numbers_are_masked_in_every_encoding() {
             }
         }
         for text in NOT_FOUND.iter().filter(|text| !text.contains("4111111111111111")) {
-            let bytes = encoded(&format!("\u{FEFF}{text}"), encoding);
+            // A reading that is one byte off loses the first character or the last: neither is a part of the text here.
+            let bytes = encoded(&format!("\u{FEFF}|{text}|"), encoding);
             assert!(
                 matches!(mask_card_numbers(&bytes), Cow::Borrowed(_)),
                 "{encoding} {text}"
@@ -233,6 +232,12 @@ fn masking_keeps_all_but_the_digits() {
     assert_eq!(
         masked(b"{\"n\":\"\\u0034111111111111111\"}"),
         "{\"n\":\"\\u002a***************\"}"
+    );
+    // Over the end of a line, and between marks that turn the direction of writing: no id may hold either.
+    assert_eq!(masked(b"NDExMTExMTEx\r\nMTExMTExMQ=="), "************\r\n**********==");
+    assert_eq!(
+        masked("\u{202D}4111111111111111\u{202C}".as_bytes()),
+        "\u{202D}****************\u{202C}"
     );
     // A bare backslash, and an emoji as a pair of escapes, before the number.
     assert_eq!(
