@@ -86,15 +86,19 @@ impl StateStore for Ports {
     async fn load_states(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
         self.call(Op::LoadStates, |stores, ticket| {
             let stale = ticket.fault == Some(Fault::Stale);
+            let names: Vec<String> = cards.iter().map(|card| stores.card_key(card.as_str())).collect();
             let mut items = Vec::with_capacity(cards.len());
-            for card in cards {
-                let card = stores.card_key(card.as_str());
-                stores.expire_state(&card);
-                let item = read(stores.tables.states.get(&card), stale);
-                let bytes = item.as_ref().map_or(0, |item| item.bytes.len());
-                stores.units(Limit::ReadUnits, &card, read_units(bytes))?;
+            let mut wanted = Vec::with_capacity(cards.len());
+            for card in &names {
+                stores.expire_state(card);
+                let item = read(stores.tables.states.get(card), stale);
+                wanted.push((
+                    card.as_str(),
+                    read_units(item.as_ref().map_or(0, |item| item.bytes.len())),
+                ));
                 items.push(item);
             }
+            stores.units(Limit::ReadUnits, &wanted)?;
             Ok(free(items))
         })
         .await
@@ -135,9 +139,14 @@ impl StateStore for Ports {
 
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
         self.call(Op::PutSegments, |stores, _| {
-            for item in segments {
-                let card = stores.card_key(item.card_id.as_str());
-                stores.units(Limit::WriteUnits, &card, write_units(item.bytes.len()))?;
+            let names: Vec<String> = segments
+                .iter()
+                .map(|item| stores.card_key(item.card_id.as_str()))
+                .collect();
+            let sizes = segments.iter().map(|item| write_units(item.bytes.len()));
+            let wanted: Vec<(&str, u64)> = names.iter().map(String::as_str).zip(sizes).collect();
+            stores.units(Limit::WriteUnits, &wanted)?;
+            for (item, card) in segments.iter().zip(names) {
                 let value = SegmentValue {
                     bytes: item.bytes.as_slice().into(),
                     written_ms: stores.now_ms,

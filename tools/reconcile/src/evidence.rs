@@ -176,9 +176,11 @@ impl CardFacts {
     }
 
     /// Whether the event that a label speaks of may have left the history since: it is not there, and something has left it.
-    fn may_have_dropped(&self, event_id: &EventId) -> bool {
+    /// An event of that id that happened after the label arrived (ms) is none that it can speak of.
+    fn may_have_dropped(&self, event_id: &EventId, arrival_ms: i64) -> bool {
         let is_cut = !self.has_state || self.kept_after_ms.is_some();
-        is_cut && !self.events.iter().any(|mark| mark.has_id(event_id))
+        let is_meant = |mark: &EventMark| mark.has_id(event_id) && mark.time_ms() <= arrival_ms;
+        is_cut && !self.events.iter().any(is_meant)
     }
 }
 
@@ -305,7 +307,7 @@ impl Evidence {
                 ..
             } => match facts {
                 Some(facts) if facts.has_label(event_id, *known_since_ms) => true,
-                Some(facts) if facts.may_have_dropped(event_id) => return Effect::NoLongerShown,
+                Some(facts) if facts.may_have_dropped(event_id, arrival_ms) => return Effect::NoLongerShown,
                 _ => false,
             },
             Claim::Refused => false,

@@ -260,9 +260,9 @@ impl Evidence<'_> {
         };
         let draws = self.facts.draws;
         // Over long times an event may be too old for its label at the end, and was not when that came.
-        let plain = ![Draw::ReusedIds, Draw::Days, Draw::Restore]
-            .iter()
-            .any(|draw| draws.has(*draw));
+        // A hot card's label finds the newest leaves only.
+        let apart = [Draw::ReusedIds, Draw::Days, Draw::Restore, Draw::Hot];
+        let plain = !apart.iter().any(|draw| draws.has(*draw));
         if plain {
             self.label(card, &mut state);
             violations.expect(stored == state.encode(), || {

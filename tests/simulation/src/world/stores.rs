@@ -128,21 +128,26 @@ impl Stores {
         (event.0.clone(), event.1.clone(), time_ms)
     }
 
-    /// Takes so much of a partition's limit.
+    /// Takes so much of the limit of each card's partition, for one call: what a call asks of a partition is asked at once.
     ///
     /// # Errors
-    /// When the partition is busy.
-    pub(crate) fn units(&mut self, limit: Limit, card: &str, amount: u64) -> Result<(), PortError> {
+    /// When a partition is busy.
+    pub(crate) fn units(&mut self, limit: Limit, wanted: &[(&str, u64)]) -> Result<(), PortError> {
         let now_ms = self.now_ms;
         let Some(capacity) = &mut self.rules.capacity else {
             return Ok(());
         };
-        let part = capacity.part(card);
-        if capacity.take(limit, part, amount, now_ms) {
-            return Ok(());
+        let mut of_part: BTreeMap<u64, u64> = BTreeMap::new();
+        for (card, amount) in wanted {
+            *of_part.entry(capacity.part(card)).or_default() += amount;
         }
-        self.limited += 1;
-        Err(PortError::Throttled("the partition is busy".to_owned()))
+        for (part, amount) in of_part {
+            if !capacity.take(limit, part, amount, now_ms) {
+                self.limited += 1;
+                return Err(PortError::Throttled("the partition is busy".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Drops a card's state when its time is over.

@@ -90,7 +90,7 @@ impl Stores {
         judged: Judged,
     ) -> Result<Commit, tidemark_engine::port::PortError> {
         let card = self.card_key(write.card_id.as_str());
-        self.units(Limit::WriteUnits, &card, write_units(write.item.bytes.len()))?;
+        self.units(Limit::WriteUnits, &[(&card, write_units(write.item.bytes.len()))])?;
         self.expire_state(&card);
         let before = self.tables.states.get(&card).map(|versions| versions.now.clone());
         if !self.fits(before.as_ref(), write) {
