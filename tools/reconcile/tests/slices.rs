@@ -56,7 +56,9 @@ fn in_slices(world: &World, minutes: i64) -> (Judgement, Vec<Option<i64>>) {
         let mut audit = Audit::new(slice, evidence, horizon);
         let none = StoredCard::default();
         for card in audit.cards() {
-            audit.take_card(&card, world.stored.get(&card).unwrap_or(&none)).unwrap();
+            audit
+                .take_card(&card, world.stored.get(&card).unwrap_or(&none))
+                .unwrap();
         }
         audit.close(&mut ledger, is_last);
         done.push(ledger.done_until_ms(end_ms));
@@ -99,5 +101,8 @@ fn a_checkpoint_lies_before_what_is_not_done() {
     let (_, done) = in_slices(&world, 10);
     // The first refused record waits for the queue, which is read at the end.
     assert_eq!(done[0], Some(FROM_MS));
-    assert!(done.last().unwrap().is_some_and(|done_ms| done_ms >= NOW_MS), "{done:?}");
+    assert!(
+        done.last().unwrap().is_some_and(|done_ms| done_ms >= NOW_MS),
+        "{done:?}"
+    );
 }

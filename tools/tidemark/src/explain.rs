@@ -144,7 +144,10 @@ impl Stored {
 fn no_event(card: &CardId) -> CliError {
     CliError::input(
         "no_such_event",
-        format!("card {} has no such event in its kept history", ui::shown(card.as_str())),
+        format!(
+            "card {} has no such event in its kept history",
+            ui::shown(card.as_str())
+        ),
         "Check the event id; `tidemark explain CARD` lists the newest events with the ids that are still known. Events past retention are gone.",
     )
 }

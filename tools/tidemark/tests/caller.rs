@@ -117,7 +117,9 @@ async fn profiles_with_a_process_and_with_sso_are_read_and_an_error_says_what_th
     };
     bench.json(0, &with("process"), &["policy", "history"]).await;
     for (profile, why) in [("broken", "process"), ("sso", "sso")] {
-        let error = &bench.json(4, &with(profile), &["policy", "history", "--patience", "0"]).await["error"];
+        let error = &bench
+            .json(4, &with(profile), &["policy", "history", "--patience", "0"])
+            .await["error"];
         let what = error["what"].as_str().unwrap();
         assert!(what.contains("there are no credentials: "), "{what}");
         assert!(what.to_lowercase().contains(why), "{what}");

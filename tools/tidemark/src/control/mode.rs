@@ -78,7 +78,9 @@ async fn change(
     (mode, record_age_s): (Mode, Option<u32>),
     (action, detail): (&str, &str),
 ) -> Result<ModeSetting, CliError> {
-    let stamp = plane.stamp(args.reason.as_deref().unwrap_or_default(), now_ms()).await?;
+    let stamp = plane
+        .stamp(args.reason.as_deref().unwrap_or_default(), now_ms())
+        .await?;
     let revision = match stored {
         Stored::Broken(_) => stamp.at_ms.unsigned_abs(),
         Stored::Absent | Stored::Good(..) => stored.good().map_or(0, |setting| setting.revision) + 1,
