@@ -1,25 +1,31 @@
 //! What must hold at the end of a run, recomputed from what producers sent.
 
+mod cards;
+mod decided;
+mod sent;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tidemark_domain::card::CardState;
-use tidemark_domain::contract;
-use tidemark_domain::event::{Event, Label, Profile, Transaction};
-use tidemark_domain::fold::{self, Applied};
-use tidemark_domain::id::fingerprint32;
-use tidemark_domain::outcome::render_json;
-use tidemark_domain::policy::Policy;
+use serde_json::Value;
+use tidemark_domain::contract::mask_card_numbers;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
 use tidemark_engine::port::QuarantineMessage;
+use tidemark_engine::record::compare_sequence_numbers;
 
-use crate::stream::Stream;
+pub use sent::{EventKey, Place, Sent};
+
+use crate::audit::Known;
+use crate::draws::Draws;
+use crate::policies::Policies;
 use crate::world::Stores;
 
 /// How many violations are told; more say nothing new.
 const TOLD_MAX: usize = 20;
+
+/// A redrive after a restore takes so long at most, ms: what goes past retention meanwhile may be gone.
+const GONE_SLACK_MS: i64 = 12 * 3_600_000;
 
 /// What does not hold.
 #[derive(Clone, Debug, Default)]
@@ -47,299 +53,224 @@ impl Violations {
 
     /// Whether everything holds.
     #[must_use]
-    pub fn none(&self) -> bool {
+    pub const fn none(&self) -> bool {
         self.count == 0
     }
 }
 
+/// What is known at a run's end.
+pub struct Facts<'r> {
+    /// What the services hold, and what the simulator saw of every write.
+    pub stores: &'r Stores,
+    /// Every policy that there was.
+    pub policies: &'r Policies,
+    /// What the seed had.
+    pub draws: Draws,
+    /// Places of records that were dead-lettered at some time: their cards' order is not the stream's.
+    pub dead: &'r BTreeSet<usize>,
+}
+
 /// An outcome as the scores stream has it.
-struct Emitted {
-    bytes: Vec<u8>,
-    seq: u64,
-    profile_version: Option<u64>,
-    tier: String,
-    card_id: String,
+pub struct Emitted {
+    /// The first copy.
+    pub bytes: Vec<u8>,
+    /// The number of its event among its card's.
+    pub seq: u64,
+    /// Whether another copy has other bytes.
+    pub differs: bool,
 }
 
-/// Everything that producers sent, decoded.
-#[derive(Default)]
-struct Sent {
-    /// Transactions by event id; the place of the first record of each.
-    transactions: BTreeMap<String, (usize, Transaction)>,
-    profiles: BTreeMap<(String, u64), Profile>,
-    labels: Vec<(String, Label)>,
-    /// Refused by the contract: sequence number, code, bytes.
-    refused: Vec<(String, RefusalCode, Vec<u8>)>,
+/// What was refused: by the record and its place in it, the codes and the bytes.
+pub type Quarantined = BTreeMap<Place, (BTreeSet<RefusalCode>, Vec<u8>)>;
+
+/// Everything that is looked at, put into order.
+pub struct Evidence<'r> {
+    facts: &'r Facts<'r>,
+    sent: Sent,
+    emitted: BTreeMap<EventKey, Emitted>,
+    quarantined: Quarantined,
+    /// Records that the unrecoverable queue names, by shard and number.
+    lost: BTreeSet<(String, String)>,
 }
 
-/// Checks I1 to I5 and the quarantine. `dead` are the places of records that were dead-lettered at some time: their cards'
-/// order is not the stream's.
-pub fn check(stream: &Stream, stores: &Stores, policy: &Policy, dead: &BTreeSet<usize>, violations: &mut Violations) {
-    for broken in &stores.broken {
+/// Checks I1 to I6, the quarantine, the decisions and what operators decided. What is known to be as it is though a fresh look
+/// would call it wrong.
+pub fn check(facts: &Facts<'_>, violations: &mut Violations) -> Known {
+    for broken in &facts.stores.known.broken {
         violations.add(broken.clone());
     }
-    let sent = decode(stream, policy);
-    let emitted = emitted(stores, violations);
-    let quarantined = quarantined(stores, violations);
-    refusals(&sent, &quarantined, violations);
-    accounted(&sent, &emitted, &quarantined, stores, violations);
-    for card in cards(&sent) {
-        card_holds(&card, &sent, &emitted, &quarantined, stores, policy, violations);
-    }
-    order(&sent, &emitted, dead, violations);
-    decisions(&emitted, stores, violations);
+    let evidence = Evidence {
+        facts,
+        sent: Sent::decode(&facts.stores.stream, facts.policies),
+        emitted: emitted(facts.stores),
+        quarantined: quarantined(facts.stores, violations),
+        lost: lost(facts.stores),
+    };
+    evidence.refusals(violations);
+    evidence.profiles(violations);
+    evidence.cards(violations);
+    evidence.known()
 }
 
-fn decode(stream: &Stream, policy: &Policy) -> Sent {
-    let mut sent = Sent::default();
-    let mut records: Vec<_> = stream.shards.iter().flat_map(|shard| &shard.records).collect();
-    records.sort_by_key(|(place, _)| *place);
-    for (place, record) in records {
-        match contract::decode(&record.body, record.arrival_ms, &policy.bounds) {
-            Err(refusal) => sent
-                .refused
-                .push((record.sequence_number.clone(), refusal.code, record.body.clone())),
-            Ok(decoded) => match decoded.event {
-                Event::Transaction(tx) => {
-                    sent.transactions.entry(tx.event_id.to_string()).or_insert((*place, tx));
-                }
-                Event::Profile(profile) => {
-                    sent.profiles
-                        .entry((profile.card_id.to_string(), profile.version))
-                        .or_insert(profile);
-                }
-                Event::Label(label) => sent.labels.push((record.sequence_number.clone(), label)),
-            },
+fn emitted(stores: &Stores) -> BTreeMap<EventKey, Emitted> {
+    let mut emitted: BTreeMap<EventKey, Emitted> = BTreeMap::new();
+    let mut last: Option<(&[u8], EventKey)> = None;
+    for sent in &stores.outcomes {
+        let bytes = sent.outcome.bytes.as_slice();
+        if last.as_ref().is_some_and(|(other, _)| *other == bytes) {
+            continue;
         }
-    }
-    sent
-}
-
-/// One outcome an event, and every copy of it the same bytes (I3).
-fn emitted(stores: &Stores, violations: &mut Violations) -> BTreeMap<String, Emitted> {
-    let mut emitted: BTreeMap<String, Emitted> = BTreeMap::new();
-    for outcome in &stores.outcomes {
-        let value: serde_json::Value = serde_json::from_slice(&outcome.bytes).unwrap_or_default();
-        let id = value["event_id"].as_str().unwrap_or_default().to_owned();
-        match emitted.get(&id) {
-            Some(first) => violations.expect(first.bytes == outcome.bytes, || {
-                format!("I3: event {id} has two outcomes")
-            }),
-            None => {
-                let one = Emitted {
-                    bytes: outcome.bytes.clone(),
-                    seq: value["state_version"].as_u64().unwrap_or(u64::MAX),
-                    profile_version: value["profile_version"].as_u64(),
-                    tier: value["tier"].as_str().unwrap_or_default().to_owned(),
-                    card_id: outcome.card_id.to_string(),
-                };
-                emitted.insert(id, one);
-            }
-        }
+        let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let key = (
+            sent.outcome.card_id.to_string(),
+            value["event_id"].as_str().unwrap_or_default().to_owned(),
+            value["occurred_at_ms"].as_i64().unwrap_or_default(),
+        );
+        let first = emitted.entry(key.clone()).or_insert_with(|| Emitted {
+            bytes: bytes.to_vec(),
+            seq: value["state_version"].as_u64().unwrap_or(u64::MAX),
+            differs: false,
+        });
+        first.differs |= first.bytes != bytes;
+        last = Some((bytes, key));
     }
     emitted
 }
 
-/// Refused records by sequence number: code and bytes, put together from their parts.
-fn quarantined(stores: &Stores, violations: &mut Violations) -> BTreeMap<String, (RefusalCode, Vec<u8>)> {
-    let mut parts: BTreeMap<&str, BTreeMap<u32, &QuarantineMessage>> = BTreeMap::new();
-    for message in &stores.quarantine {
-        parts
-            .entry(&message.sequence_number)
-            .or_default()
-            .insert(message.part, message);
+/// Refused records, put together from their parts.
+fn quarantined(stores: &Stores, violations: &mut Violations) -> Quarantined {
+    let mut parts: BTreeMap<Place, BTreeMap<u32, QuarantineMessage>> = BTreeMap::new();
+    let mut codes: BTreeMap<Place, BTreeSet<RefusalCode>> = BTreeMap::new();
+    for queued in stores.quarantine.messages() {
+        let Ok(message) = serde_json::from_str::<QuarantineMessage>(&queued.body) else {
+            violations.add("a message of the quarantine is none".to_owned());
+            continue;
+        };
+        let place = (
+            message.shard_id.clone(),
+            message.sequence_number.clone(),
+            message.sub_sequence_number,
+        );
+        codes.entry(place.clone()).or_default().insert(message.code);
+        parts.entry(place).or_default().insert(message.part, message);
     }
     let mut whole = BTreeMap::new();
-    for (number, parts) in parts {
+    for (place, parts) in parts {
         let Some(first) = parts.values().next() else { continue };
         violations.expect(parts.len() == first.parts as usize, || {
-            format!("I1: record {number}: quarantined in part")
+            format!("I1: record {place:?}: quarantined in part")
         });
         let bytes = parts
             .values()
             .flat_map(|part| STANDARD.decode(&part.payload_base64).unwrap_or_default())
             .collect();
-        whole.insert(number.to_owned(), (first.code, bytes));
+        let codes = codes.remove(&place).unwrap_or_default();
+        whole.insert(place, (codes, bytes));
     }
     whole
 }
 
-/// What the contract refuses is in the quarantine, whole, under its code; nothing else that the contract refuses is there.
-fn refusals(sent: &Sent, quarantined: &BTreeMap<String, (RefusalCode, Vec<u8>)>, violations: &mut Violations) {
-    for (number, code, bytes) in &sent.refused {
-        let kept = quarantined.get(number);
-        violations.expect(kept.is_some_and(|kept| kept.0 == *code && kept.1 == *bytes), || {
-            format!("I1: record {number} ({code:?}) is not in the quarantine as it came")
-        });
+/// Records that are lost and named: they are past retention, and a message of the unrecoverable queue has them in its range.
+fn lost(stores: &Stores) -> BTreeSet<(String, String)> {
+    let mut lost = BTreeSet::new();
+    for queued in stores.unrecoverable.messages() {
+        let message: Value = serde_json::from_str(&queued.body).unwrap_or_default();
+        let moved: Value = serde_json::from_str(message["body"].as_str().unwrap_or_default()).unwrap_or_default();
+        let info = &moved["KinesisBatchInfo"];
+        let text = |field: &str| info[field].as_str().unwrap_or_default();
+        let Some(shard) = stores.stream.shard(text("shardId")) else {
+            continue;
+        };
+        let (start, end) = (text("startSequenceNumber"), text("endSequenceNumber"));
+        let in_range = |number: &str| {
+            compare_sequence_numbers(number, start).is_ge() && compare_sequence_numbers(number, end).is_le()
+        };
+        let numbers = shard.records.iter().map(|(_, record)| &record.sequence_number);
+        lost.extend(
+            numbers
+                .filter(|number| in_range(number))
+                .map(|number| (shard.id.clone(), number.clone())),
+        );
     }
-    let refused: BTreeSet<&str> = sent.refused.iter().map(|(number, ..)| number.as_str()).collect();
-    for (number, (code, _)) in quarantined {
-        let by_history = matches!(code, RefusalCode::BeyondHorizon | RefusalCode::LabelWithoutEvent);
-        violations.expect(by_history || refused.contains(number.as_str()), || {
-            format!("record {number} was refused as {code:?}, which the contract does not say")
-        });
-    }
+    lost
 }
 
-/// Every transaction has an outcome or was refused by its card's history; no outcome is of something that nobody sent (I1, I2).
-fn accounted(
-    sent: &Sent,
-    emitted: &BTreeMap<String, Emitted>,
-    quarantined: &BTreeMap<String, (RefusalCode, Vec<u8>)>,
-    stores: &Stores,
-    violations: &mut Violations,
-) {
-    let refused: BTreeSet<&[u8]> = quarantined
-        .values()
-        .filter(|(code, _)| *code == RefusalCode::BeyondHorizon)
-        .map(|(_, bytes)| bytes.as_slice())
-        .collect();
-    for (id, (_, tx)) in &sent.transactions {
-        let refused = || {
-            refused
-                .iter()
-                .any(|bytes| contains(bytes, &format!(r#""event_id":"{id}""#)))
-        };
-        violations.expect(emitted.contains_key(id) || refused(), || {
-            format!("I1: event {id} of {} has no end", tx.card_id)
-        });
+impl Evidence<'_> {
+    /// Events that a restore took back.
+    fn known(&self) -> Known {
+        let mut known = Known::default();
+        if self.facts.stores.known.rolled_back.is_empty() {
+            return known;
+        }
+        for key in self.sent.events.keys().filter(|key| self.is_rolled_back(key)) {
+            let Some(event) = tidemark_domain::id::EventKey::new(&key.0, &key.1, key.2) else {
+                continue;
+            };
+            if self.emitted.get(key).is_some_and(|emitted| emitted.differs) {
+                known.must.insert(event.clone());
+            }
+            known.may.insert(event);
+        }
+        known
     }
-    for id in emitted.keys() {
-        violations.expect(sent.transactions.contains_key(id), || {
-            format!("I2: an outcome for {id}, which nobody sent")
-        });
+
+    fn is_lost(&self, place: &Place) -> bool {
+        !self.lost.is_empty() && self.lost.contains(&(place.0.clone(), place.1.clone()))
     }
-    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
-    for (card, version) in sent.profiles.keys() {
-        let newest = newest.entry(card).or_default();
-        *newest = (*newest).max(*version);
+
+    /// Whether a record that arrived then was past the stream's retention when somebody restored the table.
+    fn was_gone(&self, arrival_ms: i64) -> bool {
+        let stores = self.facts.stores;
+        let gone = stores.known.restored_ms.zip(stores.stream.retention_ms);
+        gone.is_some_and(|(restored_ms, retention_ms)| arrival_ms < restored_ms + GONE_SLACK_MS - retention_ms)
     }
-    for (card, version) in newest {
-        let stored = stores.profile(card).map(|profile| profile.version);
-        violations.expect(stored == Some(version), || {
-            format!("I1: card {card}: profile {stored:?}, sent was {version}")
-        });
+
+    /// What the contract refuses is in the quarantine, whole, under its code; nothing else that the contract refuses is there.
+    fn refusals(&self, violations: &mut Violations) {
+        for refused in &self.sent.refused {
+            let place = &refused.place;
+            let kept = self.quarantined.get(place).is_some_and(|(codes, bytes)| {
+                let as_it_came = *bytes == refused.bytes;
+                let masked = || *bytes == *mask_card_numbers(&refused.bytes);
+                codes.iter().all(|code| refused.codes.contains(code)) && (as_it_came || masked())
+            });
+            violations.expect(kept || refused.doubtful || self.is_lost(place), || {
+                format!(
+                    "I1: record {place:?} ({:?}) is not in the quarantine as it came",
+                    refused.codes
+                )
+            });
+        }
+        let refused: BTreeSet<&Place> = self.sent.refused.iter().map(|refused| &refused.place).collect();
+        for (place, (codes, _)) in &self.quarantined {
+            let by_history =
+                |code: &RefusalCode| matches!(code, RefusalCode::BeyondHorizon | RefusalCode::LabelWithoutEvent);
+            let holds = refused.contains(place) || codes.iter().all(by_history);
+            violations.expect(holds, || {
+                format!("record {place:?} was refused as {codes:?}, which the contract does not say")
+            });
+        }
+    }
+
+    /// Every card has the newest profile that was sent.
+    fn profiles(&self, violations: &mut Violations) {
+        let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((card, version), copy) in &self.sent.profile_copies {
+            if !self.is_lost(&copy.place) && !self.was_gone(copy.arrival_ms) {
+                let newest = newest.entry(card).or_default();
+                *newest = (*newest).max(*version);
+            }
+        }
+        for (card, version) in newest {
+            let stored = self.facts.stores.tables.profiles.get(card);
+            let stored = stored.map(|versions| versions.now.version);
+            violations.expect(stored >= Some(version), || {
+                format!("I1: card {card}: profile {stored:?}, sent was {version}")
+            });
+        }
     }
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
-}
-
-fn cards(sent: &Sent) -> BTreeSet<String> {
-    sent.transactions
-        .values()
-        .map(|(_, tx)| tx.card_id.to_string())
-        .collect()
-}
-
-/// The stored state is, byte for byte, the plain fold of the card's accepted events in the order they were accepted, each with
-/// the profile that its outcome names; and so are the outcomes (I2, I3, I6).
-fn card_holds(
-    card: &str,
-    sent: &Sent,
-    emitted: &BTreeMap<String, Emitted>,
-    quarantined: &BTreeMap<String, (RefusalCode, Vec<u8>)>,
-    stores: &Stores,
-    policy: &Policy,
-    violations: &mut Violations,
-) {
-    let mut accepted: Vec<(&String, &Emitted)> = emitted.iter().filter(|(_, one)| one.card_id == card).collect();
-    accepted.sort_by_key(|(_, one)| one.seq);
-    let mut state = CardState::default();
-    for (at, (id, one)) in accepted.iter().enumerate() {
-        if one.seq != at as u64 {
-            violations.add(format!(
-                "I2: card {card}: event {id} is number {} and should be {at}",
-                one.seq
-            ));
-            return;
-        }
-        let Some((_, tx)) = sent.transactions.get(*id) else {
-            return;
-        };
-        let profile = one
-            .profile_version
-            .and_then(|version| sent.profiles.get(&(card.to_owned(), version)));
-        let input = match (profile, one.tier.as_str()) {
-            (Some(profile), _) => ProfileInput::Known(profile),
-            (None, "no_profile" | "neutral") => ProfileInput::Unavailable,
-            (None, "history_only") => ProfileInput::Skipped,
-            (None, _) => ProfileInput::Absent,
-        };
-        match fold::apply_transaction(&mut state, tx, input, policy) {
-            Applied::Scored { entry } => {
-                let bytes = render_json(&tx.card_id, &tx.event_id, &entry);
-                violations.expect(bytes == one.bytes, || {
-                    format!("I6: event {id}: another outcome than its inputs give")
-                });
-            }
-            other => {
-                violations.add(format!(
-                    "I2: card {card}: event {id} can't have been accepted: {other:?}"
-                ));
-                return;
-            }
-        }
-    }
-    let stored = stores.state(card).map(|item| item.bytes.clone()).unwrap_or_default();
-    for (number, label) in sent.labels.iter().filter(|(_, label)| label.card_id.as_str() == card) {
-        if !quarantined.contains_key(number) || carries(card, stores, label) {
-            fold::apply_label(&mut state, label, policy);
-        }
-    }
-    let folded = if accepted.is_empty() {
-        stored.clone()
-    } else {
-        state.encode()
-    };
-    violations.expect(stored == folded, || {
-        format!("I2: card {card}: the stored state is not the fold of its events")
-    });
-}
-
-/// Whether a stored state has just this label on its event. A label may come before its event (a redrive brings that later):
-/// it is put into quarantine, and when its worker dies before it has answered, the label comes again and may find the event.
-fn carries(card: &str, stores: &Stores, label: &Label) -> bool {
-    let event_fp = fingerprint32(label.event_id.as_str());
-    stores.whole_state(card).is_some_and(|state| {
-        let mut entries = state.all_entries().into_iter();
-        entries.any(|entry| entry.event_fp == event_fp && entry.label == Some((label.verdict, label.known_since_ms)))
-    })
-}
-
-/// A card's events were accepted in the stream's order, unless one of the card's records was dead-lettered (I4).
-fn order(sent: &Sent, emitted: &BTreeMap<String, Emitted>, dead: &BTreeSet<usize>, violations: &mut Violations) {
-    if !dead.is_empty() {
-        // Which cards a dead letter touches is known by its records; their order is the redrive's.
-        return;
-    }
-    let mut last: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
-    let mut in_stream: Vec<(&String, &(usize, Transaction))> = sent.transactions.iter().collect();
-    in_stream.sort_by_key(|(_, (place, _))| *place);
-    for (id, (_, tx)) in in_stream {
-        let Some(one) = emitted.get(id) else { continue };
-        if let Some((before, other)) = last.get(tx.card_id.as_str()) {
-            violations.expect(*before < one.seq, || {
-                format!("I4: card {}: {id} before {other}", tx.card_id)
-            });
-        }
-        last.insert(tx.card_id.as_str(), (one.seq, id));
-    }
-}
-
-/// Every alert was recorded once, with the outcome's bytes.
-fn decisions(emitted: &BTreeMap<String, Emitted>, stores: &Stores, violations: &mut Violations) {
-    let mut recorded = BTreeMap::new();
-    for (event, (kept, _)) in &stores.decisions {
-        recorded.insert((event.card_id.as_str(), event.event_id.as_str()), kept);
-    }
-    for (id, one) in emitted {
-        let alert = contains(&one.bytes, r#""decision":"alert""#);
-        let kept = recorded.get(&(one.card_id.as_str(), id.as_str()));
-        violations.expect(
-            !alert || kept.is_some_and(|kept| kept.outcome_json == one.bytes),
-            || format!("I3: the alert of event {id} is not recorded as it was sent"),
-        );
-    }
 }

@@ -10,11 +10,14 @@ use localcloud::esm::EsmRecord;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
-use crate::check::{self, Violations};
+use crate::check::{self, Facts, Violations};
 use crate::dice::Dice;
+use crate::draws::Draws;
+use crate::policies::Policies;
 use crate::ports::Ports;
 use crate::stream::Stream;
 use crate::traffic::{Mix, generate};
+use crate::world::watch::Judged;
 use crate::world::{Fault, FaultPlan, Life, World};
 
 /// Records of a batch.
@@ -41,10 +44,8 @@ pub struct Scenario {
 #[must_use]
 pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
     let world = World::new(Dice::new(SEED, 1), FaultPlan::At(faults), 0.0, 2 * TIMEOUT_MS, false);
-    let mut policy = Policy::default_policy();
-    policy.thresholds.review = 200;
-    policy.thresholds.alert = 400;
-    let policy = Arc::new(policy);
+    let policies = Policies::own(SEED - 1, 400);
+    let policy = policies.own_policy();
     let mix = Mix {
         events,
         cards: 4,
@@ -54,6 +55,8 @@ pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
         broken: 0.05,
         profiles: 0.1,
         labels: 0.1,
+        hot: 0.0,
+        draws: Draws::NONE,
     };
     let mut stream = Stream::new(1);
     for (place, sent) in generate(&mut Dice::new(SEED, 2), &mix).into_iter().enumerate() {
@@ -66,7 +69,15 @@ pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
         .map(|(_, record)| record.clone())
         .collect();
     deliver(&world, &policy, &records, &mut violations);
-    check::check(&stream, &world.stores(), &policy, &BTreeSet::new(), &mut violations);
+    world.with(|stores| stores.stream = stream);
+    let stores = world.take_stores();
+    let facts = Facts {
+        stores: &stores,
+        policies: &policies,
+        draws: Draws::NONE,
+        dead: &BTreeSet::new(),
+    };
+    let _ = check::check(&facts, &mut violations);
     Scenario {
         violations,
         calls: world.calls(),
@@ -115,6 +126,10 @@ impl Process {
     fn new(world: &Arc<World>, policy: &Arc<Policy>) -> Self {
         let life = Life::default();
         let ports = Ports::new(world.clone(), life.clone(), "p", 0);
+        ports.judge(Judged {
+            policy_version: policy.version,
+            ..Judged::default()
+        });
         let config = EngineConfig::default();
         let engine = Engine::new(
             ports.clone(),

@@ -4,9 +4,13 @@
 //! A seed decides everything: traffic, options, which faults there are and how many, and in which order calls end. So a
 //! seed that fails is a test case, and two runs of it leave the same trace.
 
+pub mod audit;
 pub mod check;
 pub mod crash;
 pub mod dice;
+pub mod draws;
+pub mod operator;
+pub mod policies;
 pub mod ports;
 pub mod run;
 pub mod stream;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
-use simulation::run::{Control, Options, Outcome, run};
+use simulation::draws::{Draw, Draws};
+use simulation::run::{Control, Forgeries, Options, Outcome, run};
 
 /// The engine and the mapping under one seeded scheduler, in virtual time, with faults
 #[derive(Debug, Parser)]
@@ -22,6 +23,9 @@ struct Args {
     /// Records that producers send in each
     #[arg(long, default_value_t = 2_000)]
     events: usize,
+    /// Only these draws, by name (`none` for none), in place of what each seed draws; several times for several
+    #[arg(long)]
+    draw: Vec<String>,
     /// Print what happened, call by call
     #[arg(long)]
     trace: bool,
@@ -44,6 +48,11 @@ struct Sums {
     dead_letters: u64,
     reshards: u64,
     conflicts: u64,
+    redrives: u64,
+    deeds: u64,
+    dropped: u64,
+    restored: u64,
+    limited: u64,
 }
 
 impl Sums {
@@ -56,15 +65,42 @@ impl Sums {
         self.dead_letters += outcome.counts.dead_letters;
         self.reshards += outcome.counts.reshards;
         self.conflicts += outcome.counts.conflicts;
+        self.redrives += outcome.counts.redrives;
+        self.deeds += outcome.counts.deeds;
+        self.dropped += outcome.counts.dropped;
+        self.restored += outcome.counts.restored;
+        self.limited += outcome.counts.limited;
         if !outcome.violations.none() {
             self.failed.push((seed, outcome));
         }
     }
 }
 
+/// The draws of these names; `None`: each seed's own.
+fn forced(names: &[String]) -> Result<Option<Draws>, String> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut draws = Draws::NONE;
+    for name in names.iter().filter(|name| *name != "none") {
+        let known = Draw::ALL
+            .into_iter()
+            .find(|draw| format!("{draw:?}").eq_ignore_ascii_case(name));
+        draws = draws.with(known.ok_or_else(|| format!("{name}: expected one of {:?}, or none", Draw::ALL))?);
+    }
+    Ok(Some(draws))
+}
+
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command at a terminal")]
 fn main() -> ExitCode {
     let args = Args::parse();
+    let draws = match forced(&args.draw) {
+        Ok(draws) => draws,
+        Err(words) => {
+            eprintln!("{words}");
+            return ExitCode::from(2);
+        }
+    };
     let next = AtomicU64::new(args.first_seed);
     let end = args.first_seed.saturating_add(args.seeds);
     let sums = Mutex::new(Sums::default());
@@ -81,6 +117,8 @@ fn main() -> ExitCode {
                         events: args.events,
                         trace: args.trace,
                         control: Control::None,
+                        draws,
+                        forgeries: Forgeries::One,
                     });
                     for line in &outcome.trace {
                         println!("{line}");
@@ -114,15 +152,16 @@ fn report(args: &Args, sums: &Sums) {
         let value = serde_json::json!({
             "seeds": sums.runs, "events_each": args.events, "faults": sums.faults, "invocations": sums.invocations,
             "crashes": sums.crashes, "zombies": sums.zombies, "dead_letters": sums.dead_letters, "reshards": sums.reshards,
-            "conflicts": sums.conflicts, "failed": failed,
+            "conflicts": sums.conflicts, "redrive_calls": sums.redrives, "operators_deeds": sums.deeds,
+            "states_dropped": sums.dropped, "items_restored": sums.restored, "limited": sums.limited, "failed": failed,
         });
         println!("{value}");
         return;
     }
     for (seed, outcome) in &sums.failed {
         println!(
-            "seed {seed}: {} violations; trace {:016x}",
-            outcome.violations.count, outcome.trace_hash
+            "seed {seed} ({}): {} violations; trace {:016x}",
+            outcome.draws, outcome.violations.count, outcome.trace_hash
         );
         for words in &outcome.violations.told {
             println!("    {words}");
@@ -133,7 +172,7 @@ fn report(args: &Args, sums: &Sums) {
         );
     }
     println!(
-        "{} seeds of {} events: {} failed\n  {} invocations, {} faults, {} crashes, {} zombies, {} dead letters redriven, {} reshards, {} conflicts",
+        "{} seeds of {} events: {} failed\n  {} invocations, {} faults, {} crashes, {} zombies, {} dead letters redriven, {} reshards, {} conflicts\n  {} calls of the redrive, {} deeds of operators, {} states dropped, {} items restored, {} times at a limit",
         sums.runs,
         args.events,
         sums.failed.len(),
@@ -143,6 +182,11 @@ fn report(args: &Args, sums: &Sums) {
         sums.zombies,
         sums.dead_letters,
         sums.reshards,
-        sums.conflicts
+        sums.conflicts,
+        sums.redrives,
+        sums.deeds,
+        sums.dropped,
+        sums.restored,
+        sums.limited
     );
 }

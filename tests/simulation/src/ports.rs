@@ -1,10 +1,13 @@
-//! The engine's ports on the world's stores.
+//! The engine's ports and the redrive's on the world's stores.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+mod control;
+mod redrive;
 
-use tidemark_domain::card::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::control::Mode;
+use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
@@ -12,16 +15,24 @@ use tidemark_engine::port::{
     ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
-use crate::world::{Fault, Life, Op, Stores, Ticket, Versions, World};
+use crate::world::limits::{Limit, read_units, write_units};
+use crate::world::tables::{DecisionKey, SegmentValue, Versions};
+use crate::world::watch::Judged;
+use crate::world::{Fault, Life, Op, Stores, Ticket, World};
 
-/// One process's way to the world: all four ports. Clones are the same process.
+pub use control::{Process, Steered};
+pub use redrive::{Which, WorldQueue};
+
+/// One process's way to the world: every port. Clones are the same process.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
     life: Life,
     name: Arc<str>,
     /// How far the process's clock is off, ms.
     skew_ms: i64,
+    /// By what its batch is judged.
+    judged: Arc<Mutex<Judged>>,
 }
 
 impl Ports {
@@ -33,18 +44,32 @@ impl Ports {
             life,
             name: name.into(),
             skew_ms,
+            judged: Arc::default(),
         }
     }
 
-    async fn call<T>(&self, op: Op, apply: impl FnOnce(&mut Stores, &Ticket) -> T) -> Result<T, PortError> {
+    /// Notes by what the next batch is judged.
+    pub fn judge(&self, judged: Judged) {
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = judged;
+    }
+
+    fn judged(&self) -> Judged {
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call<T, E: From<PortError>>(
+        &self,
+        op: Op,
+        apply: impl FnOnce(&mut Stores, &Ticket) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.world.call(op, &self.name, &self.life, apply).await
     }
 }
 
-fn free<T>(value: T) -> Metered<T> {
+const fn free<T>(value: T) -> Metered<T> {
     Metered {
         value,
-        units: Units::default(),
+        units: Units { write: 0.0, read: 0.0 },
     }
 }
 
@@ -61,12 +86,16 @@ impl StateStore for Ports {
     async fn load_states(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
         self.call(Op::LoadStates, |stores, ticket| {
             let stale = ticket.fault == Some(Fault::Stale);
-            free(
-                cards
-                    .iter()
-                    .map(|card| read(stores.states.get(card.as_str()), stale))
-                    .collect(),
-            )
+            let mut items = Vec::with_capacity(cards.len());
+            for card in cards {
+                let card = stores.card_key(card.as_str());
+                stores.expire_state(&card);
+                let item = read(stores.tables.states.get(&card), stale);
+                let bytes = item.as_ref().map_or(0, |item| item.bytes.len());
+                stores.units(Limit::ReadUnits, &card, read_units(bytes))?;
+                items.push(item);
+            }
+            Ok(free(items))
         })
         .await
     }
@@ -74,12 +103,8 @@ impl StateStore for Ports {
     async fn load_profiles(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<Profile>>>, PortError> {
         self.call(Op::LoadProfiles, |stores, ticket| {
             let stale = ticket.fault == Some(Fault::Stale);
-            free(
-                cards
-                    .iter()
-                    .map(|card| read(stores.profiles.get(card.as_str()), stale))
-                    .collect(),
-            )
+            let profile = |card: &CardId| read(stores.tables.profiles.get(card.as_str()), stale);
+            Ok(free(cards.iter().map(profile).collect()))
         })
         .await
     }
@@ -90,8 +115,20 @@ impl StateStore for Ports {
         keys: &[SegmentKey],
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
         self.call(Op::LoadSegments, |stores, _| {
-            let segment = |key: &SegmentKey| stores.segments.get(&(card.to_string(), *key)).cloned();
-            free(keys.iter().map(segment).collect())
+            let card = stores.card_key(card.as_str());
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                let place = (card.clone(), *key);
+                let (ttl, now_ms) = (stores.rules.ttl, stores.now_ms);
+                let is_dropped = |value: &SegmentValue| {
+                    ttl.is_some_and(|ttl| ttl.is_dropped(&card, value.written_ms, value.expires_at_s, now_ms))
+                };
+                if stores.tables.segments.get(&place).is_some_and(is_dropped) {
+                    stores.tables.segments.remove(&place);
+                }
+                found.push(stores.tables.segments.get(&place).map(|value| value.bytes.to_vec()));
+            }
+            Ok(free(found))
         })
         .await
     }
@@ -99,49 +136,87 @@ impl StateStore for Ports {
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
         self.call(Op::PutSegments, |stores, _| {
             for item in segments {
-                let place = (item.card_id.to_string(), item.key);
-                stores.segments.insert(place, item.bytes.clone());
+                let card = stores.card_key(item.card_id.as_str());
+                stores.units(Limit::WriteUnits, &card, write_units(item.bytes.len()))?;
+                let value = SegmentValue {
+                    bytes: item.bytes.as_slice().into(),
+                    written_ms: stores.now_ms,
+                    expires_at_s: item.expires_at_s,
+                };
+                stores.tables.segments.insert((card, item.key), value);
             }
-            free(())
+            Ok(free(()))
         })
         .await
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        self.call(Op::Commit, |stores, _| free(stores.commit(write))).await
+        let judged = self.judged();
+        self.call(Op::Commit, |stores, _| stores.commit(write, judged).map(free))
+            .await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
         self.call(Op::PutProfile, |stores, _| {
             let key = profile.card_id.as_str();
-            let before = stores.profiles.get(key).map(|versions| versions.now.clone());
+            let before = stores.tables.profiles.get(key).map(|versions| versions.now.clone());
             if before.as_ref().is_some_and(|stored| stored.version >= profile.version) {
-                return free(PutOnce::Already);
+                return Ok(free(PutOnce::Already));
             }
-            let now = profile.clone();
-            stores.profiles.insert(key.to_owned(), Versions { now, before });
-            free(PutOnce::Written)
+            let versions = Versions {
+                now: profile.clone(),
+                before,
+                written_ms: stores.now_ms,
+                expires_at_s: i64::MAX,
+            };
+            stores.tables.profiles.insert(key.to_owned(), versions);
+            Ok(free(PutOnce::Written))
+        })
+        .await
+    }
+
+    async fn put_trials(&self, _: &TrialKey, _: &TrialBatch, _: i64) -> Result<Metered<()>, PortError> {
+        self.call(Op::PutTrials, |stores, _| {
+            stores.trials += 1;
+            Ok(free(()))
         })
         .await
     }
 
     async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
         self.call(Op::PutDecision, |stores, _| {
-            let key = decision.event.clone();
-            if stores.decisions.contains_key(&key) {
-                return free(PutOnce::Already);
+            let key = stores.decision_key(&event_key(decision));
+            if stores.tables.decisions.contains_key(&key) {
+                return Ok(free(PutOnce::Already));
             }
-            stores.decisions.insert(key, (decision.clone(), 1));
-            free(PutOnce::Written)
+            stores.tables.decisions.insert(key, decision.clone());
+            Ok(free(PutOnce::Written))
         })
         .await
     }
 }
 
+/// The event of a decision: card, id and event time.
+fn event_key(decision: &DecisionRecord) -> DecisionKey {
+    let event = &decision.event;
+    (
+        event.card_id.to_string(),
+        event.event_id.to_string(),
+        event.occurred_at_ms,
+    )
+}
+
 impl ScoreSink for Ports {
     async fn send(&self, outcomes: &[OutcomeRecord]) -> Result<Vec<usize>, PortError> {
+        let is_withheld = self.judged().mode == Mode::Shadow;
         self.call(Op::Send, |stores, ticket| {
-            take_some(&mut stores.outcomes, outcomes, ticket)
+            if is_withheld {
+                stores
+                    .known
+                    .broken
+                    .push("I8: outcomes were sent in the mode shadow".to_owned());
+            }
+            Ok(stores.take_outcomes(outcomes, left_out(ticket)))
         })
         .await
     }
@@ -150,9 +225,28 @@ impl ScoreSink for Ports {
 impl Quarantine for Ports {
     async fn put(&self, messages: &[QuarantineMessage]) -> Result<Vec<usize>, PortError> {
         self.call(Op::Quarantine, |stores, ticket| {
-            take_some(&mut stores.quarantine, messages, ticket)
+            let left_out = left_out(ticket);
+            let mut not_taken = Vec::new();
+            for (at, message) in messages.iter().enumerate() {
+                if left_out >> (at % 64) & 1 == 1 {
+                    not_taken.push(at);
+                } else {
+                    let body = serde_json::to_string(message).unwrap_or_default();
+                    stores.quarantine.send(body, stores.now_ms);
+                }
+            }
+            Ok(not_taken)
         })
         .await
+    }
+}
+
+/// Which items a sink leaves out, as bits of their places.
+fn left_out(ticket: &Ticket) -> u64 {
+    if ticket.fault == Some(Fault::Partial) {
+        ticket.left_out
+    } else {
+        0
     }
 }
 
@@ -168,71 +262,5 @@ impl Clock for Ports {
 
     fn random(&self) -> u64 {
         self.world.random()
-    }
-}
-
-/// Takes all, or all but some; answers which were left out.
-fn take_some<T: Clone>(taken: &mut Vec<T>, items: &[T], ticket: &Ticket) -> Vec<usize> {
-    let partial = ticket.fault == Some(Fault::Partial);
-    let mut left_out = Vec::new();
-    for (at, item) in items.iter().enumerate() {
-        if partial && ticket.left_out >> (at % 64) & 1 == 1 {
-            left_out.push(at);
-        } else {
-            taken.push(item.clone());
-        }
-    }
-    left_out
-}
-
-impl Stores {
-    fn commit(&mut self, write: &StateWrite) -> Commit {
-        let card = write.card_id.as_str();
-        let before = self.states.get(card).map(|versions| versions.now.clone());
-        let read_version = before.as_ref().map(|item| item.version);
-        if read_version != write.expected && !self.ignores_conditions {
-            self.conflicts += 1;
-            return Commit::Conflict(before);
-        }
-        self.watch(card, before.as_ref(), &write.item);
-        let now = write.item.clone();
-        self.states.insert(card.to_owned(), Versions { now, before });
-        Commit::Written
-    }
-
-    /// What must hold between a state and the one that takes its place (I5): the next version, and nothing forgotten but
-    /// what is older than everything that is kept.
-    fn watch(&mut self, card: &str, before: Option<&StateItem>, now: &StateItem) {
-        let (number, next) = (now.version.number, before.map_or(1, |item| item.version.number + 1));
-        if number != next {
-            self.broken
-                .push(format!("I5: card {card}: version {number} after {}", next - 1));
-        }
-        // With its segments: a state never names one that is not there yet.
-        let Some(new) = self.whole(card, &now.bytes) else {
-            self.broken.push(format!(
-                "I2: card {card}: version {number} can't be decoded, or names a segment that is not there"
-            ));
-            return;
-        };
-        let Some(old) = before.and_then(|item| self.whole(card, &item.bytes)) else {
-            return;
-        };
-        if new.next_seq() < old.next_seq() {
-            self.broken.push(format!(
-                "I5: card {card}: {} events after {}",
-                new.next_seq(),
-                old.next_seq()
-            ));
-        }
-        let key = |entry: &&Entry| (entry.event_fp, entry.time_ms, entry.seq);
-        let kept: BTreeSet<_> = new.all_entries().iter().map(key).collect();
-        let lost = old.all_entries().into_iter().find(|entry| {
-            !kept.contains(&key(entry)) && new.floor_ms().is_none_or(|floor_ms| entry.time_ms > floor_ms)
-        });
-        if let Some(lost) = lost {
-            self.broken
-                .push(format!("I5: card {card}: version {number} lost event {}", lost.seq));
-        }
     }
 }

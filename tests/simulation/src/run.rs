@@ -1,29 +1,33 @@
-//! One run: the scheduler that lets producers, the mapping, workers and a redrive go on in an order that the seed chooses.
+//! One run: the scheduler that lets producers, the mapping, workers, a redrive and operators go on in an order that the seed
+//! chooses.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 
-use localcloud::esm::{Action, Esm, EsmRecord};
-use tidemark_domain::policy::Policy;
-use tidemark_engine::Engine;
+use localcloud::esm::{Esm, EsmRecord};
 
+mod feed;
 mod invoke;
+mod operate;
 mod options;
+mod walk;
 
-pub use options::{Control, Counts, Options, Outcome};
+pub use options::{Control, Counts, Forgeries, Options, Outcome};
 
-use crate::check::{self, Violations};
+use crate::audit::{self, Forgery, Inputs, Known};
+use crate::check::{self, Facts, Violations};
 use crate::dice::Dice;
-use crate::ports::Ports;
-use crate::stream::Stream;
+use crate::draws::{Draw, Draws};
+use crate::operator::{Deed, schedule};
+use crate::policies::Policies;
+use crate::stream::{ARN, Stream, TrimmedStart};
 use crate::traffic::{Mix, Sent, generate};
-use crate::world::{FaultPlan, Life, START_MS, World};
-
-type Process = Engine<Ports, Ports, Ports, Ports>;
-type Running = Pin<Box<dyn Future<Output = Option<String>>>>;
+use crate::world::limits::Capacity;
+use crate::world::tables::Ttl;
+use crate::world::{FaultPlan, START_MS, Stores, World};
+use invoke::{Invocation, Worker};
+use walk::Walker;
 
 /// The function's timeout, ms.
 const TIMEOUT_MS: i64 = 60_000;
@@ -39,29 +43,13 @@ const CALM_AFTER_MS: i64 = 60_000;
 const HEADS: [u64; 3] = [12, 60, 400];
 /// The token of the second control is good for so long, ms.
 const TOKEN_MS: i64 = 600_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Runs a seed.
 #[must_use]
 pub fn run(options: &Options) -> Outcome {
     Run::new(options).play()
-}
-
-/// A process of the function, warm or cold.
-struct Worker {
-    engine: Arc<Process>,
-    life: Life,
-    name: String,
-}
-
-/// An invocation, or a piece of a redrive, under way.
-struct Invocation {
-    future: Running,
-    worker: Worker,
-    /// The mapping's batch; `None` for a redrive, and for a zombie, whom nobody listens to any more.
-    batch: Option<u64>,
-    /// The piece of a redrive, to be done again when it dies.
-    piece: Option<Piece>,
-    times_out_at_ms: i64,
 }
 
 /// Records of a dead letter that are redriven together.
@@ -74,12 +62,17 @@ struct Piece {
 struct Run {
     world: Arc<World>,
     dice: Dice,
-    policy: Arc<Policy>,
-    stream: Stream,
+    draws: Draws,
+    policies: Policies,
     sent: Vec<Sent>,
     next_sent: usize,
+    deeds: VecDeque<(i64, Deed)>,
     reshards: VecDeque<(usize, bool)>,
     esm: Esm,
+    /// Whether the mapping is on.
+    polls: bool,
+    /// A shard is not read before, ms since 1970-01-01T00:00:00Z.
+    read_after_ms: BTreeMap<String, i64>,
     running: BTreeMap<u64, Invocation>,
     ready: Arc<ReadyList>,
     next_id: u64,
@@ -87,10 +80,15 @@ struct Run {
     workers_made: u64,
     skew_ms_max: u64,
     pieces: VecDeque<Piece>,
+    walker: Walker,
+    /// Faults have ended.
+    calm: bool,
+    calm_from_ms: i64,
     dead: BTreeSet<usize>,
     tokens: BTreeMap<Vec<u8>, i64>,
     options: Options,
     counts: Counts,
+    forged: Vec<Forgery>,
 }
 
 /// Which invocations may go on.
@@ -114,6 +112,10 @@ impl ReadyList {
         ids.remove(&id);
         Some(id)
     }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
 }
 
 impl Wake for ReadyWaker {
@@ -122,67 +124,92 @@ impl Wake for ReadyWaker {
     }
 }
 
-/// The built-in policy. In every second run some three of four amounts are of low risk.
-fn policy_of(seed: u64) -> Policy {
-    // Scores below the alert threshold are rare in made-up traffic; decisions are wanted.
-    let mut text = Policy::default_text()
-        .replace("review = 600", "review = 200")
-        .replace("alert = 800", "alert = 400");
-    if !seed.is_multiple_of(2) {
-        text.push_str("\n[low_risk]\namount_max_minor = 7_000\nfeatures = [\"count_1h\", \"amount_z\"]\n");
-    }
-    Policy::parse(&text, "simulation.toml").unwrap_or_else(|problems| unreachable!("{problems:?}"))
-}
-
 impl Run {
     fn new(options: &Options) -> Self {
-        let mut dice = Dice::new(options.seed, 0);
-        let mut policy = policy_of(options.seed);
-        policy.head_events_max = usize::try_from(*dice.pick(&HEADS)).unwrap_or(400);
+        let seed = options.seed;
+        let drawn = Draws::draw(&mut Dice::new(seed, 3));
+        let draws = options.draws.unwrap_or(drawn);
+        let mut dice = Dice::new(seed, 0);
+        let head = *dice.pick(&HEADS);
         let faults = FaultPlan::Drawn(options::draw_faults(&mut dice));
         let slow = if dice.chance(0.3) { 0.02 } else { 0.0 };
-        let world = World::new(Dice::new(options.seed, 1), faults, slow, 2 * TIMEOUT_MS, options.trace);
-        if options.control == Control::NoCondition {
-            world.ignore_conditions();
-        }
-        let mix = Mix::draw(&mut dice, options.events);
-        let sent = generate(&mut Dice::new(options.seed, 2), &mix);
-        let mut reshards: Vec<(usize, bool)> = (0..dice.below(4))
-            .map(|_| {
-                (
-                    usize::try_from(dice.below(options.events as u64)).unwrap_or(0),
-                    dice.chance(0.6),
-                )
-            })
-            .collect();
-        reshards.sort_unstable();
-        Self {
+        let world = World::new(Dice::new(seed, 1), faults, slow, 2 * TIMEOUT_MS, options.trace);
+        let mix = Mix::draw(&mut dice, options.events, draws);
+        let policies = if draws.has(Draw::Policies) {
+            Policies::published(seed, head, &mut Dice::new(seed, 5))
+        } else {
+            Policies::own(seed, head)
+        };
+        let published = u32::try_from(policies.texts.len()).unwrap_or(0);
+        let mut operators = Dice::new(seed, 4);
+        let deeds = schedule(&mut operators, draws, mix.span_ms, mix.cards, published);
+        let stream = Stream::new(dice.between(1, 4));
+        let mut run = Self {
+            sent: generate(&mut Dice::new(seed, 2), &mix),
+            reshards: draw_reshards(&mut dice, options.events),
+            esm: Esm::new(options::draw_mapping(&mut dice), ARN, "arn:function"),
+            skew_ms_max: *dice.pick(&[0, 0, 200, 3_000]),
+            walker: Walker::draw(&mut operators),
             world,
-            policy: Arc::new(policy),
-            stream: Stream::new(dice.between(1, 4)),
-            sent,
+            draws,
+            policies,
             next_sent: 0,
-            reshards: reshards.into(),
-            esm: Esm::new(options::draw_mapping(&mut dice), "arn:stream", "arn:function"),
+            deeds: deeds.into(),
+            polls: true,
+            read_after_ms: BTreeMap::new(),
             running: BTreeMap::new(),
             ready: Arc::default(),
             next_id: 0,
             idle: Vec::new(),
             workers_made: 0,
-            skew_ms_max: *dice.pick(&[0, 0, 200, 3_000]),
             pieces: VecDeque::new(),
+            calm: false,
+            calm_from_ms: i64::MAX,
             dead: BTreeSet::new(),
             tokens: BTreeMap::new(),
             options: options.clone(),
             counts: Counts::default(),
+            forged: Vec::new(),
             dice,
+        };
+        run.furnish(stream, &mut operators);
+        run
+    }
+
+    /// Sets the services up: their rules, and which of them a control takes away.
+    fn furnish(&mut self, mut stream: Stream, dice: &mut Dice) {
+        let (control, draws) = (self.options.control, self.draws);
+        let retention_ms = *dice.pick(&[7 * DAY_MS, 14 * DAY_MS]);
+        stream.retention_ms = draws.has(Draw::Walk).then_some(retention_ms);
+        stream.trimmed_start = *dice.pick(&[TrimmedStart::Refused, TrimmedStart::Skipped, TrimmedStart::Empty]);
+        if control == Control::ShortRetention {
+            stream.retention_ms = Some(HOUR_MS);
         }
+        let capacity = Capacity::draw(dice);
+        self.world.with(|stores| {
+            stores.stream = stream;
+            let rules = &mut stores.rules;
+            rules.ttl = draws.has(Draw::Ttl).then(|| Ttl {
+                delay_ms_max: 48 * 3_600_000,
+                forgets_after_ms: (control == Control::ForgottenStates).then_some(HOUR_MS),
+            });
+            rules.capacity = draws.has(Draw::Capacity).then_some(capacity);
+            rules.ignores_conditions = control == Control::NoCondition;
+            rules.ignores_tags = control == Control::NumberOnly;
+            rules.folds_ids = control == Control::FoldedIds;
+            rules.decisions_without_time = control == Control::DecisionsWithoutTime;
+            rules.hides_left_out = control == Control::LeftOutCountsAsSent;
+            stores.dead_letter.forgets_received = control == Control::ForgetfulQueue;
+        });
+        self.publish();
     }
 
     fn play(mut self) -> Outcome {
         let mut violations = Violations::default();
-        let calm_from_ms = self.sent.last().map_or(START_MS, |last| last.at_ms) + CALM_AFTER_MS;
-        let mut calm = false;
+        let last_deed_ms = self.deeds.back().map_or(START_MS, |(at_ms, _)| *at_ms);
+        let last_sent_ms = self.sent.last().map_or(START_MS, |last| last.at_ms);
+        let calm_from_ms = last_deed_ms.max(last_sent_ms) + CALM_AFTER_MS;
+        self.calm_from_ms = calm_from_ms;
         for turn in 0.. {
             if turn >= TURNS_MAX {
                 violations.add("the run does not end".to_owned());
@@ -192,16 +219,20 @@ impl Run {
                 self.poll(id);
             }
             let now_ms = self.world.now_ms();
-            if !calm && now_ms >= calm_from_ms {
-                calm = true;
+            if !self.calm && now_ms >= calm_from_ms {
+                self.calm = true;
                 self.world.calm();
             }
+            self.operate(now_ms);
             self.produce(now_ms);
-            self.read(now_ms);
-            let actions = self.esm.poll(now_ms);
-            self.act(actions);
+            if self.polls {
+                self.read(now_ms);
+                let actions = self.esm.poll(now_ms);
+                self.act(actions);
+            }
             self.redrive();
-            if self.has_ready() {
+            self.walk(now_ms);
+            if !self.ready.is_empty() {
                 continue;
             }
             match self.next_time() {
@@ -215,27 +246,59 @@ impl Run {
         self.verdict(violations)
     }
 
-    fn verdict(self, mut violations: Violations) -> Outcome {
-        let stores = self.world.stores();
-        if !self.esm.is_idle() || !self.pieces.is_empty() || self.next_sent < self.sent.len() {
+    fn verdict(mut self, mut violations: Violations) -> Outcome {
+        let stores = self.world.take_stores();
+        let waits = !self.esm.is_idle() || !self.pieces.is_empty() || self.next_sent < self.sent.len();
+        if waits || self.walker.is_busy() || !stores.dead_letter.messages().is_empty() {
             violations.add("I1: something still waits at the end".to_owned());
         }
-        check::check(&self.stream, &stores, &self.policy, &self.dead, &mut violations);
+        let facts = Facts {
+            stores: &stores,
+            policies: &self.policies,
+            draws: self.draws,
+            dead: &self.dead,
+        };
+        let known = check::check(&facts, &mut violations);
+        if violations.none() {
+            self.audit(&stores, &known, &mut violations);
+        }
         let (trace_hash, trace) = self.world.trace();
+        self.counts.conflicts = stores.known.conflicts;
+        self.counts.dropped = stores.known.dropped;
+        self.counts.restored = stores.known.restored.len() as u64;
+        self.counts.limited = stores.limited;
         Outcome {
             violations,
+            draws: self.draws,
             trace_hash,
             trace,
             injected: self.world.injected(),
-            counts: Counts {
-                conflicts: stores.conflicts,
-                ..self.counts
-            },
+            counts: self.counts,
+            forged: self.forged,
         }
     }
 
-    fn has_ready(&self) -> bool {
-        !self.ready.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    /// The audit of the run, and of the same run with something taken away or forged.
+    fn audit(&mut self, stores: &Stores, known: &Known, violations: &mut Violations) {
+        let inputs = Inputs::read(stores, &self.policies, self.world.now_ms());
+        audit::verdict(&inputs, known, violations);
+        let mut dice = Dice::new(self.options.seed, 6);
+        let kinds: Vec<Forgery> = match self.options.forgeries {
+            Forgeries::One => vec![*dice.pick(&Forgery::ALL)],
+            Forgeries::All => Forgery::ALL.to_vec(),
+        };
+        for kind in kinds {
+            let mut forged = inputs.clone();
+            let Some(name) = audit::forge(&mut forged, kind, stores, &mut dice) else {
+                continue;
+            };
+            self.forged.push(kind);
+            match forged.judge() {
+                Ok(judgement) if audit::is_named(&judgement, &name) => {}
+                Ok(_) => violations.add(format!("audit: {kind:?}: nothing said of {name}")),
+                Err(broken) => violations.add(format!("audit: {kind:?}: {broken}")),
+            }
+        }
     }
 
     /// The next moment at which anything happens by itself.
@@ -243,131 +306,42 @@ impl Run {
         let now_ms = self.world.now_ms();
         let produced = self.sent.get(self.next_sent).map(|sent| sent.at_ms);
         let timers = self.world.next_timer_ms();
-        let mapping = self.esm.wake_ms();
+        let deed = self.deeds.front().map(|(at_ms, _)| *at_ms);
         let timeouts = self
             .running
             .values()
-            .filter(|run| run.batch.is_some())
+            .filter(|run| run.may_time_out())
             .map(|run| run.times_out_at_ms)
             .min();
-        let readable = self.unread().then_some(now_ms + 1);
-        [produced, timers, mapping, timeouts, readable]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|at_ms| at_ms.max(now_ms + 1))
+        let mapping = self.esm.wake_ms().filter(|_| self.polls);
+        let readable = self.readable_ms(now_ms).filter(|_| self.polls);
+        let calm = (!self.calm).then_some(self.calm_from_ms);
+        [
+            produced,
+            timers,
+            mapping,
+            timeouts,
+            readable,
+            deed,
+            self.walker.at_ms,
+            calm,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at_ms| at_ms.max(now_ms + 1))
     }
+}
 
-    fn unread(&self) -> bool {
-        self.esm.readable().any(|id| {
-            let shard = self.stream.shard(id);
-            shard.is_some_and(|shard| shard.read_to < shard.records.len() || shard.is_closed())
+fn draw_reshards(dice: &mut Dice, events: usize) -> VecDeque<(usize, bool)> {
+    let mut reshards: Vec<(usize, bool)> = (0..dice.below(4))
+        .map(|_| {
+            (
+                usize::try_from(dice.below(events as u64)).unwrap_or(0),
+                dice.chance(0.6),
+            )
         })
-    }
-
-    fn produce(&mut self, now_ms: i64) {
-        while let Some(sent) = self.sent.get(self.next_sent).filter(|sent| sent.at_ms <= now_ms) {
-            if self.reshards.front().is_some_and(|(at, _)| *at <= self.next_sent)
-                && let Some((at, split)) = self.reshards.pop_front()
-            {
-                self.counts.reshards += 1;
-                if split {
-                    self.stream.split(at);
-                } else {
-                    self.stream.merge(at);
-                }
-            }
-            self.stream.put(self.next_sent, &sent.key, &sent.data, now_ms);
-            self.next_sent += 1;
-        }
-        for shard in &self.stream.shards {
-            if !self.esm.knows(&shard.id) {
-                self.esm.add_shard(&shard.id, &shard.parents);
-            }
-        }
-    }
-
-    fn read(&mut self, now_ms: i64) {
-        let readable: Vec<String> = self.esm.readable().map(str::to_owned).collect();
-        for id in readable {
-            let Some(shard) = self.stream.shards.iter_mut().find(|shard| shard.id == id) else {
-                continue;
-            };
-            let until = shard.records.len().min(shard.read_to + READ_RECORDS);
-            let records: Vec<EsmRecord> = shard.records[shard.read_to..until]
-                .iter()
-                .map(|(_, record)| (**record).clone())
-                .collect();
-            shard.read_to = until;
-            let finished = shard.is_closed() && until == shard.records.len();
-            if !records.is_empty() {
-                self.esm.accept(&id, records, now_ms);
-            }
-            if finished {
-                self.esm.close_shard(&id);
-            }
-        }
-    }
-
-    fn act(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Invoke {
-                    batch_id,
-                    shard,
-                    records,
-                } => {
-                    self.counts.invocations += 1;
-                    self.invoke(Some(batch_id), None, &shard, &records);
-                }
-                Action::SendOnFailure { batch_id, message } => {
-                    self.counts.dead_letters += 1;
-                    self.dead_letter(&message);
-                    self.esm.sent(batch_id);
-                }
-            }
-        }
-    }
-
-    /// Reads a dead letter's range from the stream again, as a redrive does.
-    fn dead_letter(&mut self, message: &str) {
-        self.world.note(|| format!("dead letter {message}"));
-        let value: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
-        let info = &value["KinesisBatchInfo"];
-        let text = |field: &str| info[field].as_str().unwrap_or_default().to_owned();
-        let (shard_id, start, end) = (text("shardId"), text("startSequenceNumber"), text("endSequenceNumber"));
-        let at_least =
-            |number: &str, bound: &str| tidemark_engine::record::compare_sequence_numbers(number, bound).is_ge();
-        let Some(shard) = self.stream.shard(&shard_id) else {
-            return;
-        };
-        let in_range = |record: &Arc<EsmRecord>| {
-            at_least(&record.sequence_number, &start) && at_least(&end, &record.sequence_number)
-        };
-        let range: Vec<(usize, Arc<EsmRecord>)> = shard
-            .records
-            .iter()
-            .filter(|(_, record)| in_range(record))
-            .cloned()
-            .collect();
-        self.dead.extend(range.iter().map(|(place, _)| *place));
-        let records: Vec<Arc<EsmRecord>> = range.into_iter().map(|(_, record)| record).collect();
-        for piece in records.chunks(REDRIVE_RECORDS) {
-            self.pieces.push_back(Piece {
-                shard: shard_id.clone(),
-                records: piece.to_vec(),
-            });
-        }
-    }
-
-    /// One piece of a redrive at a time, beside the live traffic.
-    fn redrive(&mut self) {
-        if self.running.values().any(|run| run.piece.is_some()) {
-            return;
-        }
-        if let Some(piece) = self.pieces.pop_front() {
-            let records = piece.records.clone();
-            self.invoke(None, Some(piece.clone()), &piece.shard, &records);
-        }
-    }
+        .collect();
+    reshards.sort_unstable();
+    reshards.into()
 }

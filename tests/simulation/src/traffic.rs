@@ -1,14 +1,29 @@
 //! What producers send: transactions, profiles, labels, broken records, and the same event again.
 
+mod names;
+mod payload;
+
+use std::collections::BTreeMap;
+
+use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+
 use crate::dice::Dice;
+use crate::draws::{Draw, Draws};
 use crate::world::START_MS;
+
+pub use names::card;
+pub use payload::transaction;
+
+const DAY_MS: i64 = 86_400_000;
+/// Bytes of an aggregated record at most.
+const AGGREGATE_BYTES_MAX: usize = 50 * 1024;
 
 /// A record on its way to the stream.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// When the stream takes it, ms since 1970-01-01T00:00:00Z.
     pub at_ms: i64,
-    /// Its partition key: the card.
+    /// Its partition key: the card, or what a producer took in its place.
     pub key: String,
     /// Its bytes.
     pub data: Vec<u8>,
@@ -33,127 +48,247 @@ pub struct Mix {
     pub profiles: f64,
     /// Share of records that are labels.
     pub labels: f64,
+    /// Share of records that are the first card's, beyond its own share.
+    pub hot: f64,
+    /// What else the seed has.
+    pub draws: Draws,
 }
 
 impl Mix {
     /// A mix of the seed.
     #[must_use]
-    pub fn draw(dice: &mut Dice, events: usize) -> Self {
+    pub fn draw(dice: &mut Dice, events: usize, draws: Draws) -> Self {
         let share = |dice: &mut Dice, most: f64| {
             let tenths = dice.below(11);
             #[allow(clippy::cast_precision_loss, reason = "0 to 10")]
             let part = tenths as f64 / 10.0;
             part * most
         };
+        let minutes_ms = i64::try_from(dice.between(20, 1_200)).unwrap_or(20) * 1_000;
+        let days = *dice.pick(&[2, 8, 45]);
+        // What a state outlives is counted in months.
+        let months = *dice.pick(&[45, 500, 900]);
+        let span_ms = match (draws.has(Draw::Ttl), draws.has(Draw::Days)) {
+            (true, _) => months * DAY_MS,
+            (false, true) => days * DAY_MS,
+            (false, false) => minutes_ms,
+        };
+        let hot = *dice.pick(&[0.4, 0.7, 0.9]);
         Self {
             events,
             cards: dice.between(8, 60),
-            span_ms: i64::try_from(dice.between(20, 1_200)).unwrap_or(20) * 1_000,
+            span_ms,
             duplicates: share(dice, 0.25),
             reordered: share(dice, 0.3),
             broken: share(dice, 0.06),
             profiles: share(dice, 0.08),
             labels: share(dice, 0.08),
+            hot: if draws.has(Draw::Hot) { hot } else { 0.0 },
+            draws,
         }
     }
+}
+
+/// A transaction that was sent, for whoever repeats it or speaks of it.
+#[derive(Clone, Debug)]
+struct Past {
+    card: String,
+    event: String,
+    time_ms: i64,
+    sent: usize,
 }
 
 /// The traffic, in the order the stream takes it.
 #[must_use]
 pub fn generate(dice: &mut Dice, mix: &Mix) -> Vec<Sent> {
-    let mut sent: Vec<Sent> = Vec::with_capacity(mix.events);
-    let mut transactions: Vec<usize> = Vec::new();
-    let mut versions = vec![0_u64; usize::try_from(mix.cards).unwrap_or(1)];
-    let step_ms = (mix.span_ms / i64::try_from(mix.events.max(1)).unwrap_or(1)).max(1);
+    let mut maker = Maker {
+        mix,
+        sent: Vec::with_capacity(mix.events),
+        past: Vec::new(),
+        versions: BTreeMap::new(),
+    };
+    let events = i64::try_from(mix.events.max(1)).unwrap_or(1);
     for number in 0..mix.events {
-        let at_ms = START_MS + i64::try_from(number).unwrap_or(0) * step_ms;
+        let at_ms = START_MS + i64::try_from(number).unwrap_or(0) * mix.span_ms / events;
+        let sent = maker.next(dice, number, at_ms);
+        maker.sent.push(sent);
+    }
+    let sent = maker.sent;
+    if mix.draws.has(Draw::Aggregates) {
+        aggregated(dice, sent)
+    } else {
+        sent
+    }
+}
+
+struct Maker<'m> {
+    mix: &'m Mix,
+    sent: Vec<Sent>,
+    past: Vec<Past>,
+    versions: BTreeMap<String, u64>,
+}
+
+impl Maker<'_> {
+    fn next(&mut self, dice: &mut Dice, number: usize, at_ms: i64) -> Sent {
+        let mix = self.mix;
+        let hot = dice.chance(mix.hot);
         let card = dice.below(mix.cards);
-        let key = format!("card-{card}");
-        let data = if dice.chance(mix.duplicates) && !transactions.is_empty() {
-            let again = &sent[*dice.pick(&transactions)];
-            let (key, data) = (again.key.clone(), again.data.clone());
-            sent.push(Sent { at_ms, key, data });
-            continue;
-        } else if dice.chance(mix.broken) {
-            broken(dice, &key)
+        let card = names::card(if hot { 1 } else { card }, mix.draws.has(Draw::OddIds));
+        if dice.chance(mix.duplicates) && !self.past.is_empty() {
+            let again = &self.sent[self.any_past(dice).sent];
+            return Sent { at_ms, ..again.clone() };
+        }
+        let data = if dice.chance(mix.broken) {
+            payload::broken(dice, &card)
         } else if dice.chance(mix.profiles) {
-            let version = &mut versions[usize::try_from(card).unwrap_or(0)];
+            let version = self.versions.entry(card.clone()).or_default();
             // Seldom an old one comes late.
             *version += 1;
-            profile(&key, if dice.chance(0.1) { 1 } else { *version })
-        } else if dice.chance(mix.labels) && !transactions.is_empty() {
-            let of = &sent[*dice.pick(&transactions)];
-            label(&of.key, &event_id(&of.data), dice, at_ms)
+            payload::profile(&card, if dice.chance(0.1) { 1 } else { *version })
+        } else if dice.chance(mix.labels) && !self.past.is_empty() {
+            let of = self.any_past(dice).clone();
+            let key = self.key(dice, &of.card, number);
+            let data = payload::label(&of.card, &of.event, dice, at_ms);
+            return Sent { at_ms, key, data };
         } else {
-            transactions.push(sent.len());
-            let back_ms = if dice.chance(mix.reordered) {
-                dice.below(600_000)
-            } else {
-                dice.below(50)
-            };
-            transaction(&key, number, at_ms - i64::try_from(back_ms).unwrap_or(0), dice)
+            return self.transaction(dice, card, number, at_ms);
         };
-        let key = serde_json::from_slice::<serde_json::Value>(&data)
-            .ok()
-            .and_then(|value| value["card_id"].as_str().map(str::to_owned))
-            .unwrap_or(key);
-        sent.push(Sent { at_ms, key, data });
+        let key = self.key(dice, &card, number);
+        Sent { at_ms, key, data }
     }
-    sent
-}
 
-fn event_id(data: &[u8]) -> String {
-    serde_json::from_slice::<serde_json::Value>(data)
-        .ok()
-        .and_then(|value| value["event_id"].as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
-
-/// A transaction; now and then one that raises an alert.
-#[must_use]
-pub fn transaction(card: &str, number: usize, time_ms: i64, dice: &mut Dice) -> Vec<u8> {
-    let amount = if dice.chance(0.05) {
-        dice.between(500_000, 9_000_000)
-    } else {
-        dice.between(100, 9_000)
-    };
-    let country = if dice.chance(0.05) {
-        *dice.pick(&["JP", "BR", "US"])
-    } else {
-        "FR"
-    };
-    let approved = !dice.chance(0.1);
-    let merchant = dice.below(20);
-    format!(
-        r#"{{"schema":"transaction","version":2,"event_id":"e{number}","card_id":"{card}","occurred_at_ms":{time_ms},"amount_minor":{amount},"currency":"EUR","merchant_id":"m{merchant}","mcc":5411,"country":"{country}","channel":"ecommerce","approved":{approved}}}"#
-    )
-    .into_bytes()
-}
-
-fn profile(card: &str, version: u64) -> Vec<u8> {
-    // One version has one content, as a producer of profiles guarantees.
-    let mean = 1_000 + 137 * version;
-    format!(
-        r#"{{"schema":"profile","version":1,"card_id":"{card}","profile_version":{version},"usual_country":"FR","spend_mean_minor":{mean}.0,"spend_deviation_minor":900.5,"transactions_per_day":2.5,"account_opened_at_ms":1500000000000}}"#
-    )
-    .into_bytes()
-}
-
-fn label(card: &str, event: &str, dice: &mut Dice, at_ms: i64) -> Vec<u8> {
-    let verdict = if dice.chance(0.5) { "fraud" } else { "cleared" };
-    // Seldom for an event that nobody ever sent.
-    let event = if dice.chance(0.1) { "never-sent" } else { event };
-    format!(
-        r#"{{"schema":"label","version":1,"event_id":"{event}","card_id":"{card}","verdict":"{verdict}","known_since_ms":{at_ms}}}"#
-    )
-    .into_bytes()
-}
-
-fn broken(dice: &mut Dice, card: &str) -> Vec<u8> {
-    match dice.below(4) {
-        0 => b"not json".to_vec(),
-        1 => format!(r#"{{"schema":"transaction","version":9,"card_id":"{card}"}}"#).into_bytes(),
-        2 => vec![0xff, 0xfe, 0x00],
-        _ => format!(r#"{{"schema":"transaction","version":2,"event_id":"","card_id":"{card}"}}"#).into_bytes(),
+    /// An earlier transaction; over long times mostly a recent one.
+    fn any_past(&self, dice: &mut Dice) -> &Past {
+        let from = if self.mix.draws.has(Draw::Days) && dice.chance(0.8) {
+            self.past.len().saturating_sub(40)
+        } else {
+            0
+        };
+        dice.pick(&self.past[from..])
     }
+
+    fn transaction(&mut self, dice: &mut Dice, card: String, number: usize, at_ms: i64) -> Sent {
+        let draws = self.mix.draws;
+        let back_ms = if dice.chance(self.mix.reordered) {
+            // Over long times some come later than the contract takes.
+            let most_ms = if draws.has(Draw::Days) { 200_000_000 } else { 600_000 };
+            dice.below(most_ms)
+        } else {
+            dice.below(50)
+        };
+        let mut past = Past {
+            card,
+            event: names::event(number, draws.has(Draw::OddIds), dice),
+            time_ms: at_ms - i64::try_from(back_ms).unwrap_or(0),
+            sent: self.sent.len(),
+        };
+        if draws.has(Draw::ReusedIds) && !self.past.is_empty() && dice.chance(0.1) {
+            self.reuse(dice, &mut past);
+        }
+        let data = transaction(&past.card, &past.event, past.time_ms, dice);
+        let key = self.key(dice, &past.card, number);
+        self.past.push(past);
+        Sent { at_ms, key, data }
+    }
+
+    /// An id that is used already: on another card, at another time, or by one that looks the same to a fingerprint.
+    fn reuse(&self, dice: &mut Dice, past: &mut Past) {
+        let other = dice.pick(&self.past[self.past.len().saturating_sub(40)..]).clone();
+        match dice.below(4) {
+            0 => past.event = other.event,
+            1 => (past.event, past.time_ms) = (other.event, other.time_ms),
+            2 => (past.card, past.event) = (other.card, other.event),
+            _ => {
+                let twins = names::twins();
+                let is_first = other.event != twins.0;
+                past.event.clone_from(if is_first { &twins.0 } else { &twins.1 });
+                if !is_first {
+                    (past.card, past.time_ms) = (other.card, other.time_ms);
+                }
+            }
+        }
+    }
+
+    /// The partition key. A part of the producers takes another than the card.
+    fn key(&self, dice: &mut Dice, card: &str, number: usize) -> String {
+        if self.mix.draws.has(Draw::Keys) && dice.chance(0.3) {
+            return format!("key-{}", number % 7);
+        }
+        card.to_owned()
+    }
+}
+
+/// An aggregate that a producer fills.
+struct Open {
+    parts: Vec<Vec<u8>>,
+    wanted: u64,
+    since_ms: i64,
+}
+
+/// A producer keeps no aggregate open for longer, ms: its records would come too late.
+const OPEN_MS_MAX: i64 = 12 * 3_600_000;
+
+/// Aggregates, as a producer does for one key: its records stay in order.
+fn aggregated(dice: &mut Dice, sent: Vec<Sent>) -> Vec<Sent> {
+    let share = *dice.pick(&[0.05, 0.3, 0.8]);
+    let most = *dice.pick(&[4, 20, 120]);
+    let last_ms = sent.last().map_or(START_MS, |sent| sent.at_ms);
+    let mut open: BTreeMap<String, Open> = BTreeMap::new();
+    let mut out: Vec<Sent> = Vec::new();
+    for sent in sent {
+        while let Some(key) = open
+            .iter()
+            .find(|(_, aggregate)| sent.at_ms - aggregate.since_ms > OPEN_MS_MAX)
+            .map(|(key, _)| key.clone())
+        {
+            let parts = open.remove(&key).map(|open| open.parts).unwrap_or_default();
+            out.push(packed(dice, key, &parts, sent.at_ms));
+        }
+        if !open.contains_key(&sent.key) && !dice.chance(share) {
+            out.push(sent);
+            continue;
+        }
+        let aggregate = open.entry(sent.key.clone()).or_insert_with(|| Open {
+            parts: Vec::new(),
+            wanted: dice.between(2, most),
+            since_ms: sent.at_ms,
+        });
+        aggregate.parts.push(sent.data);
+        if aggregate.parts.len() as u64 >= aggregate.wanted {
+            let parts = open.remove(&sent.key).map(|open| open.parts).unwrap_or_default();
+            out.push(packed(dice, sent.key, &parts, sent.at_ms));
+        }
+    }
+    for (key, aggregate) in open {
+        out.push(packed(dice, key, &aggregate.parts, last_ms));
+    }
+    out
+}
+
+fn packed(dice: &mut Dice, key: String, parts: &[Vec<u8>], at_ms: i64) -> Sent {
+    let mut data = write(&key, parts);
+    if dice.chance(0.05) {
+        // Somebody aggregates what is an aggregate already.
+        data = write(&key, &[data, b"not json".to_vec()]);
+    }
+    if dice.chance(0.02) {
+        // A bit turns on the way.
+        let at = data.len() / 2;
+        data[at] ^= 1;
+    }
+    Sent { at_ms, key, data }
+}
+
+fn write(key: &str, parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut aggregator = Aggregator::new();
+    for part in parts {
+        let record = UserRecord {
+            partition_key: key,
+            explicit_hash_key: None,
+            data: part,
+        };
+        // Records of some hundred bytes: a hundred of them are far below the limit.
+        let _ = aggregator.push(&record, AGGREGATE_BYTES_MAX * 2);
+    }
+    aggregator.finish()
 }

@@ -1,194 +1,28 @@
-//! What every process of a run shares: time, the stores, the faults, the trace.
+//! What every process of a run shares: time, the services, the faults, the trace.
+
+mod fault;
+pub mod limits;
+pub mod queue;
+mod stores;
+pub mod tables;
+mod trace;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
-use tidemark_domain::event::Profile;
-use tidemark_domain::id::EventKey;
-use tidemark_engine::port::{DecisionRecord, OutcomeRecord, PortError, QuarantineMessage, StateItem};
-use xxhash_rust::xxh3::Xxh3;
+use tidemark_engine::port::PortError;
+
+pub use fault::{Fault, FaultPlan, Op};
+pub use stores::{ControlStore, Rules, SentOutcome, Stores};
+use trace::Trace;
 
 use crate::dice::Dice;
 
 /// When a run begins, ms since 1970-01-01T00:00:00Z.
 pub const START_MS: i64 = 1_790_000_000_000;
-
-/// A port's operation, as the trace writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Op {
-    /// Reads states.
-    LoadStates,
-    /// Reads profiles.
-    LoadProfiles,
-    /// Reads sealed segments.
-    LoadSegments,
-    /// Writes sealed segments.
-    PutSegments,
-    /// Writes a card under its condition.
-    Commit,
-    /// Writes a profile.
-    PutProfile,
-    /// Records a decision.
-    PutDecision,
-    /// Sends outcomes.
-    Send,
-    /// Puts refused records away.
-    Quarantine,
-}
-
-impl Op {
-    /// Whether it only reads.
-    #[must_use]
-    pub fn reads(self) -> bool {
-        matches!(self, Self::LoadStates | Self::LoadProfiles | Self::LoadSegments)
-    }
-
-    /// Whether it takes items that may be left out one by one.
-    #[must_use]
-    pub fn is_batch(self) -> bool {
-        matches!(self, Self::Send | Self::Quarantine)
-    }
-}
-
-/// How a call goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// The process dies before the call has an effect.
-    CrashBefore,
-    /// The process dies after it had.
-    CrashAfter,
-    /// No answer in time, and no effect.
-    TimeoutBefore,
-    /// No answer in time, but it was applied.
-    TimeoutAfter,
-    /// The service asks to slow down.
-    Throttle,
-    /// The service failed.
-    Unavailable,
-    /// A read answers with what was there before the last write.
-    Stale,
-    /// A sink leaves some items out.
-    Partial,
-    /// The call hangs until long after the invocation timed out, and is applied then: a zombie's.
-    Stall,
-}
-
-impl Fault {
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::CrashBefore,
-        Self::CrashAfter,
-        Self::TimeoutBefore,
-        Self::TimeoutAfter,
-        Self::Throttle,
-        Self::Unavailable,
-        Self::Stale,
-        Self::Partial,
-        Self::Stall,
-    ];
-
-    /// Whether it can happen to this operation.
-    #[must_use]
-    pub fn fits(self, op: Op) -> bool {
-        match self {
-            // Segments never change, and are read with strong consistency.
-            Self::Stale => op.reads() && op != Op::LoadSegments,
-            Self::Partial => op.is_batch(),
-            _ => true,
-        }
-    }
-
-    /// The error that the caller gets, where it gets one.
-    pub(crate) fn error(self) -> Option<PortError> {
-        match self {
-            Self::TimeoutBefore | Self::TimeoutAfter => Some(PortError::Timeout("simulated".to_owned())),
-            Self::Throttle => Some(PortError::Throttled("simulated".to_owned())),
-            Self::Unavailable => Some(PortError::Unavailable("simulated".to_owned())),
-            _ => None,
-        }
-    }
-}
-
-/// Where faults come from.
-#[derive(Clone, Debug)]
-pub enum FaultPlan {
-    /// Each call draws: kinds and their shares.
-    Drawn(Vec<(Fault, f64)>),
-    /// These calls (numbered from 0) fail so.
-    At(BTreeMap<u64, Fault>),
-}
-
-/// A card's item with what was there before, for stale reads.
-#[derive(Clone, Debug)]
-pub(crate) struct Versions<T> {
-    pub now: T,
-    pub before: Option<T>,
-}
-
-/// What the services hold.
-#[derive(Clone, Debug, Default)]
-pub struct Stores {
-    pub(crate) states: BTreeMap<String, Versions<StateItem>>,
-    pub(crate) profiles: BTreeMap<String, Versions<Profile>>,
-    /// Sealed segments by card and key.
-    pub(crate) segments: BTreeMap<(String, SegmentKey), Vec<u8>>,
-    /// Decisions by card and event; how often each was written.
-    pub decisions: BTreeMap<EventKey, (DecisionRecord, u64)>,
-    /// Outcomes in the order they were taken.
-    pub outcomes: Vec<OutcomeRecord>,
-    /// Refused records in the order they were taken.
-    pub quarantine: Vec<QuarantineMessage>,
-    /// What broke the rules of the store while it ran: lost updates, versions out of step.
-    pub broken: Vec<String>,
-    /// Writes that the condition refused.
-    pub conflicts: u64,
-    /// A control: conditions are not looked at.
-    pub ignores_conditions: bool,
-}
-
-impl Stores {
-    /// A card's item.
-    #[must_use]
-    pub fn state(&self, card: &str) -> Option<&StateItem> {
-        self.states.get(card).map(|versions| &versions.now)
-    }
-
-    /// A card's state with every sealed segment at hand; `None` when something of it is missing or can't be decoded.
-    #[must_use]
-    pub fn whole_state(&self, card: &str) -> Option<CardState> {
-        self.whole(card, &self.state(card)?.bytes)
-    }
-
-    /// The state that bytes stand for, with every sealed segment at hand.
-    pub(crate) fn whole(&self, card: &str, bytes: &[u8]) -> Option<CardState> {
-        let mut state = CardState::decode(bytes).ok()?;
-        loop {
-            let missing = state.missing_segments();
-            if missing.is_empty() {
-                return Some(state);
-            }
-            for key in missing {
-                let bytes = self.segments.get(&(card.to_owned(), key))?;
-                state.supply_segment(key, bytes).ok()?;
-            }
-        }
-    }
-
-    /// Cards with a state.
-    pub fn cards(&self) -> impl Iterator<Item = &str> {
-        self.states.keys().map(String::as_str)
-    }
-
-    /// A card's profile.
-    #[must_use]
-    pub fn profile(&self, card: &str) -> Option<&Profile> {
-        self.profiles.get(card).map(|versions| &versions.now)
-    }
-}
 
 /// Everything that one run shares.
 #[derive(Debug)]
@@ -268,15 +102,17 @@ impl World {
         self.lock().now_ms
     }
 
-    /// A copy of what the services hold.
-    #[must_use]
-    pub fn stores(&self) -> Stores {
-        self.lock().stores.clone()
+    /// Looks at what the services hold, or changes it, without a call.
+    pub fn with<T>(&self, act: impl FnOnce(&mut Stores) -> T) -> T {
+        let mut inner = self.lock();
+        inner.stores.now_ms = inner.now_ms;
+        act(&mut inner.stores)
     }
 
-    /// Makes the store take any write: the control for I5.
-    pub fn ignore_conditions(&self) {
-        self.lock().stores.ignores_conditions = true;
+    /// Takes what the services hold, at a run's end.
+    #[must_use]
+    pub fn take_stores(&self) -> Stores {
+        std::mem::take(&mut self.lock().stores)
     }
 
     /// No more faults from here on.
@@ -297,7 +133,7 @@ impl World {
     }
 
     /// Writes a line into the trace.
-    pub fn note(&self, line: impl FnOnce() -> String) {
+    pub fn note(&self, line: std::fmt::Arguments<'_>) {
         let mut inner = self.lock();
         let now_ms = inner.now_ms;
         inner.trace.add(now_ms, line);
@@ -306,8 +142,8 @@ impl World {
     /// The trace's hash, and its lines where they are kept.
     #[must_use]
     pub fn trace(&self) -> (u64, Vec<String>) {
-        let inner = self.lock();
-        (inner.trace.hash.digest(), inner.trace.lines.clone())
+        let mut inner = self.lock();
+        (inner.trace.hash.digest(), std::mem::take(&mut inner.trace.lines))
     }
 
     /// When the next timer ends.
@@ -329,7 +165,7 @@ impl World {
     }
 
     /// Begins a call: says whether and how it fails, and how long it takes.
-    pub(crate) fn begin(&self, op: Op, who: &str) -> Ticket {
+    fn begin(&self, op: Op, who: &str) -> Ticket {
         let mut inner = self.lock();
         let call = inner.calls;
         inner.calls += 1;
@@ -342,9 +178,10 @@ impl World {
         let stall_ms = if fault == Some(Fault::Stall) { inner.stall_ms } else { 0 };
         let left_out = inner.dice.any();
         let now_ms = inner.now_ms;
-        inner.trace.add(now_ms, || {
-            format!("{who} call {call} {op:?} {fault:?} {there_ms} {back_ms}")
-        });
+        inner.trace.add(
+            now_ms,
+            format_args!("{who} call {call} {op:?} {fault:?} {there_ms} {back_ms}"),
+        );
         Ticket {
             fault,
             left_out,
@@ -368,14 +205,14 @@ impl World {
         .await;
     }
 
-    /// A call from beginning to end.
-    pub(crate) async fn call<T>(
+    /// A call from beginning to end. What is applied may itself refuse, as a service does that has a limit.
+    pub(crate) async fn call<T, E: From<PortError>>(
         &self,
         op: Op,
         who: &str,
         life: &Life,
-        apply: impl FnOnce(&mut Stores, &Ticket) -> T,
-    ) -> Result<T, PortError> {
+        apply: impl FnOnce(&mut Stores, &Ticket) -> Result<T, E>,
+    ) -> Result<T, E> {
         let ticket = self.begin(op, who);
         let fault = ticket.fault;
         self.until(ticket.apply_at_ms).await;
@@ -383,20 +220,19 @@ impl World {
             Some(Fault::CrashBefore) => return self.die(life).await,
             Some(Fault::TimeoutBefore | Fault::Throttle | Fault::Unavailable) => {
                 self.until(ticket.answer_at_ms).await;
-                return Err(fault
-                    .and_then(Fault::error)
-                    .unwrap_or_else(|| PortError::Unavailable(String::new())));
+                let error = fault.and_then(Fault::error);
+                return Err(error.unwrap_or_else(|| PortError::Unavailable(String::new())).into());
             }
             _ => {}
         }
-        let value = apply(&mut self.lock().stores, &ticket);
+        let value = self.with(|stores| apply(stores, &ticket));
         if fault == Some(Fault::CrashAfter) {
             return self.die(life).await;
         }
         self.until(ticket.answer_at_ms).await;
         match fault.and_then(Fault::error) {
-            Some(error) => Err(error),
-            None => Ok(value),
+            Some(error) => Err(error.into()),
+            None => value,
         }
     }
 
@@ -432,39 +268,5 @@ impl Inner {
         let slow = self.slow_share > 0.0 && self.dice.chance(self.slow_share);
         let most = if slow { 4_000 } else { 12 };
         i64::try_from(self.dice.between(1, most)).unwrap_or(1)
-    }
-}
-
-/// What happened, as a hash, and as lines where somebody wants to read them.
-struct Trace {
-    hash: Xxh3,
-    keep: bool,
-    lines: Vec<String>,
-}
-
-impl std::fmt::Debug for Trace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trace")
-            .field("lines", &self.lines.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Trace {
-    fn new(keep: bool) -> Self {
-        Self {
-            hash: Xxh3::new(),
-            keep,
-            lines: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, now_ms: i64, line: impl FnOnce() -> String) {
-        let line = line();
-        self.hash.update(&now_ms.to_le_bytes());
-        self.hash.update(line.as_bytes());
-        if self.keep {
-            self.lines.push(format!("{:>10} {line}", now_ms - START_MS));
-        }
     }
 }

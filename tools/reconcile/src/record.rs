@@ -181,7 +181,8 @@ impl Record {
     }
 
     /// What it would do under any policy.
-    pub(crate) fn widest_claim(&self) -> &Claim {
+    #[must_use]
+    pub fn widest_claim(&self) -> &Claim {
         self.beyond_bounds.as_deref().unwrap_or(&self.claim)
     }
 

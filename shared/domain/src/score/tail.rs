@@ -4,8 +4,15 @@
 
 use std::f64::consts::{LN_2, SQRT_2};
 
-/// Terms of a tail that are summed one by one; the rest is bounded by a geometric series.
+/// Terms of a tail that are summed one by one. One that takes more is that of a busy card: hundreds of events a window, whose
+/// terms fall slowly. It is a continued fraction then.
 const TAIL_TERMS_MAX: u32 = 256;
+/// Steps of the continued fraction: it takes some √k of them, for k events in a window.
+const FRACTION_STEPS_MAX: u32 = 4_096;
+/// The fraction stands once a step changes it by less than this share.
+const FRACTION_SHARE_MIN: f64 = 1e-13;
+/// Instead of a denominator of 0.
+const FRACTION_TINY: f64 = 1e-300;
 /// A term below this share of the sum no longer changes the bits.
 const TAIL_TERM_SHARE_MIN: f64 = 1e-9;
 
@@ -46,6 +53,7 @@ pub(super) fn count(least: u32, mean: f64, shape: f64) -> f64 {
         libm::lgamma(k + shape) - libm::lgamma(shape) - libm::lgamma(k + 1.0) - shape * libm::log1p(mean / shape)
             + k * libm::log(odds);
     tail(ln_first, |step| (k + step + shape) / (k + step + 1.0) * odds)
+        .unwrap_or_else(|| incomplete_beta(k, shape, odds, shape / (mean + shape)))
 }
 
 /// `P(D ≥ hits)` of so many trials, each a hit with that probability: the binomial tail.
@@ -59,23 +67,59 @@ pub(super) fn binomial(hits: u32, trials: u32, probability: f64) -> f64 {
         + (n - k) * libm::log1p(-probability);
     let odds = probability / (1.0 - probability);
     tail(ln_first, |step| (n - k - step).max(0.0) / (k + step + 1.0) * odds)
+        .unwrap_or_else(|| incomplete_beta(k, n - k + 1.0, probability, 1.0 - probability))
 }
 
-/// Sums `first · (1 + r0 + r0 r1 + …)` with falling ratios, and gives its bits.
-fn tail(ln_first: f64, ratio: impl Fn(f64) -> f64) -> f64 {
+/// Sums `first · (1 + r0 + r0 r1 + …)` with falling ratios, and gives its bits; `None` when there are too many terms.
+fn tail(ln_first: f64, ratio: impl Fn(f64) -> f64) -> Option<f64> {
     let (mut sum, mut term) = (1.0, 1.0);
     for step in 0..TAIL_TERMS_MAX {
-        let next = ratio(f64::from(step));
-        term *= next;
+        term *= ratio(f64::from(step));
         sum += term;
         if term < sum * TAIL_TERM_SHARE_MIN {
-            break;
-        }
-        if step + 1 == TAIL_TERMS_MAX && next < 1.0 {
-            sum += term * next / (1.0 - next);
+            return Some((-(ln_first + libm::log(sum)) / LN_2).max(0.0));
         }
     }
-    (-(ln_first + libm::log(sum)) / LN_2).max(0.0)
+    None
+}
+
+/// Bits of the regularised incomplete beta function `I_x(a, b)`, with `y` = 1 − x: the tail of a negative binomial count,
+/// `P(N ≥ k) = I_odds(k, shape)`, and of a binomial one, `P(D ≥ k) = I_p(k, n − k + 1)`.
+fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    let ln_front = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * libm::log(x) + b * libm::log(y);
+    if x < (a + 1.0) / (a + b + 2.0) {
+        return (-(ln_front + libm::log(fraction(a, b, x) / a)) / LN_2).max(0.0);
+    }
+    // Near the middle: the other side is no smaller, and nothing is lost by the difference.
+    bits(1.0 - libm::exp(ln_front) * fraction(b, a, y) / b)
+}
+
+/// The function's continued fraction by Lentz's method (1976), in the form of W. H. Press and others, *Numerical Recipes*.
+fn fraction(a: f64, b: f64, x: f64) -> f64 {
+    let whole = |number: f64| {
+        if number.abs() < FRACTION_TINY {
+            FRACTION_TINY
+        } else {
+            number
+        }
+    };
+    let (mut c, mut d) = (1.0, 1.0 / whole(1.0 - (a + b) * x / (a + 1.0)));
+    let mut value = d;
+    for step in 1..=FRACTION_STEPS_MAX {
+        let m = f64::from(step);
+        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
+        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+        let before = value;
+        for part in [even, odd] {
+            d = 1.0 / whole(1.0 + part * d);
+            c = whole(1.0 + part / c);
+            value *= c * d;
+        }
+        if (value - before).abs() < value.abs() * FRACTION_SHARE_MIN {
+            break;
+        }
+    }
+    value
 }
 
 #[cfg(test)]
@@ -92,6 +136,52 @@ mod tests {
             term *= (f64::from(k) + shape) / (f64::from(k) + 1.0) * odds;
         }
         -(1.0 - below).log2()
+    }
+
+    /// Tails of busy cards, summed to their end.
+    #[test]
+    fn a_tail_of_many_terms_is_the_sum_of_all_of_them() {
+        let sum = |ln_first: f64, ratio: &dyn Fn(f64) -> f64| {
+            let (mut sum, mut term, mut step) = (1.0, 1.0, 0.0);
+            while term > sum * 1e-17 {
+                term *= ratio(step);
+                (sum, step) = (sum + term, step + 1.0);
+            }
+            -(ln_first + libm::log(sum)) / LN_2
+        };
+        let mut slow = 0;
+        for mean in [300.0, 2_500.0, 14_000.0] {
+            for shape in [2.1, 4.0, 30.0] {
+                for share in [1.01, 1.3, 2.0, 6.0, 20.0] {
+                    let (least, odds) = (libm::round(mean * share), mean / (mean + shape));
+                    let ln_first = libm::lgamma(least + shape)
+                        - libm::lgamma(shape)
+                        - libm::lgamma(least + 1.0)
+                        - shape * libm::log1p(mean / shape)
+                        + least * libm::log(odds);
+                    let ratio = |step: f64| (least + step + shape) / (least + step + 1.0) * odds;
+                    let (found, whole) = (count(least as u32, mean, shape), sum(ln_first, &ratio));
+                    slow += u32::from(tail(ln_first, ratio).is_none());
+                    assert!(
+                        (found - whole.max(0.0)).abs() < 1e-7,
+                        "{least} {mean} {shape}: {found} {whole}"
+                    );
+                }
+            }
+        }
+        for (n, p) in [(20_000.0_f64, 0.02_f64), (100_000.0, 0.3), (100_000.0, 0.6)] {
+            for sigmas in [0.1_f64, 1.0, 4.0, 9.0] {
+                let k = libm::round(n * p + sigmas * (n * p * (1.0 - p)).sqrt());
+                let ln_first = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0)
+                    + k * libm::log(p)
+                    + (n - k) * libm::log1p(-p);
+                let ratio = |step: f64| (n - k - step).max(0.0) / (k + step + 1.0) * p / (1.0 - p);
+                let (found, whole) = (binomial(k as u32, n as u32, p), sum(ln_first, &ratio));
+                slow += u32::from(tail(ln_first, ratio).is_none());
+                assert!((found - whole).abs() < 1e-7, "{k} of {n}, {p}: {found} {whole}");
+            }
+        }
+        assert!(slow > 20, "only {slow} tails have many terms");
     }
 
     #[test]

@@ -1,72 +1,165 @@
 //! Invocations: workers, their calls' order, and how they end: done, crashed, timed out.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use localcloud::esm::{EsmRecord, InvokeOutcome};
-use tidemark_engine::{Engine, EngineConfig, InRecord};
+use tidemark_engine::{BatchReport, End, InRecord};
+use tidemark_redrive::port::Processor as _;
+use tidemark_redrive::{Request, Response};
 
-use super::{Control, Invocation, Piece, ReadyWaker, Run, TIMEOUT_MS, TOKEN_MS, Worker};
-use crate::ports::Ports;
+use super::{Control, Piece, ReadyWaker, Run, TIMEOUT_MS, TOKEN_MS};
+use crate::ports::{Ports, Steered};
+use crate::stream::ARN;
 use crate::world::Life;
 
+/// A process of the score function, warm or cold.
+pub(super) struct Worker {
+    steered: Arc<Steered>,
+    life: Life,
+    name: String,
+}
+
+/// What an invocation gave.
+pub(super) enum Done {
+    /// The lowest record that must come again.
+    Batch(Option<String>),
+    /// A redrive's answer.
+    Walk(Box<Response>),
+}
+
+pub(super) type Running = Pin<Box<dyn Future<Output = Done>>>;
+
+/// Who waits for an invocation.
+pub(super) enum Job {
+    /// The mapping, for a batch.
+    Batch(u64),
+    /// A piece of a redrive, to be done again when it dies.
+    Piece(Piece),
+    /// An operator, for a call of the redrive function.
+    Walk(Box<Request>),
+    /// Nobody any more.
+    Zombie,
+}
+
+/// An invocation under way.
+pub(super) struct Invocation {
+    pub(super) future: Running,
+    /// The process, where it can be warm again.
+    pub(super) worker: Option<Worker>,
+    pub(super) life: Life,
+    pub(super) job: Job,
+    pub(super) times_out_at_ms: i64,
+}
+
+impl Invocation {
+    pub(super) fn is_piece(&self) -> bool {
+        matches!(self.job, Job::Piece(_))
+    }
+
+    pub(super) const fn may_time_out(&self) -> bool {
+        matches!(self.job, Job::Batch(_) | Job::Walk(_))
+    }
+}
+
 impl Run {
-    pub(super) fn invoke(&mut self, batch: Option<u64>, piece: Option<Piece>, shard: &str, records: &[Arc<EsmRecord>]) {
+    pub(super) fn invoke_batch(&mut self, batch: u64, shard: &str, records: &[Arc<EsmRecord>]) {
+        self.invoke(Job::Batch(batch), shard, records);
+    }
+
+    pub(super) fn invoke_piece(&mut self, piece: Piece) {
+        let (shard, records) = (piece.shard.clone(), piece.records.clone());
+        self.invoke(Job::Piece(piece), &shard, &records);
+    }
+
+    fn invoke(&mut self, job: Job, shard: &str, records: &[Arc<EsmRecord>]) {
         let worker = self.worker();
-        let id = self.next_id;
-        self.next_id += 1;
         let now_ms = self.world.now_ms();
-        self.world
-            .note(|| format!("{} takes {} records of {shard} as {id}", worker.name, records.len()));
-        let payloads: Vec<(Arc<EsmRecord>, Vec<u8>)> = records
+        let id = self.next_id;
+        self.world.note(format_args!(
+            "{} takes {} records of {shard} as {id}",
+            worker.name,
+            records.len()
+        ));
+        let payloads: Vec<(Arc<EsmRecord>, Option<Vec<u8>>)> = records
             .iter()
             .map(|record| (record.clone(), self.payload(record)))
             .collect();
-        let (engine, shard) = (worker.engine.clone(), shard.to_owned());
+        let (steered, shard) = (worker.steered.clone(), shard.to_owned());
         let deadline_ms = now_ms + TIMEOUT_MS;
+        let in_halves = self.is_without(Control::AggregateInHalves);
+        let is_live = matches!(job, Job::Batch(_));
         let future = Box::pin(async move {
             let batch: Vec<InRecord<'_>> = payloads
                 .iter()
                 .map(|(record, data)| InRecord {
-                    stream: "transactions",
+                    stream: ARN,
                     shard_id: &shard,
                     sequence_number: &record.sequence_number,
                     of_aggregate: None,
                     partition_key: &record.partition_key,
                     arrival_ms: record.arrival_ms,
-                    data,
+                    data: data.as_deref().unwrap_or(&record.body),
                 })
                 .collect();
-            engine.process(&batch, deadline_ms).await.retry_from
+            let report = if is_live {
+                steered.live(&batch, deadline_ms).await
+            } else {
+                steered.process(&batch, deadline_ms).await
+            };
+            Done::Batch(if in_halves {
+                first_without_any_end(&batch, &report)
+            } else {
+                report.retry_from
+            })
         });
-        let invocation = Invocation {
+        let life = worker.life.clone();
+        self.start(Invocation {
             future,
-            worker,
-            batch,
-            piece,
+            worker: Some(worker),
+            life,
+            job,
             times_out_at_ms: deadline_ms,
-        };
+        });
+    }
+
+    /// Lets an invocation begin.
+    pub(super) fn start(&mut self, invocation: Invocation) {
+        let id = self.next_id;
+        self.next_id += 1;
         self.running.insert(id, invocation);
         self.ready.add(id);
     }
 
-    /// A record's payload; under the second control an event that comes again after ten minutes gets another name.
-    fn payload(&mut self, record: &EsmRecord) -> Vec<u8> {
-        if self.options.control != Control::TenMinuteToken {
-            return record.body.clone();
+    /// Under the second control an event that comes again after ten minutes gets another name.
+    fn payload(&mut self, record: &EsmRecord) -> Option<Vec<u8>> {
+        if !self.is_without(Control::TenMinuteToken) {
+            return None;
         }
         let now_ms = self.world.now_ms();
         let first_ms = *self.tokens.entry(record.body.clone()).or_insert(now_ms);
         if now_ms - first_ms <= TOKEN_MS {
-            return record.body.clone();
+            return None;
         }
-        String::from_utf8_lossy(&record.body)
-            .replacen(
-                r#""event_id":"e"#,
-                &format!(r#""event_id":"again-{}-e"#, record.sequence_number),
-                1,
-            )
-            .into_bytes()
+        let renamed = String::from_utf8_lossy(&record.body).replacen(
+            r#""event_id":"e"#,
+            &format!(r#""event_id":"again-{}-e"#, record.sequence_number),
+            1,
+        );
+        Some(renamed.into_bytes())
+    }
+
+    /// The ports of a new process.
+    pub(super) fn new_process(&mut self, kind: &str) -> (Ports, Life, String) {
+        self.workers_made += 1;
+        let name = format!("{kind}{}", self.workers_made);
+        let life = Life::default();
+        let skew_ms = i64::try_from(self.dice.below(2 * self.skew_ms_max + 1)).unwrap_or(0);
+        let skew_ms = skew_ms - i64::try_from(self.skew_ms_max).unwrap_or(0);
+        let ports = Ports::new(self.world.clone(), life.clone(), &name, skew_ms);
+        (ports, life, name)
     }
 
     /// A warm process, or a new one.
@@ -75,22 +168,9 @@ impl Run {
             let at = usize::try_from(self.dice.below(self.idle.len() as u64)).unwrap_or(0);
             return self.idle.swap_remove(at);
         }
-        self.workers_made += 1;
-        let name = format!("w{}", self.workers_made);
-        let life = Life::default();
-        let skew_ms = i64::try_from(self.dice.below(2 * self.skew_ms_max + 1)).unwrap_or(0);
-        let skew_ms = skew_ms - i64::try_from(self.skew_ms_max).unwrap_or(0);
-        let ports = Ports::new(self.world.clone(), life.clone(), &name, skew_ms);
-        let engine = Engine::new(
-            ports.clone(),
-            ports.clone(),
-            ports.clone(),
-            ports,
-            self.policy.clone(),
-            EngineConfig::default(),
-        );
+        let (ports, life, name) = self.new_process("w");
         Worker {
-            engine: Arc::new(engine),
+            steered: Arc::new(Steered::new(&ports, self.policies.own_policy())),
             life,
             name,
         }
@@ -105,52 +185,61 @@ impl Run {
             list: self.ready.clone(),
         }));
         match run.future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(retry_from) => self.finished(id, run, retry_from.as_deref()),
-            Poll::Pending if run.worker.life.crashed() => self.crashed(id, run),
+            Poll::Ready(done) => self.finished(id, run, done),
+            Poll::Pending if run.life.crashed() => self.crashed(id, run.job),
             Poll::Pending => {
                 self.running.insert(id, run);
             }
         }
     }
 
-    fn finished(&mut self, id: u64, run: Invocation, retry_from: Option<&str>) {
-        self.world.note(|| format!("{id} done, again from {retry_from:?}"));
-        if let Some(batch) = run.batch {
-            let failures: Vec<_> = retry_from
-                .iter()
-                .map(|number| serde_json::json!({ "itemIdentifier": number }))
-                .collect();
-            let response = serde_json::json!({ "batchItemFailures": failures })
-                .to_string()
-                .into_bytes();
-            let outcome = InvokeOutcome::Answered {
-                request_id: id.to_string(),
-                response,
-            };
-            self.answer(batch, &outcome);
-        } else if let Some(piece) = run.piece {
-            if retry_from.is_some() {
-                self.pieces.push_back(piece);
+    fn finished(&mut self, id: u64, run: Invocation, done: Done) {
+        match (run.job, done) {
+            (Job::Batch(batch), Done::Batch(retry_from)) => {
+                self.world.note(format_args!("{id} done, again from {retry_from:?}"));
+                let failures: Vec<_> = retry_from
+                    .iter()
+                    .map(|number| serde_json::json!({ "itemIdentifier": number }))
+                    .collect();
+                let response = serde_json::json!({ "batchItemFailures": failures })
+                    .to_string()
+                    .into_bytes();
+                let outcome = InvokeOutcome::Answered {
+                    request_id: id.to_string(),
+                    response,
+                };
+                self.answer(batch, &outcome);
             }
-        } else {
+            (Job::Piece(piece), Done::Batch(retry_from)) => {
+                self.world.note(format_args!("{id} done, again from {retry_from:?}"));
+                if retry_from.is_some() {
+                    self.pieces.push_back(piece);
+                }
+            }
+            (Job::Walk(request), Done::Walk(response)) => self.walked(*request, Some(&response)),
             // A zombie: its environment is gone once the invocation has timed out.
-            return;
+            _ => return,
         }
-        self.idle.push(run.worker);
+        self.idle.extend(run.worker);
     }
 
-    fn crashed(&mut self, id: u64, run: Invocation) {
+    fn crashed(&mut self, id: u64, job: Job) {
         self.counts.crashes += 1;
-        self.world.note(|| format!("{id} crashed"));
-        if let Some(batch) = run.batch {
-            self.answer(
-                batch,
-                &InvokeOutcome::Failed {
-                    request_id: id.to_string(),
-                },
-            );
+        self.world.note(format_args!("{id} crashed"));
+        self.failed(id, job);
+    }
+
+    /// An invocation that gave no answer.
+    fn failed(&mut self, id: u64, job: Job) {
+        match job {
+            Job::Batch(batch) => {
+                let request_id = id.to_string();
+                self.answer(batch, &InvokeOutcome::Failed { request_id });
+            }
+            Job::Piece(piece) => self.pieces.push_back(piece),
+            Job::Walk(request) => self.walked(*request, None),
+            Job::Zombie => {}
         }
-        self.pieces.extend(run.piece);
     }
 
     fn answer(&mut self, batch: u64, outcome: &InvokeOutcome) {
@@ -159,27 +248,29 @@ impl Run {
         self.act(actions);
     }
 
-    /// Invocations past their time: the mapping goes on without them, while they may still write.
+    /// Invocations past their time: whoever waits goes on without them, while they may still write.
     pub(super) fn time_out(&mut self) {
         let now_ms = self.world.now_ms();
         let late: Vec<u64> = self
             .running
             .iter()
-            .filter(|(_, run)| run.batch.is_some() && run.times_out_at_ms <= now_ms)
+            .filter(|(_, run)| run.may_time_out() && run.times_out_at_ms <= now_ms)
             .map(|(id, _)| *id)
             .collect();
         for id in late {
-            let Some(batch) = self.running.get_mut(&id).and_then(|run| run.batch.take()) else {
-                continue;
-            };
+            let Some(run) = self.running.get_mut(&id) else { continue };
+            let job = std::mem::replace(&mut run.job, Job::Zombie);
             self.counts.zombies += 1;
-            self.world.note(|| format!("{id} timed out"));
-            self.answer(
-                batch,
-                &InvokeOutcome::Failed {
-                    request_id: id.to_string(),
-                },
-            );
+            self.world.note(format_args!("{id} timed out"));
+            self.failed(id, job);
         }
     }
+}
+
+/// A control's answer: an aggregate of which one user record has its end counts as done.
+fn first_without_any_end(batch: &[InRecord<'_>], report: &BatchReport) -> Option<String> {
+    let returned = |end: &End| matches!(end, End::Returned(_));
+    let mut ends = batch.iter().zip(report.ends_by_record());
+    ends.find(|(_, ends)| ends.iter().all(returned))
+        .map(|(record, _)| record.sequence_number.to_owned())
 }

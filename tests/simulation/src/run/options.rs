@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use localcloud::esm::EsmOptions;
 
+use crate::audit::Forgery;
 use crate::check::Violations;
 use crate::dice::Dice;
+use crate::draws::Draws;
 use crate::world::Fault;
 
 /// What is taken away, to see that the harness notices.
@@ -18,6 +20,40 @@ pub enum Control {
     NoCondition,
     /// A repeated event is known for ten minutes only, as with a transaction's client token, and is a new one after that.
     TenMinuteToken,
+    /// A state is dropped an hour after it was written, whatever its time to live.
+    ForgottenStates,
+    /// After a restore nothing is redriven.
+    NoRedriveAfterRestore,
+    /// A write's condition looks at the number of a state alone: after a restore the same numbers come again.
+    NumberOnly,
+    /// The stream keeps records for an hour, and the mapping says nothing of those that it never read.
+    ShortRetention,
+    /// A version of a policy is published twice, with other weights.
+    PolicyPublishedTwice,
+    /// An override that ended is dropped at once, though records that arrived before wait.
+    OverridesPruned,
+    /// After a pause the mapping gives up what is older than its record age.
+    PauseForgetsAge,
+    /// An aggregate is done when one of its user records is.
+    AggregateInHalves,
+    /// A decision is known by card and id, without its event's time.
+    DecisionsWithoutTime,
+    /// The store tells cards apart without their case and spaces.
+    FoldedIds,
+    /// What a busy shard leaves out counts as sent.
+    LeftOutCountsAsSent,
+    /// A message is gone once it was received.
+    ForgetfulQueue,
+}
+
+/// What is forged after a run, to see that the audit names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forgeries {
+    /// One of them, as the seed draws it.
+    #[default]
+    One,
+    /// Each of them, one after the other.
+    All,
 }
 
 /// What to run.
@@ -31,6 +67,10 @@ pub struct Options {
     pub trace: bool,
     /// What is taken away.
     pub control: Control,
+    /// These draws in place of the seed's.
+    pub draws: Option<Draws>,
+    /// What is forged for the audit.
+    pub forgeries: Forgeries,
 }
 
 /// What a run gave.
@@ -38,6 +78,8 @@ pub struct Options {
 pub struct Outcome {
     /// What does not hold.
     pub violations: Violations,
+    /// What the seed had.
+    pub draws: Draws,
     /// The trace's hash: equal for equal runs.
     pub trace_hash: u64,
     /// The trace, where it was kept.
@@ -46,6 +88,8 @@ pub struct Outcome {
     pub injected: BTreeMap<Fault, u64>,
     /// Invocations, zombies, dead letters, records redriven.
     pub counts: Counts,
+    /// What was forged, and had to be named by the audit.
+    pub forged: Vec<Forgery>,
 }
 
 /// What happened in a run, by number.
@@ -63,6 +107,16 @@ pub struct Counts {
     pub reshards: u64,
     /// Writes that a condition refused.
     pub conflicts: u64,
+    /// Calls of the redrive function.
+    pub redrives: u64,
+    /// What operators did.
+    pub deeds: u64,
+    /// States that the store dropped after their time.
+    pub dropped: u64,
+    /// Items that were restored.
+    pub restored: u64,
+    /// What the limits of a shard or a partition refused.
+    pub limited: u64,
 }
 
 /// Each seed has some kinds of faults and not others: all at once would hide what a few do together.

@@ -399,6 +399,11 @@ impl Esm {
         self.stats
     }
 
+    /// Changes `MaximumRecordAgeInSeconds`, as UpdateEventSourceMapping does; `None` is −1.
+    pub fn set_record_age_s_max(&mut self, age_s: Option<u32>) {
+        self.options.record_age_s_max = age_s;
+    }
+
     /// The options it was made with.
     #[must_use]
     pub fn options(&self) -> &EsmOptions {

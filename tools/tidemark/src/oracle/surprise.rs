@@ -12,10 +12,8 @@ use super::history::NaiveCard;
 use super::measure::{self, MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, OWN_HISTORY_MIN, View};
 use super::{ExpectedOutcome, NamedProfile};
 
-/// Terms of a tail that are summed at most.
-const TERMS_MAX: u32 = 4_000;
-/// Terms rise, then fall: once one is this far below the greatest (as a logarithm: 10⁻¹⁷), the rest is below the last digit.
-const LN_NEGLIGIBLE: f64 = 39.0;
+/// Terms fall: once one is this share of their sum, the rest is below the last digit.
+const NEGLIGIBLE: f64 = 1e-17;
 const HIGHEST_SCORE: f64 = 1000.0;
 
 /// The outcome of a transaction on a card that has not accepted it yet.
@@ -81,16 +79,17 @@ fn surprising(whole_bits: f64, half_bits: f64) -> f64 {
 fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p [FeatureKey]> {
     let rules = policy.low_risk.as_ref()?;
     let of_category = rules.merchant_categories.is_empty() || rules.merchant_categories.contains(&tx.mcc);
-    let (amount, rate_missing) = measure::base_amount(tx, policy);
-    let is_low = of_category && !rate_missing && amount <= rules.amount_max_minor;
+    let is_little = measure::base_amount(tx, policy).is_some_and(|amount| amount <= rules.amount_max_minor);
+    let is_low = of_category && is_little;
     is_low.then_some(rules.policy.features.as_slice())
 }
 
 fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
+    let is_unpriced = view.amount.is_none() || view.earlier.iter().any(|past| past.amount.is_none());
     let bits = [
         (named == NamedProfile::Absent, Missing::PROFILE_ABSENT),
         (named == NamedProfile::Unavailable, Missing::PROFILE_UNAVAILABLE),
-        (view.rate_missing, Missing::CURRENCY_RATE),
+        (is_unpriced, Missing::CURRENCY_RATE),
         (is_stale(view, policy), Missing::PROFILE_STALE),
     ];
     let set = bits.iter().filter(|(is, _)| *is).fold(0, |set, (_, bit)| set | bit);
@@ -123,7 +122,7 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
                 return 0.0;
             }
             let belief = rate(view, view.before(window_ms).count(), window_ms);
-            busy(held().amounts.len() - 1, days(window_ms), belief)
+            busy(held().count - 1, days(window_ms), belief)
         }
         FeatureKind::SinceLast => view.since_last_ms().map_or(0.0, |elapsed_ms| {
             busy(1, days(elapsed_ms.max(1)), rate(view, view.earlier.len(), 0))
@@ -140,21 +139,24 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
         }),
         FeatureKind::Sum => {
             let held = held();
-            spending(&held.amounts, &view.amounts_before(window_ms))
+            view.amount
+                .map_or(0.0, |_| spending(&held.amounts, &view.amounts_before(window_ms)))
         }
-        FeatureKind::AmountZ => spending(&[view.amount], &view.own_amounts()),
+        FeatureKind::AmountZ => view
+            .amount
+            .map_or(0.0, |amount| spending(&[amount], &view.own_amounts())),
         FeatureKind::AmountRatio => {
             let own = view.own_amounts();
-            if own.len() < OWN_HISTORY_MIN {
+            let Some(amount) = view.amount.filter(|_| own.len() >= OWN_HISTORY_MIN) else {
                 return 0.0;
-            }
+            };
             let mean = measure::mean(&own);
-            lognormal(view.amount as f64, mean, measure::deviation(&own).max(0.1 * mean))
+            lognormal(amount as f64, mean, measure::deviation(&own).max(0.1 * mean))
         }
-        FeatureKind::ProfileAmountZ => view.profile.map_or(0.0, |profile| {
+        FeatureKind::ProfileAmountZ => view.profile.zip(view.amount).map_or(0.0, |(profile, amount)| {
             let (mean, spread) = (profile.spend_mean_minor, profile.spend_deviation_minor);
             if mean > 0.0 && spread > 0.0 {
-                lognormal(view.amount as f64, mean, spread)
+                lognormal(amount as f64, mean, spread)
             } else {
                 0.0
             }
@@ -162,15 +164,15 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
         FeatureKind::ShareDeclined => {
             let before: Vec<bool> = view.before(window_ms).map(|past| past.approved).collect();
             let declined = before.iter().filter(|approved| !**approved).count();
-            binomial(held().declined, held().amounts.len(), rare(declined, before.len()))
+            binomial(held().declined, held().count, rare(declined, before.len()))
         }
         FeatureKind::DistinctMerchants => {
             let chance = succession(view.merchants_before(), view.earlier.len());
-            binomial(held().merchants - 1, held().amounts.len() - 1, chance)
+            binomial(held().merchants - 1, held().count - 1, chance)
         }
         FeatureKind::DistinctCountries => {
             let chance = succession(view.countries_before(), view.earlier.len());
-            binomial(held().countries - 1, held().amounts.len() - 1, chance)
+            binomial(held().countries - 1, held().count - 1, chance)
         }
         FeatureKind::NewMerchant if view.is_new_merchant() == Some(true) => {
             bits(succession(view.merchants_before(), view.earlier.len()))
@@ -227,10 +229,11 @@ fn busy(others: usize, days: f64, rate: Rate) -> f64 {
     if mean <= 0.0 || least <= mean {
         return 0.0;
     }
-    let ln_none = shape * libm::log(shape / (shape + mean)) - libm::lgamma(shape);
-    let ln_odds = libm::log(mean / (shape + mean));
-    let ln_term = |k: f64| libm::lgamma(k + shape) - libm::lgamma(k + 1.0) + ln_none + k * ln_odds;
-    -ln_sum((0..TERMS_MAX).map(|step| ln_term(least + f64::from(step)))) / LN_2
+    let odds = mean / (shape + mean);
+    let ln_first = libm::lgamma(least + shape) - libm::lgamma(least + 1.0) - libm::lgamma(shape)
+        + shape * libm::log(shape / (shape + mean))
+        + least * libm::log(odds);
+    (-(ln_first + ln_sum(|step| (least + step + shape) / (least + step + 1.0) * odds)) / LN_2).max(0.0)
 }
 
 #[allow(clippy::cast_precision_loss)]
@@ -239,25 +242,23 @@ fn binomial(hits: usize, trials: usize, chance: f64) -> f64 {
     if k <= n * chance || hits > trials {
         return 0.0;
     }
-    let ln_term = |k: f64| {
-        libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0)
-            + k * libm::log(chance)
-            + (n - k) * libm::log(1.0 - chance)
-    };
-    (-ln_sum((hits..=trials).map(|k| ln_term(k as f64))) / LN_2).max(0.0)
+    let ln_first = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0)
+        + k * libm::log(chance)
+        + (n - k) * libm::log(1.0 - chance);
+    let sum = ln_sum(|step| (n - k - step) / (k + step + 1.0) * chance / (1.0 - chance));
+    (-(ln_first + sum) / LN_2).max(0.0)
 }
 
-/// The logarithm of a sum of which the logarithms of the terms are given.
-fn ln_sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let (mut kept, mut greatest) = (Vec::new(), f64::NEG_INFINITY);
-    for term in terms {
-        kept.push(term);
-        greatest = greatest.max(term);
-        if term < greatest - LN_NEGLIGIBLE {
-            break;
-        }
+/// The logarithm of 1 and all the terms after it, each of which is the one before times a ratio that falls: to the very end,
+/// however many there are.
+fn ln_sum(ratio: impl Fn(f64) -> f64) -> f64 {
+    let (mut sum, mut term, mut step) = (1.0, 1.0, 0.0);
+    while term > sum * NEGLIGIBLE {
+        term *= ratio(step);
+        sum += term;
+        step += 1.0;
     }
-    greatest + libm::log(kept.iter().map(|term| libm::exp(term - greatest)).sum())
+    libm::log(sum)
 }
 
 /// These amounts together against others of the card: Student's t by Wallace's approximation.

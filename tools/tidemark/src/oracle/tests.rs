@@ -173,6 +173,22 @@ fn oracle_and_fold_agree_on_twenty_thousand_events() {
     }
 }
 
+/// As `demo --events 60000 --cards 120` has them, which once ended with 288 scores that the oracle did not have: windows of
+/// hundreds of events, on cards that seal.
+#[test]
+fn cards_of_hundreds_of_events_a_day_are_scored_exactly() {
+    let policy = Policy::default_policy();
+    let records: Vec<SimRecord> = generate(&SimConfig::new(1, 12_000, 24, NOW_MS, &policy)).collect();
+    let system = System::run(&records, &policy);
+    let sealed = system.states.values().filter(|state| state.sealed_events() > 0);
+    assert!(sealed.count() > 5);
+    let report = system.check(&records, &policy);
+    let words: Vec<String> = report.mismatches.iter().take(10).map(ToString::to_string).collect();
+    assert_eq!(report.mismatch_count, 0, "{}", words.join("\n"));
+    let marked = |bytes: &&Vec<u8>| String::from_utf8_lossy(bytes).contains("\"approximate\"");
+    assert_eq!(system.outcomes.iter().filter(marked).count(), 0);
+}
+
 #[test]
 fn what_the_simulation_expects_is_what_becomes_of_it() {
     let (records, policy) = (stream(4, 20_000), Policy::default_policy());

@@ -1,0 +1,63 @@
+//! The records' bytes.
+
+use crate::dice::Dice;
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A transaction; now and then one that raises an alert.
+#[must_use]
+pub fn transaction(card: &str, event: &str, time_ms: i64, dice: &mut Dice) -> Vec<u8> {
+    let amount = if dice.chance(0.05) {
+        dice.between(500_000, 9_000_000)
+    } else {
+        dice.between(100, 9_000)
+    };
+    let country = if dice.chance(0.05) {
+        *dice.pick(&["JP", "BR", "US"])
+    } else {
+        "FR"
+    };
+    let approved = !dice.chance(0.1);
+    let merchant = dice.below(20);
+    format!(
+        r#"{{"schema":"transaction","version":2,"event_id":{},"card_id":{},"occurred_at_ms":{time_ms},"amount_minor":{amount},"currency":"EUR","merchant_id":"m{merchant}","mcc":5411,"country":"{country}","channel":"ecommerce","approved":{approved}}}"#,
+        quoted(event),
+        quoted(card)
+    )
+    .into_bytes()
+}
+
+pub(super) fn profile(card: &str, version: u64) -> Vec<u8> {
+    // One version has one content, as a producer of profiles guarantees.
+    let mean = 1_000 + 137 * version;
+    format!(
+        r#"{{"schema":"profile","version":1,"card_id":{},"profile_version":{version},"usual_country":"FR","spend_mean_minor":{mean}.0,"spend_deviation_minor":900.5,"transactions_per_day":2.5,"account_opened_at_ms":1500000000000}}"#,
+        quoted(card)
+    )
+    .into_bytes()
+}
+
+pub(super) fn label(card: &str, event: &str, dice: &mut Dice, at_ms: i64) -> Vec<u8> {
+    let verdict = if dice.chance(0.5) { "fraud" } else { "cleared" };
+    // Seldom for an event that nobody ever sent.
+    let event = if dice.chance(0.1) { "never-sent" } else { event };
+    format!(
+        r#"{{"schema":"label","version":1,"event_id":{},"card_id":{},"verdict":"{verdict}","known_since_ms":{at_ms}}}"#,
+        quoted(event),
+        quoted(card)
+    )
+    .into_bytes()
+}
+
+pub(super) fn broken(dice: &mut Dice, card: &str) -> Vec<u8> {
+    let card = quoted(card);
+    match dice.below(4) {
+        0 => b"not json".to_vec(),
+        1 => format!(r#"{{"schema":"transaction","version":9,"card_id":{card}}}"#).into_bytes(),
+        2 => vec![0xff, 0xfe, 0x00],
+        _ => format!(r#"{{"schema":"transaction","version":2,"event_id":"","card_id":{card}}}"#).into_bytes(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Calls of ports, and how they go wrong.
+
+use std::collections::BTreeMap;
+
+use tidemark_engine::port::PortError;
+
+/// A port's operation, as the trace writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    /// Reads states.
+    LoadStates,
+    /// Reads profiles.
+    LoadProfiles,
+    /// Reads sealed segments.
+    LoadSegments,
+    /// Writes sealed segments.
+    PutSegments,
+    /// Writes a card under its condition.
+    Commit,
+    /// Writes a profile.
+    PutProfile,
+    /// Records a decision.
+    PutDecision,
+    /// Keeps a candidate's outcomes.
+    PutTrials,
+    /// Sends outcomes.
+    Send,
+    /// Puts refused records away.
+    Quarantine,
+    /// Reads the control plane.
+    Control,
+    /// Lists the stream's shards.
+    Shards,
+    /// Asks for a place in a shard.
+    Iterator,
+    /// Reads a shard.
+    Records,
+    /// Receives messages.
+    Receive,
+    /// Deletes messages.
+    Delete,
+    /// Makes messages visible.
+    Release,
+    /// Sends a message.
+    Move,
+}
+
+impl Op {
+    /// Whether it is an eventually consistent read.
+    #[must_use]
+    pub const fn may_be_stale(self) -> bool {
+        matches!(self, Self::LoadStates | Self::LoadProfiles)
+    }
+
+    /// Whether it takes items that may be left out one by one.
+    #[must_use]
+    pub const fn is_batch(self) -> bool {
+        matches!(self, Self::Send | Self::Quarantine | Self::Delete)
+    }
+}
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The process dies before the call has an effect.
+    CrashBefore,
+    /// The process dies after it had.
+    CrashAfter,
+    /// No answer in time, and no effect.
+    TimeoutBefore,
+    /// No answer in time, but it was applied.
+    TimeoutAfter,
+    /// The service asks to slow down.
+    Throttle,
+    /// The service failed.
+    Unavailable,
+    /// A read answers with what was there before the last write.
+    Stale,
+    /// A sink leaves some items out.
+    Partial,
+    /// The call hangs until long after the invocation timed out, and is applied then: a zombie's.
+    Stall,
+}
+
+impl Fault {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::TimeoutBefore,
+        Self::TimeoutAfter,
+        Self::Throttle,
+        Self::Unavailable,
+        Self::Stale,
+        Self::Partial,
+        Self::Stall,
+    ];
+
+    /// Whether it can happen to this operation.
+    #[must_use]
+    pub const fn fits(self, op: Op) -> bool {
+        match self {
+            Self::Stale => op.may_be_stale(),
+            Self::Partial => op.is_batch(),
+            _ => true,
+        }
+    }
+
+    /// The error that the caller gets, where it gets one.
+    pub(crate) fn error(self) -> Option<PortError> {
+        match self {
+            Self::TimeoutBefore | Self::TimeoutAfter => Some(PortError::Timeout("simulated".to_owned())),
+            Self::Throttle => Some(PortError::Throttled("simulated".to_owned())),
+            Self::Unavailable => Some(PortError::Unavailable("simulated".to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// Where faults come from.
+#[derive(Clone, Debug)]
+pub enum FaultPlan {
+    /// Each call draws: kinds and their shares.
+    Drawn(Vec<(Fault, f64)>),
+    /// These calls (numbered from 0) fail so.
+    At(BTreeMap<u64, Fault>),
+}
