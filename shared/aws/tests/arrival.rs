@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Answer, serve_at};
-use tidemark_aws::admin::Admin;
+use tidemark_aws::admin::{Admin, ReadFrom};
 use tidemark_aws::{AwsSettings, KinesisReader, connect};
 use tidemark_redrive::port::ShardReader;
 
@@ -42,15 +42,17 @@ fn page(is_scientific: bool) -> Value {
 async fn the_redrive_and_the_tools_read_the_millisecond_that_the_service_wrote() {
     for is_scientific in [false, true] {
         let page = page(is_scientific);
-        let (endpoint, _) = serve_at(move |_, _, _| Answer::Json(200, page.clone())).await;
+        let (endpoint, _) = serve_at(move |_, operation, _| match operation {
+            "GetShardIterator" => Answer::Json(200, json!({ "ShardIterator": "iterator" })),
+            _ => Answer::Json(200, page.clone()),
+        })
+        .await;
         let settings = AwsSettings::local("eu-west-1", &endpoint, None);
         let reader = KinesisReader::new(connect(&settings).await.kinesis, "s");
         let redriven = reader.records("iterator", 10_000).await.unwrap();
-        let read = Admin::connect(&settings)
-            .await
-            .records("iterator", 10_000)
-            .await
-            .unwrap();
+        let admin = Admin::connect(&settings).await;
+        let iterator = admin.iterator("s", "shardId-000000000000", &ReadFrom::Oldest).await;
+        let read = admin.records(&iterator.unwrap(), 10_000).await.unwrap();
         assert!(redriven.records.len() >= 10_000 && read.records.len() == redriven.records.len());
         for ((redriven, read), ms) in redriven.records.iter().zip(&read.records).zip(arrivals_ms()) {
             assert_eq!((redriven.arrival_ms, read.arrival_ms), (ms, ms));
