@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use tidemark_domain::id::fingerprint32;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::report::CacheCounts;
 use tidemark_engine::{BatchReport, End};
@@ -55,6 +56,34 @@ fn a_duplicate_gets_the_first_outcome_in_the_same_batch_and_in_a_later_one() {
     );
     assert_eq!(world.sink.outcomes().len(), 4);
     assert_as_expected(&world, &expect(&first, &world.policy));
+}
+
+/// Ids of which the lower halves of the fingerprints are equal.
+fn colliding_ids() -> (String, String) {
+    let mut seen = std::collections::HashMap::new();
+    for number in 0..1_000_000 {
+        let id = format!("tx-{number:08}");
+        if let Some(other) = seen.insert(fingerprint32(&id), id.clone()) {
+            return (other, id);
+        }
+    }
+    panic!("no two of a million ids share 32 bits")
+}
+
+#[test]
+fn two_events_of_one_millisecond_count_though_their_ids_share_half_a_fingerprint() {
+    let (first, second) = colliding_ids();
+    // In one batch, and in two that two processes take.
+    for batches in [1, 2] {
+        let world = World::new();
+        let batch = records([tx("a", &first, 60, 100), tx("a", &second, 60, 9_999_900)]);
+        let (one, two) = batch.split_at(batch.len() / batches);
+        let mut ends = world.run(one).ends;
+        ends.extend(world.run(two).ends);
+        assert_eq!(ends, [End::Scored; 2]);
+        assert_eq!(world.run(&batch).ends, [End::Duplicate; 2]);
+        assert_as_expected(&world, &expect(&batch, &world.policy));
+    }
 }
 
 #[test]
