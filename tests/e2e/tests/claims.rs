@@ -70,6 +70,22 @@ fn survivors(page: &str) -> &str {
     row.trim_end_matches("** |").rsplit("**").next().unwrap()
 }
 
+/// How sure it is that two events are told apart, by the bits that a history keeps of an id.
+fn odds() -> Vec<String> {
+    let (short, long) = (u32::BITS, u64::BITS);
+    let of_short = f64::from(short).exp2();
+    let one_in = format!("one in {:.1} × 10⁹", of_short / 1e9);
+    let years = of_short / (10_000_000.0 * 12.0);
+    vec![
+        format!("{short} of {long} bits, and all {long} where that may matter"),
+        format!("| {long} | one in {:.0} × 10¹⁸ |", f64::from(long).exp2() / 1e18),
+        format!("| {short} | {one_in} |"),
+        "by a release before 0.2.0".to_owned(),
+        format!("With ten million pairs of the second kind a month, one event in {years:.0} years"),
+        format!("probability of {one_in} for each later event"),
+    ]
+}
+
 /// Every sentence of the page with a figure, with the figure from the code.
 fn claims() -> Vec<String> {
     let policy = Policy::default_policy();
@@ -141,7 +157,7 @@ fn claims() -> Vec<String> {
 #[test]
 fn every_figure_of_the_page_is_that_of_the_code() {
     let mut page = page();
-    for claim in claims() {
+    for claim in claims().into_iter().chain(odds()) {
         assert!(page.contains(&claim), "{PAGE} does not say: {claim}");
         page = page.replace(&claim, "");
     }
