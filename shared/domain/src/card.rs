@@ -21,6 +21,9 @@ use sealed::{Nodes, Seal, SealedRef};
 /// feature values can come near; they seal their oldest events earlier.
 pub const STATE_BYTES_MAX: usize = 300 * 1024;
 
+/// What stands for an amount that is not known, since the policy had no rate for its currency: no event has an amount of 0.
+pub const UNPRICED: u64 = 0;
+
 /// One event in a card's history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -32,7 +35,7 @@ pub struct Entry {
     pub event_fp: u32,
     /// The upper half, where it is kept: [`HistoryKey`] says when.
     pub event_fp_high: Option<u32>,
-    /// The amount in minor units of the policy's base currency.
+    /// The amount in minor units of the policy's base currency; [`UNPRICED`] when the policy had no rate for its own.
     pub amount_base_minor: u64,
     /// `fingerprint32(merchant_id)`.
     pub merchant_fp: u32,

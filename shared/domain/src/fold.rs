@@ -5,7 +5,7 @@
 
 use crate::card::identity::{high, low};
 use crate::card::sealed::{Found, Seal, SegmentKey};
-use crate::card::{CardState, Entry, HistoryKey};
+use crate::card::{CardState, Entry, HistoryKey, UNPRICED};
 use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
 use crate::feature::measure::Edges;
@@ -215,7 +215,7 @@ fn new_entry(
         seq: state.next_seq,
         event_fp: low(key.fingerprint),
         event_fp_high: Some(high(key.fingerprint)),
-        amount_base_minor: base_amount(tx, policy).0,
+        amount_base_minor: base_amount(tx, policy).unwrap_or(UNPRICED),
         merchant_fp: fingerprint32(tx.merchant_id.as_str()),
         country: tx.country,
         device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),

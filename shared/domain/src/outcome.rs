@@ -57,7 +57,8 @@ impl Missing {
     pub const PROFILE_STALE: u8 = 4;
     /// The head's limit cut history that a window of this event needed.
     pub const HISTORY_TRUNCATED: u8 = 8;
-    /// The policy has no rate for the currency: the amount was taken one to one.
+    /// The policy has no rate for the currency of this event, or of another one in its longest window: that amount is not known,
+    /// and counts in no amount.
     pub const CURRENCY_RATE: u8 = 16;
     /// The override could not be read.
     pub const OVERRIDE_UNAVAILABLE: u8 = 32;

@@ -187,8 +187,8 @@ impl Policy {
         if !categories.is_empty() && categories.binary_search(&tx.mcc).is_err() {
             return None;
         }
-        let (amount, rate_missing) = crate::score::base_amount(tx, self);
-        (!rate_missing && amount <= low_risk.amount_max_minor).then_some(&*low_risk.policy)
+        let amount = crate::score::base_amount(tx, self)?;
+        (amount <= low_risk.amount_max_minor).then_some(&*low_risk.policy)
     }
 
     /// Whether a profile is too old for an event. One that does not say its age never is.

@@ -53,21 +53,19 @@ impl<'a> ProfileInput<'a> {
     }
 }
 
-/// The amount in minor units of the policy's base currency, 1 to [`BASE_AMOUNT_MAX`], and whether the rate was missing:
-/// then minor units are taken one to one.
+/// The amount in minor units of the policy's base currency, 1 to [`BASE_AMOUNT_MAX`]; `None` when the policy has no rate for
+/// its currency: then nobody can say.
 #[must_use]
-pub fn base_amount(tx: &Transaction, policy: &Policy) -> (u64, bool) {
+pub fn base_amount(tx: &Transaction, policy: &Policy) -> Option<u64> {
     let base = policy.currency.base;
     if tx.currency == base {
-        return (tx.amount_minor.clamp(1, BASE_AMOUNT_MAX), false);
+        return Some(tx.amount_minor.clamp(1, BASE_AMOUNT_MAX));
     }
-    let Some(rate) = policy.currency.rate(tx.currency) else {
-        return (tx.amount_minor.clamp(1, BASE_AMOUNT_MAX), true);
-    };
+    let rate = policy.currency.rate(tx.currency)?;
     let scale = |currency: Currency| (0..currency.minor_digits()).fold(1.0, |scale, _| scale * 10.0);
     let amount = libm::round(tx.amount_minor as f64 * rate * scale(base) / scale(tx.currency));
     // A float beyond the integer's range saturates.
-    ((amount as u64).clamp(1, BASE_AMOUNT_MAX), false)
+    Some((amount as u64).clamp(1, BASE_AMOUNT_MAX))
 }
 
 /// The outcome of an event, given the card before it: a pure function of its arguments (I6).
@@ -95,7 +93,7 @@ fn score_by(
     if known.is_some_and(|profile| policy.is_stale(profile, tx)) {
         missing |= Missing::PROFILE_STALE;
     }
-    if measured.rate_missing {
+    if measured.has_unpriced() {
         missing |= Missing::CURRENCY_RATE;
     }
     if measured.blurred || is_truncated(state, tx, policy) {

@@ -31,14 +31,26 @@ fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
     let nudge = prop_oneof![8 => Just(0_i64), 1 => Just(1_i64), 1 => Just(-1_i64)];
     let place = proptest::option::of((-900_000..=900_000_i32, -1_800_000..=1_800_000_i32));
     let device = proptest::option::of(0_u8..3);
-    let one = (time, nudge, amount, 0_u8..6, 0_u8..4, device, place, any::<bool>());
+    // One in nine in a currency that the policy has no rate for.
+    let merchant_and_currency = (0_u8..6, prop_oneof![8 => Just("EUR"), 1 => Just("THB")]);
+    let one = (
+        time,
+        nudge,
+        amount,
+        merchant_and_currency,
+        0_u8..4,
+        device,
+        place,
+        any::<bool>(),
+    );
     proptest::collection::vec(one, 1..len_max).prop_map(|list| {
         let mut built = Vec::new();
-        for (time, nudge, amount_minor, merchant, which_country, device, place, approved) in list {
+        for (time, nudge, amount_minor, (merchant, currency), which_country, device, place, approved) in list {
             built.push(Transaction {
                 event_id: EventId::new(&format!("e{}", built.len())).unwrap(),
                 merchant_id: MerchantId::new(&format!("m{merchant}")).unwrap(),
                 country: country(which_country),
+                currency: Currency::new(currency).unwrap(),
                 approved,
                 device_id: device.map(|device: u8| DeviceId::new(&format!("d{device}")).unwrap()),
                 place: place.map(|(latitude_e4, longitude_e4)| Place {
@@ -154,10 +166,26 @@ fn naive(
     };
     let mut window = within(key.window_minutes);
     window.push(tx);
-    let amounts: Vec<f64> = window.iter().map(|e| e.amount_minor as f64).collect();
+    // An amount without a rate is known to nobody: it counts nowhere, and such an event has no feature of amounts.
+    let known = |e: &Transaction| (e.currency.as_str() == "EUR").then_some(e.amount_minor as f64);
+    let amounts: Vec<f64> = window.iter().filter_map(|e| known(e)).collect();
     let history = within(longest);
-    let past: Vec<f64> = history.iter().map(|e| e.amount_minor as f64).collect();
-    let amount = tx.amount_minor as f64;
+    let past: Vec<f64> = history.iter().filter_map(|e| known(e)).collect();
+    let amount = match (known(tx), key.kind) {
+        (Some(amount), _) => amount,
+        (
+            None,
+            FeatureKind::Sum
+            | FeatureKind::Mean
+            | FeatureKind::Deviation
+            | FeatureKind::Min
+            | FeatureKind::Max
+            | FeatureKind::AmountZ
+            | FeatureKind::AmountRatio
+            | FeatureKind::ProfileAmountZ,
+        ) => return None,
+        (None, _) => 0.0,
+    };
     // The last of the latest: `max_by_key` takes the last of equals, which is the later arrival.
     let previous = history.iter().max_by_key(|e| e.occurred_at_ms);
     let unless_seen = |seen: bool| (!history.is_empty()).then_some(if seen { 0.0 } else { 1.0 });

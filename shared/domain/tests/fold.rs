@@ -111,7 +111,7 @@ impl Naive {
             seq: self.accepted.len() as u64,
             event_fp,
             event_fp_high: None,
-            amount_base_minor: base_amount(tx, policy).0,
+            amount_base_minor: base_amount(tx, policy).unwrap_or(0),
             merchant_fp: fingerprint32(tx.merchant_id.as_str()),
             country: tx.country,
             device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),

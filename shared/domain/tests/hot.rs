@@ -52,7 +52,8 @@ fn transaction(number: u32, time_ms: i64, variety: u32) -> Transaction {
         card_id: CardId::new("card").unwrap(),
         occurred_at_ms: time_ms,
         amount_minor: u64::from(spread % 9_000) + 1,
-        currency: Currency::new("EUR").unwrap(),
+        // One in seven in a currency that the policy has no rate for.
+        currency: Currency::new(if spread % 7 == 3 { "VND" } else { "EUR" }).unwrap(),
         merchant_id: MerchantId::new(&format!("merchant-{}", spread % variety)).unwrap(),
         mcc: 5411,
         country: Country::new(COUNTRIES[(spread % variety.min(20)) as usize]).unwrap(),
@@ -71,16 +72,28 @@ fn naive(accepted: &[Transaction], tx: &Transaction, key: FeatureKey) -> Option<
     let start_ms = tx.occurred_at_ms - i64::from(key.window_minutes) * MINUTE_MS;
     let in_window = |other: &&Transaction| other.occurred_at_ms > start_ms && other.occurred_at_ms <= tx.occurred_at_ms;
     let held: Vec<&Transaction> = accepted.iter().filter(in_window).chain([tx]).collect();
-    let amounts = || held.iter().map(|tx| tx.amount_minor);
+    let is_known = |tx: &&&Transaction| tx.currency.as_str() == "EUR";
+    let amounts = || held.iter().filter(is_known).map(|tx| tx.amount_minor);
     let distinct =
         |name: &dyn Fn(&Transaction) -> String| held.iter().map(|tx| name(tx)).collect::<BTreeSet<_>>().len();
-    let (n, sum) = (held.len() as f64, amounts().sum::<u64>() as f64);
+    let (n, known, sum) = (
+        held.len() as f64,
+        amounts().count() as f64,
+        amounts().sum::<u64>() as f64,
+    );
     let squares: f64 = amounts().map(|amount| (amount * amount) as f64).sum();
+    let is_of_amounts = matches!(
+        key.kind,
+        FeatureKind::Sum | FeatureKind::Mean | FeatureKind::Deviation | FeatureKind::Min | FeatureKind::Max
+    );
+    if is_of_amounts && !is_known(&&tx) {
+        return None;
+    }
     Some(match key.kind {
         FeatureKind::Count => n,
         FeatureKind::Sum => sum,
-        FeatureKind::Mean => sum / n,
-        FeatureKind::Deviation => ((n * squares - sum * sum).max(0.0)).sqrt() / n,
+        FeatureKind::Mean => sum / known,
+        FeatureKind::Deviation => ((known * squares - sum * sum).max(0.0)).sqrt() / known,
         FeatureKind::Min => amounts().min()? as f64,
         FeatureKind::Max => amounts().max()? as f64,
         FeatureKind::ShareDeclined => held.iter().filter(|tx| !tx.approved).count() as f64 / n,

@@ -21,16 +21,27 @@ pub struct Bounds {
     pub until_ms: i64,
 }
 
+/// Where a scan stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// There is no iterator: one is wanted.
+    Unplaced,
+    /// There is an iterator.
+    Reading,
+    /// The range's end was reached.
+    Done,
+    /// It was given up before the range's end.
+    GivenUp,
+}
+
 /// A walk over one shard.
 #[derive(Clone, Debug)]
 pub struct Scan {
     bounds: Bounds,
+    place: Place,
     last: Option<String>,
-    has_iterator: bool,
     /// The place to begin was refused: what is there begins later.
     trimmed: bool,
-    done: bool,
-    unfinished: bool,
     empty_pages: u32,
     empty_pages_max: u32,
 }
@@ -41,11 +52,9 @@ impl Scan {
     pub fn new(bounds: Bounds, empty_pages_max: u32) -> Self {
         Self {
             bounds,
+            place: Place::Unplaced,
             last: None,
-            has_iterator: false,
             trimmed: false,
-            done: false,
-            unfinished: false,
             empty_pages: 0,
             empty_pages_max,
         }
@@ -54,37 +63,39 @@ impl Scan {
     /// What is to be done next.
     #[must_use]
     pub fn want(&self) -> Want {
-        if self.done {
-            return Want::Nothing;
+        match self.place {
+            Place::Unplaced => Want::Iterator(self.start()),
+            Place::Reading => Want::Page,
+            Place::Done | Place::GivenUp => Want::Nothing,
         }
-        if self.has_iterator {
-            return Want::Page;
+    }
+
+    fn start(&self) -> ReadFrom {
+        match &self.last {
+            Some(last) => ReadFrom::After(last.clone()),
+            None if self.trimmed => ReadFrom::Oldest,
+            None => self.bounds.from.clone(),
         }
-        if let Some(last) = &self.last {
-            return Want::Iterator(ReadFrom::After(last.clone()));
-        }
-        Want::Iterator(if self.trimmed {
-            ReadFrom::Oldest
-        } else {
-            self.bounds.from.clone()
-        })
     }
 
     /// The iterator that was wanted is there.
     pub fn placed(&mut self) {
-        self.has_iterator = true;
+        self.place = Place::Reading;
     }
 
     /// The place was refused: the walk begins with the oldest record instead.
     pub fn refused(&mut self) {
-        self.done |= self.trimmed || self.last.is_some();
-        self.unfinished |= self.done;
+        self.place = if self.trimmed || self.last.is_some() {
+            Place::GivenUp
+        } else {
+            Place::Unplaced
+        };
         self.trimmed = true;
     }
 
     /// The iterator is too old.
     pub fn expired(&mut self) {
-        self.has_iterator = false;
+        self.place = Place::Unplaced;
     }
 
     /// Whether the first record of the range is past retention.
@@ -96,16 +107,18 @@ impl Scan {
     /// Whether it was given up before its end.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.unfinished
+        self.place == Place::GivenUp
     }
 
     /// A page came: the indexes of its records that belong to the range.
     pub fn page(&mut self, records: &[StreamRecord], page_end: PageEnd) -> Vec<usize> {
-        self.has_iterator = page_end != PageEnd::Closed;
+        if page_end != PageEnd::More {
+            self.place = Place::Done;
+        }
         let mut hits = Vec::new();
         for (at, record) in records.iter().enumerate() {
             if self.is_beyond(record) {
-                self.done = true;
+                self.place = Place::Done;
                 break;
             }
             if let (None, ReadFrom::At(from)) = (&self.last, &self.bounds.from) {
@@ -117,11 +130,9 @@ impl Scan {
                 hits.push(at);
             }
         }
-        self.done |= page_end != PageEnd::More;
         self.empty_pages = if records.is_empty() { self.empty_pages + 1 } else { 0 };
-        if !self.done && self.empty_pages >= self.empty_pages_max {
-            self.done = true;
-            self.unfinished = true;
+        if self.place != Place::Done && self.empty_pages >= self.empty_pages_max {
+            self.place = Place::GivenUp;
         }
         hits
     }

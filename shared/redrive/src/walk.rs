@@ -1,6 +1,19 @@
 //! The walk over one shard that visits the ranges of many dead letters: neighbours share a read, gaps are jumped over. A state
 //! machine: it says what it wants, and is told what came. Pure.
 //!
+//! ```text
+//! the walk    Unplaced ──placed──► Reading ──expired──► Expired ──placed──► Reading
+//!                 ▲                 │   ▲
+//!                 └─ the shard has ─┘   └──placed── Probing ◄── a range became suspect, whatever the walk was doing
+//!                    nothing more
+//!
+//! a range     Waiting ──its first record came────────────────────────────► Begun ──its last, or a later one──► Ended: Whole,
+//!                │                                                            ▲                                or Trimmed
+//!                └──a later record came, or none, ──► Suspect ──the oldest ───┤ beyond its start: trimmed
+//!                   or its place was refused                    record lies   └► before it ──────────────────► Ended: NotOfShard
+//!             any ──too many empty pages──► Ended: Unfinished
+//! ```
+//!
 //! How a range begins tells what was lost. Its first number is that of a real record, so a walk from there must meet that very
 //! record. When it meets a later one, or the stream refuses the number, or nothing comes, the number is suspect, and the walk
 //! looks at the shard's oldest record: when that lies beyond the number, the start was trimmed; when it lies before it, the
@@ -68,14 +81,65 @@ pub struct Hit {
     pub spans: Vec<usize>,
 }
 
+/// How far a range is visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Its first record did not come yet.
+    Waiting,
+    /// Its first record should have come, and did not: the shard's oldest record will tell why.
+    Suspect,
+    /// The record at its start was met, or found to be past retention.
+    Begun,
+    /// It needs no further record.
+    Ended(SpanEnd),
+}
+
 #[derive(Clone, Debug)]
 struct Track {
     span: Span,
-    /// The record at its start was met, or found trimmed.
-    begun: bool,
-    suspect: bool,
+    progress: Progress,
+    /// Whether its start is past retention, as far as is known.
     trimmed: bool,
-    end: Option<SpanEnd>,
+}
+
+impl Track {
+    fn new(span: Span) -> Self {
+        let progress = if span.after.is_some() {
+            Progress::Begun
+        } else {
+            Progress::Waiting
+        };
+        Self {
+            span,
+            progress,
+            trimmed: false,
+        }
+    }
+
+    fn end(&self) -> Option<SpanEnd> {
+        match self.progress {
+            Progress::Ended(end) => Some(end),
+            Progress::Waiting | Progress::Suspect | Progress::Begun => None,
+        }
+    }
+
+    /// Its last record came, or none follows.
+    fn finish(&mut self) {
+        self.progress = Progress::Ended(if self.trimmed { SpanEnd::Trimmed } else { SpanEnd::Whole });
+    }
+}
+
+/// Where the walk stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// There is no iterator: one at the next open range is wanted.
+    Unplaced,
+    /// There is an iterator.
+    Reading,
+    /// The iterator was too old: one after the last record seen is wanted.
+    Expired,
+    /// A range is suspect: an iterator at the shard's oldest record is wanted.
+    Probing,
 }
 
 /// A walk over one shard.
@@ -84,15 +148,13 @@ pub struct Walk {
     tracks: Vec<Track>,
     /// Indexes of the tracks without an end, by their start.
     open: Vec<usize>,
+    place: Place,
     /// Where the reading began that has had no gap since.
     began: Option<ReadFrom>,
     /// The last record seen since then.
     last: Option<String>,
     /// The lowest record that was ever seen.
     lowest: Option<String>,
-    has_iterator: bool,
-    renewing: bool,
-    probing: bool,
     empty_pages: u32,
     empty_pages_max: u32,
 }
@@ -103,22 +165,13 @@ impl Walk {
     pub fn new(spans: Vec<Span>, empty_pages_max: u32) -> Self {
         let mut open: Vec<usize> = (0..spans.len()).collect();
         open.sort_by(|a, b| compare_sequence_numbers(&spans[*a].start, &spans[*b].start));
-        let track = |span: Span| Track {
-            begun: span.after.is_some(),
-            span,
-            suspect: false,
-            trimmed: false,
-            end: None,
-        };
         Self {
-            tracks: spans.into_iter().map(track).collect(),
+            tracks: spans.into_iter().map(Track::new).collect(),
             open,
+            place: Place::Unplaced,
             began: None,
             last: None,
             lowest: None,
-            has_iterator: false,
-            renewing: false,
-            probing: false,
             empty_pages: 0,
             empty_pages_max,
         }
@@ -127,7 +180,7 @@ impl Walk {
     /// How a range was visited; `None`: not to its end yet.
     #[must_use]
     pub fn end(&self, span: usize) -> Option<SpanEnd> {
-        self.tracks.get(span).and_then(|track| track.end)
+        self.tracks.get(span).and_then(Track::end)
     }
 
     /// Whether a range's start is past retention, as far as is known.
@@ -142,17 +195,15 @@ impl Walk {
         if self.open.is_empty() {
             return Want::Nothing;
         }
-        if self.probing {
-            return Want::Iterator(ReadFrom::Oldest);
+        match self.place {
+            Place::Reading if self.is_inside() => Want::Page,
+            Place::Reading | Place::Unplaced => Want::Iterator(self.next_start()),
+            Place::Expired => {
+                let after = self.last.clone().map(ReadFrom::After);
+                Want::Iterator(after.or_else(|| self.began.clone()).unwrap_or(ReadFrom::Oldest))
+            }
+            Place::Probing => Want::Iterator(ReadFrom::Oldest),
         }
-        if self.renewing {
-            let after = self.last.clone().map(ReadFrom::After);
-            return Want::Iterator(after.or_else(|| self.began.clone()).unwrap_or(ReadFrom::Oldest));
-        }
-        if self.has_iterator && self.is_inside() {
-            return Want::Page;
-        }
-        Want::Iterator(self.next_start())
     }
 
     /// Whether going on from here is no detour: nothing was seen yet, or a range is open at the place.
@@ -183,18 +234,15 @@ impl Walk {
 
     /// The iterator that was wanted is there.
     pub fn placed(&mut self, from: ReadFrom) {
-        self.has_iterator = true;
-        if !std::mem::take(&mut self.renewing) {
+        if self.place != Place::Expired {
             self.began = Some(from);
             self.last = None;
         }
-        self.probing = false;
+        self.place = Place::Reading;
     }
 
     /// The stream refused the place: it is past retention, or was never one of this shard.
     pub fn refused(&mut self, from: &ReadFrom) {
-        self.has_iterator = false;
-        self.renewing = false;
         let (ReadFrom::At(number) | ReadFrom::After(number)) = from else {
             self.give_up();
             return;
@@ -205,21 +253,21 @@ impl Walk {
                 // What follows it may be gone too: the count will show.
                 track.trimmed = true;
             } else if track.span.start == *number {
-                track.suspect = true;
+                track.progress = Progress::Suspect;
             }
         }
-        self.probing = true;
+        self.place = Place::Probing;
     }
 
     /// The iterator is too old.
     pub fn expired(&mut self) {
-        self.has_iterator = false;
-        self.renewing = true;
+        if self.place == Place::Reading {
+            self.place = Place::Expired;
+        }
     }
 
     /// A page came: which of its records lie in which ranges, each record of a range once.
     pub fn page(&mut self, numbers: &[&str], page_end: PageEnd) -> Vec<Hit> {
-        self.has_iterator = page_end != PageEnd::Closed;
         let mut hits = Vec::new();
         for (record, number) in numbers.iter().enumerate() {
             if self.lowest.as_ref().is_none_or(|lowest| is_before(number, lowest)) {
@@ -230,7 +278,7 @@ impl Walk {
                 hits.push(Hit { record, spans });
             }
             self.last = Some((*number).to_owned());
-            if self.probing {
+            if self.place == Place::Probing {
                 return hits;
             }
         }
@@ -248,16 +296,16 @@ impl Walk {
         for at in self.open.clone() {
             let track = &self.tracks[at];
             if is_before(number, &track.span.start) {
-                if !track.suspect {
+                if track.progress != Progress::Suspect {
                     break;
                 }
                 // There are older records: its start was not trimmed.
-                self.tracks[at].end = Some(SpanEnd::NotOfShard);
+                self.tracks[at].progress = Progress::Ended(SpanEnd::NotOfShard);
                 closed = true;
                 continue;
             }
             if !self.begin(at, Some(number)) {
-                closed |= self.tracks[at].end.is_some();
+                closed |= self.tracks[at].end().is_some();
                 continue;
             }
             let track = &mut self.tracks[at];
@@ -268,7 +316,7 @@ impl Walk {
                 spans.push(at);
             }
             if order != Ordering::Less {
-                track.end = Some(finished(track.trimmed));
+                track.finish();
                 closed = true;
             }
         }
@@ -281,38 +329,37 @@ impl Walk {
     /// Whether a range is begun now that its first record at or after its start came, or none came at all.
     fn begin(&mut self, at: usize, number: Option<&str>) -> bool {
         let track = &mut self.tracks[at];
-        if track.begun || number == Some(&track.span.start) {
-            track.begun = true;
+        if track.progress == Progress::Begun || number == Some(&track.span.start) {
+            track.progress = Progress::Begun;
         } else if self
             .lowest
             .as_ref()
             .is_some_and(|lowest| is_before(lowest, &track.span.start))
         {
-            track.end = Some(SpanEnd::NotOfShard);
+            track.progress = Progress::Ended(SpanEnd::NotOfShard);
         } else if self.began == Some(ReadFrom::Oldest) {
-            track.begun = true;
+            track.progress = Progress::Begun;
             track.trimmed = true;
         } else {
-            track.suspect = true;
-            self.probing = true;
+            track.progress = Progress::Suspect;
+            self.place = Place::Probing;
         }
-        self.tracks[at].begun
+        self.tracks[at].progress == Progress::Begun
     }
 
-    /// The shard has no further record: every range is over that is not to be looked into. Where not even one came, that says
-    /// nothing of ranges that begin elsewhere: some streams give empty pages for ever from a place past retention.
+    /// The shard has no further record, so every range that is not suspect has its end. Where not even one record came, that
+    /// says nothing about the ranges that begin elsewhere: some streams give empty pages for ever from a place past retention.
     fn nothing_follows(&mut self) {
+        self.place = Place::Unplaced;
         for at in self.open.clone() {
             if self.last.is_none() && !self.began_at(at) {
                 continue;
             }
             if self.begin(at, None) {
-                let track = &mut self.tracks[at];
-                track.end = Some(finished(track.trimmed));
+                self.tracks[at].finish();
             }
         }
         self.drop_ended();
-        self.has_iterator = false;
     }
 
     /// Whether the reading began where a range does, or before everything.
@@ -335,16 +382,12 @@ impl Walk {
 
     fn give_up(&mut self) {
         for at in std::mem::take(&mut self.open) {
-            self.tracks[at].end = Some(SpanEnd::Unfinished);
+            self.tracks[at].progress = Progress::Ended(SpanEnd::Unfinished);
         }
     }
 
     fn drop_ended(&mut self) {
         let tracks = &self.tracks;
-        self.open.retain(|at| tracks[*at].end.is_none());
+        self.open.retain(|at| tracks[*at].end().is_none());
     }
-}
-
-const fn finished(trimmed: bool) -> SpanEnd {
-    if trimmed { SpanEnd::Trimmed } else { SpanEnd::Whole }
 }

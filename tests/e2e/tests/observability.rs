@@ -226,6 +226,28 @@ fn a_day_is_left_when_the_oldest_dead_letter_alarms() {
     assert_eq!(alarm_seconds, retention_hours * SECONDS_PER_HOUR - SECONDS_PER_DAY);
 }
 
+/// Whoever follows the page that deploys the pipeline has its alarms too.
+#[test]
+fn the_deploy_page_deploys_the_alarms() {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/infrastructure.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, deploy) = page.split_once("\n## Deploy\n").unwrap();
+    let (_, command) = deploy
+        .split_once(&format!("sam deploy --template {TEMPLATE}"))
+        .expect("the command");
+    let (command, _) = command.split_once("```").unwrap();
+    let (_, overrides) = command.split_once("--parameter-overrides").unwrap();
+    let given: BTreeSet<&str> = overrides
+        .split_whitespace()
+        .map(|pair| pair.split('=').next().unwrap())
+        .collect();
+    let parameters = template()["Parameters"].as_object().unwrap();
+    assert!(given.contains("AlarmTopicArn"), "nobody would hear of an alarm");
+    for name in &given {
+        assert!(parameters.contains_key(*name), "the template has no parameter {name}");
+    }
+}
+
 /// SQS's own age leaves out what was received three times, so that a look at the queue would silence the alarm.
 #[test]
 fn the_age_of_dead_letters_is_one_that_looking_at_them_can_not_hide() {

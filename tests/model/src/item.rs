@@ -32,10 +32,13 @@ pub struct ItemFacts {
 }
 
 impl ItemFacts {
-    /// Whether it holds all that the other holds.
+    /// Whether it holds all that the other holds: its events, each with its outcome.
     #[must_use]
     pub fn holds_all_of(&self, other: &Self) -> bool {
-        (0..EVENTS).all(|event| self.times[event] >= other.times[event])
+        (0..EVENTS).all(|event| {
+            let is_same = other.outcomes[event].is_none() || self.outcomes[event] == other.outcomes[event];
+            is_same && self.times[event] >= other.times[event]
+        })
     }
 }
 

@@ -36,8 +36,8 @@ pub fn all() -> Vec<Property<Protocol>> {
     ]
 }
 
-/// What must hold in the store although an item is put back that it held before: what the item did not hold is forgotten, and
-/// what was written since is not.
+/// What must hold in the store although a restore took its item away: what was there before is forgotten, and what was written
+/// since is not.
 #[must_use]
 pub fn of_restores() -> Vec<Property<Protocol>> {
     vec![

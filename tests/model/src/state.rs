@@ -54,10 +54,12 @@ impl Progress {
 /// A state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    /// Every item that was the card's, in order; the last one is what the store holds.
+    /// Every item that was the card's, in order; the last one is what the store holds, unless a restore took it away.
     pub history: Vec<ItemId>,
-    /// The places in `history` where somebody put an earlier item back.
+    /// The places in `history` of the first items that were written after a restore.
     pub restored: Vec<usize>,
+    /// Whether nothing was written since a restore: the store holds no item.
+    pub is_gone: bool,
     /// Writes that nobody waits for any more, and that may still arrive at the store. Sorted.
     pub late: Vec<Write>,
     /// Distinct outcomes in the scores stream. Sorted.
@@ -68,6 +70,22 @@ pub struct World {
     pub sources: [Progress; 2],
     /// Faults so far.
     pub faults: u8,
+}
+
+impl World {
+    /// The item that the store holds.
+    #[must_use]
+    pub fn current(&self) -> Option<ItemId> {
+        self.history.last().copied().filter(|_| !self.is_gone)
+    }
+
+    /// After how many writes a read may find the card: none, or any number since the last restore. (Who read before the restore
+    /// has it warm.)
+    pub fn readable(&self) -> impl Iterator<Item = usize> + use<> {
+        let since = self.restored.last().map_or(0, |place| *place);
+        let last = if self.is_gone { since } else { self.history.len() };
+        std::iter::once(0).chain(since + 1..=last)
+    }
 }
 
 /// What can happen next. Workers are named by their place.
@@ -99,8 +117,8 @@ pub enum Action {
     KillAfterCall(usize),
     /// Fault: the source does not wait for the worker any longer. It goes on as a zombie.
     Abandon(usize),
-    /// An operator puts back the item of this place in the history, as docs/errors/state_corrupt.md says.
-    Restore(usize),
+    /// An operator puts the card back to what it was before its first event, so that the numbers of its versions begin anew.
+    Restore,
 }
 
 /// How often what matters was seen: properties that hold because nothing happened would prove nothing.

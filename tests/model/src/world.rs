@@ -94,7 +94,7 @@ impl Protocol {
 
     /// The store judges a write; whether it took effect.
     fn store(&self, world: &mut World, write: Write) -> bool {
-        let current = self.version_of(world.history.last().copied());
+        let current = self.version_of(world.current());
         let number = |version: Option<StateVersion>| version.map(|version| version.number);
         if current != write.expected && number(current) == number(write.expected) {
             count(&self.seen.other_tags);
@@ -106,6 +106,7 @@ impl Protocol {
         };
         if holds {
             world.history.push(write.item);
+            world.is_gone = false;
         }
         holds
     }
@@ -216,7 +217,7 @@ impl Protocol {
         if self.store(world, write) {
             return self.answer(world, at, Answer::Written);
         }
-        let winner = world.history.last().copied();
+        let winner = world.current();
         count(if winner == Some(write.item) {
             &self.seen.own_winners
         } else {
@@ -242,13 +243,13 @@ impl Protocol {
                 });
                 return Ok(());
             }
-            Action::Restore(to) => {
+            Action::Restore => {
                 world.restored.push(world.history.len());
-                world.history.push(world.history[to]);
+                world.is_gone = true;
                 return Ok(());
             }
             Action::Read(at, writes) => {
-                if writes < world.history.len() {
+                if !world.is_gone && writes < world.history.len() {
                     count(&self.seen.stale_reads);
                 }
                 let item = writes.checked_sub(1).map(|last| world.history[last]);
@@ -324,7 +325,7 @@ impl Protocol {
         world.workers.sort_unstable();
         if self.variant != Variant::NoCondition && self.restores_max == 0 {
             // Versions only grow: a write below the store's can't take effect any more, whenever it arrives.
-            let current = self.version_of(world.history.last().copied());
+            let current = self.version_of(world.current());
             let before = world.late.len();
             world.late.retain(|write| write.expected >= current);
             let lost = (before - world.late.len()) as u64;
@@ -338,12 +339,12 @@ impl Protocol {
         let may_fail = world.faults < self.faults_max;
         match self.call_of(worker) {
             None => {}
-            Some(Call::Load) => actions.extend((0..=world.history.len()).map(|writes| Action::Read(at, writes))),
+            Some(Call::Load) => actions.extend(world.readable().map(|writes| Action::Read(at, writes))),
             Some(Call::Commit(write)) => {
                 actions.push(Action::Commit(at));
                 if may_fail {
                     actions.extend([Action::LoseCommit(at), Action::KillAfterCall(at)]);
-                    if self.version_of(world.history.last().copied()) != write.expected {
+                    if self.version_of(world.current()) != write.expected {
                         actions.push(Action::WithholdWinner(at));
                     }
                 }
@@ -379,6 +380,7 @@ impl Model for Protocol {
         vec![World {
             history: Vec::new(),
             restored: Vec::new(),
+            is_gone: false,
             late: Vec::new(),
             sent: Vec::new(),
             workers: [Worker { life: COLD, job: None }; WORKERS],
@@ -401,8 +403,8 @@ impl Model for Protocol {
             }
         }
         actions.extend((0..world.late.len()).map(Action::Land));
-        if world.restored.len() < self.restores_max {
-            actions.extend((1..world.history.len()).map(|places| Action::Restore(places - 1)));
+        if world.restored.len() < self.restores_max && world.current().is_some() {
+            actions.push(Action::Restore);
         }
         for at in 0..WORKERS {
             self.worker_actions(world, at, actions);

@@ -238,7 +238,13 @@ pub fn verdict(inputs: &Inputs, known: &Known, violations: &mut Violations) {
     }
     let is_right = judgement.holds == judgement.breaks.is_empty();
     if !is_right {
-        violations.add("audit: its verdict is not what it names".to_owned());
+        violations.add(format!(
+            "audit: holds is {}, and {} breaks are named: {:?}, {} unaccounted",
+            judgement.holds,
+            judgement.breaks.len(),
+            judgement.outcomes,
+            judgement.account.unaccounted
+        ));
     }
 }
 

@@ -24,6 +24,9 @@ use crate::world::Stores;
 /// How many violations are told; more say nothing new.
 const TOLD_MAX: usize = 20;
 
+/// A redrive after a restore takes so long at most, ms: what goes past retention meanwhile may be gone.
+const GONE_SLACK_MS: i64 = 12 * 3_600_000;
+
 /// What does not hold.
 #[derive(Clone, Debug, Default)]
 pub struct Violations {
@@ -215,6 +218,13 @@ impl Evidence<'_> {
         !self.lost.is_empty() && self.lost.contains(&(place.0.clone(), place.1.clone()))
     }
 
+    /// Whether a record that arrived then was past the stream's retention when somebody restored the table.
+    fn was_gone(&self, arrival_ms: i64) -> bool {
+        let stores = self.facts.stores;
+        let gone = stores.known.restored_ms.zip(stores.stream.retention_ms);
+        gone.is_some_and(|(restored_ms, retention_ms)| arrival_ms < restored_ms + GONE_SLACK_MS - retention_ms)
+    }
+
     /// What the contract refuses is in the quarantine, whole, under its code; nothing else that the contract refuses is there.
     fn refusals(&self, violations: &mut Violations) {
         for refused in &self.sent.refused {
@@ -245,8 +255,8 @@ impl Evidence<'_> {
     /// Every card has the newest profile that was sent.
     fn profiles(&self, violations: &mut Violations) {
         let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((card, version), place) in &self.sent.profile_places {
-            if !self.is_lost(place) {
+        for ((card, version), copy) in &self.sent.profile_copies {
+            if !self.is_lost(&copy.place) && !self.was_gone(copy.arrival_ms) {
                 let newest = newest.entry(card).or_default();
                 *newest = (*newest).max(*version);
             }

@@ -139,7 +139,10 @@ impl Schedule<'_> {
         let backup_ms = self.between(10, 50);
         // Mostly one that lies little back: what came since is what a warm process still holds.
         let soon = self.dice.chance(0.5);
-        let restore_ms = if soon {
+        let restore_ms = if self.long {
+            // What a restore takes back has to be in the stream still.
+            backup_ms + self.between(1, 6).min(24 * HOUR_MS)
+        } else if soon {
             backup_ms + self.between(1, 6)
         } else {
             self.between(60, 98)

@@ -1,58 +1,28 @@
-//! A thousand seeds, determinism, and the controls: with a rule taken away the harness has to notice.
+//! A thousand seeds, and determinism.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod support;
 
+use std::collections::BTreeMap;
+
+use simulation::audit::Forgery;
+use simulation::draws::Draw;
 use simulation::run::{Control, Options, Outcome, run};
 use simulation::world::Fault;
+use support::{all, options};
 
 const SEEDS: u64 = 1_000;
-const EVENTS: usize = 2_000;
-/// Seeds within which a control has to be noticed.
-const CONTROL_SEEDS: u64 = 20;
-
-fn options(seed: u64, control: Control) -> Options {
-    Options {
-        seed,
-        events: EVENTS,
-        trace: false,
-        control,
-    }
-}
-
-/// Runs seeds on two threads.
-fn all(seeds: u64, control: Control) -> Vec<(u64, Outcome)> {
-    let next = AtomicU64::new(1);
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > seeds {
-                        return;
-                    }
-                    let outcome = run(&options(seed, control));
-                    done.lock().unwrap().push((seed, outcome));
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap()
-}
 
 #[test]
 fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
-    let outcomes = all(SEEDS, Control::None);
+    let outcomes = all(1..=SEEDS, |seed| options(seed, Control::None));
     let failed: Vec<String> = outcomes
         .iter()
         .filter(|(_, outcome)| !outcome.violations.none())
         .map(|(seed, outcome)| {
             format!(
-                "seed {seed}: {:#?}\n  again: cargo run --bin simulation -- --first-seed {seed} --seeds 1 --trace",
-                outcome.violations.told
+                "seed {seed} ({}): {:#?}\n  again: cargo run --bin simulation -- --first-seed {seed} --seeds 1 --trace",
+                outcome.draws, outcome.violations.told
             )
         })
         .collect();
@@ -77,6 +47,23 @@ fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
     assert!(sum(|outcome| outcome.counts.dead_letters) > 1_000);
     assert!(sum(|outcome| outcome.counts.reshards) > 500);
     assert!(sum(|outcome| outcome.counts.conflicts) > 100);
+
+    // So were the draws, each in many seeds and not in all, and what they do.
+    for draw in Draw::ALL {
+        let with = outcomes.iter().filter(|(_, outcome)| outcome.draws.has(draw)).count();
+        assert!((100..=700).contains(&with), "{draw:?} is in {with} seeds");
+    }
+    assert!(sum(|outcome| outcome.counts.redrives) > 1_000);
+    assert!(sum(|outcome| outcome.counts.deeds) > 1_000);
+    assert!(sum(|outcome| outcome.counts.dropped) > 1_000);
+    assert!(sum(|outcome| outcome.counts.restored) > 500);
+    assert!(sum(|outcome| outcome.counts.limited) > 1_000);
+
+    // And the audit had something of every kind to find.
+    for forgery in Forgery::ALL {
+        let forged = outcomes.iter().filter(|(_, outcome)| outcome.forged.contains(&forgery));
+        assert!(forged.count() > 20, "{forgery:?}");
+    }
 }
 
 #[test]
@@ -95,24 +82,4 @@ fn a_seed_leaves_the_same_trace_every_time() {
     }
     let hash = |seed| run(&options(seed, Control::None)).trace_hash;
     assert_ne!(hash(1), hash(2), "other seeds leave other traces");
-}
-
-#[test]
-fn without_the_condition_on_the_version_the_harness_finds_lost_updates() {
-    let noticed = all(CONTROL_SEEDS, Control::NoCondition)
-        .iter()
-        .flat_map(|(_, outcome)| outcome.violations.told.clone())
-        .filter(|words| words.starts_with("I5") || words.starts_with("I2"))
-        .count();
-    assert!(noticed > 0, "nothing noticed in {CONTROL_SEEDS} seeds");
-}
-
-#[test]
-fn with_a_ten_minute_token_for_a_dedupe_record_the_harness_finds_events_that_count_twice() {
-    let noticed = all(CONTROL_SEEDS, Control::TenMinuteToken)
-        .iter()
-        .flat_map(|(_, outcome)| outcome.violations.told.clone())
-        .filter(|words| words.starts_with("I2"))
-        .count();
-    assert!(noticed > 0, "nothing noticed in {CONTROL_SEEDS} seeds");
 }

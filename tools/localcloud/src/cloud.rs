@@ -27,6 +27,8 @@ pub struct LocalConfig {
     /// Puts the fault layer, with this seed, in front of the services. Its second hop to the table costs some
     /// throughput, so it is there only when asked for.
     pub fault_seed: Option<u64>,
+    /// The port of 127.0.0.1 that every service answers on; 0 for a free one.
+    pub port: u16,
     /// Whether shards and partitions take and give no more in a second than on AWS. For benchmarks of anything else they may
     /// be lifted.
     pub aws_limits: bool,
@@ -40,6 +42,7 @@ impl LocalConfig {
             keep_table: false,
             region: "eu-west-1".to_owned(),
             fault_seed: None,
+            port: 0,
             aws_limits: true,
         }
     }
@@ -132,7 +135,7 @@ pub struct LocalCloud {
 }
 
 impl LocalCloud {
-    /// Starts DynamoDB, Kinesis and SQS, empty, on free ports.
+    /// Starts DynamoDB, Kinesis, SQS and Lambda, empty.
     pub async fn start(config: LocalConfig) -> Result<Self, LocalError> {
         let logs = config.data_dir.join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| LocalError::Path { path: logs, source })?;
@@ -143,7 +146,7 @@ impl LocalCloud {
             (None, false) => None,
         };
         let table = table::start(file.as_deref(), layer.as_ref()).await?;
-        let server = server::start(&config.region, layer.as_ref()).await?;
+        let server = server::start(&config, table.store, layer.as_ref()).await?;
         let settings = AwsSettings::local(&config.region, &server.own_endpoint, Some(&table.endpoint));
         let admin = Admin::connect(&settings).await;
         Ok(Self {
@@ -155,13 +158,13 @@ impl LocalCloud {
         })
     }
 
-    /// Endpoint of Kinesis and SQS (`AWS_ENDPOINT_URL`).
+    /// Endpoint of every service (`AWS_ENDPOINT_URL`).
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.server.endpoint
     }
 
-    /// Endpoint of DynamoDB (`AWS_ENDPOINT_URL_DYNAMODB`).
+    /// Endpoint of DynamoDB without the hop over the other one (`AWS_ENDPOINT_URL_DYNAMODB`).
     #[must_use]
     pub fn dynamodb_endpoint(&self) -> &str {
         &self.table.endpoint

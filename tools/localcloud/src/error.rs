@@ -10,6 +10,15 @@ pub enum LocalError {
     /// No port could be bound on 127.0.0.1.
     #[error("cannot listen on 127.0.0.1")]
     Listen(#[source] std::io::Error),
+    /// The port that was asked for is taken, or may not be used.
+    #[error("port {port} of 127.0.0.1 can't be listened on")]
+    Port {
+        /// Which.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A folder or file could not be made or opened.
     #[error("cannot use {}", path.display())]
     Path {

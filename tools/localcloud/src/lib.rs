@@ -9,6 +9,7 @@ mod cloud;
 mod error;
 pub mod esm;
 mod faults;
+pub mod loopback;
 mod mapping;
 mod runtime_api;
 mod server;

@@ -14,6 +14,8 @@ use crate::faults::{self, Backend, Faults};
 #[derive(Debug)]
 pub(crate) struct TableServer {
     pub endpoint: String,
+    /// Where the store itself listens, behind the fault layer.
+    pub store: SocketAddr,
     /// The layer in front goes first: it holds the connections that the store would wait for.
     _stop_front: Option<oneshot::Sender<()>>,
     _stop: oneshot::Sender<()>,
@@ -27,7 +29,7 @@ pub(crate) async fn start(file: Option<&Path>, faults: Option<&Faults>) -> Resul
     };
     let database = database.map_err(|error| LocalError::Table(error.to_string()))?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
-    let address = listener.local_addr().map_err(LocalError::Listen)?;
+    let store = listener.local_addr().map_err(LocalError::Listen)?;
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let serve = dynoxide::server::serve_with_shutdown(listener, database, async {
@@ -38,11 +40,12 @@ pub(crate) async fn start(file: Option<&Path>, faults: Option<&Faults>) -> Resul
         }
     });
     let (address, stop_front) = match faults {
-        Some(faults) => in_front_of(address, faults).await?,
-        None => (address, None),
+        Some(faults) => in_front_of(store, faults).await?,
+        None => (store, None),
     };
     Ok(TableServer {
         endpoint: format!("http://{address}"),
+        store,
         _stop_front: stop_front,
         _stop: stop,
     })

@@ -39,7 +39,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole path on this machine: local AWS, the real score function, a simulated stream, the account
     #[command(
-        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about a minute"
+        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about two minutes"
     )]
     Demo(DemoArgs),
     /// Score a file of events with the same engine, without AWS
@@ -162,6 +162,9 @@ pub struct DemoArgs {
     /// Let everything go wrong on the way: failing services, a function that dies, a store that is gone; then redrive
     #[arg(long)]
     pub chaos: bool,
+    /// Show the whole report: every signal, every reason code, ten scores with all their reasons
+    #[arg(long)]
+    pub full: bool,
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
@@ -345,6 +348,9 @@ pub struct LocalUpArgs {
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
+    /// Port of the local AWS on 127.0.0.1: its endpoint is the same after each start [default: a free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
     /// Port of the page on 127.0.0.1 [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub page_port: u16,

@@ -1,5 +1,6 @@
 //! `tidemark demo`: the whole path on this machine, and the account of it.
 
+pub mod fraud;
 pub mod report;
 pub mod signals;
 pub(crate) mod usage;
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::card::CardState;
+use tidemark_domain::contract;
+use tidemark_domain::event::Event;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
@@ -61,7 +64,7 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
             .map(|text| text + "\n")
             .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))?
     } else {
-        report.render()
+        report.render(args.full)
     };
     ui::out(&text);
     Ok(if report.holds() { Exit::Ok } else { Exit::Failed })
@@ -90,7 +93,9 @@ async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoRepor
     let found = read_evidence(stack).await?;
     let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
     bar.set_message("recomputing everything independently");
-    let report = judge(run, &records, &found, usage, &policy)?;
+    let mut report = judge(run, &records, &found, usage, &policy)?;
+    let outcomes = parse_outcomes(&found.evidence)?;
+    report.fraud = Some(fraud::Fraud::of(simulate::generate(&config), outcomes.iter(), &policy));
     bar.finish_and_clear();
     Ok(report)
 }
@@ -311,7 +316,8 @@ pub(crate) fn judge(
         arrival_to_outcome_ms: Percentiles::of(latencies(records, evidence)),
         events_per_second: account.accepted as f64 / Duration::from_millis(elapsed_ms).as_secs_f64(),
         elapsed_ms,
-        top: top(outcomes),
+        top: top(outcomes, records, policy),
+        fraud: None,
         signals: signals::Signals {
             queues: queues.clone(),
             ..usage.signals
@@ -357,13 +363,16 @@ fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
     latencies
 }
 
-fn top(mut outcomes: Vec<ActualOutcome>) -> Vec<TopScore> {
+fn top(mut outcomes: Vec<ActualOutcome>, records: &[Accepted], policy: &Policy) -> Vec<TopScore> {
     outcomes.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
     outcomes.truncate(TOP_SCORES);
     let words = |outcome: &ActualOutcome| outcome.reasons.iter().map(explain_view::reason_in_words).collect();
+    let amounts = amounts(&outcomes, records, policy);
     outcomes
         .into_iter()
-        .map(|outcome| TopScore {
+        .zip(amounts)
+        .map(|(outcome, amount)| TopScore {
+            amount,
             reasons: words(&outcome),
             card_id: outcome.card_id,
             event_id: outcome.event_id,
@@ -371,4 +380,28 @@ fn top(mut outcomes: Vec<ActualOutcome>) -> Vec<TopScore> {
             decision: outcome.decision,
         })
         .collect()
+}
+
+/// The amounts of a few events as they were sent, each in its own currency.
+fn amounts(outcomes: &[ActualOutcome], records: &[Accepted], policy: &Policy) -> Vec<String> {
+    let mut amounts = vec![String::new(); outcomes.len()];
+    for record in records {
+        let Ok(decoded) = contract::decode(&record.payload, record.arrival_ms, &policy.bounds) else {
+            continue;
+        };
+        let Event::Transaction(tx) = decoded.event else {
+            continue;
+        };
+        let is_it = |outcome: &ActualOutcome| {
+            (
+                outcome.occurred_at_ms,
+                outcome.event_id.as_str(),
+                outcome.card_id.as_str(),
+            ) == (tx.occurred_at_ms, tx.event_id.as_str(), tx.card_id.as_str())
+        };
+        if let Some(at) = outcomes.iter().position(is_it) {
+            amounts[at] = ui::money(tx.amount_minor, tx.currency);
+        }
+    }
+    amounts
 }

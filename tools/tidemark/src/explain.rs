@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::json;
 use tidemark_aws::admin::{Admin, Item, ItemValue};
 use tidemark_aws::item;
-use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::card::{CardState, Entry, UNPRICED};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::outcome::render_json;
@@ -274,7 +274,7 @@ fn entry_json(entry: &Entry) -> serde_json::Value {
     json!({
         "time_ms": entry.time_ms,
         "seq": entry.seq,
-        "amount_base_minor": entry.amount_base_minor,
+        "amount_base_minor": (entry.amount_base_minor != UNPRICED).then_some(entry.amount_base_minor),
         "country": entry.country.as_str(),
         "approved": entry.approved,
         "score": entry.outcome.score,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::card::{CardState, Entry, UNPRICED};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::id::EventId;
@@ -243,8 +243,12 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
             .collect();
         // Sums in 128 bits: what is shown is exact for any amount the state can hold.
         let sum: u128 = inside.iter().map(|other| u128::from(other.amount_base_minor)).sum();
+        let priced = inside
+            .iter()
+            .filter(|other| other.amount_base_minor != UNPRICED)
+            .count();
         #[allow(clippy::cast_precision_loss)]
-        let (sum, count) = (sum as f64, inside.len() as f64);
+        let (sum, count) = (sum as f64, priced as f64);
         let _ = writeln!(
             text,
             "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
@@ -273,7 +277,10 @@ fn window_label(minutes: u16) -> String {
 
 fn event_line(entry: &Entry, policy: &Policy) -> String {
     #[allow(clippy::cast_precision_loss)]
-    let amount = money(entry.amount_base_minor as f64, policy);
+    let amount = match entry.amount_base_minor {
+        UNPRICED => "no rate".to_owned(),
+        amount => money(amount as f64, policy),
+    };
     let mut line = format!(
         "{}  {:>14}  {}  {}  score {:>4}  {}",
         time_words(entry.time_ms),
@@ -325,7 +332,9 @@ fn missing_words(bit: u8, name: &'static str) -> &'static str {
         Missing::PROFILE_UNAVAILABLE => "the profile was not read",
         Missing::PROFILE_STALE => "the profile was older than the policy allows",
         Missing::HISTORY_TRUNCATED => "the card's limit had cut history that a window needed",
-        Missing::CURRENCY_RATE => "the policy has no rate for the currency: the amount counts one to one",
+        Missing::CURRENCY_RATE => {
+            "the policy has no rate for the currency of this event, or of one before it: its amount is not known and counts in no sum"
+        }
         Missing::OVERRIDE_UNAVAILABLE => "the override could not be read",
         _ => name,
     }

@@ -15,6 +15,7 @@ use crate::web::Page;
 /// When something does not start.
 pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
+    options.port = args.port;
     options.aws_limits = !args.no_aws_limits;
     let stack = Stack::start_with(options).await?;
     let page = page(&stack, args.page_port).await?;
@@ -37,6 +38,7 @@ async fn page(stack: &Stack, port: u16) -> Result<Page, CliError> {
         queues: vec![
             ("quarantine".to_owned(), stack.names.quarantine_queue.clone()),
             ("dead-letter".to_owned(), stack.names.dead_letter_queue.clone()),
+            ("unrecoverable".to_owned(), stack.names.unrecoverable_queue.clone()),
         ],
         log: Some(stack.function.log_path().to_path_buf()),
     };
@@ -69,8 +71,8 @@ fn as_text(stack: &Stack, page: &Page) -> String {
     let (cloud, names) = (&stack.cloud, &stack.names);
     let exports = [
         ("AWS_ENDPOINT_URL", cloud.endpoint()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", cloud.dynamodb_endpoint()),
         ("AWS_REGION", cloud.region()),
+        ("AWS_DEFAULT_REGION", cloud.region()),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
     ];
@@ -86,6 +88,7 @@ fn as_text(stack: &Stack, page: &Page) -> String {
         "\nOutcomes are in the stream {}, states in the table {}.\n",
         names.scores_stream, names.table
     );
+    text += "`aws` and boto3 find it by the same variables; `aws kinesis list-streams` is a start.\n";
     text += &format!("Watch it with `cargo tidemark watch`, or on the page {}\n", page.url());
     text += &format!("The function's log is {}.\n", stack.function.log_path().display());
     text + &paint(

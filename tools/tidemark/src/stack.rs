@@ -40,6 +40,8 @@ pub struct StackOptions<'a> {
     pub aws_limits: bool,
     /// Settings of both functions beside their own.
     pub env: Vec<(String, String)>,
+    /// The port of 127.0.0.1 that the local AWS answers on; 0 for a free one.
+    pub port: u16,
     /// Whether progress is kept to itself.
     pub quiet: bool,
 }
@@ -56,6 +58,7 @@ impl<'a> StackOptions<'a> {
             fault_seed: None,
             aws_limits: true,
             env: Vec::new(),
+            port: 0,
             quiet,
         }
     }
@@ -105,6 +108,7 @@ impl Stack {
         let bar = ui::step("starting the local AWS", options.quiet);
         let mut config = LocalConfig::new(options.data_dir);
         config.fault_seed = options.fault_seed;
+        config.port = options.port;
         config.aws_limits = options.aws_limits;
         let cloud = LocalCloud::start(config).await.map_err(failed)?;
         let names = Names {
@@ -160,6 +164,14 @@ pub fn mapping_options() -> EsmOptions {
 /// An error of the local AWS for a person.
 #[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 pub fn failed(error: LocalError) -> CliError {
+    if let LocalError::Port { port, source } = &error {
+        let what = format!("port {port} of 127.0.0.1 can't be listened on: {source}");
+        return CliError::machine(
+            "local_port",
+            what,
+            "Stop what listens there (perhaps another `local up`), give another --port, or leave it out for a free one.",
+        );
+    }
     let mut what = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(source) = cause {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tidemark_aws::admin::Waiting;
+use tidemark_domain::event::Currency;
 
 use crate::error::CliError;
 use crate::escape::printable;
@@ -68,6 +69,18 @@ pub fn json_or<T: serde::Serialize>(
     serde_json::to_string_pretty(report)
         .map(|text| text + "\n")
         .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
+}
+
+/// An amount as a person writes it: `2,477.98 THB`.
+#[must_use]
+pub fn money(minor: u64, currency: Currency) -> String {
+    let digits = currency.minor_digits();
+    let unit = 10_u64.pow(digits);
+    let whole = grouped(minor / unit);
+    match digits as usize {
+        0 => format!("{whole} {}", currency.as_str()),
+        digits => format!("{whole}.{:0digits$} {}", minor % unit, currency.as_str()),
+    }
 }
 
 /// Text in a style.

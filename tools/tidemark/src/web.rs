@@ -5,8 +5,9 @@ mod card;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -115,7 +116,17 @@ fn routes(shared: Arc<Shared>) -> Router {
         )
         .route("/api/snapshot", get(snapshot))
         .route("/api/cards/{card}", get(card_timeline))
+        .layer(middleware::from_fn(loopback_only))
         .with_state(shared)
+}
+
+/// Turns away what names another host: a page of some other site must not read cards in this machine's browser.
+async fn loopback_only(request: Request, next: Next) -> Response {
+    if localcloud::loopback::is_named(request.headers()) {
+        return next.run(request).await;
+    }
+    let words = "This page answers to localhost, 127.0.0.1 and [::1] only.\n";
+    (StatusCode::MISDIRECTED_REQUEST, words).into_response()
 }
 
 fn asset(text: &'static str, kind: &str) -> Response {

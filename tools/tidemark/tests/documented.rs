@@ -12,7 +12,7 @@ use tidemark_cli::cli::Cli;
 use tidemark_domain::policy::Policy;
 
 /// Flags that other programs have, as our documents name them.
-const FOREIGN_FLAGS: [&str; 0] = [];
+const FOREIGN_FLAGS: [&str; 2] = ["--arm64", "--no-enabled"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -85,7 +85,9 @@ fn calls(lines: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for line in lines {
         for command in line.split(" | ") {
-            let mut words = words(command.trim());
+            // What stands behind two spaces says what the command does.
+            let command = command.trim().split("  ").next().unwrap_or_default();
+            let mut words = words(command);
             while words
                 .first()
                 .is_some_and(|word| word.contains('=') && word.chars().next().is_some_and(char::is_uppercase))
@@ -117,8 +119,19 @@ fn every_command_line_of_the_documents_parses() {
         for (lines, whole) in [(inline, false), (blocks, true)] {
             for call in calls(&lines) {
                 let told = format!("{name}: tidemark {}", call.join(" "));
-                let words = call.iter().filter(|word| !word.contains('…'));
-                let words = words.map(|word| if is_placeholder(word) { "1" } else { word });
+                if call.first().is_some_and(|verb| is_placeholder(verb)) {
+                    continue;
+                }
+                let mut words: Vec<&str> = Vec::new();
+                for word in &call {
+                    let is_value = words.last().is_some_and(|flag| flag.starts_with("--"));
+                    match word.as_str() {
+                        // Of more that may stand there, or of a flag's value.
+                        "…" if !is_value => {}
+                        word if is_placeholder(word) => words.push("1"),
+                        word => words.push(word),
+                    }
+                }
                 let result = Cli::command().try_get_matches_from(std::iter::once("tidemark").chain(words));
                 parsed += 1;
                 let Err(error) = result else { continue };
@@ -129,11 +142,12 @@ fn every_command_line_of_the_documents_parses() {
                         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
                 );
                 // In a sentence a verb may be named without all that it needs.
+                let is_value = error.kind() == ErrorKind::InvalidValue && call.iter().any(|word| is_placeholder(word));
                 let is_named = matches!(
                     error.kind(),
                     ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand
                 );
-                if !is_help && (whole || !is_named) {
+                if !is_help && !is_value && (whole || !is_named) {
                     wrong.push(format!(
                         "{told}\n  {}",
                         error.to_string().lines().next().unwrap_or_default()

@@ -30,8 +30,13 @@ fn chromium() -> &'static str {
     .expect("this test needs Chromium: `apt-get install chromium` (tests/run does it where it may)")
 }
 
-/// The page's elements once its script has run.
+/// The page's elements once its script has run, in a window of the usual size.
 fn dom(url: &str, profile: &Path) -> String {
+    dom_at(1280, url, profile)
+}
+
+/// The same in a window of another width, in pixels.
+fn dom_at(width: u32, url: &str, profile: &Path) -> String {
     let output = Command::new(chromium())
         .args([
             "--headless",
@@ -46,6 +51,7 @@ fn dom(url: &str, profile: &Path) -> String {
             "--disable-sync",
         ])
         .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--window-size={width},900"))
         .arg(format!("--virtual-time-budget={PAGE_TIME_MS}"))
         .args(["--dump-dom", url])
         .output()
@@ -102,7 +108,14 @@ async fn the_page_shows_the_pipeline_and_takes_no_name_for_markup() {
         .unwrap();
 
     let whole = dom(&page.url(), &folder.path().join("browser-1"));
-    for part in ["shard 0", "quarantine", "card-plain", "&lt;img src=x onerror"] {
+    for part in [
+        "shard 0",
+        "quarantine",
+        "unrecoverable",
+        "write units",
+        "card-plain",
+        "&lt;img src=x onerror",
+    ] {
         assert!(whole.contains(part), "{part} is not on the page:\n{whole}");
     }
     // Fails as soon as the script writes innerHTML.
@@ -125,6 +138,15 @@ async fn the_page_shows_the_pipeline_and_takes_no_name_for_markup() {
         !card.contains("<img") && !card.contains("data-ran"),
         "a card's name became markup"
     );
+
+    // On a phone: pictures are drawn in the pixels that there are, so that their letters are legible.
+    let narrow = dom_at(390, &address, &folder.path().join("browser-4"));
+    for id in ["rates", "events"] {
+        let (_, picture) = narrow.split_once(&format!("id=\"{id}\"")).unwrap();
+        let (_, width) = picture.split_once("viewBox=\"0 0 ").unwrap();
+        let width: u32 = width.split(' ').next().unwrap().parse().unwrap();
+        assert!((300..=500).contains(&width), "{id} is drawn {width} wide");
+    }
 
     let nobody = dom(&format!("{}?card=nobody", page.url()), &folder.path().join("browser-3"));
     assert!(

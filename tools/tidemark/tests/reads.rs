@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use localcloud::{FaultKind, FaultPlan, Faults, Service};
+use localcloud::{FaultKind, FaultPlan, Faults, Function, LocalCloud, Names, Provisioned, Service};
 use serde_json::{Value, json};
 use tidemark_aws::admin::{PutRecord, READ_BUDGET_MS, ReadFrom};
 use tidemark_cli::clock::now_ms;
@@ -35,8 +35,12 @@ const KINDS: [FaultKind; 5] = [
 ];
 
 struct World {
-    stack: Stack,
-    _folder: tempfile::TempDir,
+    cloud: LocalCloud,
+    names: Names,
+    provisioned: Provisioned,
+    function: Function,
+    redrive: Option<Function>,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -50,25 +54,50 @@ impl World {
         })
         .await
         .unwrap();
-        let world = Self { stack, _folder: folder };
+        let Stack {
+            cloud,
+            names,
+            provisioned,
+            function,
+            redrive,
+            mapping,
+        } = stack;
         let mut records: Vec<PutRecord> = (0..20).map(transaction).collect();
         records.push(PutRecord {
             partition_key: "till-7".to_owned(),
             data: b"no event".to_vec(),
         });
-        let stream = &world.stack.names.transactions_stream;
-        world.stack.cloud.admin().put_records(stream, &records).await.unwrap();
-        world.stack.mapping.drained(60_000).await.unwrap();
-        world.stack.mapping.stop().await;
-        world
+        cloud
+            .admin()
+            .put_records(&names.transactions_stream, &records)
+            .await
+            .unwrap();
+        mapping.drained(60_000).await.unwrap();
+        mapping.stop().await;
+        Self {
+            cloud,
+            names,
+            provisioned,
+            function,
+            redrive,
+            folder,
+        }
+    }
+
+    async fn stop(self) {
+        self.function.stop().await;
+        if let Some(redrive) = &self.redrive {
+            redrive.stop().await;
+        }
+        self.cloud.stop().await;
     }
 
     fn faults(&self) -> &Faults {
-        self.stack.cloud.faults().unwrap()
+        self.cloud.faults().unwrap()
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
-        let cloud = &self.stack.cloud;
+        let cloud = &self.cloud;
         tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"))
             .args(arguments)
             .env("AWS_ENDPOINT_URL", cloud.endpoint())
@@ -147,7 +176,7 @@ async fn every_read_of_every_verb_outlives_passing_faults() {
         counts.keys().any(|(.., kind)| *kind == "expired_iterator"),
         "{counts:?}"
     );
-    world.stack.cloud.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,14 +207,14 @@ async fn a_wait_is_told_and_ends_with_the_budget() {
         at_once["error"]["what"].as_str().unwrap().contains("tried 1 times"),
         "{at_once}"
     );
-    world.stack.cloud.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_iterator_that_expired_is_replaced_after_the_last_record_seen() {
     let world = World::start().await;
-    let stream = &world.stack.names.transactions_stream;
-    let bare = world.stack.cloud.admin();
+    let stream = &world.names.transactions_stream;
+    let bare = world.cloud.admin();
     let patient = bare.clone().patient(READ_BUDGET_MS, |_| {});
     let expired = FaultPlan::new(Service::Kinesis, FaultKind::ExpiredIterator, 0.4).on("GetRecords");
     let mut seen = 0;
@@ -208,7 +237,7 @@ async fn an_iterator_that_expired_is_replaced_after_the_last_record_seen() {
     assert_eq!(seen, 21);
     let counts = world.faults().counts();
     assert!(counts.values().sum::<u64>() > 0, "{counts:?}");
-    world.stack.cloud.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,11 +247,11 @@ async fn a_queue_is_empty_only_when_its_numbers_say_so_too() {
         "requestContext": { "condition": "RetryAttemptsExhausted" },
         "KinesisBatchInfo": {
             "shardId": "shardId-000000000000", "startSequenceNumber": "1", "endSequenceNumber": "2", "batchSize": 2,
-            "streamArn": world.stack.provisioned.transactions_stream_arn,
+            "streamArn": world.provisioned.transactions_stream_arn,
         },
     });
-    let url = &world.stack.provisioned.dead_letter_queue_url;
-    world.stack.cloud.admin().send(url, &letter.to_string()).await.unwrap();
+    let url = &world.provisioned.dead_letter_queue_url;
+    world.cloud.admin().send(url, &letter.to_string()).await.unwrap();
     let nothing = FaultPlan::new(Service::Sqs, FaultKind::NothingThere, 1.0);
     let nothing = nothing.on("ReceiveMessage").at("tidemark-dead-letter");
     // Some servers of the queue have nothing: it is asked until the message comes.
@@ -242,9 +271,9 @@ async fn a_queue_is_empty_only_when_its_numbers_say_so_too() {
     assert_eq!(unseen["complete"], false, "{unseen}");
     world.json(1, &["dlq"]).await;
     world.faults().clear();
-    let depth = world.stack.cloud.admin().queue_depth(url).await.unwrap();
+    let depth = world.cloud.admin().queue_depth(url).await.unwrap();
     assert_eq!((depth.visible, depth.in_flight), (1, 0), "and it is where it was");
-    world.stack.cloud.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,7 +293,7 @@ async fn the_quarantine_is_looked_at_kept_and_emptied_and_the_audit_still_holds(
         world.json(5, &["quarantine", "show", "none"]).await["error"]["code"],
         "no_such_record"
     );
-    let file = world._folder.path().join("refused.jsonl");
+    let file = world.folder.path().join("refused.jsonl");
     let path = file.to_str().unwrap();
     world.json(0, &["quarantine", "export", path]).await;
     let line: Value = serde_json::from_str(std::fs::read_to_string(&file).unwrap().trim()).unwrap();
@@ -318,7 +347,7 @@ async fn the_quarantine_is_looked_at_kept_and_emptied_and_the_audit_still_holds(
         (&whole["quarantined"], 0),
         "{audit}"
     );
-    world.stack.cloud.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -339,15 +368,9 @@ async fn a_card_is_explained_with_its_events_ids() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("  event-17\n"), "{text}");
     // Outcomes that the scores stream no longer has.
-    world
-        .stack
-        .cloud
-        .admin()
-        .create_stream("empty-scores", 1)
-        .await
-        .unwrap();
+    world.cloud.admin().create_stream("empty-scores", 1).await.unwrap();
     let output = world.run(&["explain", "card-1", "--scores", "empty-scores"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.matches("(its id is no longer known)").count(), 5, "{text}");
-    world.stack.cloud.stop().await;
+    world.stop().await;
 }

@@ -112,8 +112,9 @@ fn check_summary(summary: &Summary) -> Result<(), InvalidState> {
     let countries = &summary.countries.counts;
     let is_placed = summary.placed.is_none_or(|placed| is_on_globe(placed.place));
     let is_sum = summary.count > 0 && summary.declined <= summary.count && summary.device_events <= summary.count;
+    let is_priced = summary.unpriced <= summary.count;
     let is_sorted = countries.is_sorted_by(|a, b| a.0 < b.0) && is_set(&summary.merchants) && is_set(&summary.devices);
-    if is_placed && is_sum && is_sorted && summary.sum >= summary.max {
+    if is_placed && is_sum && is_priced && is_sorted && summary.sum >= summary.max {
         Ok(())
     } else {
         Err(InvalidState::Segment)

@@ -28,6 +28,8 @@ pub(crate) struct Window {
     pub(crate) declined: u32,
     pub(crate) merchants: u32,
     pub(crate) countries: u32,
+    /// Events of which the amount is not known; sums, least and greatest are those of the others.
+    pub(crate) unpriced: u32,
     /// Base minor units.
     pub(crate) sum: u64,
     pub(crate) min: u64,
@@ -38,6 +40,17 @@ pub(crate) struct Window {
     pub(crate) merchants_error: u32,
     /// How far the distinct countries may be off; 0: they are exact.
     pub(crate) countries_error: u32,
+}
+
+impl Window {
+    /// The amounts that are known.
+    pub(crate) const fn amounts(&self) -> Amounts {
+        Amounts {
+            count: self.count.saturating_sub(self.unpriced),
+            sum: self.sum,
+            squares: self.squares,
+        }
+    }
 }
 
 /// Amounts of a set of events, as whole-number sums.
@@ -78,11 +91,10 @@ pub(crate) struct Travel {
 
 /// What the features and the score are made of.
 pub(crate) struct Measured<'a> {
-    /// The event's time, ms, and amount, base minor units.
+    /// The event's time, ms.
     pub(super) time_ms: i64,
-    pub(crate) amount: u64,
-    /// Whether the currency had no rate.
-    pub(crate) rate_missing: bool,
+    /// Its amount, base minor units; `None` when its currency has no rate.
+    pub(crate) amount: Option<u64>,
     /// In the order of the policy's windows.
     pub(super) windows: [Window; Policy::WINDOWS_LIMIT],
     /// What the longest window holds.
@@ -265,7 +277,7 @@ impl<'a> Measured<'a> {
             FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.foreign)),
             kind => self
                 .window(key.window_minutes, policy)
-                .map(|window| windowed(kind, window)),
+                .and_then(|window| self.windowed(kind, window)),
         }
     }
 
@@ -280,23 +292,36 @@ impl<'a> Measured<'a> {
         self.longest.count - 1
     }
 
-    /// Amounts of the longest window before this one.
+    /// Whether the amount of this event, or of another one in the longest window, is not known.
+    pub(crate) const fn has_unpriced(&self) -> bool {
+        self.longest.unpriced > 0
+    }
+
+    /// Known amounts of the longest window before this event.
     pub(crate) fn prior(&self) -> Amounts {
-        let amount = self.amount;
-        let square = u128::from(amount) * u128::from(amount);
+        let all = self.longest.amounts();
+        let Some(amount) = self.amount else {
+            return all;
+        };
         Amounts {
-            count: self.prior_count(),
-            sum: self.longest.sum - amount,
-            squares: self.longest.squares - square,
+            count: all.count - 1,
+            sum: all.sum - amount,
+            squares: all.squares - u128::from(amount) * u128::from(amount),
         }
     }
 
-    /// Amounts of the longest window that lie before the given window.
+    /// Events of the longest window that lie before the given window.
+    pub(crate) fn count_before(&self, window: &Window) -> u32 {
+        self.longest.count - window.count
+    }
+
+    /// Known amounts of the longest window that lie before the given window.
     pub(crate) fn before(&self, window: &Window) -> Amounts {
+        let (all, inside) = (self.longest.amounts(), window.amounts());
         Amounts {
-            count: self.longest.count - window.count,
-            sum: self.longest.sum - window.sum,
-            squares: self.longest.squares - window.squares,
+            count: all.count - inside.count,
+            sum: all.sum - inside.sum,
+            squares: all.squares - inside.squares,
         }
     }
 
@@ -348,41 +373,42 @@ impl<'a> Measured<'a> {
     fn amount_z(&self) -> Option<f64> {
         let prior = self.prior();
         let deviation = prior.deviation();
-        (prior.count >= HISTORY_EVENTS_MIN && deviation > 0.0).then(|| (self.amount as f64 - prior.mean()) / deviation)
+        let amount = self.amount? as f64;
+        (prior.count >= HISTORY_EVENTS_MIN && deviation > 0.0).then(|| (amount - prior.mean()) / deviation)
     }
 
     fn amount_ratio(&self) -> Option<f64> {
         let prior = self.prior();
-        (prior.count >= HISTORY_EVENTS_MIN && prior.sum > 0).then(|| self.amount as f64 / prior.mean())
+        let amount = self.amount? as f64;
+        (prior.count >= HISTORY_EVENTS_MIN && prior.sum > 0).then(|| amount / prior.mean())
     }
 
     fn profile_amount_z(&self) -> Option<f64> {
         let profile = self.profile?;
         let deviation = profile.spend_deviation_minor;
-        (deviation > 0.0).then(|| (self.amount as f64 - profile.spend_mean_minor) / deviation)
+        let amount = self.amount? as f64;
+        (deviation > 0.0).then(|| (amount - profile.spend_mean_minor) / deviation)
+    }
+
+    /// A value of a window. One of amounts is `None` when the amount of this event is not known: it would be the window's
+    /// without this event.
+    fn windowed(&self, kind: FeatureKind, window: &Window) -> Option<f64> {
+        let amounts = || self.amount.map(|_| window.amounts());
+        match kind {
+            FeatureKind::Count => Some(f64::from(window.count)),
+            FeatureKind::Sum => amounts().map(|amounts| amounts.sum as f64),
+            FeatureKind::Mean => amounts().map(|amounts| amounts.mean()),
+            FeatureKind::Deviation => amounts().map(|amounts| amounts.deviation()),
+            FeatureKind::Min => amounts().map(|_| window.min as f64),
+            FeatureKind::Max => amounts().map(|_| window.max as f64),
+            FeatureKind::ShareDeclined => Some(f64::from(window.declined) / f64::from(window.count)),
+            FeatureKind::DistinctMerchants => Some(f64::from(window.merchants)),
+            // The kinds without a window do not come here.
+            _ => Some(f64::from(window.countries)),
+        }
     }
 }
 
 const fn flag(is: bool) -> f64 {
     if is { 1.0 } else { 0.0 }
-}
-
-fn windowed(kind: FeatureKind, window: &Window) -> f64 {
-    let amounts = Amounts {
-        count: window.count,
-        sum: window.sum,
-        squares: window.squares,
-    };
-    match kind {
-        FeatureKind::Count => f64::from(window.count),
-        FeatureKind::Sum => window.sum as f64,
-        FeatureKind::Mean => amounts.mean(),
-        FeatureKind::Deviation => amounts.deviation(),
-        FeatureKind::Min => window.min as f64,
-        FeatureKind::Max => window.max as f64,
-        FeatureKind::ShareDeclined => f64::from(window.declined) / f64::from(window.count),
-        FeatureKind::DistinctMerchants => f64::from(window.merchants),
-        // The kinds without a window do not come here.
-        _ => f64::from(window.countries),
-    }
 }

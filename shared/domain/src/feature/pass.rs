@@ -1,8 +1,8 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
-use crate::card::Entry;
 use crate::card::sealed::{Lister, Piece, Placed, Whole, country_fp};
 use crate::card::sketch::{Distinct, ERROR_SHARE, Sketch};
+use crate::card::{Entry, UNPRICED};
 use crate::event::{Country, Place, Profile, Transaction};
 use crate::id::fingerprint32;
 use crate::policy::Policy;
@@ -54,7 +54,7 @@ impl<'a> Pass<'a> {
         needs: Needs,
         distinct_max: usize,
     ) -> Self {
-        let (amount, rate_missing) = base_amount(tx, policy);
+        let amount = base_amount(tx, policy);
         let merchant_fp = if needs.merchants {
             fingerprint32(tx.merchant_id.as_str())
         } else {
@@ -89,7 +89,6 @@ impl<'a> Pass<'a> {
             measured: Measured {
                 time_ms,
                 amount,
-                rate_missing,
                 windows: [Window::default(); Policy::WINDOWS_LIMIT],
                 longest: Window::default(),
                 count_day: 1,
@@ -113,7 +112,7 @@ impl<'a> Pass<'a> {
                 profile,
             },
         };
-        pass.count(amount, tx.approved, merchant_fp, tx.country);
+        pass.count(amount.unwrap_or(UNPRICED), tx.approved, merchant_fp, tx.country);
         pass
     }
 
@@ -171,17 +170,21 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Counts an event in every window that is still open.
+    /// Counts an event in every window that is still open. An amount that is not known counts in no sum.
     #[inline]
     fn count(&mut self, amount: u64, approved: bool, merchant_fp: u32, country: Country) {
         let window = &mut self.window;
         // A sealed segment's sums may be anything that its bytes can say.
         window.count = window.count.saturating_add(1);
         window.declined = window.declined.saturating_add(u32::from(!approved));
-        window.sum = window.sum.saturating_add(amount);
-        window.squares = window.squares.saturating_add(u128::from(amount) * u128::from(amount));
-        window.min = window.min.min(amount);
-        window.max = window.max.max(amount);
+        if amount == UNPRICED {
+            window.unpriced = window.unpriced.saturating_add(1);
+        } else {
+            window.sum = window.sum.saturating_add(amount);
+            window.squares = window.squares.saturating_add(u128::from(amount) * u128::from(amount));
+            window.min = window.min.min(amount);
+            window.max = window.max.max(amount);
+        }
         if self.needs.merchants {
             self.see_merchant(merchant_fp);
         }
@@ -230,10 +233,13 @@ impl<'a> Pass<'a> {
         let window = &mut self.window;
         window.count = window.count.saturating_add(summary.count);
         window.declined = window.declined.saturating_add(summary.declined);
+        window.unpriced = window.unpriced.saturating_add(summary.unpriced);
         window.sum = window.sum.saturating_add(summary.sum);
         window.squares = window.squares.saturating_add(summary.squares);
-        window.min = window.min.min(summary.min);
-        window.max = window.max.max(summary.max);
+        if summary.unpriced < summary.count {
+            window.min = window.min.min(summary.min);
+            window.max = window.max.max(summary.max);
+        }
         if summary.last_ms > self.day_start_ms {
             self.measured.count_day = self.measured.count_day.saturating_add(summary.count);
         }

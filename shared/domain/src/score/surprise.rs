@@ -37,7 +37,7 @@ pub(super) fn of(key: FeatureKey, measured: &Measured<'_>, policy: &Policy) -> f
     let window = || measured.window(key.window_minutes, policy);
     let bits = match key.kind {
         FeatureKind::Count => window().map(|window| count(key, window, measured, policy)),
-        FeatureKind::Sum => window().map(|window| sum(window, measured)),
+        FeatureKind::Sum => window().and_then(|window| sum(window, measured)),
         FeatureKind::ShareDeclined => window().map(|window| share_declined(window, measured)),
         FeatureKind::DistinctMerchants => {
             window().map(|window| distinct(window.merchants, window, measured.prior_merchants(), measured))
@@ -48,8 +48,8 @@ pub(super) fn of(key: FeatureKey, measured: &Measured<'_>, policy: &Policy) -> f
         FeatureKind::SinceLast => measured
             .since_last_ms()
             .map(|elapsed_ms| since_last(elapsed_ms, measured)),
-        FeatureKind::AmountZ => Some(amount(measured)),
-        FeatureKind::AmountRatio => Some(amount_ratio(measured)),
+        FeatureKind::AmountZ => amount(measured),
+        FeatureKind::AmountRatio => amount_ratio(measured),
         FeatureKind::ProfileAmountZ => profile_amount(measured),
         FeatureKind::ProfileCountRatio => measured.usual_per_day().map(|usual| profile_count(usual, measured)),
         FeatureKind::NewMerchant => first(
@@ -96,7 +96,7 @@ fn count(key: FeatureKey, window: &Window, measured: &Measured<'_>, policy: &Pol
         return 0.0;
     }
     let (per_day, shape) = rate(
-        measured.before(window).count,
+        measured.count_before(window),
         measured.observed_before_ms(window_ms),
         measured,
     );
@@ -126,12 +126,14 @@ fn total(sum: u64, events: u32, reference: Amounts) -> f64 {
     tail::student(excess / (deviation * (k * (1.0 + k / n)).sqrt()), n - 1.0)
 }
 
-fn amount(measured: &Measured<'_>) -> f64 {
-    total(measured.amount, 1, measured.prior())
+fn amount(measured: &Measured<'_>) -> Option<f64> {
+    Some(total(measured.amount?, 1, measured.prior()))
 }
 
-fn sum(window: &Window, measured: &Measured<'_>) -> f64 {
-    total(window.sum, window.count, measured.before(window))
+/// Of the amounts that are known; where this event's own is not, it can't be what makes them many.
+fn sum(window: &Window, measured: &Measured<'_>) -> Option<f64> {
+    measured.amount?;
+    Some(total(window.sum, window.amounts().count, measured.before(window)))
 }
 
 /// Tail of a lognormal distribution with that mean and deviation.
@@ -141,28 +143,25 @@ fn lognormal(amount: f64, mean: f64, deviation: f64) -> f64 {
     tail::normal((libm::log(amount / mean) + variance / 2.0) / variance.sqrt())
 }
 
-fn amount_ratio(measured: &Measured<'_>) -> f64 {
-    let prior = measured.prior();
+fn amount_ratio(measured: &Measured<'_>) -> Option<f64> {
+    let (amount, prior) = (measured.amount? as f64, measured.prior());
     if prior.count < HISTORY_EVENTS_MIN {
-        return 0.0;
+        return None;
     }
     let mean = prior.mean();
-    lognormal(
-        measured.amount as f64,
-        mean,
-        prior.deviation().max(AMOUNT_DEVIATION_SHARE_MIN * mean),
-    )
+    let deviation = prior.deviation().max(AMOUNT_DEVIATION_SHARE_MIN * mean);
+    Some(lognormal(amount, mean, deviation))
 }
 
 fn profile_amount(measured: &Measured<'_>) -> Option<f64> {
-    let profile = measured.profile?;
+    let (amount, profile) = (measured.amount? as f64, measured.profile?);
     let (mean, deviation) = (profile.spend_mean_minor, profile.spend_deviation_minor);
-    (mean > 0.0 && deviation > 0.0).then(|| lognormal(measured.amount as f64, mean, deviation))
+    (mean > 0.0 && deviation > 0.0).then(|| lognormal(amount, mean, deviation))
 }
 
 fn share_declined(window: &Window, measured: &Measured<'_>) -> f64 {
     let declined = f64::from(measured.declined_before(window));
-    let events = f64::from(measured.before(window).count);
+    let events = f64::from(measured.count_before(window));
     let probability = (declined + RARE_PRIOR_HITS) / (events + RARE_PRIOR_EVENTS);
     tail::binomial(window.declined, window.count, probability)
 }

@@ -1,4 +1,14 @@
 //! The dead-letter queue: messages in groups, each shard of a group in one walk.
+//!
+//! ```text
+//! letters ── receive a group ──► sort by shard ──┬─ no letter, or no such shard ──► unrecoverable queue
+//!    ▲                                           └─ works of a shard, parents before children
+//!    │                                                        │
+//!    │      ┌──────────────── shard: one walk ◄───────────────┘
+//!    │      │  want ► place or read ► page ► feed the engine ► note each record's fate
+//!    │      │                                    settle what the walk has ended: delete, move out, or let it stay
+//!    └──────┴─ leave what the call stopped in: the cursor says how far it is
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -11,7 +21,7 @@ use super::feed::Fate;
 use super::queue::Moved;
 use super::read::Came;
 use super::run::Run;
-use super::work::{Verdict, Work};
+use super::work::{Stage, Verdict, Work};
 use crate::api::Problem;
 use crate::letter::{Letter, Rejection, first_arrival_ms};
 use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX};
@@ -137,9 +147,9 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 }
                 Came::Expired => walk.expired(),
                 Came::NoShard => {
-                    for work in works.iter_mut().filter(|work| !work.settled) {
+                    for work in works.iter_mut().filter(|work| work.is_unsettled()) {
                         self.gone(run, work).await;
-                        work.settled = true;
+                        work.stage = Stage::Settled;
                     }
                     return;
                 }
@@ -151,9 +161,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
         }
         self.settle(run, &walk, &mut works).await;
-        for (at, mut work) in works.into_iter().enumerate().filter(|(_, work)| !work.settled) {
-            work.trimmed |= !work.resumed && walk.is_trimmed(at);
-            leave(run, work);
+        for (at, work) in works.into_iter().enumerate().filter(|(_, work)| work.is_unsettled()) {
+            leave(run, work, walk.is_trimmed(at));
         }
     }
 
@@ -202,11 +211,11 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     async fn settle(&self, run: &mut Run<'_>, walk: &Walk, works: &mut [Work]) {
         let mut done = Vec::new();
         for (at, work) in works.iter_mut().enumerate() {
-            let end = walk.end(at).filter(|_| !work.settled && !work.cut);
+            let end = walk.end(at).filter(|_| work.stage == Stage::Open);
             let Some(end) = end else {
                 continue;
             };
-            work.settled = true;
+            work.stage = Stage::Settled;
             count_once(run, work);
             run.account.found += work.failed;
             match work.verdict(end) {
@@ -280,7 +289,7 @@ fn moved(message: &Received, counts: Option<(u64, u64)>) -> Moved<'_> {
 
 /// Counts a message and what it speaks of, in the first call that touches it.
 fn count_once(run: &mut Run<'_>, work: &Work) {
-    if !work.resumed {
+    if !work.is_resumed() {
         run.account.messages += 1;
         run.account.expected += work.letter.records;
     }
@@ -310,8 +319,9 @@ fn stays(run: &mut Run<'_>, work: &Work, without_end: u64, unfinished: bool) {
     run.keep(&work.message.id, work.message.receipt.clone());
 }
 
-/// A message that the call stopped before or inside: the next call goes on with it.
-fn leave(run: &mut Run<'_>, work: Work) {
+/// A message that the call stopped before or inside: the next call goes on with it. `trimmed` says whether the walk found the
+/// start of its range trimmed.
+fn leave(run: &mut Run<'_>, work: Work, trimmed: bool) {
     if work.failed > 0 {
         count_once(run, &work);
         run.account.found += work.failed;
@@ -321,7 +331,7 @@ fn leave(run: &mut Run<'_>, work: Work) {
     }
     if work.is_begun() {
         count_once(run, &work);
-        run.remember(work.part());
+        run.remember(work.part(trimmed));
     }
     run.hold(work.message.receipt);
 }

@@ -1,4 +1,10 @@
 //! A dead letter in work: how far its range is done. Pure.
+//!
+//! ```text
+//!          ┌─ its range has its end ─────────────────────► Settled: deleted, moved out, or it stays in its queue
+//! Open ────┤
+//!          └─ the call stopped inside its range ──► Cut ─► the call's end: the next call is told what is done, and goes on
+//! ```
 
 use std::collections::BTreeSet;
 
@@ -16,19 +22,34 @@ pub(super) struct Work {
     pub(super) ended: u64,
     /// Records that could not be taken to an end in this call.
     pub(super) failed: u64,
-    /// Whether earlier calls counted the message.
-    pub(super) resumed: bool,
-    /// Whether an earlier call found its start trimmed.
-    pub(super) trimmed: bool,
+    pub(super) stage: Stage,
+    earlier: Earlier,
     /// Every record up to this one has its end.
     after: Option<String>,
     /// Later ones that have theirs too.
     done: BTreeSet<String>,
-    /// A record without an end came: from here on ends are kept one by one.
-    broken: bool,
+}
+
+/// How far this call has come with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its records are being taken to their ends.
+    Open,
     /// The call stopped inside its range.
-    pub(super) cut: bool,
-    pub(super) settled: bool,
+    Cut,
+    /// It was decided what becomes of the message.
+    Settled,
+}
+
+/// What earlier calls of the run did with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Earlier {
+    Nothing,
+    /// They counted the message and visited a part of its range.
+    Part {
+        /// Whether they found its start trimmed.
+        trimmed: bool,
+    },
 }
 
 /// What is to be done with a message whose range was visited.
@@ -48,27 +69,33 @@ pub(super) enum Verdict {
 
 impl Work {
     pub(super) fn new(message: Received, letter: Letter, part: Option<Part>) -> Self {
-        let resumed = part.is_some();
-        let part = part.unwrap_or(Part {
-            message_id: String::new(),
-            after: None,
-            done: Vec::new(),
-            ended: 0,
-            trimmed: false,
-        });
-        Self {
+        let mut work = Self {
             message,
             letter,
-            ended: part.ended,
+            ended: 0,
             failed: 0,
-            resumed,
-            trimmed: part.trimmed,
-            after: part.after,
-            done: part.done.into_iter().collect(),
-            broken: false,
-            cut: false,
-            settled: false,
+            stage: Stage::Open,
+            earlier: Earlier::Nothing,
+            after: None,
+            done: BTreeSet::new(),
+        };
+        if let Some(part) = part {
+            work.ended = part.ended;
+            work.earlier = Earlier::Part { trimmed: part.trimmed };
+            work.after = part.after;
+            work.done = part.done.into_iter().collect();
         }
+        work
+    }
+
+    /// Whether earlier calls counted the message.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.earlier != Earlier::Nothing
+    }
+
+    /// Whether this call has not decided yet what becomes of the message.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.stage != Stage::Settled
     }
 
     pub(super) fn span(&self) -> Span {
@@ -89,18 +116,17 @@ impl Work {
         match fate {
             Fate::Ended => self.ended += 1,
             Fate::Failed => self.failed += 1,
-            Fate::NotYet => self.cut = true,
+            Fate::NotYet => self.stage = Stage::Cut,
         }
         if fate == Fate::Ended {
             self.keep(number);
-        } else {
-            self.broken = true;
         }
     }
 
     /// Notes a record that an earlier call took to its end.
     pub(super) fn keep(&mut self, number: &str) {
-        if self.broken {
+        // After a record without an end, ends are kept one by one.
+        if self.failed > 0 || self.stage == Stage::Cut {
             self.done.insert(number.to_owned());
         } else {
             self.done.remove(number);
@@ -110,17 +136,20 @@ impl Work {
 
     /// Whether this call, or one before it, took a record of it to its end.
     pub(super) fn is_begun(&self) -> bool {
-        self.resumed || self.ended > 0
+        self.is_resumed() || self.ended > 0
     }
 
-    /// What the next call must know to go on.
-    pub(super) fn part(&self) -> Part {
+    /// What the next call must know to go on; `trimmed` says whether this call found the start of the range trimmed.
+    pub(super) fn part(&self, trimmed: bool) -> Part {
         Part {
             message_id: self.message.id.clone(),
             after: self.after.clone(),
             done: self.done.iter().cloned().collect(),
             ended: self.ended,
-            trimmed: self.trimmed,
+            trimmed: match self.earlier {
+                Earlier::Nothing => trimmed,
+                Earlier::Part { trimmed } => trimmed,
+            },
         }
     }
 
@@ -139,13 +168,12 @@ impl Work {
         if end == SpanEnd::NotOfShard {
             return Verdict::NotOfShard { missing: lost };
         }
-        if end == SpanEnd::Trimmed || self.trimmed {
-            // Where this very walk missed the first record, at least that one is lost, whatever else lies in the range.
-            let lost = if self.resumed && !self.trimmed {
-                lost
-            } else {
-                lost.max(1)
-            };
+        let missed_earlier = self.earlier == Earlier::Part { trimmed: true };
+        if end == SpanEnd::Trimmed || missed_earlier {
+            // Whichever walk missed the first record, at least that one is lost, whatever else lies in the range. A walk that
+            // goes on after an earlier one does not look for the first record.
+            let missed_first = missed_earlier || !self.is_resumed();
+            let lost = if missed_first { lost.max(1) } else { lost };
             if lost > 0 {
                 let beyond = (found + lost).saturating_sub(self.letter.records);
                 return Verdict::Trimmed { lost, beyond };

@@ -62,6 +62,21 @@ impl Evidence<'_> {
         self.order(&counted, violations);
     }
 
+    /// Whether an event that counts was refused when it came again: a policy that takes it was in force first, and one that does
+    /// not then. What came of it was not sent, and its record is in quarantine.
+    fn is_refused_since(&self, key: &EventKey) -> bool {
+        let event = self.sent.events.get(key).filter(|event| event.doubtful);
+        event.is_some_and(|event| {
+            let mut copies = event.copies.iter();
+            copies.any(|copy| self.quarantined.contains_key(&copy.place))
+        })
+    }
+
+    /// Whether a restore took an event back whose records were past the stream's retention then: nobody can redrive it.
+    fn is_beyond_restore(&self, key: &EventKey, event: &SentEvent) -> bool {
+        self.is_rolled_back(key) && event.copies.iter().all(|copy| self.was_gone(copy.arrival_ms))
+    }
+
     /// Whether another id of the card has this one's fingerprint and time: once other events came in between, a history can't
     /// tell them apart any more (docs/concepts/exactly-once.md has the odds).
     fn has_twin(&self, key: &EventKey) -> bool {
@@ -85,9 +100,10 @@ impl Evidence<'_> {
                 .iter()
                 .any(|copy| self.quarantined.contains_key(&copy.place) || self.is_lost(&copy.place))
         };
-        violations.expect(times > 0 || has_end() || self.has_twin(key), || {
-            format!("I1: event {key:?} has no end")
-        });
+        violations.expect(
+            times > 0 || has_end() || self.has_twin(key) || self.is_beyond_restore(key, event),
+            || format!("I1: event {key:?} has no end"),
+        );
     }
 
     /// A history, event by event: what each came to follows from its inputs (I6), what was sent of it is that (I3), and what is
@@ -207,10 +223,14 @@ impl Evidence<'_> {
         let stores = self.facts.stores;
         let Some(emitted) = self.emitted.get(key) else {
             let copies = self.sent.events.get(key).map_or(&[][..], |event| &event.copies);
+            // It counted before its worker died, and its record is past retention since.
+            let is_lost = || copies.iter().any(|copy| self.is_lost(&copy.place));
             let is_withheld = copies
                 .iter()
                 .any(|copy| stores.withheld.contains(&(copy.place.0.clone(), copy.place.1.clone())));
-            violations.expect(is_withheld, || format!("I1: event {key:?} counts and has no outcome"));
+            violations.expect(is_withheld || is_lost() || self.is_refused_since(key), || {
+                format!("I1: event {key:?} counts and has no outcome")
+            });
             return;
         };
         let bytes = render_json(&tx.card_id, &tx.event_id, entry);

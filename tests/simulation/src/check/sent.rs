@@ -60,8 +60,8 @@ pub struct Sent {
     pub by_mark: HashMap<(String, i64, u32), Vec<EventKey>>,
     /// Profiles by card and version.
     pub profiles: BTreeMap<(String, u64), Profile>,
-    /// Where each of them is.
-    pub profile_places: Vec<((String, u64), Place)>,
+    /// The record of each of them.
+    pub profile_copies: Vec<((String, u64), Copy)>,
     /// Labels by card.
     pub labels: BTreeMap<String, Vec<(Place, Label)>>,
     /// Refused by the contract.
@@ -151,7 +151,7 @@ impl Sent {
             Event::Profile(profile) => {
                 let key = (card, profile.version);
                 if !doubtful {
-                    self.profile_places.push((key.clone(), copy.place));
+                    self.profile_copies.push((key.clone(), copy));
                 }
                 self.profiles.entry(key).or_insert(profile);
             }

@@ -210,6 +210,7 @@ impl Stores {
     fn restore(&mut self, share_pct: u8) {
         let Some(backup) = self.backup.clone() else { return };
         let is_table = share_pct >= 100;
+        self.known.restored_ms = Some(self.now_ms);
         let is_chosen = |card: &str| xxhash_rust::xxh3::xxh3_64(card.as_bytes()) % 100 < u64::from(share_pct);
         let chosen: Vec<String> = self
             .tables

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, request};
+use axum::http::{HeaderMap, Request, Response, StatusCode, request};
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self as client, SendRequest};
@@ -22,6 +22,7 @@ use super::plan::{FaultKind, Service};
 use super::table_limit::{Admission, TableLimit};
 use super::{Faults, Verdict, answer, partial};
 use crate::clock::{now_ms, sleep_ms};
+use crate::loopback;
 
 /// Bytes of a request: a PutRecords of 5 MiB in base64, and its keys; DynamoDB's 16 MB.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -29,13 +30,13 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// Answers requests in this process.
-pub(crate) type Answer = Arc<dyn Fn(Uri, HeaderMap, Bytes) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+pub(crate) type Answer = Arc<dyn Fn(request::Parts, Bytes) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
 
 /// What stands behind the door.
 #[derive(Clone)]
 pub(crate) enum Backend {
-    /// A function of this process.
-    Local(Answer),
+    /// A function of this process; what is for DynamoDB goes to the store on loopback.
+    Local { answer: Answer, store: SocketAddr },
     /// A server on loopback. Each connection in front has one of its own behind.
     Upstream(SocketAddr),
 }
@@ -95,6 +96,9 @@ struct Door {
 impl Door {
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
         let (parts, body) = request.into_parts();
+        if !loopback::is_named(&parts.headers) {
+            return Ok(misdirected());
+        }
         let Ok(body) = axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX).await else {
             return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE));
         };
@@ -124,13 +128,15 @@ impl Door {
     }
 
     async fn forward(&self, parts: &request::Parts, body: Bytes) -> Response<Body> {
-        match &self.backend {
-            Backend::Local(call) => call(parts.uri.clone(), parts.headers.clone(), body).await,
-            Backend::Upstream(address) => self.send(*address, parts, body).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "the service behind the fault layer does not answer");
-                plain(StatusCode::BAD_GATEWAY)
-            }),
-        }
+        let address = match &self.backend {
+            Backend::Local { store, .. } if is_for_table(&parts.headers) => *store,
+            Backend::Local { answer, .. } => return answer(parts.clone(), body).await,
+            Backend::Upstream(address) => *address,
+        };
+        self.send(address, parts, body).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the service behind the door does not answer");
+            plain(StatusCode::BAD_GATEWAY)
+        })
     }
 
     async fn send(
@@ -249,6 +255,13 @@ async fn connect(address: SocketAddr) -> Result<SendRequest<Body>, SendError> {
     Ok(sender)
 }
 
+/// The answer to a request that names another host.
+fn misdirected() -> Response<Body> {
+    let mut response = plain(StatusCode::MISDIRECTED_REQUEST);
+    *response.body_mut() = Body::from("The local AWS answers to localhost, 127.0.0.1 and [::1] only.\n");
+    response
+}
+
 /// Whether a request asks for strongly consistent reads.
 fn is_consistent(body: &[u8]) -> bool {
     const ASKED: &[u8] = br#""ConsistentRead":true"#;
@@ -259,6 +272,10 @@ fn plain(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+fn is_for_table(headers: &HeaderMap) -> bool {
+    target(headers).is_some_and(|(service, _)| service == Service::DynamoDb)
 }
 
 /// The service and operation that a request's headers name.

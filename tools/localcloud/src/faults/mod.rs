@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use front::{Backend, serve};
+pub(crate) use front::{Answer, Backend, serve};
 pub use plan::{FaultKind, FaultPlan, Service};
 
 use plan::draw;

@@ -15,6 +15,7 @@ use crate::clock::sleep_ms;
 use crate::error::LocalError;
 use crate::esm::{EsmOptions, EsmStats};
 use crate::runtime_api::{Function, Invocation};
+use crate::server::ACCOUNT;
 use driver::{Command, Driver};
 
 /// How often a shard without new records is read. AWS reads once a second; locally that would be all of the latency.
@@ -93,6 +94,10 @@ pub(crate) struct MappingSwitch {
     pub(crate) function_arn: String,
     /// The stream that it reads.
     pub(crate) source_arn: String,
+    /// Its options.
+    pub(crate) options: EsmOptions,
+    /// The queue for on-failure messages.
+    pub(crate) on_failure_arn: Option<String>,
     setting: Arc<watch::Sender<Setting>>,
 }
 
@@ -171,6 +176,12 @@ impl Mapping {
             uuid: mapping_id(&spec.target.arn(), &stream_arn),
             function_arn: spec.target.arn(),
             source_arn: stream_arn.clone(),
+            options: spec.options.clone(),
+            on_failure_arn: spec
+                .on_failure_queue_url
+                .as_deref()
+                .and_then(|url| url.rsplit('/').next())
+                .map(|queue| format!("arn:aws:sqs:{region}:{ACCOUNT}:{queue}")),
             setting: Arc::new(setting),
         };
         let mut driver = Driver::new(spec, admin, stream_arn, region, is_set, stats_sender, checkpoint_sender);

@@ -202,6 +202,11 @@ impl Function {
         WeakFunction(Arc::downgrade(&self.inner))
     }
 
+    /// What it was made of.
+    pub(crate) fn spec(&self) -> &FunctionSpec {
+        &self.inner.spec
+    }
+
     /// The function's ARN.
     #[must_use]
     pub fn arn(&self) -> &str {

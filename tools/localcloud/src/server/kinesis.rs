@@ -17,7 +17,7 @@ const PAGE_BYTES_MAX: usize = 10_000_000;
 /// Records of one page (Kinesis's limit).
 pub(crate) const PAGE_RECORDS_MAX: usize = 10_000;
 /// Shards of one stream, closed ones included.
-const SHARDS_MAX: usize = 1_000;
+pub(crate) const SHARDS_MAX: usize = 1_000;
 /// Bytes of data and key of one record. AWS takes up to 10 MiB since 2025 where a stream is set so; 1 MiB is its default.
 pub(crate) const RECORD_BYTES_MAX: usize = 1 << 20;
 

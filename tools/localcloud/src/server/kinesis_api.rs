@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::kinesis::{
-    Fault, Position, RECORD_BYTES_MAX, Shard, Start, Stored, Streams, fault, number_from, number_text,
+    Fault, Position, RECORD_BYTES_MAX, SHARDS_MAX, Shard, Start, Stored, Streams, fault, number_from, number_text,
 };
+use super::kinesis_describe as describe;
 
 /// Records of one PutRecords.
 const PUT_RECORDS_MAX: usize = 500;
@@ -37,6 +38,7 @@ struct Request {
     timestamp: Option<f64>,
     shard_iterator: Option<String>,
     limit: Option<usize>,
+    exclusive_start_shard_id: Option<String>,
     shard_to_split: Option<String>,
     new_starting_hash_key: Option<String>,
     shard_to_merge: Option<String>,
@@ -92,14 +94,31 @@ pub(crate) fn call(
             streams.by_name.remove(&name);
             json!({})
         }
-        "DescribeStreamSummary" => summary(streams, &request, region)?,
+        "DescribeStreamSummary" => describe::summary(streams, &name(&request)?, region)?,
+        "DescribeStream" => {
+            let after = request.exclusive_start_shard_id.as_deref();
+            describe::description(streams, &name(&request)?, region, (after, request.limit))?
+        }
+        "DescribeLimits" => json!({
+            "ShardLimit": SHARDS_MAX, "OpenShardCount": streams.by_name.values().map(describe::open_shards).sum::<usize>(),
+            "OnDemandStreamCount": 0, "OnDemandStreamCountLimit": 0,
+        }),
+        "ListTagsForStream" => {
+            streams.stream(&name(&request)?)?;
+            json!({ "Tags": [], "HasMoreTags": false })
+        }
+        "ListStreamConsumers" => json!({ "Consumers": [] }),
         "ListShards" => {
             let stream = streams.stream(&name(&request)?)?;
             json!({ "Shards": stream.shards.iter().map(shard_out).collect::<Vec<_>>() })
         }
-        "ListStreams" => json!({
-            "StreamNames": streams.by_name.keys().collect::<Vec<_>>(), "HasMoreStreams": false,
-        }),
+        "ListStreams" => {
+            let summaries = streams.by_name.keys().map(|name| describe::stream_out(name, region));
+            json!({
+                "StreamNames": streams.by_name.keys().collect::<Vec<_>>(), "HasMoreStreams": false,
+                "StreamSummaries": summaries.collect::<Vec<_>>(),
+            })
+        }
         "SplitShard" => {
             let hash = number("NewStartingHashKey", request.new_starting_hash_key.as_deref())?;
             let shard = text("ShardToSplit", request.shard_to_split.as_deref())?;
@@ -158,23 +177,11 @@ fn number(field: &str, value: Option<&str>) -> Result<u128, Fault> {
 }
 
 /// The ARN of a local stream.
-fn stream_arn(region: &str, name: &str) -> String {
+pub(super) fn stream_arn(region: &str, name: &str) -> String {
     format!("arn:aws:kinesis:{region}:{ACCOUNT}:stream/{name}")
 }
 
-fn summary(streams: &Streams, request: &Request, region: &str) -> Result<Value, Fault> {
-    let name = name(request)?;
-    let stream = streams.stream(&name)?;
-    let open = stream.shards.iter().filter(|shard| shard.last_number.is_none()).count();
-    Ok(json!({ "StreamDescriptionSummary": {
-        "StreamName": name, "StreamARN": stream_arn(region, &name), "StreamStatus": "ACTIVE",
-        "StreamModeDetails": { "StreamMode": "PROVISIONED" }, "RetentionPeriodHours": 24,
-        "StreamCreationTimestamp": 0, "EnhancedMonitoring": [], "EncryptionType": "NONE",
-        "OpenShardCount": open, "ConsumerCount": 0,
-    }}))
-}
-
-fn shard_out(shard: &Shard) -> Value {
+pub(super) fn shard_out(shard: &Shard) -> Value {
     let mut range = json!({ "StartingSequenceNumber": number_text(shard.first_number) });
     if let Some(last) = shard.last_number {
         range["EndingSequenceNumber"] = Value::String(number_text(last));

@@ -1,22 +1,22 @@
-//! Lambda's Invoke over HTTP, for the functions that this cloud serves.
+//! Lambda's functions over HTTP: invoke one, look at them. Nothing of them can be changed here.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, request};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::runtime_api::{Function, InvokeError, WeakFunction};
 
-/// How the path of an invocation begins, and how it ends.
-const INVOKE: (&str, &str) = ("/2015-03-31/functions/", "/invocations");
+use super::kinesis_api::ACCOUNT;
+use super::uri;
 
-/// The function that a path invokes, if it does.
-pub(super) fn function_name(path: &str) -> Option<&str> {
-    path.strip_prefix(INVOKE.0)?.strip_suffix(INVOKE.1)
-}
+/// How the paths begin.
+const PATH: &str = "/2015-03-31/functions";
+/// The hash of no bytes, as Lambda writes the hash of a function's code.
+const NO_CODE_SHA256: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
 /// The functions that can be invoked, by name.
 #[derive(Debug, Default)]
@@ -31,19 +31,72 @@ impl Functions {
 
     /// A function by its name, with or without an alias, or by its ARN.
     fn find(&self, name: &str) -> Option<Function> {
-        let name = name.replace("%3A", ":");
-        let name = name.split_once(":function:").map_or(name.as_str(), |(_, name)| name);
-        let name = name.split(':').next().unwrap_or_default();
         let functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        functions.get(name)?.upgrade()
+        functions.get(uri::function_name(name))?.upgrade()
+    }
+
+    fn all(&self) -> Vec<Function> {
+        let functions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        functions.values().filter_map(WeakFunction::upgrade).collect()
+    }
+}
+
+/// Answers a request about functions; nothing when it is about something else, or nothing that is here.
+pub(super) async fn answer(functions: &Functions, parts: &request::Parts, body: &Bytes) -> Option<Response> {
+    let path = uri::parts_after(&parts.uri, PATH)?;
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let found = |name: &str, answer: &dyn Fn(&Function) -> Value| match functions.find(name) {
+        Some(function) => axum::Json(answer(&function)).into_response(),
+        None => not_found(name),
+    };
+    Some(match (&parts.method, path.as_slice()) {
+        (&Method::POST, [name, "invocations"]) => invoke(functions, name, body).await,
+        (&Method::GET, []) => {
+            let all: Vec<Value> = functions.all().iter().map(configuration).collect();
+            axum::Json(json!({ "Functions": all })).into_response()
+        }
+        (&Method::GET, [name]) => found(name, &|function| {
+            json!({
+                "Configuration": configuration(function),
+                "Code": { "RepositoryType": "S3", "Location": format!("file://{}", function.spec().binary.display()) },
+                "Tags": {},
+            })
+        }),
+        (&Method::GET, [name, "configuration"]) => found(name, &configuration),
+        (&Method::GET, [name, "versions"]) => found(name, &|function| json!({ "Versions": [configuration(function)] })),
+        (&Method::GET, [name, "aliases"]) => found(name, &|_| json!({ "Aliases": [] })),
+        _ => return None,
+    })
+}
+
+/// A function in Lambda's words.
+fn configuration(function: &Function) -> Value {
+    let spec = function.spec();
+    let variables: BTreeMap<&str, &str> = spec.env.iter().map(|(name, value)| (&**name, &**value)).collect();
+    json!({
+        "FunctionName": spec.name, "FunctionArn": function.arn(), "Version": "$LATEST", "Description": "",
+        "Runtime": "provided.al2023", "Handler": "bootstrap", "PackageType": "Zip",
+        "Role": format!("arn:aws:iam::{ACCOUNT}:role/local"), "Architectures": [architecture()],
+        "Timeout": spec.timeout_ms.div_ceil(1_000), "MemorySize": spec.memory_mb,
+        "CodeSize": 0, "CodeSha256": NO_CODE_SHA256, "LastModified": "1970-01-01T00:00:00.000+0000",
+        "State": "Active", "LastUpdateStatus": "Successful", "TracingConfig": { "Mode": "PassThrough" },
+        "Environment": { "Variables": variables }, "EphemeralStorage": { "Size": 512 },
+        "LoggingConfig": { "LogFormat": "Text", "LogGroup": format!("/aws/lambda/{}", spec.name) },
+    })
+}
+
+const fn architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x86_64"
     }
 }
 
 /// Answers an invocation as Lambda does: a function's own failure is a 200 with a header that says so.
-pub(super) async fn invoke(functions: &Functions, name: &str, body: &Bytes) -> Response {
+async fn invoke(functions: &Functions, name: &str, body: &Bytes) -> Response {
     let Some(function) = functions.find(name) else {
-        let message = format!("Function not found: {name}");
-        return refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
+        return not_found(name);
     };
     // Lambda gives a function without a payload an empty object.
     let payload = if body.is_empty() { b"{}".to_vec() } else { body.to_vec() };
@@ -72,7 +125,12 @@ fn unhandled(error_type: &str, message: &str) -> Response {
     (headers, body).into_response()
 }
 
-fn refused(status: StatusCode, code: &'static str, message: &str) -> Response {
+fn not_found(name: &str) -> Response {
+    let message = format!("Function not found: {name}");
+    refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message)
+}
+
+pub(super) fn refused(status: StatusCode, code: &'static str, message: &str) -> Response {
     let body = json!({ "Type": "User", "Message": message }).to_string();
     let headers = [("content-type", "application/json"), ("x-amzn-errortype", code)];
     (status, headers, body).into_response()

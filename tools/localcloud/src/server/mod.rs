@@ -1,23 +1,30 @@
-//! Kinesis, SQS and Lambda's Invoke in the process, over HTTP on loopback, in the protocols that AWS's SDKs speak.
+//! Kinesis, SQS, Lambda and STS in the process, over HTTP on loopback, in the protocols that AWS's SDKs speak; what is for
+//! DynamoDB goes on to its store.
 
 mod kinesis;
 mod kinesis_api;
+mod kinesis_describe;
 mod lambda;
 mod mappings;
 mod md5;
 mod shard_limit;
 mod sqs;
+mod sts;
+mod unknown;
+mod uri;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::{now_ms, sleep_ms};
+use crate::cloud::LocalConfig;
 use crate::error::LocalError;
 use crate::faults::{self, Backend, Faults};
 use kinesis::{Fault, Streams};
@@ -35,6 +42,8 @@ const RECEIVE_WAIT_MS_MAX: i64 = 20_000;
 struct Shared {
     streams: Mutex<Streams>,
     queues: Mutex<Queues>,
+    functions: Arc<Functions>,
+    mappings: Arc<Mappings>,
     place: Place,
     faults: Option<Faults>,
 }
@@ -53,10 +62,16 @@ pub(crate) struct Server {
     _stop: [oneshot::Sender<()>; 2],
 }
 
-/// Starts the server on a free port of 127.0.0.1.
-pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Server, LocalError> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
+/// Starts the server on the port of 127.0.0.1 that the configuration names; `store` is where the tables are.
+pub(crate) async fn start(
+    config: &LocalConfig,
+    store: SocketAddr,
+    faults: Option<&Faults>,
+) -> Result<Server, LocalError> {
+    let listener = listen(config.port).await?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
+    let functions = Arc::new(Functions::default());
+    let mappings = Arc::new(Mappings::default());
     let own_listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
     let own_endpoint = format!("http://{}", own_listener.local_addr().map_err(LocalError::Listen)?);
     let streams = Streams {
@@ -66,19 +81,24 @@ pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Serve
     let shared = Arc::new(Shared {
         streams: Mutex::new(streams),
         queues: Mutex::default(),
+        functions: Arc::clone(&functions),
+        mappings: Arc::clone(&mappings),
         place: Place {
             endpoint: endpoint.clone(),
-            region: region.to_owned(),
+            region: config.region.clone(),
         },
         faults: faults.cloned(),
     });
-    let functions = Arc::new(Functions::default());
-    let mappings = Arc::new(Mappings::default());
     // A layer without plans costs nothing here: there is no second hop.
     let layer = faults.cloned().unwrap_or_else(|| Faults::new(0));
     let door = |listener, counts_reads| {
-        let backend = backend(&shared, &functions, &mappings, counts_reads);
+        let shared = Arc::clone(&shared);
+        let answer: faults::Answer = Arc::new(move |parts, body| {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move { answer(&shared, &parts, &body, counts_reads).await })
+        });
         let (stop, stopped) = oneshot::channel::<()>();
+        let backend = Backend::Local { answer, store };
         tokio::spawn(faults::serve(listener, backend, layer.clone(), stopped));
         stop
     };
@@ -92,21 +112,12 @@ pub(crate) async fn start(region: &str, faults: Option<&Faults>) -> Result<Serve
     })
 }
 
-/// What answers requests of one door.
-fn backend(shared: &Arc<Shared>, functions: &Arc<Functions>, mappings: &Arc<Mappings>, counts_reads: bool) -> Backend {
-    let (shared, functions, mappings) = (Arc::clone(shared), Arc::clone(functions), Arc::clone(mappings));
-    Backend::Local(Arc::new(move |uri, headers, body| {
-        let (shared, functions, mappings) = (Arc::clone(&shared), Arc::clone(&functions), Arc::clone(&mappings));
-        Box::pin(async move {
-            if let Some(answer) = mappings::answer(&mappings, &uri, &body) {
-                return answer;
-            }
-            match lambda::function_name(uri.path()) {
-                Some(name) => lambda::invoke(&functions, name, &body).await,
-                None => answer(&shared, &headers, &body, counts_reads).await,
-            }
-        })
-    }))
+async fn listen(port: u16) -> Result<TcpListener, LocalError> {
+    let listening = TcpListener::bind(("127.0.0.1", port)).await;
+    listening.map_err(|source| match port {
+        0 => LocalError::Listen(source),
+        port => LocalError::Port { port, source },
+    })
 }
 
 /// A poisoned lock means that a handler panicked; what it guards is still whole records and messages.
@@ -114,12 +125,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes, counts_reads: bool) -> Response {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    match target.split_once('.') {
+async fn answer(shared: &Shared, parts: &request::Parts, body: &Bytes, counts_reads: bool) -> Response {
+    let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+    match target.and_then(|target| target.split_once('.')) {
         Some(("Kinesis_20131202", operation)) => {
             let region = &shared.place.region;
             let own = shared.faults.as_ref().and_then(Faults::reads_limit);
@@ -127,27 +135,29 @@ async fn answer(shared: &Shared, headers: &HeaderMap, body: &Bytes, counts_reads
             let reads_max = own.or_else(|| (counts_reads && streams.limited).then_some(shard_limit::READS_PER_SECOND));
             let result = kinesis_api::call(&mut streams, region, operation, body, reads_max, now_ms());
             drop(streams);
-            respond(result, "application/x-amz-json-1.1", "")
+            return respond(result, "application/x-amz-json-1.1", "");
         }
         Some(("AmazonSQS", operation)) => {
             if operation == "ReceiveMessage" {
                 wait_for_message(shared, body).await;
             }
             let result = sqs::call(&mut lock(&shared.queues), &shared.place, operation, body, now_ms());
-            respond(
+            return respond(
                 result.map(|value| value.to_string().into_bytes()),
                 "application/x-amz-json-1.0",
                 "com.amazonaws.sqs#",
-            )
+            );
         }
-        _ => {
-            let unknown = Fault {
-                code: "UnknownOperationException",
-                message: format!("no service has target {target:?}"),
-            };
-            respond(Err(unknown), "application/x-amz-json-1.1", "")
-        }
+        Some(_) => return unknown::answer(parts, body),
+        None => {}
     }
+    if let Some(answer) = mappings::answer(&shared.mappings, parts, body) {
+        return answer;
+    }
+    if let Some(answer) = lambda::answer(&shared.functions, parts, body).await {
+        return answer;
+    }
+    sts::answer(parts, body).unwrap_or_else(|| unknown::answer(parts, body))
 }
 
 async fn wait_for_message(shared: &Shared, body: &[u8]) {

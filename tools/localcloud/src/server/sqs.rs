@@ -70,7 +70,9 @@ pub(crate) fn call(
         return queues.create(place, &request);
     }
     if operation == "ListQueues" {
-        return Ok(json!({ "QueueUrls": queues.by_name.keys().map(|name| url(place, name)).collect::<Vec<_>>() }));
+        let prefix = request["QueueNamePrefix"].as_str().unwrap_or_default();
+        let wanted = queues.by_name.keys().filter(|name| name.starts_with(prefix));
+        return Ok(json!({ "QueueUrls": wanted.map(|name| url(place, name)).collect::<Vec<_>>() }));
     }
     let name = queue_name(&request)?;
     if operation == "DeleteQueue" {
@@ -90,6 +92,8 @@ pub(crate) fn call(
         "DeleteMessageBatch" => queue.delete_batch(&request),
         "ChangeMessageVisibility" => queue.change_visibility(&request, now_ms).map(|()| json!({})),
         "ChangeMessageVisibilityBatch" => queue.change_visibility_batch(&request, now_ms),
+        "ListQueueTags" => Ok(json!({})),
+        "ListDeadLetterSourceQueues" => Ok(json!({ "queueUrls": [] })),
         "GetQueueAttributes" => Ok(json!({ "Attributes": queue.attributes(place, &name) })),
         "PurgeQueue" => {
             queue.waiting.clear();

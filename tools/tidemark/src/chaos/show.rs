@@ -84,7 +84,7 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
     let result = play(&stack, args, json).await;
     stack.stop().await;
     let report = result?;
-    ui::out(&ui::json_or(json, &report, view::render)?);
+    ui::out(&ui::json_or(json, &report, |report| view::render(report, args.full))?);
     Ok(if report.holds() { Exit::Ok } else { Exit::Failed })
 }
 

@@ -39,7 +39,7 @@ const KINDS: [(&str, &str); 7] = [
 ];
 
 /// The report as text.
-pub(super) fn render(report: &ShowReport) -> String {
+pub(super) fn render(report: &ShowReport, full: bool) -> String {
     let mut text = String::new();
     let injected = &report.injected;
     text += &format!("\n{}\n", paint(ui::HEADING, "What went wrong"));
@@ -49,24 +49,22 @@ pub(super) fn render(report: &ShowReport) -> String {
             text += &row(count, words);
         }
     }
-    text += &row(injected.kills, "times the function's process was killed");
-    text += &row(
-        injected.invocations_failed,
-        "batches that died with it, or failed as a whole",
-    );
+    let failed = grouped(injected.invocations_failed);
+    let words = format!("kills of the function's process; {failed} batches died so, or failed as a whole");
+    text += &row(injected.kills, &words);
     text += &row(
         injected.producer_resent,
         "records that the producer sent again after a lost answer",
     );
 
     text += &format!("\n{}\n", paint(ui::HEADING, "Dead letters"));
-    text += &row(report.dead_letters.messages, "messages waited in the queue");
-    text += &row(report.dead_letters.records, "records of theirs had no end");
-    let oldest_ms = report.dead_letters.oldest_ms.unwrap_or_default();
-    text += &row(
-        u64::try_from(oldest_ms).unwrap_or_default(),
-        "ms was the oldest message old",
+    let (records, oldest_ms) = (report.dead_letters.records, report.dead_letters.oldest_ms);
+    let words = format!(
+        "messages waited, {} ms at most, for {} records without an end",
+        grouped(u64::try_from(oldest_ms.unwrap_or_default()).unwrap_or_default()),
+        grouped(records)
     );
+    text += &row(report.dead_letters.messages, &words);
     for redrive in &report.redrives {
         let account = &redrive.account;
         text += &row(account.found, "records were read again by the redrive, of which");
@@ -78,7 +76,50 @@ pub(super) fn render(report: &ShowReport) -> String {
             text += &row(account.returned + account.trimmed, "  have no end yet");
         }
     }
-    text + &report.report.render()
+    text += &why_numbers_differ(report);
+    if full {
+        return text + &report.report.render(true);
+    }
+    text += &report.report.render_short();
+    text + &paint(ui::DIM, "  --full shows every signal and reason, --json all of it.\n")
+}
+
+/// Numbers of the report that somebody may hold side by side and find different, and why they are.
+fn why_numbers_differ(report: &ShowReport) -> String {
+    let (injected, dead) = (&report.injected, &report.dead_letters);
+    let read: u64 = report.redrives.iter().map(|redrive| redrive.account.found).sum();
+    let mut lines = Vec::new();
+    if injected.kills != injected.invocations_failed {
+        lines.push(format!(
+            "{} kills, {} batches: a kill between batches fails none, and while the table was\n  gone batches failed by themselves.",
+            grouped(injected.kills),
+            grouped(injected.invocations_failed)
+        ));
+    }
+    if read > dead.records {
+        lines.push(format!(
+            "{} records read again, {} without an end: a message names a range, and\n  {} of its records had counted, or are in a range that was read twice.",
+            grouped(read),
+            grouped(dead.records),
+            grouped(read - dead.records)
+        ));
+    }
+    if injected.producer_resent > 0 {
+        lines.push(format!(
+            "{} records sent: {} were meant, {} more followed a lost answer.",
+            grouped(report.report.sent),
+            grouped(report.report.sent.saturating_sub(injected.producer_resent)),
+            grouped(injected.producer_resent)
+        ));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n{}\n  {}\n",
+        paint(ui::HEADING, "Why two numbers differ"),
+        lines.join("\n  ")
+    )
 }
 
 fn row(count: u64, words: &str) -> String {

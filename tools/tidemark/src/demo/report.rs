@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::account::Account;
+use crate::demo::fraud::Fraud;
 use crate::demo::signals::Signals;
 use crate::ui::{self, grouped, paint};
 
@@ -48,8 +49,13 @@ pub struct DemoReport {
     pub top: Vec<TopScore>,
     /// What the function said of itself.
     pub signals: Signals,
+    /// How much of the stream's own fraud was caught.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraud: Option<Fraud>,
 }
 
+/// Scores that the short report shows, of those that the whole one does.
+const TOP_SHORT: usize = 5;
 /// Records without evidence that are shown.
 const EXAMPLES_MAX: usize = 10;
 
@@ -103,6 +109,8 @@ pub struct TopScore {
     pub score: u64,
     /// What to do.
     pub decision: String,
+    /// The amount, in the event's own currency, as a person writes it.
+    pub amount: String,
     /// Why, in words, with each reason's share.
     pub reasons: Vec<String>,
 }
@@ -154,22 +162,37 @@ impl DemoReport {
         problems
     }
 
-    /// The report for a person.
+    /// The report for a person: on one screen of 40 lines and 80 columns, or with everything.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, full: bool) -> String {
         let mut text = String::new();
-        self.render_account(&mut text);
+        self.render_account(&mut text, full);
         self.render_measures(&mut text);
         // A run whose log was not read has none.
-        if !self.signals.metrics.is_empty() {
+        if full && !self.signals.metrics.is_empty() {
             text += &self.signals.render();
         }
-        self.render_top(&mut text);
+        if let Some(fraud) = &self.fraud {
+            text += &fraud.render();
+        }
+        self.render_top(&mut text, full);
+        self.render_verdict(&mut text);
+        if !full {
+            text += &paint(ui::DIM, "  --full shows every signal and reason, --json all of it.\n");
+        }
+        text
+    }
+
+    /// Account and verdict alone, for a report that has much to tell besides.
+    #[must_use]
+    pub fn render_short(&self) -> String {
+        let mut text = String::new();
+        self.render_account(&mut text, false);
         self.render_verdict(&mut text);
         text
     }
 
-    fn render_account(&self, text: &mut String) {
+    fn render_account(&self, text: &mut String, full: bool) {
         let account = &self.account;
         *text += &format!("\n{}\n", paint(ui::HEADING, "The account"));
         *text += &row("sent", self.sent, "");
@@ -178,7 +201,7 @@ impl DemoReport {
         *text += &row("  duplicate", account.duplicate, "sent again; counted once");
         *text += &row("  applied", account.applied, "profiles and labels");
         *text += &row("  quarantined", account.quarantined_total(), "whole, with a reason");
-        for (code, count) in &account.quarantined {
+        for (code, count) in account.quarantined.iter().filter(|_| full) {
             *text += &paint(ui::DIM, format!("      {:<20}{:>10}", code, grouped(*count)));
             *text += "\n";
         }
@@ -213,18 +236,25 @@ impl DemoReport {
         );
     }
 
-    fn render_top(&self, text: &mut String) {
+    fn render_top(&self, text: &mut String, full: bool) {
         *text += &format!("\n{}\n", paint(ui::HEADING, "Highest scores"));
-        for top in &self.top {
+        let shown = if full { self.top.len() } else { TOP_SHORT };
+        for top in self.top.iter().take(shown) {
             let style = if top.decision == "alert" { ui::BAD } else { ui::WARN };
             let score = paint(style, format!("{:>5}", top.score));
             *text += &format!(
-                "{score}  {:<8} {}  {}\n",
+                "{score}  {:<8} {}  {}  {}\n",
                 top.decision,
                 top.card_id,
+                top.amount,
                 paint(ui::DIM, &top.event_id)
             );
-            *text += &format!("       {}\n", top.reasons.join("; "));
+            *text += &match top.reasons.as_slice() {
+                [first, others @ ..] if !full && !others.is_empty() => {
+                    format!("       {first}, and {} more\n", others.len())
+                }
+                reasons => format!("       {}\n", reasons.join("; ")),
+            };
         }
     }
 
@@ -232,7 +262,7 @@ impl DemoReport {
         let problems = self.problems();
         if problems.is_empty() {
             let claim = format!(
-                "\n✓ Every record is accounted for, and {} outcomes and the state of {} cards equal the recomputation.",
+                "\n✓ Every record is accounted for, and {} outcomes and the state of {} cards equal\n  the recomputation.",
                 grouped(self.outcomes_unique),
                 grouped(self.cards)
             );
@@ -291,6 +321,7 @@ mod tests {
             elapsed_ms: 1,
             top: Vec::new(),
             signals: Signals::default(),
+            fraud: None,
         }
     }
 
@@ -307,6 +338,70 @@ mod tests {
         );
         assert_eq!(Percentiles::of(vec![7]), Percentiles { p50: 7, p95: 7, p99: 7 });
         assert_eq!(Percentiles::of(vec![]), Percentiles::default());
+    }
+
+    /// The report of a large run with much of everything.
+    fn large() -> DemoReport {
+        let words = "amount far above this card's own history 62 %".to_owned();
+        let top = |number: u64| TopScore {
+            card_id: format!("card-{number:06}"),
+            event_id: "0192f0c1-7e5a-7c3e-9a41".to_owned(),
+            score: 1_000 - number,
+            decision: "alert".to_owned(),
+            amount: "2,477.98 THB".to_owned(),
+            reasons: vec![words.clone(); 4],
+        };
+        let pattern = |name| crate::demo::fraud::Pattern {
+            name,
+            events: 1_200,
+            caught: 1_000,
+            caught_minor: 123_456_789,
+            missed_minor: 12_345_678,
+            missed_because: [
+                ("the first of its kind on the card", 100),
+                ("within the card's habits", 90),
+                ("on a card with under 5 events", 10),
+            ]
+            .into(),
+        };
+        let mut report = DemoReport {
+            top: (0..10).map(top).collect(),
+            fraud: Some(Fraud {
+                patterns: [
+                    "card testing",
+                    "account takeover",
+                    "impossible travel",
+                    "one big ticket",
+                ]
+                .map(pattern)
+                .into(),
+                ordinary: 4_000_000,
+                false_alarms: 100_000,
+                currency: "EUR".to_owned(),
+                minor_digits: 2,
+            }),
+            ..whole()
+        };
+        let mut log = tidemark_telemetry::EmfLine::new(1, "tidemark-score");
+        log = log.metric(tidemark_telemetry::Metric::Scored, 8.0);
+        report.signals = Signals::read(&log.to_json());
+        for code in ["not_json", "too_late", "card_number", "time_unit", "empty_id"] {
+            report.account.quarantined.insert(code.to_owned(), 7);
+        }
+        report
+    }
+
+    #[test]
+    fn the_report_fits_a_screen_and_a_flag_shows_the_rest() {
+        let plain = |text: &str| anstream::adapter::strip_str(text).to_string();
+        let short = plain(&large().render(false));
+        assert!(short.lines().count() <= 40, "{} lines:\n{short}", short.lines().count());
+        let longest = short.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= 80, "{longest} columns:\n{short}");
+        let full = plain(&large().render(true));
+        for part in ["Signals, from", "card_number", "card-000009", "62 %; amount"] {
+            assert!(full.contains(part) && !short.contains(part), "{part}");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub(super) struct Past {
     pub(super) event_id: String,
     pub(super) time_ms: i64,
     pub(super) seq: u64,
-    pub(super) amount: u64,
+    /// Base minor units, where there is a rate.
+    pub(super) amount: Option<u64>,
     /// The merchant's number among the card's.
     pub(super) merchant: usize,
     pub(super) country: Country,
@@ -36,7 +37,7 @@ pub struct ExpectedEvent {
     pub seq: u64,
     /// Fingerprint of the event's id.
     pub event_fp: u32,
-    /// Amount, base minor units.
+    /// Amount, base minor units; 0 where there was no rate.
     pub amount_base_minor: u64,
     /// Fingerprint of the merchant's id.
     pub merchant_fp: u32,
@@ -131,7 +132,7 @@ impl NaiveCard {
             event_id: tx.event_id.as_str().to_owned(),
             time_ms: tx.occurred_at_ms,
             seq: self.accepted,
-            amount: measure::base_amount(tx, policy).0,
+            amount: measure::base_amount(tx, policy),
             merchant,
             country: tx.country,
             device,
@@ -179,7 +180,7 @@ impl NaiveCard {
                 seq: past.seq,
                 event_fp: fingerprint32(&past.event_id),
                 event_id: past.event_id,
-                amount_base_minor: past.amount,
+                amount_base_minor: past.amount.unwrap_or(0),
                 merchant_fp: merchants[past.merchant],
                 country: past.country,
                 device_fp: past.device.map(|device| devices[device]),

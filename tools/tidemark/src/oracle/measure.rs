@@ -1,6 +1,8 @@
 //! Features of one event by brute force: every window looks through the whole list again.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use tidemark_domain::event::{Country, Currency, Place, Profile, Transaction};
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
@@ -20,10 +22,12 @@ const EARTH_RADIUS_KM: f64 = 6371.0088;
 /// One event with the list it is seen against: its own time decides what counts, the event itself does.
 pub(super) struct View<'a> {
     pub(super) tx: &'a Transaction,
-    pub(super) amount: u64,
-    pub(super) rate_missing: bool,
+    /// Base minor units, where there is a rate.
+    pub(super) amount: Option<u64>,
     pub(super) profile: Option<&'a Profile>,
     policy: &'a Policy,
+    /// The windows that were looked through already, by their length.
+    windows: RefCell<Vec<(i64, Rc<Held>)>>,
     card: &'a NaiveCard,
     /// When each merchant and country was last seen among the earlier ones, ms; `None`: never.
     merchants: Vec<Option<i64>>,
@@ -32,8 +36,10 @@ pub(super) struct View<'a> {
     pub(super) earlier: Vec<&'a Past>,
 }
 
-/// Events of a window as plain values: (time, amount, merchant, country, approved).
+/// What a window holds.
 pub(super) struct Held {
+    pub(super) count: usize,
+    /// The amounts that are known.
     pub(super) amounts: Vec<u64>,
     pub(super) declined: usize,
     pub(super) merchants: usize,
@@ -47,7 +53,7 @@ impl<'a> View<'a> {
         profile: Option<&'a Profile>,
         policy: &'a Policy,
     ) -> Self {
-        let (amount, rate_missing) = base_amount(tx, policy);
+        let amount = base_amount(tx, policy);
         let longest_ms = i64::from(policy.windows.iter().copied().max().unwrap_or(0)) * MS_PER_MINUTE;
         let now_ms = tx.occurred_at_ms;
         let earlier: Vec<&Past> = card
@@ -68,22 +74,32 @@ impl<'a> View<'a> {
             countries,
             tx,
             amount,
-            rate_missing,
             profile,
             policy,
+            windows: RefCell::default(),
             earlier,
         }
     }
 
-    /// (t − w, t], the event itself among them.
-    pub(super) fn window(&self, window_ms: i64) -> Held {
+    /// (t − w, t], the event itself among them. Each window is looked through once.
+    pub(super) fn window(&self, window_ms: i64) -> Rc<Held> {
+        let mut seen = self.windows.borrow_mut();
+        if let Some((_, held)) = seen.iter().find(|(of_ms, _)| *of_ms == window_ms) {
+            return Rc::clone(held);
+        }
+        let held = Rc::new(self.look_through(window_ms));
+        seen.push((window_ms, Rc::clone(&held)));
+        held
+    }
+
+    fn look_through(&self, window_ms: i64) -> Held {
         let inside: Vec<&&Past> = self
             .earlier
             .iter()
             .filter(|past| past.time_ms > self.tx.occurred_at_ms - window_ms)
             .collect();
-        let mut amounts: Vec<u64> = inside.iter().map(|past| past.amount).collect();
-        amounts.push(self.amount);
+        let mut amounts: Vec<u64> = inside.iter().filter_map(|past| past.amount).collect();
+        amounts.extend(self.amount);
         // What was last seen within the window is in it; this event's own are in it anyway.
         let start_ms = self.tx.occurred_at_ms - window_ms;
         let own = self.own_merchant();
@@ -93,6 +109,7 @@ impl<'a> View<'a> {
         let abroad = self.countries.iter();
         let abroad = abroad.filter(|(country, seen)| **seen > start_ms && **country != self.tx.country);
         Held {
+            count: inside.len() + 1,
             amounts,
             declined: inside.iter().filter(|past| !past.approved).count() + usize::from(!self.tx.approved),
             merchants: others.count() + 1,
@@ -100,9 +117,9 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Amounts of the earlier events that lie before the window.
+    /// Known amounts of the earlier events that lie before the window.
     pub(super) fn amounts_before(&self, window_ms: i64) -> Vec<u64> {
-        self.before(window_ms).map(|past| past.amount).collect()
+        self.before(window_ms).filter_map(|past| past.amount).collect()
     }
 
     pub(super) fn before(&self, window_ms: i64) -> impl Iterator<Item = &Past> {
@@ -113,13 +130,13 @@ impl<'a> View<'a> {
             .filter(move |past| past.time_ms <= start_ms)
     }
 
-    /// Amounts of all earlier events.
+    /// Known amounts of all earlier events.
     pub(super) fn own_amounts(&self) -> Vec<u64> {
-        self.earlier.iter().map(|past| past.amount).collect()
+        self.earlier.iter().filter_map(|past| past.amount).collect()
     }
 
     pub(super) fn count_in_day(&self) -> usize {
-        self.window(MS_PER_DAY).amounts.len()
+        self.window(MS_PER_DAY).count
     }
 
     pub(super) fn first_ms(&self) -> Option<i64> {
@@ -192,11 +209,14 @@ impl<'a> View<'a> {
     /// A feature's value as the reference defines it.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn value(&self, key: FeatureKey) -> Option<f64> {
-        let amount = self.amount as f64;
+        if self.amount.is_none() && is_of_amounts(key.kind) {
+            return None;
+        }
+        let amount = self.amount.unwrap_or(0) as f64;
         let flag = |is: bool| if is { 1.0 } else { 0.0 };
         if key.window_minutes > 0 {
             let held = self.window(i64::from(key.window_minutes) * MS_PER_MINUTE);
-            let count = held.amounts.len() as f64;
+            let count = held.count as f64;
             return Some(match key.kind {
                 FeatureKind::Count => count,
                 FeatureKind::Sum => total(&held.amounts) as f64,
@@ -233,13 +253,10 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Every feature of the policy.
+    /// Every feature of the policy, where its outcomes carry them.
     pub(super) fn values(&self) -> Vec<(FeatureKey, Option<f64>)> {
-        self.policy
-            .features
-            .iter()
-            .map(|key| (*key, self.value(*key)))
-            .collect()
+        let asked = self.policy.features.iter().filter(|_| self.policy.outcome_features);
+        asked.map(|key| (*key, self.value(*key))).collect()
     }
 }
 
@@ -263,13 +280,19 @@ pub(super) fn deviation(amounts: &[u64]) -> f64 {
     (squares / amounts.len() as f64).sqrt()
 }
 
-/// The amount in minor units of the base currency, and whether there was no rate for it.
+/// Whether a feature is made of the event's amount.
+fn is_of_amounts(kind: FeatureKind) -> bool {
+    use FeatureKind::{AmountRatio, AmountZ, Deviation, Max, Mean, Min, ProfileAmountZ, Sum};
+    [Sum, Mean, Deviation, Min, Max, AmountZ, AmountRatio, ProfileAmountZ].contains(&kind)
+}
+
+/// The amount in minor units of the base currency, where there is a rate for it.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss
 )]
-pub(super) fn base_amount(tx: &Transaction, policy: &Policy) -> (u64, bool) {
+pub(super) fn base_amount(tx: &Transaction, policy: &Policy) -> Option<u64> {
     let base = policy.currency.base;
     let rate = match policy
         .currency
@@ -281,15 +304,13 @@ pub(super) fn base_amount(tx: &Transaction, policy: &Policy) -> (u64, bool) {
         None if tx.currency == base => Some(1.0),
         None => None,
     };
-    let Some(rate) = rate else {
-        return (tx.amount_minor.clamp(1, AMOUNT_CAP), true);
-    };
+    let rate = rate?;
     if tx.currency == base {
-        return (tx.amount_minor.clamp(1, AMOUNT_CAP), false);
+        return Some(tx.amount_minor.clamp(1, AMOUNT_CAP));
     }
     let scale = |currency: Currency| libm::pow(10.0, f64::from(currency.minor_digits()));
     let minor = tx.amount_minor as f64 * rate * scale(base) / scale(tx.currency);
-    ((libm::round(minor) as u64).clamp(1, AMOUNT_CAP), false)
+    Some((libm::round(minor) as u64).clamp(1, AMOUNT_CAP))
 }
 
 /// Great-circle distance by the spherical law of cosines' stable sibling, in vectors: the angle between two directions.

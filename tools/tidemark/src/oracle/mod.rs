@@ -74,7 +74,7 @@ pub struct ExpectedOutcome {
     pub missing: Vec<&'static str>,
     /// The profile it names was never sent for this card.
     pub profile_unknown: bool,
-    /// The value of every feature of the policy.
+    /// The value of every feature of the policy, where its outcomes carry them.
     pub features: Vec<(FeatureKey, Option<f64>)>,
 }
 

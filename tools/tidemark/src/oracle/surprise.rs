@@ -79,16 +79,17 @@ fn surprising(whole_bits: f64, half_bits: f64) -> f64 {
 fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p [FeatureKey]> {
     let rules = policy.low_risk.as_ref()?;
     let of_category = rules.merchant_categories.is_empty() || rules.merchant_categories.contains(&tx.mcc);
-    let (amount, rate_missing) = measure::base_amount(tx, policy);
-    let is_low = of_category && !rate_missing && amount <= rules.amount_max_minor;
+    let is_little = measure::base_amount(tx, policy).is_some_and(|amount| amount <= rules.amount_max_minor);
+    let is_low = of_category && is_little;
     is_low.then_some(rules.policy.features.as_slice())
 }
 
 fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
+    let is_unpriced = view.amount.is_none() || view.earlier.iter().any(|past| past.amount.is_none());
     let bits = [
         (named == NamedProfile::Absent, Missing::PROFILE_ABSENT),
         (named == NamedProfile::Unavailable, Missing::PROFILE_UNAVAILABLE),
-        (view.rate_missing, Missing::CURRENCY_RATE),
+        (is_unpriced, Missing::CURRENCY_RATE),
         (is_stale(view, policy), Missing::PROFILE_STALE),
     ];
     let set = bits.iter().filter(|(is, _)| *is).fold(0, |set, (_, bit)| set | bit);
@@ -121,7 +122,7 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
                 return 0.0;
             }
             let belief = rate(view, view.before(window_ms).count(), window_ms);
-            busy(held().amounts.len() - 1, days(window_ms), belief)
+            busy(held().count - 1, days(window_ms), belief)
         }
         FeatureKind::SinceLast => view.since_last_ms().map_or(0.0, |elapsed_ms| {
             busy(1, days(elapsed_ms.max(1)), rate(view, view.earlier.len(), 0))
@@ -138,21 +139,24 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
         }),
         FeatureKind::Sum => {
             let held = held();
-            spending(&held.amounts, &view.amounts_before(window_ms))
+            view.amount
+                .map_or(0.0, |_| spending(&held.amounts, &view.amounts_before(window_ms)))
         }
-        FeatureKind::AmountZ => spending(&[view.amount], &view.own_amounts()),
+        FeatureKind::AmountZ => view
+            .amount
+            .map_or(0.0, |amount| spending(&[amount], &view.own_amounts())),
         FeatureKind::AmountRatio => {
             let own = view.own_amounts();
-            if own.len() < OWN_HISTORY_MIN {
+            let Some(amount) = view.amount.filter(|_| own.len() >= OWN_HISTORY_MIN) else {
                 return 0.0;
-            }
+            };
             let mean = measure::mean(&own);
-            lognormal(view.amount as f64, mean, measure::deviation(&own).max(0.1 * mean))
+            lognormal(amount as f64, mean, measure::deviation(&own).max(0.1 * mean))
         }
-        FeatureKind::ProfileAmountZ => view.profile.map_or(0.0, |profile| {
+        FeatureKind::ProfileAmountZ => view.profile.zip(view.amount).map_or(0.0, |(profile, amount)| {
             let (mean, spread) = (profile.spend_mean_minor, profile.spend_deviation_minor);
             if mean > 0.0 && spread > 0.0 {
-                lognormal(view.amount as f64, mean, spread)
+                lognormal(amount as f64, mean, spread)
             } else {
                 0.0
             }
@@ -160,15 +164,15 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
         FeatureKind::ShareDeclined => {
             let before: Vec<bool> = view.before(window_ms).map(|past| past.approved).collect();
             let declined = before.iter().filter(|approved| !**approved).count();
-            binomial(held().declined, held().amounts.len(), rare(declined, before.len()))
+            binomial(held().declined, held().count, rare(declined, before.len()))
         }
         FeatureKind::DistinctMerchants => {
             let chance = succession(view.merchants_before(), view.earlier.len());
-            binomial(held().merchants - 1, held().amounts.len() - 1, chance)
+            binomial(held().merchants - 1, held().count - 1, chance)
         }
         FeatureKind::DistinctCountries => {
             let chance = succession(view.countries_before(), view.earlier.len());
-            binomial(held().countries - 1, held().amounts.len() - 1, chance)
+            binomial(held().countries - 1, held().count - 1, chance)
         }
         FeatureKind::NewMerchant if view.is_new_merchant() == Some(true) => {
             bits(succession(view.merchants_before(), view.earlier.len()))

@@ -271,7 +271,7 @@ pub(super) mod tests {
         hex(&mut text, b"\x1b[2J\xff");
         assert_eq!(
             text.trim_end(),
-            "  000000  1b 5b 32 4a ff                                    .[2J."
+            "  000000  1b 5b 32 4a ff                                   .[2J."
         );
     }
 }

@@ -1,7 +1,7 @@
 //! A card's timeline as the page draws it. Pure.
 
 use serde::Serialize;
-use tidemark_domain::card::Entry;
+use tidemark_domain::card::{Entry, UNPRICED};
 use tidemark_domain::event::Verdict;
 use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::policy::Policy;
@@ -31,7 +31,8 @@ pub struct Timeline {
 struct Event {
     time_ms: i64,
     seq: u64,
-    amount_minor: u64,
+    /// Minor units of the base currency; `null` when there was no rate for the event's own.
+    amount_minor: Option<u64>,
     country: String,
     approved: bool,
     score: u16,
@@ -81,7 +82,7 @@ fn event(entry: &Entry, entries: &[&Entry], policy: &Policy) -> Event {
     Event {
         time_ms: entry.time_ms,
         seq: entry.seq,
-        amount_minor: entry.amount_base_minor,
+        amount_minor: (entry.amount_base_minor != UNPRICED).then_some(entry.amount_base_minor),
         country: entry.country.as_str().to_owned(),
         approved: entry.approved,
         score: entry.outcome.score,

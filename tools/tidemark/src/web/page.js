@@ -26,13 +26,15 @@ function rows(table, cellsOfRows, none) {
 const rate = (series) => { const last = series.slice(-6, -1); return last.length ? last.reduce((a, b) => a + b, 0) / last.length : 0; };
 const lag = (ms) => ms < 1000 ? `${ms} ms` : ms < 120000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60000)} min`;
 
+// A picture is drawn in the pixels that it has, so that its letters are as large as all others, at every width.
+const roomOf = (id) => Math.max(240, Math.floor(byId(id).clientWidth));
 function drawRates(snapshot) {
-  const [width, height, left, bottom] = [1000, 170, 46, 20];
+  const [width, height, left, bottom] = [roomOf("rates"), 170, 46, 20];
   const series = [["in", snapshot.records_per_second.slice(0, -1)], ["out", snapshot.outcomes_per_second.slice(0, -1)]];
   const top = Math.max(10, ...series.flatMap(([, values]) => values)) * 1.1;
   const x = (at, count) => left + at * (width - left - 8) / Math.max(1, count - 1);
   const y = (value) => 8 + (height - bottom - 8) * (1 - value / top);
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": "Events and outcomes a second" });
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": "Events and outcomes a second" });
   for (const share of [0, 0.5, 1]) {
     const value = top / 1.1 * share;
     picture.append(svg("line", { class: "grid", x1: left, x2: width, y1: y(value), y2: y(value) }), svg("text", { x: 0, y: y(value) + 4 }, grouped(value)));
@@ -58,6 +60,7 @@ function show(answer) {
   say("degraded", snapshot.outcomes ? (100 * answer.degraded_share).toFixed(2) : "–");
   say("write", snapshot.write_units === null ? "–" : grouped(snapshot.write_units));
   say("read", snapshot.read_units === null ? "–" : grouped(snapshot.read_units));
+  rates = snapshot;
   drawRates(snapshot);
   const worst = Math.max(1000, ...snapshot.shards.map((shard) => shard.lag_ms));
   rows("shards", snapshot.shards.map((shard) => {
@@ -75,20 +78,23 @@ function show(answer) {
   snapshot.top.forEach((score, at) => { top[at].tabIndex = 0; top[at].onclick = () => showCard(score.card_id); top[at].onkeydown = (key) => { if (key.key === "Enter") showCard(score.card_id); }; });
 }
 
-const money = (card, minor) => `${(minor / 10 ** card.minor_digits).toLocaleString("en", { minimumFractionDigits: card.minor_digits })} ${card.currency}`;
+const money = (card, minor) => minor === null ? "amount without a rate" : `${(minor / 10 ** card.minor_digits).toLocaleString("en", { minimumFractionDigits: card.minor_digits })} ${card.currency}`;
 const when = (ms) => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
 
+// What draws the card that is shown once more, when the window has another width.
+let shown = null, rates = null;
+window.addEventListener("resize", () => { if (shown) shown(); if (rates) drawRates(rates); });
 function drawCard(card, chosen) {
-  const [width, height, left, bottom] = [1000, 270, 46, 22];
+  const [width, height, left, bottom] = [roomOf("events"), 270, 46, 22];
   const events = card.events;
   const [first, last] = [events[0].time_ms, events[events.length - 1].time_ms];
   const most = Math.max(...events.map((event) => event.amount_minor));
   const x = (ms) => left + 10 + (ms - first) / Math.max(1, last - first) * (width - left - 30);
   const y = (score) => 20 + (height - bottom - 20) * (1 - score / 1000);
   const size = (minor) => 4 + 9 * Math.sqrt(minor / Math.max(1, most));
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Scores of the card's events over time" });
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": "Scores of the card's events over time" });
   for (const score of [0, 500, 1000]) picture.append(svg("line", { class: "grid", x1: left, x2: width, y1: y(score), y2: y(score) }), svg("text", { x: 0, y: y(score) + 4 }, score));
-  for (const name of ["review", "alert"]) picture.append(svg("line", { class: `limit ${name}`, x1: left, x2: width, y1: y(card[name]), y2: y(card[name]) }), svg("text", { x: left + 4, y: y(card[name]) - 4 }, `${name} from ${card[name]}`));
+  for (const name of ["review", "alert"]) picture.append(svg("line", { class: `limit ${name}`, x1: left, x2: width, y1: y(card[name]), y2: y(card[name]) }));
   for (const event of events) picture.append(svg("line", { class: "stem", x1: x(event.time_ms), x2: x(event.time_ms), y1: y(0), y2: y(event.score) }));
   for (const event of events) {
     const circle = svg("circle", { class: event.decision + (event === chosen ? " chosen" : ""), cx: x(event.time_ms), cy: y(event.score), r: size(event.amount_minor) });
@@ -96,8 +102,11 @@ function drawCard(card, chosen) {
     circle.onclick = () => { drawCard(card, event); drawEvent(card, event); };
     picture.append(circle);
   }
-  picture.append(svg("text", { x: left, y: height - 4 }, when(first)), svg("text", { x: width, y: height - 4, "text-anchor": "end" }, when(last)));
+  for (const name of ["review", "alert"]) picture.append(svg("text", { class: "over", x: left + 4, y: y(card[name]) - 4 }, `${name} from ${card[name]}`));
+  const day = (ms) => width < 600 ? when(ms).slice(5, 16) : when(ms);
+  picture.append(svg("text", { x: left, y: height - 4 }, day(first)), svg("text", { x: width, y: height - 4, "text-anchor": "end" }, day(last)));
   byId("events").replaceChildren(picture);
+  shown = () => drawCard(card, chosen);
 }
 
 function drawEvent(card, event) {
@@ -126,6 +135,7 @@ function drawEvent(card, event) {
 async function showCard(id) {
   byId("timeline").hidden = false;
   byId("card").value = id;
+  shown = null;
   say("card-name", id);
   const answer = await fetch(`/api/cards/${encodeURIComponent(id)}`);
   const card = await answer.json();

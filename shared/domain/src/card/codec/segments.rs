@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! reference  key:64  level:4  first_ms:Z25 since the last_ms before (the first one's: since 0, Z42)  last_ms − first_ms:N25
-//!            last_fp:32  count:N6  declined:N2  sum:N20  squares: high N1, low N32  min:N13  max − min:N13
+//!            last_fp:32  count:N6  declined:N2  sum:N20  squares: high N1, low N32
+//!            min:N13 (0: of some events the amount is not known: unpriced:N4  min:N13)  max − min:N13
 //!            merchants:D  countries:C  devices:D  device_events:N1
 //!            has_place:1  [last_ms − time:N20  seq:N16  latitude:Z20  longitude:Z20]
 //! D          0 count:5, each an index among the fingerprints so far (of all references, merchants and devices alike), like
@@ -23,13 +24,13 @@
 //!
 //! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
 
-use crate::card::Entry;
 use crate::card::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use crate::card::sealed::{
     CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Listed, ListedCountries, Node, Placed, SealedRef, SegmentKey,
     Summary,
 };
 use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
+use crate::card::{Entry, UNPRICED};
 use crate::event::Place;
 
 use super::decode::{get_country, get_entries, get_fingerprint, get_u32};
@@ -44,6 +45,8 @@ const SET_BITS: u32 = 5;
 const REGISTER_BITS: u32 = 4;
 const FIRST_SEQ_WIDTH: u32 = 16;
 const PLACE_WIDTH: u32 = 20;
+const MIN_WIDTH: u32 = 13;
+const UNPRICED_WIDTH: u32 = 4;
 const LIST_WIDTH: u32 = 8;
 const LISTED_EVENTS_WIDTH: u32 = 4;
 /// Two letters of the alphabet.
@@ -76,7 +79,11 @@ fn put_ref(bits: &mut BitWriter, known: &mut Vec<u32>, before_ms: Option<i64>, s
     // Both halves fit.
     bits.number((summary.squares >> 64) as u64, 1);
     bits.number(summary.squares as u64, 32);
-    bits.number(summary.min, 13);
+    if summary.unpriced > 0 {
+        bits.number(UNPRICED, MIN_WIDTH);
+        bits.number(u64::from(summary.unpriced), UNPRICED_WIDTH);
+    }
+    bits.number(summary.min, MIN_WIDTH);
     bits.number(summary.max.wrapping_sub(summary.min), 13);
     put_distinct(bits, known, &summary.merchants);
     put_countries(bits, &summary.countries);
@@ -360,7 +367,13 @@ fn get_ref(bits: &mut BitReader<'_>, known: &mut Vec<u32>, before_ms: Option<i64
     let declined = small(bits, 2)?;
     let sum = bits.number(20)?;
     let squares = u128::from(bits.number(1)?) << 64 | u128::from(bits.number(32)?);
-    let min = bits.number(13)?;
+    let (unpriced, min) = match bits.number(MIN_WIDTH)? {
+        UNPRICED => match small(bits, UNPRICED_WIDTH)? {
+            0 => return Err(InvalidState::Spelling.into()),
+            unpriced => (unpriced, bits.number(MIN_WIDTH)?),
+        },
+        min => (0, min),
+    };
     let max = min.checked_add(bits.number(13)?).ok_or(CodecError::NumberRange)?;
     let merchants = get_distinct(bits, known)?;
     let countries = get_countries(bits)?;
@@ -376,6 +389,7 @@ fn get_ref(bits: &mut BitReader<'_>, known: &mut Vec<u32>, before_ms: Option<i64
         last_ms,
         count,
         declined,
+        unpriced,
         sum,
         squares,
         min,

@@ -1,7 +1,7 @@
 //! What a segment's events add up to.
 
-use crate::card::Entry;
 use crate::card::sketch::{Distinct, EXACT_MAX, Sketch};
+use crate::card::{Entry, UNPRICED};
 use crate::event::{Country, Place};
 use crate::score::BASE_AMOUNT_MAX;
 
@@ -29,7 +29,9 @@ pub(crate) struct Summary {
     pub(crate) last_ms: i64,
     pub(crate) count: u32,
     pub(crate) declined: u32,
-    /// Base minor units.
+    /// Events of which the amount is not known.
+    pub(crate) unpriced: u32,
+    /// Base minor units, of the known amounts; so are the least and the greatest one (0 where none is known).
     pub(crate) sum: u64,
     pub(crate) squares: u128,
     pub(crate) min: u64,
@@ -92,6 +94,7 @@ impl Summary {
             last_ms: entry.time_ms,
             count: 1,
             declined: u32::from(!entry.approved),
+            unpriced: u32::from(amount == UNPRICED),
             sum: amount,
             squares: u128::from(amount) * u128::from(amount),
             min: amount,
@@ -117,11 +120,13 @@ impl Summary {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.first_ms = self.first_ms.min(other.first_ms);
         self.last_ms = self.last_ms.max(other.last_ms);
+        let priced = [&*self, other].into_iter().filter(|part| part.unpriced < part.count);
+        self.min = priced.map(|part| part.min).min().unwrap_or(UNPRICED);
         self.count = self.count.saturating_add(other.count);
         self.declined = self.declined.saturating_add(other.declined);
+        self.unpriced = self.unpriced.saturating_add(other.unpriced);
         self.sum = self.sum.saturating_add(other.sum);
         self.squares = self.squares.saturating_add(other.squares);
-        self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.merchants.merge(&other.merchants);
         self.countries.merge(&other.countries);
