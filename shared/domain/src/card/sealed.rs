@@ -16,7 +16,8 @@ use crate::policy::Policy;
 use super::Entry;
 
 pub(crate) use forest::{Cuts, Found, Piece};
-pub(crate) use known::{Known, Wants, Whole};
+use known::Lists;
+pub(crate) use known::{Known, Listed, ListedCountries, Lister, Wants, Whole};
 pub(crate) use summary::{Countries, Placed, Summary, country_fp};
 
 pub use known::KNOWN_MAX;

@@ -1,6 +1,6 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
-use crate::card::sealed::{Piece, Placed, Whole, country_fp};
+use crate::card::sealed::{Lister, Piece, Placed, Whole, country_fp};
 use crate::card::sketch::{Distinct, ERROR_SHARE, Sketch};
 use crate::card::{Entry, UNPRICED};
 use crate::event::{Country, Place, Profile, Transaction};
@@ -124,7 +124,10 @@ impl<'a> Pass<'a> {
             Piece::Whole(whole) => self.add_whole(whole),
             Piece::Unread(summary) => {
                 self.measured.blurred = true;
-                self.add_whole(Whole { summary, node: None });
+                self.add_whole(Whole {
+                    summary,
+                    lister: Lister::None,
+                });
             }
         }
     }

@@ -16,19 +16,22 @@
 //! version 2  an index has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
 //!            state's of version 3, but none of them is the newest arrival
 //! L          0 │ 1 count:N8, the fingerprints ascending: the first:N32, then each one's distance to the one before − 1: Nw,
-//!            where w is 33 less the bits of the count, at least 1
-//! K          0 │ 1 count:N8, each 2 letters of 5 bits and events:N4, ascending
+//!            where w is 33 less the bits of count + 1, at least 1; then for each reference with a sketch of them: a bit for
+//!            each fingerprint, whether it is below that reference
+//! K          0 │ 1 count:N8, each 2 letters of 5 bits, ascending; then for each reference with further countries: its events
+//!            in each of them:N4
 //! ```
 //!
 //! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
 
 use crate::card::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use crate::card::sealed::{
-    CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Node, Placed, SealedRef, SegmentKey, Summary,
+    CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Listed, ListedCountries, Node, Placed, SealedRef, SegmentKey,
+    Summary,
 };
 use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
 use crate::card::{Entry, UNPRICED};
-use crate::event::{Country, Place};
+use crate::event::Place;
 
 use super::decode::{get_country, get_entries, get_fingerprint, get_u32};
 use super::encode::{put_country, put_entries, put_index};
@@ -160,9 +163,9 @@ pub(in crate::card) fn encode_segment(node: &Node) -> Vec<u8> {
             bits.put(refs.len() as u64, COUNT_BITS);
             put_refs(&mut bits, refs);
             if version == SEGMENT_V2 {
-                put_list(&mut bits, known.merchants.as_deref());
-                put_country_list(&mut bits, known.countries.as_deref());
-                put_list(&mut bits, known.devices.as_deref());
+                put_list(&mut bits, known.merchants.as_ref());
+                put_country_list(&mut bits, known.countries.as_ref());
+                put_list(&mut bits, known.devices.as_ref());
             }
         }
         Node::Leaf(entries) => {
@@ -208,9 +211,9 @@ fn get_index_node(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result
     let refs = get_refs(bits, count)?;
     let mut known = Known::default();
     if version == SEGMENT_V2 {
-        known.merchants = get_list(bits)?;
-        known.countries = get_country_list(bits)?;
-        known.devices = get_list(bits)?;
+        known.merchants = get_list(bits, &refs, |summary| &summary.merchants)?;
+        known.countries = get_country_list(bits, &refs)?;
+        known.devices = get_list(bits, &refs, |summary| &summary.devices)?;
     }
     Ok(Index { refs, known })
 }
@@ -234,21 +237,30 @@ const fn gap_width(count: usize) -> u32 {
     if bits >= 32 { 1 } else { 33 - bits }
 }
 
-fn put_list(bits: &mut BitWriter, list: Option<&[u32]>) {
-    bits.flag(list.is_some());
-    let Some(list) = list else { return };
-    bits.number(list.len() as u64, LIST_WIDTH);
-    let (width, mut before) = (gap_width(list.len()), None);
-    for fingerprint in list {
+fn put_list(bits: &mut BitWriter, listed: Option<&Listed>) {
+    bits.flag(listed.is_some());
+    let Some(Listed { all, parts }) = listed else { return };
+    bits.number(all.len() as u64, LIST_WIDTH);
+    let (width, mut before) = (gap_width(all.len()), None);
+    for fingerprint in all {
         match before {
             None => bits.number(u64::from(*fingerprint), 32),
             Some(before) => bits.number(u64::from(fingerprint.wrapping_sub(before).wrapping_sub(1)), width),
         }
         before = Some(*fingerprint);
     }
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        for (word, left) in part.iter().zip((0..=all.len()).rev().step_by(64)) {
+            bits.put(*word, left.min(64) as u32);
+        }
+    }
 }
 
-fn get_list(bits: &mut BitReader<'_>) -> Result<Option<Vec<u32>>, CodecError> {
+fn get_list(
+    bits: &mut BitReader<'_>,
+    refs: &[SealedRef],
+    set_of: impl Fn(&Summary) -> &Distinct,
+) -> Result<Option<Listed>, CodecError> {
     if !bits.flag()? {
         return Ok(None);
     }
@@ -258,32 +270,44 @@ fn get_list(bits: &mut BitReader<'_>) -> Result<Option<Vec<u32>>, CodecError> {
     }
     // It fits: checked above.
     let count = count as usize;
-    let mut list: Vec<u32> = Vec::with_capacity(count.min(bits.left() / 20 + 1));
+    let mut all: Vec<u32> = Vec::with_capacity(count.min(bits.left() / 20 + 1));
     let width = gap_width(count);
     for _ in 0..count {
-        let fingerprint = match list.last() {
+        let fingerprint = match all.last() {
             None => small(bits, 32)?,
             Some(before) => {
                 let distance = small(bits, width)?.checked_add(1).ok_or(CodecError::NumberRange)?;
                 before.checked_add(distance).ok_or(CodecError::NumberRange)?
             }
         };
-        list.push(fingerprint);
+        all.push(fingerprint);
     }
-    Ok(Some(list))
+    let part = |segment: &SealedRef| match set_of(&segment.summary) {
+        Distinct::Exact(_) => Ok(Vec::new()),
+        Distinct::Sketch(_) => (0..=count)
+            .rev()
+            .step_by(64)
+            .take(count.div_ceil(64))
+            .map(|left| Ok(bits.get(left.min(64) as u32)?))
+            .collect::<Result<_, CodecError>>(),
+    };
+    let parts = refs.iter().map(part).collect::<Result<_, _>>()?;
+    Ok(Some(Listed { all, parts }))
 }
 
-fn put_country_list(bits: &mut BitWriter, list: Option<&[(Country, u32)]>) {
-    bits.flag(list.is_some());
-    let Some(list) = list else { return };
-    bits.number(list.len() as u64, LIST_WIDTH);
-    for (country, events) in list {
-        put_country(bits, *country);
+fn put_country_list(bits: &mut BitWriter, listed: Option<&ListedCountries>) {
+    bits.flag(listed.is_some());
+    let Some(ListedCountries { all, parts }) = listed else {
+        return;
+    };
+    bits.number(all.len() as u64, LIST_WIDTH);
+    all.iter().for_each(|(country, _)| put_country(bits, *country));
+    for events in parts.iter().flatten() {
         bits.number(u64::from(*events), LISTED_EVENTS_WIDTH);
     }
 }
 
-fn get_country_list(bits: &mut BitReader<'_>) -> Result<Option<Vec<(Country, u32)>>, CodecError> {
+fn get_country_list(bits: &mut BitReader<'_>, refs: &[SealedRef]) -> Result<Option<ListedCountries>, CodecError> {
     if !bits.flag()? {
         return Ok(None);
     }
@@ -291,11 +315,30 @@ fn get_country_list(bits: &mut BitReader<'_>) -> Result<Option<Vec<(Country, u32
     if count > COUNTRIES_MAX as u64 {
         return Err(InvalidState::Segment.into());
     }
-    let mut list = Vec::new();
+    let mut all = Vec::new();
     for _ in 0..count {
-        list.push((get_country(bits)?, small(bits, LISTED_EVENTS_WIDTH)?));
+        all.push((get_country(bits)?, 0_u32));
     }
-    Ok(Some(list))
+    let mut parts = Vec::new();
+    for segment in refs {
+        let mut part = Vec::new();
+        let countries = &segment.summary.countries;
+        if countries.more.is_some() {
+            for (_, events) in &mut all {
+                let more = small(bits, LISTED_EVENTS_WIDTH)?;
+                *events = events.saturating_add(more);
+                part.push(more);
+            }
+        } else {
+            for (country, more) in &countries.counts {
+                if let Some((_, events)) = all.iter_mut().find(|(known, _)| known == country) {
+                    *events = events.saturating_add(*more);
+                }
+            }
+        }
+        parts.push(part);
+    }
+    Ok(Some(ListedCountries { all, parts }))
 }
 
 /// Reads so many references.

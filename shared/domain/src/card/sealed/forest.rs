@@ -7,8 +7,8 @@ use crate::card::codec;
 use crate::card::{CardState, Entry, HistoryKey, STATE_BYTES_MAX};
 
 use super::{
-    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, NewSegment, Node, Nodes, OrderKey, Seal,
-    SealedRef, SegmentKey, Summary, Wants, Whole,
+    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, OrderKey,
+    Seal, SealedRef, SegmentKey, Summary, Wants, Whole,
 };
 
 /// The answer to a search.
@@ -111,9 +111,9 @@ impl Nodes {
         }
     }
 
-    /// Makes an index over references whose segments are at hand where their sums leave something open.
-    fn make_index(&mut self, refs: Vec<SealedRef>) -> Option<SealedRef> {
-        let known = Known::of_children(self, &refs, &sums(&refs)?);
+    /// Makes an index over references, of which what they hold is given.
+    fn make_index(&mut self, refs: Vec<SealedRef>, lists: &[Lists]) -> Option<SealedRef> {
+        let known = Known::of(&refs, lists, &sums(&refs)?);
         self.make(Node::Index(Index { refs, known }))
     }
 
@@ -148,8 +148,7 @@ impl Nodes {
         Found::Nowhere
     }
 
-    /// Adds an event where it belongs; the references that stand for the old one then. The path must be at hand, and what
-    /// [`CardState::unread_for_insert`] names.
+    /// Adds an event where it belongs; the references that stand for the old one then. The path must be at hand.
     fn add(&mut self, segment: &SealedRef, entry: Entry, leaf: usize) -> Option<Vec<SealedRef>> {
         match self.take(segment.key)? {
             Node::Leaf(mut entries) => {
@@ -160,33 +159,30 @@ impl Nodes {
                 let halves = [entries, upper].map(Node::Leaf);
                 Some(halves.into_iter().filter_map(|half| self.make(half)).collect())
             }
-            Node::Index(Index { mut refs, known }) => {
+            Node::Index(index) => {
+                let mut lists = Lists::of_index(&index);
+                let mut refs = index.refs;
                 let at = covering(&refs, entry.order())?;
-                let replaced = self.add(refs.get(at)?, entry.clone(), leaf)?;
+                let replaced = self.add(refs.get(at)?, entry, leaf)?;
+                // What was just made is at hand.
+                lists.splice(at..=at, Lists::of_segments(self, &replaced));
                 refs.splice(at..=at, replaced);
                 let half = split_at(refs.len(), CHILDREN_MAX);
-                if half == refs.len() {
-                    let known = known.grown(&segment.summary, &sums(&refs)?, &entry);
-                    return Some(vec![self.make(Node::Index(Index { refs, known }))?]);
-                }
-                let upper = refs.split_off(half);
-                Some(vec![self.make_index(refs)?, self.make_index(upper)?])
+                let upper = (refs.split_off(half), lists.split_off(half));
+                let halves = [(refs, lists), upper].into_iter().filter(|(refs, _)| !refs.is_empty());
+                halves.map(|(refs, lists)| self.make_index(refs, &lists)).collect()
             }
         }
     }
 
-    /// By how many references a level grows when an event is added below it. Notes segments of indexes that are split.
-    fn growth(&self, refs: &[SealedRef], order: OrderKey, leaf: usize, open: &mut Vec<SegmentKey>) -> usize {
+    /// By how many references a level grows when an event is added below it.
+    fn growth(&self, refs: &[SealedRef], order: OrderKey, leaf: usize) -> usize {
         let segment = covering(refs, order).and_then(|at| refs.get(at));
         match segment.and_then(|segment| self.get(segment.key)) {
             Some(Node::Leaf(entries)) => usize::from(entries.len() + 1 > 2 * leaf),
             Some(Node::Index(index)) => {
-                let more = self.growth(&index.refs, order, leaf, open);
-                let is_split = index.refs.len() + more > CHILDREN_MAX;
-                if is_split {
-                    self.note_open(&index.refs, open);
-                }
-                usize::from(is_split)
+                let more = self.growth(&index.refs, order, leaf);
+                usize::from(index.refs.len() + more > CHILDREN_MAX)
             }
             None => 0,
         }
@@ -194,7 +190,9 @@ impl Nodes {
 
     /// Notes segments that are not at hand and whose sums leave something open.
     fn note_open(&self, refs: &[SealedRef], open: &mut Vec<SegmentKey>) {
-        let open_ones = refs.iter().filter(|segment| Wants::ALL.more_than(&segment.summary));
+        let open_ones = refs
+            .iter()
+            .filter(|segment| Wants::ALL.left_open_by(&segment.summary) != Wants::default());
         let keys = open_ones.map(|segment| segment.key);
         open.extend(keys.filter(|key| self.get(*key).is_none()));
     }
@@ -309,8 +307,9 @@ impl CardState {
                 if end - start < FANOUT {
                     break;
                 }
-                let children = self.sealed.drain(start..start + FANOUT).collect();
-                if let Some(made) = self.nodes.make_index(children) {
+                let children: Vec<SealedRef> = self.sealed.drain(start..start + FANOUT).collect();
+                let lists = Lists::of_segments(&self.nodes, &children);
+                if let Some(made) = self.nodes.make_index(children, &lists) {
                     self.sealed.insert(start, made);
                 }
             }
@@ -334,7 +333,7 @@ impl CardState {
         let mut open = Vec::new();
         if self.is_sealed(order) {
             let segment = covering(&self.sealed, order).and_then(|at| self.sealed.get(at));
-            let more = self.nodes.growth(&self.sealed, order, seal.leaf, &mut open);
+            let more = self.nodes.growth(&self.sealed, order, seal.leaf);
             self.note_gathered(segment.map_or(0, |segment| segment.level), more, &mut open);
         } else if !self.sealed.is_empty() {
             let count = self.entries.len() + 1;
@@ -364,24 +363,25 @@ impl CardState {
     /// the state and the cuts alone.
     pub(crate) fn sealed_pieces(&self, cuts: &Cuts<'_>) -> Vec<Piece<'_>> {
         let mut pieces = Vec::new();
-        self.walk(&self.sealed, cuts, &mut |piece, _| pieces.push(piece));
+        self.walk(&self.sealed, None, cuts, &mut |piece, _| pieces.push(piece));
         pieces
     }
 
     /// Segments that [`CardState::sealed_pieces`] needs and that are not at hand.
     pub(crate) fn unread(&self, cuts: &Cuts<'_>) -> Vec<SegmentKey> {
         let mut keys = Vec::new();
-        self.walk(&self.sealed, cuts, &mut |_, unread| keys.extend(unread));
+        self.walk(&self.sealed, None, cuts, &mut |_, unread| keys.extend(unread));
         keys
     }
 
     fn walk<'s>(
         &'s self,
         refs: &'s [SealedRef],
+        above: Option<&'s Index>,
         cuts: &Cuts<'_>,
         visit: &mut dyn FnMut(Piece<'s>, Option<SegmentKey>),
     ) {
-        for segment in refs.iter().rev() {
+        for (at, segment) in refs.iter().enumerate().rev() {
             let summary = &segment.summary;
             if summary.first_ms > cuts.now_ms {
                 continue;
@@ -393,15 +393,16 @@ impl CardState {
             let missing = node.is_none().then_some(segment.key);
             match node {
                 _ if !cuts.divide(summary) => {
-                    let (node, missing) = if cuts.wants.more_than(summary) {
-                        (node, missing)
-                    } else {
-                        (None, None)
+                    let open = cuts.wants.left_open_by(summary);
+                    let (lister, missing) = match above {
+                        _ if open == Wants::default() => (Lister::None, None),
+                        Some(index) if index.known.has(open) => (Lister::Above(index, at), None),
+                        _ => (node.map_or(Lister::None, Lister::Node), missing),
                     };
-                    visit(Piece::Whole(Whole { summary, node }), missing);
+                    visit(Piece::Whole(Whole { summary, lister }), missing);
                 }
                 None => visit(Piece::Unread(summary), missing),
-                Some(Node::Index(index)) => self.walk(&index.refs, cuts, visit),
+                Some(Node::Index(index)) => self.walk(&index.refs, Some(index), cuts, visit),
                 Some(Node::Leaf(entries)) => {
                     let counts = |entry: &&Entry| entry.time_ms <= cuts.now_ms && entry.time_ms > cuts.oldest_ms;
                     let counting = entries.iter().rev().filter(counts);

@@ -1,16 +1,15 @@
 //! What the sums of many events can't name: every merchant, country and device of a segment, exactly.
 //!
-//! A reference has room for a few of each, and for a sketch beyond. A leaf is its own list. An index keeps the lists of all
-//! that is below it, so that one segment answers for thousands of events.
+//! A reference has room for a few of each, and for a sketch beyond. A leaf is its own list. An index lists all that is below
+//! it and says which of its segments has which, so that one segment answers for thousands of events, and for parts of them.
 
 use std::borrow::Cow;
 
-use crate::card::Entry;
 use crate::card::codec::InvalidState;
 use crate::card::sketch::{Distinct, EXACT_MAX};
 use crate::event::Country;
 
-use super::{Node, Nodes, SealedRef, Summary};
+use super::{Index, Node, Nodes, SealedRef, Summary};
 
 /// An index lists so many merchants at most, and so many devices; with more of them its sketch is all there is.
 pub const KNOWN_MAX: usize = 4_096;
@@ -32,126 +31,244 @@ impl Wants {
         devices: true,
     };
 
-    /// Whether the sums leave something open that is needed.
-    pub(crate) fn more_than(self, summary: &Summary) -> bool {
+    /// What of it the sums leave open.
+    pub(crate) fn left_open_by(self, summary: &Summary) -> Self {
         let is_open = |set: &Distinct| matches!(set, Distinct::Sketch(_));
-        (self.merchants && is_open(&summary.merchants))
-            || (self.countries && summary.countries.more.is_some())
-            || (self.devices && is_open(&summary.devices))
+        Self {
+            merchants: self.merchants && is_open(&summary.merchants),
+            countries: self.countries && summary.countries.more.is_some(),
+            devices: self.devices && is_open(&summary.devices),
+        }
     }
 }
 
-/// Events of a segment, all of which count: what they add up to, and the segment if it was needed.
+/// Events of a segment, all of which count: what they add up to, and what lists them if that was needed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whole<'s> {
     pub(crate) summary: &'s Summary,
-    pub(crate) node: Option<&'s Node>,
+    pub(crate) lister: Lister<'s>,
+}
+
+/// What can list the events of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lister<'s> {
+    /// The segment itself.
+    Node(&'s Node),
+    /// The index above it, and its place there.
+    Above(&'s Index, usize),
+    /// Nothing that is at hand, or that was needed.
+    None,
 }
 
 impl<'s> Whole<'s> {
     /// Every merchant, in any order, perhaps repeated; `None` when nobody can name all of them.
     pub(crate) fn merchants(self) -> Option<Cow<'s, [u32]>> {
-        match (&self.summary.merchants, self.node) {
+        match (&self.summary.merchants, self.lister) {
             (Distinct::Exact(list), _) => Some(Cow::Borrowed(list)),
-            (_, Some(Node::Leaf(entries))) => Some(entries.iter().map(|entry| entry.merchant_fp).collect()),
-            (_, Some(Node::Index(index))) => index.known.merchants.as_deref().map(Cow::Borrowed),
-            (_, None) => None,
+            (_, Lister::Node(Node::Leaf(entries))) => Some(entries.iter().map(|entry| entry.merchant_fp).collect()),
+            (_, Lister::Node(Node::Index(index))) => index.known.merchants.as_ref().map(Listed::all),
+            (_, Lister::Above(index, at)) => index.known.merchants.as_ref()?.part(at),
+            (_, Lister::None) => None,
         }
     }
 
     /// Every device, likewise.
     pub(crate) fn devices(self) -> Option<Cow<'s, [u32]>> {
-        match (&self.summary.devices, self.node) {
+        match (&self.summary.devices, self.lister) {
             (Distinct::Exact(list), _) => Some(Cow::Borrowed(list)),
-            (_, Some(Node::Leaf(entries))) => Some(entries.iter().filter_map(|entry| entry.device_fp).collect()),
-            (_, Some(Node::Index(index))) => index.known.devices.as_deref().map(Cow::Borrowed),
-            (_, None) => None,
+            (_, Lister::Node(Node::Leaf(entries))) => {
+                Some(entries.iter().filter_map(|entry| entry.device_fp).collect())
+            }
+            (_, Lister::Node(Node::Index(index))) => index.known.devices.as_ref().map(Listed::all),
+            (_, Lister::Above(index, at)) => index.known.devices.as_ref()?.part(at),
+            (_, Lister::None) => None,
         }
     }
 
     /// Every country and events in it, likewise.
     pub(crate) fn countries(self) -> Option<Cow<'s, [(Country, u32)]>> {
-        match (&self.summary.countries, self.node) {
+        match (&self.summary.countries, self.lister) {
             (countries, _) if countries.more.is_none() => Some(Cow::Borrowed(&countries.counts)),
-            (_, Some(Node::Leaf(entries))) => Some(entries.iter().map(|entry| (entry.country, 1)).collect()),
-            (_, Some(Node::Index(index))) => index.known.countries.as_deref().map(Cow::Borrowed),
-            (_, None) => None,
+            (_, Lister::Node(Node::Leaf(entries))) => Some(entries.iter().map(|entry| (entry.country, 1)).collect()),
+            (_, Lister::Node(Node::Index(index))) => index.known.countries.as_ref().map(ListedCountries::all),
+            (_, Lister::Above(index, at)) => index.known.countries.as_ref()?.part(at),
+            (_, Lister::None) => None,
         }
     }
 
     /// So many merchants, or devices, can come of it.
     pub(crate) fn distinct_max(self) -> usize {
-        match self.node {
-            Some(Node::Leaf(entries)) => entries.len().max(EXACT_MAX),
-            Some(Node::Index(index)) => index.known.fingerprints_max().max(EXACT_MAX),
-            None => EXACT_MAX,
+        let listed = match self.lister {
+            Lister::Node(Node::Leaf(entries)) => entries.len(),
+            Lister::Node(Node::Index(index)) | Lister::Above(index, _) => index.known.fingerprints_max(),
+            Lister::None => 0,
+        };
+        listed.max(EXACT_MAX)
+    }
+
+    /// Everything that can be named of it.
+    fn lists(self) -> Lists {
+        Lists {
+            merchants: self.merchants().map(|list| union(list.into_owned())),
+            countries: self.countries().map(|list| added_up(list.into_owned())),
+            devices: self.devices().map(|list| union(list.into_owned())),
         }
     }
 }
 
-/// Lists of an index. `None`: the sums name all of them, or nobody can.
+/// What there is in one segment; `None`: nobody can name all of them.
+#[derive(Clone, Debug)]
+pub(super) struct Lists {
+    merchants: Option<Vec<u32>>,
+    countries: Option<Vec<(Country, u32)>>,
+    devices: Option<Vec<u32>>,
+}
+
+impl Lists {
+    /// Of segments of which those whose sums leave something open are at hand.
+    pub(super) fn of_segments(nodes: &Nodes, refs: &[SealedRef]) -> Vec<Self> {
+        let whole = |segment: &SealedRef| {
+            let lister = nodes.get(segment.key).map_or(Lister::None, Lister::Node);
+            Whole {
+                summary: &segment.summary,
+                lister,
+            }
+            .lists()
+        };
+        refs.iter().map(whole).collect()
+    }
+
+    /// Of the segments of an index, as far as it names them.
+    pub(super) fn of_index(index: &Index) -> Vec<Self> {
+        let whole = |(at, segment): (usize, &SealedRef)| {
+            let lister = Lister::Above(index, at);
+            Whole {
+                summary: &segment.summary,
+                lister,
+            }
+            .lists()
+        };
+        index.refs.iter().enumerate().map(whole).collect()
+    }
+}
+
+/// A list, and which of an index's segments has what of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Fingerprints, ascending, each once.
+    pub(crate) all: Vec<u32>,
+    /// For each segment that its sums leave open, a bit for each of them; empty for the others.
+    pub(crate) parts: Vec<Vec<u64>>,
+}
+
+impl Listed {
+    fn all(&self) -> Cow<'_, [u32]> {
+        Cow::Borrowed(&self.all)
+    }
+
+    /// What the segment at that place has.
+    fn part(&self, at: usize) -> Option<Cow<'_, [u32]>> {
+        let bits = self.parts.get(at)?;
+        let has = |place: usize| bits.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1);
+        let listed = self.all.iter().enumerate().filter(|(place, _)| has(*place));
+        Some(listed.map(|(_, fingerprint)| *fingerprint).collect())
+    }
+
+    /// Of the lists of all segments, where all sums together leave it open.
+    fn of(whole: &Distinct, parts: &[(&Distinct, Option<&Vec<u32>>)]) -> Option<Self> {
+        if let Distinct::Exact(_) = whole {
+            return None;
+        }
+        let mut all = Vec::new();
+        for (_, list) in parts {
+            all.extend_from_slice((*list)?);
+        }
+        let all = union(all);
+        let bits = |(set, list): &(&Distinct, Option<&Vec<u32>>)| {
+            let mut bits = Vec::new();
+            if let (Distinct::Sketch(_), Some(list)) = (set, list) {
+                bits.resize(all.len().div_ceil(64), 0_u64);
+                for place in list
+                    .iter()
+                    .filter_map(|fingerprint| all.binary_search(fingerprint).ok())
+                {
+                    bits[place / 64] |= 1 << (place % 64);
+                }
+            }
+            bits
+        };
+        let parts = parts.iter().map(bits).collect();
+        (all.len() <= KNOWN_MAX).then_some(Self { all, parts })
+    }
+}
+
+/// Every country with its events, and how many of them each of an index's segments has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedCountries {
+    /// Ascending by country, each once.
+    pub(crate) all: Vec<(Country, u32)>,
+    /// For each segment that its sums leave open, its events in each of them; empty for the others.
+    pub(crate) parts: Vec<Vec<u32>>,
+}
+
+impl ListedCountries {
+    fn all(&self) -> Cow<'_, [(Country, u32)]> {
+        Cow::Borrowed(&self.all)
+    }
+
+    /// What the segment at that place has.
+    fn part(&self, at: usize) -> Option<Cow<'_, [(Country, u32)]>> {
+        let events = self.all.iter().zip(self.parts.get(at)?);
+        let listed = events.filter(|(_, events)| **events > 0);
+        Some(listed.map(|((country, _), events)| (*country, *events)).collect())
+    }
+
+    fn of(whole: &Summary, refs: &[SealedRef], lists: &[Lists]) -> Option<Self> {
+        whole.countries.more.as_ref()?;
+        let mut all = Vec::new();
+        for list in lists {
+            all.extend_from_slice(list.countries.as_ref()?);
+        }
+        let all = added_up(all);
+        let counts = |(segment, list): (&SealedRef, &Lists)| {
+            let mut counts = Vec::new();
+            if let (Some(_), Some(list)) = (&segment.summary.countries.more, &list.countries) {
+                counts.resize(all.len(), 0);
+                for (country, events) in list {
+                    if let Ok(place) = all.binary_search_by_key(country, |(known, _)| *known) {
+                        counts[place] = *events;
+                    }
+                }
+            }
+            counts
+        };
+        let parts = refs.iter().zip(lists).map(counts).collect();
+        Some(Self { all, parts })
+    }
+}
+
+/// Lists of an index. `None`: the sums of the whole name all of them, or nobody can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// Fingerprints, ascending, each once.
-    pub(crate) merchants: Option<Vec<u32>>,
-    /// Every country with its events, ascending by country, each once.
-    pub(crate) countries: Option<Vec<(Country, u32)>>,
-    /// Fingerprints, ascending, each once.
-    pub(crate) devices: Option<Vec<u32>>,
+    pub(crate) merchants: Option<Listed>,
+    pub(crate) countries: Option<ListedCountries>,
+    pub(crate) devices: Option<Listed>,
 }
 
 impl Known {
-    /// The lists of an index over these references. Segments below it whose sums leave something open must be at hand.
-    pub(super) fn of_children(nodes: &Nodes, refs: &[SealedRef], whole: &Summary) -> Self {
-        let parts = || {
-            refs.iter().map(|segment| Whole {
-                summary: &segment.summary,
-                node: nodes.get(segment.key),
-            })
-        };
+    /// The lists of an index over references, of which what they hold is given.
+    pub(super) fn of(refs: &[SealedRef], lists: &[Lists], whole: &Summary) -> Self {
+        let each = || refs.iter().zip(lists);
+        let merchants: Vec<_> = each()
+            .map(|(segment, list)| (&segment.summary.merchants, list.merchants.as_ref()))
+            .collect();
+        let devices: Vec<_> = each()
+            .map(|(segment, list)| (&segment.summary.devices, list.devices.as_ref()))
+            .collect();
         Self {
-            merchants: list(&whole.merchants, || union(parts().map(Whole::merchants))),
-            countries: whole.countries.more.as_ref().and_then(|_| {
-                let mut all = Vec::new();
-                for part in parts() {
-                    all.extend_from_slice(&part.countries()?);
-                }
-                Some(added_up(all))
-            }),
-            devices: list(&whole.devices, || union(parts().map(Whole::devices))),
-        }
-    }
-
-    /// The lists once an event is added below: `before` and `whole` are the sums before and after it.
-    pub(super) fn grown(&self, before: &Summary, whole: &Summary, entry: &Entry) -> Self {
-        let grown = |set: &Distinct, known: &Option<Vec<u32>>, new: Option<u32>| {
-            let mut all = match set {
-                Distinct::Exact(list) => list.clone(),
-                Distinct::Sketch(_) => known.clone()?,
-            };
-            if let Some(new) = new
-                && let Err(at) = all.binary_search(&new)
-            {
-                all.insert(at, new);
-            }
-            (all.len() <= KNOWN_MAX).then_some(all)
-        };
-        Self {
-            merchants: list(&whole.merchants, || {
-                grown(&before.merchants, &self.merchants, Some(entry.merchant_fp))
-            }),
-            countries: whole.countries.more.as_ref().and_then(|_| {
-                let countries = &before.countries;
-                let mut all = match countries.more {
-                    None => countries.counts.clone(),
-                    Some(_) => self.countries.clone()?,
-                };
-                all.push((entry.country, 1));
-                Some(added_up(all))
-            }),
-            devices: list(&whole.devices, || {
-                grown(&before.devices, &self.devices, entry.device_fp)
-            }),
+            merchants: Listed::of(&whole.merchants, &merchants),
+            countries: ListedCountries::of(whole, refs, lists),
+            devices: Listed::of(&whole.devices, &devices),
         }
     }
 
@@ -159,32 +276,57 @@ impl Known {
         self.merchants.is_none() && self.countries.is_none() && self.devices.is_none()
     }
 
+    /// Whether it lists everything that is wanted.
+    pub(crate) const fn has(&self, wants: Wants) -> bool {
+        (!wants.merchants || self.merchants.is_some())
+            && (!wants.countries || self.countries.is_some())
+            && (!wants.devices || self.devices.is_some())
+    }
+
     fn fingerprints_max(&self) -> usize {
-        let len = |list: &Option<Vec<u32>>| list.as_ref().map_or(0, Vec::len);
+        let len = |list: &Option<Listed>| list.as_ref().map_or(0, |list| list.all.len());
         len(&self.merchants).max(len(&self.devices))
     }
 
     /// What the lists take in memory, in events.
     pub(crate) fn items(&self) -> usize {
-        let len = |list: &Option<Vec<u32>>| list.as_ref().map_or(0, Vec::len);
+        let len = |list: &Option<Listed>| list.as_ref().map_or(0, |list| list.all.len());
         (len(&self.merchants) + len(&self.devices)).div_ceil(FINGERPRINTS_AN_EVENT)
     }
 
-    /// What must hold of lists beside these references: each says something that the sums do not.
+    /// What must hold of lists beside these references: they are those that these references' events give.
     pub(in crate::card) fn check(&self, refs: &[SealedRef]) -> Result<(), InvalidState> {
-        let Some(whole) = Summary::of_all(refs.iter().map(|segment| segment.summary.clone())) else {
-            return Err(InvalidState::Segment);
+        let whole = Summary::of_all(refs.iter().map(|segment| segment.summary.clone()));
+        let whole = whole.ok_or(InvalidState::Segment)?;
+        let lists = |at: usize, segment: &SealedRef| {
+            let part = |listed: &Option<Listed>, set: &Distinct| match set {
+                Distinct::Exact(list) => Some(list.clone()),
+                Distinct::Sketch(_) => listed.as_ref()?.part(at).map(Cow::into_owned),
+            };
+            let countries = &segment.summary.countries;
+            Lists {
+                merchants: part(&self.merchants, &segment.summary.merchants),
+                countries: match countries.more {
+                    None => Some(countries.counts.clone()),
+                    Some(_) => self
+                        .countries
+                        .as_ref()
+                        .and_then(|listed| listed.part(at).map(Cow::into_owned)),
+                },
+                devices: part(&self.devices, &segment.summary.devices),
+            }
         };
-        let is_list = |set: &Distinct, list: &Option<Vec<u32>>| {
-            list.as_ref().is_none_or(|list| {
-                let is_open = matches!(set, Distinct::Sketch(_));
-                is_open && (EXACT_MAX + 1..=KNOWN_MAX).contains(&list.len()) && list.is_sorted_by(|a, b| a < b)
-            })
-        };
-        let are_countries = self.countries.as_ref().is_none_or(|list| {
-            whole.countries.more.is_some() && list.len() > EXACT_MAX && list.is_sorted_by(|a, b| a.0 < b.0)
-        });
-        if is_list(&whole.merchants, &self.merchants) && is_list(&whole.devices, &self.devices) && are_countries {
+        let lists: Vec<Lists> = refs
+            .iter()
+            .enumerate()
+            .map(|(at, segment)| lists(at, segment))
+            .collect();
+        let listed = Self::of(refs, &lists, &whole);
+        let agrees = |said: bool, is: bool| !said || is;
+        if agrees(self.merchants.is_some(), self.merchants == listed.merchants)
+            && agrees(self.countries.is_some(), self.countries == listed.countries)
+            && agrees(self.devices.is_some(), self.devices == listed.devices)
+        {
             Ok(())
         } else {
             Err(InvalidState::Segment)
@@ -192,23 +334,11 @@ impl Known {
     }
 }
 
-/// A list where the set is no longer one itself.
-fn list(set: &Distinct, all: impl FnOnce() -> Option<Vec<u32>>) -> Option<Vec<u32>> {
-    match set {
-        Distinct::Exact(_) => None,
-        Distinct::Sketch(_) => all(),
-    }
-}
-
-/// All of them, ascending, each once; `None` when one can't be named, or when they are too many.
-fn union<'s>(lists: impl Iterator<Item = Option<Cow<'s, [u32]>>>) -> Option<Vec<u32>> {
-    let mut all = Vec::new();
-    for list in lists {
-        all.extend_from_slice(&list?);
-    }
+/// All of them, ascending, each once.
+fn union(mut all: Vec<u32>) -> Vec<u32> {
     all.sort_unstable();
     all.dedup();
-    (all.len() <= KNOWN_MAX).then_some(all)
+    all
 }
 
 /// Events by country, ascending, each once.
