@@ -350,14 +350,11 @@ impl Admin {
                 Err(error) if error.is_transient() => cause = error.to_string(),
                 Err(error) => return Err(error),
             }
-            if pending.is_empty() {
-                return Ok(numbers);
-            }
             // A call that took some is progress, and the next one is not long in coming.
-            if pending.len() < before {
-                (fruitless, wait) = (0, PUT_BACKOFF_FIRST);
-            } else {
-                fruitless += 1;
+            match pending.len() {
+                0 => return Ok(numbers),
+                left if left < before => (fruitless, wait) = (0, PUT_BACKOFF_FIRST),
+                _ => fruitless += 1,
             }
             pause(wait).await;
             wait = (wait * 2).min(PUT_BACKOFF_MAX);
