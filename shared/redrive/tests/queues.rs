@@ -159,3 +159,38 @@ fn the_answer_gets_out_before_the_deadline_however_slow_the_queue_is() {
     let codes: Vec<&str> = response.problems.iter().map(|problem| problem.code.as_str()).collect();
     assert_eq!(codes, ["TM-5017"], "and it says that some stay hidden for a while");
 }
+
+/// The alarm on their age must not go by what SQS remembers of receives: the tenth look tells what the first one told.
+#[test]
+fn a_look_tells_the_age_of_the_oldest_letter_however_often_it_was_looked_at() {
+    let world = letters_of_one_record(30);
+    let look = Request {
+        look: true,
+        ..letters()
+    };
+    let oldest_ms = world.call(&look).stats.oldest_letter_ms;
+    assert!(oldest_ms.is_some());
+    let reads = world.script.count(Call::Records);
+    for _ in 0..9 {
+        world.clock.advance(1_000);
+        let looked = world.call(&look);
+        assert_eq!(looked.stats.oldest_letter_ms, oldest_ms);
+        assert_eq!(
+            (looked.response.stopped, looked.response.account.messages),
+            (Stopped::Done, 30)
+        );
+        assert_eq!(world.dead_letter.visible(), 30, "each is where it was, and to be seen");
+    }
+    assert_eq!(world.script.count(Call::Records), reads, "the stream is not read");
+    assert_eq!(world.counted_total(), 0, "and nothing is scored");
+    let nothing = World::new().call(&look);
+    assert_eq!(
+        (nothing.stats.oldest_letter_ms, nothing.response.stopped),
+        (None, Stopped::Done)
+    );
+    let quarantine = Request {
+        look: true,
+        ..Request::new(Source::Quarantine)
+    };
+    assert!(quarantine.check().is_err(), "the age of letters only");
+}
