@@ -1,11 +1,11 @@
 //! Hot cards: sealed segments against a naive list of events. Duplicates are found exactly, windows are exact or off by no
 //! more than they say, and what is at hand changes nothing.
 #![allow(
+    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
-    missing_docs
+    clippy::print_stdout
 )]
 
 mod segments;
@@ -406,14 +406,15 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
         ("many merchants", 400, 0),
         ("one in 50 late by hours", 40, 50),
     ] {
+        let time_ms = |number: u32| {
+            let is_late = late_share > 0 && number % late_share == 0;
+            let late_ms = if is_late { i64::from(number % 7) * 3_600_000 } else { 0 };
+            START_MS + WEEK_MS * i64::from(number) / 100_000 - late_ms
+        };
         let (mut state, mut stored) = (CardState::default(), Segments::default());
         let (mut head_units, mut segment_units, mut head_max, mut refs_max, mut reads_max) = (0, 0, 0, 0, 0);
         for number in 0..100_000_u32 {
-            let mut time_ms = START_MS + WEEK_MS * i64::from(number) / 100_000;
-            if late_share > 0 && number % late_share == 0 {
-                time_ms -= i64::from(number % 7) * 3_600_000;
-            }
-            let tx = transaction(number, time_ms, variety);
+            let tx = transaction(number, time_ms(number), variety);
             let read = stored.read;
             let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
             assert!(matches!(applied, Applied::Scored { .. }), "{number}: {applied:?}");
@@ -453,23 +454,12 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
         // A duplicate of any of them is known, six days later.
         stored.restart(&mut state);
         for number in (15_000..100_000).step_by(997) {
-            let mut time_ms = START_MS + WEEK_MS * i64::from(number) / 100_000;
-            if late_share > 0 && number % late_share == 0 {
-                time_ms -= i64::from(number % 7) * 3_600_000;
-            }
-            let read = stored.read;
-            let applied = stored.apply(
-                &mut state,
-                &transaction(number, time_ms, variety),
-                ProfileInput::Absent,
-                &policy,
-            );
+            let before = stored.read;
+            let tx = transaction(number, time_ms(number), variety);
+            let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
             assert!(matches!(applied, Applied::Duplicate { .. }), "{number}: {applied:?}");
-            assert!(
-                stored.read - read <= 6,
-                "{} segments for a duplicate",
-                stored.read - read
-            );
+            let read = stored.read - before;
+            assert!(read <= 6, "{read} segments for a duplicate");
         }
     }
 }
