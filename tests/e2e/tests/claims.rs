@@ -126,7 +126,10 @@ fn claims() -> Vec<String> {
         format!(
             "{} seeds of {} records in each test run",
             grouped(number(seeds, "const SEEDS: u64 = ")),
-            grouped(number(seeds, "const EVENTS: usize = "))
+            grouped(number(
+                "tests/simulation/tests/support/mod.rs",
+                "const EVENTS: usize = "
+            ))
         ),
         format!(
             "{} records; {} for pairs",

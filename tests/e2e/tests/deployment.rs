@@ -127,7 +127,7 @@ fn everything_is_accounted_for(evidence: &Value) {
         let state = &evidence["items"][format!("c#card-{card} s")];
         assert_eq!(
             state["attributes"],
-            json!(["b", "pk", "sk", "ttl", "v"]),
+            json!(["b", "h", "pk", "sk", "ttl", "v"]),
             "{}",
             evidence["items"]
         );

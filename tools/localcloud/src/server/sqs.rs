@@ -48,6 +48,23 @@ pub(crate) struct Queues {
     next_id: u64,
 }
 
+/// Operations on one queue.
+const OF_A_QUEUE: [&str; 13] = [
+    "DeleteQueue",
+    "GetQueueUrl",
+    "SendMessage",
+    "SendMessageBatch",
+    "ReceiveMessage",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "ListQueueTags",
+    "ListDeadLetterSourceQueues",
+    "GetQueueAttributes",
+    "PurgeQueue",
+];
+
 /// Where the queues are, for their URLs and ARNs.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -73,6 +90,9 @@ pub(crate) fn call(
         let prefix = request["QueueNamePrefix"].as_str().unwrap_or_default();
         let wanted = queues.by_name.keys().filter(|name| name.starts_with(prefix));
         return Ok(json!({ "QueueUrls": wanted.map(|name| url(place, name)).collect::<Vec<_>>() }));
+    }
+    if !OF_A_QUEUE.contains(&operation) {
+        return fault("InvalidAction", format!("The local SQS has no {operation}"));
     }
     let name = queue_name(&request)?;
     if operation == "DeleteQueue" {
