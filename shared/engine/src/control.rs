@@ -10,8 +10,8 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{Either, select};
-use tidemark_domain::control::ActivePointer;
 use tidemark_domain::control::item::Fields;
+use tidemark_domain::control::{ActivePointer, Mode};
 use tidemark_domain::policy::Policy;
 
 use crate::call::lock;
@@ -82,6 +82,9 @@ impl Default for ControlConfig {
     }
 }
 
+/// A copy whose mode is `shadow` and was read longer ago than this judges no batch, milliseconds: an outcome that is withheld is
+/// not sent later, so nobody withholds one by an old copy. `tidemark audit` counts on it.
+pub const SHADOW_COPY_MS_MAX: i64 = 14 * 60 * 1_000;
 /// How long a finished batch waits for a read that is under way beside it, milliseconds: a read takes a few.
 const GRACE_MS: u64 = 100;
 
@@ -115,8 +118,8 @@ impl<P: ControlPlane> Control<P> {
     }
 
     /// The snapshot for a batch that begins now. Where the copy is too old, it is read first, for at most the timeout;
-    /// where that fails, the older copy serves. `None` while nothing could be read since the process began: nobody knows
-    /// which policy is in force then.
+    /// where that fails, the older copy serves. `None` where it can't: nothing could be read since the process began, so that
+    /// nobody knows which policy is in force, or the mode is `shadow` by a copy older than [`SHADOW_COPY_MS_MAX`].
     pub async fn ready<C: Clock>(&self, clock: &C) -> Option<Directives> {
         let now_ms = clock.now_ms();
         let is_due = {
@@ -126,7 +129,12 @@ impl<P: ControlPlane> Control<P> {
         if is_due {
             self.refresh(clock).await;
         }
-        lock(&self.held).directives()
+        let held = lock(&self.held);
+        let withholds_by_an_old_copy = |directives: &Directives| {
+            directives.mode == Mode::Shadow && held.is_mode_older_than(SHADOW_COPY_MS_MAX, clock.now_ms())
+        };
+        held.directives()
+            .filter(|directives| !withholds_by_an_old_copy(directives))
     }
 
     /// Does `work`, and reads the control plane beside it where the copy is due: it serves the next batch.

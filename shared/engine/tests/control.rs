@@ -14,7 +14,7 @@ use tidemark_domain::control::{
 };
 use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
-use tidemark_engine::control::{Control, ControlConfig, ControlProblem};
+use tidemark_engine::control::{Control, ControlConfig, ControlProblem, SHADOW_COPY_MS_MAX};
 use tidemark_engine::memory::{Fault, ManualClock, MemoryControl, Op};
 use tidemark_engine::port::PortError;
 use tidemark_engine::report::{End, Returned};
@@ -362,6 +362,27 @@ fn a_table_that_fails_or_hangs_leaves_the_last_good_copy_and_its_age_grows() {
     let status = plane.control.status(tidemark_engine::port::Clock::now_ms(&plane.clock));
     assert!(status.age_ms.unwrap() >= 120_000, "{status:?}");
     assert!(matches!(status.problems[..], [ControlProblem::Unread(_)]), "{status:?}");
+}
+
+/// What is withheld is not sent later: a process that was frozen for hours must not withhold by what it knew then.
+#[test]
+fn an_old_copy_withholds_nothing() {
+    let plane = Plane::new();
+    plane.set_mode(Mode::Shadow);
+    assert_eq!(plane.ready().unwrap().mode, Mode::Shadow);
+    plane.set_mode(Mode::Live);
+    plane.plane.fail(Some(PortError::Throttled("busy".to_owned())));
+    plane.later(SHADOW_COPY_MS_MAX);
+    assert_eq!(plane.ready().unwrap().mode, Mode::Shadow, "as old as it may be");
+    plane.later(1);
+    assert!(plane.ready().is_none());
+    // Other modes lose nothing: the last good copy goes on serving.
+    plane.plane.fail(None);
+    plane.later(10_000);
+    assert_eq!(plane.ready().unwrap().mode, Mode::Live);
+    plane.plane.fail(Some(PortError::Throttled("busy".to_owned())));
+    plane.later(10 * SHADOW_COPY_MS_MAX);
+    assert_eq!(plane.ready().unwrap().mode, Mode::Live);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tidemark_domain::control::{ControlItem, Mode};
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::lifetime::{HISTORY_MS, STREAM_RETENTION_MS_MAX};
+use tidemark_engine::control::SHADOW_COPY_MS_MAX;
 use tidemark_engine::port::QuarantineMessage;
 
 pub use forge::{Forgery, forge};
@@ -22,7 +23,7 @@ use crate::policies::{OWN, Policies};
 use crate::world::Stores;
 
 /// A process may work as before a change of the mode for so long after it, ms: as the command has it.
-const ADOPTED_AFTER_MS: i64 = 15 * 60 * 1_000;
+const ADOPTED_AFTER_MS: i64 = SHADOW_COPY_MS_MAX + 60_000;
 
 /// What the audit is given.
 #[derive(Clone, Default)]

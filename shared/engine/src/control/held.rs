@@ -57,6 +57,8 @@ pub(super) struct Held {
     is_read: bool,
     policies: BTreeMap<u32, Arc<Policy>>,
     whole_at_ms: Option<i64>,
+    /// When the mode was read and understood last.
+    mode_at_ms: Option<i64>,
     pub(super) tried_at_ms: Option<i64>,
     problems: Vec<ControlProblem>,
     units: Units,
@@ -70,6 +72,7 @@ impl Held {
             is_read: false,
             policies: BTreeMap::new(),
             whole_at_ms: None,
+            mode_at_ms: None,
             tried_at_ms: None,
             problems: Vec::new(),
             units: Units::default(),
@@ -84,6 +87,11 @@ impl Held {
     pub(super) fn is_older_than(&self, age_ms: i64, now_ms: i64) -> bool {
         self.whole_at_ms
             .is_none_or(|whole_ms| !(0..age_ms).contains(&(now_ms - whole_ms)))
+    }
+
+    /// Whether the mode was read and understood longer ago than that, or never.
+    pub(super) fn is_mode_older_than(&self, age_ms: i64, now_ms: i64) -> bool {
+        self.mode_at_ms.is_none_or(|read_ms| now_ms - read_ms > age_ms)
     }
 
     pub(super) fn status(&mut self, now_ms: i64) -> ControlStatus {
@@ -131,7 +139,7 @@ impl Held {
                 self.current.candidate = None;
             }
         }
-        self.take_mode(loaded.mode.as_ref());
+        self.take_mode(loaded.mode.as_ref(), now_ms);
         self.take_overrides(loaded.overrides.as_ref());
         if self.problems.is_empty() {
             self.whole_at_ms = Some(now_ms);
@@ -178,9 +186,12 @@ impl Held {
         }
     }
 
-    fn take_mode(&mut self, fields: Option<&Fields>) {
+    fn take_mode(&mut self, fields: Option<&Fields>, now_ms: i64) {
         match fields.map(ModeSetting::from_fields).transpose() {
-            Ok(setting) => self.current.mode = setting.map_or(Mode::Live, |setting| setting.mode),
+            Ok(setting) => {
+                self.current.mode = setting.map_or(Mode::Live, |setting| setting.mode);
+                self.mode_at_ms = Some(now_ms);
+            }
             Err(error) => self.problems.push(error.into()),
         }
     }

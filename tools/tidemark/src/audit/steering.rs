@@ -8,6 +8,8 @@ use tidemark_domain::control::item::{Fields, HISTORY_PREFIX, policy_key};
 use tidemark_domain::control::{Change, ControlItem, Mode, OWN_POLICY, PolicyVersion};
 use tidemark_domain::policy::Policy;
 
+use tidemark_engine::control::SHADOW_COPY_MS_MAX;
+
 use crate::account::BoundsInForce;
 use crate::account::evidence::failed;
 use crate::error::CliError;
@@ -15,9 +17,9 @@ use crate::ui;
 
 /// Changes of the control plane that are read.
 const CHANGES_MAX: usize = 100_000;
-/// How long after a change a function may still work as before it: it keeps a copy for seconds, and finishes its batch,
-/// milliseconds.
-const ADOPTED_AFTER_MS: i64 = 15 * 60 * 1_000;
+/// How long after a change a function may still work as before it, milliseconds: it keeps a copy, withholds nothing by an old one,
+/// and finishes its batch; a minute is for clocks that differ.
+const ADOPTED_AFTER_MS: i64 = SHADOW_COPY_MS_MAX + 60_000;
 
 /// The history of the control plane, as far as an audit needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
