@@ -150,10 +150,12 @@ fn withheld(stores: &Stores) -> Vec<(i64, i64)> {
         .collect();
     let shadow = modes.iter().enumerate();
     let shadow = shadow.filter(|(_, change)| change.action == Mode::Shadow.as_str());
+    // A process that can't read the control plane goes on with a copy of any age, as the command can't know.
+    let last_ms = stores.known.shadow_until_ms.unwrap_or(i64::MIN);
     shadow
         .map(|(at, change)| {
             let end_ms = modes.get(at + 1).map(|next| next.stamp.at_ms + ADOPTED_AFTER_MS);
-            (change.stamp.at_ms, end_ms.unwrap_or(i64::MAX))
+            (change.stamp.at_ms, end_ms.unwrap_or(i64::MAX).max(last_ms))
         })
         .collect()
 }

@@ -123,6 +123,13 @@ fn main() -> ExitCode {
                     for line in &outcome.trace {
                         println!("{line}");
                     }
+                    if !outcome.violations.none() && !args.json {
+                        eprintln!(
+                            "  seed {seed} ({}): {:?}",
+                            outcome.draws,
+                            outcome.violations.told.first()
+                        );
+                    }
                     let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
                     sums.add(seed, outcome);
                     if !args.json && sums.runs.is_multiple_of(100) {

@@ -26,7 +26,8 @@ pub struct Account {
     pub duplicate: u64,
     /// Profiles and labels that stand in the table.
     pub applied: u64,
-    /// Labels of events that their cards' histories no longer hold: nothing can show them any more.
+    /// Labels of events that their cards' histories no longer hold, and events without an outcome (it was withheld, or is no
+    /// longer kept) that have left their cards' histories: nothing can show them any more.
     pub no_longer_shown: u64,
     /// Records in quarantine, by reason code.
     pub quarantined: BTreeMap<String, u64>,

@@ -29,6 +29,8 @@ pub struct OutcomeCopies {
     pub alert: bool,
     /// When the scores stream took the first copy, ms since 1970-01-01T00:00:00Z.
     pub arrival_ms: i64,
+    /// When it took the last one, ms since 1970-01-01T00:00:00Z.
+    pub last_arrival_ms: i64,
     /// How many copies there are.
     pub copies: u64,
     /// Whether all copies are the same, byte for byte (I3).
@@ -216,7 +218,8 @@ pub(crate) enum Effect {
     InHistory,
     /// Its event is in the history, and its outcome should be in the scores stream and is not.
     NotSent,
-    /// It labels an event that its card's history no longer holds: nothing can show it any more.
+    /// It labels an event that its card's history no longer holds, or is one whose outcome was withheld and that has left its
+    /// card's history: nothing can show it any more.
     NoLongerShown,
     /// None.
     Absent,
@@ -242,12 +245,14 @@ impl Evidence {
             digest: outcome.digest,
             alert: outcome.alert,
             arrival_ms: outcome.arrival_ms,
+            last_arrival_ms: outcome.arrival_ms,
             copies: 0,
             identical: true,
         });
         copies.copies += 1;
         copies.identical &= copies.digest == outcome.digest;
         copies.arrival_ms = copies.arrival_ms.min(outcome.arrival_ms);
+        copies.last_arrival_ms = copies.last_arrival_ms.max(outcome.arrival_ms);
         copies
     }
 
@@ -271,13 +276,14 @@ impl Evidence {
     }
 
     /// The policy in force when the record arrived refuses it. Where it was processed under another one, its effect comes after
-    /// it; an effect from before is of an earlier record of the same event, and this one has to be in quarantine.
+    /// it: an outcome that counts, or that of a repetition, which is sent once more. An effect from before is of an earlier record
+    /// of the same event, and this one has to be in quarantine.
     fn effect_beyond_bounds(&self, claim: &Claim, arrival_ms: i64, facts: Option<&CardFacts>) -> Effect {
         let Claim::Transaction(event) = claim else {
             return self.effect(claim, arrival_ms, facts);
         };
         match self.outcomes.get(event) {
-            Some(copies) if copies.arrival_ms >= arrival_ms => Effect::Shown,
+            Some(copies) if copies.last_arrival_ms >= arrival_ms => Effect::Shown,
             Some(_) => Effect::Absent,
             None => match self.effect(claim, arrival_ms, facts) {
                 // It counts, but nothing says that it does because of this record.
@@ -292,7 +298,10 @@ impl Evidence {
             Claim::Transaction(event) if self.outcomes.contains_key(event) => true,
             Claim::Transaction(event) => {
                 let is_kept = facts.is_some_and(|facts| facts.has_event(event));
+                // A policy with a shorter memory may have been in force since: then its history shows nothing of it either.
+                let is_dropped = || facts.is_some_and(|facts| !facts.would_keep(event.occurred_at_ms));
                 return match (is_kept, self.may_lack_outcome(arrival_ms)) {
+                    (false, true) if is_dropped() => Effect::NoLongerShown,
                     (false, _) => Effect::Absent,
                     (true, true) => Effect::InHistory,
                     (true, false) => Effect::NotSent,

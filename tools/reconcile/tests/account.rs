@@ -34,6 +34,7 @@ fn outcome() -> OutcomeCopies {
         digest: 1,
         alert: false,
         arrival_ms: 1_001,
+        last_arrival_ms: 1_001,
         copies: 1,
         identical: true,
     }

@@ -62,10 +62,11 @@ impl Evidence<'_> {
         self.order(&counted, violations);
     }
 
-    /// Whether an event that counts was refused when it came again: a policy that takes it was in force first, and one that does
-    /// not then. What came of it was not sent, and its record is in quarantine.
+    /// Whether an event that counts was refused when it came again: a policy that takes it was in force first, and then one with
+    /// other bounds or a shorter memory. What came of it was not sent, and its record is in quarantine.
     fn is_refused_since(&self, key: &EventKey) -> bool {
-        let event = self.sent.events.get(key).filter(|event| event.doubtful);
+        let is_changed = self.facts.draws.has(Draw::Policies);
+        let event = self.sent.events.get(key).filter(|_| is_changed);
         event.is_some_and(|event| {
             let mut copies = event.copies.iter();
             copies.any(|copy| self.quarantined.contains_key(&copy.place))
@@ -193,7 +194,10 @@ impl Evidence<'_> {
         let applied = apply(state, tx);
         if !is_same(&applied) {
             violations.add(match applied {
-                Applied::Scored { .. } => format!("I6: event {key:?}: another outcome than its inputs give"),
+                Applied::Scored { entry: made } => format!(
+                    "I6: event {key:?}: another outcome than its inputs give: {:?}, and {:?} is what is kept",
+                    made.outcome, entry.outcome
+                ),
                 other => format!("I2: event {key:?} can't have been accepted: {other:?}"),
             });
             return None;

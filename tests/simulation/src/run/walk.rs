@@ -44,7 +44,7 @@ impl Walker {
             requests: VecDeque::new(),
             calling: false,
             at_ms: None,
-            timeout_ms: *dice.pick(&[30_000, 60_000, 900_000]),
+            timeout_ms: *dice.pick(&[60_000, 900_000, 900_000]),
             config,
             calls: 0,
         }
@@ -69,7 +69,12 @@ impl Walker {
 impl Run {
     /// Calls the redrive function when somebody is to; once faults have ended, until nothing waits in its queue.
     pub(super) fn walk(&mut self, now_ms: i64) {
-        if !self.draws.has(Draw::Walk) || self.walker.calling || self.walker.calls >= CALLS_MAX {
+        if !self.draws.has(Draw::Walk) || self.walker.calling {
+            return;
+        }
+        if self.walker.calls >= CALLS_MAX {
+            // What is left is told at the run's end.
+            self.walker.at_ms = None;
             return;
         }
         if self.walker.at_ms.is_none() && self.calm && self.deeds.is_empty() {
@@ -91,7 +96,7 @@ impl Run {
 
     fn call_redrive(&mut self, request: Request, now_ms: i64) {
         self.walker.calling = true;
-        self.walker.calls += 1;
+        self.walker.calls += u64::from(self.calm);
         self.counts.redrives += 1;
         let (ports, life, name) = self.new_process("r");
         self.world
@@ -140,6 +145,11 @@ impl Run {
                     return;
                 }
                 response.cursor.clone()
+            }
+            // While faults last an operator gives up: another will come. After a restore nobody does.
+            None if !self.calm && request.source != Source::Range => {
+                self.walker.at_ms = (!self.walker.requests.is_empty()).then_some(now_ms + AGAIN_LATER_MS);
+                return;
             }
             None => request.cursor.clone(),
         };

@@ -57,7 +57,7 @@ fn account(text: &mut String, report: &AuditReport) {
     *text += &row("  duplicate", account.duplicate, "a further record of the same event");
     *text += &row("  applied", account.applied, "profiles and labels in the table");
     if account.no_longer_shown > 0 {
-        let why = "labels of events that their cards no longer keep: nothing shows them";
+        let why = "labels and withheld events that their cards no longer keep: nothing shows them";
         *text += &row("  no longer shown", account.no_longer_shown, why);
     }
     *text += &row("  quarantined", account.quarantined_total(), "whole, with a reason");
@@ -177,9 +177,9 @@ fn verdict(text: &mut String, report: &AuditReport) {
         };
         let no_longer_shown = match report.found.account.no_longer_shown {
             0 => String::new(),
-            labels => format!(
-                " ({} labels speak of events past retention: nothing can show them)",
-                grouped(labels)
+            records => format!(
+                " ({} labels and withheld events are past retention: nothing can show them)",
+                grouped(records)
             ),
         };
         let claim = format!(
