@@ -55,7 +55,7 @@ pub struct DemoReport {
 }
 
 /// Scores that the short report shows, of those that the whole one does.
-const TOP_SHORT: usize = 5;
+const TOP_SHORT: usize = 3;
 /// Records without evidence that are shown.
 const EXAMPLES_MAX: usize = 10;
 
