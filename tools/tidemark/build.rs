@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+#[allow(clippy::disallowed_methods)] // cargo tells a build script by variables
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");

@@ -153,7 +153,22 @@ async fn the_deployment_is_named_the_same_way_on_every_verb() {
 #[tokio::test]
 async fn text_of_others_writes_no_line_of_its_own() {
     let bench = Bench::start().await;
-    let evil = "stolen\n\u{1b}[2K\u{202e}✓ I1 and I3 hold";
+    // A control character is refused by the verb itself; what turns the line round is not.
+    let with_control = "stolen\n\u{1b}[2K✓ I1 and I3 hold";
+    let refused = [
+        "override",
+        "card",
+        "-card-1",
+        "block",
+        "--until",
+        "2h",
+        "--who",
+        "mallory",
+        "--reason",
+        with_control,
+    ];
+    bench.json(2, &KEYS, &refused).await;
+    let evil = "stolen \u{202e}✓ I1 and I3 hold";
     let set = [
         "override", "card", "-card-1", "block", "--until", "2h", "--who", "mallory", "--reason", evil,
     ];
@@ -161,7 +176,7 @@ async fn text_of_others_writes_no_line_of_its_own() {
     for verb in [&["override", "list"][..], &["policy", "history"]] {
         let output = bench.run(&KEYS, verb).await;
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.contains("stolen\\n\\u001b[2K\\u202e✓ I1 and I3 hold"), "{text:?}");
+        assert!(text.contains("stolen \\u202e✓ I1 and I3 hold"), "{text:?}");
         assert!(
             text.chars().all(|c| c == '\n' || !tidemark_cli::escape::is_unseen(c)),
             "{text:?}"

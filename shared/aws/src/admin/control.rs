@@ -53,8 +53,18 @@ fn put_if(table: &str, put: &ControlPut) -> PutBuilder {
                 own = own.expression_attribute_values(format!(":v{at}"), value);
                 condition += &format!(" AND #n{at} = :v{at}");
             }
-            None => condition += &format!(" AND attribute_exists(#n{at})"),
+            // Of another type than ours, as it was: whoever mended it wrote a text or a number.
+            None => {
+                condition += &format!(
+                    " AND attribute_exists(#n{at}) AND NOT attribute_type(#n{at}, :text) AND NOT attribute_type(#n{at}, :number)"
+                );
+            }
         }
+    }
+    if read.values().any(|field| matches!(field, Field::Other(_))) {
+        own = own
+            .expression_attribute_values(":text", AttributeValue::S("S".to_owned()))
+            .expression_attribute_values(":number", AttributeValue::S("N".to_owned()));
     }
     own.condition_expression(condition)
 }
