@@ -407,7 +407,7 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
         ("one in 50 late by hours", 40, 50),
     ] {
         let time_ms = |number: u32| {
-            let is_late = late_share > 0 && number % late_share == 0;
+            let is_late = late_share > 0 && number.is_multiple_of(late_share);
             let late_ms = if is_late { i64::from(number % 7) * 3_600_000 } else { 0 };
             START_MS + WEEK_MS * i64::from(number) / 100_000 - late_ms
         };

@@ -133,7 +133,7 @@ pub struct Unrecoverables {
 pub async fn run(admin: &Admin, args: &DlqArgs, json: bool) -> Result<Exit, CliError> {
     let places = args.places.resolve(admin).await?;
     let bar = ui::step("reading the queues", json);
-    let report = report(admin, &places, now_ms()).await?;
+    let report = Box::pin(report(admin, &places, now_ms())).await?;
     bar.finish_and_clear();
     ui::out(&ui::json_or(json, &report, view::render)?);
     let waits = args.check && !report.dead_letter.is_empty();

@@ -78,6 +78,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// When reading fails, or the first line shows that these are no JSON lines.
+    #[allow(clippy::should_implement_trait)] // a line is lent until the next one
     pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, LinesError> {
         loop {
             if self.number == 0 {

@@ -50,6 +50,7 @@ impl Run {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value)] // a deed is done once
     fn deed(&mut self, deed: Deed, now_ms: i64) {
         let odd = self.draws.has(Draw::OddIds);
         let world = self.world.clone();
@@ -58,7 +59,7 @@ impl Run {
                 world.with(|stores| {
                     stores.point("activate", |now| {
                         Some(ActivePointer::activated(now, version, stamp(now_ms)))
-                    })
+                    });
                 });
                 if self.is_without(Control::PolicyPublishedTwice) {
                     world.with(|stores| stores.publish_again(version));

@@ -158,11 +158,11 @@ impl Stores {
         if ttl.is_dropped(card, item.written_ms, item.expires_at_s, self.now_ms) {
             let item = self.tables.states.remove(card);
             self.known.dropped += 1;
-            if let (Some(item), Some(lives)) = (item, self.tables.lives.get_mut(card)) {
-                if let Some(life) = lives.last_mut() {
-                    life.ended = Some(item.now.bytes);
-                    life.last = None;
-                }
+            if let (Some(item), Some(lives)) = (item, self.tables.lives.get_mut(card))
+                && let Some(life) = lives.last_mut()
+            {
+                life.ended = Some(item.now.bytes);
+                life.last = None;
             }
         }
     }

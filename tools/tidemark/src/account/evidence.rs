@@ -182,9 +182,9 @@ impl QueueDepth {
 pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Evidence) -> Result<QueueRemarks, CliError> {
     let mut remarks = QueueRemarks::default();
     let (refused, letters, lost) = tokio::try_join!(
-        queue::read(admin, names.quarantine_url),
-        queue::read(admin, names.dead_letter_url),
-        queue::read(admin, names.unrecoverable_url)
+        Box::pin(queue::read(admin, names.quarantine_url)),
+        Box::pin(queue::read(admin, names.dead_letter_url)),
+        Box::pin(queue::read(admin, names.unrecoverable_url))
     )
     .map_err(failed("reading a queue"))?;
     let mut noted = |content: QueueContent| {
@@ -376,6 +376,7 @@ pub fn stored_card(items: &[Item]) -> Result<StoredCard, CliError> {
 
 /// Something that was read back is none of ours.
 #[must_use]
+#[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
 pub fn not_ours(what: Broken) -> CliError {
     broken(&what.0)
 }

@@ -265,6 +265,7 @@ impl<'a> Slices<'a> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // as a walk gives it
 fn outcome(_: &Arc<str>, record: ShardRecord) -> Result<Vec<Outcome>, CliError> {
     let outcome = Outcome::read(record.arrival_ms, &record.data);
     outcome.map(|outcome| vec![outcome]).map_err(evidence::not_ours)

@@ -157,8 +157,7 @@ fn score<'a>(
             step();
         }
     } else {
-        loop {
-            let Some((number, line)) = lines.next()? else { break };
+        while let Some((number, line)) = lines.next()? {
             run.line(number, line)?;
             step();
         }

@@ -31,8 +31,7 @@ pub(super) enum Held {
 pub(super) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, Held)>, ScoreFileError> {
     let mut held: Vec<(i64, u64, Held)> = Vec::new();
     let (mut time_ms, mut sum) = (i64::MIN, 0_u64);
-    loop {
-        let Some((number, line)) = lines.next()? else { break };
+    while let Some((number, line)) = lines.next()? {
         let line = match line {
             Line::TooLong { bytes } => Held::TooLong { bytes },
             Line::Whole(payload) => {
