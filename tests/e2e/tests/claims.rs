@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use e2e::workspace_root;
+use tidemark_aws::item;
 use tidemark_domain::card::CardState;
 use tidemark_domain::control::trial::TRIAL_DAYS_KEPT;
 use tidemark_domain::event::{Channel, Country, Currency, Transaction};
@@ -123,6 +124,12 @@ fn claims() -> Vec<String> {
             "the policy's lateness and {record} days after its event time, {} days by the built-in policy",
             record + lateness
         ),
+        format!(
+            "`{}<occurred_at_ms, {} digits>#<event_id>`",
+            item::DECISION_PREFIX,
+            number("shared/aws/src/item.rs", "{DECISION_PREFIX}{:0")
+        ),
+        "Up to 0.1.0 the sort key was".to_owned(),
         format!(
             "{} seeds of {} records in each test run",
             grouped(number(seeds, "const SEEDS: u64 = ")),
