@@ -1,5 +1,5 @@
 //! How often a token that is no card number is refused as one, and how often a card number is missed: measured, and compared
-//! with the tables of docs/reference/contract.md. `cargo test -p tidemark-domain --test card_number_rates -- --include-ignored
+//! with the tables of docs/reference/contract.md. `cargo test -p tidemark-domain --test all card_number_rates -- --include-ignored
 //! --nocapture` prints them. The generator has a seed, so that the figures are the same on every machine.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 

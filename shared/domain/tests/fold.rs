@@ -1,8 +1,6 @@
 //! The fold against a naive one: a plain list of distinct accepted events, sorted and cut anew for every event.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod segments;
-
 use std::collections::HashMap;
 
 use proptest::collection::vec;
@@ -199,7 +197,7 @@ proptest! {
     #[test]
     fn a_duplicate_gets_the_first_outcome_byte_for_byte(stream in stream(), head_events_max in prop_oneof![Just(400_usize), 1_usize..20]) {
         let policy = Policy { head_events_max, ..policy() };
-        let (profile, mut state, mut segments) = (profile(), CardState::default(), segments::Segments::default());
+        let (profile, mut state, mut segments) = (profile(), CardState::default(), crate::segments::Segments::default());
         let mut sent: Vec<(Transaction, Vec<u8>)> = Vec::new();
         for (number, time_ms) in &stream {
             let tx = transaction(*number, *time_ms);

@@ -8,14 +8,12 @@
     clippy::print_stdout
 )]
 
-mod segments;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use segments::Segments;
+use crate::segments::Segments;
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::KNOWN_MAX;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};

@@ -1,9 +1,7 @@
 //! Sealed segments as a driver handles them, and labels of sealed events, step by step.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod segments;
-
-use segments::Segments;
+use crate::segments::Segments;
 use tidemark_domain::card::CardState;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied};
@@ -113,4 +111,41 @@ fn of_two_labels_of_a_sealed_event_the_one_known_since_later_stays() {
         label(&mut state, cleared, 11),
         (LabelApplied::Recorded, Some((cleared, 11)))
     );
+}
+
+/// A policy with a smaller head seals at the next event, wherever that event belongs, and an index is made of its segments' lists:
+/// whatever was at hand, the same state comes of it.
+#[test]
+fn a_late_event_under_a_smaller_head_makes_the_same_state_whatever_is_at_hand() {
+    let small = Policy {
+        head_events_max: 12,
+        ..policy()
+    };
+    let of_many_merchants = |number: u32, time_ms: i64| Transaction {
+        merchant_id: MerchantId::new(&format!("merchant-{}", number % 97)).unwrap(),
+        occurred_at_ms: time_ms,
+        ..transaction(number)
+    };
+    let mut sealed_more = 0;
+    for events in (420..900).step_by(7) {
+        let (mut state, mut stored) = (CardState::default(), Segments::default());
+        for number in 0..events {
+            let tx = of_many_merchants(number, START_MS + i64::from(number) * 1_000);
+            stored.apply(&mut state, &tx, ProfileInput::Absent, &policy());
+        }
+        stored.restart(&mut state);
+        let mut whole = state.clone();
+        stored.read_all(&mut whole);
+        let before = state.sealed_events();
+        let late = of_many_merchants(events, START_MS + 100_500);
+        for state in [&mut state, &mut whole] {
+            let applied = stored.apply(state, &late, ProfileInput::Absent, &small);
+            assert!(matches!(applied, Applied::Scored { .. }), "{applied:?}");
+        }
+        sealed_more += u32::from(state.sealed_events() > before + 1);
+        assert_eq!(state.encode(), whole.encode(), "after {events} events");
+        stored.write(&mut state);
+        stored.write(&mut whole);
+    }
+    assert!(sealed_more > 10, "{sealed_more}");
 }

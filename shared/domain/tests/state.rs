@@ -1,7 +1,6 @@
 //! A state's bytes: exact both ways, total on any input, within their limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "state/arbitrary.rs"]
 mod arbitrary;
 
 use proptest::prelude::*;

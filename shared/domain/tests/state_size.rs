@@ -32,7 +32,7 @@ fn sixty_typical_events_fit_one_write_unit() {
     }
 }
 
-/// Not an assertion on time: `cargo test -p tidemark-domain --test state_size -- --nocapture` prints it.
+/// Not an assertion on time: `cargo test -p tidemark-domain --test all state_size -- --nocapture` prints it.
 #[test]
 #[allow(clippy::disallowed_methods)] // a stop watch
 fn speed_of_the_codec() {

@@ -1,14 +1,12 @@
 //! Events of one card in one millisecond whose ids share half of their fingerprint: each counts, each is known again.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod segments;
-
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use segments::Segments;
+use crate::segments::Segments;
 use tidemark_domain::card::{CardState, HistoryKey};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};

@@ -1,11 +1,9 @@
 //! Batches with aggregated records: the user record is what is ordered, counted, scored, refused and returned.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
+use crate::common::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::*;
 use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
 use tidemark_domain::refusal::RefusalCode::{AggregateDigest, NotJson, NotUtf8};
 use tidemark_engine::config::{BATCH_RECORDS_MAX, BATCH_USER_RECORDS_MAX};

@@ -1,9 +1,7 @@
 //! A batch in fair weather: ends, order, duplicates, profiles, labels, poison.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::report::CacheCounts;

@@ -2,9 +2,7 @@
 //! profile counts afterwards.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::Value;
 use tidemark_domain::outcome::Tier;
 use tidemark_engine::memory::{Fault, ManualClock, Op};

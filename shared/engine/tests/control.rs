@@ -1,11 +1,9 @@
 //! The control plane: the copy that a process keeps, and batches that are judged by it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{FAR_MS, MemoryEngine, Record, START_MS, World, assert_adds_up, card, records, tx};
+use crate::common::{FAR_MS, MemoryEngine, Record, START_MS, World, assert_adds_up, card, records, tx};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tidemark_domain::control::item::{ACTIVE, Field, Fields, MODE, OVERRIDES, policy_key};

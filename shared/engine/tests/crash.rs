@@ -2,9 +2,7 @@
 //! plain fold says (I1 to I5).
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::policy::{Policy, Thresholds};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;

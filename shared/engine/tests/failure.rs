@@ -1,9 +1,7 @@
 //! A batch in foul weather: conflicts, ambiguous writes, throttling, deadlines, the breaker, sinks that take some.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::outcome::Tier;
 use tidemark_domain::policy::{Policy, Thresholds};
 use tidemark_engine::breaker::BreakerState;

@@ -2,9 +2,7 @@
 //! and nothing is lost or counted twice wherever a process dies.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::card::CardState;
 use tidemark_domain::lifetime::{HISTORY_MS, RETENTION_MS_MAX};
 use tidemark_domain::policy::{Policy, Thresholds};

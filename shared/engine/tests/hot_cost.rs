@@ -1,9 +1,7 @@
 //! What a hot card costs: 100,000 events in a week, counted by the store's own arithmetic of units.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use serde_json::json;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::port::Units;

@@ -2,11 +2,9 @@
 //! last day of streams and queues, and after an item was put back from a backup.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{MemoryEngine, Record, START_MS, World, card, run};
+use crate::common::{MemoryEngine, Record, START_MS, World, card, run};
 use serde_json::json;
 use tidemark_domain::card::CardState;
 use tidemark_domain::id::fingerprint32;

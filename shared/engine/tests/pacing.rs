@@ -1,11 +1,9 @@
 //! Sinks and quarantines that take a second's worth at a time, as AWS's do: what takes some is no failure.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::*;
+use crate::common::*;
 use futures_util::FutureExt;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
@@ -120,7 +118,7 @@ fn aggregates(records: usize, per: usize) -> Vec<Record> {
         }
         aggregator.finish()
     };
-    common::records((0..records).map(aggregate))
+    crate::common::records((0..records).map(aggregate))
 }
 
 fn process<S: StateStore, K: ScoreSink, Q: Quarantine>(

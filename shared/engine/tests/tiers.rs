@@ -1,12 +1,10 @@
 //! Each tier: when it is chosen, what is read for it, what its outcome says.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::ops::Range;
 use std::sync::Arc;
 
-use common::*;
+use crate::common::*;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tidemark_domain::control::{Mode, Rollout};

@@ -1,13 +1,11 @@
 //! Two workers on one card, interleaved at every call in an order that the test chooses.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use common::*;
+use crate::common::*;
 use futures_util::task::noop_waker;
 use proptest::prelude::*;
 use tidemark_domain::card::CardState;

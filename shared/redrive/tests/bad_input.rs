@@ -1,9 +1,7 @@
 //! Bad messages and bad requests: each has a code, and no message is lost by it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tidemark_engine::port::PortError;

@@ -1,12 +1,10 @@
 //! A call's own limits: how often a port is asked, where a call stops, what the next one knows, what it says of itself.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use common::*;
+use crate::common::*;
 use futures_util::task::noop_waker;
 use serde_json::json;
 use tidemark_domain::refusal::RefusalCode;

@@ -2,14 +2,12 @@
 //! nothing is lost.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use tidemark_engine::InRecord;
 use tidemark_engine::port::{Clock, PortError};

@@ -2,9 +2,7 @@
 //! reason, never counted in silence.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::port::Clock;
 

@@ -1,9 +1,7 @@
 //! Dead letters: each record of a range comes to an end, and a message goes only then.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_redrive::memory::{Fault as Broken, Op as Call, TrimmedStart};

@@ -1,11 +1,9 @@
 //! The quarantine: payloads as they came, judged as the first time; what is refused again is there anew before the old goes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
+use crate::common::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::*;
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;

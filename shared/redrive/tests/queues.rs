@@ -1,9 +1,7 @@
 //! Messages on their way: hidden no more than needed, visible again, deleted in part, too large to be moved.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
 use tidemark_engine::config::BATCH_USER_RECORDS_MAX;
 use tidemark_engine::port::Clock;

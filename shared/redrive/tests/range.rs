@@ -1,9 +1,7 @@
 //! A range of the stream: every record of it, shard by shard, as often as one likes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;

@@ -1,11 +1,9 @@
 //! The walk against what a shard really holds: every record of every range once, and the right word on how a range was visited.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{SHARD, START_MS, number};
+use crate::common::{SHARD, START_MS, number};
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use tidemark_engine::memory::ManualClock;

@@ -1,10 +1,8 @@
 //! Outcomes and histories are both looked at: what one of them lacks is named, unless it is as it should be.
 #![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{DAY_MS, NOW_MS, World, card, key, label, transaction};
 use reconcile::{Evidence, Horizon, StoredCard, judge};
-use world::{DAY_MS, NOW_MS, World, card, key, label, transaction};
 
 const T_MS: i64 = NOW_MS - 3_600_000;
 

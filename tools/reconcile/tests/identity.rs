@@ -1,10 +1,8 @@
 //! An event is known by its card, its id and its time, and by nothing less.
 #![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{NOW_MS, World, card, key, transaction};
 use reconcile::Account;
-use world::{NOW_MS, World, card, key, transaction};
 
 const T_MS: i64 = NOW_MS - 3_600_000;
 /// Ids as producers may write them.
@@ -67,7 +65,7 @@ fn labels_of_two_cards_are_two_labels() {
     let mut world = World::new();
     for name in ["card-1", "card-2"] {
         world.run(T_MS, transaction(name, "e", T_MS, 500));
-        world.run(T_MS + 1, world::label(name, "e", T_MS));
+        world.run(T_MS + 1, crate::world::label(name, "e", T_MS));
     }
     let account = world.holds().account;
     assert_eq!((account.applied, account.duplicate), (2, 0));

@@ -1,11 +1,9 @@
 //! Evidence first; what the contract refuses depends on the policy that was in force when a record arrived.
 #![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{DAY_MS, NOW_MS, World, transaction};
 use reconcile::BoundsInForce;
 use tidemark_domain::contract::Bounds;
-use world::{DAY_MS, NOW_MS, World, transaction};
 
 const WIDE: Bounds = Bounds {
     lateness_ms: 6 * DAY_MS,

@@ -1,10 +1,8 @@
 //! A range in slices: the same account as at once, whatever lies between a record and its evidence.
 #![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{DAY_MS, NOW_MS, World, key, label, transaction};
 use reconcile::{Audit, Evidence, Horizon, Judgement, Ledger, Outcome, StoredCard};
-use world::{DAY_MS, NOW_MS, World, key, label, transaction};
 
 const MINUTE_MS: i64 = 60_000;
 const FROM_MS: i64 = NOW_MS - 100 * MINUTE_MS;

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let result = match runtime {
         Ok(runtime) => runtime.block_on(async {
             let is_remote = cli.command.is_remote();
-            match run(cli).await {
+            match Box::pin(run(cli)).await {
                 Err(error) if is_remote && error.exit == Exit::Service => Err(with_credentials(error).await),
                 result => result,
             }
@@ -46,7 +46,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
     let json = cli.json;
     let admin = async || admin().await.patient(1_000 * cli.patience, ui::waiting);
     match &cli.command {
-        Command::Demo(args) => demo::run(args, json).await,
+        Command::Demo(args) => Box::pin(demo::run(args, json)).await,
         Command::Score(args) => score(args, json),
         Command::Simulate(args) => simulate(args),
         Command::Send(args) => send::run(&admin().await, args, json).await,

@@ -104,7 +104,7 @@ fn event(card: u64, number: u64) -> String {
 
 /// Events of 33 cards, one of them with every fifth event.
 fn stream(events: u64) -> String {
-    let card = |number: u64| if number % 5 == 0 { 0 } else { number * 7 % 40 };
+    let card = |number: u64| if number.is_multiple_of(5) { 0 } else { number * 7 % 40 };
     (0..events).fold(String::new(), |mut text, number| {
         writeln!(text, "{}", event(card(number), number)).unwrap();
         text

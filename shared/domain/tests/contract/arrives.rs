@@ -2,7 +2,7 @@
 
 use tidemark_domain::event::Event;
 
-use crate::payload::{Payload, read};
+use super::payload::{Payload, read};
 
 #[test]
 fn unknown_fields_are_counted_and_those_of_a_later_version_are_unknown_to_an_earlier_one() {

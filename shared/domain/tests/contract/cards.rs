@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use tidemark_domain::contract::mask_card_numbers;
 use tidemark_domain::refusal::RefusalCode::CardNumber;
 
-use crate::payload::{Payload, code_of, read};
+use super::payload::{Payload, code_of, read};
 
 /// Numbers that card schemes publish for tests, and made-up ones of the other lengths.
 const FOUND: &[&str] = &[

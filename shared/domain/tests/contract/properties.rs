@@ -8,7 +8,7 @@ use tidemark_domain::event::{Channel, Country, Currency, Event, Label, Place, Pr
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::refusal::RefusalCode;
 
-use crate::payload::{ARRIVAL_MS, Payload, read};
+use super::payload::{ARRIVAL_MS, Payload, read};
 
 /// Identifiers with what JSON must escape (of what an id may hold), letters of several scripts with a joiner, and too few
 /// digits for a card number.

@@ -6,7 +6,7 @@ use tidemark_domain::contract::{Bounds, decode};
 use tidemark_domain::id::ID_BYTES_MAX;
 use tidemark_domain::refusal::RefusalCode::{self, *};
 
-use crate::payload::{ARRIVAL_MS, Payload, code_of, read};
+use super::payload::{ARRIVAL_MS, Payload, code_of, read};
 
 /// Given by a card's history, or by the aggregate that an event came in.
 const NOT_OF_DECODING: [RefusalCode; 5] = [

@@ -13,7 +13,7 @@ use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier, render_json};
 use tidemark_domain::refusal::RefusalCode;
 
-use crate::payload::{Payload, code_of, read};
+use super::payload::{Payload, code_of, read};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events/schemas")

@@ -122,3 +122,29 @@ fn a_crate_is_named_by_paths_and_uses_only() {
     assert!(!names("use serde_json::Value;", "serde") && !names("my_serde::x", "serde"));
     assert!(!names("// a word on serde here", "serde"));
 }
+
+/// The files of a crate whose tests are one program (`tests/all.rs`): one that it does not name would never run.
+#[test]
+fn no_file_of_tests_is_left_out_of_its_program() {
+    let (mut programs, mut left_out) = (0, Vec::new());
+    for folder in ["shared", "tools", "functions", "tests"] {
+        for crates in std::fs::read_dir(e2e::workspace_root().join(folder)).unwrap() {
+            let tests = crates.unwrap().path().join("tests");
+            let Ok(all) = std::fs::read_to_string(tests.join("all.rs")) else {
+                continue;
+            };
+            programs += 1;
+            for entry in std::fs::read_dir(&tests).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+                let has_code =
+                    path.extension().is_some_and(|extension| extension == "rs") || path.join("mod.rs").exists();
+                if has_code && name != "all" && !all.contains(&format!("\nmod {name};\n")) {
+                    left_out.push(path);
+                }
+            }
+        }
+    }
+    assert!(programs >= 4, "{programs} programs were looked at");
+    assert!(left_out.is_empty(), "their tests never run: {left_out:?}");
+}

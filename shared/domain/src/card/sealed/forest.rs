@@ -328,19 +328,32 @@ impl CardState {
     }
 
     /// Segments that are not at hand and without which a new event can't be kept: an index is made of its segments' lists.
-    /// Rather one too many than one too few; the path of an event among the sealed ones must be at hand.
+    /// Rather one too many than one too few; the path of an event among the sealed ones must be at hand. The head is sealed
+    /// wherever the event belongs: under another policy it may be over its limit already.
     pub(crate) fn unread_for_insert(&self, order: OrderKey, seal: Seal) -> Vec<SegmentKey> {
         let mut open = Vec::new();
-        if self.is_sealed(order) {
-            let segment = covering(&self.sealed, order).and_then(|at| self.sealed.get(at));
-            let more = self.nodes.growth(&self.sealed, order, seal.leaf);
-            self.note_gathered(segment.map_or(0, |segment| segment.level), more, &mut open);
-        } else if !self.sealed.is_empty() {
-            let count = self.entries.len() + 1;
-            let is_over = count > seal.hot_max || self.bytes_max() + codec::ENTRY_BYTES_MAX > STATE_BYTES_MAX;
-            let leaves = count.saturating_sub(seal.hot_max).div_ceil(seal.leaf).max(1);
-            self.note_gathered(0, if is_over { leaves } else { 0 }, &mut open);
+        if self.sealed.is_empty() {
+            return open;
         }
+        let is_sealed = self.is_sealed(order);
+        let count = self.entries.len() + usize::from(!is_sealed);
+        let bytes = self.bytes_max() + if is_sealed { 0 } else { codec::ENTRY_BYTES_MAX };
+        let is_over = count > seal.hot_max || bytes > STATE_BYTES_MAX;
+        let leaves = if is_over {
+            count.saturating_sub(seal.hot_max).div_ceil(seal.leaf).max(1)
+        } else {
+            0
+        };
+        let (mut level, mut grown) = (0, 0);
+        if is_sealed {
+            let segment = covering(&self.sealed, order).and_then(|at| self.sealed.get(at));
+            level = segment.map_or(0, |segment| segment.level);
+            grown = self.nodes.growth(&self.sealed, order, seal.leaf);
+        }
+        if leaves > 0 && level > 0 {
+            self.note_gathered(0, leaves, &mut open);
+        }
+        self.note_gathered(level, leaves + grown, &mut open);
         open
     }
 

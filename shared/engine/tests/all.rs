@@ -1,0 +1,22 @@
+//! Every test of the crate in one program: it is linked once.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod aggregate;
+mod batch;
+mod common;
+mod conflicts;
+mod control;
+mod crash;
+mod failure;
+mod hot;
+mod hot_cost;
+mod lifetime;
+mod pacing;
+mod tiers;
+mod writers;
