@@ -98,9 +98,10 @@ fn a_hundred_thousand_events_of_a_card_in_a_week_cost_bounded_units_each() {
         assert!(worst.write < write_max, "{} write units an event", worst.write);
         assert!(worst.read < read_max, "{} read units an event", worst.read);
         assert!(state.bytes.len() < 8 * 1_024, "{} bytes", state.bytes.len());
-        // Segments that late events replaced are among them until they expire.
+        // Segments that late events replaced are among them until they expire; about 48 bytes an event are the indexes' lists
+        // of merchants and devices, which make what a score needs exact.
         assert!(
-            segment_bytes < 100 * EVENTS as usize && segment_max < 16 * 1_024,
+            segment_bytes < 150 * EVENTS as usize && segment_max < 16 * 1_024,
             "{segment_bytes}, {segment_max}"
         );
         assert_eq!(world.quarantined().len(), 0);

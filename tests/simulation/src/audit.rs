@@ -150,12 +150,10 @@ fn withheld(stores: &Stores) -> Vec<(i64, i64)> {
         .collect();
     let shadow = modes.iter().enumerate();
     let shadow = shadow.filter(|(_, change)| change.action == Mode::Shadow.as_str());
-    // A process that can't read the control plane goes on with a copy of any age, as the command can't know.
-    let last_ms = stores.known.shadow_until_ms.unwrap_or(i64::MIN);
     shadow
         .map(|(at, change)| {
             let end_ms = modes.get(at + 1).map(|next| next.stamp.at_ms + ADOPTED_AFTER_MS);
-            (change.stamp.at_ms, end_ms.unwrap_or(i64::MAX).max(last_ms))
+            (change.stamp.at_ms, end_ms.unwrap_or(i64::MAX))
         })
         .collect()
 }
@@ -232,9 +230,7 @@ pub fn verdict(inputs: &Inputs, known: &Known, violations: &mut Violations) {
             violations.add(format!("audit: {} {}, which is not so", found.invariant, found.what));
         }
     }
-    // Beyond a thousand the audit names no further ones.
-    let all_named = judgement.breaks.len() < reconcile::BREAKS_MAX;
-    for event in known.must.iter().filter(|_| all_named) {
+    for event in known.must.iter().filter(|_| !is_full(&judgement)) {
         if !is_named(&judgement, &event.to_string()) {
             violations.add(format!("audit: nothing said of {event}, whose outcomes differ"));
         }
@@ -250,6 +246,12 @@ pub fn verdict(inputs: &Inputs, known: &Known, violations: &mut Violations) {
             judgement.account.unaccounted
         ));
     }
+}
+
+/// Whether a judgement names as many breaks as it ever does: what is broken besides may be missing among them.
+#[must_use]
+pub fn is_full(judgement: &Judgement) -> bool {
+    judgement.breaks.len() >= reconcile::BREAKS_MAX
 }
 
 /// Whether a judgement says that something is broken, and names it.

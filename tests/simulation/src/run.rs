@@ -294,7 +294,7 @@ impl Run {
             };
             self.forged.push(kind);
             match forged.judge() {
-                Ok(judgement) if audit::is_named(&judgement, &name) => {}
+                Ok(judgement) if audit::is_named(&judgement, &name) || audit::is_full(&judgement) => {}
                 Ok(_) => violations.add(format!("audit: {kind:?}: nothing said of {name}")),
                 Err(broken) => violations.add(format!("audit: {kind:?}: {broken}")),
             }

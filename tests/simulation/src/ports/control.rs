@@ -93,7 +93,6 @@ impl Steered {
     /// Notes whose outcomes the mode keeps back.
     fn note_withheld(&self, batch: &[InRecord<'_>], report: &BatchReport) {
         self.ports.world.with(|stores| {
-            stores.known.shadow_until_ms = Some(stores.now_ms);
             for (record, ends) in batch.iter().zip(report.ends_by_record()) {
                 if ends.iter().any(|end| !matches!(end, tidemark_engine::End::Returned(_))) {
                     let place = (record.shard_id.to_owned(), record.sequence_number.to_owned());

@@ -78,8 +78,6 @@ pub struct Known {
     pub decided: Vec<Decided>,
     /// From when to when the mode was `paused`, ms since 1970-01-01T00:00:00Z.
     pub pauses: Vec<(i64, i64)>,
-    /// When the last batch ended whose mode was `shadow`, ms since 1970-01-01T00:00:00Z.
-    pub shadow_until_ms: Option<i64>,
     /// Whether refused payloads were redriven.
     pub quarantine_redriven: bool,
 }

@@ -179,15 +179,15 @@ const fn name_of(kind: SimKind) -> Option<&'static str> {
 /// What kept an event of fraud from standing out: the first of these that holds.
 fn why(tx: &Transaction, outcome: &ActualOutcome, is_first: bool) -> &'static str {
     if is_first && outcome.state_version > HISTORY_EVENTS_MIN {
-        "the first of its kind on the card"
+        "first of its kind"
     } else if outcome.state_version < HISTORY_EVENTS_MIN {
-        "on a card with under 5 events"
+        "few events yet"
     } else if outcome.missing.iter().any(|name| name == "profile_absent") {
-        "on a card without a profile"
+        "no profile"
     } else if tx.device_id.is_none() && tx.place.is_none() {
-        "without device and place"
+        "no device or place"
     } else {
-        "within the card's habits"
+        "within habits"
     }
 }
 

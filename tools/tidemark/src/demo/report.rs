@@ -358,9 +358,9 @@ mod tests {
             caught_minor: 123_456_789,
             missed_minor: 12_345_678,
             missed_because: [
-                ("the first of its kind on the card", 100),
-                ("within the card's habits", 90),
-                ("on a card with under 5 events", 10),
+                ("first of its kind", 100),
+                ("no device or place", 90),
+                ("few events yet", 10),
             ]
             .into(),
         };
