@@ -187,7 +187,7 @@ pub enum Stopped {
     RecordsMax,
     /// The stream asked to slow down, again and again.
     Throttled,
-    /// A service failed, or records found no end again and again.
+    /// A service failed, or again and again some records could not be brought to an end.
     Error,
 }
 

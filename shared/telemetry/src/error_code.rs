@@ -60,7 +60,7 @@ codes! {
     MetricsUnwritten = "TM-4001",
     /// A redrive's request is not one: not JSON, an unknown source, or a field that does not go with its source.
     RedriveRequestInvalid = "TM-5001",
-    /// A redrive's range is none: its end lies before its start, or a sequence number is not one.
+    /// The range of a redrive is not a range: its end lies before its start, or a sequence number is not one.
     RedriveRangeInvalid = "TM-5002",
     /// A message of a queue is not JSON.
     LetterNotJson = "TM-5003",
@@ -82,7 +82,7 @@ codes! {
     QuarantineMasked = "TM-5011",
     /// Parts of a quarantined payload are not there.
     QuarantineIncomplete = "TM-5012",
-    /// Records found no end in a redrive: their message stays in its queue.
+    /// A redrive could not bring some records to an end: their message stays in its queue.
     RecordsNotRedriven = "TM-5013",
     /// The stream throttled a redrive's reads again and again.
     ReadsThrottled = "TM-5014",

@@ -11,7 +11,7 @@ pub enum Failed {
     Io {
         /// Which program.
         program: String,
-        /// Why.
+        /// Why it could not be.
         #[source]
         source: std::io::Error,
     },

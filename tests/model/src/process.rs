@@ -36,9 +36,9 @@ const ATTEMPTS_MAX: u32 = 2;
 pub enum Given {
     /// A source's batch, from one of its records on.
     Batch {
-        /// Whose.
+        /// The source whose batch it is.
         source: Source,
-        /// Which.
+        /// The number of the batch among those of its source.
         batch: u8,
         /// From this record on.
         from: u8,

@@ -31,7 +31,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Both.
+    /// Both sources, the mapping first.
     pub const ALL: [Self; 2] = [Self::Mapping, Self::Redrive];
 
     /// Its batches: for each record the number of its event. The mapping's second batch begins with what the producer

@@ -7,7 +7,7 @@ use crate::item::{ItemId, OutcomeId};
 use crate::process::{LifeId, Write};
 use crate::scenario::Source;
 
-/// Workers.
+/// How many workers the model has.
 pub const WORKERS: usize = 2;
 
 /// A delivery that a worker has in hand.

@@ -12,7 +12,7 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Waits.
+/// Waits for so many milliseconds.
 #[allow(
     clippy::disallowed_methods,
     reason = "a local AWS is the world that the clock port looks at"

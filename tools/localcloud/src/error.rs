@@ -13,18 +13,18 @@ pub enum LocalError {
     /// The port that was asked for is taken, or may not be used.
     #[error("port {port} of 127.0.0.1 can't be listened on")]
     Port {
-        /// Which.
+        /// The port.
         port: u16,
-        /// Why.
+        /// What the system said.
         #[source]
         source: std::io::Error,
     },
     /// A folder or file could not be made or opened.
     #[error("cannot use {}", path.display())]
     Path {
-        /// Which.
+        /// The folder or file.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         #[source]
         source: std::io::Error,
     },
@@ -52,7 +52,7 @@ pub enum LocalError {
     /// Something did not end within its time.
     #[error("{what}: not done within {waited_ms} ms")]
     TimedOut {
-        /// What.
+        /// What did not end.
         what: String,
         /// How long it was waited for, in milliseconds.
         waited_ms: u64,

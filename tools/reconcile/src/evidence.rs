@@ -221,7 +221,7 @@ pub(crate) enum Effect {
     /// It labels an event that its card's history no longer holds, or is one whose outcome was withheld and that has left its
     /// card's history: nothing can show it any more.
     NoLongerShown,
-    /// None.
+    /// Nothing shows what became of it.
     Absent,
 }
 

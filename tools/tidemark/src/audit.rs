@@ -116,7 +116,7 @@ struct Question<'a> {
     args: &'a AuditArgs,
 }
 
-/// Audits.
+/// Audits a range of the stream: tells where every record ended, and whether the evidence holds.
 ///
 /// # Errors
 /// When something is not there or can't be read; a broken invariant is no error but [`Exit::Failed`].

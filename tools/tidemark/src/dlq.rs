@@ -65,9 +65,9 @@ pub struct DeadLetterRow {
     pub shard_id: String,
     /// Why the mapping gave them up.
     pub condition: String,
-    /// Messages.
+    /// How many messages.
     pub messages: u64,
-    /// Records.
+    /// How many records they name.
     pub records: u64,
     /// When the stream took the oldest record, ms since 1970-01-01T00:00:00Z.
     pub oldest_ms: i64,
@@ -80,9 +80,9 @@ pub struct DeadLetterRow {
 /// Refused records.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Refusals {
-    /// Messages; a large record has several.
+    /// How many messages; a large record has several.
     pub messages: u64,
-    /// Records.
+    /// How many records.
     pub records: u64,
     /// Messages that somebody else has received: not listed.
     pub hidden_messages: u64,
@@ -101,7 +101,7 @@ pub struct Refusals {
 pub struct RefusalRow {
     /// The reason's code.
     pub code: String,
-    /// Records.
+    /// How many records were refused for it.
     pub records: u64,
     /// How long the oldest has been in the queue, in milliseconds.
     pub age_ms: i64,
@@ -112,9 +112,9 @@ pub struct RefusalRow {
 /// Messages that no redrive can use.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Unrecoverables {
-    /// Messages.
+    /// How many messages.
     pub messages: u64,
-    /// Records that they name.
+    /// How many records they name.
     pub records: u64,
     /// Messages that somebody else has received: not listed.
     pub hidden_messages: u64,

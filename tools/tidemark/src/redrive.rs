@@ -58,7 +58,7 @@ pub struct RedriveReport {
     pub complete: bool,
 }
 
-/// Redrives.
+/// Invokes the redrive function until its source is empty, and tells what came of it.
 ///
 /// # Errors
 /// When the command line is wrong, or the function or a service can't be used. Records that are lost, refused or not done are no

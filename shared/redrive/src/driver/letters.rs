@@ -312,7 +312,7 @@ fn stays(run: &mut Run<'_>, work: &Work, without_end: u64, unfinished: bool) {
         let detail = "its range's end was not reached: too many pages without a record".to_owned();
         (ErrorCode::WalkUnfinished, detail)
     } else {
-        let detail = format!("{without_end} of {} records found no end", work.letter.records);
+        let detail = format!("{without_end} of {} records have no end yet", work.letter.records);
         (ErrorCode::RecordsNotRedriven, detail)
     };
     run.problem(Problem::new(code, Some(&work.message.id), detail));

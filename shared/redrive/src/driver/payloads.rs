@@ -119,7 +119,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 run.account.found += 1;
                 run.account.returned += 1;
                 let id = payload.messages.first().map(|part| part.id.clone());
-                let detail = "found no end: it stays in quarantine";
+                let detail = "the record has no end yet: it stays in quarantine";
                 run.problem(Problem::new(ErrorCode::RecordsNotRedriven, id.as_deref(), detail));
             }
             if fate == Fate::Failed || run.request.dry_run {

@@ -54,7 +54,7 @@ pub struct Refused {
 /// Everything that producers sent, decoded.
 #[derive(Default)]
 pub struct Sent {
-    /// Transactions.
+    /// Transactions by card, id and time.
     pub events: BTreeMap<EventKey, SentEvent>,
     /// Events by card, time and fingerprint.
     pub by_mark: HashMap<(String, i64, u32), Vec<EventKey>>,

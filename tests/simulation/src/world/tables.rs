@@ -46,7 +46,7 @@ pub struct Tables {
     pub profiles: BTreeMap<String, Versions<Profile>>,
     /// Sealed segments by card and key.
     pub segments: BTreeMap<(String, SegmentKey), SegmentValue>,
-    /// Decisions.
+    /// Recorded decisions by event.
     pub decisions: BTreeMap<DecisionKey, DecisionRecord>,
     /// What every card's items have accepted: the simulator's knowledge, not the store's.
     pub lives: BTreeMap<String, Vec<Life>>,

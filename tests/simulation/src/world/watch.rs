@@ -47,7 +47,7 @@ pub struct Life {
 pub struct Decided {
     /// For which card.
     pub card_id: String,
-    /// What.
+    /// What it does to the card's decisions.
     pub action: OverrideAction,
     /// The revision since which it is there.
     pub revision: u64,

@@ -48,11 +48,11 @@ pub struct Dropped {
 pub struct Drop {
     /// Its key in the table.
     pub key: String,
-    /// When, ms since 1970-01-01T00:00:00Z.
+    /// When it was dropped, ms since 1970-01-01T00:00:00Z.
     pub at_ms: i64,
-    /// Who.
+    /// Who dropped it.
     pub who: String,
-    /// Why.
+    /// Why it was dropped.
     pub why: String,
     /// Which records.
     pub records: Vec<Dropped>,

@@ -45,7 +45,7 @@ const MORE_RECORDS: u64 = 500;
 /// A time in which a service answers nobody.
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
-    /// Which.
+    /// The service that answers nobody.
     pub service: Service,
     /// It begins when so many records are done; the others are sent after its beginning, so that it meets some of them.
     pub after_records: u64,

@@ -50,7 +50,7 @@ pub struct ShowReport {
 /// The dead-letter queue before the redrive.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct DeadLetters {
-    /// Messages.
+    /// How many messages wait.
     pub messages: u64,
     /// Records of their ranges that had no end yet.
     pub records: u64,

@@ -33,7 +33,7 @@ pub struct ActualOutcome {
     pub score: u16,
     /// `pass`, `review` or `alert`.
     pub decision: String,
-    /// Why.
+    /// The reasons that the outcome gives for its score.
     pub reasons: Vec<ActualReason>,
     /// The policy that scored it.
     pub policy_version: u32,

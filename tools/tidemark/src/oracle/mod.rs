@@ -44,7 +44,7 @@ pub enum Fate {
     Duplicate,
     /// A profile or a label, applied.
     Applied,
-    /// Quarantined.
+    /// Refused and put into quarantine, with this code.
     Refused(RefusalCode),
 }
 

@@ -64,7 +64,7 @@ pub struct Listing {
 /// Records that have something in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What.
+    /// What they have in common.
     pub value: String,
     /// How many.
     pub records: u64,

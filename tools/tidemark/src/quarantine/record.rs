@@ -124,7 +124,7 @@ pub struct Gathered {
     records: BTreeMap<Name, Refused>,
     /// Messages that are none of ours, by error code.
     pub malformed: BTreeMap<String, u64>,
-    /// Messages.
+    /// How many messages were received.
     pub messages: u64,
 }
 

@@ -139,7 +139,7 @@ fn verdict(text: &mut String, report: &RedriveReport) {
         Stopped::Done | Stopped::RecordsMax => "",
         Stopped::Deadline => "it ended before it was done: run it again",
         Stopped::Throttled => "the stream throttled it: run it again later, or with a lower --rate",
-        Stopped::Error => "a service failed, or records found no end: see the problems above, then run it again",
+        Stopped::Error => "a service failed, or records have no end yet: see the problems above, then run it again",
     };
     if !why.is_empty() {
         *text += &format!("{} {why}\n", paint(ui::BAD, "✗"));

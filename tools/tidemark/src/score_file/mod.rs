@@ -73,9 +73,9 @@ pub enum ScoreFileError {
     /// A file could not be opened or made.
     #[error("can't open {path}")]
     Open {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         #[source]
         source: io::Error,
     },

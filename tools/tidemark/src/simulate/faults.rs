@@ -31,7 +31,7 @@ pub(super) enum Fault {
     AmountOverLimit,
     /// Its own event time in another unit: divided by this.
     DividedTime(i64),
-    /// Microseconds.
+    /// Its own event time in microseconds.
     Microseconds,
     /// Ahead of arrival by the skew bound and this many hours.
     Ahead(i64),

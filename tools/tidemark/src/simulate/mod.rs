@@ -149,7 +149,7 @@ pub enum SimKind {
 /// What ought to become of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Scored.
+    /// A transaction that is scored.
     Transaction {
         /// Its id.
         event_id: String,

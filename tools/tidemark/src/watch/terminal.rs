@@ -35,7 +35,7 @@ pub(super) async fn watch(
     interval_ms: u64,
 ) -> Result<Exit, CliError> {
     if !std::io::stdout().is_terminal() {
-        return Err(unusable(&std::io::Error::other("standard output is none")));
+        return Err(unusable(&std::io::Error::other("standard output is not a terminal")));
     }
     let mut snapshot = sampler.look(now_ms()).await;
     let mut terminal = ratatui::try_init().map_err(|e| unusable(&e))?;

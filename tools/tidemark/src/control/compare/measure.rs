@@ -146,11 +146,11 @@ pub struct Example {
 pub struct Scores {
     /// The mean.
     pub mean: f64,
-    /// Percentiles.
+    /// The median.
     pub p50: u16,
-    /// The same.
+    /// The 95th percentile.
     pub p95: u16,
-    /// The same.
+    /// The 99th percentile.
     pub p99: u16,
     /// Events by score, in [`BINS`] equal bins.
     pub histogram: Vec<u64>,
@@ -174,7 +174,7 @@ pub struct Drift {
 /// How often a policy is right in what it flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Precision {
-    /// Alerts.
+    /// How many alerts it raised.
     pub alerts: u64,
     /// Alerts with a label.
     pub alerts_labelled: u64,
@@ -211,7 +211,7 @@ pub struct Cost {
     pub trial_usd_per_million: f64,
 }
 
-/// Compares.
+/// Compares the candidate with the active policy, over the trials that were read.
 #[must_use]
 pub fn compare(samples: &Samples, made_at_ms: i64) -> Comparison {
     let events = &samples.events;
