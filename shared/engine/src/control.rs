@@ -14,8 +14,8 @@ use tidemark_domain::control::item::Fields;
 use tidemark_domain::control::{ActivePointer, Mode};
 use tidemark_domain::policy::Policy;
 
-use crate::call::lock;
 use crate::directives::Directives;
+use crate::lock::lock;
 use crate::port::{Clock, Metered, PortError, Units};
 use held::{Held, Loaded, PolicyRead};
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use super::lock;
+use crate::lock::lock;
 use crate::port::PortError;
 
 /// A port's operation.

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Fault, Faults, Op, lock};
+use super::fault::{Fault, Faults, Op};
+use crate::lock::lock;
 use crate::port::{OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink};
 
 /// Outcomes, in the order they were taken.

@@ -8,8 +8,9 @@ use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventKey};
 
-use super::{Fault, Faults, Op, lock};
+use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
+use crate::lock::lock;
 use crate::port::{
     Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
