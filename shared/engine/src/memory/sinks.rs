@@ -84,9 +84,8 @@ async fn take_some<T: Clone>(
     op: Op,
     items: &[T],
 ) -> Result<Vec<usize>, PortError> {
-    let fault = faults.next(op).await;
+    let fault = faults.begin(op).await?;
     let left = match &fault {
-        Some(Fault::Before(error)) => return Err(error.clone()),
         Some(Fault::Partial(left)) => left.iter().copied().filter(|index| *index < items.len()).collect(),
         _ => Vec::new(),
     };
