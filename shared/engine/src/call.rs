@@ -52,26 +52,30 @@ impl<'e, C: Clock> BatchContext<'e, C> {
 
     /// Calls until it succeeds, or until repeating is no use, over the budget (that of a call, and the batch's for all) or
     /// too late. The last error is handed on.
-    pub(crate) async fn with_retries<T, F, R>(&self, until_ms: i64, call: F) -> Result<T, PortError>
+    pub(crate) fn with_retries<T, F, R>(&self, until_ms: i64, call: F) -> impl Future<Output = Result<T, PortError>>
     where
         F: Fn() -> R,
         R: Future<Output = Result<T, PortError>>,
     {
-        self.with_attempts(self.config.attempts_max, until_ms, call).await
+        self.with_attempts(self.config.attempts_max, until_ms, call)
     }
 
     /// As [`BatchContext::with_retries`], with so many attempts, the first included.
-    pub(crate) async fn with_attempts<T, F, R>(&self, attempts_max: u32, until_ms: i64, call: F) -> Result<T, PortError>
+    pub(crate) fn with_attempts<T, F, R>(
+        &self,
+        attempts_max: u32,
+        until_ms: i64,
+        call: F,
+    ) -> impl Future<Output = Result<T, PortError>>
     where
         F: Fn() -> R,
         R: Future<Output = Result<T, PortError>>,
     {
-        repeat(self.clock, call, |error, failed| {
+        repeat(self.clock, call, move |error, failed| {
             // The last attempt is counted, but not repeated.
             let until_ms = if failed < attempts_max { until_ms } else { i64::MIN };
             self.pause_after(Some(error), failed, until_ms)
         })
-        .await
     }
 
     /// Counts a failed call and says how long to wait before the next, if there may be one.

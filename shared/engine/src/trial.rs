@@ -125,26 +125,14 @@ pub(crate) async fn record_trials<S: StateStore, C: Clock>(
         return;
     };
     let at_ms = context.clock.now_ms();
+    let empty = TrialBatch {
+        active: context.directives.policy.version,
+        candidate: candidate.rollout.candidate,
+        at_ms,
+        ..TrialBatch::default()
+    };
     let mut counts = TrialCounts::default();
-    let mut items: Vec<(TrialKey, TrialBatch)> = Vec::new();
-    for (record, step) in trials {
-        step.count_in(&mut counts);
-        if items
-            .last()
-            .is_none_or(|(_, item)| item.trials.len() >= TRIALS_IN_ITEM_MAX)
-        {
-            let item = TrialBatch {
-                active: context.directives.policy.version,
-                candidate: candidate.rollout.candidate,
-                at_ms,
-                ..TrialBatch::default()
-            };
-            items.push((key_of(records, record), item));
-        }
-        if let Some((_, item)) = items.last_mut() {
-            step.put_in(item);
-        }
-    }
+    let items = items_of(records, trials, &empty, &mut counts);
     let expires_at_s = at_ms / 1_000 + TRIAL_DAYS_KEPT * S_PER_DAY;
     let calls = items.iter().map(|(key, item)| async move {
         let call = || store.put_trials(key, item, expires_at_s);
@@ -160,6 +148,29 @@ pub(crate) async fn record_trials<S: StateStore, C: Clock>(
     let lost: Vec<u64> = stream::iter(calls.collect::<Vec<_>>()).buffered(4).collect().await;
     counts.lost = lost.into_iter().sum();
     context.report().trials = counts;
+}
+
+/// A batch's trials as items, and what they count.
+fn items_of(
+    records: &UserRecords<'_>,
+    trials: Vec<(usize, Box<TrialStep>)>,
+    empty: &TrialBatch,
+    counts: &mut TrialCounts,
+) -> Vec<(TrialKey, TrialBatch)> {
+    let mut items: Vec<(TrialKey, TrialBatch)> = Vec::new();
+    for (record, step) in trials {
+        step.count_in(counts);
+        if items
+            .last()
+            .is_none_or(|(_, item)| item.trials.len() >= TRIALS_IN_ITEM_MAX)
+        {
+            items.push((key_of(records, record), empty.clone()));
+        }
+        if let Some((_, item)) = items.last_mut() {
+            step.put_in(item);
+        }
+    }
+    items
 }
 
 fn key_of(records: &UserRecords<'_>, user_record: usize) -> TrialKey {
