@@ -24,7 +24,7 @@ use crate::lock::lock;
 use crate::outcomes::{Outgoing, Sent, send_or_withhold};
 use crate::plan::{CardRun, Plan, plan};
 use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
-use crate::quarantine::quarantine_all;
+use crate::quarantine::{Quarantined, quarantine_all};
 use crate::record::InRecord;
 use crate::report::{BatchReport, End, Returned};
 use crate::trial::{TrialStep, record_trials};
@@ -71,8 +71,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
 
         let mut report = context.into_report();
         ends.sent(&sent, &records, &mut report);
-        ends.quarantined(&quarantined.kept);
-        ends.returned(&quarantined.returned);
+        ends.quarantined(&quarantined);
         report.unsent = counted_now - report.scores.len() as u64;
         report.count_ends(ends.0, records);
         if report.retry_from.is_some() {
@@ -150,10 +149,12 @@ impl Ends {
         self.returned(&sent.returned);
     }
 
-    fn quarantined(&mut self, kept: &[Refused]) {
-        for refused in kept {
+    /// Refused records that are in the quarantine, and those that must come again.
+    fn quarantined(&mut self, quarantined: &Quarantined) {
+        for refused in &quarantined.kept {
             self.set(refused.record, End::Quarantined(refused.refusal.code));
         }
+        self.returned(&quarantined.returned);
     }
 }
 
