@@ -1,7 +1,7 @@
 //! The redrive function: a request in, an account of what became of the records out.
 //!
-//! [`handler`] takes one request to its end over the ports of `tidemark-redrive`, [`steered`] puts the control plane before
-//! the engine, [`config`] is read once. The binary only wires these to Lambda and AWS.
+//! [`handler`] takes one request to its end over the ports of `tidemark-redrive`, [`steered`] lets the
+//! control plane steer the engine, [`config`] is read once. The binary only wires these to Lambda and AWS.
 
 pub mod config;
 pub mod handler;
@@ -10,4 +10,4 @@ mod telemetry;
 
 pub use config::Settings;
 pub use handler::{Handled, HandlerError, RedriveFunction};
-pub use steered::Steered;
+pub use steered::SteeredProcessor;

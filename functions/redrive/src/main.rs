@@ -5,18 +5,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use redrive_function::{RedriveFunction, Settings, Steered};
+use redrive_function::{RedriveFunction, Settings, SteeredProcessor};
 use serde_json::value::RawValue;
 use tidemark_aws::{
     DynamoControl, DynamoStore, KinesisReader, KinesisSink, SqsInbox, SqsQuarantine, SystemClock, connect,
 };
-use tidemark_engine::Engine;
 use tidemark_engine::control::Control;
+use tidemark_engine::{Engine, Steered};
 use tidemark_redrive::{Home, Queues, Redrive, Response};
 use tidemark_settings::process;
 use tidemark_telemetry::{EmfLine, ErrorCode, logging};
 
-type Pipeline = Steered<DynamoStore, KinesisSink, SqsQuarantine, SystemClock, DynamoControl>;
+type Pipeline = SteeredProcessor<DynamoStore, KinesisSink, SqsQuarantine, SystemClock, DynamoControl>;
 type Function = RedriveFunction<KinesisReader, SqsInbox, Pipeline, SystemClock>;
 
 /// One thread: a Lambda environment runs one invocation at a time, and the engine's concurrency is of waiting, not of work.
@@ -56,7 +56,7 @@ async fn build(settings: Settings) -> Function {
     let policy = Arc::new(config.policy);
     let control = Control::new(control, Arc::clone(&policy), config.control);
     let engine = Engine::new(store, sink, quarantine, SystemClock::new(), policy, config.engine);
-    let steered = Steered::new(engine, control, SystemClock::new());
+    let steered = SteeredProcessor(Steered::new(engine, control, SystemClock::new()));
     let home = Home::new(settings.transactions_stream);
     let redrive = Redrive::new(reader, queues, steered, SystemClock::new(), home, settings.redrive);
     RedriveFunction::new(redrive, SystemClock::new(), config.function_name)

@@ -1,46 +1,35 @@
-//! The engine as the control plane steers it: what is redriven is scored by the policy in force, as live records are.
+//! The engine that the redrive feeds: what is redriven is scored by the policy in force, as live records are, and what the
+//! control plane's copy has to say is told.
 
-use std::pin::Pin;
-
-use tidemark_engine::control::{Control, ControlPlane, ControlProblem};
+use tidemark_engine::control::{ControlPlane, ControlProblem};
 use tidemark_engine::port::{Clock, Quarantine, ScoreSink, StateStore};
-use tidemark_engine::{BatchReport, Engine, InRecord, Returned};
+use tidemark_engine::{BatchReport, InRecord, Steered, causes};
 use tidemark_redrive::port::Processor;
 use tidemark_telemetry::ErrorCode;
 
-/// An engine behind a control plane.
-pub struct Steered<S, K, Q, C, P> {
-    engine: Engine<S, K, Q, C>,
-    control: Control<P>,
-    clock: C,
-}
+/// A steered engine whose control plane's problems are logged, and whose reads of it count.
+pub struct SteeredProcessor<S, K, Q, C, P>(pub Steered<S, K, Q, C, P>);
 
-impl<S, K, Q, C, P> Steered<S, K, Q, C, P> {
-    /// `engine` as `control` says; `clock` tells how old its copy is.
-    #[must_use]
-    pub fn new(engine: Engine<S, K, Q, C>, control: Control<P>, clock: C) -> Self {
-        Self { engine, control, clock }
-    }
-}
-
-impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Processor for Steered<S, K, Q, C, P> {
+impl<S, K, Q, C, P> Processor for SteeredProcessor<S, K, Q, C, P>
+where
+    S: StateStore,
+    K: ScoreSink,
+    Q: Quarantine,
+    C: Clock,
+    P: ControlPlane,
+{
     async fn process(&self, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
-        let mut report = match self.control.ready(&self.clock).await {
-            Some(directives) => {
-                // In a box, and without its type: the compiler follows the SDK's nested futures only so deep.
-                let work: Pin<Box<dyn Future<Output = BatchReport> + Send + '_>> =
-                    Box::pin(self.engine.process_by(batch, deadline_ms, directives));
-                self.control.beside(&self.clock, work).await
-            }
-            None => BatchReport::untouched(batch, Returned::ControlUnread),
-        };
-        let status = self.control.status(self.clock.now_ms());
+        let Self(steered) = self;
+        let directives = steered.ready().await;
+        let mut report = steered.process_by(batch, deadline_ms, directives).await;
+        let status = steered.status(steered.clock().now_ms());
         report.units += status.units;
         for problem in &status.problems {
             let code = match problem {
                 ControlProblem::Unread(_) => ErrorCode::ControlUnread,
                 ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
             };
+            let problem = causes(problem);
             tracing::warn!(code = code.as_str(), "the last good copy stays in force: {problem}");
         }
         report

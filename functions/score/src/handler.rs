@@ -1,25 +1,18 @@
 //! One invocation: payload and context in, the answer and what to report out. Knows nothing of Lambda's runtime loop.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambda_runtime::{Context, Diagnostic};
 use serde::Serialize;
-use tidemark_domain::control::Mode;
 use tidemark_engine::control::{Control, ControlConfig, ControlPlane, NoControl};
 use tidemark_engine::port::{Clock, Quarantine, ScoreSink, StateStore};
-use tidemark_engine::{BatchReport, Directives, Engine, InRecord, Returned};
+pub use tidemark_engine::steered::{PAUSE_MARGIN_MS, PAUSE_POLL_MS};
+use tidemark_engine::{BatchReport, Engine, InRecord, Steered, causes};
 use tidemark_telemetry::{EmfLine, ErrorCode, Tariff};
 use tracing::Instrument;
 
 use crate::kinesis::{Batch, EventError};
 use crate::telemetry::{self, BatchFacts};
-
-/// How often a held batch looks whether the mode is still `paused`, milliseconds.
-pub const PAUSE_POLL_MS: u64 = 2_000;
-/// So long before its deadline a held batch is given back, milliseconds: should the mode change at the last look, there is
-/// still time to do some of it.
-pub const PAUSE_MARGIN_MS: i64 = 10_000;
 
 /// The answer to a Kinesis mapping with `ReportBatchItemFailures`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -39,9 +32,10 @@ pub struct ItemFailure {
 
 /// Why an invocation fails as a whole: the mapping sends the batch again, and in the end to the dead-letter queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {source}", self.code())]
+#[error("{}", self.code())]
 pub struct HandlerError {
     /// What is wrong with the payload.
+    #[source]
     source: EventError,
 }
 
@@ -60,7 +54,7 @@ impl From<HandlerError> for Diagnostic {
     fn from(error: HandlerError) -> Self {
         Self {
             error_type: error.code().as_str().to_owned(),
-            error_message: error.to_string(),
+            error_message: causes(&error),
         }
     }
 }
@@ -78,9 +72,7 @@ pub struct Handled {
 
 /// The function's singleton: an engine that stays warm from one invocation to the next.
 pub struct ScoreFunction<S, K, Q, C, P = NoControl> {
-    engine: Engine<S, K, Q, C>,
-    control: Control<P>,
-    clock: C,
+    steered: Steered<S, K, Q, C, P>,
     name: String,
     tariff: Tariff,
     warm: AtomicBool,
@@ -101,9 +93,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
     #[must_use]
     pub fn controlled(engine: Engine<S, K, Q, C>, control: Control<P>, clock: C, name: impl Into<String>) -> Self {
         Self {
-            engine,
-            control,
-            clock,
+            steered: Steered::new(engine, control, clock),
             name: name.into(),
             tariff: Tariff::default(),
             warm: AtomicBool::new(false),
@@ -129,7 +119,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
     }
 
     async fn take(&self, payload: &str, context: &Context) -> Handled {
-        let started_ms = self.clock.now_ms();
+        let started_ms = self.steered.clock().now_ms();
         let cold = !self.warm.swap(true, Ordering::Relaxed);
         let batch = match Batch::parse(payload) {
             Ok(batch) => batch,
@@ -138,21 +128,12 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
         let records = batch.records();
         // A deadline beyond i64 is no deadline.
         let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
-        let directives = self.directives(deadline_ms).await;
+        let directives = self.steered.ready_unpaused(deadline_ms).await;
         let mode = directives.as_ref().map(|directives| directives.mode);
         let policy_version = directives.as_ref().map(|directives| directives.policy.version);
-        let report = match directives {
-            // In a box of its own: the future of a whole batch is large, and this one is moved about. Without its type:
-            // the compiler follows the SDK's nested futures only so deep.
-            Some(directives) => {
-                let work: Pin<Box<dyn Future<Output = BatchReport> + Send + '_>> =
-                    Box::pin(self.engine.process_by(&records, deadline_ms, directives));
-                self.control.beside(&self.clock, work).await
-            }
-            None => BatchReport::untouched(&records, Returned::ControlUnread),
-        };
-        let finished_ms = self.clock.now_ms();
-        let control = self.control.status(finished_ms);
+        let report = self.steered.process_by(&records, deadline_ms, directives).await;
+        let finished_ms = self.steered.clock().now_ms();
+        let control = self.steered.status(finished_ms);
         let facts = BatchFacts {
             function: &self.name,
             request_id: &context.request_id,
@@ -177,25 +158,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
         }
     }
 
-    /// The snapshot for this batch. While the mode is `paused`, the batch is held here: a batch that is given back uses up
-    /// one of its mapping's retries, so that holding it is what keeps it out of the dead-letter queue, and the work goes
-    /// on within [`PAUSE_POLL_MS`] of the change.
-    async fn directives(&self, deadline_ms: i64) -> Option<Directives> {
-        let mut directives = self.control.ready(&self.clock).await;
-        while directives
-            .as_ref()
-            .is_some_and(|directives| directives.mode == Mode::Paused)
-            && self.clock.now_ms() < deadline_ms.saturating_sub(PAUSE_MARGIN_MS)
-        {
-            self.clock.sleep_ms(PAUSE_POLL_MS).await;
-            self.control.refresh(&self.clock).await;
-            directives = self.control.ready(&self.clock).await;
-        }
-        directives
-    }
-
     fn unreadable(&self, error: HandlerError, context: &Context, now_ms: i64) -> Handled {
-        tracing::error!(code = error.code().as_str(), request_id = context.request_id, "{error}");
+        let code = error.code().as_str();
+        tracing::error!(code, request_id = context.request_id, "{}", causes(&error));
         let metrics = vec![telemetry::unreadable(&self.name, now_ms)];
         Handled {
             answer: Err(error),

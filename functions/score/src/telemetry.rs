@@ -3,7 +3,7 @@
 use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_engine::control::{ControlProblem, ControlStatus};
-use tidemark_engine::{BatchReport, Returned};
+use tidemark_engine::{BatchReport, Returned, causes};
 use tidemark_telemetry::emf::{Dimension, ascending};
 use tidemark_telemetry::price::Consumed;
 use tidemark_telemetry::{EmfLine, ErrorCode, Metric, Tariff};
@@ -174,6 +174,7 @@ pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
             ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
         };
         let age_ms = facts.control.age_ms;
+        let problem = causes(problem);
         tracing::warn!(
             code = code.as_str(),
             request_id,

@@ -1,7 +1,7 @@
-//! Retries as values: how many are left, how long to wait, and when it is too late. Full jitter after Brooker, "Timeouts,
-//! retries and backoff with jitter" (Amazon Builders' Library).
+//! A batch's limits as values: how many retries are left, and when it is too late.
 
 use crate::config::EngineConfig;
+use crate::retry::{Backoff, ends_ms};
 
 /// The times that bound a batch, milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,7 @@ impl TimeBounds {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryBudget {
     left: u32,
-    base_ms: u64,
-    cap_ms: u64,
+    backoff: Backoff,
 }
 
 impl RetryBudget {
@@ -39,8 +38,7 @@ impl RetryBudget {
     pub(crate) fn new(config: &EngineConfig) -> Self {
         Self {
             left: config.retries_per_batch_max,
-            base_ms: config.backoff_base_ms,
-            cap_ms: config.backoff_cap_ms,
+            backoff: Backoff::new(config.backoff_base_ms, config.backoff_cap_ms),
         }
     }
 
@@ -48,12 +46,8 @@ impl RetryBudget {
     /// pause would end at `until_ms` or later. `failed` calls came before it, at least one.
     pub(crate) fn take(&mut self, failed: u32, now_ms: i64, until_ms: i64, random: u64) -> Option<u64> {
         let left = self.left.checked_sub(1)?;
-        let doubled = self
-            .base_ms
-            .saturating_mul(1_u64.checked_shl(failed.saturating_sub(1)).unwrap_or(u64::MAX));
-        let pause_ms = random % doubled.min(self.cap_ms).saturating_add(1);
-        let ends_ms = now_ms.saturating_add(i64::try_from(pause_ms).unwrap_or(i64::MAX));
-        if ends_ms >= until_ms {
+        let pause_ms = self.backoff.full_jitter_ms(failed, random);
+        if ends_ms(now_ms, pause_ms) >= until_ms {
             return None;
         }
         self.left = left;

@@ -14,12 +14,12 @@ use tidemark_domain::control::item::Fields;
 use tidemark_domain::control::{ActivePointer, Mode};
 use tidemark_domain::policy::Policy;
 
-use crate::call::lock;
 use crate::directives::Directives;
+use crate::lock::lock;
 use crate::port::{Clock, Metered, PortError, Units};
 use held::{Held, Loaded, PolicyRead};
 
-pub use held::ControlProblem;
+pub use held::{ControlProblem, ControlStatus, UnusablePolicy};
 
 /// The items of the control plane but for policies, as they are stored; absent ones were never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,17 +87,6 @@ impl Default for ControlConfig {
 pub const SHADOW_COPY_MS_MAX: i64 = 14 * 60 * 1_000;
 /// How long a finished batch waits for a read that is under way beside it, milliseconds: a read takes a few.
 const GRACE_MS: u64 = 100;
-
-/// What is known of the copy, for metrics and logs.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ControlStatus {
-    /// Time since everything was read and understood, milliseconds; `None`: it never was.
-    pub age_ms: Option<i64>,
-    /// What was wrong at the last read.
-    pub problems: Vec<ControlProblem>,
-    /// Capacity that reads consumed since the last status.
-    pub units: Units,
-}
 
 /// The control plane's copy in a process.
 pub struct Control<P> {

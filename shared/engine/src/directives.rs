@@ -49,3 +49,10 @@ impl Directives {
         }
     }
 }
+
+/// Who judges: the snapshot, and a clock to measure policies by.
+pub(crate) struct Judge<'a> {
+    pub(crate) directives: &'a Directives,
+    /// Nanoseconds; only differences matter.
+    pub(crate) now_ns: &'a (dyn Fn() -> i64 + Sync),
+}

@@ -1,35 +1,47 @@
 //! What happens to a batch: decode → plan → actions, guardrails as values, and one thin async driver over the ports.
 //!
+//! `batch` tells the story of one batch, step by step; each step is a module that takes what it needs.
+//!
 //! This crate never names an AWS type, never reads a clock or draws a random number except through its ports, and never
 //! starts a task: the caller's executor polls it.
 
+mod batch;
 pub mod breaker;
 mod budget;
 mod cache;
 mod call;
 mod card_run;
+mod cards;
+mod causes;
+mod commit;
 pub mod config;
 pub mod control;
 pub mod directives;
 pub mod engine;
-mod finish;
+mod fold;
 mod hash;
 mod load;
+pub mod lock;
 pub mod memory;
+mod outcomes;
 pub mod plan;
 pub mod port;
+mod profile;
 pub mod quarantine;
 pub mod record;
 pub mod report;
+pub mod retry;
 mod sealed;
-mod segment;
-mod send;
 mod sent;
+mod slices;
+pub mod steered;
 mod trial;
 pub mod user_record;
 
+pub use causes::causes;
 pub use config::EngineConfig;
 pub use directives::{Candidate, Directives};
 pub use engine::Engine;
 pub use record::InRecord;
 pub use report::{BatchReport, End, Returned};
+pub use steered::Steered;

@@ -1,38 +1,16 @@
-//! Reading what the caches lack: states, and profiles behind the breaker.
+//! The second step: what each card's run needs before it can begin, from what is warm, and read where it is not.
 
 use futures_util::{StreamExt, future, stream};
-use tidemark_domain::card::CardState;
-use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
 
-use crate::call::{BatchContext, lock, with_retries};
+use crate::call::BatchContext;
+use crate::cards::{Cards, Warm};
 use crate::config::{LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
-use crate::directives::Directives;
-use crate::engine::Engine;
-use crate::plan::{CardRun, Plan};
-use crate::port::{Clock, Metered, PortError, Quarantine, ScoreSink, StateItem, StateStore, StateVersion};
-use crate::report::{CacheCounts, Returned};
-use crate::segment::ProfileView;
-
-/// A card's state as it was read or kept warm, and the version that its next writer must name.
-#[derive(Debug, Default)]
-pub(crate) struct Warm {
-    pub(crate) state: CardState,
-    /// `None`: the store has no item for the card.
-    pub(crate) version: Option<StateVersion>,
-}
-
-impl Warm {
-    /// What an item holds; `None` is a card without one.
-    pub(crate) fn from_item(item: Option<StateItem>) -> Result<Self, Returned> {
-        let Some(item) = item else { return Ok(Self::default()) };
-        let state = CardState::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
-        Ok(Self {
-            state,
-            version: Some(item.version),
-        })
-    }
-}
+use crate::lock::lock;
+use crate::plan::CardRun;
+use crate::port::{Clock, StateStore};
+use crate::profile::ProfileView;
+use crate::report::Returned;
 
 /// What a run needs before it can begin.
 #[derive(Debug)]
@@ -41,214 +19,125 @@ pub(crate) struct Inputs {
     pub(crate) profile: ProfileView,
 }
 
-/// A profile kept warm, or its absence, and since when (ms since 1970-01-01T00:00:00Z).
-#[derive(Clone, Debug)]
-pub(crate) struct WarmProfile {
-    pub(crate) profile: Option<Profile>,
-    pub(crate) loaded_at_ms: i64,
-}
-
-impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
-    /// Inputs for every run of the plan, in its order.
-    pub(crate) async fn load(&self, context: &BatchContext, plan: &Plan<'_>) -> (Vec<Inputs>, CacheCounts) {
-        let mut counts = CacheCounts::default();
-        let (mut inputs, missing) = self.take_warm(&plan.runs, &context.directives, &mut counts);
-        let (states, profiles) = future::join(
-            self.load_states(context, &plan.runs, missing.states),
-            self.load_profiles(context, &plan.runs, missing.profiles),
-        )
-        .await;
-        for (run, warm) in states {
-            inputs[run].warm = warm;
-        }
-        for (run, profile) in profiles {
-            inputs[run].profile = profile;
-        }
-        (inputs, counts)
-    }
-
-    fn take_warm(&self, runs: &[CardRun], directives: &Directives, counts: &mut CacheCounts) -> (Vec<Inputs>, Missing) {
-        let now_ms = self.clock.now_ms();
-        let mut missing = Missing::default();
-        let (mut states, profiles) = (lock(&self.states), lock(&self.profiles));
-        let mut inputs = Vec::with_capacity(runs.len());
-        for (at, run) in runs.iter().enumerate() {
-            let warm = if run.needs_state() {
-                states.take(&run.card_id)
-            } else {
-                Some(Warm::default())
-            };
-            match warm {
-                Some(_) => counts.state_hits += u64::from(run.needs_state()),
-                None => missing.states.push(at),
-            }
-            let fresh = |warm: &&WarmProfile| now_ms.saturating_sub(warm.loaded_at_ms) < self.config.profile_max_age_ms;
-            // A state that is not warm hints at another worker on this card: its profile may be old, too.
-            let profile = match profiles
-                .peek(&run.card_id)
-                .filter(|profile| warm.is_some() && fresh(profile))
-            {
-                Some(WarmProfile {
-                    profile: Some(profile), ..
-                }) => Some(ProfileView::Known(profile.clone())),
-                Some(WarmProfile { profile: None, .. }) => Some(ProfileView::Absent),
-                None => None,
-            };
-            let profile = match run.needs_profile(directives) {
-                Some(true) => {
-                    counts.profile_hits += u64::from(profile.is_some());
-                    if profile.is_none() {
-                        missing.profiles.push(at);
-                    }
-                    profile.unwrap_or(ProfileView::Unavailable)
-                }
-                // Not even a warm one is used: what serves an event follows from it and the snapshot.
-                Some(false) => {
-                    counts.profiles_spared += 1;
-                    ProfileView::Skipped
-                }
-                None => ProfileView::Skipped,
-            };
-            inputs.push(Inputs {
-                warm: warm.ok_or(Returned::LoadFailed),
-                profile,
-            });
-        }
-        counts.state_misses = missing.states.len() as u64;
-        counts.profile_misses = missing.profiles.len() as u64;
-        (inputs, missing)
-    }
-
-    async fn load_states(
-        &self,
-        context: &BatchContext,
-        runs: &[CardRun],
-        missing: Vec<usize>,
-    ) -> Vec<(usize, Result<Warm, Returned>)> {
-        let calls = chunks(missing).map(|chunk| async move {
-            let cards = cards_of(runs, &chunk);
-            let answer = self.read_states(context, &cards).await;
-            match answer {
-                Ok(items) => chunk
-                    .into_iter()
-                    .zip(items.into_iter().map(Warm::from_item))
-                    .collect::<Vec<_>>(),
-                Err(returned) => chunk.into_iter().map(|run| (run, Err(returned))).collect(),
-            }
-        });
-        stream::iter(calls.collect::<Vec<_>>())
-            .buffered(LOADS_CONCURRENT_MAX)
-            .concat()
-            .await
-    }
-
-    /// Reads states of at most [`LOAD_CARDS_MAX`] cards, in the order asked for.
-    pub(crate) async fn read_states(
-        &self,
-        context: &BatchContext,
-        cards: &[CardId],
-    ) -> Result<Vec<Option<StateItem>>, Returned> {
-        let until_ms = context.bounds.stop_at_ms;
-        let call = || self.store.load_states(cards);
-        let answer = with_retries(context, &self.clock, self.config.attempts_max, until_ms, call).await;
-        let items = answer
-            .map(|answer| context.metered(answer))
-            .map_err(|_| Returned::LoadFailed)?;
-        // A port that answers with another number of items can't be trusted in which is whose.
-        if items.len() == cards.len() {
-            Ok(items)
-        } else {
-            Err(Returned::LoadFailed)
-        }
-    }
-
-    async fn load_profiles(
-        &self,
-        context: &BatchContext,
-        runs: &[CardRun],
-        missing: Vec<usize>,
-    ) -> Vec<(usize, ProfileView)> {
-        let calls = chunks(missing).map(|chunk| async move {
-            let cards = cards_of(runs, &chunk);
-            let Some(profiles) = self.read_profiles(context, &cards).await else {
-                return chunk
-                    .into_iter()
-                    .map(|run| (run, ProfileView::Unavailable))
-                    .collect::<Vec<_>>();
-            };
-            self.keep_profiles(&cards, &profiles);
-            let view = |profile: Option<Profile>| profile.map_or(ProfileView::Absent, ProfileView::Known);
-            chunk.into_iter().zip(profiles.into_iter().map(view)).collect()
-        });
-        stream::iter(calls.collect::<Vec<_>>())
-            .buffered(LOADS_CONCURRENT_MAX)
-            .concat()
-            .await
-    }
-
-    /// Reads profiles of at most [`LOAD_CARDS_MAX`] cards; `None` when the breaker is open or the read failed.
-    async fn read_profiles(&self, context: &BatchContext, cards: &[CardId]) -> Option<Vec<Option<Profile>>> {
-        if !lock(&self.breaker).allow(self.clock.now_ms()) {
-            context.tally().breaker_rejected += cards.len() as u64;
-            return None;
-        }
-        let until_ms = context.bounds.stop_at_ms;
-        let call = || self.store.load_profiles(cards);
-        let answer = with_retries(context, &self.clock, self.config.profile_attempts_max, until_ms, call).await;
-        match answer.and_then(|answer| whole(answer, cards.len())) {
-            Ok(answer) => {
-                lock(&self.breaker).succeeded();
-                Some(context.metered(answer))
-            }
-            Err(_) => {
-                lock(&self.breaker).failed(self.clock.now_ms());
-                None
-            }
-        }
-    }
-
-    /// The profile of a card that another worker was found to work on: what is warm here may be old.
-    pub(crate) async fn reload_profile(&self, context: &BatchContext, card: &CardId, view: &mut ProfileView) {
-        if *view == ProfileView::Skipped {
-            return;
-        }
-        let cards = std::slice::from_ref(card);
-        // Where it can't be read, the older one goes on serving; the outcome names its version.
-        let Some(profiles) = self.read_profiles(context, cards).await else {
-            return;
-        };
-        self.keep_profiles(cards, &profiles);
-        match profiles.into_iter().next().flatten() {
-            Some(profile) => view.learn(&profile),
-            None if *view == ProfileView::Unavailable => *view = ProfileView::Absent,
-            None => {}
-        }
-    }
-
-    fn keep_profiles(&self, cards: &[CardId], profiles: &[Option<Profile>]) {
-        let loaded_at_ms = self.clock.now_ms();
-        let mut cache = lock(&self.profiles);
-        for (card, profile) in cards.iter().zip(profiles) {
-            cache.put(
-                card.clone(),
-                WarmProfile {
-                    profile: profile.clone(),
-                    loaded_at_ms,
-                },
-                PROFILE_BYTES,
-            );
-        }
-    }
-}
-
-/// A profile in memory, bytes.
-pub(crate) const PROFILE_BYTES: usize = size_of::<WarmProfile>();
-
-/// Runs, by index, that the caches could not serve.
+/// Runs, by index, for which nothing was warm.
 #[derive(Debug, Default)]
 struct Missing {
     states: Vec<usize>,
     profiles: Vec<usize>,
+}
+
+/// Inputs for every run, in their order.
+pub(crate) async fn load<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    cards: &Cards<S>,
+    runs: &[CardRun],
+) -> Vec<Inputs> {
+    let (mut inputs, missing) = take_warm(context, cards, runs);
+    let (states, profiles) = future::join(
+        load_states(context, cards, runs, missing.states),
+        load_profiles(context, cards, runs, missing.profiles),
+    )
+    .await;
+    for (run, warm) in states {
+        inputs[run].warm = warm;
+    }
+    for (run, profile) in profiles {
+        inputs[run].profile = profile;
+    }
+    inputs
+}
+
+/// What is warm, and which runs lack what.
+fn take_warm<S, C: Clock>(context: &BatchContext<'_, C>, cards: &Cards<S>, runs: &[CardRun]) -> (Vec<Inputs>, Missing) {
+    let (now_ms, age_ms_max) = (context.clock.now_ms(), context.config.profile_max_age_ms);
+    let mut missing = Missing::default();
+    let (mut states, profiles) = (lock(&cards.states), lock(&cards.profiles.warm));
+    let mut inputs = Vec::with_capacity(runs.len());
+    let mut report = context.report();
+    let counts = &mut report.cache;
+    for (at, run) in runs.iter().enumerate() {
+        let warm = if run.needs_state() {
+            states.take(&run.card_id)
+        } else {
+            Some(Warm::default())
+        };
+        match warm {
+            Some(_) => counts.state_hits += u64::from(run.needs_state()),
+            None => missing.states.push(at),
+        }
+        let profile = match run.needs_profile(&context.directives) {
+            Some(true) => {
+                // A state that is not warm hints at another worker on this card: its profile may be old, too.
+                let known = profiles.peek(&run.card_id).filter(|_| warm.is_some());
+                let view = known.and_then(|known| known.view(now_ms, age_ms_max));
+                counts.profile_hits += u64::from(view.is_some());
+                if view.is_none() {
+                    missing.profiles.push(at);
+                }
+                view.unwrap_or(ProfileView::Unavailable)
+            }
+            // Not even a warm one is used: what serves an event follows from it and the snapshot.
+            Some(false) => {
+                counts.profiles_spared += 1;
+                ProfileView::Skipped
+            }
+            None => ProfileView::Skipped,
+        };
+        inputs.push(Inputs {
+            warm: warm.ok_or(Returned::LoadFailed),
+            profile,
+        });
+    }
+    counts.state_misses = missing.states.len() as u64;
+    counts.profile_misses = missing.profiles.len() as u64;
+    (inputs, missing)
+}
+
+async fn load_states<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    cards: &Cards<S>,
+    runs: &[CardRun],
+    missing: Vec<usize>,
+) -> Vec<(usize, Result<Warm, Returned>)> {
+    let calls = chunks(missing).map(|chunk| async move {
+        let answer = cards.read_states(context, &cards_of(runs, &chunk)).await;
+        match answer {
+            Ok(items) => chunk
+                .into_iter()
+                .zip(items.into_iter().map(Warm::from_item))
+                .collect::<Vec<_>>(),
+            Err(returned) => chunk.into_iter().map(|run| (run, Err(returned))).collect(),
+        }
+    });
+    stream::iter(calls.collect::<Vec<_>>())
+        .buffered(LOADS_CONCURRENT_MAX)
+        .concat()
+        .await
+}
+
+async fn load_profiles<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    cards: &Cards<S>,
+    runs: &[CardRun],
+    missing: Vec<usize>,
+) -> Vec<(usize, ProfileView)> {
+    let calls = chunks(missing).map(|chunk| async move {
+        let of_chunk = cards_of(runs, &chunk);
+        let Some(profiles) = cards.profiles.read(context, &cards.store, &of_chunk).await else {
+            return chunk
+                .into_iter()
+                .map(|run| (run, ProfileView::Unavailable))
+                .collect::<Vec<_>>();
+        };
+        chunk
+            .into_iter()
+            .zip(profiles.into_iter().map(ProfileView::of))
+            .collect()
+    });
+    stream::iter(calls.collect::<Vec<_>>())
+        .buffered(LOADS_CONCURRENT_MAX)
+        .concat()
+        .await
 }
 
 fn chunks(runs: Vec<usize>) -> impl Iterator<Item = Vec<usize>> {
@@ -261,14 +150,4 @@ fn chunks(runs: Vec<usize>) -> impl Iterator<Item = Vec<usize>> {
 
 fn cards_of(runs: &[CardRun], chunk: &[usize]) -> Vec<CardId> {
     chunk.iter().map(|run| runs[*run].card_id.clone()).collect()
-}
-
-fn whole<T>(answer: Metered<Vec<T>>, expected: usize) -> Result<Metered<Vec<T>>, PortError> {
-    if answer.value.len() == expected {
-        Ok(answer)
-    } else {
-        Err(PortError::Unavailable(
-            "an answer for another number of cards".to_owned(),
-        ))
-    }
 }

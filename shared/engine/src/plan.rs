@@ -4,12 +4,11 @@ use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::refusal::Refusal;
 
 use crate::directives::Directives;
 use crate::hash::FixedMap;
 use crate::record::InRecord;
-use crate::user_record::{UserRecords, take_apart};
+use crate::user_record::{Refused, UserRecords, take_apart};
 
 /// What is to be done with a batch.
 #[derive(Debug, Default)]
@@ -27,7 +26,7 @@ pub struct Plan<'a> {
 /// A card's events of one batch, in stream order (I4).
 #[derive(Debug)]
 pub struct CardRun {
-    /// Whose.
+    /// The card's token.
     pub card_id: CardId,
     /// What happened.
     pub events: Vec<Planned>,
@@ -44,22 +43,21 @@ pub struct Planned {
     pub event: Event,
 }
 
-/// A refused record.
-#[derive(Debug)]
-pub struct Refused {
-    /// Index among the batch's user records.
-    pub record: usize,
-    /// Why.
-    pub refusal: Refusal,
+impl Planned {
+    pub(crate) fn is_transaction(&self) -> bool {
+        matches!(self.event, Event::Transaction(_))
+    }
+
+    pub(crate) fn is_profile(&self) -> bool {
+        matches!(self.event, Event::Profile(_))
+    }
 }
 
 impl CardRun {
     /// Whether the card's state is needed: a profile alone does not touch it.
     #[must_use]
     pub fn needs_state(&self) -> bool {
-        self.events
-            .iter()
-            .any(|planned| !matches!(planned.event, Event::Profile(_)))
+        !self.events.iter().all(Planned::is_profile)
     }
 
     /// Whether the card has a transaction in this run that the snapshot wants scored with a profile; `None`: it has none
@@ -76,7 +74,7 @@ impl CardRun {
 
 /// Takes a batch apart, decodes its user records and groups them by card. What is beyond a batch's limits is left out.
 #[must_use]
-pub fn plan<'a>(batch: &[InRecord<'a>], policy: &Policy) -> Plan<'a> {
+pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy) -> Plan<'a> {
     let mut plan = Plan {
         records: take_apart(batch),
         ..Plan::default()

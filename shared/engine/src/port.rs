@@ -123,7 +123,7 @@ pub enum PutOnce {
 }
 
 /// A failure of a port, by what may be done about it, never by its text.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// The service asks to slow down: try again, later.
     #[error("throttled: {0}")]

@@ -1,14 +1,64 @@
-//! Quarantine messages: the whole payload, masked, in parts that fit into a message. Pure.
+//! The quarantine: a refused record whole, its card numbers masked, in messages that it fits into; and their sending.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tidemark_domain::contract::mask_card_numbers;
 use tidemark_domain::refusal::Refusal;
 
-use crate::config::{QUARANTINE_DETAIL_BYTES_MAX, QUARANTINE_MESSAGE_BYTES_MAX};
-use crate::port::QuarantineMessage;
+use crate::call::BatchContext;
+use crate::config::{
+    QUARANTINE_DETAIL_BYTES_MAX, QUARANTINE_MESSAGE_BYTES_MAX, QUARANTINE_SEND_BYTES_MAX, QUARANTINE_SEND_MAX,
+};
+use crate::port::{Clock, Quarantine, QuarantineMessage};
 use crate::record::InRecord;
-use crate::user_record::UserRecord;
+use crate::report::Returned;
+use crate::slices::{SliceLimit, send_all};
+use crate::user_record::{Refused, UserRecord, UserRecords};
+
+/// What the quarantine is given in one call.
+const QUARANTINE_SLICE: SliceLimit<QuarantineMessage> = SliceLimit {
+    items_max: QUARANTINE_SEND_MAX,
+    bytes_max: QUARANTINE_SEND_BYTES_MAX,
+    bytes_of: |message| message.payload_base64.len(),
+};
+
+/// What became of the refused records.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantined {
+    /// Records whose every message is in the quarantine.
+    pub(crate) kept: Vec<Refused>,
+    /// Records that must come again.
+    pub(crate) returned: Vec<(usize, Returned)>,
+}
+
+/// Puts refused records into the quarantine.
+pub(crate) async fn quarantine_all<Q: Quarantine, C: Clock>(
+    context: &BatchContext<'_, C>,
+    quarantine: &Q,
+    records: &UserRecords<'_>,
+    refused: Vec<Refused>,
+) -> Quarantined {
+    let mut all = Vec::with_capacity(refused.len());
+    let mut parts = Vec::with_capacity(refused.len());
+    for Refused { record, refusal } in &refused {
+        let of_record = messages(records.input(*record), &records.all[*record], refusal);
+        parts.push(all.len()..all.len() + of_record.len());
+        all.extend(of_record);
+    }
+    let count = all.len();
+    let call = |slice: Vec<QuarantineMessage>| async move { (quarantine.put(&slice).await, slice) };
+    let not_sent = send_all(context, context.bounds.last_call_at_ms, &QUARANTINE_SLICE, all, call).await;
+    let why_not = |message: usize| not_sent.of(message, Returned::QuarantineFailed);
+    context.report().quarantine_messages = (0..count).filter(|at| why_not(*at).is_none()).count() as u64;
+    let mut done = Quarantined::default();
+    for (refused, mut parts) in refused.into_iter().zip(parts) {
+        match parts.find_map(why_not) {
+            Some(returned) => done.returned.push((refused.record, returned)),
+            None => done.kept.push(refused),
+        }
+    }
+    done
+}
 
 /// The messages that hold a refused user record, which came in this record.
 #[must_use]

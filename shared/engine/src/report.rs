@@ -197,12 +197,12 @@ impl BatchReport {
     pub fn untouched(batch: &[InRecord<'_>], why: Returned) -> Self {
         let mut report = Self::default();
         let records = UserRecords::untouched(batch);
-        report.count_ends(vec![End::Returned(why); batch.len()], records, batch);
+        report.count_ends(vec![End::Returned(why); batch.len()], records);
         report
     }
 
     /// Counts how the user records of a batch ended, and finds the lowest record that must come again.
-    pub(crate) fn count_ends(&mut self, ends: Vec<End>, records: UserRecords<'_>, batch: &[InRecord<'_>]) {
+    pub(crate) fn count_ends(&mut self, ends: Vec<End>, records: UserRecords<'_>) {
         let mut lowest: Option<&str> = None;
         for (end, user) in ends.iter().zip(&records.all) {
             match end {
@@ -212,7 +212,7 @@ impl BatchReport {
                 End::Quarantined(code) => *self.quarantined.entry(*code).or_default() += 1,
                 End::Returned(returned) => {
                     *self.returned.entry(*returned).or_default() += 1;
-                    let number = batch[user.record].sequence_number;
+                    let number = records.batch[user.record].sequence_number;
                     if lowest.is_none_or(|lowest| compare_sequence_numbers(number, lowest).is_lt()) {
                         lowest = Some(number);
                     }

@@ -13,13 +13,11 @@ use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::score::{ProfileInput, score};
 
-use crate::call::{BatchContext, with_retries};
-use crate::engine::Engine;
-use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
-use crate::record::InRecord;
+use crate::call::BatchContext;
+use crate::directives::Judge;
+use crate::port::{Clock, StateStore};
 use crate::report::TrialCounts;
-use crate::segment::Judge;
-use crate::user_record::{UserRecord, UserRecords};
+use crate::user_record::UserRecords;
 
 /// Attempts to record a batch of trials: they are a measurement, and a busy table has better to do.
 const TRIAL_ATTEMPTS_MAX: u32 = 2;
@@ -94,73 +92,89 @@ impl TrialStep {
             took_ns: measured.candidate_ns.map(|candidate_ns| (active_ns, candidate_ns)),
         }
     }
-}
 
-impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
-    /// Records a batch's trials, given with the index of their records. Never holds the batch up: what can't be recorded
-    /// is counted as lost.
-    pub(crate) async fn record_trials(
-        &self,
-        context: &BatchContext,
-        batch: &[InRecord<'_>],
-        records: &UserRecords<'_>,
-        trials: Vec<(usize, Box<TrialStep>)>,
-    ) -> TrialCounts {
-        let mut counts = TrialCounts::default();
-        let Some(candidate) = &context.directives.candidate else {
-            return counts;
-        };
-        let at_ms = self.clock.now_ms();
-        let mut items: Vec<(TrialKey, TrialBatch)> = Vec::new();
-        for (record, step) in trials {
-            counts.scored += 1;
-            counts.flips += u64::from(step.trial.active.decision != step.trial.candidate.decision);
-            if let Some((active_ns, candidate_ns)) = step.took_ns {
-                counts.timed += 1;
-                counts.active_ns += active_ns;
-                counts.candidate_ns += candidate_ns;
-            }
-            if items
-                .last()
-                .is_none_or(|(_, item)| item.trials.len() >= TRIALS_IN_ITEM_MAX)
-            {
-                let item = TrialBatch {
-                    active: context.directives.policy.version,
-                    candidate: candidate.rollout.candidate,
-                    at_ms,
-                    ..TrialBatch::default()
-                };
-                items.push((key_of(batch, &records.all[record]), item));
-            }
-            if let Some((_, item)) = items.last_mut() {
-                if let Some((active_ns, candidate_ns)) = step.took_ns {
-                    item.timed += 1;
-                    item.active_ns += active_ns;
-                    item.candidate_ns += candidate_ns;
-                }
-                item.trials.push(step.trial);
-            }
+    fn count_in(&self, counts: &mut TrialCounts) {
+        counts.scored += 1;
+        counts.flips += u64::from(self.trial.active.decision != self.trial.candidate.decision);
+        if let Some((active_ns, candidate_ns)) = self.took_ns {
+            counts.timed += 1;
+            counts.active_ns += active_ns;
+            counts.candidate_ns += candidate_ns;
         }
-        let expires_at_s = at_ms / 1_000 + TRIAL_DAYS_KEPT * S_PER_DAY;
-        let calls = items.iter().map(|(key, item)| async move {
-            let until_ms = context.bounds.stop_at_ms;
-            let call = || self.store.put_trials(key, item, expires_at_s);
-            match with_retries(context, &self.clock, TRIAL_ATTEMPTS_MAX, until_ms, call).await {
-                Ok(answer) => {
-                    context.metered(answer);
-                    0
-                }
-                Err(_) => item.trials.len() as u64,
-            }
-        });
-        let lost: Vec<u64> = stream::iter(calls.collect::<Vec<_>>()).buffered(4).collect().await;
-        counts.lost = lost.into_iter().sum();
-        counts
+    }
+
+    fn put_in(self, item: &mut TrialBatch) {
+        if let Some((active_ns, candidate_ns)) = self.took_ns {
+            item.timed += 1;
+            item.active_ns += active_ns;
+            item.candidate_ns += candidate_ns;
+        }
+        item.trials.push(self.trial);
     }
 }
 
-fn key_of(batch: &[InRecord<'_>], user: &UserRecord<'_>) -> TrialKey {
-    let record = &batch[user.record];
+/// Records a batch's trials, given with the index of their records. Never holds the batch up: what can't be recorded is
+/// counted as lost.
+pub(crate) async fn record_trials<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    store: &S,
+    records: &UserRecords<'_>,
+    trials: Vec<(usize, Box<TrialStep>)>,
+) {
+    let Some(candidate) = &context.directives.candidate else {
+        return;
+    };
+    let at_ms = context.clock.now_ms();
+    let empty = TrialBatch {
+        active: context.directives.policy.version,
+        candidate: candidate.rollout.candidate,
+        at_ms,
+        ..TrialBatch::default()
+    };
+    let mut counts = TrialCounts::default();
+    let items = items_of(records, trials, &empty, &mut counts);
+    let expires_at_s = at_ms / 1_000 + TRIAL_DAYS_KEPT * S_PER_DAY;
+    let calls = items.iter().map(|(key, item)| async move {
+        let call = || store.put_trials(key, item, expires_at_s);
+        let until_ms = context.bounds.stop_at_ms;
+        match context.with_attempts(TRIAL_ATTEMPTS_MAX, until_ms, call).await {
+            Ok(answer) => {
+                context.metered(answer);
+                0
+            }
+            Err(_) => item.trials.len() as u64,
+        }
+    });
+    let lost: Vec<u64> = stream::iter(calls.collect::<Vec<_>>()).buffered(4).collect().await;
+    counts.lost = lost.into_iter().sum();
+    context.report().trials = counts;
+}
+
+/// A batch's trials as items, and what they count.
+fn items_of(
+    records: &UserRecords<'_>,
+    trials: Vec<(usize, Box<TrialStep>)>,
+    empty: &TrialBatch,
+    counts: &mut TrialCounts,
+) -> Vec<(TrialKey, TrialBatch)> {
+    let mut items: Vec<(TrialKey, TrialBatch)> = Vec::new();
+    for (record, step) in trials {
+        step.count_in(counts);
+        if items
+            .last()
+            .is_none_or(|(_, item)| item.trials.len() >= TRIALS_IN_ITEM_MAX)
+        {
+            items.push((key_of(records, record), empty.clone()));
+        }
+        if let Some((_, item)) = items.last_mut() {
+            step.put_in(item);
+        }
+    }
+    items
+}
+
+fn key_of(records: &UserRecords<'_>, user_record: usize) -> TrialKey {
+    let (record, user) = (records.input(user_record), &records.all[user_record]);
     TrialKey {
         shard_id: record.shard_id.to_owned(),
         // Several items may begin within one aggregate.

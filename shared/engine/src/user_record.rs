@@ -1,9 +1,9 @@
 //! User records: what a batch is counted in. A record that a KPL producer aggregated holds many, any other record is one. Pure.
 
 use tidemark_domain::contract::aggregate;
+use tidemark_domain::refusal::Refusal;
 
 use crate::config::{BATCH_RECORDS_MAX, BATCH_USER_RECORDS_MAX};
-use crate::plan::Refused;
 use crate::record::InRecord;
 
 /// What one producer put once: the unit that is accepted or refused, in the order of the stream and, within an aggregate, of
@@ -35,9 +35,20 @@ impl<'a> UserRecord<'a> {
     }
 }
 
+/// A user record that is refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// Index among the batch's user records.
+    pub record: usize,
+    /// Why.
+    pub refusal: Refusal,
+}
+
 /// A batch taken apart.
 #[derive(Debug, Default)]
 pub struct UserRecords<'a> {
+    /// The records that they came in.
+    pub batch: &'a [InRecord<'a>],
     /// Every user record, in order. A record that is not taken apart, for whatever reason, stands for itself.
     pub all: Vec<UserRecord<'a>>,
     /// How many of them each record of the batch has, in its order; at least one.
@@ -51,8 +62,9 @@ pub struct UserRecords<'a> {
 /// Takes a batch apart. Records beyond [`BATCH_RECORDS_MAX`] stay whole and are left out, and so do those from the first on
 /// with which there would be more than [`BATCH_USER_RECORDS_MAX`] user records: an aggregate is never left in halves.
 #[must_use]
-pub fn take_apart<'a>(batch: &[InRecord<'a>]) -> UserRecords<'a> {
+pub fn take_apart<'a>(batch: &'a [InRecord<'a>]) -> UserRecords<'a> {
     let mut records = UserRecords {
+        batch,
         all: Vec::with_capacity(batch.len()),
         per_record: Vec::with_capacity(batch.len()),
         ..UserRecords::default()
@@ -73,8 +85,11 @@ pub fn take_apart<'a>(batch: &[InRecord<'a>]) -> UserRecords<'a> {
 
 impl<'a> UserRecords<'a> {
     /// A batch that is left as it is: every record stands for itself, none is looked at.
-    pub(crate) fn untouched(batch: &[InRecord<'a>]) -> Self {
-        let mut records = Self::default();
+    pub(crate) fn untouched(batch: &'a [InRecord<'a>]) -> Self {
+        let mut records = Self {
+            batch,
+            ..Self::default()
+        };
         for (record, input) in batch.iter().enumerate() {
             records.push_whole(record, input);
         }
@@ -111,6 +126,11 @@ impl<'a> UserRecords<'a> {
             }
         }
         true
+    }
+
+    /// The record that a user record came in, given the index of the latter.
+    pub(crate) fn input(&self, user_record: usize) -> &InRecord<'a> {
+        &self.batch[self.all[user_record].record]
     }
 
     /// The first user record of a record of the batch, given one of them.

@@ -18,5 +18,6 @@ mod hot;
 mod hot_cost;
 mod lifetime;
 mod pacing;
+mod steered;
 mod tiers;
 mod writers;

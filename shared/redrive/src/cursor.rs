@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::Source;
+use crate::source::Source;
 
 /// The version of the cursor's shape.
 pub const CURSOR_VERSION: u32 = 1;

@@ -8,64 +8,21 @@ mod payloads;
 mod queue;
 mod range;
 mod read;
+mod redrive;
 mod run;
 mod work;
 
 use tidemark_engine::port::Clock;
 
-use crate::api::{Request, Response, Source};
-use crate::letter::Home;
-use crate::limits::RedriveConfig;
+use crate::api::Request;
 use crate::port::{Inbox, Processor, ShardReader};
 use crate::request::RequestError;
+use crate::source::Source;
+pub use redrive::{Queues, Redrive};
 use run::Run;
-pub use run::Stats;
-
-/// The queues of a redrive.
-#[derive(Clone, Debug)]
-pub struct Queues<I> {
-    /// Batches that were given up.
-    pub dead_letter: I,
-    /// Payloads that were refused.
-    pub quarantine: I,
-    /// What can't be redriven.
-    pub unrecoverable: I,
-}
-
-/// What one call came to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// The answer.
-    pub response: Response,
-    /// What else there is to report.
-    pub stats: Stats,
-}
-
-/// The redrive function's singleton.
-#[derive(Debug)]
-pub struct Redrive<R, I, P, C> {
-    reader: R,
-    queues: Queues<I>,
-    processor: P,
-    clock: C,
-    home: Home,
-    config: RedriveConfig,
-}
+pub use run::{Outcome, Stats};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
-    /// A redrive of the stream `home`, which `reader` reads.
-    #[must_use]
-    pub fn new(reader: R, queues: Queues<I>, processor: P, clock: C, home: Home, config: RedriveConfig) -> Self {
-        Self {
-            reader,
-            queues,
-            processor,
-            clock,
-            home,
-            config,
-        }
-    }
-
     /// Redrives until the source has nothing more, the request's bound is reached, or `deadline_ms` (milliseconds since
     /// 1970-01-01T00:00:00Z) is near. Dropping the future in between is safe: it is a crash; messages come again when their
     /// visibility timeout is over, and what was done is found done.
@@ -85,14 +42,5 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             self.release(&mut run, inbox).await;
         }
         Ok(run.finish())
-    }
-
-    /// The queue of a source; a range has none.
-    fn inbox(&self, source: Source) -> Option<&I> {
-        match source {
-            Source::DeadLetter => Some(&self.queues.dead_letter),
-            Source::Quarantine => Some(&self.queues.quarantine),
-            Source::Range => None,
-        }
     }
 }

@@ -17,11 +17,13 @@ pub mod rate;
 pub mod request;
 pub mod scan;
 pub mod shards;
+pub mod source;
 pub mod walk;
 
-pub use api::{Account, Problem, RangeRequest, Request, Response, Source, Stopped, UnrecoverableMessage};
+pub use api::{Account, Problem, RangeRequest, Request, Response, Stopped, UnrecoverableMessage};
 pub use cursor::Cursor;
 pub use driver::{Outcome, Queues, Redrive, Stats};
 pub use letter::Home;
 pub use limits::RedriveConfig;
 pub use request::RequestError;
+pub use source::Source;

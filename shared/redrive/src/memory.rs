@@ -5,12 +5,6 @@ mod script;
 mod stream;
 
 pub use inbox::MemoryInbox;
-pub use script::{Fault, Op, Script};
+pub use script::{Op, Script};
 pub use stream::{MemoryStream, TrimmedStart};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks; a panic elsewhere is no reason to lose a test's evidence.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub use tidemark_engine::memory::Fault;

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use tidemark_engine::retry::Backoff;
+
 use crate::limits::{BACKOFF_BASE_MS, BACKOFF_CAP_MS};
 
+/// The pauses after calls that failed one after the other.
+pub const BACKOFF: Backoff = Backoff::new(BACKOFF_BASE_MS, BACKOFF_CAP_MS);
 /// Milliseconds of a second.
 const SECOND_MS: i64 = 1_000;
 
@@ -71,13 +75,6 @@ impl RecordPace {
     }
 }
 
-/// The pause after `failed` calls that failed one after the other, milliseconds: full jitter over a range that doubles up to a cap.
-#[must_use]
-pub fn pause_ms(failed: u32, random: u64) -> u64 {
-    let doubled = BACKOFF_BASE_MS.saturating_mul(1_u64.checked_shl(failed.saturating_sub(1)).unwrap_or(u64::MAX));
-    random % doubled.min(BACKOFF_CAP_MS).saturating_add(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +127,7 @@ mod tests {
 
         #[test]
         fn pauses_grow_up_to_the_cap(failed in 1_u32..200, random: u64) {
-            prop_assert!(pause_ms(failed, random) <= BACKOFF_CAP_MS.min(BACKOFF_BASE_MS.saturating_mul(1 << (failed - 1).min(10))));
+            prop_assert!(BACKOFF.full_jitter_ms(failed, random) <= BACKOFF_CAP_MS.min(BACKOFF_BASE_MS.saturating_mul(1 << (failed - 1).min(10))));
         }
     }
 }

@@ -3,11 +3,12 @@
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_telemetry::ErrorCode;
 
-use crate::api::{RangeRequest, Request, Source};
+use crate::api::{RangeRequest, Request};
 use crate::cursor::{CURSOR_VERSION, Cursor};
 use crate::letter::is_shard_id;
 use crate::limits::{PARTS_MAX, SEEN_MESSAGES_MAX, SHARDS_MAX};
 use crate::number::{is_before, is_sequence_number};
+use crate::source::Source;
 
 /// The conditions under which Lambda gives a batch up.
 pub const CONDITIONS: [&str; 2] = ["RetryAttemptsExhausted", "RecordAgeExceeded"];

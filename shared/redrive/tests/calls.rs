@@ -13,7 +13,7 @@ use tidemark_engine::port::{Clock, PortError};
 use tidemark_redrive::cursor::{CURSOR_VERSION, Cursor, Part};
 use tidemark_redrive::limits::{ATTEMPTS_MAX, FAILED_BATCHES_MAX, STOP_MARGIN_MS};
 use tidemark_redrive::memory::{Fault as Broken, Op as Call};
-use tidemark_redrive::rate::pause_ms;
+use tidemark_redrive::rate::BACKOFF;
 use tidemark_redrive::{RangeRequest, Request, Source, Stopped};
 
 fn letters() -> Request {
@@ -234,7 +234,7 @@ fn a_range_pauses_longer_each_time_that_nothing_succeeds() {
     assert_eq!((account.found, account.returned, account.expected), (10, 10, 10));
     let clock = ManualClock::default();
     let pauses_ms: Vec<u64> = (1..FAILED_BATCHES_MAX)
-        .map(|failed| pause_ms(failed, clock.random()))
+        .map(|failed| BACKOFF.full_jitter_ms(failed, clock.random()))
         .collect();
     assert_eq!(world.clock.sleeps_ms(), pauses_ms);
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use tidemark_domain::control::diff::may_follow;
 use tidemark_domain::control::item::{Fields, ItemError};
 use tidemark_domain::control::{ActivePointer, Mode, ModeSetting, OWN_POLICY, Overrides, PolicyVersion};
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{Policy, PolicyProblem};
 
-use super::ControlStatus;
 use crate::directives::{Candidate, Directives};
 use crate::port::{PortError, Units};
 
@@ -19,19 +18,51 @@ const POLICIES_KEPT_MAX: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlProblem {
     /// The table did not answer: the whole copy is as it was.
-    #[error("the control plane can't be read: {0}")]
-    Unread(String),
+    #[error("the control plane can't be read")]
+    Unread(#[source] PortError),
     /// An item is not what it should be: its last good copy stays in force.
-    #[error("{0}")]
+    #[error(transparent)]
     Item(#[from] ItemError),
     /// A policy that the pointer names can't be used.
-    #[error("policy {version}: {problem}")]
+    #[error("policy {version}")]
     Policy {
         /// Which version.
         version: u32,
         /// Why not.
-        problem: String,
+        #[source]
+        why: UnusablePolicy,
     },
+}
+
+/// Why a policy that the pointer names can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusablePolicy {
+    /// There is no such item.
+    #[error("it was never published")]
+    Unpublished,
+    /// The table did not answer.
+    #[error(transparent)]
+    Unread(PortError),
+    /// Its text is wrong: the first problem in it.
+    #[error("its text is not a policy")]
+    Text(#[source] Option<PolicyProblem>),
+    /// Its text is that of this other version.
+    #[error("its text says version {0}")]
+    OtherVersion(u32),
+    /// It counts in another currency.
+    #[error("its base currency is not that of the stored amounts")]
+    OtherCurrency,
+}
+
+/// What is known of the copy, for metrics and logs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ControlStatus {
+    /// Time since everything was read and understood, milliseconds; `None`: it never was.
+    pub age_ms: Option<i64>,
+    /// What was wrong at the last read.
+    pub problems: Vec<ControlProblem>,
+    /// Capacity that reads consumed since the last status.
+    pub units: Units,
 }
 
 /// What one read brought.
@@ -117,7 +148,7 @@ impl Held {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.problems.push(ControlProblem::Unread(error.to_string()));
+                self.problems.push(ControlProblem::Unread(error));
                 return;
             }
         };
@@ -147,20 +178,20 @@ impl Held {
     }
 
     fn policy(&self, version: u32, read: PolicyRead) -> Result<Policy, ControlProblem> {
-        let wrong = |problem: String| ControlProblem::Policy { version, problem };
+        let wrong = |why| ControlProblem::Policy { version, why };
         let fields = match read {
             PolicyRead::Item(Some(fields)) => fields,
-            PolicyRead::Item(None) => return Err(wrong("it was never published".to_owned())),
-            PolicyRead::Failed(error) => return Err(wrong(error.to_string())),
+            PolicyRead::Item(None) => return Err(wrong(UnusablePolicy::Unpublished)),
+            PolicyRead::Failed(error) => return Err(wrong(UnusablePolicy::Unread(error))),
         };
         let published = PolicyVersion::from_fields(version, &fields)?;
         let policy = Policy::parse(&published.text, &format!("policy {version}"))
-            .map_err(|problems| wrong(problems.first().map_or_else(String::new, ToString::to_string)))?;
+            .map_err(|problems| wrong(UnusablePolicy::Text(problems.into_iter().next())))?;
         if policy.version != version {
-            return Err(wrong(format!("its text says version {}", policy.version)));
+            return Err(wrong(UnusablePolicy::OtherVersion(policy.version)));
         }
         if !may_follow(&self.own, &policy) {
-            return Err(wrong("its base currency is not that of the stored amounts".to_owned()));
+            return Err(wrong(UnusablePolicy::OtherCurrency));
         }
         Ok(policy)
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::lock;
+use crate::lock::lock;
 use crate::port::Clock;
 
 /// A clock by hand. Sleeping advances it at once.

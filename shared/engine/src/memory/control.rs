@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tidemark_domain::control::item::{ACTIVE, Fields, MODE, OVERRIDES, policy_key};
 
-use super::lock;
 use crate::control::{ControlItems, ControlPlane};
+use crate::lock::lock;
 use crate::port::{Metered, PortError, Units};
 
 /// A control plane in memory. Clones share their content.

@@ -1,10 +1,10 @@
-//! Faults by script: which call fails, and how.
+//! Faults by script: which call fails, and how. A script serves the ports of any crate: what differs is its operations.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use super::lock;
+use crate::lock::lock;
 use crate::port::PortError;
 
 /// A port's operation.
@@ -45,7 +45,7 @@ pub enum Fault {
     Conflict,
     /// As `Conflict`, but the store does not hand the item back.
     ConflictWithoutItem,
-    /// A sink takes all but these indexes.
+    /// A sink takes all but these indexes (of those that it was given).
     Partial(Vec<usize>),
     /// The process dies before the call happens: this call and all later ones never answer.
     CrashBefore,
@@ -53,29 +53,46 @@ pub enum Fault {
     CrashAfter,
 }
 
-/// A script of faults, shared by the ports of one engine. Calls are numbered from 0 over all of them, in order.
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    inner: Arc<Mutex<Inner>>,
+/// A script of faults, shared by the ports of one engine or redrive. Calls are numbered from 0 over all of them, in order.
+#[derive(Clone, Debug)]
+pub struct Faults<O = Op> {
+    inner: Arc<Mutex<Inner<O>>>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    rules: Vec<Rule>,
-    calls: Vec<Op>,
-    calls_of: [u64; 10],
+#[derive(Debug)]
+struct Inner<O> {
+    rules: Vec<Rule<O>>,
+    calls: Vec<O>,
+    calls_of: Vec<(O, u64)>,
+    calls_all: u64,
     crashed: bool,
     yields: bool,
 }
 
 #[derive(Debug)]
-struct Rule {
-    op: Option<Op>,
+struct Rule<O> {
+    op: Option<O>,
     calls: Range<u64>,
     fault: Fault,
 }
 
-impl Faults {
+impl<O> Default for Faults<O> {
+    fn default() -> Self {
+        let inner = Inner {
+            rules: Vec::new(),
+            calls: Vec::new(),
+            calls_of: Vec::new(),
+            calls_all: 0,
+            crashed: false,
+            yields: false,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+}
+
+impl<O: Copy + Eq> Faults<O> {
     /// No faults.
     #[must_use]
     pub fn none() -> Self {
@@ -88,7 +105,7 @@ impl Faults {
     }
 
     /// Lets calls of one operation fail (numbered from 0 within that operation). The rule added last counts.
-    pub fn at(&self, op: Op, calls: Range<u64>, fault: Fault) {
+    pub fn at(&self, op: O, calls: Range<u64>, fault: Fault) {
         self.add(Some(op), calls, fault);
     }
 
@@ -100,21 +117,23 @@ impl Faults {
     }
 
     /// Lets every call give way once before it happens and once before it answers, so that a test which polls by hand
-    /// chooses how calls of several engines interleave.
+    /// chooses how calls of several engines or runs interleave, and where one dies.
     pub fn give_way(&self) {
         lock(&self.inner).yields = true;
     }
 
     /// Every call so far, in order.
     #[must_use]
-    pub fn calls(&self) -> Vec<Op> {
+    pub fn calls(&self) -> Vec<O> {
         lock(&self.inner).calls.clone()
     }
 
     /// How often an operation was called.
     #[must_use]
-    pub fn count(&self, op: Op) -> u64 {
-        lock(&self.inner).calls_of[op as usize]
+    pub fn count(&self, op: O) -> u64 {
+        let inner = lock(&self.inner);
+        let of_op = inner.calls_of.iter().find(|(of, _)| *of == op);
+        of_op.map_or(0, |(_, calls)| *calls)
     }
 
     /// Whether a crash was played.
@@ -123,29 +142,32 @@ impl Faults {
         lock(&self.inner).crashed
     }
 
-    fn add(&self, op: Option<Op>, calls: Range<u64>, fault: Fault) {
+    fn add(&self, op: Option<O>, calls: Range<u64>, fault: Fault) {
         lock(&self.inner).rules.push(Rule { op, calls, fault });
     }
 
-    /// Counts a call and says how it fails, if it does. Never answers once crashed.
-    pub(super) async fn next(&self, op: Op) -> Option<Fault> {
+    /// Begins a call: counts it, and says what is to happen to it, if anything is. Never answers once crashed.
+    ///
+    /// # Errors
+    /// When the call fails before it happens.
+    pub async fn begin(&self, op: O) -> Result<Option<Fault>, PortError> {
         self.maybe_yield().await;
-        let fault = self.draw(op);
-        if matches!(fault, Some(Fault::CrashBefore)) {
-            std::future::pending::<()>().await;
+        match self.draw(op) {
+            Some(Fault::Before(error)) => Err(error),
+            Some(Fault::CrashBefore) => std::future::pending().await,
+            fault => Ok(fault),
         }
-        fault
     }
 
     /// Ends a call that happened: an ambiguous one answers with its error, a crash never answers.
-    pub(super) async fn finish(&self, fault: Option<Fault>) -> Result<(), PortError> {
+    ///
+    /// # Errors
+    /// When the call fails after it happened.
+    pub async fn finish(&self, fault: Option<Fault>) -> Result<(), PortError> {
         self.maybe_yield().await;
         match fault {
             Some(Fault::After(error)) => Err(error),
-            Some(Fault::CrashAfter) => {
-                std::future::pending::<()>().await;
-                Ok(())
-            }
+            Some(Fault::CrashAfter) => std::future::pending().await,
             _ => Ok(()),
         }
     }
@@ -165,24 +187,41 @@ impl Faults {
         .await;
     }
 
-    fn draw(&self, op: Op) -> Option<Fault> {
+    fn draw(&self, op: O) -> Option<Fault> {
         let mut inner = lock(&self.inner);
         if inner.crashed {
             return Some(Fault::CrashBefore);
         }
-        let (call, call_of) = (inner.calls.len() as u64, inner.calls_of[op as usize]);
-        // A run of a million calls should not be remembered for ever.
-        if inner.calls.len() < CALLS_KEPT_MAX {
-            inner.calls.push(op);
-        }
-        inner.calls_of[op as usize] += 1;
-        let hit = |rule: &&Rule| match rule.op {
+        let (call, call_of) = inner.count(op);
+        let hit = |rule: &&Rule<O>| match rule.op {
             None => rule.calls.contains(&call),
             Some(of) => of == op && rule.calls.contains(&call_of),
         };
         let fault = inner.rules.iter().rev().find(hit).map(|rule| rule.fault.clone());
         inner.crashed = matches!(fault, Some(Fault::CrashBefore | Fault::CrashAfter));
         fault
+    }
+}
+
+impl<O: Copy + Eq> Inner<O> {
+    /// Counts a call: its number over all operations, and within its own.
+    fn count(&mut self, op: O) -> (u64, u64) {
+        // A run of a million calls should not be remembered for ever.
+        if self.calls.len() < CALLS_KEPT_MAX {
+            self.calls.push(op);
+        }
+        let call = self.calls_all;
+        self.calls_all += 1;
+        match self.calls_of.iter_mut().find(|(of, _)| *of == op) {
+            Some((_, calls)) => {
+                *calls += 1;
+                (call, *calls - 1)
+            }
+            None => {
+                self.calls_of.push((op, 1));
+                (call, 0)
+            }
+        }
     }
 }
 

@@ -14,10 +14,3 @@ pub use control::MemoryControl;
 pub use fault::{Fault, Faults, Op};
 pub use sinks::{MemoryQuarantine, MemorySink};
 pub use store::MemoryStore;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks; a panic elsewhere is no reason to lose a test's evidence.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

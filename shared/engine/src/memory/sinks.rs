@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Fault, Faults, Op, lock};
+use super::fault::{Fault, Faults, Op};
+use crate::lock::lock;
 use crate::port::{OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink};
 
 /// Outcomes, in the order they were taken.
@@ -83,9 +84,8 @@ async fn take_some<T: Clone>(
     op: Op,
     items: &[T],
 ) -> Result<Vec<usize>, PortError> {
-    let fault = faults.next(op).await;
+    let fault = faults.begin(op).await?;
     let left = match &fault {
-        Some(Fault::Before(error)) => return Err(error.clone()),
         Some(Fault::Partial(left)) => left.iter().copied().filter(|index| *index < items.len()).collect(),
         _ => Vec::new(),
     };

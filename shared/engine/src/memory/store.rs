@@ -8,8 +8,9 @@ use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::{CardId, EventKey};
 
-use super::{Fault, Faults, Op, lock};
+use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
+use crate::lock::lock;
 use crate::port::{
     Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
@@ -205,10 +206,7 @@ fn metered<T>(value: T, write: f64, read: f64) -> Metered<T> {
 
 impl StateStore for MemoryStore {
     async fn load_states(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
-        let fault = self.faults.next(Op::LoadStates).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::LoadStates).await?;
         let stale = matches!(fault, Some(Fault::StaleRead));
         let items: Vec<Option<StateItem>> = {
             let inner = lock(&self.inner);
@@ -221,10 +219,7 @@ impl StateStore for MemoryStore {
     }
 
     async fn load_profiles(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<Profile>>>, PortError> {
-        let fault = self.faults.next(Op::LoadProfiles).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::LoadProfiles).await?;
         let stale = matches!(fault, Some(Fault::StaleRead));
         let profiles: Vec<Option<Profile>> = {
             let inner = lock(&self.inner);
@@ -240,10 +235,7 @@ impl StateStore for MemoryStore {
         card: &CardId,
         keys: &[SegmentKey],
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        let fault = self.faults.next(Op::LoadSegments).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::LoadSegments).await?;
         let found: Vec<Option<Vec<u8>>> = {
             let inner = lock(&self.inner);
             let segment = |key: &SegmentKey| inner.segments.get(&(card.clone(), *key));
@@ -259,10 +251,7 @@ impl StateStore for MemoryStore {
     }
 
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {
-        let fault = self.faults.next(Op::PutSegments).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::PutSegments).await?;
         let size = |item: &SegmentItem| item.bytes.len() + item.card_id.as_str().len() + ITEM_OVERHEAD_BYTES;
         let units = segments.iter().map(|item| write_units(size(item))).sum();
         {
@@ -276,9 +265,8 @@ impl StateStore for MemoryStore {
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        let fault = self.faults.next(Op::Commit).await;
+        let fault = self.faults.begin(Op::Commit).await?;
         let answer = match &fault {
-            Some(Fault::Before(error)) => return Err(error.clone()),
             Some(Fault::Conflict) => Commit::Conflict(self.state(&write.card_id)),
             Some(Fault::ConflictWithoutItem) => Commit::Conflict(None),
             _ => self.write_state(write),
@@ -289,10 +277,7 @@ impl StateStore for MemoryStore {
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
-        let fault = self.faults.next(Op::PutProfile).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::PutProfile).await?;
         let newer = self
             .profile(&profile.card_id)
             .is_none_or(|stored| stored.version < profile.version);
@@ -308,10 +293,7 @@ impl StateStore for MemoryStore {
     }
 
     async fn put_trials(&self, key: &TrialKey, batch: &TrialBatch, _: i64) -> Result<Metered<()>, PortError> {
-        let fault = self.faults.next(Op::PutTrials).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::PutTrials).await?;
         let bytes = serde_json::to_vec(batch).map_or(0, |json| json.len()) + ITEM_OVERHEAD_BYTES;
         let place = (key.partition(batch.candidate), key.sort());
         lock(&self.inner).trials.insert(place, batch.clone());
@@ -320,10 +302,7 @@ impl StateStore for MemoryStore {
     }
 
     async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
-        let fault = self.faults.next(Op::PutDecision).await;
-        if let Some(Fault::Before(error)) = fault {
-            return Err(error);
-        }
+        let fault = self.faults.begin(Op::PutDecision).await?;
         let key = decision.event.clone();
         let fresh = {
             let mut inner = lock(&self.inner);

@@ -3,14 +3,15 @@
 use std::future::Future;
 
 use tidemark_engine::port::{Clock, PortError};
+use tidemark_engine::retry::{self, ends_ms};
 use tidemark_telemetry::ErrorCode;
 
-use super::Redrive;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::{Problem, Stopped};
 use crate::limits::ATTEMPTS_MAX;
 use crate::port::{Inbox, Processor, ShardReader};
-use crate::rate::pause_ms;
+use crate::rate::BACKOFF;
 
 /// Whether a failed call may be repeated, and what it says.
 pub(super) trait Failure {
@@ -41,27 +42,18 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         F: Fn() -> O,
         O: Future<Output = Result<T, E>>,
     {
-        let mut failed = 0;
-        loop {
-            let error = match call().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            failed += 1;
-            let throttled = matches!(error.port(), Some(PortError::Throttled(_)));
-            run.stats.throttles += u64::from(throttled);
-            let may_help = error.port().is_some_and(PortError::is_transient) && failed < ATTEMPTS_MAX;
-            let pause_ms = pause_ms(failed, self.clock.random());
-            let ends_ms = self
-                .clock
-                .now_ms()
-                .saturating_add(i64::try_from(pause_ms).unwrap_or(i64::MAX));
-            if !may_help || ends_ms >= until_ms {
-                return Err(error);
+        retry::repeat(&self.clock, call, |error: &E, failed| {
+            let port = error.port();
+            run.stats.throttles += u64::from(matches!(port, Some(PortError::Throttled(_))));
+            let may_help = port.is_some_and(PortError::is_transient) && failed < ATTEMPTS_MAX;
+            let pause_ms = BACKOFF.full_jitter_ms(failed, self.clock.random());
+            if !may_help || ends_ms(self.clock.now_ms(), pause_ms) >= until_ms {
+                return None;
             }
             run.stats.retries += 1;
-            self.clock.sleep_ms(pause_ms).await;
-        }
+            Some(pause_ms)
+        })
+        .await
     }
 
     /// Stops the call because a service failed.

@@ -2,9 +2,10 @@
 
 use tidemark_engine::port::Clock;
 use tidemark_engine::report::{End, Returned};
+use tidemark_engine::retry::ends_ms;
 use tidemark_engine::{BatchReport, InRecord};
 
-use super::Redrive;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::Stopped;
 use crate::port::{Inbox, Processor, ShardReader};
@@ -57,7 +58,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     async fn pause(&self, run: &mut Run<'_>, records: usize) -> bool {
         let now_ms = self.clock.now_ms();
         let wait_ms = run.record_pace.take(records, now_ms);
-        if now_ms.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)) >= run.stop_at_ms {
+        if ends_ms(now_ms, wait_ms) >= run.stop_at_ms {
             run.stop(Stopped::Deadline);
             return false;
         }

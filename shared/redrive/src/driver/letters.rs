@@ -16,10 +16,10 @@ use tidemark_engine::InRecord;
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
 
-use super::Redrive;
 use super::feed::Fate;
 use super::queue::Moved;
 use super::read::Came;
+use super::redrive::Redrive;
 use super::run::Run;
 use super::work::{Stage, Verdict, Work};
 use crate::api::Problem;

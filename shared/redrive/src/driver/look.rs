@@ -5,7 +5,7 @@
 
 use tidemark_engine::port::Clock;
 
-use super::Redrive;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::letter::first_arrival_ms;
 use crate::limits::GROUP_MESSAGES_MAX;

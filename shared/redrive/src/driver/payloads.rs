@@ -5,9 +5,9 @@ use tidemark_engine::port::Clock;
 use tidemark_engine::record::OfAggregate;
 use tidemark_telemetry::ErrorCode;
 
-use super::Redrive;
 use super::feed::Fate;
 use super::queue::Moved;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::Problem;
 use crate::letter::Rejection;

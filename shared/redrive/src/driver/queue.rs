@@ -3,7 +3,7 @@
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
 
-use super::Redrive;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::{Problem, UnrecoverableMessage};
 use crate::letter::Rejection;

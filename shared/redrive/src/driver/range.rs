@@ -6,14 +6,14 @@ use tidemark_engine::InRecord;
 use tidemark_engine::port::Clock;
 use tidemark_telemetry::ErrorCode;
 
-use super::Redrive;
 use super::feed::Fate;
 use super::read::Came;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::{Problem, RangeRequest};
 use crate::cursor::ShardLeft;
 use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader, StreamRecord};
-use crate::rate::pause_ms;
+use crate::rate::BACKOFF;
 use crate::scan::{Bounds, Scan};
 use crate::walk::Want;
 
@@ -136,7 +136,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 break;
             }
             failed += 1;
-            self.clock.sleep_ms(pause_ms(failed, self.clock.random())).await;
+            let pause_ms = BACKOFF.full_jitter_ms(failed, self.clock.random());
+            self.clock.sleep_ms(pause_ms).await;
         }
         let without_end = fates.iter().filter(|fate| **fate == Fate::Failed).count() as u64;
         run.account.returned += without_end;

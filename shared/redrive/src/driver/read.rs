@@ -1,8 +1,9 @@
 //! Reads of a shard: paced, repeated after throttles, and put into the words of a walk.
 
 use tidemark_engine::port::Clock;
+use tidemark_engine::retry::ends_ms;
 
-use super::Redrive;
+use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::Stopped;
 use crate::port::{Inbox, Page, Processor, ReadError, ReadFrom, ShardReader};
@@ -58,7 +59,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     pub(super) async fn read(&self, run: &mut Run<'_>, shard_id: &str, iterator: &str) -> Came {
         let now_ms = self.clock.now_ms();
         let wait_ms = run.read_pace.take(shard_id, now_ms);
-        if now_ms.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)) >= run.stop_at_ms {
+        if ends_ms(now_ms, wait_ms) >= run.stop_at_ms {
             run.stop(Stopped::Deadline);
         }
         if !run.may_go_on(now_ms) {

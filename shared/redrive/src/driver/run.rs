@@ -7,14 +7,14 @@ use tidemark_engine::port::Units;
 use tidemark_telemetry::ErrorCode;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Outcome;
-use crate::api::{Account, Problem, Request, Response, Source, Stopped};
+use crate::api::{Account, Problem, Request, Response, Stopped};
 use crate::cursor::{CURSOR_VERSION, Cursor, Part, ShardLeft};
 use crate::limits::{
     ANSWER_MS, CLEANUP_MS, FAILED_BATCHES_MAX, HELD_MESSAGES_MAX, HIDDEN_SLACK_S, PARTS_MAX, PROBLEMS_MAX, RUN_MS_MAX,
     RedriveConfig, SEEN_MESSAGES_MAX, STOP_MARGIN_MS,
 };
 use crate::rate::{ReadPace, RecordPace};
+use crate::source::Source;
 
 /// What there is to report of a call beside its answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,15 @@ pub struct Stats {
     pub refused: BTreeMap<RefusalCode, u64>,
     /// Capacity consumed.
     pub units: Units,
+}
+
+/// What one call came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The answer.
+    pub response: Response,
+    /// What else there is to report.
+    pub stats: Stats,
 }
 
 pub(super) struct Run<'r> {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use tidemark_engine::lock::lock;
 use tidemark_engine::memory::ManualClock;
 use tidemark_engine::port::{Clock, PortError};
 
-use super::{Op, Script, lock};
+use super::script::{Op, Script};
 use crate::port::{Inbox, Received};
 
 /// A queue. Clones share its messages.
@@ -123,7 +124,7 @@ impl MemoryInbox {
 impl Inbox for MemoryInbox {
     async fn receive(&self, messages_max: usize, _wait_s: u32, hidden_s: u32) -> Result<Vec<Received>, PortError> {
         self.pass(1);
-        let after = self.script.next(Op::Receive).await?;
+        let fault = self.script.begin(Op::Receive).await?;
         let received = {
             let now_ms = self.clock.now_ms();
             let inner = &mut *lock(&self.inner);
@@ -149,13 +150,13 @@ impl Inbox for MemoryInbox {
             inner.hidden_most = inner.hidden_most.max(hidden);
             received
         };
-        self.script.finish(after).await?;
+        self.script.finish(fault).await?;
         Ok(received)
     }
 
     async fn delete(&self, receipts: &[String]) -> Result<Vec<usize>, PortError> {
         self.pass(receipts.len());
-        let after = self.script.next(Op::Delete).await?;
+        let fault = self.script.begin(Op::Delete).await?;
         let not_deleted = {
             let inner = &mut *lock(&self.inner);
             let left = usize::from(inner.deletions_partial > 0);
@@ -166,26 +167,26 @@ impl Inbox for MemoryInbox {
                 .retain(|message| message.receives == 0 || !deleted.contains(&message.receipt));
             (0..left.min(receipts.len())).collect()
         };
-        self.script.finish(after).await?;
+        self.script.finish(fault).await?;
         Ok(not_deleted)
     }
 
     async fn release(&self, receipts: &[String]) -> Result<(), PortError> {
         self.pass(receipts.len());
-        let after = self.script.next(Op::Release).await?;
+        let fault = self.script.begin(Op::Release).await?;
         let now_ms = self.clock.now_ms();
         for message in &mut lock(&self.inner).messages {
             if message.receives > 0 && receipts.contains(&message.receipt) {
                 message.visible_ms = now_ms;
             }
         }
-        self.script.finish(after).await
+        self.script.finish(fault).await
     }
 
     async fn send(&self, body: &str) -> Result<(), PortError> {
         self.pass(1);
-        let after = self.script.next(Op::Send).await?;
+        let fault = self.script.begin(Op::Send).await?;
         self.push(body);
-        self.script.finish(after).await
+        self.script.finish(fault).await
     }
 }

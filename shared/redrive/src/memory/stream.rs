@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use tidemark_engine::lock::lock;
 use tidemark_engine::memory::ManualClock;
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_engine::record::compare_sequence_numbers;
 
-use super::{Op, Script, lock};
+use super::script::{Op, Script};
 use crate::port::{Page, ReadError, ReadFrom, ShardReader, StreamRecord};
 use crate::shards::ShardInfo;
 
@@ -193,30 +194,30 @@ impl Inner {
 
 impl ShardReader for MemoryStream {
     async fn shards(&self) -> Result<Vec<ShardInfo>, PortError> {
-        let after = self.script.next(Op::Shards).await?;
+        let fault = self.script.begin(Op::Shards).await?;
         let info = |(id, shard): (&String, &Shard)| ShardInfo {
             id: id.clone(),
             parents: shard.parents.clone(),
         };
         let shards = lock(&self.inner).shards.iter().map(info).collect();
-        self.script.finish(after).await?;
+        self.script.finish(fault).await?;
         Ok(shards)
     }
 
     async fn iterator(&self, shard_id: &str, from: &ReadFrom) -> Result<String, ReadError> {
-        let after = self.script.next(Op::Iterator).await?;
+        let fault = self.script.begin(Op::Iterator).await?;
         let token = {
             let mut inner = lock(&self.inner);
             let placed = inner.place(shard_id, from, self.clock.now_ms())?;
             inner.iterators.push(placed);
             (inner.iterators.len() - 1).to_string()
         };
-        self.script.finish(after).await?;
+        self.script.finish(fault).await?;
         Ok(token)
     }
 
     async fn records(&self, iterator: &str, records_max: u32) -> Result<Page, ReadError> {
-        let after = self.script.next(Op::Records).await?;
+        let fault = self.script.begin(Op::Records).await?;
         let page = {
             let mut inner = lock(&self.inner);
             let at = iterator
@@ -226,7 +227,7 @@ impl ShardReader for MemoryStream {
             let at = at.ok_or(ReadError::Expired)?;
             inner.read(&at, records_max, self.clock.now_ms())?
         };
-        self.script.finish(after).await?;
+        self.script.finish(fault).await?;
         Ok(page)
     }
 }

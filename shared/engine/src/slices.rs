@@ -8,6 +8,11 @@ use crate::call::BatchContext;
 use crate::config::{SEND_BACKOFF_BASE_MS, SEND_BACKOFF_CAP_MS};
 use crate::port::{Clock, PortError};
 use crate::report::Returned;
+use crate::retry::{Backoff, ends_ms};
+
+/// The pauses between calls that are throttled. Limits count by the second: in the upper half of this range, so many calls as
+/// may take nothing one after the other always span one.
+const BACKOFF: Backoff = Backoff::new(SEND_BACKOFF_BASE_MS, SEND_BACKOFF_CAP_MS);
 
 /// What one call of a port is given at most: so little that it answers soon, and the deadline is looked at in between.
 pub(crate) struct SliceLimit<T> {
@@ -85,21 +90,17 @@ impl Pace {
         self.fruitless = if taken > 0 { 0 } else { self.fruitless + 1 };
     }
 
-    /// The pause after a call that was throttled, milliseconds: at least half of a range that doubles up to a cap. Limits
-    /// count by the second: so many calls as may take nothing one after the other always span one.
+    /// The pause after a call that was throttled, milliseconds.
     fn pause_ms(&self, random: u64) -> u64 {
-        let doubled = 1_u64.checked_shl(self.short.saturating_sub(1)).unwrap_or(u64::MAX);
-        let range_ms = SEND_BACKOFF_BASE_MS.saturating_mul(doubled).min(SEND_BACKOFF_CAP_MS);
-        range_ms / 2 + random % (range_ms / 2 + 1)
+        BACKOFF.equal_jitter_ms(self.short, random)
     }
 }
 
 /// Sends items, and those again that were not taken, until all are or it is too late: `until_ms`, milliseconds since
 /// 1970-01-01T00:00:00Z. A call that took anything is progress: only calls in a row that took nothing count as attempts.
 pub(crate) async fn send_all<T, C, F, R>(
-    context: &BatchContext,
-    clock: &C,
-    (attempts_max, until_ms): (u32, i64),
+    context: &BatchContext<'_, C>,
+    until_ms: i64,
     limit: &SliceLimit<T>,
     items: Vec<T>,
     call: F,
@@ -112,7 +113,7 @@ where
     let mut left: VecDeque<(usize, T)> = items.into_iter().enumerate().collect();
     let mut pace = Pace::default();
     while !left.is_empty() {
-        if clock.now_ms() >= until_ms {
+        if context.clock.now_ms() >= until_ms {
             return NotSent::new(&left, Why::TooLate);
         }
         let (places, slice) = next_slice(&mut left, limit);
@@ -128,15 +129,11 @@ where
         if returned == 0 {
             continue;
         }
-        let may_go_on = pace.fruitless < attempts_max;
+        let may_go_on = pace.fruitless < context.config.attempts_max;
+        let until_ms = if may_go_on { until_ms } else { i64::MIN };
         let pause = match &error {
-            PortError::Throttled(_) => pause_throttled(context, clock, &pace, may_go_on.then_some(until_ms)),
-            _ => context.pause_after(
-                Some(&error),
-                pace.fruitless,
-                if may_go_on { until_ms } else { i64::MIN },
-                clock,
-            ),
+            PortError::Throttled(_) => pause_throttled(context, &pace, until_ms),
+            _ => context.pause_after(Some(&error), pace.fruitless, until_ms),
         };
         let Some(pause_ms) = pause else {
             let why = match &error {
@@ -147,23 +144,20 @@ where
             };
             return NotSent::new(&left, why);
         };
-        clock.sleep_ms(pause_ms).await;
+        context.clock.sleep_ms(pause_ms).await;
     }
     NotSent::new(&left, Why::Failed)
 }
 
-/// Counts a call that was throttled, wholly or in part; the pause after it, unless it is the last or would end too late.
-fn pause_throttled<C: Clock>(context: &BatchContext, clock: &C, pace: &Pace, until_ms: Option<i64>) -> Option<u64> {
-    let mut tally = context.tally();
-    tally.throttles += 1;
-    let pause_ms = pace.pause_ms(clock.random());
-    let ends_ms = clock
-        .now_ms()
-        .saturating_add(i64::try_from(pause_ms).unwrap_or(i64::MAX));
-    if ends_ms >= until_ms? {
+/// Counts a call that was throttled, wholly or in part; the pause after it, unless it would end too late.
+fn pause_throttled<C: Clock>(context: &BatchContext<'_, C>, pace: &Pace, until_ms: i64) -> Option<u64> {
+    let mut report = context.report();
+    report.throttles += 1;
+    let pause_ms = pace.pause_ms(context.clock.random());
+    if ends_ms(context.clock.now_ms(), pause_ms) >= until_ms {
         return None;
     }
-    tally.retries += 1;
+    report.retries += 1;
     Some(pause_ms)
 }
 

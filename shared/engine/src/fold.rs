@@ -1,8 +1,8 @@
-//! Folding a card's events between two profile changes. Pure.
+//! Folding a commit group: the events of a card that one conditional write makes durable together. Pure.
 
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, Entry};
-use tidemark_domain::event::{Event, Label, Profile, Transaction};
+use tidemark_domain::event::{Event, Label, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::EventKey;
 use tidemark_domain::lifetime::HISTORY_MS;
@@ -11,44 +11,11 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_domain::score::ProfileInput;
 
-use crate::directives::Directives;
+use crate::directives::Judge;
 use crate::plan::Planned;
 use crate::port::OutcomeRecord;
+use crate::profile::ProfileView;
 use crate::trial::{self, TrialStep};
-
-/// What is known of a card's profile while its run lasts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ProfileView {
-    /// The profile.
-    Known(Profile),
-    /// The card has none.
-    Absent,
-    /// It could not be read.
-    Unavailable,
-    /// It was not looked for, on purpose.
-    Skipped,
-}
-
-impl ProfileView {
-    /// As the score takes it.
-    pub(crate) fn input(&self) -> ProfileInput<'_> {
-        match self {
-            Self::Known(profile) => ProfileInput::Known(profile),
-            Self::Absent => ProfileInput::Absent,
-            Self::Unavailable => ProfileInput::Unavailable,
-            Self::Skipped => ProfileInput::Skipped,
-        }
-    }
-
-    /// Takes note of a profile event: the newest wins.
-    pub(crate) fn learn(&mut self, profile: &Profile) {
-        match self {
-            Self::Skipped => {}
-            Self::Known(known) if known.version >= profile.version => {}
-            _ => *self = Self::Known(profile.clone()),
-        }
-    }
-}
 
 /// What an event did to its card.
 #[derive(Debug)]
@@ -82,13 +49,6 @@ pub(crate) struct OutcomeStep {
     pub(crate) alert: Option<(EventKey, i64)>,
 }
 
-/// Who judges: the snapshot, and a clock to measure policies by.
-pub(crate) struct Judge<'a> {
-    pub(crate) directives: &'a Directives,
-    /// Nanoseconds; only differences matter.
-    pub(crate) now_ns: &'a (dyn Fn() -> i64 + Sync),
-}
-
 /// A record and what it did.
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -97,7 +57,7 @@ pub(crate) struct Step {
     pub(crate) effect: Effect,
 }
 
-/// What a segment did to the state.
+/// What a commit group did to the state.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
     /// One for each event, in order.
@@ -109,9 +69,9 @@ pub(crate) struct Folded {
     pub(crate) needs: Vec<SegmentKey>,
 }
 
-/// Applies transactions and labels to a state, from the first on that has no step yet, until one needs segments that are
-/// not at hand. Profile events don't belong in a segment; one would count as already there.
-pub(crate) fn fold_segment(
+/// Applies transactions and labels to a state, from the first on that has no step yet, until one needs sealed segments that
+/// are not at hand. Profile events don't belong in a commit group; one would count as already there.
+pub(crate) fn fold_group(
     state: &mut CardState,
     events: &[Planned],
     profile: &ProfileView,
@@ -144,7 +104,7 @@ pub(crate) fn fold_segment(
     }
 }
 
-/// The effect of a label, or the segments that it needs.
+/// The effect of a label, or the sealed segments that it needs.
 fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
     match fold::apply_label(state, label, policy) {
         LabelApplied::Recorded => Ok(Effect::Applied),
@@ -157,7 +117,7 @@ fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<
     }
 }
 
-/// The effect of a transaction, or the segments that it needs.
+/// The effect of a transaction, or the sealed segments that it needs.
 fn apply_transaction(
     state: &mut CardState,
     planned: &Planned,

@@ -1,0 +1,155 @@
+//! The third and fourth step, for one commit group: a card's events are folded together, and one conditional write makes
+//! them durable. Where another writer was first, they are folded again onto what it left.
+
+use tidemark_domain::id::CardId;
+
+use crate::call::BatchContext;
+use crate::cards::{Cards, Warm};
+use crate::config::SEGMENT_ROUNDS_MAX;
+use crate::directives::Judge;
+use crate::fold::{Folded, Step, expires_at_s, fold_group};
+use crate::plan::Planned;
+use crate::port::{Clock, Commit, PortError, StateItem, StateStore, StateWrite};
+use crate::profile::ProfileView;
+use crate::report::Returned;
+use crate::sealed::{drop_cold, read_segments, write_segments};
+
+/// A card while its run lasts.
+pub(crate) struct Card<'r> {
+    pub(crate) id: &'r CardId,
+    pub(crate) warm: Warm,
+    pub(crate) profile: ProfileView,
+    /// When the last record of its run arrived, ms since 1970-01-01T00:00:00Z.
+    pub(crate) arrival_ms: i64,
+}
+
+/// Folds a group into the card's state and commits it, against other writers if need be.
+pub(crate) async fn commit_group<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    cards: &Cards<S>,
+    card: &mut Card<'_>,
+    group: &[Planned],
+) -> Result<Vec<Step>, Returned> {
+    let mut conflicts = 0;
+    loop {
+        let folded = fold_to_end(context, &cards.store, card, group).await?;
+        if !folded.needs_commit {
+            return Ok(folded.steps);
+        }
+        // The segments first: a state never names what is not there.
+        write_segments(context, &cards.store, card.id, &mut card.warm.state).await?;
+        let write = state_write(card);
+        let winner = match commit(context, &cards.store, &write).await? {
+            Commit::Written => {
+                card.warm.version = Some(write.item.version);
+                return Ok(folded.steps);
+            }
+            Commit::Conflict(winner) => winner,
+        };
+        conflicts += 1;
+        if conflicts > context.config.conflicts_per_card_max {
+            return Err(Returned::ConflictLimit);
+        }
+        let warm = after_conflict(context, cards, card.id, winner, conflicts).await?;
+        let lost = std::mem::replace(&mut card.warm, warm);
+        card.warm.state.adopt_segments(lost.state);
+        if group.iter().any(Planned::is_transaction) {
+            let (store, view) = (&cards.store, &mut card.profile);
+            cards.profiles.reload(context, store, card.id, view).await;
+        }
+    }
+}
+
+/// Folds a group, reading sealed segments where the fold asks for them. The fold goes on where it stopped: what it made so
+/// far does not depend on what is at hand.
+async fn fold_to_end<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    store: &S,
+    card: &mut Card<'_>,
+    group: &[Planned],
+) -> Result<Folded, Returned> {
+    let judge = Judge {
+        directives: &context.directives,
+        now_ns: &|| context.clock.now_ns(),
+    };
+    let state = &mut card.warm.state;
+    let mut folded = Folded::default();
+    let (mut at, mut rounds) = (0, 0);
+    loop {
+        fold_group(state, group, &card.profile, &judge, &mut folded);
+        if folded.needs.is_empty() {
+            return Ok(folded);
+        }
+        if folded.steps.len() > at {
+            (at, rounds) = (folded.steps.len(), 0);
+            drop_cold(state);
+        }
+        rounds += 1;
+        if rounds > SEGMENT_ROUNDS_MAX {
+            return Err(Returned::StateCorrupt);
+        }
+        let keys = std::mem::take(&mut folded.needs);
+        read_segments(context, store, card.id, state, &keys).await?;
+    }
+}
+
+fn state_write(card: &Card<'_>) -> StateWrite {
+    let number = card.warm.version.map_or(0, |read| read.number);
+    let newest_ms = card.warm.state.newest_ms().unwrap_or(card.arrival_ms);
+    StateWrite {
+        card_id: card.id.clone(),
+        expected: card.warm.version,
+        item: StateItem::new(number + 1, card.warm.state.encode()),
+        expires_at_s: expires_at_s(newest_ms),
+    }
+}
+
+/// Writes, and repeats the very same write when its fate is unknown: if it had landed, its condition fails now, and the
+/// winner is what we wrote.
+async fn commit<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    store: &S,
+    write: &StateWrite,
+) -> Result<Commit, Returned> {
+    let call = || store.commit(write);
+    match context.with_retries(context.bounds.stop_at_ms, call).await {
+        Ok(answer) => match context.metered(answer) {
+            Commit::Conflict(Some(winner)) if winner == write.item => {
+                context.report().commits += 1;
+                Ok(Commit::Written)
+            }
+            Commit::Conflict(winner) => {
+                context.report().conflicts += 1;
+                Ok(Commit::Conflict(winner))
+            }
+            Commit::Written => {
+                context.report().commits += 1;
+                Ok(Commit::Written)
+            }
+        },
+        Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
+        Err(_) => Err(Returned::CommitFailed),
+    }
+}
+
+/// The state that won. The first conflict is met at once (it only says that our copy was stale), further ones pause.
+async fn after_conflict<S: StateStore, C: Clock>(
+    context: &BatchContext<'_, C>,
+    cards: &Cards<S>,
+    card: &CardId,
+    winner: Option<StateItem>,
+    conflicts: u32,
+) -> Result<Warm, Returned> {
+    if conflicts > 1 {
+        let pause = context.pause_after(None, conflicts - 1, context.bounds.stop_at_ms);
+        let Some(pause_ms) = pause else {
+            return Err(Returned::ConflictLimit);
+        };
+        context.clock.sleep_ms(pause_ms).await;
+    }
+    if winner.is_some() {
+        return Warm::from_item(winner);
+    }
+    let mut items = cards.read_states(context, std::slice::from_ref(card)).await?;
+    Warm::from_item(items.pop().flatten())
+}
