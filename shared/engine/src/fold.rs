@@ -164,8 +164,8 @@ fn outcome_step(event: EventKey, entry: &Entry, fresh: bool) -> OutcomeStep {
     }
 }
 
-/// From when on nothing of an event time can matter, whatever policy is in force then and however late a record comes, in
-/// seconds since 1970-01-01T00:00:00Z.
+/// When an item expires whose newest event has this time, in seconds since 1970-01-01T00:00:00Z: after that, no policy and no
+/// late record can need it.
 pub(crate) fn expires_at_s(time_ms: i64) -> i64 {
     time_ms.saturating_add(HISTORY_MS) / 1000
 }

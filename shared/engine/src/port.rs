@@ -81,7 +81,7 @@ impl StateItem {
 /// A conditional write of a card.
 #[derive(Clone, Debug)]
 pub struct StateWrite {
-    /// Whose state.
+    /// The card whose state it is.
     pub card_id: CardId,
     /// The version that was read; `None`: the item must not exist.
     pub expected: Option<StateVersion>,
@@ -103,7 +103,7 @@ pub enum Commit {
 /// A sealed segment of a card's history. Its key follows from its bytes: whoever writes it writes the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentItem {
-    /// Whose history.
+    /// The card whose history it is part of.
     pub card_id: CardId,
     /// The hash of the bytes.
     pub key: SegmentKey,
@@ -231,9 +231,9 @@ pub struct QuarantineMessage {
     pub schema: String,
     /// Version of this message's shape: 1.
     pub version: u32,
-    /// Why.
+    /// The stable reason code of the refusal.
     pub code: RefusalCode,
-    /// Why, in a sentence without payload values.
+    /// The refusal in a sentence, without payload values.
     pub detail: String,
     /// ARN or name of the stream it came from.
     pub stream: String,
@@ -275,7 +275,7 @@ pub trait Quarantine: Send + Sync {
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> i64;
-    /// Waits.
+    /// Waits for so many milliseconds.
     fn sleep_ms(&self, duration_ms: u64) -> impl Future<Output = ()> + Send;
     /// Nanoseconds since 1970-01-01T00:00:00Z, as finely as the clock can tell: for measuring, nothing is decided by it.
     fn now_ns(&self) -> i64 {

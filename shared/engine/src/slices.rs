@@ -26,7 +26,7 @@ pub(crate) struct SliceLimit<T> {
 pub(crate) struct NotSent {
     /// Their indexes, ascending.
     items: Vec<usize>,
-    /// Why.
+    /// What kept them from being sent.
     why: Why,
 }
 

@@ -40,7 +40,7 @@ impl<'a> UserRecord<'a> {
 pub struct Refused {
     /// Index among the batch's user records.
     pub record: usize,
-    /// Why.
+    /// The code, and a sentence about it.
     pub refusal: Refusal,
 }
 
@@ -59,8 +59,8 @@ pub struct UserRecords<'a> {
     pub looked_at: usize,
 }
 
-/// Takes a batch apart. Records beyond [`BATCH_RECORDS_MAX`] stay whole and are left out, and so do those from the first on
-/// with which there would be more than [`BATCH_USER_RECORDS_MAX`] user records: an aggregate is never left in halves.
+/// Takes a batch apart. Records beyond [`BATCH_RECORDS_MAX`] stay whole and are left out. So do the records from the first one
+/// on that would exceed [`BATCH_USER_RECORDS_MAX`] user records: an aggregate is never cut in two.
 #[must_use]
 pub fn take_apart<'a>(batch: &'a [InRecord<'a>]) -> UserRecords<'a> {
     let mut records = UserRecords {

@@ -12,7 +12,7 @@ use tidemark_cli::cli::Cli;
 use tidemark_domain::policy::Policy;
 
 /// Flags that other programs have, as our documents name them.
-const FOREIGN_FLAGS: [&str; 2] = ["--arm64", "--no-enabled"];
+const FOREIGN_FLAGS: [&str; 3] = ["--arm64", "--endpoint-url", "--no-enabled"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
