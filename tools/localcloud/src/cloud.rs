@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use tidemark_aws::AwsSettings;
 use tidemark_aws::admin::Admin;
 
+use crate::account::ACCOUNT;
 use crate::error::LocalError;
 use crate::faults::Faults;
 use crate::mapping::{Mapping, MappingSpec};
 use crate::runtime_api::{Function, FunctionSpec};
-use crate::server::{self, ACCOUNT, Server};
+use crate::server::{self, Server};
 use crate::table::{self, TableServer};
 
 /// How long the queues keep messages: SQS's fourteen days, in seconds.
@@ -146,7 +147,7 @@ impl LocalCloud {
             (None, false) => None,
         };
         let table = table::start(file.as_deref(), layer.as_ref()).await?;
-        let server = server::start(&config, table.store, layer.as_ref()).await?;
+        let server = server::start(config.port, &config.region, table.store, layer.as_ref()).await?;
         let settings = AwsSettings::local(&config.region, &server.own_endpoint, Some(&table.endpoint));
         let admin = Admin::connect(&settings).await;
         Ok(Self {

@@ -4,6 +4,7 @@
 //! behind a Runtime API; [`LocalCloud::start_mapping`] moves records from a stream to it with AWS's semantics. Everything
 //! listens on 127.0.0.1 only. Where it differs from AWS is written in docs/reference/local-aws.md.
 
+mod account;
 mod clock;
 mod cloud;
 mod error;

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::notice::Condition;
 use super::options::EsmOptions;
 
 /// A record as the mapping sees it.
@@ -38,6 +37,13 @@ pub(super) struct Batch {
     /// It is not to be invoked before: milliseconds since 1970-01-01T00:00:00Z.
     pub not_before_ms: i64,
     pub last: Option<LastInvocation>,
+}
+
+/// Why a batch is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    RetryAttemptsExhausted,
+    RecordAgeExceeded,
 }
 
 /// What a lane is busy with.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::answer::{Verdict, verdict};
-use super::lane::{Batch, Busy, EsmRecord, LastInvocation, Next};
-use super::notice::{Condition, Parties, notice};
+use super::lane::{Batch, Busy, Condition, EsmRecord, LastInvocation, Next};
+use super::notice::{Parties, notice};
 use super::options::EsmOptions;
 use super::shard::Shard;
 

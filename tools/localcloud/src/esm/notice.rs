@@ -2,14 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::lane::Batch;
-
-/// Why a batch is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
-    RetryAttemptsExhausted,
-    RecordAgeExceeded,
-}
+use super::lane::{Batch, Condition};
 
 /// What a message names.
 #[derive(Clone, Debug)]

@@ -11,11 +11,11 @@ use tidemark_aws::admin::Admin;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::account::ACCOUNT;
 use crate::clock::sleep_ms;
 use crate::error::LocalError;
 use crate::esm::{EsmOptions, EsmStats};
 use crate::runtime_api::{Function, Invocation};
-use crate::server::ACCOUNT;
 use driver::{Command, Driver};
 
 /// How often a shard without new records is read. AWS reads once a second; locally that would be all of the latency.

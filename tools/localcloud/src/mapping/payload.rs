@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tidemark_aws::admin::ShardRecord;
 
+use crate::account::ACCOUNT;
 use crate::esm::EsmRecord;
-use crate::server::ACCOUNT;
 
 /// A record with its part of the payload.
 #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay below 2^53")]

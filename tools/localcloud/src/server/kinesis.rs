@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::fault::{Fault, fault};
 use super::md5::md5;
 use super::shard_limit::ShardLimit;
 
@@ -20,20 +21,6 @@ pub(crate) const PAGE_RECORDS_MAX: usize = 10_000;
 pub(crate) const SHARDS_MAX: usize = 1_000;
 /// Bytes of data and key of one record. AWS takes up to 10 MiB since 2025 where a stream is set so; 1 MiB is its default.
 pub(crate) const RECORD_BYTES_MAX: usize = 1 << 20;
-
-/// A failure in Kinesis's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub code: &'static str,
-    pub message: String,
-}
-
-pub(crate) fn fault<T>(code: &'static str, message: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault {
-        code,
-        message: message.into(),
-    })
-}
 
 /// A record in a shard. The data stays in base64, as it came and as it goes.
 #[derive(Clone, Debug)]

@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::kinesis::{
-    Fault, Position, RECORD_BYTES_MAX, SHARDS_MAX, Shard, Start, Stored, Streams, fault, number_from, number_text,
-};
+use super::fault::{Fault, fault};
+use super::kinesis::{Position, RECORD_BYTES_MAX, SHARDS_MAX, Shard, Start, Stored, Streams, number_from, number_text};
 use super::kinesis_describe as describe;
 
 /// Records of one PutRecords.
@@ -21,8 +20,6 @@ const PUT_BYTES_MAX: usize = 5 << 20;
 const KEY_BYTES_MAX: usize = 256;
 /// Bytes of a record in an answer besides its data: numbers, names and a key, roughly.
 const RECORD_FRAME_BYTES: usize = 256;
-/// The account that local ARNs name.
-pub(crate) const ACCOUNT: &str = "000000000000";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -110,7 +107,7 @@ pub(crate) fn call(
         "ListStreamConsumers" => json!({ "Consumers": [] }),
         "ListShards" => {
             let stream = streams.stream(&name(&request)?)?;
-            json!({ "Shards": stream.shards.iter().map(shard_out).collect::<Vec<_>>() })
+            json!({ "Shards": stream.shards.iter().map(describe::shard_out).collect::<Vec<_>>() })
         }
         "ListStreams" => {
             let summaries = streams.by_name.keys().map(|name| describe::stream_out(name, region));
@@ -174,29 +171,6 @@ fn number(field: &str, value: Option<&str>) -> Result<u128, Fault> {
             format!("{field} is not a decimal number of 128 bits"),
         ),
     }
-}
-
-/// The ARN of a local stream.
-pub(super) fn stream_arn(region: &str, name: &str) -> String {
-    format!("arn:aws:kinesis:{region}:{ACCOUNT}:stream/{name}")
-}
-
-pub(super) fn shard_out(shard: &Shard) -> Value {
-    let mut range = json!({ "StartingSequenceNumber": number_text(shard.first_number) });
-    if let Some(last) = shard.last_number {
-        range["EndingSequenceNumber"] = Value::String(number_text(last));
-    }
-    let mut out = json!({
-        "ShardId": shard.id, "SequenceNumberRange": range,
-        "HashKeyRange": { "StartingHashKey": shard.hash_from.to_string(), "EndingHashKey": shard.hash_to.to_string() },
-    });
-    for (field, parent) in ["ParentShardId", "AdjacentParentShardId"]
-        .into_iter()
-        .zip(&shard.parents)
-    {
-        out[field] = Value::String(parent.clone());
-    }
-    out
 }
 
 /// Puts one record; the error is this record's alone.
@@ -377,7 +351,7 @@ fn write_record(out: &mut Vec<u8>, record: &Stored) {
 }
 
 fn child_out(shard: &Shard) -> Value {
-    let mut out = shard_out(shard);
+    let mut out = describe::shard_out(shard);
     out["ParentShards"] = json!(shard.parents);
     out
 }
@@ -422,7 +396,7 @@ mod tests {
         let answer = ask(&mut streams, "PutRecords", &put).unwrap();
         assert_eq!(answer["FailedRecordCount"], 0);
         let number = answer["Records"][0]["SequenceNumber"].clone();
-        let at = json!({"StreamARN": stream_arn("eu-west-1", "s"), "ShardId": "shardId-000000000000",
+        let at = json!({"StreamARN": describe::stream_arn("eu-west-1", "s"), "ShardId": "shardId-000000000000",
             "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": number});
         let iterator = ask(&mut streams, "GetShardIterator", &at).unwrap()["ShardIterator"].clone();
         let page = ask(

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::kinesis::{Fault, Shard, Stream, Streams};
-use super::kinesis_api::{shard_out, stream_arn};
+use super::fault::Fault;
+use super::kinesis::{Shard, Stream, Streams, number_text};
+use crate::account::ACCOUNT;
 
 /// Shards that one DescribeStream tells of unless it is asked for fewer.
 const DESCRIBED_SHARDS_MAX: usize = 100;
@@ -42,6 +43,30 @@ pub(super) fn stream_out(name: &str, region: &str) -> Value {
         "StreamName": name, "StreamARN": stream_arn(region, name), "StreamStatus": "ACTIVE",
         "StreamModeDetails": { "StreamMode": "PROVISIONED" }, "StreamCreationTimestamp": 0,
     })
+}
+
+/// The ARN of a local stream.
+pub(super) fn stream_arn(region: &str, name: &str) -> String {
+    format!("arn:aws:kinesis:{region}:{ACCOUNT}:stream/{name}")
+}
+
+/// What every list and description says of a shard.
+pub(super) fn shard_out(shard: &Shard) -> Value {
+    let mut range = json!({ "StartingSequenceNumber": number_text(shard.first_number) });
+    if let Some(last) = shard.last_number {
+        range["EndingSequenceNumber"] = Value::String(number_text(last));
+    }
+    let mut out = json!({
+        "ShardId": shard.id, "SequenceNumberRange": range,
+        "HashKeyRange": { "StartingHashKey": shard.hash_from.to_string(), "EndingHashKey": shard.hash_to.to_string() },
+    });
+    for (field, parent) in ["ParentShardId", "AdjacentParentShardId"]
+        .into_iter()
+        .zip(&shard.parents)
+    {
+        out[field] = Value::String(parent.clone());
+    }
+    out
 }
 
 fn described(name: &str, region: &str) -> Value {

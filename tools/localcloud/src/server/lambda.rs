@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::runtime_api::{Function, InvokeError, WeakFunction};
 
-use super::kinesis_api::ACCOUNT;
 use super::uri;
+use crate::account::ACCOUNT;
 
 /// How the paths begin.
 const PATH: &str = "/2015-03-31/functions";

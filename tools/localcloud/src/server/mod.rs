@@ -1,6 +1,7 @@
 //! Kinesis, SQS, Lambda and STS in the process, over HTTP on loopback, in the protocols that AWS's SDKs speak; what is for
 //! DynamoDB goes on to its store.
 
+mod fault;
 mod kinesis;
 mod kinesis_api;
 mod kinesis_describe;
@@ -24,13 +25,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::{now_ms, sleep_ms};
-use crate::cloud::LocalConfig;
 use crate::error::LocalError;
 use crate::faults::{self, Backend, Faults};
-use kinesis::{Fault, Streams};
+use fault::Fault;
+use kinesis::Streams;
 use sqs::{Place, Queues};
 
-pub(crate) use kinesis_api::ACCOUNT;
 pub(crate) use lambda::Functions;
 pub(crate) use mappings::Mappings;
 
@@ -62,13 +62,14 @@ pub(crate) struct Server {
     _stop: [oneshot::Sender<()>; 2],
 }
 
-/// Starts the server on the port of 127.0.0.1 that the configuration names; `store` is where the tables are.
+/// Starts the server on a port of 127.0.0.1 (0: a free one), for ARNs of that region; `store` is where the tables are.
 pub(crate) async fn start(
-    config: &LocalConfig,
+    port: u16,
+    region: &str,
     store: SocketAddr,
     faults: Option<&Faults>,
 ) -> Result<Server, LocalError> {
-    let listener = listen(config.port).await?;
+    let listener = listen(port).await?;
     let endpoint = format!("http://{}", listener.local_addr().map_err(LocalError::Listen)?);
     let functions = Arc::new(Functions::default());
     let mappings = Arc::new(Mappings::default());
@@ -85,7 +86,7 @@ pub(crate) async fn start(
         mappings: Arc::clone(&mappings),
         place: Place {
             endpoint: endpoint.clone(),
-            region: config.region.clone(),
+            region: region.to_owned(),
         },
         faults: faults.cloned(),
     });

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tidemark_engine::memory::Allowance;
 
-use super::kinesis::{Fault, fault};
+use super::fault::{Fault, fault};
 
 /// Records that a shard takes in a second.
 pub(crate) const RECORDS_IN_PER_SECOND: u64 = 1_000;

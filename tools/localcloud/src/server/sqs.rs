@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
-use super::kinesis::{Fault, fault};
-use super::kinesis_api::ACCOUNT;
+use super::fault::{Fault, fault};
 use super::md5::md5_hex;
+use crate::account::ACCOUNT;
 
 /// Bytes of one message, and of all messages of a batch together (SQS's 1 MiB).
 const MESSAGE_BYTES_MAX: usize = 1 << 20;

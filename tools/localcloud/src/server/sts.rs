@@ -4,8 +4,8 @@ use axum::body::Bytes;
 use axum::http::request;
 use axum::response::{IntoResponse, Response};
 
-use super::kinesis_api::ACCOUNT;
 use super::{unknown, uri};
+use crate::account::ACCOUNT;
 
 /// Answers a request to STS; nothing when it is for another service.
 pub(super) fn answer(parts: &request::Parts, body: &Bytes) -> Option<Response> {
