@@ -11,6 +11,7 @@ pub mod event;
 pub mod feature;
 pub mod fold;
 pub mod id;
+pub mod invariant;
 pub mod lifetime;
 pub mod outcome;
 pub mod policy;

@@ -10,5 +10,6 @@ pub mod item;
 pub mod process;
 pub mod property;
 pub mod scenario;
+mod search;
 pub mod state;
 pub mod world;

@@ -1,24 +1,63 @@
-//! What must hold in every state; the numbers are those of the design's invariants.
+//! What must hold in every state, by the invariant that it is a part of.
 
 use stateright::{Model, Property};
+use tidemark_domain::invariant::Invariant;
 
 use crate::item::ItemFacts;
 use crate::scenario::{EVENTS, Source};
 use crate::state::World;
 use crate::world::Protocol;
 
-/// I2: whatever the store held, it held each event once, and its bytes are those of the plain fold.
-pub const ONCE: &str = "I2: each event counts at most once, in the state of the plain fold";
-/// I1 and I2: what the mapping or a redrive was told is done is in the state, and its outcome is sent.
-pub const SETTLED: &str = "I2: what is settled counts and its outcome is sent";
-/// I2: whatever happened, the way to the end is open, and at the end all is in.
-pub const ENDS: &str = "I2: a state in which nothing can happen is one in which all is settled";
-/// I3: one outcome for one event.
-pub const ONE_OUTCOME: &str = "I3: all outcomes sent for an event are equal";
-/// I3: it is the outcome that the state holds.
-pub const COMMITTED_FIRST: &str = "I3: an outcome is sent only when the state that holds it is committed";
-/// I5: each item follows from the one before it.
-pub const NO_LOST_UPDATE: &str = "I5: versions count up by one, and no write takes away what another wrote";
+/// The words behind an invariant's label. The checker keeps a property's name as a text that is there for ever.
+macro_rules! of {
+    ($invariant:ident, $words:literal) => {{
+        const LABEL: &str = Invariant::$invariant.label();
+        const WORDS: &str = concat!(": ", $words);
+        const BYTES: [u8; LABEL.len() + WORDS.len()] = joined(LABEL.as_bytes(), WORDS.as_bytes());
+        match str::from_utf8(&BYTES) {
+            Ok(name) => name,
+            Err(_) => WORDS,
+        }
+    }};
+}
+
+const fn joined<const LENGTH: usize>(first: &[u8], second: &[u8]) -> [u8; LENGTH] {
+    let (mut bytes, mut at) = ([0; LENGTH], 0);
+    while at < LENGTH {
+        bytes[at] = if at < first.len() {
+            first[at]
+        } else {
+            second[at - first.len()]
+        };
+        at += 1;
+    }
+    bytes
+}
+
+/// Whatever the store held, it held each event once, and its bytes are those of the plain fold.
+pub const ONCE: &str = of!(
+    CountsOnce,
+    "each event counts at most once, in the state of the plain fold"
+);
+/// What the mapping or a redrive was told is done is in the state, and its outcome is sent: nothing is lost, either.
+pub const SETTLED: &str = of!(CountsOnce, "what is settled counts and its outcome is sent");
+/// Whatever happened, the way to the end is open, and at the end all is in.
+pub const ENDS: &str = of!(
+    CountsOnce,
+    "a state in which nothing can happen is one in which all is settled"
+);
+/// One outcome for one event.
+pub const ONE_OUTCOME: &str = of!(OneOutcome, "all outcomes sent for an event are equal");
+/// It is the outcome that the state holds.
+pub const COMMITTED_FIRST: &str = of!(
+    OneOutcome,
+    "an outcome is sent only when the state that holds it is committed"
+);
+/// Each item follows from the one before it.
+pub const NO_LOST_UPDATE: &str = of!(
+    OnlyOnVersionRead,
+    "versions count up by one, and no write takes away what another wrote"
+);
 /// A delivery fails only by a fault: so each path ends, and the search is complete without a limit of depth.
 pub const NO_LIVELOCK: &str = "each delivery beyond the first of its batch has a fault as its reason";
 

@@ -3,14 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use stateright::{Model, Property};
 use tidemark_engine::port::StateVersion;
 
 use crate::item::{ItemId, OutcomeId};
 use crate::process::{Answer, COLD, Call, Given, Lives, Stand, Step, Write};
-use crate::property;
 use crate::scenario::{Scenario, Source};
-use crate::state::{Action, Job, Progress, Seen, WORKERS, Worker, World};
+use crate::state::{Action, Job, Seen, Worker, World};
 
 /// The protocol, or the protocol with a part taken out: what the properties are for must show then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +74,13 @@ impl Protocol {
         }
     }
 
-    fn surprise(&self, surprise: String) {
+    pub(crate) fn surprise(&self, surprise: String) {
         let mut surprises = self.seen.surprises.lock().unwrap_or_else(PoisonError::into_inner);
         surprises.push(surprise);
     }
 
     /// The same with restores. What a restore forgot is nobody's to find again but a redrive's, so only what the store holds is
-    /// judged then: [`property::of_restores`].
+    /// judged then: [`crate::property::of_restores`].
     #[must_use]
     pub fn with_restores(self, restores_max: usize) -> Self {
         Self { restores_max, ..self }
@@ -231,7 +229,7 @@ impl Protocol {
         world.workers[at] = Worker { life: COLD, job: None };
     }
 
-    fn apply(&self, world: &mut World, action: Action) -> Result<(), String> {
+    pub(crate) fn apply(&self, world: &mut World, action: Action) -> Result<(), String> {
         match action {
             Action::Deliver(source, at) => return self.deliver(world, source, at),
             Action::Land(at) => {
@@ -321,7 +319,7 @@ impl Protocol {
     }
 
     /// Brings states that differ in name only to one form.
-    fn settle(&self, world: &mut World) {
+    pub(crate) fn settle(&self, world: &mut World) {
         world.workers.sort_unstable();
         if self.variant != Variant::NoCondition && self.restores_max == 0 {
             // Versions only grow: a write below the store's can't take effect any more, whenever it arrives.
@@ -334,7 +332,7 @@ impl Protocol {
         world.late.sort_unstable();
     }
 
-    fn worker_actions(&self, world: &World, at: usize, actions: &mut Vec<Action>) {
+    pub(crate) fn worker_actions(&self, world: &World, at: usize, actions: &mut Vec<Action>) {
         let worker = world.workers[at];
         let may_fail = world.faults < self.faults_max;
         match self.call_of(worker) {
@@ -368,63 +366,6 @@ impl Protocol {
         }
         if may_fail && worker.job.is_some_and(|job| !job.abandoned) {
             actions.push(Action::Abandon(at));
-        }
-    }
-}
-
-impl Model for Protocol {
-    type State = World;
-    type Action = Action;
-
-    fn init_states(&self) -> Vec<World> {
-        vec![World {
-            history: Vec::new(),
-            restored: Vec::new(),
-            is_gone: false,
-            late: Vec::new(),
-            sent: Vec::new(),
-            workers: [Worker { life: COLD, job: None }; WORKERS],
-            sources: [Progress::default(); 2],
-            faults: 0,
-        }]
-    }
-
-    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        for source in Source::ALL {
-            let progress = world.sources[source.index()];
-            if progress.is_out || progress.gave_up || progress.is_done(source) {
-                continue;
-            }
-            for at in 0..WORKERS {
-                let is_twin = at > 0 && world.workers[at] == world.workers[at - 1];
-                if world.workers[at].job.is_none() && !is_twin {
-                    actions.push(Action::Deliver(source, at));
-                }
-            }
-        }
-        actions.extend((0..world.late.len()).map(Action::Land));
-        if world.restored.len() < self.restores_max && world.current().is_some() {
-            actions.push(Action::Restore);
-        }
-        for at in 0..WORKERS {
-            self.worker_actions(world, at, actions);
-        }
-    }
-
-    fn next_state(&self, last: &World, action: Action) -> Option<World> {
-        let mut world = last.clone();
-        if let Err(surprise) = self.apply(&mut world, action) {
-            self.surprise(surprise);
-            return None;
-        }
-        self.settle(&mut world);
-        Some(world)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        match self.restores_max {
-            0 => property::all(),
-            _ => property::of_restores(),
         }
     }
 }

@@ -18,8 +18,8 @@ use tidemark_engine::port::QuarantineMessage;
 
 pub use forge::{Forgery, forge};
 
-use crate::check::Violations;
 use crate::policies::{OWN, Policies};
+use crate::violations::Violations;
 use crate::world::Stores;
 
 /// A process may work as before a change of the mode for so long after it, ms: as the command has it.
@@ -220,31 +220,37 @@ pub fn verdict(inputs: &Inputs, known: &Known, violations: &mut Violations) {
     let judgement = match inputs.clone().judge() {
         Ok(judgement) => judgement,
         Err(broken) => {
-            violations.add(format!("audit: {broken}"));
+            violations.add(None, format!("audit: {broken}"));
             return;
         }
     };
     let may: BTreeSet<String> = known.may.iter().map(ToString::to_string).collect();
     for found in &judgement.breaks {
         if !may.iter().any(|event| found.what.contains(event.as_str())) {
-            violations.add(format!("audit: {} {}, which is not so", found.invariant, found.what));
+            violations.add(
+                None,
+                format!("audit: {} {}, which is not so", found.invariant, found.what),
+            );
         }
     }
     for event in known.must.iter().filter(|_| !is_full(&judgement)) {
         if !is_named(&judgement, &event.to_string()) {
-            violations.add(format!("audit: nothing said of {event}, whose outcomes differ"));
+            violations.add(None, format!("audit: nothing said of {event}, whose outcomes differ"));
         }
     }
     // Nothing seen is not "holds".
     let is_right = judgement.holds == (judgement.breaks.is_empty() && !inputs.records.is_empty());
     if !is_right {
-        violations.add(format!(
-            "audit: holds is {}, and {} breaks are named: {:?}, {} unaccounted",
-            judgement.holds,
-            judgement.breaks.len(),
-            judgement.outcomes,
-            judgement.account.unaccounted
-        ));
+        violations.add(
+            None,
+            format!(
+                "audit: holds is {}, and {} breaks are named: {:?}, {} unaccounted",
+                judgement.holds,
+                judgement.breaks.len(),
+                judgement.outcomes,
+                judgement.account.unaccounted
+            ),
+        );
     }
 }
 

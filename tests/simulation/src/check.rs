@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tidemark_domain::contract::mask_card_numbers;
+use tidemark_domain::invariant::Invariant;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::port::QuarantineMessage;
 use tidemark_engine::record::compare_sequence_numbers;
@@ -19,44 +20,11 @@ pub use sent::{EventKey, Place, Sent};
 use crate::audit::Known;
 use crate::draws::Draws;
 use crate::policies::Policies;
+use crate::violations::Violations;
 use crate::world::Stores;
-
-/// How many violations are told; more say nothing new.
-const TOLD_MAX: usize = 20;
 
 /// A redrive after a restore takes so long at most, ms: what goes past retention meanwhile may be gone.
 const GONE_SLACK_MS: i64 = 12 * 3_600_000;
-
-/// What does not hold.
-#[derive(Clone, Debug, Default)]
-pub struct Violations {
-    /// In words, the first few.
-    pub told: Vec<String>,
-    /// How many there are.
-    pub count: u64,
-}
-
-impl Violations {
-    /// Adds one.
-    pub fn add(&mut self, words: String) {
-        self.count += 1;
-        if self.told.len() < TOLD_MAX {
-            self.told.push(words);
-        }
-    }
-
-    fn expect(&mut self, holds: bool, words: impl FnOnce() -> String) {
-        if !holds {
-            self.add(words());
-        }
-    }
-
-    /// Whether everything holds.
-    #[must_use]
-    pub const fn none(&self) -> bool {
-        self.count == 0
-    }
-}
 
 /// What is known at a run's end.
 pub struct Facts<'r> {
@@ -96,8 +64,8 @@ pub struct Evidence<'r> {
 /// Checks I1 to I6, the quarantine, the decisions and what operators decided. What is known to be as it is though a fresh look
 /// would call it wrong.
 pub fn check(facts: &Facts<'_>, violations: &mut Violations) -> Known {
-    for broken in &facts.stores.known.broken {
-        violations.add(broken.clone());
+    for (invariant, words) in &facts.stores.known.broken {
+        violations.add(*invariant, words.clone());
     }
     let evidence = Evidence {
         facts,
@@ -143,7 +111,7 @@ fn quarantined(stores: &Stores, violations: &mut Violations) -> Quarantined {
     let mut codes: BTreeMap<Place, BTreeSet<RefusalCode>> = BTreeMap::new();
     for queued in stores.quarantine.messages() {
         let Ok(message) = serde_json::from_str::<QuarantineMessage>(&queued.body) else {
-            violations.add("a message of the quarantine is none".to_owned());
+            violations.add(None, "a message of the quarantine is none".to_owned());
             continue;
         };
         let place = (
@@ -157,8 +125,8 @@ fn quarantined(stores: &Stores, violations: &mut Violations) -> Quarantined {
     let mut whole = BTreeMap::new();
     for (place, parts) in parts {
         let Some(first) = parts.values().next() else { continue };
-        violations.expect(parts.len() == first.parts as usize, || {
-            format!("I1: record {place:?}: quarantined in part")
+        violations.expect(Invariant::NothingLost, parts.len() == first.parts as usize, || {
+            format!("record {place:?}: quarantined in part")
         });
         let bytes = parts
             .values()
@@ -234,19 +202,23 @@ impl Evidence<'_> {
                 let masked = || *bytes == *mask_card_numbers(&refused.bytes);
                 codes.iter().all(|code| refused.codes.contains(code)) && (as_it_came || masked())
             });
-            violations.expect(kept || refused.doubtful || self.is_lost(place), || {
-                format!(
-                    "I1: record {place:?} ({:?}) is not in the quarantine as it came",
-                    refused.codes
-                )
-            });
+            violations.expect(
+                Invariant::NothingLost,
+                kept || refused.doubtful || self.is_lost(place),
+                || {
+                    format!(
+                        "record {place:?} ({:?}) is not in the quarantine as it came",
+                        refused.codes
+                    )
+                },
+            );
         }
         let refused: BTreeSet<&Place> = self.sent.refused.iter().map(|refused| &refused.place).collect();
         for (place, (codes, _)) in &self.quarantined {
             let by_history =
                 |code: &RefusalCode| matches!(code, RefusalCode::BeyondHorizon | RefusalCode::LabelWithoutEvent);
             let holds = refused.contains(place) || codes.iter().all(by_history);
-            violations.expect(holds, || {
+            violations.expect(None, holds, || {
                 format!("record {place:?} was refused as {codes:?}, which the contract does not say")
             });
         }
@@ -264,8 +236,8 @@ impl Evidence<'_> {
         for (card, version) in newest {
             let stored = self.facts.stores.tables.profiles.get(card);
             let stored = stored.map(|versions| versions.now.version);
-            violations.expect(stored >= Some(version), || {
-                format!("I1: card {card}: profile {stored:?}, sent was {version}")
+            violations.expect(Invariant::NothingLost, stored >= Some(version), || {
+                format!("card {card}: profile {stored:?}, sent was {version}")
             });
         }
     }

@@ -10,14 +10,15 @@ use localcloud::esm::EsmRecord;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
-use crate::check::{self, Facts, Violations};
+use crate::check::{self, Facts};
 use crate::dice::Dice;
 use crate::draws::Draws;
 use crate::policies::Policies;
 use crate::ports::Ports;
 use crate::stream::Stream;
 use crate::traffic::{Mix, generate};
-use crate::world::watch::Judged;
+use crate::violations::Violations;
+use crate::world::known::Judged;
 use crate::world::{Fault, FaultPlan, Life, World};
 
 /// Records of a batch.
@@ -93,7 +94,7 @@ fn deliver(world: &Arc<World>, policy: &Arc<Policy>, records: &[Arc<EsmRecord>],
     while from < records.len() {
         deliveries += 1;
         if deliveries > DELIVERIES_MAX * u32::try_from(records.len()).unwrap_or(1) {
-            violations.add("a batch comes again for ever".to_owned());
+            violations.add(None, "a batch comes again for ever".to_owned());
             return;
         }
         let batch = &records[from..records.len().min(from + BATCH_RECORDS)];

@@ -15,4 +15,5 @@ pub mod ports;
 pub mod run;
 pub mod stream;
 pub mod traffic;
+pub mod violations;
 pub mod world;

@@ -127,7 +127,7 @@ fn main() -> ExitCode {
                         eprintln!(
                             "  seed {seed} ({}): {:?}",
                             outcome.draws,
-                            outcome.violations.told.first()
+                            outcome.violations.told.first().map(ToString::to_string)
                         );
                     }
                     let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +154,10 @@ fn report(args: &Args, sums: &Sums) {
         let failed: Vec<_> = sums
             .failed
             .iter()
-            .map(|(seed, outcome)| serde_json::json!({ "seed": seed, "violations": outcome.violations.told }))
+            .map(|(seed, outcome)| {
+                let told: Vec<String> = outcome.violations.told.iter().map(ToString::to_string).collect();
+                serde_json::json!({ "seed": seed, "violations": told })
+            })
             .collect();
         let value = serde_json::json!({
             "seeds": sums.runs, "events_each": args.events, "faults": sums.faults, "invocations": sums.invocations,

@@ -10,14 +10,15 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
+use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{
     Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
     ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
+use crate::world::known::Judged;
 use crate::world::limits::{Limit, read_units, write_units};
 use crate::world::tables::{DecisionKey, SegmentValue, Versions};
-use crate::world::watch::Judged;
 use crate::world::{Fault, Life, Op, Stores, Ticket, World};
 
 pub use control::{Process, Steered};
@@ -220,10 +221,8 @@ impl ScoreSink for Ports {
         let is_withheld = self.judged().mode == Mode::Shadow;
         self.call(Op::Send, |stores, ticket| {
             if is_withheld {
-                stores
-                    .known
-                    .broken
-                    .push("I8: outcomes were sent in the mode shadow".to_owned());
+                let words = "outcomes were sent in the mode shadow".to_owned();
+                stores.known.broken.push((Invariant::DegradedIsSaid, words));
             }
             Ok(stores.take_outcomes(outcomes, left_out(ticket)))
         })

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 
 use localcloud::esm::{Esm, EsmRecord};
+use tidemark_domain::invariant::Invariant;
 
 mod feed;
 mod invoke;
@@ -16,13 +17,14 @@ mod walk;
 pub use options::{Control, Counts, Forgeries, Options, Outcome};
 
 use crate::audit::{self, Forgery, Inputs, Known};
-use crate::check::{self, Facts, Violations};
+use crate::check::{self, Facts};
 use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
 use crate::operator::{Deed, schedule};
 use crate::policies::Policies;
 use crate::stream::{ARN, Stream, TrimmedStart};
 use crate::traffic::{Mix, Sent, generate};
+use crate::violations::Violations;
 use crate::world::limits::Capacity;
 use crate::world::tables::Ttl;
 use crate::world::{FaultPlan, START_MS, Stores, World};
@@ -212,7 +214,7 @@ impl Run {
         self.calm_from_ms = calm_from_ms;
         for turn in 0.. {
             if turn >= TURNS_MAX {
-                violations.add("the run does not end".to_owned());
+                violations.add(None, "the run does not end".to_owned());
                 break;
             }
             while let Some(id) = self.ready.take(&mut self.dice) {
@@ -250,7 +252,7 @@ impl Run {
         let stores = self.world.take_stores();
         let waits = !self.esm.is_idle() || !self.pieces.is_empty() || self.next_sent < self.sent.len();
         if waits || self.walker.is_busy() || !stores.dead_letter.messages().is_empty() {
-            violations.add("I1: something still waits at the end".to_owned());
+            violations.add(Invariant::NothingLost, "something still waits at the end".to_owned());
         }
         let facts = Facts {
             stores: &stores,
@@ -295,8 +297,8 @@ impl Run {
             self.forged.push(kind);
             match forged.judge() {
                 Ok(judgement) if audit::is_named(&judgement, &name) || audit::is_full(&judgement) => {}
-                Ok(_) => violations.add(format!("audit: {kind:?}: nothing said of {name}")),
-                Err(broken) => violations.add(format!("audit: {kind:?}: {broken}")),
+                Ok(_) => violations.add(None, format!("audit: {kind:?}: nothing said of {name}")),
+                Err(broken) => violations.add(None, format!("audit: {kind:?}: {broken}")),
             }
         }
     }

@@ -1,12 +1,13 @@
 //! What every process of a run shares: time, the services, the faults, the trace.
 
 mod fault;
+pub mod known;
 pub mod limits;
 pub mod queue;
 mod stores;
 pub mod tables;
 mod trace;
-pub mod watch;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,16 +7,18 @@ mod support;
 use simulation::draws::Draw;
 use simulation::run::{Control, run};
 use support::{all, options, with};
+use tidemark_domain::invariant::Invariant;
 
 /// Seeds within which a control has to be noticed.
 const CONTROL_SEEDS: u64 = 20;
 
-/// A control is noticed, by words that begin with one of these; and with the rule in force the same seed holds.
-fn noticed(draws: &[Draw], control: Control, words: &[&str]) {
+/// A control is noticed, by one of these invariants; and with the rule in force the same seed holds.
+fn noticed(draws: &[Draw], control: Control, broken: &[Invariant]) {
     for seed in 1..=CONTROL_SEEDS {
         let outcome = run(&with(seed, draws, control));
         let told = &outcome.violations.told;
-        if told.iter().any(|told| words.iter().any(|word| told.starts_with(word))) {
+        let is_looked_for = |invariant: Invariant| broken.contains(&invariant);
+        if told.iter().any(|told| told.invariant.is_some_and(is_looked_for)) {
             let whole = run(&with(seed, draws, Control::None));
             assert!(whole.violations.none(), "seed {seed}: {:#?}", whole.violations.told);
             return;
@@ -27,20 +29,28 @@ fn noticed(draws: &[Draw], control: Control, words: &[&str]) {
 
 #[test]
 fn without_the_condition_on_the_version_the_harness_finds_lost_updates() {
-    noticed(&[], Control::NoCondition, &["I5", "I2"]);
+    noticed(
+        &[],
+        Control::NoCondition,
+        &[Invariant::OnlyOnVersionRead, Invariant::CountsOnce],
+    );
 }
 
 #[test]
 fn with_a_ten_minute_token_for_a_dedupe_record_the_harness_finds_events_that_count_twice() {
     let outcomes = all(1..=CONTROL_SEEDS, |seed| options(seed, Control::TenMinuteToken));
     let told = outcomes.iter().flat_map(|(_, outcome)| &outcome.violations.told);
-    let found = told.filter(|words| words.starts_with("I2") || words.starts_with("I6"));
+    let found = told.filter(|told| matches!(told.invariant, Some(Invariant::CountsOnce | Invariant::PureScore)));
     assert!(found.count() > 0, "nothing noticed in {CONTROL_SEEDS} seeds");
 }
 
 #[test]
 fn ttl_states_that_are_dropped_an_hour_after_they_were_written_are_found() {
-    noticed(&[Draw::Ttl, Draw::Days], Control::ForgottenStates, &["I2"]);
+    noticed(
+        &[Draw::Ttl, Draw::Days],
+        Control::ForgottenStates,
+        &[Invariant::CountsOnce],
+    );
 }
 
 #[test]
@@ -48,23 +58,35 @@ fn restore_without_a_redrive_is_found() {
     noticed(
         &[Draw::Restore, Draw::Walk],
         Control::NoRedriveAfterRestore,
-        &["I1", "I2"],
+        &[Invariant::NothingLost, Invariant::CountsOnce],
     );
 }
 
 #[test]
 fn restore_with_a_condition_on_the_number_alone_is_found() {
-    noticed(&[Draw::Restore, Draw::Walk], Control::NumberOnly, &["I5", "I2"]);
+    noticed(
+        &[Draw::Restore, Draw::Walk],
+        Control::NumberOnly,
+        &[Invariant::OnlyOnVersionRead, Invariant::CountsOnce],
+    );
 }
 
 #[test]
 fn days_in_a_stream_that_keeps_an_hour_are_found() {
-    noticed(&[Draw::Days, Draw::Modes], Control::ShortRetention, &["I1"]);
+    noticed(
+        &[Draw::Days, Draw::Modes],
+        Control::ShortRetention,
+        &[Invariant::NothingLost],
+    );
 }
 
 #[test]
 fn policies_of_one_version_and_two_texts_are_found() {
-    noticed(&[Draw::Policies], Control::PolicyPublishedTwice, &["I6", "I2"]);
+    noticed(
+        &[Draw::Policies],
+        Control::PolicyPublishedTwice,
+        &[Invariant::PureScore, Invariant::CountsOnce],
+    );
 }
 
 #[test]
@@ -74,40 +96,73 @@ fn overrides_that_are_pruned_when_they_end_are_found() {
 
 #[test]
 fn modes_a_pause_after_which_the_backlog_is_given_up_for_its_age_is_found() {
-    noticed(&[Draw::Modes, Draw::Days], Control::PauseForgetsAge, &["I4"]);
+    noticed(
+        &[Draw::Modes, Draw::Days],
+        Control::PauseForgetsAge,
+        &[Invariant::CardOrder],
+    );
 }
 
 #[test]
 fn aggregates_that_are_done_in_halves_are_found() {
-    noticed(&[Draw::Aggregates], Control::AggregateInHalves, &["I1"]);
+    noticed(
+        &[Draw::Aggregates],
+        Control::AggregateInHalves,
+        &[Invariant::NothingLost],
+    );
 }
 
 #[test]
 fn reused_ids_with_decisions_that_are_known_without_their_time_are_found() {
-    noticed(&[Draw::ReusedIds], Control::DecisionsWithoutTime, &["I3"]);
+    noticed(
+        &[Draw::ReusedIds],
+        Control::DecisionsWithoutTime,
+        &[Invariant::OneOutcome],
+    );
 }
 
 #[test]
 fn odd_ids_in_a_store_that_ignores_case_and_spaces_are_found() {
-    noticed(&[Draw::OddIds], Control::FoldedIds, &["I1", "I2", "I5", "I6"]);
+    noticed(
+        &[Draw::OddIds],
+        Control::FoldedIds,
+        &[
+            Invariant::NothingLost,
+            Invariant::CountsOnce,
+            Invariant::OnlyOnVersionRead,
+            Invariant::PureScore,
+        ],
+    );
 }
 
 #[test]
 fn keys_that_are_no_card_s_without_the_condition_are_found() {
-    noticed(&[Draw::Keys], Control::NoCondition, &["I5", "I2"]);
+    noticed(
+        &[Draw::Keys],
+        Control::NoCondition,
+        &[Invariant::OnlyOnVersionRead, Invariant::CountsOnce],
+    );
 }
 
 #[test]
 fn capacity_what_a_busy_shard_leaves_out_and_counts_as_sent_is_found() {
-    noticed(&[Draw::Capacity], Control::LeftOutCountsAsSent, &["I1"]);
+    noticed(
+        &[Draw::Capacity],
+        Control::LeftOutCountsAsSent,
+        &[Invariant::NothingLost],
+    );
 }
 
 #[test]
 fn walk_with_a_queue_that_forgets_what_was_received_is_found() {
-    noticed(&[Draw::Walk], Control::ForgetfulQueue, &["I1"]);
+    noticed(&[Draw::Walk], Control::ForgetfulQueue, &[Invariant::NothingLost]);
 }
 
 #[test]
 fn hot_cards_without_the_condition_are_found() {
-    noticed(&[Draw::Hot], Control::NoCondition, &["I5", "I2"]);
+    noticed(
+        &[Draw::Hot],
+        Control::NoCondition,
+        &[Invariant::OnlyOnVersionRead, Invariant::CountsOnce],
+    );
 }

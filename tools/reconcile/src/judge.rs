@@ -1,10 +1,10 @@
-//! The judgement: records, evidence and cards in, what holds and what does not out.
+//! An audit under way: records, evidence and cards in, what holds and what does not out.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde::Serialize;
 use tidemark_domain::card::{CardState, Entry, EventMark};
 use tidemark_domain::id::{CardId, EventKey};
+use tidemark_domain::invariant::Invariant;
 use tidemark_domain::outcome::render_json;
 
 use crate::Broken;
@@ -12,74 +12,9 @@ use crate::account::{Account, End, end_of};
 use crate::card::StoredCard;
 use crate::dead::DeadLetters;
 use crate::evidence::{CardFacts, Effect, Evidence, OutcomeCopies, digest};
+use crate::judgement::{BREAKS_MAX, Break, Judgement, OutcomeChecks};
 use crate::ledger::Ledger;
 use crate::record::Record;
-
-/// Breaks that are named, of each kind of check.
-pub const BREAKS_MAX: usize = 1_000;
-
-/// What the outcomes of the range's events show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct OutcomeChecks {
-    /// Events with an outcome.
-    pub events: u64,
-    /// Outcome records of theirs, copies included.
-    pub records: u64,
-    /// Events whose copies differ.
-    pub conflicting: u64,
-    /// Outcomes that were held against the card's stored history.
-    pub compared_with_state: u64,
-    /// Of these, outcomes that the history gives differently.
-    pub different_from_state: u64,
-    /// Outcomes of events that the card's stored history should hold and does not: the card was lost or put back, or the outcome
-    /// was never its own (I2).
-    pub without_history: u64,
-    /// Times that an event is in its card's stored history beyond the first: it counted again (I2).
-    pub counted_again: u64,
-    /// Alerts that were held against the recorded decision.
-    pub compared_with_decision: u64,
-    /// Of these, alerts whose decision is another.
-    pub different_from_decision: u64,
-    /// Alerts without a recorded decision, old enough for it to have expired.
-    pub without_decision: u64,
-    /// Alerts without a recorded decision, too young for it to have expired.
-    pub decision_lost: u64,
-}
-
-impl OutcomeChecks {
-    /// Adds what was found elsewhere.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.events += other.events;
-        self.records += other.records;
-        self.conflicting += other.conflicting;
-        self.compared_with_state += other.compared_with_state;
-        self.different_from_state += other.different_from_state;
-        self.without_history += other.without_history;
-        self.counted_again += other.counted_again;
-        self.compared_with_decision += other.compared_with_decision;
-        self.different_from_decision += other.different_from_decision;
-        self.without_decision += other.without_decision;
-        self.decision_lost += other.decision_lost;
-    }
-
-    pub(crate) const fn broken(&self) -> u64 {
-        self.conflicting
-            + self.different_from_state
-            + self.without_history
-            + self.counted_again
-            + self.different_from_decision
-            + self.decision_lost
-    }
-}
-
-/// One thing that breaks an invariant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Break {
-    /// `I1`, `I2` or `I3`.
-    pub invariant: &'static str,
-    /// What, and of which record or event.
-    pub what: String,
-}
 
 /// How long the table keeps what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,36 +30,6 @@ impl Horizon {
     /// Whether what an event of that time left in the table can't have expired.
     const fn keeps(self, time_ms: i64) -> bool {
         time_ms.saturating_add(self.kept_ms) > self.now_ms
-    }
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Judgement {
-    /// Where the records ended (I1).
-    #[serde(flatten)]
-    pub account: Account,
-    /// What the outcomes show (I2, I3).
-    pub outcomes: OutcomeChecks,
-    /// Cards that were read.
-    pub cards: u64,
-    /// Whether I1, I2 and I3 hold for every record that is not pending. Without any record it says so of nothing: false.
-    pub holds: bool,
-    /// What breaks them, in words, ascending.
-    pub breaks: Vec<Break>,
-}
-
-impl Judgement {
-    /// How many things break an invariant.
-    #[must_use]
-    pub const fn broken(&self) -> u64 {
-        self.account.unaccounted + self.outcomes.broken()
-    }
-
-    /// Whether there was no record to look at, and nothing is broken: that says nothing.
-    #[must_use]
-    pub const fn saw_nothing(&self) -> bool {
-        self.account.accepted == 0 && self.broken() == 0
     }
 }
 
@@ -241,14 +146,14 @@ impl Audit {
             if !digests.contains(&copies.digest) {
                 self.checks.different_from_state += 1;
                 let what = format!("{event}: the stored history gives another outcome than the one that was sent");
-                self.broken("I3", what);
+                self.broken(Invariant::OneOutcome, what);
             }
         } else if facts.would_keep(event.occurred_at_ms) && self.horizon.keeps(event.occurred_at_ms) {
             self.checks.without_history += 1;
             let what = format!(
                 "{event}: an outcome was sent, and the card's stored history does not hold the event: the card was lost or put back, or the outcome is none of its own"
             );
-            self.broken("I2", what);
+            self.broken(Invariant::CountsOnce, what);
         }
     }
 
@@ -271,7 +176,7 @@ impl Audit {
                 ToString::to_string,
             );
             let what = format!("{event} counts {times} times in its card's stored history");
-            self.broken("I2", what);
+            self.broken(Invariant::CountsOnce, what);
         }
     }
 
@@ -280,7 +185,7 @@ impl Audit {
             if self.horizon.keeps(event.occurred_at_ms) {
                 self.checks.decision_lost += 1;
                 self.broken(
-                    "I3",
+                    Invariant::OneOutcome,
                     format!("{event}: its alert has no recorded decision, and none can have expired"),
                 );
             } else {
@@ -292,11 +197,11 @@ impl Audit {
         if recorded.iter().any(|digest| *digest != copies.digest) {
             self.checks.different_from_decision += 1;
             let what = format!("{event}: the recorded decision is another than the outcome that was sent");
-            self.broken("I3", what);
+            self.broken(Invariant::OneOutcome, what);
         }
     }
 
-    fn broken(&mut self, invariant: &'static str, what: String) {
+    fn broken(&mut self, invariant: Invariant, what: String) {
         if self.breaks.len() < BREAKS_MAX {
             self.breaks.insert(Break { invariant, what });
         }
@@ -323,7 +228,7 @@ impl Audit {
                     "{event} has {} outcomes in the scores stream that differ",
                     copies.copies
                 );
-                self.broken("I3", what);
+                self.broken(Invariant::OneOutcome, what);
             }
         }
         let dead = DeadLetters::of(&self.evidence.dead);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use tidemark_domain::invariant::Invariant;
+
 use crate::account::{Account, End};
-use crate::judge::{BREAKS_MAX, Break, Judgement, OutcomeChecks};
+use crate::judgement::{BREAKS_MAX, Break, Judgement, OutcomeChecks};
 use crate::record::Record;
 use crate::seen::Seen;
 
@@ -96,7 +98,10 @@ impl Ledger {
         self.checks.add(checks);
         self.cards += cards;
         for what in self.account.unaccounted_because.drain(..) {
-            self.breaks.insert(Break { invariant: "I1", what });
+            self.breaks.insert(Break {
+                invariant: Invariant::NothingLost,
+                what,
+            });
         }
         self.breaks.extend(breaks);
         while self.breaks.len() > 2 * BREAKS_MAX {

@@ -3,6 +3,7 @@
 
 use crate::world::{DAY_MS, NOW_MS, World, card, key, label, transaction};
 use reconcile::{Evidence, Horizon, StoredCard, judge};
+use tidemark_domain::invariant::Invariant;
 
 const T_MS: i64 = NOW_MS - 3_600_000;
 
@@ -32,7 +33,10 @@ fn a_lost_state_is_named() {
     assert!(!judgement.holds);
     assert_eq!(judgement.outcomes.without_history, 5);
     assert!(
-        judgement.breaks.iter().all(|found| found.invariant == "I2"),
+        judgement
+            .breaks
+            .iter()
+            .all(|found| found.invariant == Invariant::CountsOnce),
         "{judgement:#?}"
     );
 }
@@ -45,7 +49,7 @@ fn a_state_that_was_put_back_is_named_whatever_its_size() {
         world.run(NOW_MS - 2, transaction("card-1", "last", NOW_MS - 2, 500));
         let decisions = world.stored[&card("card-1")].decisions.clone();
         world.stored.insert(card("card-1"), StoredCard { decisions, ..before });
-        world.breaks("I2", "event last of card card-1");
+        world.breaks(Invariant::CountsOnce, "event last of card card-1");
     }
 }
 
@@ -82,7 +86,7 @@ fn what_has_aged_out_of_a_history_is_not_missed() {
 fn a_lost_label_is_named_while_its_event_is_there() {
     let mut world = busy(5);
     world.accept(NOW_MS, "key", label("card-1", "e3", T_MS));
-    world.breaks("I1", "label of event e3 of card card-1");
+    world.breaks(Invariant::NothingLost, "label of event e3 of card card-1");
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn an_event_that_counts_and_has_no_outcome_is_named() {
     let mut world = busy(5);
     world.lose_outcome(&key("card-1", "e3", T_MS + 300));
     world.breaks(
-        "I1",
+        Invariant::NothingLost,
         "counts in its card's stored history, but its outcome is not in the scores stream",
     );
 }
@@ -108,7 +112,7 @@ fn in_shadow_the_history_is_the_evidence() {
     assert_eq!((judgement.account.scored, judgement.account.by_history), (4, 1));
     // A record that came after it has nothing to do with it.
     world.run(NOW_MS - 400, transaction("card-1", "after", NOW_MS - 400, 500));
-    world.breaks("I1", "event after of card card-1");
+    world.breaks(Invariant::NothingLost, "event after of card card-1");
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn an_event_that_counts_twice_is_named() {
     entries.insert(2, again);
     let twice = CardState::from_parts(entries, state.next_seq() + 1, None, None).unwrap();
     world.stored.get_mut(&card("card-1")).unwrap().state = Some(twice.encode());
-    let judgement = world.breaks("I2", "event e1 of card card-1");
+    let judgement = world.breaks(Invariant::CountsOnce, "event e1 of card card-1");
     assert!(judgement.breaks[0].what.contains("counts 2 times"));
     assert_eq!(judgement.outcomes.counted_again, 1);
 }

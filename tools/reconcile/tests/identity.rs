@@ -3,6 +3,7 @@
 
 use crate::world::{NOW_MS, World, card, key, transaction};
 use reconcile::Account;
+use tidemark_domain::invariant::Invariant;
 
 const T_MS: i64 = NOW_MS - 3_600_000;
 /// Ids as producers may write them.
@@ -23,7 +24,7 @@ fn another_cards_event_of_the_same_id_that_was_never_processed_is_found() {
         let mut world = World::new();
         world.run(T_MS, transaction("card-1", id, T_MS, 500));
         world.accept(T_MS + 10, "key", transaction("card-2", id, T_MS, 500));
-        world.breaks("I1", "of card card-2");
+        world.breaks(Invariant::NothingLost, "of card card-2");
     }
 }
 
@@ -32,7 +33,10 @@ fn an_event_of_the_same_id_at_another_time_that_was_never_processed_is_found() {
     let mut world = World::new();
     world.run(T_MS, transaction("card-1", "e", T_MS, 500));
     world.accept(T_MS + 10, "key", transaction("card-1", "e", T_MS - 1, 500));
-    world.breaks("I1", &format!("event e of card card-1 at {}", T_MS - 1));
+    world.breaks(
+        Invariant::NothingLost,
+        &format!("event e of card card-1 at {}", T_MS - 1),
+    );
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn a_decision_is_of_its_event_alone() {
     assert_eq!(world.holds().outcomes.compared_with_decision, 2);
     // The second was never recorded, as it was while decisions were kept by id.
     world.stored.get_mut(&card("card-1")).unwrap().decisions.pop();
-    let judgement = world.breaks("I3", "no recorded decision");
+    let judgement = world.breaks(Invariant::OneOutcome, "no recorded decision");
     assert_eq!(judgement.outcomes.decision_lost, 1);
 }
 

@@ -4,6 +4,7 @@
 use crate::world::{DAY_MS, NOW_MS, World, transaction};
 use reconcile::BoundsInForce;
 use tidemark_domain::contract::Bounds;
+use tidemark_domain::invariant::Invariant;
 
 const WIDE: Bounds = Bounds {
     lateness_ms: 6 * DAY_MS,
@@ -53,7 +54,7 @@ fn what_the_policy_of_its_time_refuses_and_is_not_in_quarantine_is_lost() {
     let history = || BoundsInForce::changing(Bounds::BUILT_IN, vec![(CHANGED_MS, WIDE)]);
     let mut world = changing(history());
     world.quarantine.clear();
-    world.breaks("I1", "the policy in force when it arrived refuses it");
+    world.breaks(Invariant::NothingLost, "the policy in force when it arrived refuses it");
 
     // Also where an earlier record of the event was scored in time: this one is another record.
     let mut world = World::new();
@@ -62,5 +63,5 @@ fn what_the_policy_of_its_time_refuses_and_is_not_in_quarantine_is_lost() {
     world.run(NOW_MS, transaction("card-1", "e", time_ms, 500));
     assert_eq!(world.holds().account.quarantined_total(), 1);
     world.quarantine.clear();
-    world.breaks("I1", "the policy in force when it arrived refuses it");
+    world.breaks(Invariant::NothingLost, "the policy in force when it arrived refuses it");
 }

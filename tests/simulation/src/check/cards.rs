@@ -8,13 +8,15 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Label, Transaction};
 use tidemark_domain::fold::{self, Applied};
 use tidemark_domain::id::{EventId, fingerprint32};
+use tidemark_domain::invariant::Invariant;
 use tidemark_domain::outcome::{Tier, render_json};
 use tidemark_domain::score::ProfileInput;
 
 use super::sent::{EventKey, SentEvent};
-use super::{Evidence, Violations, contains};
+use super::{Evidence, contains};
 use crate::draws::Draw;
-use crate::world::watch::{Accepted, Life};
+use crate::violations::Violations;
+use crate::world::known::{Accepted, Life};
 
 /// An entry without what is learned or forgotten after it was accepted.
 pub(crate) fn bare(entry: Entry) -> Entry {
@@ -50,14 +52,18 @@ impl Evidence<'_> {
         }
         for (key, emitted) in &self.emitted {
             let is_sent = self.sent.events.contains_key(key);
-            violations.expect(is_sent, || format!("I2: an outcome for {key:?}, which nobody sent"));
+            violations.expect(Invariant::CountsOnce, is_sent, || {
+                format!("an outcome for {key:?}, which nobody sent")
+            });
             let is_counted = counted.turns.contains_key(key) || self.is_rolled_back(key) || self.has_twin(key);
-            violations.expect(is_counted, || {
-                format!("I2: an outcome for {key:?}, which its card does not count")
+            violations.expect(Invariant::CountsOnce, is_counted, || {
+                format!("an outcome for {key:?}, which its card does not count")
             });
-            violations.expect(!emitted.differs || self.is_rolled_back(key), || {
-                format!("I3: event {key:?} has two outcomes")
-            });
+            violations.expect(
+                Invariant::OneOutcome,
+                !emitted.differs || self.is_rolled_back(key),
+                || format!("event {key:?} has two outcomes"),
+            );
         }
         self.order(&counted, violations);
     }
@@ -94,7 +100,9 @@ impl Evidence<'_> {
     /// A transaction counts once, or was refused: by the contract, by its card's history; or it is lost and named (I1, I2).
     fn one_end(&self, key: &EventKey, event: &SentEvent, turns: Option<&Vec<Turn>>, violations: &mut Violations) {
         let times = turns.map_or(0, Vec::len);
-        violations.expect(times <= 1, || format!("I2: event {key:?} counts {times} times"));
+        violations.expect(Invariant::CountsOnce, times <= 1, || {
+            format!("event {key:?} counts {times} times")
+        });
         let has_end = || {
             event
                 .copies
@@ -102,8 +110,9 @@ impl Evidence<'_> {
                 .any(|copy| self.quarantined.contains_key(&copy.place) || self.is_lost(&copy.place))
         };
         violations.expect(
+            Invariant::NothingLost,
             times > 0 || has_end() || self.has_twin(key) || self.is_beyond_restore(key, event),
-            || format!("I1: event {key:?} has no end"),
+            || format!("event {key:?} has no end"),
         );
     }
 
@@ -122,7 +131,10 @@ impl Evidence<'_> {
         for (at, accepted) in life.accepted.iter().enumerate() {
             let seq = accepted.entry.seq;
             if seq != at as u64 {
-                violations.add(format!("I2: card {card}: number {seq} follows {at} events"));
+                violations.add(
+                    Invariant::CountsOnce,
+                    format!("card {card}: number {seq} follows {at} events"),
+                );
                 return;
             }
             let Some((key, tx)) = self.fold(card, accepted, &seen, &mut state, violations) else {
@@ -162,10 +174,13 @@ impl Evidence<'_> {
         let version = entry.outcome.policy_version;
         let policy = self.facts.policies.all.get(&version);
         let Some(policy) = policy.filter(|_| judged.policy_version == version) else {
-            violations.add(format!(
-                "I6: card {card}: event {} names policy {version}, and was judged by {}",
-                entry.seq, judged.policy_version
-            ));
+            violations.add(
+                Invariant::PureScore,
+                format!(
+                    "card {card}: event {} names policy {version}, and was judged by {}",
+                    entry.seq, judged.policy_version
+                ),
+            );
             return None;
         };
         let keys = self.events_of(card, &accepted.entry, seen);
@@ -184,22 +199,32 @@ impl Evidence<'_> {
             all => all.iter().find(|(_, tx)| is_same(&apply(&mut state.clone(), tx))),
         };
         let Some((key, tx)) = found else {
-            violations.add(format!(
-                "I6: card {card}: nothing that was sent gives event {} ({} ids)",
-                entry.seq,
-                keys.len()
-            ));
+            violations.add(
+                Invariant::PureScore,
+                format!(
+                    "card {card}: nothing that was sent gives event {} ({} ids)",
+                    entry.seq,
+                    keys.len()
+                ),
+            );
             return None;
         };
         let applied = apply(state, tx);
         if !is_same(&applied) {
-            violations.add(match applied {
-                Applied::Scored { entry: made } => format!(
-                    "I6: event {key:?}: another outcome than its inputs give: {:?}, and {:?} is what is kept",
-                    made.outcome, entry.outcome
+            let (invariant, words) = match applied {
+                Applied::Scored { entry: made } => (
+                    Invariant::PureScore,
+                    format!(
+                        "event {key:?}: another outcome than its inputs give: {:?}, and {:?} is what is kept",
+                        made.outcome, entry.outcome
+                    ),
                 ),
-                other => format!("I2: event {key:?} can't have been accepted: {other:?}"),
-            });
+                other => (
+                    Invariant::CountsOnce,
+                    format!("event {key:?} can't have been accepted: {other:?}"),
+                ),
+            };
+            violations.add(invariant, words);
             return None;
         }
         Some(((*key).clone(), tx))
@@ -232,20 +257,24 @@ impl Evidence<'_> {
             let is_withheld = copies
                 .iter()
                 .any(|copy| stores.withheld.contains(&(copy.place.0.clone(), copy.place.1.clone())));
-            violations.expect(is_withheld || is_lost() || self.is_refused_since(key), || {
-                format!("I1: event {key:?} counts and has no outcome")
-            });
+            violations.expect(
+                Invariant::NothingLost,
+                is_withheld || is_lost() || self.is_refused_since(key),
+                || format!("event {key:?} counts and has no outcome"),
+            );
             return;
         };
         let bytes = render_json(&tx.card_id, &tx.event_id, entry);
-        violations.expect(bytes == emitted.bytes, || {
-            format!("I3: event {key:?}: another outcome was sent than its card has")
+        violations.expect(Invariant::OneOutcome, bytes == emitted.bytes, || {
+            format!("event {key:?}: another outcome was sent than its card has")
         });
         if contains(&emitted.bytes, r#""decision":"alert""#) {
             let kept = stores.tables.decisions.get(&stores.decision_key(key));
-            violations.expect(kept.is_some_and(|kept| kept.outcome_json == emitted.bytes), || {
-                format!("I3: the alert of event {key:?} is not recorded as it was sent")
-            });
+            violations.expect(
+                Invariant::OneOutcome,
+                kept.is_some_and(|kept| kept.outcome_json == emitted.bytes),
+                || format!("the alert of event {key:?} is not recorded as it was sent"),
+            );
         }
     }
 
@@ -269,25 +298,28 @@ impl Evidence<'_> {
         let plain = !apart.iter().any(|draw| draws.has(*draw));
         if plain {
             self.label(card, &mut state);
-            violations.expect(stored == state.encode(), || {
-                format!("I2: card {card}: the stored state is not the fold of its events")
+            violations.expect(Invariant::CountsOnce, stored == state.encode(), || {
+                format!("card {card}: the stored state is not the fold of its events")
             });
             return;
         }
         let Ok(mut kept) = CardState::decode(&stored) else {
-            violations.add(format!("I2: card {card}: the stored state can't be decoded"));
+            violations.add(
+                Invariant::CountsOnce,
+                format!("card {card}: the stored state can't be decoded"),
+            );
             return;
         };
         if !tables.supply(card, &mut kept) {
-            violations.expect(life.ended.is_some(), || {
-                format!("I2: card {card}: a sealed segment is not there")
+            violations.expect(Invariant::CountsOnce, life.ended.is_some(), || {
+                format!("card {card}: a sealed segment is not there")
             });
             return;
         }
         let entries =
             |state: &CardState| -> Vec<Entry> { state.all_entries().into_iter().cloned().map(bare).collect() };
-        violations.expect(entries(&kept) == entries(&state), || {
-            format!("I2: card {card}: the stored history is not the fold of its events")
+        violations.expect(Invariant::CountsOnce, entries(&kept) == entries(&state), || {
+            format!("card {card}: the stored history is not the fold of its events")
         });
         self.labels_were_sent(card, &kept, violations);
     }
@@ -322,9 +354,11 @@ impl Evidence<'_> {
                 fingerprint32(label.event_id.as_str()) == entry.event_fp
                     && (label.verdict, label.known_since_ms) == kept
             };
-            violations.expect(sent.iter().any(|(_, label)| is_sent(label)), || {
-                format!("I2: card {card}: event {} has a label that nobody sent", entry.seq)
-            });
+            violations.expect(
+                Invariant::CountsOnce,
+                sent.iter().any(|(_, label)| is_sent(label)),
+                || format!("card {card}: event {} has a label that nobody sent", entry.seq),
+            );
         }
     }
 
@@ -356,7 +390,9 @@ impl Evidence<'_> {
                 continue;
             };
             if let Some((before, other)) = last.get(key.0.as_str()) {
-                violations.expect(before < turn, || format!("I4: {key:?} before {other:?}"));
+                violations.expect(Invariant::CardOrder, before < turn, || {
+                    format!("{key:?} before {other:?}")
+                });
             }
             last.insert(&key.0, (*turn, key));
         }

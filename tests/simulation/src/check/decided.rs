@@ -1,15 +1,16 @@
 //! What operators decided for single cards holds for every event that arrived before its end, whenever that is scored.
 
+use super::Evidence;
 use super::sent::EventKey;
-use super::{Evidence, Violations};
-use crate::world::watch::{Accepted, Decided};
+use crate::violations::Violations;
+use crate::world::known::{Accepted, Decided};
 
 impl Evidence<'_> {
     pub(super) fn decided(&self, key: &EventKey, accepted: &Accepted, violations: &mut Violations) {
         let known = &self.facts.stores.known.decided;
         let found = accepted.entry.outcome.override_action();
         if known.is_empty() {
-            violations.expect(found.is_none(), || {
+            violations.expect(None, found.is_none(), || {
                 format!("event {key:?} is overridden, and nobody said so")
             });
             return;
@@ -19,7 +20,9 @@ impl Evidence<'_> {
         if let Some(action) = found {
             let first_ms = copies.iter().map(|copy| copy.arrival_ms).min().unwrap_or(i64::MAX);
             let is_said = of_card().any(|decided| decided.action == action && first_ms < decided.until_ms);
-            violations.expect(is_said, || format!("event {key:?} is overridden, and nobody said so"));
+            violations.expect(None, is_said, || {
+                format!("event {key:?} is overridden, and nobody said so")
+            });
         }
         // Whoever judged it had a copy that holds the decision.
         let revision = accepted.judged.overrides_revision;
@@ -29,7 +32,7 @@ impl Evidence<'_> {
             // Which of its copies came first is not known: all have to say the same.
             let all_before = copies.iter().all(|copy| copy.arrival_ms < decided.until_ms);
             let all_after = copies.iter().all(|copy| copy.arrival_ms >= decided.since_ms);
-            violations.expect(!all_before || !all_after || found == Some(decided.action), || {
+            violations.expect(None, !all_before || !all_after || found == Some(decided.action), || {
                 format!(
                     "event {key:?} arrived while its card was decided on ({:?}), and was not",
                     decided.action

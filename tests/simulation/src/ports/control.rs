@@ -8,7 +8,7 @@ use tidemark_redrive::port::Processor;
 
 use super::{Ports, free};
 use crate::world::Op;
-use crate::world::watch::Judged;
+use crate::world::known::Judged;
 
 /// How often a batch that is held looks whether the pause is over, ms.
 const PAUSE_POLL_MS: u64 = 2_000;

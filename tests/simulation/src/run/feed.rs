@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use localcloud::esm::{Action, EsmRecord};
 use serde_json::Value;
+use tidemark_domain::invariant::Invariant;
 
 use super::{Control, Piece, READ_RECORDS, REDRIVE_RECORDS, Run};
 use crate::draws::Draw;
@@ -130,10 +131,10 @@ impl Run {
             let of_pause = range.iter().find(|(_, record)| waited(record.arrival_ms));
             if let Some((_, record)) = of_pause.filter(|_| is_age) {
                 let words = format!(
-                    "I4: record {} of {shard_id} waited through a pause, and was given up for its age",
+                    "record {} of {shard_id} waited through a pause, and was given up for its age",
                     record.sequence_number
                 );
-                stores.known.broken.push(words);
+                stores.known.broken.push((Invariant::CardOrder, words));
             }
             range
         });

@@ -11,8 +11,8 @@ use crate::draws::Draw;
 use crate::operator::Deed;
 use crate::traffic::card;
 use crate::world::Stores;
+use crate::world::known::Decided;
 use crate::world::tables::Tables;
-use crate::world::watch::Decided;
 
 fn stamp(at_ms: i64) -> Stamp {
     Stamp {
@@ -241,8 +241,8 @@ impl Stores {
 }
 
 /// The events that a card had accepted and has not any more.
-fn lost_by(tables: &Tables, after: &[crate::world::watch::Life], card: &str) -> Vec<(i64, u32)> {
-    let key = |accepted: &crate::world::watch::Accepted| (accepted.entry.time_ms, accepted.entry.event_fp);
+fn lost_by(tables: &Tables, after: &[crate::world::known::Life], card: &str) -> Vec<(i64, u32)> {
+    let key = |accepted: &crate::world::known::Accepted| (accepted.entry.time_ms, accepted.entry.event_fp);
     let kept: std::collections::BTreeSet<_> = after.iter().flat_map(|life| life.accepted.iter().map(key)).collect();
     let before = tables.lives.get(card).into_iter().flatten();
     before

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use localcloud::esm::EsmOptions;
 
 use crate::audit::Forgery;
-use crate::check::Violations;
 use crate::dice::Dice;
 use crate::draws::Draws;
+use crate::violations::Violations;
 use crate::world::Fault;
 
 /// What is taken away, to see that the harness notices.

@@ -7,10 +7,10 @@ use tidemark_domain::control::{ActivePointer, Change, ModeSetting, Overrides, Po
 use tidemark_engine::control::ControlItems;
 use tidemark_engine::port::{OutcomeRecord, PortError};
 
+use super::known::Known;
 use super::limits::{Capacity, Limit};
 use super::queue::Queue;
 use super::tables::{DecisionKey, Tables, Ttl};
-use super::watch::Known;
 use crate::stream::Stream;
 
 /// An outcome in the scores stream.

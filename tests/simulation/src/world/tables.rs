@@ -8,7 +8,7 @@ use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
 use tidemark_engine::port::{DecisionRecord, StateItem};
 
-use super::watch::Life;
+use super::known::Life;
 
 /// An item with what was there before, for stale reads.
 #[derive(Clone, Debug)]

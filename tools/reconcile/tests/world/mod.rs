@@ -9,6 +9,7 @@ use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::{CardId, EventKey};
+use tidemark_domain::invariant::Invariant;
 use tidemark_domain::outcome::{Decision, render_json};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::score::ProfileInput;
@@ -198,7 +199,7 @@ impl World {
     }
 
     /// Judges, and expects one break, of this invariant and with these words.
-    pub fn breaks(&self, invariant: &str, words: &str) -> Judgement {
+    pub fn breaks(&self, invariant: Invariant, words: &str) -> Judgement {
         let judgement = self.judge();
         assert!(!judgement.holds, "{judgement:#?}");
         assert_eq!(judgement.breaks.len(), 1, "{judgement:#?}");

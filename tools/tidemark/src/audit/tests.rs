@@ -1,4 +1,5 @@
 use reconcile::{Account, Break, OutcomeChecks};
+use tidemark_domain::invariant::Invariant;
 
 use super::*;
 
@@ -14,7 +15,7 @@ fn report(account: Account, breaks: &[&str]) -> AuditReport {
         breaks: breaks
             .iter()
             .map(|what| Break {
-                invariant: "I1",
+                invariant: Invariant::NothingLost,
                 what: (*what).to_owned(),
             })
             .collect(),

@@ -1,0 +1,78 @@
+//! What the simulator itself knows: which events a card accepted, in which order, by whom; and what operators did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::control::{Mode, OverrideAction};
+use tidemark_domain::invariant::Invariant;
+
+/// By what a batch was judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// The policy in force.
+    pub policy_version: u32,
+    /// The revision of the overrides.
+    pub overrides_revision: u64,
+    /// The mode.
+    pub mode: Mode,
+}
+
+/// An event that a card accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// What the card keeps of it, without its label.
+    pub entry: Entry,
+    /// By what its batch was judged.
+    pub judged: Judged,
+}
+
+/// A card's history, from its first write until the store drops it.
+#[derive(Clone, Debug, Default)]
+pub struct Life {
+    /// Its events in the order of their numbers.
+    pub accepted: Vec<Accepted>,
+    /// Its last bytes, once the store has dropped it.
+    pub ended: Option<Vec<u8>>,
+    /// The newest state, decoded, with every segment.
+    pub last: Option<CardState>,
+}
+
+/// An override as an operator made it.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// For which card.
+    pub card_id: String,
+    /// What it does to the card's decisions.
+    pub action: OverrideAction,
+    /// The revision since which it is there.
+    pub revision: u64,
+    /// When it was made, ms since 1970-01-01T00:00:00Z.
+    pub since_ms: i64,
+    /// It holds for events that arrive before this, ms since 1970-01-01T00:00:00Z.
+    pub until_ms: i64,
+    /// The revision since which it is no longer there, because somebody cleared it or set another.
+    pub ended: Option<u64>,
+}
+
+/// The simulator's knowledge beside the accepted events.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// What broke the rules of the store while it ran: lost updates, versions out of step.
+    pub broken: Vec<(Invariant, String)>,
+    /// Writes that the condition refused.
+    pub conflicts: u64,
+    /// States that the store dropped.
+    pub dropped: u64,
+    /// When items were restored, ms since 1970-01-01T00:00:00Z.
+    pub restored_ms: Option<i64>,
+    /// Cards whose item was restored to an earlier one.
+    pub restored: BTreeSet<String>,
+    /// Events that a restore took back, by card: event time and fingerprint. They may be scored twice, with other outcomes.
+    pub rolled_back: BTreeMap<String, BTreeSet<(i64, u32)>>,
+    /// What operators decided for cards.
+    pub decided: Vec<Decided>,
+    /// From when to when the mode was `paused`, ms since 1970-01-01T00:00:00Z.
+    pub pauses: Vec<(i64, i64)>,
+    /// Whether refused payloads were redriven.
+    pub quarantine_redriven: bool,
+}
