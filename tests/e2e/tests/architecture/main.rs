@@ -1,6 +1,7 @@
 //! Checks over the whole workspace.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod circles;
 mod dependencies;
 mod sources;
 mod unused;
