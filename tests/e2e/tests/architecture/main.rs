@@ -3,5 +3,6 @@
 
 mod circles;
 mod dependencies;
+mod paths;
 mod sources;
 mod unused;
