@@ -23,8 +23,11 @@ impl Unit {
     }
 }
 
+// A metric that is `rare` is above 0 only in trouble, after an operator's deed, or in a redrive.
 macro_rules! metrics {
-    ($($(#[doc = $doc:literal])+ $variant:ident: $unit:ident,)*) => {
+    (@is_rare) => { false };
+    (@is_rare rare) => { true };
+    ($($(#[doc = $doc:literal])+ $variant:ident: $unit:ident $($rare:ident)?,)*) => {
         /// A metric. Its name is the variant's.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Metric {
@@ -45,6 +48,12 @@ macro_rules! metrics {
             #[must_use]
             pub const fn unit(self) -> Unit {
                 match self { $(Self::$variant => Unit::$unit,)* }
+            }
+
+            /// Whether a day without trouble, deeds of operators and redrives may leave it at 0.
+            #[must_use]
+            pub const fn is_rare(self) -> bool {
+                match self { $(Self::$variant => metrics!(@is_rare $($rare)?),)* }
             }
 
             /// What it means, in a sentence.
@@ -68,7 +77,7 @@ metrics! {
     /// Records put into quarantine; with the dimension `reason` once more by refusal code.
     Quarantined: Count,
     /// Records that go back to the stream to come again.
-    Returned: Count,
+    Returned: Count rare,
     /// Outcomes with the decision `pass`.
     Passes: Count,
     /// Outcomes with the decision `review`.
@@ -76,23 +85,23 @@ metrics! {
     /// Outcomes with the decision `alert`.
     Alerts: Count,
     /// Outcomes served below the full tier; with the dimension `tier` once more by tier.
-    Degraded: Count,
+    Degraded: Count rare,
     /// Fields that no schema knows, in accepted events.
-    UnknownFields: Count,
+    UnknownFields: Count rare,
     /// Card states written.
     Commits: Count,
     /// Cards whose write failed for good in this batch: their records come again.
-    CommitFailures: Count,
+    CommitFailures: Count rare,
     /// Sealed segments of hot cards read.
-    SegmentsRead: Count,
+    SegmentsRead: Count rare,
     /// Sealed segments of hot cards written.
     SegmentsWritten: Count,
     /// Conditional writes that another writer won.
-    Conflicts: Count,
+    Conflicts: Count rare,
     /// Calls tried again within a batch.
-    Retries: Count,
+    Retries: Count rare,
     /// Calls that a service throttled.
-    Throttles: Count,
+    Throttles: Count rare,
     /// Cards found in the warm cache.
     CacheHits: Count,
     /// Cards read from the table.
@@ -108,9 +117,9 @@ metrics! {
     /// From a transaction's arrival to the end of the batch that scored it, as a distribution.
     OutcomeLatency: Milliseconds,
     /// Transactions whose outcome came later than the objective of 5 seconds after their arrival, and those in `Unsent`.
-    LateOutcomes: Count,
+    LateOutcomes: Count rare,
     /// Transactions committed for the first time whose outcome was not sent: they are not in `Scored`, and come again.
-    Unsent: Count,
+    Unsent: Count rare,
     /// From the newest arrival in the batch to its end.
     Freshness: Milliseconds,
     /// From the newest event time scored in the batch to its end.
@@ -120,45 +129,45 @@ metrics! {
     /// Age of the batch's oldest record when the batch was done.
     OldestRecordAge: Milliseconds,
     /// Batches that stopped before their deadline with records left.
-    DeadlineStops: Count,
+    DeadlineStops: Count rare,
     /// Events the payload of which was not a Kinesis event.
-    UnreadableEvents: Count,
+    UnreadableEvents: Count rare,
     /// Records of dead letters that a redrive found past the stream's retention: lost, accounted by number.
-    RedriveTrimmed: Count,
+    RedriveTrimmed: Count rare,
     /// Time since the control plane was last read and understood as a whole, at the end of the batch.
     ControlAge: Milliseconds,
     /// Items of the control plane that could not be read or understood at the last read.
-    ControlProblems: Count,
+    ControlProblems: Count rare,
     /// DynamoDB read units that reading the control plane consumed.
     ControlReadUnits: Count,
     /// Outcomes that were kept and not sent, because the mode is `shadow`.
-    Withheld: Count,
+    Withheld: Count rare,
     /// Transactions whose decision an override made.
-    Overridden: Count,
+    Overridden: Count rare,
     /// Transactions that a candidate policy scored beside the active one.
-    Trials: Count,
+    Trials: Count rare,
     /// Trials in which the two policies decide differently.
-    TrialFlips: Count,
+    TrialFlips: Count rare,
     /// Trials that could not be recorded.
-    TrialsLost: Count,
+    TrialsLost: Count rare,
     /// Invocations that were the first of their process.
     ColdStarts: Count,
     /// How long the oldest record has waited that a dead letter names, however often the letter was received; 0 when none waits.
-    OldestDeadLetterAge: Milliseconds,
+    OldestDeadLetterAge: Milliseconds rare,
     /// Messages that a redrive looked at.
-    RedriveMessages: Count,
+    RedriveMessages: Count rare,
     /// Records that a redrive read again.
-    RedriveRecords: Count,
+    RedriveRecords: Count rare,
     /// Records that a message counts and its range does not hold, though nothing of it was trimmed.
-    RedriveMissing: Count,
+    RedriveMissing: Count rare,
     /// Messages that a redrive moved to the unrecoverable queue.
-    RedriveUnrecoverable: Count,
+    RedriveUnrecoverable: Count rare,
     /// Reads of the stream by a redrive.
-    RedriveReads: Count,
+    RedriveReads: Count rare,
     /// Time that one call of the redrive function took.
-    RedriveDuration: Milliseconds,
+    RedriveDuration: Milliseconds rare,
     /// From the arrival of the oldest record that a call took to its end to the end of the call.
-    RedriveTimeToRecover: Milliseconds,
+    RedriveTimeToRecover: Milliseconds rare,
 }
 
 #[cfg(test)]
