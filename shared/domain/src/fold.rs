@@ -3,17 +3,15 @@
 //! A state is the fold of its distinct accepted events in their order of arrival (I2). A duplicate changes nothing and
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
-use crate::card::identity::{high, low};
-use crate::card::sealed::{Found, Seal, SegmentKey};
-use crate::card::{CardState, Entry, HistoryKey, UNPRICED};
-use crate::control::OverrideAction;
+use crate::card::sealed::{Seal, SegmentKey};
+use crate::card::{CardState, Entry, Found, HistoryKey, UNPRICED, high, low};
 use crate::event::{Label, Transaction};
-use crate::feature::measure::Edges;
-use crate::feature::needs::Needs;
 use crate::id::{fingerprint32, fingerprint64};
-use crate::policy::Policy;
+use crate::measure::{Edges, Needs};
+use crate::model::{ProfileInput, score};
+use crate::outcome::{OverrideAction, StoredOutcome};
+use crate::policy::{Policy, base_amount};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::score::{ProfileInput, base_amount, score};
 
 /// What a transaction did to its card.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,13 +201,7 @@ fn beyond(detail: &str) -> Applied {
     Applied::Refused(Refusal::new(RefusalCode::BeyondHorizon, detail))
 }
 
-fn new_entry(
-    state: &CardState,
-    tx: &Transaction,
-    key: HistoryKey,
-    outcome: crate::outcome::StoredOutcome,
-    policy: &Policy,
-) -> Entry {
+fn new_entry(state: &CardState, tx: &Transaction, key: HistoryKey, outcome: StoredOutcome, policy: &Policy) -> Entry {
     Entry {
         time_ms: tx.occurred_at_ms,
         seq: state.next_seq,

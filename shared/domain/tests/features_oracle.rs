@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tidemark_domain::card::CardState;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
-use tidemark_domain::feature::{FeatureKey, FeatureKind, compute};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::measure::compute;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
 
 const MINUTE: i64 = 60_000;
 /// Where the times of the generated events begin, ms.

@@ -11,10 +11,11 @@ use tidemark_domain::card::{CardState, Entry, STATE_BYTES_MAX};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Profile, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32, fingerprint64};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::model::{ProfileInput, score};
 use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::base_amount;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::{ProfileInput, base_amount, score};
+use tidemark_domain::render::render_json;
 
 const DAY_MS: i64 = 86_400_000;
 const START_MS: i64 = 1_780_000_000_000;
@@ -369,12 +370,12 @@ fn a_smaller_limit_takes_effect_with_the_next_event() {
 #[test]
 fn a_hot_card_with_every_feature_stays_within_its_bytes() {
     let windows: Vec<u16> = (1..=16).map(|index| index * 45).collect();
-    let kinds = tidemark_domain::feature::FeatureKind::ALL;
+    let kinds = tidemark_domain::catalogue::FeatureKind::ALL;
     let features = kinds.iter().flat_map(|kind| {
         let windows = if kind.is_windowed() { windows.clone() } else { vec![0] };
         windows
             .into_iter()
-            .map(|window| tidemark_domain::feature::FeatureKey::new(*kind, window))
+            .map(|window| tidemark_domain::catalogue::FeatureKey::new(*kind, window))
     });
     let policy = Policy {
         features: features.collect(),

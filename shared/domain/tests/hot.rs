@@ -16,13 +16,14 @@ use proptest::prelude::*;
 use crate::segments::Segments;
 use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::KNOWN_MAX;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction, segments_of_windows};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
-use tidemark_domain::outcome::{StoredOutcome, render_json};
+use tidemark_domain::model::{ProfileInput, score};
+use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::{ProfileInput, score};
+use tidemark_domain::render::render_json;
 
 const START_MS: i64 = 1_780_000_000_000;
 const MINUTE_MS: i64 = 60_000;

@@ -6,8 +6,8 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 const START_MS: i64 = 1_780_000_000_000;
 /// Segments that the head names.

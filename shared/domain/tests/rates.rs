@@ -5,9 +5,9 @@ use tidemark_domain::card::{CardState, UNPRICED};
 use tidemark_domain::event::{Channel, Country, Currency, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{Missing, StoredOutcome};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 const DAY_MS: i64 = 86_400_000;
 const NOW_MS: i64 = 1_790_000_000_000;

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use tidemark_domain::card::CardState;
+use tidemark_domain::catalogue::FeatureKind;
 use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
-use tidemark_domain::feature::FeatureKind;
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint64};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 /// Every model once, whatever the built-in policy becomes.
 const POLICY: &str = r#"version = 1

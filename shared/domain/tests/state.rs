@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use tidemark_domain::card::codec::{DECODE_BYTES_MAX, ENTRIES_MAX, InvalidState};
 use tidemark_domain::card::{CardState, CodecError, Entry, STATE_BYTES_MAX, Truncation};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Country, Place, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 proptest! {

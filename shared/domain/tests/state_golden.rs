@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::card::{CardState, Entry, Truncation};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Place, Transaction, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 const TIME_MS: i64 = 1_780_000_000_000;
 

@@ -11,9 +11,9 @@ use tidemark_domain::card::{CardState, HistoryKey};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};
 use tidemark_domain::id::{CardId, EventId, MerchantId, fingerprint32};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 const START_MS: i64 = 1_780_000_000_000;
 /// Ids among which so many pairs share the lower half of their fingerprint that a test finds some: 400,000² / 2 / 2³².

@@ -6,10 +6,11 @@ use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::EventKey;
 use tidemark_domain::lifetime::HISTORY_MS;
-use tidemark_domain::outcome::{self, Decision, Tier};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 use crate::directives::Directives;
 use crate::plan::Planned;
@@ -188,7 +189,7 @@ fn apply_transaction(
 
 fn outcome_step(event: EventKey, entry: &Entry, fresh: bool) -> OutcomeStep {
     let decision = entry.outcome.decision;
-    let bytes = outcome::render_json(&event.card_id, &event.event_id, entry);
+    let bytes = render_json(&event.card_id, &event.event_id, entry);
     let card_id = event.card_id.clone();
     let alert = (decision == Decision::Alert).then(|| (event, expires_at_s(entry.time_ms)));
     OutcomeStep {

@@ -9,9 +9,9 @@ use tidemark_domain::control::trial::{
 };
 use tidemark_domain::event::Transaction;
 use tidemark_domain::fold::segments_of_windows;
+use tidemark_domain::model::{ProfileInput, score};
 use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::{ProfileInput, score};
 
 use crate::call::{BatchContext, with_retries};
 use crate::engine::Engine;

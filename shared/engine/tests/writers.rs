@@ -13,7 +13,7 @@ use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::fold;
 use tidemark_domain::id::fingerprint32;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::model::ProfileInput;
 use tidemark_engine::{BatchReport, EngineConfig, InRecord};
 
 type Running<'a> = Pin<Box<dyn Future<Output = BatchReport> + Send + 'a>>;

@@ -8,8 +8,8 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 /// Events of the cards that are measured.
 pub const EVENTS: [usize; 4] = [10, 60, 150, 400];

@@ -15,9 +15,9 @@ use tidemark_domain::lifetime::{
     HISTORY_MS, HORIZON_MS_MAX, QUEUE_RETENTION_MS_MAX, RECORD_MS_MAX, RETENTION_MS_MAX, SEGMENT_MS,
     STREAM_RETENTION_MS_MAX, WINDOW_MS_MAX,
 };
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
 use tidemark_engine::EngineConfig;
 
 const PAGE: &str = "docs/concepts/exactly-once.md";

@@ -5,9 +5,9 @@ use tidemark_domain::card::{CardState, CodecError, STATE_BYTES_MAX};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 /// States in every format that was ever written: what mutations start from.
 pub const SEEDS: [&[u8]; 7] = [

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::fold::apply_transaction;
-use tidemark_domain::outcome::render_json;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::render::render_json;
 use tidemark_engine::port::{StateItem, StateVersion};
 
 use crate::scenario::{EVENTS, Scenario};

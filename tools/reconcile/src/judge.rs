@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 use tidemark_domain::card::{CardState, Entry, EventMark};
 use tidemark_domain::id::{CardId, EventKey};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::render::render_json;
 
 use crate::Broken;
 use crate::account::{Account, End, end_of};

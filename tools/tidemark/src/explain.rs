@@ -8,8 +8,8 @@ use tidemark_aws::item;
 use tidemark_domain::card::{CardState, Entry, UNPRICED};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::id::{CardId, EventId};
-use tidemark_domain::outcome::render_json;
 use tidemark_domain::policy::Policy;
+use tidemark_domain::render::render_json;
 
 use crate::cli::ExplainArgs;
 use crate::error::{CliError, Exit};

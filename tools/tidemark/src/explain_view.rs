@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use tidemark_domain::card::{CardState, Entry, UNPRICED};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::id::EventId;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
@@ -361,7 +361,7 @@ mod tests {
     use tidemark_domain::contract;
     use tidemark_domain::event::Event;
     use tidemark_domain::fold;
-    use tidemark_domain::score::ProfileInput;
+    use tidemark_domain::model::ProfileInput;
 
     use super::*;
     use crate::simulate::{SimConfig, SimKind, generate};

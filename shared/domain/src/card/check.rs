@@ -3,10 +3,12 @@
 use crate::event::Place;
 use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX};
 
-use super::codec::{ENTRIES_MAX, FEATURES_MAX, InvalidState};
+use super::entry::Entry;
+use super::error::InvalidState;
+use super::limits::{ENTRIES_MAX, FEATURES_MAX};
 use super::sealed::{Index, LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
 use super::sketch::Distinct;
-use super::{CardState, Entry, Truncation};
+use super::state::{CardState, Truncation};
 
 const LATITUDE_E4_MAX: u32 = 900_000;
 const LONGITUDE_E4_MAX: u32 = 1_800_000;

@@ -51,215 +51,35 @@
 
 mod decode;
 mod encode;
+mod fields;
+mod format;
 mod segments;
 
-use crate::card::{CardState, Entry};
-use crate::event::{Country, Place};
-use crate::feature::{FeatureKey, FeatureKind};
-use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX, Tier};
-use crate::policy::Policy;
+use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
+use super::state::{CardState, Truncation};
 
-use super::bits::Width;
+use decode::get_entries;
+use encode::put_entries;
+use fields::get_u32;
+use format::{
+    COUNT_BITS, Context, DROPPED_WIDTH, Format, INSTANT_WIDTH, REFS_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH,
+};
+use segments::{get_refs, put_refs};
 
+pub use super::error::{CodecError, InvalidState};
+pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
+
+pub(super) use format::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entry_bytes_max};
 pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
 
-/// The most entries that a state may hold, in every version.
-pub const ENTRIES_MAX: usize = 400;
-/// The most features that an outcome in a state may hold.
-pub const FEATURES_MAX: usize = 255;
-/// Nothing longer is decoded, bytes: what a DynamoDB item can hold.
-pub const DECODE_BYTES_MAX: usize = 400 * 1024;
-/// What a state takes besides its entries at most, bytes: 565 bits and the version.
-pub(super) const HEADER_BYTES_MAX: usize = 72;
-/// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
-/// bits (`Nw` takes 128 − w at most).
-const PLAIN_BYTES_MAX: usize = 121;
-/// 29 bits and their share of the count.
-const REASON_BYTES_MAX: usize = 4;
-/// 22 bits for the key, 66 for the value.
-const FEATURE_BYTES_MAX: usize = 11;
-
-/// What any entry takes at most, bytes.
-pub(super) const ENTRY_BYTES_MAX: usize =
-    PLAIN_BYTES_MAX + REASON_BYTES_MAX * REASONS_MAX + 2 * FEATURE_BYTES_MAX * FEATURES_MAX;
-
-const COUNT_BITS: u32 = 9;
-const REFS_BITS: u32 = 8;
-const DROPPED_WIDTH: u32 = 4;
-const INSTANT_WIDTH: u32 = 42;
-const TRUNCATED_WIDTH: u32 = 8;
-const TRUNCATED_SPAN_WIDTH: u32 = 32;
-const SEQ_WIDTH: u32 = 4;
-const POLICY_WIDTH: u32 = 4;
-const PROFILE_WIDTH: u32 = 16;
-const KNOWN_SINCE_WIDTH: u32 = 30;
-const KIND_BITS: u32 = 6;
-const WINDOW_BITS: u32 = 16;
-const SHARE_BITS: u32 = 7;
-const WHOLE_WIDTH: u32 = 8;
-/// A whole feature value below this is written as a number, any other as 64 bits.
-const WHOLE_MAX: f64 = 4_294_967_296.0;
-
-/// Flags of an entry's rare parts.
-mod part {
-    pub(super) const SEQ: u16 = 1;
-    pub(super) const COUNTRY: u16 = 2;
-    pub(super) const DECISION: u16 = 4;
-    pub(super) const POLICY: u16 = 8;
-    pub(super) const PROFILE: u16 = 16;
-    pub(super) const REASONS: u16 = 32;
-    pub(super) const LABEL: u16 = 64;
-    pub(super) const FEATURES: u16 = 128;
-    /// From version 2 on.
-    pub(super) const APPROXIMATE: u16 = 256;
-    /// From version 3 on.
-    pub(super) const IDENTITY: u16 = 512;
-}
-
-/// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// A head alone.
-    V1,
-    /// There are references to sealed segments, or an outcome states an error.
-    V2,
-    /// An entry has its whole fingerprint.
-    V3,
-}
-
-impl Format {
-    fn of(state: &CardState) -> Self {
-        let of_entries = Self::of_entries(&state.entries);
-        if of_entries == Self::V1 && !state.sealed.is_empty() {
-            Self::V2
-        } else {
-            of_entries
-        }
-    }
-
-    fn of_entries(entries: &[Entry]) -> Self {
-        let mut format = Self::V1;
-        for entry in entries {
-            if entry.event_fp_high.is_some() {
-                return Self::V3;
-            }
-            if !entry.outcome.approximate.is_empty() {
-                format = Self::V2;
-            }
-        }
-        format
-    }
-
-    const fn of_version(version: u8) -> Option<Self> {
-        match version {
-            1 => Some(Self::V1),
-            2 => Some(Self::V2),
-            3 => Some(Self::V3),
-            _ => None,
-        }
-    }
-
-    const fn version(self) -> u8 {
-        match self {
-            Self::V1 => 1,
-            Self::V2 => 2,
-            Self::V3 => 3,
-        }
-    }
-
-    /// Flags of an entry's rare parts.
-    const fn part_bits(self) -> u32 {
-        match self {
-            Self::V1 => 8,
-            Self::V2 => 9,
-            Self::V3 => 10,
-        }
-    }
-}
-
-const _: () = assert!(Policy::HEAD_EVENTS_LIMIT <= ENTRIES_MAX && ENTRIES_MAX < 1 << COUNT_BITS);
-const _: () = assert!((FeatureKind::ForeignToProfile as u8) < 1 << KIND_BITS);
-
-/// Why bytes are not a card's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// There is not even a version.
-    #[error("no bytes")]
-    Empty,
-    /// A format that this build does not know.
-    #[error("format version {0} is not known")]
-    UnknownVersion(u8),
-    /// More than a state can ever take.
-    #[error("more than {DECODE_BYTES_MAX} bytes")]
-    TooLong,
-    /// The bytes end within a field.
-    #[error("the bytes end too early")]
-    Truncated,
-    /// Something follows the last entry.
-    #[error("bytes follow the last entry")]
-    Trailing,
-    /// A number does not fit its type.
-    #[error("a number is out of its type's range")]
-    NumberRange,
-    /// A numbered value that this build does not know.
-    #[error("{what} has no number {number}")]
-    UnknownNumber {
-        /// Which type.
-        what: &'static str,
-        /// The number.
-        number: u64,
-    },
-    /// The fields are readable, but no card can be in this state.
-    #[error("{0}")]
-    Invalid(#[from] InvalidState),
-}
-
-/// Why a state can't be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidState {
-    /// More than [`ENTRIES_MAX`].
-    #[error("more than {ENTRIES_MAX} entries")]
-    TooManyEntries,
-    /// Entries are not in strict order of (event time, arrival).
-    #[error("entries are not in the order of event time and arrival")]
-    Order,
-    /// An entry's `seq` is not below the state's `next_seq`.
-    #[error("an entry's number is not below the number of accepted events")]
-    Seq,
-    /// The floor is above the first entry, or the truncation's above the floor.
-    #[error("a floor is above what it is the floor of")]
-    Floor,
-    /// A score over [`SCORE_MAX`].
-    #[error("a score is over {SCORE_MAX}")]
-    Score,
-    /// A place that is not on the globe.
-    #[error("a place is not on the globe")]
-    Place,
-    /// More than [`REASONS_MAX`] reasons, or a share over 100 %.
-    #[error("more than {REASONS_MAX} reasons, or a share over 100 %")]
-    Reasons,
-    /// More than [`FEATURES_MAX`] features, or a value that is not a finite number.
-    #[error("more than {FEATURES_MAX} features, or a value that is not finite")]
-    Features,
-    /// A reference or a segment that no events add up to.
-    #[error("a sealed segment can't be what it is said to be")]
-    Segment,
-    /// The format is not the one that such a state is written in.
-    #[error("the format is not that of such a state")]
-    Version,
-    /// The state can be, but is never written like this.
-    #[error("the bytes are not those that such a state is written in")]
-    Spelling,
-    /// A bit in `missing` that has no name.
-    #[error("an unknown input is missing")]
-    Missing,
-}
+/// What a typical entry takes, bytes; the buffer's first size.
+const ENTRY_BYTES_TYPICAL: usize = 16;
 
 impl CardState {
     /// The state as bytes. A state that was built by the fold or decoded always fits its limits, so this can't fail.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode::encode(self)
+        encode_state(self)
     }
 
     /// The state that the bytes stand for: the inverse of [`CardState::encode`]. A state has one spelling: bytes that would
@@ -270,135 +90,113 @@ impl CardState {
     /// # Errors
     /// When the bytes are not a whole and valid state of a known format.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        decode::decode(bytes)
+        decode_state(bytes)
     }
 }
 
-/// An upper bound of what an entry takes, bytes.
-pub(super) fn entry_bytes_max(entry: &Entry) -> usize {
-    let outcome = &entry.outcome;
-    PLAIN_BYTES_MAX
-        + REASON_BYTES_MAX * outcome.reasons.len()
-        + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len())
-}
-
-/// What writer and reader both know when they come to an entry.
-struct Context {
-    format: Format,
-    /// The newest arrival's number until it comes, and the upper half of its fingerprint, which the header has.
-    newest: Option<(u64, Option<u32>)>,
-    merchants: Vec<u32>,
-    /// What was last seen at each merchant.
-    seen: Vec<Seen>,
-    devices: Vec<u32>,
-    lists: Vec<Vec<FeatureKey>>,
-    time: Width,
-    amount: Width,
-    score: Width,
-    degrees: Width,
-    /// The place spelt last.
-    place: Place,
-    /// The entry before.
-    last: Last,
-}
-
-#[derive(Clone, Copy)]
-struct Seen {
-    country: Country,
-    place: Option<Place>,
-}
-
-/// Beside the bits of `missing`: the tier is the low-risk one, which the tier's two bits, then 0, can't say.
-const LOW_RISK: u8 = 128;
-
-#[derive(Clone, Copy)]
-struct Last {
-    time_ms: i64,
-    seq: u64,
-    country: Country,
-    tier: Tier,
-    missing: Missing,
-    policy_version: u32,
-    profile_version: Option<u64>,
-}
-
-impl Context {
-    /// Before the first entry. `time_ms` is the floor, if there is one.
-    fn new(format: Format, entries: usize, first_seq: u64, time_ms: i64) -> Self {
-        Self {
-            format,
-            newest: None,
-            merchants: Vec::with_capacity(entries.min(32)),
-            seen: Vec::with_capacity(entries.min(32)),
-            devices: Vec::new(),
-            lists: Vec::new(),
-            time: Width::new(25),
-            amount: Width::new(13),
-            score: Width::new(6),
-            degrees: Width::new(14),
-            place: Place {
-                latitude_e4: 0,
-                longitude_e4: 0,
-            },
-            last: Last {
-                time_ms,
-                seq: first_seq.wrapping_sub(1),
-                // No country has this code: the first entry spells its own.
-                country: Country(*b"AA"),
-                tier: Tier::Full,
-                missing: Missing(0),
-                policy_version: 1,
-                profile_version: None,
-            },
+fn encode_state(state: &CardState) -> Vec<u8> {
+    let count = state.entries.len();
+    let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
+    let format = Format::of(state);
+    bytes.push(format.version());
+    let mut bits = BitWriter::new(bytes);
+    let first_seq = state.next_seq.wrapping_sub(count as u64);
+    bits.put(count as u64, COUNT_BITS);
+    bits.number(first_seq, DROPPED_WIDTH);
+    bits.flag(state.floor_ms.is_some());
+    if let Some(floor_ms) = state.floor_ms {
+        bits.number(zigzag(floor_ms), INSTANT_WIDTH);
+        bits.flag(state.truncation.is_some());
+        if let Some(truncation) = state.truncation {
+            bits.number(truncation.events, TRUNCATED_WIDTH);
+            bits.number(
+                floor_ms.wrapping_sub(truncation.floor_ms).cast_unsigned(),
+                TRUNCATED_SPAN_WIDTH,
+            );
         }
     }
-
-    /// Takes note of an entry that was written or read.
-    #[inline(always)]
-    fn learn(&mut self, entry: &Entry, merchant: usize) {
-        if let Some(seen) = self.seen.get_mut(merchant) {
-            seen.country = entry.country;
-            seen.place = entry.place.or(seen.place);
-        } else {
-            self.merchants.push(entry.merchant_fp);
-            self.seen.push(Seen {
-                country: entry.country,
-                place: entry.place,
-            });
+    if format == Format::V3 {
+        bits.flag(!state.sealed.is_empty());
+    }
+    if format == Format::V2 || !state.sealed.is_empty() {
+        bits.put(state.sealed.len() as u64, REFS_BITS);
+        put_refs(&mut bits, &state.sealed);
+    }
+    let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
+    if format == Format::V3 {
+        let newest_seq = state.next_seq.wrapping_sub(1);
+        let newest = state.entries.iter().find(|entry| entry.seq == newest_seq);
+        let high = newest.and_then(|entry| entry.event_fp_high);
+        bits.flag(high.is_some());
+        if let Some(high) = high {
+            bits.put(u64::from(high), 32);
         }
-        if self.is_newest(entry) {
-            self.newest = None;
+        context.newest = Some((newest_seq, high));
+    }
+    put_entries(&mut bits, &mut context, &state.entries, state.floor_ms.is_some());
+    bits.finish()
+}
+
+fn decode_state(bytes: &[u8]) -> Result<CardState, CodecError> {
+    match bytes {
+        [] => Err(CodecError::Empty),
+        _ if bytes.len() > DECODE_BYTES_MAX => Err(CodecError::TooLong),
+        [version, rest @ ..] => match Format::of_version(*version) {
+            Some(format) => decode_as(format, rest),
+            None => Err(CodecError::UnknownVersion(*version)),
+        },
+    }
+}
+
+fn decode_as(format: Format, bytes: &[u8]) -> Result<CardState, CodecError> {
+    let mut bits = BitReader::new(bytes);
+    let count = bits.get(COUNT_BITS)? as usize;
+    if count > ENTRIES_MAX {
+        return Err(InvalidState::TooManyEntries.into());
+    }
+    let first_seq = bits.number(DROPPED_WIDTH)?;
+    let next_seq = first_seq.checked_add(count as u64).ok_or(CodecError::NumberRange)?;
+    let (mut floor_ms, mut truncation) = (None, None);
+    if bits.flag()? {
+        let floor = unzigzag(bits.number(INSTANT_WIDTH)?);
+        floor_ms = Some(floor);
+        if bits.flag()? {
+            let events = bits.number(TRUNCATED_WIDTH)?;
+            let span_ms = bits.number(TRUNCATED_SPAN_WIDTH)?;
+            let floor_ms = floor.checked_sub_unsigned(span_ms).ok_or(CodecError::NumberRange)?;
+            truncation = Some(Truncation { events, floor_ms });
         }
-        self.last = Last {
-            time_ms: entry.time_ms,
-            seq: entry.seq,
-            country: entry.country,
-            tier: entry.outcome.tier,
-            missing: entry.outcome.missing,
-            policy_version: entry.outcome.policy_version,
-            profile_version: entry.outcome.profile_version,
-        };
     }
-
-    /// Whether the header has the upper half of this entry's fingerprint, if it has one.
-    #[inline(always)]
-    fn is_newest(&self, entry: &Entry) -> bool {
-        self.newest.is_some_and(|(seq, _)| seq == entry.seq)
+    let has_refs = match format {
+        Format::V1 => false,
+        Format::V2 => true,
+        Format::V3 => bits.flag()?,
+    };
+    let sealed = if has_refs {
+        let count = bits.get(REFS_BITS)? as usize;
+        if count == 0 && format == Format::V3 {
+            return Err(InvalidState::Spelling.into());
+        }
+        get_refs(&mut bits, count)?
+    } else {
+        Vec::new()
+    };
+    let mut context = Context::new(format, count, first_seq, floor_ms.unwrap_or(0));
+    if format == Format::V3 {
+        let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
+        context.newest = Some((next_seq.wrapping_sub(1), high));
     }
-
-    #[inline(always)]
-    fn expected_seq(&self) -> u64 {
-        self.last.seq.wrapping_add(1)
+    let entries = get_entries(&mut bits, &mut context, count, floor_ms.is_some())?;
+    bits.end()?;
+    if context.newest.is_some_and(|(_, high)| high.is_some()) {
+        // Of an entry that is not there.
+        return Err(InvalidState::Spelling.into());
     }
-
-    #[inline(always)]
-    fn expected_country(&self, merchant: usize) -> Country {
-        self.seen.get(merchant).map_or(self.last.country, |seen| seen.country)
+    let mut state = CardState::from_parts(entries, next_seq, floor_ms, truncation)?;
+    state.sealed = sealed;
+    state.check_sealed()?;
+    if Format::of(&state) != format {
+        return Err(InvalidState::Version.into());
     }
-
-    /// Where the merchant was seen last; `None` when it is new or never was at a place.
-    #[inline(always)]
-    fn known_place(&self, merchant: usize) -> Option<Place> {
-        self.seen.get(merchant).and_then(|seen| seen.place)
-    }
+    Ok(state)
 }

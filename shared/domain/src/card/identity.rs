@@ -6,8 +6,7 @@
 
 use crate::id::{EventId, fingerprint64};
 
-use super::Entry;
-use super::sealed::OrderKey;
+use super::entry::{Entry, OrderKey};
 
 /// An event of a card, as its history is asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::codec::{self, CodecError, InvalidState};
+use super::codec;
+use super::entry::Entry;
+use super::error::{CodecError, InvalidState};
 use super::sealed::{NewSegment, Node, Nodes, SealedRef, SegmentKey};
-use super::{CardState, Entry};
+use super::state::CardState;
 
 impl CardState {
     /// Events in sealed segments.

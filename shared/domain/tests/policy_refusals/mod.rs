@@ -3,7 +3,7 @@
 
 mod low_risk;
 
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::policy::{Policy, PolicyProblem};
 
 /// The least that a policy must say.

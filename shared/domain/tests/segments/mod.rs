@@ -7,8 +7,8 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::{Label, Transaction};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 /// Rounds of reading that one event may need: one for each level, twice over.
 const ROUNDS_MAX: usize = 32;

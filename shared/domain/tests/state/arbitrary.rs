@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use tidemark_domain::card::{CardState, Entry, Truncation};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Country, Place, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 /// Mostly small, sometimes any.

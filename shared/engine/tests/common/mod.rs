@@ -11,10 +11,11 @@ use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::CardId;
-use tidemark_domain::outcome::{Decision, render_json};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 use tidemark_engine::memory::{Faults, ManualClock, MemoryQuarantine, MemorySink, MemoryStore};
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 

@@ -8,8 +8,9 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Label, Transaction};
 use tidemark_domain::fold::{self, Applied};
 use tidemark_domain::id::{EventId, fingerprint32};
-use tidemark_domain::outcome::{Tier, render_json};
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Tier;
+use tidemark_domain::render::render_json;
 
 use super::sent::{EventKey, SentEvent};
 use super::{Evidence, Violations, contains};

@@ -9,9 +9,10 @@ use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::id::{CardId, EventKey};
-use tidemark_domain::outcome::{Decision, render_json};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 pub const NOW_MS: i64 = 1_795_399_200_000;
 pub const DAY_MS: i64 = 86_400_000;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 use tidemark_domain::card::CardState;
-use tidemark_domain::feature::FeatureKey;
+use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::outcome::REASONS_MAX;
 use tidemark_domain::policy::Policy;
 

@@ -6,10 +6,10 @@ use tidemark_domain::card::CardState;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
-use tidemark_domain::outcome;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 use super::*;
 use crate::simulate::{Expect, SimConfig, SimRecord, generate};
@@ -63,8 +63,7 @@ impl System {
                     Applied::Refused(refusal) => return Fate::Refused(refusal.code),
                     Applied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
                 };
-                self.outcomes
-                    .push(outcome::render_json(&tx.card_id, &tx.event_id, &entry));
+                self.outcomes.push(render_json(&tx.card_id, &tx.event_id, &entry));
                 fate
             }
         }

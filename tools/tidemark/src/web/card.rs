@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use tidemark_domain::card::{Entry, UNPRICED};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::Verdict;
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::policy::Policy;
 
 use crate::explain::Stored;

@@ -1,92 +1,18 @@
-//! Reads a state, whatever the bytes are. The order of the fields is the drawing's at the head of the module above.
+//! Reads entries, whatever the bytes are. The order of the fields is the drawing's at the head of the module above.
 
-use crate::card::bits::{BitError, BitReader, index_bits, unzigzag};
-use crate::card::{CardState, Entry, Truncation};
-use crate::event::{Country, Place, Verdict};
-use crate::feature::{FeatureKey, FeatureKind, FeatureValue};
+use crate::card::bits::{BitReader, unzigzag};
+use crate::card::entry::Entry;
+use crate::card::error::{CodecError, InvalidState};
+use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue};
+use crate::event::{Place, Verdict};
 use crate::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 use super::encode::{is_whole, rare_parts};
-use super::segments::get_refs;
-use super::{
-    COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, DROPPED_WIDTH, ENTRIES_MAX, Format, INSTANT_WIDTH, InvalidState,
-    KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, REFS_BITS, SEQ_WIDTH, SHARE_BITS,
-    TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+use super::fields::{get_country, get_fingerprint, get_index, get_u32};
+use super::format::{
+    Context, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
+    WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
-
-impl From<BitError> for CodecError {
-    fn from(error: BitError) -> Self {
-        match error {
-            BitError::End => Self::Truncated,
-            BitError::Range => Self::NumberRange,
-            BitError::Trailing => Self::Trailing,
-        }
-    }
-}
-
-pub(super) fn decode(bytes: &[u8]) -> Result<CardState, CodecError> {
-    match bytes {
-        [] => Err(CodecError::Empty),
-        _ if bytes.len() > DECODE_BYTES_MAX => Err(CodecError::TooLong),
-        [version, rest @ ..] => match Format::of_version(*version) {
-            Some(format) => decode_state(format, rest),
-            None => Err(CodecError::UnknownVersion(*version)),
-        },
-    }
-}
-
-fn decode_state(format: Format, bytes: &[u8]) -> Result<CardState, CodecError> {
-    let mut bits = BitReader::new(bytes);
-    let count = bits.get(COUNT_BITS)? as usize;
-    if count > ENTRIES_MAX {
-        return Err(InvalidState::TooManyEntries.into());
-    }
-    let first_seq = bits.number(DROPPED_WIDTH)?;
-    let next_seq = first_seq.checked_add(count as u64).ok_or(CodecError::NumberRange)?;
-    let (mut floor_ms, mut truncation) = (None, None);
-    if bits.flag()? {
-        let floor = unzigzag(bits.number(INSTANT_WIDTH)?);
-        floor_ms = Some(floor);
-        if bits.flag()? {
-            let events = bits.number(TRUNCATED_WIDTH)?;
-            let span_ms = bits.number(TRUNCATED_SPAN_WIDTH)?;
-            let floor_ms = floor.checked_sub_unsigned(span_ms).ok_or(CodecError::NumberRange)?;
-            truncation = Some(Truncation { events, floor_ms });
-        }
-    }
-    let has_refs = match format {
-        Format::V1 => false,
-        Format::V2 => true,
-        Format::V3 => bits.flag()?,
-    };
-    let sealed = if has_refs {
-        let count = bits.get(REFS_BITS)? as usize;
-        if count == 0 && format == Format::V3 {
-            return Err(InvalidState::Spelling.into());
-        }
-        get_refs(&mut bits, count)?
-    } else {
-        Vec::new()
-    };
-    let mut context = Context::new(format, count, first_seq, floor_ms.unwrap_or(0));
-    if format == Format::V3 {
-        let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
-        context.newest = Some((next_seq.wrapping_sub(1), high));
-    }
-    let entries = get_entries(&mut bits, &mut context, count, floor_ms.is_some())?;
-    bits.end()?;
-    if context.newest.is_some_and(|(_, high)| high.is_some()) {
-        // Of an entry that is not there.
-        return Err(InvalidState::Spelling.into());
-    }
-    let mut state = CardState::from_parts(entries, next_seq, floor_ms, truncation)?;
-    state.sealed = sealed;
-    state.check_sealed()?;
-    if Format::of(&state) != format {
-        return Err(InvalidState::Version.into());
-    }
-    Ok(state)
-}
 
 /// Reads so many entries; the first one's time stands against the context's if that says something.
 pub(super) fn get_entries(
@@ -159,37 +85,6 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     }
     context.learn(&entry, merchant);
     Ok(entry)
-}
-
-pub(super) fn get_u32(bits: &mut BitReader<'_>) -> Result<u32, CodecError> {
-    // 32 bits fit.
-    Ok(bits.get(32)? as u32)
-}
-
-/// Reads an index among `known` items; `known` itself stands for a new one.
-pub(super) fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize, CodecError> {
-    let index = bits.get(index_bits(known + 1))?;
-    if index > known as u64 {
-        return Err(CodecError::UnknownNumber {
-            what: "a dictionary",
-            number: index,
-        });
-    }
-    Ok(index as usize)
-}
-
-/// Reads a fingerprint and where it is among those so far; a new one stands behind them.
-#[inline(always)]
-pub(super) fn get_fingerprint(bits: &mut BitReader<'_>, known: &[u32]) -> Result<(usize, u32), CodecError> {
-    let index = get_index(bits, known.len())?;
-    if let Some(fingerprint) = known.get(index) {
-        return Ok((index, *fingerprint));
-    }
-    let fingerprint = get_u32(bits)?;
-    if known.contains(&fingerprint) {
-        return Err(InvalidState::Spelling.into());
-    }
-    Ok((index, fingerprint))
 }
 
 fn get_place(bits: &mut BitReader<'_>, context: &mut Context, merchant: usize) -> Result<Option<Place>, CodecError> {
@@ -283,22 +178,6 @@ fn get_parts(
         return Err(InvalidState::Spelling.into());
     }
     Ok(())
-}
-
-pub(super) fn get_country(bits: &mut BitReader<'_>) -> Result<Country, CodecError> {
-    let mut letters = [b'A'; 2];
-    for letter in &mut letters {
-        let number = bits.get(5)?;
-        if number >= 26 {
-            return Err(CodecError::UnknownNumber {
-                what: "a country's letter",
-                number,
-            });
-        }
-        *letter += number as u8;
-    }
-    // Not held against today's list of countries: what was accepted once is read for ever.
-    Ok(Country(letters))
 }
 
 fn get_decision(number: u64) -> Result<Decision, CodecError> {

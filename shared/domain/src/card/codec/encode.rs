@@ -1,63 +1,16 @@
-//! Writes a state. The order of the fields is the drawing's at the head of the module above.
+//! Writes entries. The order of the fields is the drawing's at the head of the module above.
 
 use crate::card::bits::{BitWriter, index_bits, zigzag};
-use crate::card::{CardState, Entry};
-use crate::event::{Country, Place};
-use crate::feature::{FeatureKey, FeatureValue};
+use crate::card::entry::Entry;
+use crate::catalogue::{FeatureKey, FeatureValue};
+use crate::event::Place;
 use crate::outcome::{Decision, Reason, Tier};
 
-use super::segments::put_refs;
-use super::{
-    COUNT_BITS, Context, DROPPED_WIDTH, Format, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH,
-    PROFILE_WIDTH, REFS_BITS, SEQ_WIDTH, SHARE_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH, WHOLE_MAX, WHOLE_WIDTH,
-    WINDOW_BITS, part,
+use super::fields::{put_country, put_index};
+use super::format::{
+    Context, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
+    WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
-
-/// What a typical entry takes, bytes; the buffer's first size.
-const ENTRY_BYTES_TYPICAL: usize = 16;
-
-pub(super) fn encode(state: &CardState) -> Vec<u8> {
-    let count = state.entries.len();
-    let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
-    let format = Format::of(state);
-    bytes.push(format.version());
-    let mut bits = BitWriter::new(bytes);
-    let first_seq = state.next_seq.wrapping_sub(count as u64);
-    bits.put(count as u64, COUNT_BITS);
-    bits.number(first_seq, DROPPED_WIDTH);
-    bits.flag(state.floor_ms.is_some());
-    if let Some(floor_ms) = state.floor_ms {
-        bits.number(zigzag(floor_ms), INSTANT_WIDTH);
-        bits.flag(state.truncation.is_some());
-        if let Some(truncation) = state.truncation {
-            bits.number(truncation.events, TRUNCATED_WIDTH);
-            bits.number(
-                floor_ms.wrapping_sub(truncation.floor_ms).cast_unsigned(),
-                TRUNCATED_SPAN_WIDTH,
-            );
-        }
-    }
-    if format == Format::V3 {
-        bits.flag(!state.sealed.is_empty());
-    }
-    if format == Format::V2 || !state.sealed.is_empty() {
-        bits.put(state.sealed.len() as u64, REFS_BITS);
-        put_refs(&mut bits, &state.sealed);
-    }
-    let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
-    if format == Format::V3 {
-        let newest_seq = state.next_seq.wrapping_sub(1);
-        let newest = state.entries.iter().find(|entry| entry.seq == newest_seq);
-        let high = newest.and_then(|entry| entry.event_fp_high);
-        bits.flag(high.is_some());
-        if let Some(high) = high {
-            bits.put(u64::from(high), 32);
-        }
-        context.newest = Some((newest_seq, high));
-    }
-    put_entries(&mut bits, &mut context, &state.entries, state.floor_ms.is_some());
-    bits.finish()
-}
 
 /// Writes entries; the first one's time stands against the context's if that says something.
 pub(super) fn put_entries(bits: &mut BitWriter, context: &mut Context, entries: &[Entry], has_floor: bool) {
@@ -94,22 +47,6 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
         put_parts(bits, context, entry, parts);
     }
     context.learn(entry, merchant);
-}
-
-/// Writes where a fingerprint is among those so far, and says so; a new one gets their number, and is spelt.
-#[inline(always)]
-pub(super) fn put_index(bits: &mut BitWriter, known: &[u32], fingerprint: u32) -> usize {
-    let width = index_bits(known.len() + 1);
-    match known.iter().position(|other| *other == fingerprint) {
-        Some(index) => {
-            bits.put(index as u64, width);
-            index
-        }
-        None => {
-            bits.put(known.len() as u64 | u64::from(fingerprint) << width, width + 32);
-            known.len()
-        }
-    }
 }
 
 #[inline(always)]
@@ -212,12 +149,6 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
         && let Some(high) = entry.event_fp_high
     {
         bits.put(u64::from(high), 32);
-    }
-}
-
-pub(super) fn put_country(bits: &mut BitWriter, country: Country) {
-    for letter in country.0 {
-        bits.put(u64::from(letter.saturating_sub(b'A') & 31), 5);
     }
 }
 

@@ -25,17 +25,20 @@
 //! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
 
 use crate::card::bits::{BitReader, BitWriter, unzigzag, zigzag};
+use crate::card::entry::{Entry, UNPRICED};
+use crate::card::error::{CodecError, InvalidState};
+use crate::card::limits::{DECODE_BYTES_MAX, ENTRIES_MAX};
 use crate::card::sealed::{
     CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Listed, ListedCountries, Node, Placed, SealedRef, SegmentKey,
     Summary,
 };
 use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
-use crate::card::{Entry, UNPRICED};
 use crate::event::Place;
 
-use super::decode::{get_country, get_entries, get_fingerprint, get_u32};
-use super::encode::{put_country, put_entries, put_index};
-use super::{COUNT_BITS, CodecError, Context, DECODE_BYTES_MAX, ENTRIES_MAX, Format, INSTANT_WIDTH, InvalidState};
+use super::decode::get_entries;
+use super::encode::put_entries;
+use super::fields::{get_country, get_fingerprint, get_u32, put_country, put_index};
+use super::format::{COUNT_BITS, Context, Format, INSTANT_WIDTH};
 
 const SEGMENT_V1: u8 = 1;
 const SEGMENT_V2: u8 = 2;

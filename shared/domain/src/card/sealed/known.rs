@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 
-use crate::card::codec::InvalidState;
-use crate::card::sketch::{Distinct, EXACT_MAX};
+use crate::card::error::InvalidState;
+use crate::card::sketch::Distinct;
 use crate::event::Country;
 
-use super::{Index, Node, Nodes, SealedRef, Summary};
+use super::segment::SealedRef;
+use super::summary::Summary;
 
 /// An index lists so many merchants at most, and so many devices; with more of them its sketch is all there is.
 pub const KNOWN_MAX: usize = 4_096;
@@ -42,114 +43,12 @@ impl Wants {
     }
 }
 
-/// Events of a segment, all of which count: what they add up to, and what lists them if that was needed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Whole<'s> {
-    pub(crate) summary: &'s Summary,
-    pub(crate) lister: Lister<'s>,
-}
-
-/// What can list the events of a segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Lister<'s> {
-    /// The segment itself.
-    Node(&'s Node),
-    /// The index above it, and its place there.
-    Above(&'s Index, usize),
-    /// Nothing that is at hand, or that was needed.
-    None,
-}
-
-impl<'s> Whole<'s> {
-    /// Every merchant, in any order, perhaps repeated; `None` when nobody can name all of them.
-    pub(crate) fn merchants(self) -> Option<Cow<'s, [u32]>> {
-        match (&self.summary.merchants, self.lister) {
-            (Distinct::Exact(list), _) => Some(Cow::Borrowed(list)),
-            (_, Lister::Node(Node::Leaf(entries))) => Some(entries.iter().map(|entry| entry.merchant_fp).collect()),
-            (_, Lister::Node(Node::Index(index))) => index.known.merchants.as_ref().map(Listed::all),
-            (_, Lister::Above(index, at)) => index.known.merchants.as_ref()?.part(at),
-            (_, Lister::None) => None,
-        }
-    }
-
-    /// Every device, likewise.
-    pub(crate) fn devices(self) -> Option<Cow<'s, [u32]>> {
-        match (&self.summary.devices, self.lister) {
-            (Distinct::Exact(list), _) => Some(Cow::Borrowed(list)),
-            (_, Lister::Node(Node::Leaf(entries))) => {
-                Some(entries.iter().filter_map(|entry| entry.device_fp).collect())
-            }
-            (_, Lister::Node(Node::Index(index))) => index.known.devices.as_ref().map(Listed::all),
-            (_, Lister::Above(index, at)) => index.known.devices.as_ref()?.part(at),
-            (_, Lister::None) => None,
-        }
-    }
-
-    /// Every country and events in it, likewise.
-    pub(crate) fn countries(self) -> Option<Cow<'s, [(Country, u32)]>> {
-        match (&self.summary.countries, self.lister) {
-            (countries, _) if countries.more.is_none() => Some(Cow::Borrowed(&countries.counts)),
-            (_, Lister::Node(Node::Leaf(entries))) => Some(entries.iter().map(|entry| (entry.country, 1)).collect()),
-            (_, Lister::Node(Node::Index(index))) => index.known.countries.as_ref().map(ListedCountries::all),
-            (_, Lister::Above(index, at)) => index.known.countries.as_ref()?.part(at),
-            (_, Lister::None) => None,
-        }
-    }
-
-    /// So many merchants, or devices, can come of it.
-    pub(crate) fn distinct_max(self) -> usize {
-        let listed = match self.lister {
-            Lister::Node(Node::Leaf(entries)) => entries.len(),
-            Lister::Node(Node::Index(index)) | Lister::Above(index, _) => index.known.fingerprints_max(),
-            Lister::None => 0,
-        };
-        listed.max(EXACT_MAX)
-    }
-
-    /// Everything that can be named of it.
-    fn lists(self) -> Lists {
-        Lists {
-            merchants: self.merchants().map(|list| union(list.into_owned())),
-            countries: self.countries().map(|list| added_up(list.into_owned())),
-            devices: self.devices().map(|list| union(list.into_owned())),
-        }
-    }
-}
-
 /// What there is in one segment; `None`: nobody can name all of them.
 #[derive(Clone, Debug)]
-pub(super) struct Lists {
-    merchants: Option<Vec<u32>>,
-    countries: Option<Vec<(Country, u32)>>,
-    devices: Option<Vec<u32>>,
-}
-
-impl Lists {
-    /// Of segments of which those whose sums leave something open are at hand.
-    pub(super) fn of_segments(nodes: &Nodes, refs: &[SealedRef]) -> Vec<Self> {
-        let whole = |segment: &SealedRef| {
-            let lister = nodes.get(segment.key).map_or(Lister::None, Lister::Node);
-            Whole {
-                summary: &segment.summary,
-                lister,
-            }
-            .lists()
-        };
-        refs.iter().map(whole).collect()
-    }
-
-    /// Of the segments of an index, as far as it names them.
-    pub(super) fn of_index(index: &Index) -> Vec<Self> {
-        let whole = |(at, segment): (usize, &SealedRef)| {
-            let lister = Lister::Above(index, at);
-            Whole {
-                summary: &segment.summary,
-                lister,
-            }
-            .lists()
-        };
-        index.refs.iter().enumerate().map(whole).collect()
-    }
+pub(in crate::card) struct Lists {
+    pub(super) merchants: Option<Vec<u32>>,
+    pub(super) countries: Option<Vec<(Country, u32)>>,
+    pub(super) devices: Option<Vec<u32>>,
 }
 
 /// A list, and which of an index's segments has what of it.
@@ -162,12 +61,12 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    fn all(&self) -> Cow<'_, [u32]> {
+    pub(super) fn all(&self) -> Cow<'_, [u32]> {
         Cow::Borrowed(&self.all)
     }
 
     /// What the segment at that place has.
-    fn part(&self, at: usize) -> Option<Cow<'_, [u32]>> {
+    pub(super) fn part(&self, at: usize) -> Option<Cow<'_, [u32]>> {
         let bits = self.parts.get(at)?;
         let has = |place: usize| bits.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1);
         let listed = self.all.iter().enumerate().filter(|(place, _)| has(*place));
@@ -212,12 +111,12 @@ pub(crate) struct ListedCountries {
 }
 
 impl ListedCountries {
-    fn all(&self) -> Cow<'_, [(Country, u32)]> {
+    pub(super) fn all(&self) -> Cow<'_, [(Country, u32)]> {
         Cow::Borrowed(&self.all)
     }
 
     /// What the segment at that place has.
-    fn part(&self, at: usize) -> Option<Cow<'_, [(Country, u32)]>> {
+    pub(super) fn part(&self, at: usize) -> Option<Cow<'_, [(Country, u32)]>> {
         let events = self.all.iter().zip(self.parts.get(at)?);
         let listed = events.filter(|(_, events)| **events > 0);
         Some(listed.map(|((country, _), events)| (*country, *events)).collect())
@@ -257,7 +156,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// The lists of an index over references, of which what they hold is given.
-    pub(super) fn of(refs: &[SealedRef], lists: &[Lists], whole: &Summary) -> Self {
+    pub(in crate::card) fn of(refs: &[SealedRef], lists: &[Lists], whole: &Summary) -> Self {
         let each = || refs.iter().zip(lists);
         let merchants: Vec<_> = each()
             .map(|(segment, list)| (&segment.summary.merchants, list.merchants.as_ref()))
@@ -283,7 +182,7 @@ impl Known {
             && (!wants.devices || self.devices.is_some())
     }
 
-    fn fingerprints_max(&self) -> usize {
+    pub(super) fn fingerprints_max(&self) -> usize {
         let len = |list: &Option<Listed>| list.as_ref().map_or(0, |list| list.all.len());
         len(&self.merchants).max(len(&self.devices))
     }
@@ -335,14 +234,14 @@ impl Known {
 }
 
 /// All of them, ascending, each once.
-fn union(mut all: Vec<u32>) -> Vec<u32> {
+pub(super) fn union(mut all: Vec<u32>) -> Vec<u32> {
     all.sort_unstable();
     all.dedup();
     all
 }
 
 /// Events by country, ascending, each once.
-fn added_up(mut all: Vec<(Country, u32)>) -> Vec<(Country, u32)> {
+pub(super) fn added_up(mut all: Vec<(Country, u32)>) -> Vec<(Country, u32)> {
     all.sort_by_key(|(country, _)| *country);
     all.dedup_by(|(country, events), (kept, sum)| {
         let is_same = country == kept;

@@ -1,9 +1,8 @@
 //! What a segment's events add up to.
 
+use crate::card::entry::{BASE_AMOUNT_MAX, Entry, UNPRICED};
 use crate::card::sketch::{Distinct, EXACT_MAX, Sketch};
-use crate::card::{Entry, UNPRICED};
 use crate::event::{Country, Place};
-use crate::score::BASE_AMOUNT_MAX;
 
 /// The latest event with a place, by time and arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::contract::MCC_MAX;
-use crate::feature::{FeatureKey, FeatureKind};
 use crate::policy::reader::{self, Problems, Section};
-use crate::policy::{LowRisk, Policy};
+use crate::policy::terms::{LowRisk, Policy};
+
+use super::features::feature;
 
 /// The section as it was read.
 pub(super) struct Rules {
@@ -45,7 +47,7 @@ pub(super) fn read(
     }
     let section = top.inside("low_risk", true, problems);
     section.refuse_unknown(&["amount_max_minor", "merchant_categories", "features"], problems);
-    let amounts = 1..=i64::try_from(crate::score::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
+    let amounts = 1..=i64::try_from(crate::card::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount = section.integer("amount_max_minor", &amounts, None, problems);
     let merchant_categories = categories(&section, problems);
     let features = chosen(&section, features, weights, problems);
@@ -122,7 +124,7 @@ fn chosen(
 }
 
 fn one(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
-    let key = super::feature(name, None)?;
+    let key = feature(name, None)?;
     let of_profile = matches!(
         key.kind,
         FeatureKind::ProfileAmountZ | FeatureKind::ProfileCountRatio | FeatureKind::ForeignToProfile

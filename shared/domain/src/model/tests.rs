@@ -3,11 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{Country, Place};
-use crate::feature::FeatureKind;
-use crate::feature::tests::{arrivals, policy_of, profile, state_of, transaction};
+use crate::card::BASE_AMOUNT_MAX;
+use crate::catalogue::FeatureKind;
+use crate::event::{Country, Currency, Place};
 use crate::id::{DeviceId, MerchantId};
+use crate::measure::tests::{arrivals, policy_of, profile, state_of, transaction};
 use crate::outcome::Decision;
+use crate::policy::base_amount;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 1440 * MINUTE;

@@ -4,14 +4,10 @@
 use std::io::Write as _;
 
 use crate::card::Entry;
-use crate::control::OverrideAction;
-use crate::feature::{FeatureKey, FeatureValue};
+use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::id::{CardId, EventId};
+use crate::outcome::{Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, Reason};
 
-use super::{Missing, REASONS_MAX, Reason};
-
-/// The version of the outcome's schema.
-pub const OUTCOME_VERSION: u16 = 1;
 /// What an outcome without features takes at most times, bytes; the buffer's first size.
 const BYTES_TYPICAL: usize = 512;
 const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::card::codec;
-use crate::card::{CardState, Entry, HistoryKey, STATE_BYTES_MAX};
-
-use super::{
-    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, OrderKey,
-    Seal, SealedRef, SegmentKey, Summary, Wants, Whole,
+use super::codec;
+use super::entry::{Entry, OrderKey};
+use super::identity::HistoryKey;
+use super::limits::STATE_BYTES_MAX;
+use super::sealed::{
+    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, Seal,
+    SealedRef, SegmentKey, Summary, Wants, Whole,
 };
+use super::state::CardState;
 
 /// The answer to a search.
 #[derive(Debug)]
@@ -68,10 +70,6 @@ fn covering(refs: &[SealedRef], order: OrderKey) -> Option<usize> {
 }
 
 impl Nodes {
-    pub(crate) fn get(&self, key: SegmentKey) -> Option<&Node> {
-        self.held.get(&key).map(Arc::as_ref)
-    }
-
     /// Makes a segment, and what a head keeps of it; `None` for nothing.
     fn make(&mut self, node: Node) -> Option<SealedRef> {
         let (level, summary, (_, last_fp)) = match &node {

@@ -3,9 +3,9 @@
 
 use proptest::prelude::*;
 
-use super::measure::Measured;
-use super::{FeatureKey, FeatureKind, compute};
+use super::{Measured, compute};
 use crate::card::{CardState, Entry};
+use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::event::{Channel, Country, Currency, Place, Profile, Transaction};
 use crate::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
 use crate::outcome::{Decision, Missing, StoredOutcome, Tier};

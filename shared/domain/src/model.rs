@@ -6,14 +6,11 @@ mod tail;
 mod tests;
 
 use crate::card::CardState;
-use crate::event::{Currency, Profile, Transaction};
-use crate::feature::FeatureKey;
-use crate::feature::measure::Measured;
+use crate::catalogue::FeatureKey;
+use crate::event::{Profile, Transaction};
+use crate::measure::Measured;
 use crate::outcome::{Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
 use crate::policy::{Policy, Scoring};
-
-/// The highest amount in base minor units that is told apart from higher ones: squares and sums of a full head stay exact.
-pub const BASE_AMOUNT_MAX: u64 = 1 << 50;
 
 /// What is known of the card besides its history.
 #[derive(Clone, Copy, Debug)]
@@ -51,21 +48,6 @@ impl<'a> ProfileInput<'a> {
             Self::Skipped => Tier::HistoryOnly,
         }
     }
-}
-
-/// The amount in minor units of the policy's base currency, 1 to [`BASE_AMOUNT_MAX`]; `None` when the policy has no rate for
-/// its currency: then nobody can say.
-#[must_use]
-pub fn base_amount(tx: &Transaction, policy: &Policy) -> Option<u64> {
-    let base = policy.currency.base;
-    if tx.currency == base {
-        return Some(tx.amount_minor.clamp(1, BASE_AMOUNT_MAX));
-    }
-    let rate = policy.currency.rate(tx.currency)?;
-    let scale = |currency: Currency| (0..currency.minor_digits()).fold(1.0, |scale, _| scale * 10.0);
-    let amount = libm::round(tx.amount_minor as f64 * rate * scale(base) / scale(tx.currency));
-    // A float beyond the integer's range saturates.
-    Some((amount as u64).clamp(1, BASE_AMOUNT_MAX))
 }
 
 /// The outcome of an event, given the card before it: a pure function of its arguments (I6).

@@ -1,10 +1,9 @@
 //! What a policy's features need beyond counts and sums.
 
 use crate::card::sealed::Wants;
+use crate::catalogue::FeatureKind;
 use crate::event::Transaction;
 use crate::policy::Policy;
-
-use super::FeatureKind;
 
 /// Which of the costly things the policy's features need for an event.
 #[derive(Clone, Copy, Default)]

@@ -1,8 +1,8 @@
 //! How improbable each feature's value is for this card, in bits. One function a model; `docs/concepts/scoring.md` has
 //! the formulas and their sources.
 
-use crate::feature::measure::{Amounts, HISTORY_EVENTS_MIN, Measured, Window};
-use crate::feature::{FeatureKey, FeatureKind};
+use crate::catalogue::{FeatureKey, FeatureKind};
+use crate::measure::{Amounts, HISTORY_EVENTS_MIN, Measured, Window};
 use crate::policy::Policy;
 
 use super::tail;

@@ -1,17 +1,18 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
-use crate::card::sealed::{Lister, Piece, Placed, Whole, country_fp};
+use crate::card::sealed::{Lister, Placed, Whole, country_fp};
 use crate::card::sketch::{Distinct, ERROR_SHARE, Sketch};
-use crate::card::{Entry, UNPRICED};
+use crate::card::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
 use crate::event::{Country, Place, Profile, Transaction};
 use crate::id::fingerprint32;
-use crate::policy::Policy;
-use crate::score::{BASE_AMOUNT_MAX, base_amount};
+use crate::policy::{Policy, base_amount};
 
 use super::distinct::{Countries, Fingerprints};
+use super::edges::MS_PER_DAY;
 use super::geo;
-use super::measure::{MS_PER_DAY, Measured, Travel, Window};
+use super::measured::{Measured, Travel};
 use super::needs::Needs;
+use super::window::Window;
 
 /// Beside the exact sets: sketches of everything that is in them and of what could not be listed. Only for sealed events.
 #[derive(Default)]

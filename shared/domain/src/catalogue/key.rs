@@ -1,11 +1,23 @@
-//! Names of features: kind, underscore, window.
+//! Features by name: kind, underscore, window.
 
 use std::fmt;
 
-use super::{FeatureKey, FeatureKind};
+use super::feature::FeatureKind;
 
 const MINUTES_PER_HOUR: u16 = 60;
 const MINUTES_PER_DAY: u16 = 1440;
+
+/// A feature's full name: what, and over which window (0: not windowed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FeatureKey {
+    /// What is measured.
+    pub kind: FeatureKind,
+    /// Over how many minutes up to the event, 1 to 43,200; 0 for a feature without a window.
+    pub window_minutes: u16,
+}
+
+/// A feature's value; `None` where its inputs are missing (no history, no profile, no place).
+pub type FeatureValue = (FeatureKey, Option<f64>);
 
 /// A name that is not a feature's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,81 +34,6 @@ pub enum UnknownFeature {
     /// The window is readable but not written in its largest whole unit.
     #[error("write the window in the largest whole unit: 60 minutes are \"1h\", 24 hours \"1d\"")]
     WindowUnit,
-}
-
-impl FeatureKind {
-    /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
-        Self::Count,
-        Self::Sum,
-        Self::Mean,
-        Self::Deviation,
-        Self::Min,
-        Self::Max,
-        Self::ShareDeclined,
-        Self::DistinctMerchants,
-        Self::DistinctCountries,
-        Self::SinceLast,
-        Self::AmountZ,
-        Self::AmountRatio,
-        Self::ProfileAmountZ,
-        Self::ProfileCountRatio,
-        Self::NewMerchant,
-        Self::NewCountry,
-        Self::NewDevice,
-        Self::Speed,
-        Self::ForeignToProfile,
-    ];
-
-    /// The kind's name in policies, outcomes and documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Sum => "sum",
-            Self::Mean => "mean",
-            Self::Deviation => "deviation",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::ShareDeclined => "share_declined",
-            Self::DistinctMerchants => "distinct_merchants",
-            Self::DistinctCountries => "distinct_countries",
-            Self::SinceLast => "since_last",
-            Self::AmountZ => "amount_z",
-            Self::AmountRatio => "amount_ratio",
-            Self::ProfileAmountZ => "profile_amount_z",
-            Self::ProfileCountRatio => "profile_count_ratio",
-            Self::NewMerchant => "new_merchant",
-            Self::NewCountry => "new_country",
-            Self::NewDevice => "new_device",
-            Self::Speed => "speed",
-            Self::ForeignToProfile => "foreign_to_profile",
-        }
-    }
-
-    /// Whether it is measured over a window that its name carries.
-    #[must_use]
-    pub const fn is_windowed(self) -> bool {
-        (self as u8) <= (Self::DistinctCountries as u8)
-    }
-
-    /// Whether the score has a model of how surprising it is, so that a policy may weigh it.
-    #[must_use]
-    pub const fn is_scored(self) -> bool {
-        !matches!(self, Self::Mean | Self::Deviation | Self::Min | Self::Max)
-    }
-
-    /// The kind with that number; numbers are persisted.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
-    }
-
-    /// The persisted number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
 }
 
 impl FeatureKey {
@@ -133,6 +70,36 @@ impl FeatureKey {
     #[must_use]
     pub fn window_label(self) -> Option<String> {
         (self.window_minutes > 0).then(|| WindowLabel(self.window_minutes).to_string())
+    }
+
+    /// The reason as a sentence's part for a person, as in "many transactions within 1h".
+    #[must_use]
+    pub fn sentence(self) -> String {
+        let within = self
+            .window_label()
+            .map_or_else(String::new, |label| format!(" within {label}"));
+        let words = match self.kind {
+            FeatureKind::Count => "many transactions",
+            FeatureKind::Sum => "large total amount for that many transactions",
+            FeatureKind::Mean => "high mean amount",
+            FeatureKind::Deviation => "amounts that vary widely",
+            FeatureKind::Min => "high smallest amount",
+            FeatureKind::Max => "high largest amount",
+            FeatureKind::ShareDeclined => "many declined transactions",
+            FeatureKind::DistinctMerchants => "many different merchants",
+            FeatureKind::DistinctCountries => "many different countries",
+            FeatureKind::SinceLast => "very soon after the previous transaction",
+            FeatureKind::AmountZ => "amount far above this card's own history",
+            FeatureKind::AmountRatio => "amount many times this card's usual one",
+            FeatureKind::ProfileAmountZ => "amount far above the profile's usual one",
+            FeatureKind::ProfileCountRatio => "more transactions in a day than the profile's usual number",
+            FeatureKind::NewMerchant => "merchant never seen on this card",
+            FeatureKind::NewCountry => "country never seen on this card",
+            FeatureKind::NewDevice => "device never seen on this card",
+            FeatureKind::Speed => "too far from the previous transaction for the time between",
+            FeatureKind::ForeignToProfile => "country other than the profile's usual one",
+        };
+        format!("{words}{within}")
     }
 }
 
