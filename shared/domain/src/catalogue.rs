@@ -1,8 +1,10 @@
-//! The catalogue of features: what a feature is called, and what a policy, an outcome and a person call it. What it is worth is
-//! another room's: [`measure`](crate::measure), and how surprising that is: [`model`](crate::model).
+//! The catalogue of features: `catalogue/feature.rs` has the table that declares each. What a feature is worth is computed in
+//! [`measure`](crate::measure), how surprising that is in [`model`](crate::model).
 
+mod column;
 mod feature;
 mod key;
 
+pub use column::{Need, Surprise, Unit};
 pub use feature::FeatureKind;
 pub use key::{FeatureKey, FeatureValue, UnknownFeature};

@@ -1,116 +1,177 @@
-//! What features there are.
+//! What features there are: one table declares each, and everything else that is said of a feature follows from its row.
+//!
+//! A row's number is persisted in states: it is never given to another feature. A feature that is new here does not compile until
+//! [`measure`](crate::measure) has a value for it and [`model`](crate::model) has its model of surprise, if that is new too.
 
-/// What a feature measures. Numbers are persisted in outcomes: keep them stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum FeatureKind {
+use super::column::{Need, Surprise, Unit};
+
+/// A row of the table.
+struct Row {
+    /// In policies, outcomes and documents.
+    name: &'static str,
+    /// Whether it is measured over a window that its name carries.
+    windowed: bool,
+    unit: Unit,
+    needs: &'static [Need],
+    /// The stable code of its reason in outcomes: what is unusual.
+    reason_code: &'static str,
+    /// The reason as a sentence's part for a person.
+    words: &'static str,
+    /// How surprising it is; without it a policy can't weigh the feature.
+    surprise: Option<Surprise>,
+}
+
+macro_rules! features {
+    ($($(#[$doc:meta])* $number:literal $kind:ident {
+        name: $name:literal, windowed: $windowed:literal, unit: $unit:ident, needs: [$($need:ident),*],
+        reason_code: $reason_code:literal, words: $words:literal, surprise: $surprise:expr,
+    })*) => {
+        /// What a feature measures. Numbers are persisted in outcomes: keep them stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum FeatureKind {
+            $($(#[$doc])* $kind = $number,)*
+        }
+
+        impl FeatureKind {
+            /// Every kind, in the order of the table.
+            pub const ALL: [Self; [$($number),*].len()] = [$(Self::$kind),*];
+
+            /// The kind with that number; numbers are persisted.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+
+            const fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$kind => &Row {
+                        name: $name,
+                        windowed: $windowed,
+                        unit: Unit::$unit,
+                        needs: &[$(Need::$need),*],
+                        reason_code: $reason_code,
+                        words: $words,
+                        surprise: $surprise,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+features! {
     /// Events in the window, the scored one included.
-    Count = 1,
+    1 Count {
+        name: "count", windowed: true, unit: Events, needs: [],
+        reason_code: "count_high", words: "many transactions", surprise: Some(Surprise::Count),
+    }
     /// Sum of amounts in the window, base minor units.
-    Sum = 2,
+    2 Sum {
+        name: "sum", windowed: true, unit: BaseMinor, needs: [Amount],
+        reason_code: "sum_high", words: "large total amount for that many transactions", surprise: Some(Surprise::Sum),
+    }
     /// Mean amount in the window, base minor units.
-    Mean = 3,
+    3 Mean {
+        name: "mean", windowed: true, unit: BaseMinor, needs: [Amount],
+        reason_code: "mean_high", words: "high mean amount", surprise: None,
+    }
     /// Standard deviation (population) of amounts in the window, base minor units.
-    Deviation = 4,
+    4 Deviation {
+        name: "deviation", windowed: true, unit: BaseMinor, needs: [Amount],
+        reason_code: "deviation_high", words: "amounts that vary widely", surprise: None,
+    }
     /// Smallest amount in the window, base minor units.
-    Min = 5,
+    5 Min {
+        name: "min", windowed: true, unit: BaseMinor, needs: [Amount],
+        reason_code: "min_high", words: "high smallest amount", surprise: None,
+    }
     /// Largest amount in the window, base minor units.
-    Max = 6,
+    6 Max {
+        name: "max", windowed: true, unit: BaseMinor, needs: [Amount],
+        reason_code: "max_high", words: "high largest amount", surprise: None,
+    }
     /// Declined share of the events in the window, 0 to 1.
-    ShareDeclined = 7,
+    7 ShareDeclined {
+        name: "share_declined", windowed: true, unit: Share, needs: [],
+        reason_code: "declined_high", words: "many declined transactions", surprise: Some(Surprise::Declined),
+    }
     /// Distinct merchants in the window.
-    DistinctMerchants = 8,
+    8 DistinctMerchants {
+        name: "distinct_merchants", windowed: true, unit: Merchants, needs: [Merchants],
+        reason_code: "merchants_many", words: "many different merchants", surprise: Some(Surprise::ManyMerchants),
+    }
     /// Distinct countries in the window.
-    DistinctCountries = 9,
+    9 DistinctCountries {
+        name: "distinct_countries", windowed: true, unit: Countries, needs: [Countries],
+        reason_code: "countries_many", words: "many different countries", surprise: Some(Surprise::ManyCountries),
+    }
     /// Seconds since the card's previous transaction.
-    SinceLast = 10,
+    10 SinceLast {
+        name: "since_last", windowed: false, unit: Seconds, needs: [],
+        reason_code: "since_last_short", words: "very soon after the previous transaction", surprise: Some(Surprise::SinceLast),
+    }
     /// Amount against the card's own history: z-score.
-    AmountZ = 11,
+    11 AmountZ {
+        name: "amount_z", windowed: false, unit: Deviations, needs: [Amount],
+        reason_code: "amount_high", words: "amount far above this card's own history", surprise: Some(Surprise::Amount),
+    }
     /// Amount against the card's own history: ratio to the mean.
-    AmountRatio = 12,
+    12 AmountRatio {
+        name: "amount_ratio", windowed: false, unit: Ratio, needs: [Amount],
+        reason_code: "amount_ratio_high", words: "amount many times this card's usual one", surprise: Some(Surprise::AmountRatio),
+    }
     /// Amount against the profile: z-score.
-    ProfileAmountZ = 13,
+    13 ProfileAmountZ {
+        name: "profile_amount_z", windowed: false, unit: Deviations, needs: [Amount, Profile],
+        reason_code: "profile_amount_high", words: "amount far above the profile's usual one", surprise: Some(Surprise::ProfileAmount),
+    }
     /// Count in a day against the profile's usual count: ratio.
-    ProfileCountRatio = 14,
+    14 ProfileCountRatio {
+        name: "profile_count_ratio", windowed: false, unit: Ratio, needs: [Profile, Day],
+        reason_code: "profile_count_high", words: "more transactions in a day than the profile's usual number", surprise: Some(Surprise::ProfileCount),
+    }
     /// 1 when the card's history does not hold this merchant.
-    NewMerchant = 15,
+    15 NewMerchant {
+        name: "new_merchant", windowed: false, unit: Flag, needs: [Merchants],
+        reason_code: "merchant_new", words: "merchant never seen on this card", surprise: Some(Surprise::NewMerchant),
+    }
     /// 1 when the card's history does not hold this country.
-    NewCountry = 16,
+    16 NewCountry {
+        name: "new_country", windowed: false, unit: Flag, needs: [Countries],
+        reason_code: "country_new", words: "country never seen on this card", surprise: Some(Surprise::NewCountry),
+    }
     /// 1 when the card's history does not hold this device.
-    NewDevice = 17,
+    17 NewDevice {
+        name: "new_device", windowed: false, unit: Flag, needs: [Devices],
+        reason_code: "device_new", words: "device never seen on this card", surprise: Some(Surprise::NewDevice),
+    }
     /// Great-circle speed from the previous placed transaction, km/h.
-    Speed = 18,
+    18 Speed {
+        name: "speed", windowed: false, unit: KmPerHour, needs: [Places],
+        reason_code: "speed_high", words: "too far from the previous transaction for the time between", surprise: Some(Surprise::Speed),
+    }
     /// 1 when the country is not the profile's usual one.
-    ForeignToProfile = 19,
+    19 ForeignToProfile {
+        name: "foreign_to_profile", windowed: false, unit: Flag, needs: [Profile, Abroad],
+        reason_code: "foreign_to_profile", words: "country other than the profile's usual one", surprise: Some(Surprise::Foreign),
+    }
 }
 
 impl FeatureKind {
-    /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
-        Self::Count,
-        Self::Sum,
-        Self::Mean,
-        Self::Deviation,
-        Self::Min,
-        Self::Max,
-        Self::ShareDeclined,
-        Self::DistinctMerchants,
-        Self::DistinctCountries,
-        Self::SinceLast,
-        Self::AmountZ,
-        Self::AmountRatio,
-        Self::ProfileAmountZ,
-        Self::ProfileCountRatio,
-        Self::NewMerchant,
-        Self::NewCountry,
-        Self::NewDevice,
-        Self::Speed,
-        Self::ForeignToProfile,
-    ];
-
-    /// The kind's name in policies, outcomes and documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Sum => "sum",
-            Self::Mean => "mean",
-            Self::Deviation => "deviation",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::ShareDeclined => "share_declined",
-            Self::DistinctMerchants => "distinct_merchants",
-            Self::DistinctCountries => "distinct_countries",
-            Self::SinceLast => "since_last",
-            Self::AmountZ => "amount_z",
-            Self::AmountRatio => "amount_ratio",
-            Self::ProfileAmountZ => "profile_amount_z",
-            Self::ProfileCountRatio => "profile_count_ratio",
-            Self::NewMerchant => "new_merchant",
-            Self::NewCountry => "new_country",
-            Self::NewDevice => "new_device",
-            Self::Speed => "speed",
-            Self::ForeignToProfile => "foreign_to_profile",
+    /// The greatest number of a kind.
+    pub const NUMBER_MAX: u8 = {
+        let (mut greatest, mut at) = (0, 0);
+        while at < Self::ALL.len() {
+            let number = Self::ALL[at].number();
+            greatest = if number > greatest { number } else { greatest };
+            at += 1;
         }
-    }
-
-    /// Whether it is measured over a window that its name carries.
-    #[must_use]
-    pub const fn is_windowed(self) -> bool {
-        (self as u8) <= (Self::DistinctCountries as u8)
-    }
-
-    /// Whether the score has a model of how surprising it is, so that a policy may weigh it.
-    #[must_use]
-    pub const fn is_scored(self) -> bool {
-        !matches!(self, Self::Mean | Self::Deviation | Self::Min | Self::Max)
-    }
-
-    /// The kind with that number; numbers are persisted.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
-    }
+        greatest
+    };
 
     /// The persisted number.
     #[must_use]
@@ -118,29 +179,67 @@ impl FeatureKind {
         self as u8
     }
 
+    /// The kind's name in policies, outcomes and documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether it is measured over a window that its name carries.
+    #[must_use]
+    pub const fn is_windowed(self) -> bool {
+        self.row().windowed
+    }
+
+    /// The unit of its value.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        self.row().unit
+    }
+
+    /// What it needs.
+    #[must_use]
+    pub const fn needs(self) -> &'static [Need] {
+        self.row().needs
+    }
+
     /// The reason's stable code in outcomes: what is unusual.
     #[must_use]
     pub const fn reason_code(self) -> &'static str {
-        match self {
-            Self::Count => "count_high",
-            Self::Sum => "sum_high",
-            Self::Mean => "mean_high",
-            Self::Deviation => "deviation_high",
-            Self::Min => "min_high",
-            Self::Max => "max_high",
-            Self::ShareDeclined => "declined_high",
-            Self::DistinctMerchants => "merchants_many",
-            Self::DistinctCountries => "countries_many",
-            Self::SinceLast => "since_last_short",
-            Self::AmountZ => "amount_high",
-            Self::AmountRatio => "amount_ratio_high",
-            Self::ProfileAmountZ => "profile_amount_high",
-            Self::ProfileCountRatio => "profile_count_high",
-            Self::NewMerchant => "merchant_new",
-            Self::NewCountry => "country_new",
-            Self::NewDevice => "device_new",
-            Self::Speed => "speed_high",
-            Self::ForeignToProfile => "foreign_to_profile",
-        }
+        self.row().reason_code
+    }
+
+    /// The reason as a sentence's part for a person, without its window.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        self.row().words
+    }
+
+    /// The model of how surprising it is; `None`: it is not scored.
+    #[must_use]
+    pub const fn surprise(self) -> Option<Surprise> {
+        self.row().surprise
+    }
+
+    /// Whether the score has a model of how surprising it is, so that a policy may weigh it.
+    #[must_use]
+    pub const fn is_scored(self) -> bool {
+        self.surprise().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_features_share_a_name_or_a_reason() {
+        let distinct =
+            |of: fn(FeatureKind) -> &'static str| FeatureKind::ALL.map(of).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(distinct(FeatureKind::name).len(), FeatureKind::ALL.len());
+        assert_eq!(distinct(FeatureKind::reason_code).len(), FeatureKind::ALL.len());
+        assert_eq!(distinct(FeatureKind::words).len(), FeatureKind::ALL.len());
     }
 }

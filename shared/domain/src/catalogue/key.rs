@@ -78,28 +78,7 @@ impl FeatureKey {
         let within = self
             .window_label()
             .map_or_else(String::new, |label| format!(" within {label}"));
-        let words = match self.kind {
-            FeatureKind::Count => "many transactions",
-            FeatureKind::Sum => "large total amount for that many transactions",
-            FeatureKind::Mean => "high mean amount",
-            FeatureKind::Deviation => "amounts that vary widely",
-            FeatureKind::Min => "high smallest amount",
-            FeatureKind::Max => "high largest amount",
-            FeatureKind::ShareDeclined => "many declined transactions",
-            FeatureKind::DistinctMerchants => "many different merchants",
-            FeatureKind::DistinctCountries => "many different countries",
-            FeatureKind::SinceLast => "very soon after the previous transaction",
-            FeatureKind::AmountZ => "amount far above this card's own history",
-            FeatureKind::AmountRatio => "amount many times this card's usual one",
-            FeatureKind::ProfileAmountZ => "amount far above the profile's usual one",
-            FeatureKind::ProfileCountRatio => "more transactions in a day than the profile's usual number",
-            FeatureKind::NewMerchant => "merchant never seen on this card",
-            FeatureKind::NewCountry => "country never seen on this card",
-            FeatureKind::NewDevice => "device never seen on this card",
-            FeatureKind::Speed => "too far from the previous transaction for the time between",
-            FeatureKind::ForeignToProfile => "country other than the profile's usual one",
-        };
-        format!("{words}{within}")
+        format!("{}{within}", self.kind.words())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a policy's features need beyond counts and sums.
 
 use crate::card::sealed::Wants;
-use crate::catalogue::FeatureKind;
+use crate::catalogue::Need;
 use crate::event::Transaction;
 use crate::policy::Policy;
 
@@ -19,14 +19,15 @@ pub(crate) struct Needs {
 impl Needs {
     pub(crate) fn of(policy: &Policy, tx: &Transaction) -> Self {
         let mut needs = Self::default();
-        for key in &policy.features {
-            match key.kind {
-                FeatureKind::DistinctMerchants | FeatureKind::NewMerchant => needs.merchants = true,
-                FeatureKind::DistinctCountries | FeatureKind::NewCountry => needs.countries = true,
-                FeatureKind::NewDevice => needs.devices = tx.device_id.is_some(),
-                FeatureKind::Speed => needs.travel = true,
-                FeatureKind::ForeignToProfile => needs.foreign = true,
-                _ => {}
+        for need in policy.features.iter().flat_map(|key| key.kind.needs()) {
+            match need {
+                Need::Merchants => needs.merchants = true,
+                Need::Countries => needs.countries = true,
+                Need::Devices => needs.devices = tx.device_id.is_some(),
+                Need::Places => needs.travel = true,
+                Need::Abroad => needs.foreign = true,
+                // Every walk has these, or they are not there to be had.
+                Need::Amount | Need::Profile | Need::Day => {}
             }
         }
         needs

@@ -1,10 +1,9 @@
 //! What each feature is worth, and how far off that may be.
 
-use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue};
+use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, Need};
 use crate::policy::Policy;
 
 use super::measured::{HISTORY_EVENTS_MIN, Measured};
-use super::window::Window;
 
 const MS_PER_SECOND: f64 = 1000.0;
 const MS_PER_HOUR: f64 = 3_600_000.0;
@@ -42,7 +41,19 @@ impl Measured<'_> {
             FeatureKind::ForeignToProfile => {
                 u32::from(self.profile.is_some() && self.foreign && self.foreign_unsure && is_prior)
             }
-            _ => 0,
+            FeatureKind::Count
+            | FeatureKind::Sum
+            | FeatureKind::Mean
+            | FeatureKind::Deviation
+            | FeatureKind::Min
+            | FeatureKind::Max
+            | FeatureKind::ShareDeclined
+            | FeatureKind::SinceLast
+            | FeatureKind::AmountZ
+            | FeatureKind::AmountRatio
+            | FeatureKind::ProfileAmountZ
+            | FeatureKind::ProfileCountRatio
+            | FeatureKind::Speed => 0,
         }
     }
 
@@ -55,13 +66,27 @@ impl Measured<'_> {
             .collect()
     }
 
-    /// One value; `None` where its inputs are missing, or so absurd (a profile's) that no finite number comes out.
+    /// One value; `None` where its inputs are missing, or so absurd (a profile's) that no finite number comes out. One that
+    /// needs this event's amount is `None` without it: a window's would be that of the other events.
     pub(crate) fn value(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
+        if self.amount.is_none() && key.kind.needs().contains(&Need::Amount) {
+            return None;
+        }
         self.raw(key, policy).filter(|value| value.is_finite())
     }
 
     fn raw(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
+        let window = || self.window(key.window_minutes, policy);
         match key.kind {
+            FeatureKind::Count => window().map(|window| f64::from(window.count)),
+            FeatureKind::Sum => window().map(|window| window.sum as f64),
+            FeatureKind::Mean => window().map(|window| window.amounts().mean()),
+            FeatureKind::Deviation => window().map(|window| window.amounts().deviation()),
+            FeatureKind::Min => window().map(|window| window.min as f64),
+            FeatureKind::Max => window().map(|window| window.max as f64),
+            FeatureKind::ShareDeclined => window().map(|window| f64::from(window.declined) / f64::from(window.count)),
+            FeatureKind::DistinctMerchants => window().map(|window| f64::from(window.merchants)),
+            FeatureKind::DistinctCountries => window().map(|window| f64::from(window.countries)),
             FeatureKind::SinceLast => self.since_last_ms().map(|elapsed| elapsed as f64 / MS_PER_SECOND),
             FeatureKind::AmountZ => self.amount_z(),
             FeatureKind::AmountRatio => self.amount_ratio(),
@@ -74,9 +99,6 @@ impl Measured<'_> {
                 .travel
                 .map(|travel| travel.km / (travel.elapsed_ms as f64 / MS_PER_HOUR)),
             FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.foreign)),
-            kind => self
-                .window(key.window_minutes, policy)
-                .and_then(|window| self.windowed(kind, window)),
         }
     }
 
@@ -98,24 +120,6 @@ impl Measured<'_> {
         let deviation = profile.spend_deviation_minor;
         let amount = self.amount? as f64;
         (deviation > 0.0).then(|| (amount - profile.spend_mean_minor) / deviation)
-    }
-
-    /// A value of a window. One of amounts is `None` when the amount of this event is not known: it would be the window's
-    /// without this event.
-    fn windowed(&self, kind: FeatureKind, window: &Window) -> Option<f64> {
-        let amounts = || self.amount.map(|_| window.amounts());
-        match kind {
-            FeatureKind::Count => Some(f64::from(window.count)),
-            FeatureKind::Sum => amounts().map(|amounts| amounts.sum as f64),
-            FeatureKind::Mean => amounts().map(|amounts| amounts.mean()),
-            FeatureKind::Deviation => amounts().map(|amounts| amounts.deviation()),
-            FeatureKind::Min => amounts().map(|_| window.min as f64),
-            FeatureKind::Max => amounts().map(|_| window.max as f64),
-            FeatureKind::ShareDeclined => Some(f64::from(window.declined) / f64::from(window.count)),
-            FeatureKind::DistinctMerchants => Some(f64::from(window.merchants)),
-            // The kinds without a window do not come here.
-            _ => Some(f64::from(window.countries)),
-        }
     }
 }
 

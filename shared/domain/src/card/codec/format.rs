@@ -246,4 +246,4 @@ impl Context {
 }
 
 const _: () = assert!(HEAD_EVENTS_LIMIT <= ENTRIES_MAX && ENTRIES_MAX < 1 << COUNT_BITS);
-const _: () = assert!((FeatureKind::ForeignToProfile as u8) < 1 << KIND_BITS);
+const _: () = assert!(FeatureKind::NUMBER_MAX < 1 << KIND_BITS);

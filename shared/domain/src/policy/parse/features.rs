@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
 
-use crate::catalogue::{FeatureKey, FeatureKind, UnknownFeature};
+use crate::catalogue::{FeatureKey, FeatureKind, Need, UnknownFeature};
 use crate::policy::reader::{self, Problems, Section};
 use crate::policy::terms::Policy;
 
@@ -54,7 +54,7 @@ pub(super) fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey,
             list.join(", ")
         ));
     }
-    if key.kind == FeatureKind::ProfileCountRatio && longest < Policy::MINUTES_PER_DAY {
+    if key.kind.needs().contains(&Need::Day) && longest < Policy::MINUTES_PER_DAY {
         return Err(format!(
             "`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"
         ));

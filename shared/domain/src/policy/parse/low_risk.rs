@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use crate::catalogue::{FeatureKey, FeatureKind};
+use crate::catalogue::{FeatureKey, Need};
 use crate::contract::MCC_MAX;
 use crate::policy::reader::{self, Problems, Section};
 use crate::policy::terms::{LowRisk, Policy};
@@ -125,11 +125,7 @@ fn chosen(
 
 fn one(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
     let key = feature(name, None)?;
-    let of_profile = matches!(
-        key.kind,
-        FeatureKind::ProfileAmountZ | FeatureKind::ProfileCountRatio | FeatureKind::ForeignToProfile
-    );
-    if of_profile {
+    if key.kind.needs().contains(&Need::Profile) {
         return Err(format!(
             "`{name}` needs the profile, expected features of the history: events of low risk are scored without a profile"
         ));
