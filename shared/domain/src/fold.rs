@@ -7,7 +7,7 @@ use crate::card::sealed::{Seal, SegmentKey};
 use crate::card::{CardState, Entry, Found, HistoryKey, UNPRICED, high, low};
 use crate::event::{Label, Transaction};
 use crate::id::{fingerprint32, fingerprint64};
-use crate::measure::{Edges, Needs};
+use crate::measure::{Edges, Watch};
 use crate::model::{ProfileInput, score};
 use crate::outcome::{OverrideAction, StoredOutcome};
 use crate::policy::{Policy, base_amount};
@@ -128,7 +128,7 @@ pub fn segments_of_windows(state: &CardState, tx: &Transaction, policy: &Policy)
     }
     let policy = policy.low_risk_for(tx).unwrap_or(policy);
     let edges = Edges::new(tx.occurred_at_ms, policy);
-    state.unread(&edges.cuts(Needs::of(policy, tx).wants()))
+    state.unread(&edges.cuts(Watch::of(policy, tx).wants()))
 }
 
 /// The entry of an event. Sealed ones at or before `aged_ms` count as dropped.

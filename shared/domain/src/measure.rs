@@ -6,12 +6,12 @@ mod distinct;
 mod edges;
 mod geo;
 mod measured;
-mod needs;
 mod pass;
 #[cfg(test)]
 pub(crate) mod tests;
 mod value;
 mod walk;
+mod watch;
 mod window;
 
 use crate::card::CardState;
@@ -23,7 +23,7 @@ pub use measured::HISTORY_EVENTS_MIN;
 
 pub(crate) use edges::Edges;
 pub(crate) use measured::Measured;
-pub(crate) use needs::Needs;
+pub(crate) use watch::Watch;
 pub(crate) use window::{Amounts, Window};
 
 /// The values of the features that a policy names, in the policy's order.

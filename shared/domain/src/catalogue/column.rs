@@ -44,9 +44,22 @@ impl Unit {
     }
 }
 
-/// What a feature needs besides the counts that every walk over a card's history gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+macro_rules! needs {
+    ($($(#[$doc:meta])* $need:ident,)*) => {
+        /// What a feature needs besides the counts that every walk over a card's history gives.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Need {
+            $($(#[$doc])* $need,)*
+        }
+
+        impl Need {
+            /// Every need.
+            pub const ALL: &'static [Self] = &[$(Self::$need,)*];
+        }
+    };
+}
+
+needs! {
     /// The event's amount in the base currency: where the policy has no rate for it, there is no value.
     Amount,
     /// The card's profile: events of low risk, which are scored without one, can't have the feature.
@@ -63,6 +76,35 @@ pub enum Need {
     Places,
     /// How many events were outside the profile's usual country.
     Abroad,
+}
+
+/// Some of the needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u16);
+
+impl Needs {
+    /// These.
+    #[must_use]
+    pub const fn of(needs: &[Need]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < needs.len() {
+            bits |= 1 << needs[at] as u16;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// These and others.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether a need is among them.
+    #[must_use]
+    pub const fn has(self, need: Need) -> bool {
+        self.0 & 1 << need as u16 != 0
+    }
 }
 
 /// The model that says how surprising a feature's value is: `docs/concepts/scoring.md` has the formulas.

@@ -3,7 +3,7 @@
 //! A row's number is persisted in states: it is never given to another feature. A feature that is new here does not compile until
 //! [`measure`](crate::measure) has a value for it and [`model`](crate::model) has its model of surprise, if that is new too.
 
-use super::column::{Need, Surprise, Unit};
+use super::column::{Need, Needs, Surprise, Unit};
 
 /// A row of the table.
 struct Row {
@@ -12,7 +12,7 @@ struct Row {
     /// Whether it is measured over a window that its name carries.
     windowed: bool,
     unit: Unit,
-    needs: &'static [Need],
+    needs: Needs,
     /// The stable code of its reason in outcomes: what is unusual.
     reason_code: &'static str,
     /// The reason as a sentence's part for a person.
@@ -48,15 +48,15 @@ macro_rules! features {
 
             const fn row(self) -> &'static Row {
                 match self {
-                    $(Self::$kind => &Row {
+                    $(Self::$kind => const { &Row {
                         name: $name,
                         windowed: $windowed,
                         unit: Unit::$unit,
-                        needs: &[$(Need::$need),*],
+                        needs: Needs::of(&[$(Need::$need),*]),
                         reason_code: $reason_code,
                         words: $words,
                         surprise: $surprise,
-                    },)*
+                    } },)*
                 }
             }
         }
@@ -199,7 +199,7 @@ impl FeatureKind {
 
     /// What it needs.
     #[must_use]
-    pub const fn needs(self) -> &'static [Need] {
+    pub const fn needs(self) -> Needs {
         self.row().needs
     }
 

@@ -11,7 +11,7 @@ use super::distinct::{Countries, Fingerprints};
 use super::edges::MS_PER_DAY;
 use super::geo;
 use super::measured::{Measured, Travel};
-use super::needs::Needs;
+use super::watch::Watch;
 use super::window::Window;
 
 /// Beside the exact sets: sketches of everything that is in them and of what could not be listed. Only for sealed events.
@@ -24,7 +24,7 @@ struct Sketches {
 
 /// The walk's memory.
 pub(super) struct Pass<'a> {
-    needs: Needs,
+    watch: Watch,
     window: Window,
     merchants: Fingerprints,
     devices: Fingerprints,
@@ -52,11 +52,11 @@ impl<'a> Pass<'a> {
         tx: &Transaction,
         profile: Option<&'a Profile>,
         policy: &Policy,
-        needs: Needs,
+        watch: Watch,
         distinct_max: usize,
     ) -> Self {
         let amount = base_amount(tx, policy);
-        let merchant_fp = if needs.merchants {
+        let merchant_fp = if watch.merchants {
             fingerprint32(tx.merchant_id.as_str())
         } else {
             0
@@ -64,20 +64,20 @@ impl<'a> Pass<'a> {
         let device_fp = tx
             .device_id
             .as_ref()
-            .filter(|_| needs.devices)
+            .filter(|_| watch.devices)
             .map(|id| fingerprint32(id.as_str()));
         let usual_country = profile.map_or(tx.country, |profile| profile.usual_country);
         let time_ms = tx.occurred_at_ms;
         let mut pass = Self {
-            merchants: Fingerprints::new(if needs.merchants { distinct_max + 1 } else { 0 }),
+            merchants: Fingerprints::new(if watch.merchants { distinct_max + 1 } else { 0 }),
             devices: Fingerprints::new(if device_fp.is_some() { distinct_max } else { 0 }),
             countries: Countries::default(),
             sketches: Sketches::default(),
             country_last: None,
             device_last: None,
-            here: tx.place.filter(|_| needs.travel),
+            here: tx.place.filter(|_| watch.travel),
             there: None,
-            needs,
+            watch,
             window: Window {
                 min: u64::MAX,
                 ..Window::default()
@@ -186,11 +186,11 @@ impl<'a> Pass<'a> {
             window.min = window.min.min(amount);
             window.max = window.max.max(amount);
         }
-        if self.needs.merchants {
+        if self.watch.merchants {
             self.see_merchant(merchant_fp);
         }
         // Runs of one country are the rule: they cost a comparison.
-        if self.needs.countries && self.country_last != Some(country) {
+        if self.watch.countries && self.country_last != Some(country) {
             self.country_last = Some(country);
             self.see_country(country);
         }
@@ -247,7 +247,7 @@ impl<'a> Pass<'a> {
         if let Some(placed) = summary.placed {
             self.see_place(placed);
         }
-        if self.needs.merchants {
+        if self.watch.merchants {
             self.add_merchants(whole);
         }
         self.add_countries(whole);
@@ -281,7 +281,7 @@ impl<'a> Pass<'a> {
             self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
             self.measured.foreign_unsure |= theirs.may_hold(country_fp(self.usual_country));
             self.measured.country_unsure |= theirs.may_hold(country_fp(self.country));
-            if self.needs.countries {
+            if self.watch.countries {
                 let known = self.countries.iter().map(country_fp);
                 sketch_of(&mut self.sketches.countries, known).merge(theirs);
             }
@@ -294,7 +294,7 @@ impl<'a> Pass<'a> {
             if *country != self.usual_country {
                 self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
             }
-            if self.needs.countries {
+            if self.watch.countries {
                 self.see_country(*country);
             }
         }

@@ -69,7 +69,7 @@ impl Measured<'_> {
     /// One value; `None` where its inputs are missing, or so absurd (a profile's) that no finite number comes out. One that
     /// needs this event's amount is `None` without it: a window's would be that of the other events.
     pub(crate) fn value(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
-        if self.amount.is_none() && key.kind.needs().contains(&Need::Amount) {
+        if self.amount.is_none() && key.kind.needs().has(Need::Amount) {
             return None;
         }
         self.raw(key, policy).filter(|value| value.is_finite())

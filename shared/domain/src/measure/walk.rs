@@ -7,8 +7,8 @@ use crate::policy::Policy;
 
 use super::edges::Edges;
 use super::measured::Measured;
-use super::needs::Needs;
 use super::pass::Pass;
+use super::watch::Watch;
 
 impl<'a> Measured<'a> {
     /// Walks back over the events at or before the event's time, as far as the longest window reaches: over the head's,
@@ -18,11 +18,11 @@ impl<'a> Measured<'a> {
         let entries = state.entries();
         let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= now));
         let edges = Edges::new(now, policy);
-        let needs = Needs::of(policy, tx);
+        let watch = Watch::of(policy, tx);
         let sealed = if state.sealed.is_empty() {
             Vec::new()
         } else {
-            state.sealed_pieces(&edges.cuts(needs.wants()))
+            state.sealed_pieces(&edges.cuts(watch.wants()))
         };
         let sealed_distinct = sealed.iter().map(|piece| match piece {
             Piece::One(_) => 1,
@@ -30,7 +30,7 @@ impl<'a> Measured<'a> {
             Piece::Unread(_) => EXACT_MAX,
         });
         let distinct_max = before.len() + sealed_distinct.sum::<usize>();
-        let mut pass = Pass::new(tx, profile, policy, needs, distinct_max);
+        let mut pass = Pass::new(tx, profile, policy, watch, distinct_max);
         let mut open = 0;
         let windows = policy.windows.len().min(Policy::WINDOWS_LIMIT);
         let (mut latest, mut earliest) = (None, None);

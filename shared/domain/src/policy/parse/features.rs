@@ -54,7 +54,7 @@ pub(super) fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey,
             list.join(", ")
         ));
     }
-    if key.kind.needs().contains(&Need::Day) && longest < Policy::MINUTES_PER_DAY {
+    if key.kind.needs().has(Need::Day) && longest < Policy::MINUTES_PER_DAY {
         return Err(format!(
             "`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"
         ));

@@ -125,7 +125,7 @@ fn chosen(
 
 fn one(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
     let key = feature(name, None)?;
-    if key.kind.needs().contains(&Need::Profile) {
+    if key.kind.needs().has(Need::Profile) {
         return Err(format!(
             "`{name}` needs the profile, expected features of the history: events of low risk are scored without a profile"
         ));

@@ -1,13 +1,13 @@
-//! What a policy's features need beyond counts and sums.
+//! What a walk must watch for an event, since a policy's features need it beyond counts and sums.
 
 use crate::card::sealed::Wants;
-use crate::catalogue::Need;
+use crate::catalogue::{Need, Needs};
 use crate::event::Transaction;
 use crate::policy::Policy;
 
-/// Which of the costly things the policy's features need for an event.
+/// Which of the costly things a walk watches.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Needs {
+pub(crate) struct Watch {
     pub(super) merchants: bool,
     pub(super) countries: bool,
     pub(super) devices: bool,
@@ -16,21 +16,25 @@ pub(crate) struct Needs {
     foreign: bool,
 }
 
-impl Needs {
+impl Watch {
     pub(crate) fn of(policy: &Policy, tx: &Transaction) -> Self {
-        let mut needs = Self::default();
-        for need in policy.features.iter().flat_map(|key| key.kind.needs()) {
+        let all = policy
+            .features
+            .iter()
+            .fold(Needs::default(), |all, key| all.and(key.kind.needs()));
+        let mut watch = Self::default();
+        for need in Need::ALL.iter().filter(|need| all.has(**need)) {
             match need {
-                Need::Merchants => needs.merchants = true,
-                Need::Countries => needs.countries = true,
-                Need::Devices => needs.devices = tx.device_id.is_some(),
-                Need::Places => needs.travel = true,
-                Need::Abroad => needs.foreign = true,
+                Need::Merchants => watch.merchants = true,
+                Need::Countries => watch.countries = true,
+                Need::Devices => watch.devices = tx.device_id.is_some(),
+                Need::Places => watch.travel = true,
+                Need::Abroad => watch.foreign = true,
                 // Every walk has these, or they are not there to be had.
                 Need::Amount | Need::Profile | Need::Day => {}
             }
         }
-        needs
+        watch
     }
 
     /// What sealed events must name one by one.
