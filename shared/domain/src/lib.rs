@@ -8,19 +8,19 @@
 //! ```text
 //! id, refusal, catalogue          what things are called
 //! event, outcome, lifetime        what comes in and what goes out, as types
-//! contract, card                  bytes of events; a card's state and its bytes
+//! contract, history               bytes of events; what is kept of a card's, and its bytes
 //! policy, render                  what a team decides; an outcome's bytes
 //! measure, control                what features are worth; which policy is in force
 //! model                           how surprising that is: the score
 //! fold                            an event applied to a card's state
 //! ```
 
-pub mod card;
 pub mod catalogue;
 pub mod contract;
 pub mod control;
 pub mod event;
 pub mod fold;
+pub mod history;
 pub mod id;
 pub mod lifetime;
 pub mod measure;

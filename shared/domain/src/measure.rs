@@ -14,9 +14,9 @@ mod walk;
 mod watch;
 mod window;
 
-use crate::card::CardState;
 use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::event::{Profile, Transaction};
+use crate::history::History;
 use crate::policy::Policy;
 
 pub use measured::HISTORY_EVENTS_MIN;
@@ -59,7 +59,7 @@ impl FeatureSet {
 ///
 /// `state` is the card before the event; its entries at or before the event's time count, later ones do not.
 #[must_use]
-pub fn compute(state: &CardState, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
+pub fn compute(state: &History, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
     let measured = Measured::new(state, tx, profile, policy);
     FeatureSet {
         values: measured.values(policy),

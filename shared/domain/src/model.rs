@@ -5,9 +5,9 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
-use crate::card::CardState;
 use crate::catalogue::FeatureKey;
 use crate::event::{Profile, Transaction};
+use crate::history::History;
 use crate::measure::Measured;
 use crate::outcome::{Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
 use crate::policy::{Policy, Scoring};
@@ -55,7 +55,7 @@ impl<'a> ProfileInput<'a> {
 /// Entries of `state` at or before the event's time count, later ones do not. Whatever is at hand, an event that the policy
 /// holds for low risk is scored without the profile and with the features that the policy leaves it.
 #[must_use]
-pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> StoredOutcome {
+pub fn score(state: &History, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> StoredOutcome {
     match policy.low_risk_for(tx) {
         Some(cheap) => score_by(state, tx, ProfileInput::Skipped, cheap, Tier::LowRisk),
         None => score_by(state, tx, profile, policy, profile.tier()),
@@ -63,7 +63,7 @@ pub fn score(state: &CardState, tx: &Transaction, profile: ProfileInput<'_>, pol
 }
 
 fn score_by(
-    state: &CardState,
+    state: &History,
     tx: &Transaction,
     profile: ProfileInput<'_>,
     policy: &Policy,
@@ -118,7 +118,7 @@ fn judged(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
 }
 
 /// Whether the longest window reaches below what the state still holds because its head was full.
-fn is_truncated(state: &CardState, tx: &Transaction, policy: &Policy) -> bool {
+fn is_truncated(state: &History, tx: &Transaction, policy: &Policy) -> bool {
     state.is_truncated_after(tx.occurred_at_ms.saturating_sub(policy.window_max_ms()))
 }
 

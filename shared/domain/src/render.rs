@@ -3,8 +3,8 @@
 
 use std::io::Write as _;
 
-use crate::card::Entry;
 use crate::catalogue::{FeatureKey, FeatureValue};
+use crate::history::Entry;
 use crate::id::{CardId, EventId};
 use crate::outcome::{Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, Reason};
 

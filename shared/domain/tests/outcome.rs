@@ -4,10 +4,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use tidemark_domain::card::Entry;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Country, Verdict};
+use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::render::render_json;

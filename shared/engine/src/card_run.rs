@@ -265,10 +265,10 @@ fn state_bytes(warm: &Warm) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tidemark_domain::card::Entry;
     use tidemark_domain::catalogue::FeatureValue;
     use tidemark_domain::event::{Channel, Country, Currency, Transaction};
     use tidemark_domain::fold::{Applied, apply_transaction};
+    use tidemark_domain::history::Entry;
     use tidemark_domain::id::{EventId, MerchantId};
     use tidemark_domain::model::ProfileInput;
     use tidemark_domain::outcome::Reason;

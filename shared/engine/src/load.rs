@@ -1,8 +1,8 @@
 //! Reading what the caches lack: states, and profiles behind the breaker.
 
 use futures_util::{StreamExt, future, stream};
-use tidemark_domain::card::CardState;
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
 
 use crate::call::{BatchContext, lock, with_retries};
@@ -17,7 +17,7 @@ use crate::segment::ProfileView;
 /// A card's state as it was read or kept warm, and the version that its next writer must name.
 #[derive(Debug, Default)]
 pub(crate) struct Warm {
-    pub(crate) state: CardState,
+    pub(crate) state: History,
     /// `None`: the store has no item for the card.
     pub(crate) version: Option<StateVersion>,
 }
@@ -26,7 +26,7 @@ impl Warm {
     /// What an item holds; `None` is a card without one.
     pub(crate) fn from_item(item: Option<StateItem>) -> Result<Self, Returned> {
         let Some(item) = item else { return Ok(Self::default()) };
-        let state = CardState::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
+        let state = History::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
         Ok(Self {
             state,
             version: Some(item.version),

@@ -1,7 +1,7 @@
 //! Sealed segments of hot cards: read when the fold asks for them, written before the state that names them.
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::lifetime::SEGMENT_MS;
 
@@ -30,7 +30,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         &self,
         context: &BatchContext,
         card: &CardId,
-        state: &mut CardState,
+        state: &mut History,
         events: &[Planned],
         profile: &ProfileView,
     ) -> Result<Folded, Returned> {
@@ -62,7 +62,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         &self,
         context: &BatchContext,
         card: &CardId,
-        state: &mut CardState,
+        state: &mut History,
         keys: &[SegmentKey],
     ) -> Result<(), Returned> {
         let until_ms = context.bounds.stop_at_ms;
@@ -90,7 +90,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         &self,
         context: &BatchContext,
         card: &CardId,
-        state: &mut CardState,
+        state: &mut History,
     ) -> Result<(), Returned> {
         let items: Vec<SegmentItem> = state
             .new_segments()
@@ -135,7 +135,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
 }
 
 /// Forgets the segments at hand when there are too many.
-pub(crate) fn drop_cold(state: &mut CardState) {
+pub(crate) fn drop_cold(state: &mut History) {
     if state.segments_held() > 0 && state.segment_items_held() > SEGMENT_ITEMS_WARM_MAX {
         state.forget_segments();
     }

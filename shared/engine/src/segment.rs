@@ -1,9 +1,9 @@
 //! Folding a card's events between two profile changes. Pure.
 
-use tidemark_domain::card::sealed::SegmentKey;
-use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::EventKey;
 use tidemark_domain::lifetime::HISTORY_MS;
 use tidemark_domain::model::ProfileInput;
@@ -113,7 +113,7 @@ pub(crate) struct Folded {
 /// Applies transactions and labels to a state, from the first on that has no step yet, until one needs segments that are
 /// not at hand. Profile events don't belong in a segment; one would count as already there.
 pub(crate) fn fold_segment(
-    state: &mut CardState,
+    state: &mut History,
     events: &[Planned],
     profile: &ProfileView,
     judge: &Judge<'_>,
@@ -146,7 +146,7 @@ pub(crate) fn fold_segment(
 }
 
 /// The effect of a label, or the segments that it needs.
-fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
+fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
     match fold::apply_label(state, label, policy) {
         LabelApplied::Recorded => Ok(Effect::Applied),
         LabelApplied::Already => Ok(Effect::Already),
@@ -160,7 +160,7 @@ fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<
 
 /// The effect of a transaction, or the segments that it needs.
 fn apply_transaction(
-    state: &mut CardState,
+    state: &mut History,
     planned: &Planned,
     tx: &Transaction,
     profile: ProfileInput<'_>,

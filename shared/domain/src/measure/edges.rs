@@ -1,7 +1,7 @@
 //! Where an event's windows begin and end.
 
-use crate::card::Cuts;
-use crate::card::sealed::Wants;
+use crate::history::Cuts;
+use crate::history::sealed::Wants;
 use crate::policy::Policy;
 
 const MS_PER_MINUTE: i64 = 60_000;

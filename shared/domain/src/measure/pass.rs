@@ -1,9 +1,9 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
-use crate::card::sealed::{Lister, Placed, Whole, country_fp};
-use crate::card::sketch::{Distinct, ERROR_SHARE, Sketch};
-use crate::card::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
 use crate::event::{Country, Place, Profile, Transaction};
+use crate::history::sealed::{Lister, Placed, Whole, country_fp};
+use crate::history::sketch::{Distinct, ERROR_SHARE, Sketch};
+use crate::history::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
 use crate::id::fingerprint32;
 use crate::policy::{Policy, base_amount};
 

@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 
 use super::{Measured, compute};
-use crate::card::{CardState, Entry};
 use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::event::{Channel, Country, Currency, Place, Profile, Transaction};
+use crate::history::{Entry, History};
 use crate::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
 use crate::outcome::{Decision, Missing, StoredOutcome, Tier};
 use crate::policy::Policy;
@@ -125,17 +125,17 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
 }
 
 /// The state after these arrivals, in (time, arrival) order.
-pub(crate) fn state_of(arrivals: &[Transaction]) -> CardState {
+pub(crate) fn state_of(arrivals: &[Transaction]) -> History {
     let mut entries: Vec<Entry> = arrivals
         .iter()
         .enumerate()
         .map(|(i, tx)| entry_of(tx, i as u64))
         .collect();
     entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
-    CardState {
+    History {
         entries,
         next_seq: arrivals.len() as u64,
-        ..CardState::default()
+        ..History::default()
     }
 }
 
@@ -196,7 +196,7 @@ fn a_profile_without_a_usual_count_a_day_has_none_to_compare_with() {
             updated_at_ms: None,
         };
         let policy = policy_of(&[5, 1440]);
-        Measured::new(&CardState::default(), &transaction(0, 1), Some(&profile), &policy).usual_per_day()
+        Measured::new(&History::default(), &transaction(0, 1), Some(&profile), &policy).usual_per_day()
     };
     assert_eq!(usual(2.5), Some(2.5));
     for none in [0.0, -0.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {

@@ -1,8 +1,8 @@
 //! One walk over a card's history, from the event backwards.
 
-use crate::card::sketch::EXACT_MAX;
-use crate::card::{CardState, Piece};
 use crate::event::{Profile, Transaction};
+use crate::history::sketch::EXACT_MAX;
+use crate::history::{History, Piece};
 use crate::policy::Policy;
 
 use super::edges::Edges;
@@ -13,7 +13,7 @@ use super::watch::Watch;
 impl<'a> Measured<'a> {
     /// Walks back over the events at or before the event's time, as far as the longest window reaches: over the head's,
     /// then over the sealed ones.
-    pub(crate) fn new(state: &CardState, tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy) -> Self {
+    pub(crate) fn new(state: &History, tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy) -> Self {
         let now = tx.occurred_at_ms;
         let entries = state.entries();
         let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= now));

@@ -1,8 +1,8 @@
 //! What a walk must watch for an event, since a policy's features need it beyond counts and sums.
 
-use crate::card::sealed::Wants;
 use crate::catalogue::{Need, Needs};
 use crate::event::Transaction;
+use crate::history::sealed::Wants;
 use crate::policy::Policy;
 
 /// Which of the costly things a walk watches.

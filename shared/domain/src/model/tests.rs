@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::card::BASE_AMOUNT_MAX;
 use crate::catalogue::FeatureKind;
 use crate::event::{Country, Currency, Place};
+use crate::history::BASE_AMOUNT_MAX;
 use crate::id::{DeviceId, MerchantId};
 use crate::measure::tests::{arrivals, policy_of, profile, state_of, transaction};
 use crate::outcome::Decision;
@@ -221,7 +221,7 @@ fn an_event_of_low_risk_is_scored_by_a_part_of_the_features_and_never_by_the_pro
     assert_eq!(cheap.score, score(&state, &tx, ProfileInput::Absent, &only).score);
     // A card that is new is no reason for a person to look at so little money.
     assert_eq!(
-        score(&CardState::default(), &tx, ProfileInput::Skipped, &policy).tier,
+        score(&History::default(), &tx, ProfileInput::Skipped, &policy).tier,
         Tier::LowRisk
     );
     // One minor unit more, another category, a currency without a rate: in full.
@@ -263,7 +263,7 @@ fn without_profile_and_history_an_event_is_neutral_and_goes_to_review() {
         (ProfileInput::Skipped, Tier::HistoryOnly),
     ] {
         // What is older than the longest window says nothing.
-        for state in [CardState::default(), state_of(std::slice::from_ref(&old))] {
+        for state in [History::default(), state_of(std::slice::from_ref(&old))] {
             let outcome = score(&state, &tx, profile, &policy);
             assert_eq!((outcome.tier, outcome.decision), (Tier::Neutral, Decision::Review));
             assert_eq!((outcome.score, outcome.reasons.len()), (policy.thresholds.review, 0));
@@ -277,12 +277,12 @@ fn without_profile_and_history_an_event_is_neutral_and_goes_to_review() {
         policy.neutral_below_events = 2;
         assert_eq!(score(&one, &tx, profile, &policy).tier, Tier::Neutral);
         policy.neutral_below_events = 0;
-        assert_eq!(score(&CardState::default(), &tx, profile, &policy).tier, lower);
+        assert_eq!(score(&History::default(), &tx, profile, &policy).tier, lower);
         policy.neutral_below_events = 1;
     }
     // A card that is known to have no profile is judged as a new card is.
     assert_eq!(
-        score(&CardState::default(), &tx, ProfileInput::Absent, &policy).tier,
+        score(&History::default(), &tx, ProfileInput::Absent, &policy).tier,
         Tier::Full
     );
 }
@@ -313,19 +313,19 @@ fn a_profile_older_than_the_policy_allows_is_used_and_said() {
 fn history_that_the_head_cut_is_said_where_a_window_reaches_it() {
     let policy = Policy::default_policy();
     let mut state = state_of(&steady());
-    let missing = |state: &CardState| {
+    let missing = |state: &History| {
         score(state, &transaction(NOW, 100), ProfileInput::Absent, &policy)
             .missing
             .0
             & Missing::HISTORY_TRUNCATED
     };
     assert_eq!(missing(&state), 0);
-    state.truncation = Some(crate::card::Truncation {
+    state.truncation = Some(crate::history::Truncation {
         events: 1,
         floor_ms: NOW - 30 * DAY,
     });
     assert_eq!(missing(&state), 0, "the window begins after that time");
-    state.truncation = Some(crate::card::Truncation {
+    state.truncation = Some(crate::history::Truncation {
         events: 1,
         floor_ms: NOW - 30 * DAY + 1,
     });

@@ -254,7 +254,7 @@ fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
         Some(default.lateness_ms),
         problems,
     );
-    let amounts = 1..=i64::try_from(crate::card::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
+    let amounts = 1..=i64::try_from(crate::history::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount_default = i64::try_from(default.amount_minor_max).ok();
     let amount_minor_max = section.integer("amount_minor_max", &amounts, amount_default, problems);
     Some(Bounds {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::card::{self, BASE_AMOUNT_MAX};
 use crate::catalogue::FeatureKey;
 use crate::contract::Bounds;
 use crate::event::{Currency, Profile, Transaction};
+use crate::history::{self, BASE_AMOUNT_MAX};
 use crate::outcome::Decision;
 
 const MS_PER_MINUTE: i64 = 60_000;
@@ -124,7 +124,7 @@ impl CurrencyRates {
 
 impl Policy {
     /// The most events that a card's head may keep.
-    pub const HEAD_EVENTS_LIMIT: usize = card::HEAD_EVENTS_LIMIT;
+    pub const HEAD_EVENTS_LIMIT: usize = history::HEAD_EVENTS_LIMIT;
     /// Minutes in a day, the window of `profile_count_ratio`.
     pub const MINUTES_PER_DAY: u16 = 1440;
     /// The most windows that a policy may name.

@@ -10,11 +10,11 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use tidemark_domain::card::CardState;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::fold::{self, Applied};
+use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
 use tidemark_domain::measure::{self, FeatureSet};
 use tidemark_domain::model::ProfileInput;
@@ -127,7 +127,7 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
         None => None,
     };
     let lines = read_events(&options.directory.join(TRANSACTIONS))?;
-    let mut cards: HashMap<CardId, CardState> = HashMap::new();
+    let mut cards: HashMap<CardId, History> = HashMap::new();
     let mut report = Report::default();
     // What may differ: the later rows of a tie, where the publisher's order and the stream's need not agree.
     let ties: HashSet<u64> = tied(&lines);

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::catalogue::FeatureValue;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::measure;
 use tidemark_domain::model::ProfileInput;
@@ -27,7 +27,7 @@ const UNBOUNDED_MS: i64 = i64::MAX / 4;
 /// What is kept of a card.
 #[derive(Default)]
 pub(super) struct Card {
-    pub(super) state: CardState,
+    pub(super) state: History,
     pub(super) vault: Vault,
     profile: Option<Profile>,
 }
@@ -106,7 +106,7 @@ impl FileFold {
 
     /// A card's state, as of the lines so far.
     #[must_use]
-    pub fn state(&self, card: &CardId) -> Option<&CardState> {
+    pub fn state(&self, card: &CardId) -> Option<&History> {
         self.cards.get(card).map(|card| &card.state)
     }
 

@@ -47,7 +47,7 @@ pub(super) fn read(
     }
     let section = top.inside("low_risk", true, problems);
     section.refuse_unknown(&["amount_max_minor", "merchant_categories", "features"], problems);
-    let amounts = 1..=i64::try_from(crate::card::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
+    let amounts = 1..=i64::try_from(crate::history::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount = section.integer("amount_max_minor", &amounts, None, problems);
     let merchant_categories = categories(&section, problems);
     let features = chosen(&section, features, weights, problems);

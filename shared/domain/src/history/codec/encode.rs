@@ -1,9 +1,9 @@
 //! Writes entries. The order of the fields is the drawing's at the head of the module above.
 
-use crate::card::bits::{BitWriter, index_bits, zigzag};
-use crate::card::entry::Entry;
 use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::event::Place;
+use crate::history::bits::{BitWriter, index_bits, zigzag};
+use crate::history::entry::Entry;
 use crate::outcome::{Decision, Reason, Tier};
 
 use super::fields::{put_country, put_index};

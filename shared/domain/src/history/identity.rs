@@ -1,4 +1,4 @@
-//! What makes an event of a card one event: its id and its event time. A card's history keeps a fingerprint for the id.
+//! What makes an event of a card one event: its id and its event time. A history keeps a fingerprint for the id.
 //!
 //! Of the fingerprint's 64 bits an entry always keeps the lower half. The upper half is kept where another event may
 //! have to be told apart from it: with the newest arrival, with events that share their millisecond, and with those that came
@@ -49,7 +49,7 @@ pub(crate) const fn high(fingerprint: u64) -> u32 {
     (fingerprint >> 32) as u32
 }
 
-/// What a card's history keeps of an event's identity: enough to say whether an event is the one of an entry.
+/// What a history keeps of an event's identity: enough to say whether an event is the one of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventMark {
     /// Event time, milliseconds since 1970-01-01T00:00:00Z.

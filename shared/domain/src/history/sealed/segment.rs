@@ -1,13 +1,13 @@
 //! Segments by name, the references to them, and how many there may be.
 
-use crate::card::entry::OrderKey;
-use crate::card::limits::HEAD_EVENTS_LIMIT;
+use crate::history::entry::OrderKey;
+use crate::history::limits::HEAD_EVENTS_LIMIT;
 
 use super::summary::Summary;
 
 /// References of one level that are gathered into an index one level up.
 pub const FANOUT: usize = 8;
-/// The highest level: it is reached after more events than a card can have.
+/// The highest level: it is reached after more events than a history can have.
 pub const LEVEL_MAX: u8 = 15;
 /// A head keeps so many references at most, in every version; the fold stays far below.
 pub const REFS_MAX: usize = 200;
@@ -67,9 +67,9 @@ impl SealedRef {
 /// How a head of so many events at most (the policy's limit) is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seal {
-    /// A card without sealed segments keeps so many events in its head.
+    /// A history without sealed segments keeps so many events in its head.
     pub(crate) events_max: usize,
-    /// A card with some keeps so many: its head is written with every event, a segment once.
+    /// One with some keeps so many: its head is written with every event, a segment once.
     pub(crate) hot_max: usize,
     /// Events of a new leaf; one of more than twice as many is split.
     pub(crate) leaf: usize,

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::card::sketch::{Distinct, EXACT_MAX};
 use crate::event::Country;
+use crate::history::sketch::{Distinct, EXACT_MAX};
 
 use super::known::{Listed, ListedCountries, Lists, added_up, union};
 use super::node::{Index, Node, Nodes};
@@ -86,7 +86,7 @@ impl<'s> Whole<'s> {
 
 impl Lists {
     /// Of segments of which those whose sums leave something open are at hand.
-    pub(in crate::card) fn of_segments(nodes: &Nodes, refs: &[SealedRef]) -> Vec<Self> {
+    pub(in crate::history) fn of_segments(nodes: &Nodes, refs: &[SealedRef]) -> Vec<Self> {
         let whole = |segment: &SealedRef| {
             let lister = nodes.get(segment.key).map_or(Lister::None, Lister::Node);
             Whole {
@@ -99,7 +99,7 @@ impl Lists {
     }
 
     /// Of the segments of an index, as far as it names them.
-    pub(in crate::card) fn of_index(index: &Index) -> Vec<Self> {
+    pub(in crate::history) fn of_index(index: &Index) -> Vec<Self> {
         let whole = |(at, segment): (usize, &SealedRef)| {
             let lister = Lister::Above(index, at);
             Whole {

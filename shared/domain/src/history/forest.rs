@@ -11,7 +11,7 @@ use super::sealed::{
     CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, Seal,
     SealedRef, SegmentKey, Summary, Wants, Whole,
 };
-use super::state::CardState;
+use super::state::History;
 
 /// The answer to a search.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Found<T> {
     Needs(Vec<SegmentKey>),
 }
 
-/// A part of a card's sealed history, as a window sees it.
+/// A part of a sealed history, as a window sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Piece<'s> {
     /// An event.
@@ -223,8 +223,8 @@ const fn split_at(count: usize, max: usize) -> usize {
     if count > max { count / 2 } else { count }
 }
 
-impl CardState {
-    /// The newest event time that the card keeps, ms since 1970-01-01T00:00:00Z; `None` for a card without events.
+impl History {
+    /// The newest event time that is kept, ms since 1970-01-01T00:00:00Z; `None` without events.
     #[must_use]
     pub fn newest_ms(&self) -> Option<i64> {
         let sealed = || self.sealed.last().map(|segment| segment.summary.last_ms);
@@ -378,7 +378,7 @@ impl CardState {
         pieces
     }
 
-    /// Segments that [`CardState::sealed_pieces`] needs and that are not at hand.
+    /// Segments that [`History::sealed_pieces`] needs and that are not at hand.
     pub(crate) fn unread(&self, cuts: &Cuts<'_>) -> Vec<SegmentKey> {
         let mut keys = Vec::new();
         self.walk(&self.sealed, None, cuts, &mut |_, unread| keys.extend(unread));

@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use crate::card::error::InvalidState;
-use crate::card::sketch::Distinct;
 use crate::event::Country;
+use crate::history::error::InvalidState;
+use crate::history::sketch::Distinct;
 
 use super::segment::SealedRef;
 use super::summary::Summary;
@@ -45,7 +45,7 @@ impl Wants {
 
 /// What there is in one segment; `None`: nobody can name all of them.
 #[derive(Clone, Debug)]
-pub(in crate::card) struct Lists {
+pub(in crate::history) struct Lists {
     pub(super) merchants: Option<Vec<u32>>,
     pub(super) countries: Option<Vec<(Country, u32)>>,
     pub(super) devices: Option<Vec<u32>>,
@@ -156,7 +156,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// The lists of an index over references, of which what they hold is given.
-    pub(in crate::card) fn of(refs: &[SealedRef], lists: &[Lists], whole: &Summary) -> Self {
+    pub(in crate::history) fn of(refs: &[SealedRef], lists: &[Lists], whole: &Summary) -> Self {
         let each = || refs.iter().zip(lists);
         let merchants: Vec<_> = each()
             .map(|(segment, list)| (&segment.summary.merchants, list.merchants.as_ref()))
@@ -194,7 +194,7 @@ impl Known {
     }
 
     /// What must hold of lists beside these references: they are those that these references' events give.
-    pub(in crate::card) fn check(&self, refs: &[SealedRef]) -> Result<(), InvalidState> {
+    pub(in crate::history) fn check(&self, refs: &[SealedRef]) -> Result<(), InvalidState> {
         let whole = Summary::of_all(refs.iter().map(|segment| segment.summary.clone()));
         let whole = whole.ok_or(InvalidState::Segment)?;
         let lists = |at: usize, segment: &SealedRef| {

@@ -1,13 +1,13 @@
-//! Putting an event into a card's state.
+//! Putting an event into a history.
 
 use crate::outcome::{REASONS_MAX, StoredOutcome};
 
 use super::entry::Entry;
 use super::limits::FEATURES_MAX;
 use super::sealed::Seal;
-use super::state::CardState;
+use super::state::History;
 
-impl CardState {
+impl History {
     /// Puts an entry where it belongs, drops what is not after `aged_ms`, and seals what is over the limits. The entry as
     /// it is kept; `None` when the segment that it belongs to is not at hand, and then nothing is changed.
     pub(crate) fn insert(&mut self, mut entry: Entry, aged_ms: i64, events_max: usize) -> Option<Box<Entry>> {

@@ -1,8 +1,8 @@
 //! Fields that entries and references have in common, as they are written and read.
 
-use crate::card::bits::{BitError, BitReader, BitWriter, index_bits};
-use crate::card::error::{CodecError, InvalidState};
 use crate::event::Country;
+use crate::history::bits::{BitError, BitReader, BitWriter, index_bits};
+use crate::history::error::{CodecError, InvalidState};
 
 impl From<BitError> for CodecError {
     fn from(error: BitError) -> Self {

@@ -1,4 +1,4 @@
-//! One event, as a card's history keeps it.
+//! One event, as a history keeps it.
 
 use crate::event::{Country, Place, Verdict};
 use crate::outcome::StoredOutcome;
@@ -8,12 +8,12 @@ pub const UNPRICED: u64 = 0;
 /// The highest amount in base minor units that is told apart from higher ones: squares and sums of a full head stay exact.
 pub const BASE_AMOUNT_MAX: u64 = 1 << 50;
 
-/// One event in a card's history.
+/// One event in a history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Event time, milliseconds since 1970-01-01T00:00:00Z.
     pub time_ms: i64,
-    /// Arrival order on this card: the number of events accepted before it. It is also the state version that scored it.
+    /// Arrival order in this history: the number of events accepted before it. It is also the state version that scored it.
     pub seq: u64,
     /// The lower half of `fingerprint64(event_id)`, which is `fingerprint32` of it.
     pub event_fp: u32,

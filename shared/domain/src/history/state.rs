@@ -1,4 +1,4 @@
-//! A card's state.
+//! A key's history, as a value.
 
 use super::entry::Entry;
 use super::sealed::{Nodes, SealedRef};
@@ -12,9 +12,9 @@ pub struct Truncation {
     pub floor_ms: i64,
 }
 
-/// A card's state.
+/// The events of a key, as far as they are kept: the newest in a head, those before them by reference.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CardState {
+pub struct History {
     /// Ordered by (event time, arrival).
     pub(crate) entries: Vec<Entry>,
     /// Events accepted so far.
@@ -29,7 +29,7 @@ pub struct CardState {
     pub(crate) nodes: Nodes,
 }
 
-impl CardState {
+impl History {
     /// The events in the head, ordered by (event time, arrival). Those before them may be in sealed segments.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {

@@ -1,15 +1,15 @@
 //! The formats of a state, the widths of their fields, and what writer and reader both know when they come to an entry.
 
-use crate::card::bits::Width;
-use crate::card::entry::Entry;
-use crate::card::limits::{ENTRIES_MAX, FEATURES_MAX, HEAD_EVENTS_LIMIT};
-use crate::card::state::CardState;
 use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::event::{Country, Place};
+use crate::history::bits::Width;
+use crate::history::entry::Entry;
+use crate::history::limits::{ENTRIES_MAX, FEATURES_MAX, HEAD_EVENTS_LIMIT};
+use crate::history::state::History;
 use crate::outcome::{Missing, REASONS_MAX, Tier};
 
 /// What a state takes besides its entries at most, bytes: 565 bits and the version.
-pub(in crate::card) const HEADER_BYTES_MAX: usize = 72;
+pub(in crate::history) const HEADER_BYTES_MAX: usize = 72;
 /// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
 /// bits (`Nw` takes 128 − w at most).
 const PLAIN_BYTES_MAX: usize = 121;
@@ -19,7 +19,7 @@ const REASON_BYTES_MAX: usize = 4;
 const FEATURE_BYTES_MAX: usize = 11;
 
 /// What any entry takes at most, bytes.
-pub(in crate::card) const ENTRY_BYTES_MAX: usize =
+pub(in crate::history) const ENTRY_BYTES_MAX: usize =
     PLAIN_BYTES_MAX + REASON_BYTES_MAX * REASONS_MAX + 2 * FEATURE_BYTES_MAX * FEATURES_MAX;
 
 pub(super) const COUNT_BITS: u32 = 9;
@@ -41,18 +41,18 @@ pub(super) const WHOLE_MAX: f64 = 4_294_967_296.0;
 
 /// Flags of an entry's rare parts.
 pub(super) mod part {
-    pub(in crate::card::codec) const SEQ: u16 = 1;
-    pub(in crate::card::codec) const COUNTRY: u16 = 2;
-    pub(in crate::card::codec) const DECISION: u16 = 4;
-    pub(in crate::card::codec) const POLICY: u16 = 8;
-    pub(in crate::card::codec) const PROFILE: u16 = 16;
-    pub(in crate::card::codec) const REASONS: u16 = 32;
-    pub(in crate::card::codec) const LABEL: u16 = 64;
-    pub(in crate::card::codec) const FEATURES: u16 = 128;
+    pub(in crate::history::codec) const SEQ: u16 = 1;
+    pub(in crate::history::codec) const COUNTRY: u16 = 2;
+    pub(in crate::history::codec) const DECISION: u16 = 4;
+    pub(in crate::history::codec) const POLICY: u16 = 8;
+    pub(in crate::history::codec) const PROFILE: u16 = 16;
+    pub(in crate::history::codec) const REASONS: u16 = 32;
+    pub(in crate::history::codec) const LABEL: u16 = 64;
+    pub(in crate::history::codec) const FEATURES: u16 = 128;
     /// From version 2 on.
-    pub(in crate::card::codec) const APPROXIMATE: u16 = 256;
+    pub(in crate::history::codec) const APPROXIMATE: u16 = 256;
     /// From version 3 on.
-    pub(in crate::card::codec) const IDENTITY: u16 = 512;
+    pub(in crate::history::codec) const IDENTITY: u16 = 512;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -67,7 +67,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn of(state: &CardState) -> Self {
+    pub(super) fn of(state: &History) -> Self {
         let of_entries = Self::of_entries(&state.entries);
         if of_entries == Self::V1 && !state.sealed.is_empty() {
             Self::V2
@@ -117,7 +117,7 @@ impl Format {
 }
 
 /// An upper bound of what an entry takes, bytes.
-pub(in crate::card) fn entry_bytes_max(entry: &Entry) -> usize {
+pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
     let outcome = &entry.outcome;
     PLAIN_BYTES_MAX
         + REASON_BYTES_MAX * outcome.reasons.len()

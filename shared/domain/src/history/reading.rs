@@ -6,9 +6,9 @@ use super::codec;
 use super::entry::Entry;
 use super::error::{CodecError, InvalidState};
 use super::sealed::{NewSegment, Node, Nodes, SealedRef, SegmentKey};
-use super::state::CardState;
+use super::state::History;
 
-impl CardState {
+impl History {
     /// Events in sealed segments.
     #[must_use]
     pub fn sealed_events(&self) -> u64 {
@@ -74,7 +74,7 @@ impl CardState {
     }
 
     /// Segments of the state that are not at hand, as far as those at hand name them. When there are none,
-    /// [`CardState::all_entries`] holds every event.
+    /// [`History::all_entries`] holds every event.
     #[must_use]
     pub fn missing_segments(&self) -> Vec<SegmentKey> {
         let mut missing = Vec::new();

@@ -1,9 +1,9 @@
-//! What a card's history may take at most.
+//! What a history may take at most.
 
 /// A state never takes more than this, bytes: three quarters of what a DynamoDB item can hold. Only states that carry
 /// feature values can come near; they seal their oldest events earlier.
 pub const STATE_BYTES_MAX: usize = 300 * 1024;
-/// The most events that a card's head may keep by any policy.
+/// The most events that a history's head may keep by any policy.
 pub const HEAD_EVENTS_LIMIT: usize = 400;
 /// The most entries that a state may hold, in every version of its bytes.
 pub const ENTRIES_MAX: usize = 400;

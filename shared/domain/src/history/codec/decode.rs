@@ -1,10 +1,10 @@
 //! Reads entries, whatever the bytes are. The order of the fields is the drawing's at the head of the module above.
 
-use crate::card::bits::{BitReader, unzigzag};
-use crate::card::entry::Entry;
-use crate::card::error::{CodecError, InvalidState};
 use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue};
 use crate::event::{Place, Verdict};
+use crate::history::bits::{BitReader, unzigzag};
+use crate::history::entry::Entry;
+use crate::history::error::{CodecError, InvalidState};
 use crate::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 use super::encode::{is_whole, rare_parts};

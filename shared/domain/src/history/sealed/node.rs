@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::card::entry::Entry;
+use crate::history::entry::Entry;
 
 use super::known::Known;
 use super::segment::{NewSegment, SealedRef, SegmentKey};
@@ -29,8 +29,8 @@ pub(crate) struct Index {
 /// same events give the same state and outcomes.
 #[derive(Clone, Default)]
 pub(crate) struct Nodes {
-    pub(in crate::card) held: BTreeMap<SegmentKey, Arc<Node>>,
-    pub(in crate::card) fresh: BTreeMap<SegmentKey, NewSegment>,
+    pub(in crate::history) held: BTreeMap<SegmentKey, Arc<Node>>,
+    pub(in crate::history) fresh: BTreeMap<SegmentKey, NewSegment>,
 }
 
 impl PartialEq for Nodes {

@@ -24,16 +24,16 @@
 //!
 //! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
 
-use crate::card::bits::{BitReader, BitWriter, unzigzag, zigzag};
-use crate::card::entry::{Entry, UNPRICED};
-use crate::card::error::{CodecError, InvalidState};
-use crate::card::limits::{DECODE_BYTES_MAX, ENTRIES_MAX};
-use crate::card::sealed::{
+use crate::event::Place;
+use crate::history::bits::{BitReader, BitWriter, unzigzag, zigzag};
+use crate::history::entry::{Entry, UNPRICED};
+use crate::history::error::{CodecError, InvalidState};
+use crate::history::limits::{DECODE_BYTES_MAX, ENTRIES_MAX};
+use crate::history::sealed::{
     CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Listed, ListedCountries, Node, Placed, SealedRef, SegmentKey,
     Summary,
 };
-use crate::card::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
-use crate::event::Place;
+use crate::history::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
 
 use super::decode::get_entries;
 use super::encode::put_entries;
@@ -157,7 +157,7 @@ const fn format_of_leaf(version: u8) -> Format {
 }
 
 /// A segment as bytes.
-pub(in crate::card) fn encode_segment(node: &Node) -> Vec<u8> {
+pub(in crate::history) fn encode_segment(node: &Node) -> Vec<u8> {
     let version = segment_version(node);
     let mut bits = BitWriter::new(vec![version]);
     match node {
@@ -184,7 +184,7 @@ pub(in crate::card) fn encode_segment(node: &Node) -> Vec<u8> {
 }
 
 /// The segment that bytes stand for. Total, like a state's decoder.
-pub(in crate::card) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecError> {
+pub(in crate::history) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecError> {
     let (version, rest) = match bytes {
         [] => return Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => return Err(CodecError::TooLong),
@@ -477,6 +477,6 @@ fn get_countries(bits: &mut BitReader<'_>) -> Result<Countries, CodecError> {
 }
 
 /// What a reference takes at most, bytes: keys and numbers 150, two sets and the countries with their sketches 80 + 80 + 290.
-pub(in crate::card) const REF_BYTES_MAX: usize = 640;
+pub(in crate::history) const REF_BYTES_MAX: usize = 640;
 
 const _: () = assert!(EXACT_MAX < 1 << SET_BITS && REGISTERS * REGISTER_BITS as usize == 256);

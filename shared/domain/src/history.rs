@@ -1,5 +1,6 @@
-//! A card's state: its recent events in event-time order, which are windows, dedupe record and outcome record at once,
-//! and references to the sealed segments that hold the events before them.
+//! The history of a key, which is a card today: its recent events in event-time order, which are windows, dedupe record and
+//! outcome record at once, and references to the sealed segments that hold the events before them. A card's state, in
+//! documents and items, is its history as it is stored.
 
 mod bits;
 mod check;
@@ -19,7 +20,7 @@ pub use entry::{BASE_AMOUNT_MAX, Entry, UNPRICED};
 pub use error::CodecError;
 pub use identity::{EventMark, HistoryKey};
 pub use limits::{HEAD_EVENTS_LIMIT, STATE_BYTES_MAX};
-pub use state::{CardState, Truncation};
+pub use state::{History, Truncation};
 
 pub(crate) use forest::{Cuts, Found, Piece};
 pub(crate) use identity::{high, low};

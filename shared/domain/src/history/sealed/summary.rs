@@ -1,8 +1,8 @@
 //! What a segment's events add up to.
 
-use crate::card::entry::{BASE_AMOUNT_MAX, Entry, UNPRICED};
-use crate::card::sketch::{Distinct, EXACT_MAX, Sketch};
 use crate::event::{Country, Place};
+use crate::history::entry::{BASE_AMOUNT_MAX, Entry, UNPRICED};
+use crate::history::sketch::{Distinct, EXACT_MAX, Sketch};
 
 /// The latest event with a place, by time and arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

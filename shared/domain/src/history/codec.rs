@@ -56,7 +56,7 @@ mod format;
 mod segments;
 
 use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
-use super::state::{CardState, Truncation};
+use super::state::{History, Truncation};
 
 use decode::get_entries;
 use encode::put_entries;
@@ -75,14 +75,14 @@ pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
 /// What a typical entry takes, bytes; the buffer's first size.
 const ENTRY_BYTES_TYPICAL: usize = 16;
 
-impl CardState {
+impl History {
     /// The state as bytes. A state that was built by the fold or decoded always fits its limits, so this can't fail.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode_state(self)
     }
 
-    /// The state that the bytes stand for: the inverse of [`CardState::encode`]. A state has one spelling: bytes that would
+    /// The state that the bytes stand for: the inverse of [`History::encode`]. A state has one spelling: bytes that would
     /// read as a state, but are not those that it is written in, are refused, since some of them have changed.
     ///
     /// Total: any bytes give a state or an error, in time and memory bounded by their length.
@@ -94,7 +94,7 @@ impl CardState {
     }
 }
 
-fn encode_state(state: &CardState) -> Vec<u8> {
+fn encode_state(state: &History) -> Vec<u8> {
     let count = state.entries.len();
     let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
     let format = Format::of(state);
@@ -137,7 +137,7 @@ fn encode_state(state: &CardState) -> Vec<u8> {
     bits.finish()
 }
 
-fn decode_state(bytes: &[u8]) -> Result<CardState, CodecError> {
+fn decode_state(bytes: &[u8]) -> Result<History, CodecError> {
     match bytes {
         [] => Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => Err(CodecError::TooLong),
@@ -148,7 +148,7 @@ fn decode_state(bytes: &[u8]) -> Result<CardState, CodecError> {
     }
 }
 
-fn decode_as(format: Format, bytes: &[u8]) -> Result<CardState, CodecError> {
+fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
     let mut bits = BitReader::new(bytes);
     let count = bits.get(COUNT_BITS)? as usize;
     if count > ENTRIES_MAX {
@@ -192,7 +192,7 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<CardState, CodecError> {
         // Of an entry that is not there.
         return Err(InvalidState::Spelling.into());
     }
-    let mut state = CardState::from_parts(entries, next_seq, floor_ms, truncation)?;
+    let mut state = History::from_parts(entries, next_seq, floor_ms, truncation)?;
     state.sealed = sealed;
     state.check_sealed()?;
     if Format::of(&state) != format {

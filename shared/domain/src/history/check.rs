@@ -8,13 +8,13 @@ use super::error::InvalidState;
 use super::limits::{ENTRIES_MAX, FEATURES_MAX};
 use super::sealed::{Index, LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
 use super::sketch::Distinct;
-use super::state::{CardState, Truncation};
+use super::state::{History, Truncation};
 
 const LATITUDE_E4_MAX: u32 = 900_000;
 const LONGITUDE_E4_MAX: u32 = 1_800_000;
 const SHARE_PCT_MAX: u8 = 100;
 
-impl CardState {
+impl History {
     /// A state from its parts, for whoever has them from elsewhere than the fold.
     ///
     /// # Errors
