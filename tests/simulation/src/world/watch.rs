@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::control::{Mode, OverrideAction};
+use tidemark_domain::history::{Entry, History};
 use tidemark_engine::port::{Commit, StateItem, StateWrite};
 
 use super::limits::{Limit, write_units};
@@ -39,7 +39,7 @@ pub struct Life {
     /// Its last bytes, once the store has dropped it.
     pub ended: Option<Vec<u8>>,
     /// The newest state, decoded, with every segment.
-    pub last: Option<CardState>,
+    pub last: Option<History>,
 }
 
 /// An override as an operator made it.
@@ -165,7 +165,7 @@ impl Stores {
 }
 
 /// The number of an event that one state has and the next one neither has nor dropped for its age.
-fn first_lost(old: &CardState, new: &CardState) -> Option<u64> {
+fn first_lost(old: &History, new: &History) -> Option<u64> {
     let key = |entry: &Entry| (entry.time_ms, entry.seq);
     let kept = new.all_entries();
     let mut kept = kept.iter().peekable();
