@@ -28,7 +28,7 @@ pub enum Applied {
     },
     /// The card's history can't take it; the state is as it was.
     Refused(Refusal),
-    /// Nobody can say yet; the state is as it was. Once it has these segments, the same call goes further.
+    /// The fold can't decide without these segments. The state is unchanged: once it has them, the same call goes further.
     NeedsSegments(Vec<SegmentKey>),
 }
 
@@ -41,7 +41,7 @@ pub enum LabelApplied {
     Already,
     /// The card's history does not hold its event; the state is as it was.
     UnknownEvent,
-    /// Nobody can say yet; the state is as it was. Once it has these segments, the same call goes further.
+    /// The fold can't decide without these segments. The state is unchanged: once it has them, the same call goes further.
     NeedsSegments(Vec<SegmentKey>),
 }
 

@@ -20,7 +20,7 @@ pub const OVERRIDE_DAYS_MAX: i64 = 90;
 /// An override of one card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
-    /// Whose.
+    /// The card that it is for.
     pub card_id: CardId,
     /// What was decided.
     pub action: OverrideAction,
@@ -35,7 +35,7 @@ pub struct Override {
 /// Who set it, when and why is in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedOverride {
-    /// Whose.
+    /// The card that it is for.
     pub card_id: CardId,
     /// What was decided.
     pub action: OverrideAction,

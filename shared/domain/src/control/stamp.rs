@@ -14,9 +14,9 @@ pub const WHO_BYTES_MAX: usize = 128;
 pub struct Stamp {
     /// Milliseconds since 1970-01-01T00:00:00Z, by the clock of whoever made the change.
     pub at_ms: i64,
-    /// Who.
+    /// Who made the change.
     pub who: String,
-    /// Why.
+    /// Why it was made, in the words of who made it.
     pub reason: String,
 }
 
