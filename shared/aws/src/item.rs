@@ -16,9 +16,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TRIAL, TrialBatch, TrialKey};
 use tidemark_domain::event::{Country, Profile};
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite};
 

@@ -16,9 +16,9 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
     Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion, StateWrite,

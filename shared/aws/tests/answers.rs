@@ -6,7 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use support::{Answer, serve};
 use tidemark_aws::{AwsSettings, DynamoStore, KinesisSink, SqsQuarantine, connect, limits};
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::port::{

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::{Country, Profile};
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_engine::port::{
     Commit, DecisionRecord, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion, StateWrite,

@@ -7,29 +7,21 @@
 pub mod diff;
 pub mod item;
 mod overrides;
+mod stamp;
 pub mod trial;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::mask_card_numbers;
 use crate::id::{CardId, fingerprint64};
 
-pub use overrides::{EndedOverride, Override, OverrideAction, Overrides};
+pub use crate::outcome::OverrideAction;
+pub use overrides::{
+    ENDED_OVERRIDES_MAX, EndedOverride, OVERRIDE_DAYS_MAX, OVERRIDES_BYTES_MAX, OVERRIDES_MAX, Override, Overrides,
+};
+pub use stamp::{REASON_BYTES_MAX, Stamp, StampError, WHO_BYTES_MAX};
 
 /// The version that stands for the policy which a function was started with: its file, or the built-in one.
 pub const OWN_POLICY: u32 = 0;
-/// The longest reason of a change, bytes.
-pub const REASON_BYTES_MAX: usize = 500;
-/// The longest name of an operator, bytes.
-pub const WHO_BYTES_MAX: usize = 128;
-/// Overrides at the same time, at most: all of them are in one item, which every function reads again and again.
-pub const OVERRIDES_MAX: usize = 500;
-/// Overrides that have ended and are kept for records that still wait, at most.
-pub const ENDED_OVERRIDES_MAX: usize = 2_000;
-/// Bytes of all overrides as they are stored, at most: a DynamoDB item holds 400 KiB, names and the last change included.
-pub const OVERRIDES_BYTES_MAX: usize = 390 * 1024;
-/// The longest that an override may last, days.
-pub const OVERRIDE_DAYS_MAX: i64 = 90;
 /// Bytes of a policy's text at most: a DynamoDB item holds 400 KiB.
 pub const POLICY_TEXT_BYTES_MAX: usize = 256 * 1024;
 
@@ -67,63 +59,6 @@ impl Mode {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == name)
-    }
-}
-
-/// Who changed something, when and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    /// Milliseconds since 1970-01-01T00:00:00Z, by the clock of whoever made the change.
-    pub at_ms: i64,
-    /// Who.
-    pub who: String,
-    /// Why.
-    pub reason: String,
-}
-
-impl Stamp {
-    /// A stamp, when name and reason are such as can be kept: neither empty nor too long, one line, without a card number.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub fn new(at_ms: i64, who: &str, reason: &str) -> Result<Self, StampError> {
-        Ok(Self {
-            at_ms,
-            who: checked("who", who, WHO_BYTES_MAX)?,
-            reason: checked("reason", reason, REASON_BYTES_MAX)?,
-        })
-    }
-}
-
-/// What is wrong with a name or a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StampError {
-    /// Nothing but space.
-    #[error("{0} is empty")]
-    Empty(&'static str),
-    /// Over its limit.
-    #[error("{0} has more than {1} bytes")]
-    TooLong(&'static str, usize),
-    /// A line break or another control character.
-    #[error("{0} holds a control character; write one line")]
-    NotOneLine(&'static str),
-    /// It is kept for ever and shown to everybody (I9).
-    #[error("{0} holds a card number, which is never kept")]
-    CardNumber(&'static str),
-}
-
-fn checked(field: &'static str, text: &str, bytes_max: usize) -> Result<String, StampError> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err(StampError::Empty(field))
-    } else if text.len() > bytes_max {
-        Err(StampError::TooLong(field, bytes_max))
-    } else if text.chars().any(char::is_control) {
-        Err(StampError::NotOneLine(field))
-    } else if matches!(mask_card_numbers(text.as_bytes()), std::borrow::Cow::Owned(_)) {
-        Err(StampError::CardNumber(field))
-    } else {
-        Ok(text.to_owned())
     }
 }
 

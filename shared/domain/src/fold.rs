@@ -3,17 +3,15 @@
 //! A state is the fold of its distinct accepted events in their order of arrival (I2). A duplicate changes nothing and
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
-use crate::card::identity::{high, low};
-use crate::card::sealed::{Found, Seal, SegmentKey};
-use crate::card::{CardState, Entry, HistoryKey, UNPRICED};
-use crate::control::OverrideAction;
 use crate::event::{Label, Transaction};
-use crate::feature::measure::Edges;
-use crate::feature::needs::Needs;
+use crate::history::sealed::{Seal, SegmentKey};
+use crate::history::{Entry, Found, History, HistoryKey, UNPRICED, high, low};
 use crate::id::{fingerprint32, fingerprint64};
-use crate::policy::Policy;
+use crate::measure::{Edges, Watch};
+use crate::model::{ProfileInput, score};
+use crate::outcome::{OverrideAction, StoredOutcome};
+use crate::policy::{Policy, base_amount};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::score::{ProfileInput, base_amount, score};
 
 /// What a transaction did to its card.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +28,7 @@ pub enum Applied {
     },
     /// The card's history can't take it; the state is as it was.
     Refused(Refusal),
-    /// Nobody can say yet; the state is as it was. Once it has these segments, the same call goes further.
+    /// The fold can't decide without these segments. The state is unchanged: once it has them, the same call goes further.
     NeedsSegments(Vec<SegmentKey>),
 }
 
@@ -43,7 +41,7 @@ pub enum LabelApplied {
     Already,
     /// The card's history does not hold its event; the state is as it was.
     UnknownEvent,
-    /// Nobody can say yet; the state is as it was. Once it has these segments, the same call goes further.
+    /// The fold can't decide without these segments. The state is unchanged: once it has them, the same call goes further.
     NeedsSegments(Vec<SegmentKey>),
 }
 
@@ -56,18 +54,13 @@ pub enum LabelApplied {
 ///
 /// Which segments that takes follows from the state, the event and the policy alone, and so does what is made of them:
 /// whatever else is at hand, the outcome is the same.
-pub fn apply_transaction(
-    state: &mut CardState,
-    tx: &Transaction,
-    profile: ProfileInput<'_>,
-    policy: &Policy,
-) -> Applied {
+pub fn apply_transaction(state: &mut History, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> Applied {
     apply_overridden(state, tx, profile, policy, None)
 }
 
 /// As [`apply_transaction`]; where an override is given, it makes the decision if the event counts now.
 pub fn apply_overridden(
-    state: &mut CardState,
+    state: &mut History,
     tx: &Transaction,
     profile: ProfileInput<'_>,
     policy: &Policy,
@@ -108,7 +101,7 @@ pub fn apply_overridden(
 }
 
 /// Segments without which an event can be neither scored nor kept, each once.
-fn needed(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
+fn needed(state: &History, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
     if state.sealed.is_empty() {
         return Vec::new();
     }
@@ -124,17 +117,17 @@ fn needed(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKe
 /// and those that hold more merchants, countries or devices than their sums name, where features are made of these.
 /// Empty for every card without sealed segments.
 #[must_use]
-pub fn segments_of_windows(state: &CardState, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
+pub fn segments_of_windows(state: &History, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
     if state.sealed.is_empty() {
         return Vec::new();
     }
     let policy = policy.low_risk_for(tx).unwrap_or(policy);
     let edges = Edges::new(tx.occurred_at_ms, policy);
-    state.unread(&edges.cuts(Needs::of(policy, tx).wants()))
+    state.unread(&edges.cuts(Watch::of(policy, tx).wants()))
 }
 
 /// The entry of an event. Sealed ones at or before `aged_ms` count as dropped.
-fn find(state: &CardState, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
+fn find(state: &History, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
     let at = state.entries.partition_point(|entry| entry.time_ms <= key.time_ms);
     let same_time = state.entries[..at]
         .iter()
@@ -154,10 +147,10 @@ fn find(state: &CardState, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
 ///
 /// Of two labels the one that is known since later wins; known since the same time, `cleared` wins over `fraud`. So the
 /// order in which labels arrive does not matter. Of several events with one id the latest is meant. Among sealed events
-/// only the newest [`LABEL_LEAVES_MAX`](crate::card::sealed::LABEL_LEAVES_MAX) leaves are searched, and none that is older
+/// only the newest [`LABEL_LEAVES_MAX`](crate::history::sealed::LABEL_LEAVES_MAX) leaves are searched, and none that is older
 /// than the policy's retention.
 /// An outcome never changes by a label.
-pub fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> LabelApplied {
+pub fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> LabelApplied {
     let fingerprint = fingerprint64(label.event_id.as_str());
     let found = state.entries.iter_mut().rev().find(|entry| entry.is_of(fingerprint));
     if let Some(entry) = found {
@@ -170,7 +163,7 @@ pub fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Lab
     apply_sealed_label(state, label, fingerprint, policy)
 }
 
-fn apply_sealed_label(state: &mut CardState, label: &Label, fingerprint: u64, policy: &Policy) -> LabelApplied {
+fn apply_sealed_label(state: &mut History, label: &Label, fingerprint: u64, policy: &Policy) -> LabelApplied {
     let newest_ms = state.newest_ms().unwrap_or(i64::MIN);
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
     let key = match state.find_id(fingerprint, aged_ms) {
@@ -203,13 +196,7 @@ fn beyond(detail: &str) -> Applied {
     Applied::Refused(Refusal::new(RefusalCode::BeyondHorizon, detail))
 }
 
-fn new_entry(
-    state: &CardState,
-    tx: &Transaction,
-    key: HistoryKey,
-    outcome: crate::outcome::StoredOutcome,
-    policy: &Policy,
-) -> Entry {
+fn new_entry(state: &History, tx: &Transaction, key: HistoryKey, outcome: StoredOutcome, policy: &Policy) -> Entry {
     Entry {
         time_ms: tx.occurred_at_ms,
         seq: state.next_seq,

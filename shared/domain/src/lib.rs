@@ -3,17 +3,30 @@
 //!
 //! This crate never does I/O, never reads a clock, never draws a random number, and never names an AWS type. The same
 //! inputs give the same bits on every machine, for ever; that is what a replay stands on (I3, I6).
+//!
+//! From the ground up, where each module takes only from those below it:
+//! ```text
+//! id, refusal, catalogue          what things are called
+//! event, outcome, lifetime        what comes in and what goes out, as types
+//! contract, history               bytes of events; what is kept of a card's, and its bytes
+//! policy, render                  what a team decides; an outcome's bytes
+//! measure, control                what features are worth; which policy is in force
+//! model                           how surprising that is: the score
+//! fold                            an event applied to a card's state
+//! ```
 
-pub mod card;
+pub mod catalogue;
 pub mod contract;
 pub mod control;
 pub mod event;
-pub mod feature;
 pub mod fold;
+pub mod history;
 pub mod id;
 pub mod invariant;
 pub mod lifetime;
+pub mod measure;
+pub mod model;
 pub mod outcome;
 pub mod policy;
 pub mod refusal;
-pub mod score;
+pub mod render;

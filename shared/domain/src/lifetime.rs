@@ -7,7 +7,7 @@
 //! What is stored does not know which policy will read it: windows are lengthened, an older version is put in force again. So
 //! nothing here follows from a policy. It follows from the most that any policy may declare.
 
-use crate::feature::FeatureKey;
+use crate::catalogue::FeatureKey;
 
 const MS_PER_MINUTE: i64 = 60_000;
 const MS_PER_DAY: i64 = 24 * 60 * MS_PER_MINUTE;

@@ -1,14 +1,11 @@
 //! What comes out of an event: score, decision, reasons, and everything that a replay needs to get the same (I6).
 
-mod json;
-
 use serde::{Deserialize, Serialize};
 
-use crate::control::OverrideAction;
-use crate::feature::FeatureKey;
+use crate::catalogue::FeatureKey;
 
-pub use json::{OUTCOME_VERSION, render_json};
-
+/// The version of the outcome's schema.
+pub const OUTCOME_VERSION: u16 = 1;
 /// The highest score.
 pub const SCORE_MAX: u16 = 1000;
 /// At most so many reasons are kept and sent with an outcome.
@@ -79,6 +76,45 @@ impl Missing {
         (Self::CURRENCY_RATE, "currency_rate"),
         (Self::OVERRIDE_UNAVAILABLE, "override_unavailable"),
     ];
+}
+
+/// What somebody decided for a card, whatever the score says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverrideAction {
+    /// Every outcome is `pass`.
+    Allow,
+    /// Every outcome is `alert`.
+    Block,
+}
+
+impl OverrideAction {
+    /// As it is written in items and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+        }
+    }
+
+    /// The reason code in outcomes.
+    #[must_use]
+    pub const fn reason_code(self) -> &'static str {
+        match self {
+            Self::Allow => "override_allow",
+            Self::Block => "override_block",
+        }
+    }
+
+    /// The decision that it makes.
+    #[must_use]
+    pub const fn decision(self) -> Decision {
+        match self {
+            Self::Allow => Decision::Pass,
+            Self::Block => Decision::Alert,
+        }
+    }
 }
 
 /// A reason: the feature that surprised, and its share of the whole surprise.

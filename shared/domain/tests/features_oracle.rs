@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use tidemark_domain::card::CardState;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
-use tidemark_domain::feature::{FeatureKey, FeatureKind, compute};
 use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::measure::compute;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
 
 const MINUTE: i64 = 60_000;
 /// Where the times of the generated events begin, ms.
@@ -289,7 +290,7 @@ proptest! {
         let mut windows: Vec<u16> = windows.into_iter().filter(|minutes| *minutes < longest).collect();
         windows.push(longest);
         let policy = policy_of(&windows, YEAR);
-        let mut state = CardState::default();
+        let mut state = History::default();
         for (i, tx) in list.iter().enumerate() {
             let (earlier, _) = list.split_at(i);
             let found = compute(&state, tx, profile.as_ref(), &policy);
@@ -312,7 +313,7 @@ proptest! {
         let mut windows: Vec<u16> = windows.into_iter().collect();
         windows.push(3000);
         let policy = Policy { head_events_max, ..policy_of(&windows, horizon_minutes * MINUTE) };
-        let mut state = CardState::default();
+        let mut state = History::default();
         let mut accepted: Vec<Transaction> = Vec::new();
         for (tx, again) in list.iter().zip(again) {
             match apply_transaction(&mut state, tx, ProfileInput::Absent, &policy) {

@@ -6,15 +6,16 @@ use std::collections::HashMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use tidemark_domain::card::codec::DECODE_BYTES_MAX;
-use tidemark_domain::card::{CardState, Entry, STATE_BYTES_MAX};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Profile, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::history::codec::DECODE_BYTES_MAX;
+use tidemark_domain::history::{Entry, History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32, fingerprint64};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::model::{ProfileInput, score};
 use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::base_amount;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::{ProfileInput, base_amount, score};
+use tidemark_domain::render::render_json;
 
 const DAY_MS: i64 = 86_400_000;
 const START_MS: i64 = 1_780_000_000_000;
@@ -87,7 +88,7 @@ impl Naive {
     }
 
     /// Whether it is accepted.
-    fn apply(&mut self, state_before: &CardState, tx: &Transaction, input: ProfileInput<'_>, policy: &Policy) -> bool {
+    fn apply(&mut self, state_before: &History, tx: &Transaction, input: ProfileInput<'_>, policy: &Policy) -> bool {
         let (time_ms, event_fp) = (tx.occurred_at_ms, fingerprint32(tx.event_id.as_str()));
         let kept = self.kept();
         let newest_ms = kept
@@ -151,7 +152,7 @@ proptest! {
     #[test]
     fn a_state_is_the_fold_of_its_distinct_events(stream in stream(), head_events_max in prop_oneof![Just(400_usize), 1_usize..12]) {
         let policy = Policy { head_events_max, ..policy() };
-        let (profile, mut naive, mut state) = (profile(), Naive::default(), CardState::default());
+        let (profile, mut naive, mut state) = (profile(), Naive::default(), History::default());
         let mut fingerprints = HashMap::new();
         for (number, time_ms) in &stream {
             let tx = transaction(*number, *time_ms);
@@ -197,7 +198,7 @@ proptest! {
     #[test]
     fn a_duplicate_gets_the_first_outcome_byte_for_byte(stream in stream(), head_events_max in prop_oneof![Just(400_usize), 1_usize..20]) {
         let policy = Policy { head_events_max, ..policy() };
-        let (profile, mut state, mut segments) = (profile(), CardState::default(), crate::segments::Segments::default());
+        let (profile, mut state, mut segments) = (profile(), History::default(), crate::segments::Segments::default());
         let mut sent: Vec<(Transaction, Vec<u8>)> = Vec::new();
         for (number, time_ms) in &stream {
             let tx = transaction(*number, *time_ms);
@@ -234,7 +235,7 @@ proptest! {
 
     #[test]
     fn labels_commute(order in Just((0..6_u8).collect::<Vec<_>>()).prop_shuffle()) {
-        let mut state = CardState::default();
+        let mut state = History::default();
         apply_transaction(&mut state, &transaction(1, START_MS), ProfileInput::Absent, &policy());
         for kind in order {
             let verdict = if kind % 2 == 0 { Verdict::Fraud } else { Verdict::Cleared };
@@ -256,7 +257,7 @@ fn label(number: u32, verdict: Verdict, known_since_ms: i64) -> Label {
 
 #[test]
 fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
-    let mut state = CardState::default();
+    let mut state = History::default();
     let tx = transaction(1, START_MS);
     apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy());
     let before = render_json(&tx.card_id, &tx.event_id, &state.entries()[0]);
@@ -294,7 +295,7 @@ fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
 
 #[test]
 fn of_two_events_with_one_id_a_label_means_the_later_one() {
-    let mut state = CardState::default();
+    let mut state = History::default();
     for time_ms in [START_MS, START_MS - 10] {
         apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
     }
@@ -310,7 +311,7 @@ fn a_full_head_seals_its_oldest_and_takes_late_events_among_them() {
         head_events_max: 3,
         ..policy()
     };
-    let mut state = CardState::default();
+    let mut state = History::default();
     let mut apply = |number, time_ms| {
         let tx = transaction(number, time_ms);
         let applied = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
@@ -342,7 +343,7 @@ fn a_full_head_seals_its_oldest_and_takes_late_events_among_them() {
 
 #[test]
 fn a_smaller_limit_takes_effect_with_the_next_event() {
-    let mut state = CardState::default();
+    let mut state = History::default();
     for number in 0..50 {
         apply_transaction(
             &mut state,
@@ -369,19 +370,19 @@ fn a_smaller_limit_takes_effect_with_the_next_event() {
 #[test]
 fn a_hot_card_with_every_feature_stays_within_its_bytes() {
     let windows: Vec<u16> = (1..=16).map(|index| index * 45).collect();
-    let kinds = tidemark_domain::feature::FeatureKind::ALL;
+    let kinds = tidemark_domain::catalogue::FeatureKind::ALL;
     let features = kinds.iter().flat_map(|kind| {
         let windows = if kind.is_windowed() { windows.clone() } else { vec![0] };
         windows
             .into_iter()
-            .map(|window| tidemark_domain::feature::FeatureKey::new(*kind, window))
+            .map(|window| tidemark_domain::catalogue::FeatureKey::new(*kind, window))
     });
     let policy = Policy {
         features: features.collect(),
         windows: windows.clone(),
         ..policy()
     };
-    let (profile, mut state) = (profile(), CardState::default());
+    let (profile, mut state) = (profile(), History::default());
     for number in 0..500 {
         let tx = transaction(number, START_MS + i64::from(number) * 1_234_567);
         let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
@@ -393,7 +394,7 @@ fn a_hot_card_with_every_feature_stays_within_its_bytes() {
                 "{} bytes after {number} events",
                 bytes.len()
             );
-            assert_eq!(CardState::decode(&bytes).unwrap(), state);
+            assert_eq!(History::decode(&bytes).unwrap(), state);
         }
     }
     assert_eq!(state.truncation(), None);
@@ -408,17 +409,17 @@ fn a_hot_card_with_every_feature_stays_within_its_bytes() {
 #[test]
 fn times_at_the_ends_of_the_calendar_do_not_panic() {
     for time_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
-        let mut state = CardState::default();
+        let mut state = History::default();
         for time_ms in [time_ms, 0, i64::MAX, i64::MIN] {
             apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
-            assert_eq!(CardState::decode(&state.encode()).unwrap(), state);
+            assert_eq!(History::decode(&state.encode()).unwrap(), state);
         }
     }
 }
 
 #[test]
 fn what_was_dropped_by_age_is_known_by_its_newest_time() {
-    let (policy, profile, mut state) = (policy(), profile(), CardState::default());
+    let (policy, profile, mut state) = (policy(), profile(), History::default());
     let newest_ms = START_MS + policy.retention_ms() + 15;
     for (number, time_ms) in [(0, START_MS), (1, START_MS + 10), (2, START_MS + 20), (3, newest_ms)] {
         assert_eq!(state.floor_ms(), None);

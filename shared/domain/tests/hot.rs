@@ -14,15 +14,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::segments::Segments;
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::KNOWN_MAX;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction, segments_of_windows};
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::KNOWN_MAX;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
-use tidemark_domain::outcome::{StoredOutcome, render_json};
+use tidemark_domain::model::{ProfileInput, score};
+use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::{ProfileInput, score};
+use tidemark_domain::render::render_json;
 
 const START_MS: i64 = 1_780_000_000_000;
 const MINUTE_MS: i64 = 60_000;
@@ -165,7 +166,7 @@ proptest! {
         restart in vec(0_u8..6, 220),
     ) {
         let policy = policy(head_events_max);
-        let (mut state, mut apart, mut stored) = (CardState::default(), CardState::default(), Segments::default());
+        let (mut state, mut apart, mut stored) = (History::default(), History::default(), Segments::default());
         let (mut accepted, mut sent, mut now_ms) = (Vec::new(), Vec::new(), START_MS);
         for (number, ((step_ms, late_ms), restart)) in (0..).zip(stream.iter().zip(restart)) {
             now_ms += step_ms;
@@ -212,14 +213,14 @@ proptest! {
     ) {
         let policy = policy(head_events_max);
         let (mut state, mut stored, mut accepted, mut now_ms) =
-            (CardState::default(), Segments::default(), Vec::new(), START_MS);
+            (History::default(), Segments::default(), Vec::new(), START_MS);
         for (number, (step_ms, late_ms)) in (0..).zip(&stream) {
             now_ms += step_ms;
             let tx = transaction(number, now_ms - late_ms, variety);
             let estimated = estimated(&state, &mut stored, &tx, &policy);
             if let Applied::Scored { entry } = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy) {
                 prop_assert_eq!(compare(&accepted, &tx, &estimated, &policy, 2.0), Vec::<String>::new());
-                let entry = tidemark_domain::card::Entry { outcome: estimated, ..*entry };
+                let entry = tidemark_domain::history::Entry { outcome: estimated, ..*entry };
                 let json: serde_json::Value =
                     serde_json::from_slice(&render_json(&tx.card_id, &tx.event_id, &entry)).unwrap();
                 let stated = json.get("approximate").map_or(0, |errors| errors.as_object().unwrap().len());
@@ -233,7 +234,7 @@ proptest! {
     #[test]
     fn a_label_finds_a_sealed_event(stream in stream(), head_events_max in 4_usize..40, picks in vec(any::<prop::sample::Index>(), 1..8)) {
         let policy = policy(head_events_max);
-        let (mut state, mut stored, mut now_ms) = (CardState::default(), Segments::default(), START_MS);
+        let (mut state, mut stored, mut now_ms) = (History::default(), Segments::default(), START_MS);
         for (number, (step_ms, _)) in (0..).zip(&stream) {
             now_ms += step_ms;
             stored.apply(&mut state, &transaction(number, now_ms, 5), ProfileInput::Absent, &policy);
@@ -258,7 +259,7 @@ proptest! {
 
 /// The outcome of an event on a card of which only those segments are at hand that an edge of a window divides: what a
 /// score was made of before indexes had lists.
-fn estimated(state: &CardState, stored: &mut Segments, tx: &Transaction, policy: &Policy) -> StoredOutcome {
+fn estimated(state: &History, stored: &mut Segments, tx: &Transaction, policy: &Policy) -> StoredOutcome {
     let counts = FeatureKey {
         kind: FeatureKind::Count,
         window_minutes: 5,
@@ -279,7 +280,7 @@ fn many_merchants_are_exact_and_without_lists_estimated_within_the_error_that_is
     let policy = policy(80);
     let (mut checked, mut wrong, mut stated) = (0, Vec::new(), 0);
     for variety in [17, 40, 300] {
-        let (mut state, mut stored, mut accepted) = (CardState::default(), Segments::default(), Vec::new());
+        let (mut state, mut stored, mut accepted) = (History::default(), Segments::default(), Vec::new());
         for number in 0..1_500 {
             let late_ms = if number % 10 == 0 { 40 * MINUTE_MS } else { 0 };
             let tx = transaction(number, START_MS + i64::from(number) * 7 * MINUTE_MS - late_ms, variety);
@@ -330,7 +331,7 @@ fn what_rests_on_more_merchants_than_are_listed_says_so() {
         weights: of_merchants.iter().map(|key| (*key, 1.0)).collect(),
         ..policy(80)
     };
-    let (mut state, mut exact, mut estimated) = (CardState::default(), 0, 0);
+    let (mut state, mut exact, mut estimated) = (History::default(), 0, 0);
     let events = u32::try_from(KNOWN_MAX).unwrap() * 3 / 2;
     for number in 0..events {
         let tx = transaction(number, START_MS + i64::from(number) * 5 * MINUTE_MS, 1 << 23);
@@ -353,7 +354,7 @@ fn what_rests_on_more_merchants_than_are_listed_says_so() {
 #[test]
 fn nothing_asks_for_a_segment_that_is_older_than_the_retention() {
     let policy = policy(40);
-    let (mut state, mut stored) = (CardState::default(), Segments::default());
+    let (mut state, mut stored) = (History::default(), Segments::default());
     let mut expired = 0;
     for number in 0..160 {
         let time_ms = START_MS + i64::from(number) * 20 * 3_600_000;
@@ -376,7 +377,7 @@ fn nothing_asks_for_a_segment_that_is_older_than_the_retention() {
         // As old as the horizon allows, and beyond it.
         for days in [6, 8, 36, 60] {
             let late = transaction(10_000 + number, time_ms - days * DAY_MS, 5);
-            let mut state = CardState::decode(&state.encode()).unwrap();
+            let mut state = History::decode(&state.encode()).unwrap();
             let applied = stored.apply(&mut state, &late, ProfileInput::Absent, &policy);
             assert_eq!(
                 matches!(applied, Applied::Scored { .. }),
@@ -409,7 +410,7 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
             let late_ms = if is_late { i64::from(number % 7) * 3_600_000 } else { 0 };
             START_MS + WEEK_MS * i64::from(number) / 100_000 - late_ms
         };
-        let (mut state, mut stored) = (CardState::default(), Segments::default());
+        let (mut state, mut stored) = (History::default(), Segments::default());
         let (mut head_units, mut segment_units, mut head_max, mut refs_max, mut reads_max) = (0, 0, 0, 0, 0);
         for number in 0..100_000_u32 {
             let tx = transaction(number, time_ms(number), variety);
@@ -477,7 +478,7 @@ fn every_kind_of_value_that_may_be_off_states_by_how_much() {
         features: features.clone(),
         ..policy(80)
     };
-    let (mut state, mut stored, mut accepted) = (CardState::default(), Segments::default(), Vec::new());
+    let (mut state, mut stored, mut accepted) = (History::default(), Segments::default(), Vec::new());
     let (mut stated, mut wrong) = (BTreeSet::new(), Vec::new());
     // Many of everything; then one merchant for so long that all of that is sealed; then what was long ago again.
     for number in 0..1_000 {

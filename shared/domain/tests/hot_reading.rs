@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use crate::segments::Segments;
-use tidemark_domain::card::CardState;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied};
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventId, MerchantId};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 const START_MS: i64 = 1_780_000_000_000;
 /// Segments that the head names.
@@ -39,8 +39,8 @@ fn transaction(number: u32) -> Transaction {
 }
 
 /// A card of which some events are sealed, in segments that are not written yet.
-fn hot_card(stored: &mut Segments) -> CardState {
-    let mut state = CardState::default();
+fn hot_card(stored: &mut Segments) -> History {
+    let mut state = History::default();
     for number in 0..EVENTS_MAX {
         if state.sealed_refs() == SEALED_REFS {
             break;
@@ -86,7 +86,7 @@ fn what_is_at_hand_is_counted_and_only_what_is_stored_is_forgotten() {
 fn of_two_labels_of_a_sealed_event_the_one_known_since_later_stays() {
     let (mut stored, policy) = (Segments::default(), policy());
     let mut state = hot_card(&mut stored);
-    let mut label = |state: &mut CardState, verdict, known_since_ms| {
+    let mut label = |state: &mut History, verdict, known_since_ms| {
         let label = Label {
             event_id: EventId::new("event-0").unwrap(),
             card_id: CardId::new("card").unwrap(),
@@ -128,7 +128,7 @@ fn a_late_event_under_a_smaller_head_makes_the_same_state_whatever_is_at_hand() 
     };
     let mut sealed_more = 0;
     for events in (420..900).step_by(7) {
-        let (mut state, mut stored) = (CardState::default(), Segments::default());
+        let (mut state, mut stored) = (History::default(), Segments::default());
         for number in 0..events {
             let tx = of_many_merchants(number, START_MS + i64::from(number) * 1_000);
             stored.apply(&mut state, &tx, ProfileInput::Absent, &policy());

@@ -4,12 +4,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use tidemark_domain::card::Entry;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Country, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, EventId};
-use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier, render_json};
+use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::render::render_json;
 
 fn entry() -> Entry {
     let key = |kind, window_minutes| FeatureKey { kind, window_minutes };

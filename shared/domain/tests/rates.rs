@@ -1,13 +1,13 @@
 //! Amounts in a currency that the policy has no rate for: nobody knows what they are worth, so they count in no amount.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use tidemark_domain::card::{CardState, UNPRICED};
 use tidemark_domain::event::{Channel, Country, Currency, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::history::{History, UNPRICED};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{Missing, StoredOutcome};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 const DAY_MS: i64 = 86_400_000;
 const NOW_MS: i64 = 1_790_000_000_000;
@@ -61,7 +61,7 @@ fn policy(head_events_max: usize) -> Policy {
     }
 }
 
-fn apply(state: &mut CardState, tx: &Transaction, policy: &Policy) -> StoredOutcome {
+fn apply(state: &mut History, tx: &Transaction, policy: &Policy) -> StoredOutcome {
     match apply_transaction(state, tx, ProfileInput::Known(&profile()), policy) {
         Applied::Scored { entry } => entry.outcome,
         other => panic!("{other:?}"),
@@ -69,8 +69,8 @@ fn apply(state: &mut CardState, tx: &Transaction, policy: &Policy) -> StoredOutc
 }
 
 /// A card with an event a day for 30 days, amounts 900, 1,000 and 1,100 in turn.
-fn steady(policy: &Policy) -> CardState {
-    let mut state = CardState::default();
+fn steady(policy: &Policy) -> History {
+    let mut state = History::default();
     for day in 0..30 {
         let amount = 900 + 100 * (day as u64 % 3);
         apply(
@@ -113,7 +113,7 @@ fn an_amount_without_a_rate_is_no_amount_and_surprises_nobody() {
 fn later_amounts_are_held_against_those_that_are_known() {
     for head_events_max in [400, 8] {
         let policy = policy(head_events_max);
-        let (mut with_gap, mut without) = (CardState::default(), CardState::default());
+        let (mut with_gap, mut without) = (History::default(), History::default());
         for day in 0..30 {
             let at_ms = NOW_MS - (30 - day) * DAY_MS + 1;
             let tx = transaction(at_ms, 900 + 100 * (day as u64 % 3), "EUR");
@@ -140,7 +140,7 @@ fn later_amounts_are_held_against_those_that_are_known() {
 #[test]
 fn a_card_of_unknown_amounts_only_has_no_reason_by_amounts() {
     let policy = policy(8);
-    let mut state = CardState::default();
+    let mut state = History::default();
     for day in 0..20 {
         apply(
             &mut state,

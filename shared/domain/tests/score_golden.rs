@@ -2,14 +2,14 @@
 //! in every build. When a formula is changed on purpose, the numbers here change with it, and so must be the release notes.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use tidemark_domain::card::CardState;
+use tidemark_domain::catalogue::FeatureKind;
 use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
-use tidemark_domain::feature::FeatureKind;
 use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint64};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 /// Every model once, whatever the built-in policy becomes.
 const POLICY: &str = r#"version = 1
@@ -73,7 +73,7 @@ fn outcomes(count: usize) -> Vec<StoredOutcome> {
         account_opened_at_ms: 0,
         updated_at_ms: None,
     };
-    let (mut numbers, mut state, mut now) = (Numbers(1), CardState::default(), 1_700_000_000_000_i64);
+    let (mut numbers, mut state, mut now) = (Numbers(1), History::default(), 1_700_000_000_000_i64);
     let mut outcomes = Vec::new();
     for i in 0..count {
         now += i64::try_from(numbers.below(16 * 3_600_000)).unwrap();

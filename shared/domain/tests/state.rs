@@ -5,10 +5,10 @@ mod arbitrary;
 
 use proptest::prelude::*;
 
-use tidemark_domain::card::codec::{DECODE_BYTES_MAX, ENTRIES_MAX, InvalidState};
-use tidemark_domain::card::{CardState, CodecError, Entry, STATE_BYTES_MAX, Truncation};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Country, Place, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::history::codec::{DECODE_BYTES_MAX, ENTRIES_MAX, InvalidState};
+use tidemark_domain::history::{CodecError, Entry, History, STATE_BYTES_MAX, Truncation};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 proptest! {
@@ -17,7 +17,7 @@ proptest! {
     #[test]
     fn a_state_comes_back_bit_for_bit(state in arbitrary::state()) {
         let bytes = state.encode();
-        let back = CardState::decode(&bytes).unwrap();
+        let back = History::decode(&bytes).unwrap();
         prop_assert_eq!(&back, &state);
         // Equality of floats lets -0 and 0 pass for one another; the bytes don't.
         prop_assert_eq!(back.encode(), bytes);
@@ -27,9 +27,9 @@ proptest! {
     fn bytes_cut_short_or_lengthened_are_refused(state in arbitrary::state(), cut in any::<prop::sample::Index>(), more in any::<u8>()) {
         let mut bytes = state.encode();
         let cut = cut.index(bytes.len());
-        prop_assert!(CardState::decode(&bytes[..cut]).is_err());
+        prop_assert!(History::decode(&bytes[..cut]).is_err());
         bytes.push(more);
-        prop_assert_eq!(CardState::decode(&bytes), Err(CodecError::Trailing));
+        prop_assert_eq!(History::decode(&bytes), Err(CodecError::Trailing));
     }
 
     #[test]
@@ -37,7 +37,7 @@ proptest! {
         let mut bytes = state.encode();
         let at = at.index(bytes.len() * 8);
         bytes[at / 8] ^= 1 << (at % 8);
-        if let Ok(other) = CardState::decode(&bytes) {
+        if let Ok(other) = History::decode(&bytes) {
             prop_assert_ne!(&other, &state);
             prop_assert_eq!(other.encode(), bytes);
         }
@@ -45,14 +45,14 @@ proptest! {
 }
 
 /// A state has one spelling: with any bit flipped, its bytes are another state's, or none's.
-fn assert_one_spelling(state: &CardState) {
+fn assert_one_spelling(state: &History) {
     let bytes = state.encode();
-    assert_eq!(&CardState::decode(&bytes).unwrap(), state);
+    assert_eq!(&History::decode(&bytes).unwrap(), state);
     let mut refused = 0;
     for at in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[at / 8] ^= 1 << (at % 8);
-        match CardState::decode(&flipped) {
+        match History::decode(&flipped) {
             Ok(other) => assert_eq!(other.encode(), flipped, "bit {at} flipped gives {other:?}"),
             Err(CodecError::Invalid(InvalidState::Spelling)) => refused += 1,
             Err(_) => {}
@@ -77,7 +77,7 @@ fn a_flag_over_a_part_that_says_nothing_is_refused() {
         }),
         ..plain_entry(1_781_013_526_606, 1)
     };
-    assert_one_spelling(&CardState::from_parts(vec![first, second], 2, Some(1_779_671_349_326), None).unwrap());
+    assert_one_spelling(&History::from_parts(vec![first, second], 2, Some(1_779_671_349_326), None).unwrap());
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_fingerprint_a_place_and_a_list_that_are_known_are_not_spelt_again() {
         visit(4, 3, 3),
         visit(5, 1, 1),
     ];
-    assert_one_spelling(&CardState::from_parts(entries, 6, None, None).unwrap());
+    assert_one_spelling(&History::from_parts(entries, 6, None, None).unwrap());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_whole_value_has_one_spelling() {
     ] {
         let mut entry = plain_entry(1, 0);
         entry.outcome.features = vec![(key, Some(value))];
-        assert_one_spelling(&CardState::from_parts(vec![entry], 1, None, None).unwrap());
+        assert_one_spelling(&History::from_parts(vec![entry], 1, None, None).unwrap());
     }
 }
 
@@ -197,7 +197,7 @@ fn worst_entry(index: u64) -> Entry {
     }
 }
 
-fn worst_state(features: usize) -> CardState {
+fn worst_state(features: usize) -> History {
     let mut entries: Vec<Entry> = (0..ENTRIES_MAX as u64).map(worst_entry).collect();
     entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
     for (index, entry) in (0_u16..).zip(&mut entries) {
@@ -211,14 +211,14 @@ fn worst_state(features: usize) -> CardState {
         events: u64::MAX,
         floor_ms: i64::MIN,
     });
-    CardState::from_parts(entries, u64::MAX, Some(-1), truncation).unwrap()
+    History::from_parts(entries, u64::MAX, Some(-1), truncation).unwrap()
 }
 
 #[test]
 fn the_worst_state_without_features_is_a_fraction_of_an_item() {
     let state = worst_state(0);
     let bytes = state.encode();
-    assert_eq!(CardState::decode(&bytes).unwrap(), state);
+    assert_eq!(History::decode(&bytes).unwrap(), state);
     // 120 bytes and four reasons of four bytes each, by the sums in the codec.
     assert!(bytes.len() <= 72 + ENTRIES_MAX * (120 + 16), "{} bytes", bytes.len());
 }
@@ -228,31 +228,31 @@ fn the_worst_state_of_the_built_in_features_fits() {
     let policy = tidemark_domain::policy::Policy::default_policy();
     let bytes = worst_state(policy.features.len()).encode();
     assert!(bytes.len() < STATE_BYTES_MAX, "{} bytes", bytes.len());
-    assert!(CardState::decode(&bytes).is_ok());
+    assert!(History::decode(&bytes).is_ok());
 }
 
 #[test]
 fn bytes_that_are_no_state_say_why() {
-    let bytes = CardState::default().encode();
+    let bytes = History::default().encode();
     assert_eq!(bytes[0], 1);
-    assert_eq!(CardState::decode(&[]), Err(CodecError::Empty));
-    assert_eq!(CardState::decode(&[0]), Err(CodecError::UnknownVersion(0)));
-    assert_eq!(CardState::decode(&[4, 0, 0]), Err(CodecError::UnknownVersion(4)));
-    assert_eq!(CardState::decode(&[1]), Err(CodecError::Truncated));
+    assert_eq!(History::decode(&[]), Err(CodecError::Empty));
+    assert_eq!(History::decode(&[0]), Err(CodecError::UnknownVersion(0)));
+    assert_eq!(History::decode(&[4, 0, 0]), Err(CodecError::UnknownVersion(4)));
+    assert_eq!(History::decode(&[1]), Err(CodecError::Truncated));
     assert_eq!(
-        CardState::decode(&vec![1; DECODE_BYTES_MAX + 1]),
+        History::decode(&vec![1; DECODE_BYTES_MAX + 1]),
         Err(CodecError::TooLong)
     );
     // 511 entries are announced.
-    let too_many = CardState::decode(&[1, 0xFF, 0xFF, 0xFF, 0xFF]);
+    let too_many = History::decode(&[1, 0xFF, 0xFF, 0xFF, 0xFF]);
     assert_eq!(too_many, Err(CodecError::Invalid(InvalidState::TooManyEntries)));
     // 400 entries are announced, none are there: memory for one is all that may be taken.
-    assert_eq!(CardState::decode(&[1, 0x90, 0xFF]), Err(CodecError::Truncated));
+    assert_eq!(History::decode(&[1, 0x90, 0xFF]), Err(CodecError::Truncated));
 }
 
 #[test]
 fn states_that_can_not_be_are_refused() {
-    let state = |entries, next_seq| CardState::from_parts(entries, next_seq, None, None).map(|_| ());
+    let state = |entries, next_seq| History::from_parts(entries, next_seq, None, None).map(|_| ());
     assert_eq!(state(vec![plain_entry(1, 0), plain_entry(1, 1)], 2), Ok(()));
     assert_eq!(
         state(vec![plain_entry(1, 1), plain_entry(1, 0)], 2),
@@ -271,7 +271,7 @@ fn states_that_can_not_be_are_refused() {
     assert_eq!(state(many, 1_000), Err(InvalidState::TooManyEntries));
     let floors = |floor_ms, cut_ms: Option<i64>| {
         let truncation = cut_ms.map(|floor_ms| Truncation { events: 1, floor_ms });
-        CardState::from_parts(vec![plain_entry(5, 3)], 4, floor_ms, truncation).map(|_| ())
+        History::from_parts(vec![plain_entry(5, 3)], 4, floor_ms, truncation).map(|_| ())
     };
     assert_eq!(floors(Some(5), Some(5)), Ok(()));
     assert_eq!(floors(Some(6), None), Err(InvalidState::Floor));

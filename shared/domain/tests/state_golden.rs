@@ -5,15 +5,15 @@
 
 use std::path::PathBuf;
 
-use tidemark_domain::card::sealed::SegmentKey;
-use tidemark_domain::card::{CardState, Entry, Truncation};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Place, Transaction, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 const TIME_MS: i64 = 1_780_000_000_000;
 
@@ -44,11 +44,11 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
     }
 }
 
-fn one() -> CardState {
-    CardState::from_parts(vec![entry(TIME_MS, 0)], 1, None, None).unwrap()
+fn one() -> History {
+    History::from_parts(vec![entry(TIME_MS, 0)], 1, None, None).unwrap()
 }
 
-fn all_fields() -> CardState {
+fn all_fields() -> History {
     let key = |kind, window_minutes| FeatureKey { kind, window_minutes };
     let full = Entry {
         device_fp: Some(0xDEAD_BEEF),
@@ -102,10 +102,10 @@ fn all_fields() -> CardState {
         events: 39,
         floor_ms: TIME_MS - 200_000,
     };
-    CardState::from_parts(vec![full, late, abroad], 43, Some(TIME_MS - 100_000), Some(truncation)).unwrap()
+    History::from_parts(vec![full, late, abroad], 43, Some(TIME_MS - 100_000), Some(truncation)).unwrap()
 }
 
-fn full_head() -> CardState {
+fn full_head() -> History {
     let entries = (0..400_u32).map(|index| {
         let mut entry = entry(TIME_MS + i64::from(index) * 6_000_000, u64::from(index) + 600);
         entry.event_fp = index.wrapping_mul(0x9E37_79B9);
@@ -120,11 +120,11 @@ fn full_head() -> CardState {
         entry.outcome.score = (index % 101) as u16;
         entry
     });
-    CardState::from_parts(entries.collect(), 1_000, Some(TIME_MS), None).unwrap()
+    History::from_parts(entries.collect(), 1_000, Some(TIME_MS), None).unwrap()
 }
 
 /// Three events of a millisecond, two of them with one lower half, and the newest arrival.
-fn told_apart() -> CardState {
+fn told_apart() -> History {
     let of = |time_ms, seq, event_fp, event_fp_high| Entry {
         event_fp,
         event_fp_high,
@@ -138,13 +138,13 @@ fn told_apart() -> CardState {
         of(TIME_MS + 9, 3, 0x0123_4567, None),
         of(TIME_MS + 9, 5, 5, Some(0xDEAD_BEEF)),
     ];
-    CardState::from_parts(entries, 6, None, None).unwrap()
+    History::from_parts(entries, 6, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, CardState); 5] {
+fn golden() -> [(&'static str, History); 5] {
     [
         ("state-v3-told-apart.bin", told_apart()),
-        ("state-v1-empty.bin", CardState::default()),
+        ("state-v1-empty.bin", History::default()),
         ("state-v1-one.bin", one()),
         ("state-v1-all-fields.bin", all_fields()),
         ("state-v1-400-events.bin", full_head()),
@@ -165,7 +165,7 @@ fn golden_files_hold() {
         }
         let bytes = std::fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(
-            CardState::decode(&bytes).as_ref(),
+            History::decode(&bytes).as_ref(),
             Ok(&state),
             "{name} does not decode to its state"
         );
@@ -214,9 +214,9 @@ fn hot_policy() -> Policy {
 }
 
 /// A golden hot card, with its segments, each of which has its length before it.
-fn golden_hot_card(state: &str, segments: &str) -> CardState {
+fn golden_hot_card(state: &str, segments: &str) -> History {
     let bytes = std::fs::read(path(state)).unwrap();
-    let mut state = CardState::decode(&bytes).unwrap();
+    let mut state = History::decode(&bytes).unwrap();
     assert_eq!(state.encode(), bytes, "the bytes changed: that is a new format version");
     let segments = std::fs::read(path(segments)).unwrap();
     let mut rest = segments.as_slice();
@@ -236,7 +236,7 @@ fn golden_hot_card(state: &str, segments: &str) -> CardState {
 fn golden_files_of_a_hot_card_hold() {
     let policy = hot_policy();
     if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") {
-        let mut state = CardState::default();
+        let mut state = History::default();
         for number in 0..150 {
             let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
         }

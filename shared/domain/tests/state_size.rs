@@ -12,7 +12,7 @@ mod state_bytes;
 
 use std::time::Instant;
 
-use tidemark_domain::card::CardState;
+use tidemark_domain::history::History;
 
 #[test]
 fn sixty_typical_events_fit_one_write_unit() {
@@ -36,19 +36,19 @@ fn sixty_typical_events_fit_one_write_unit() {
 #[test]
 #[allow(clippy::disallowed_methods)] // a stop watch
 fn speed_of_the_codec() {
-    let states: Vec<CardState> = (0..10).map(|seed| state_bytes::typical_card(60, seed)).collect();
+    let states: Vec<History> = (0..10).map(|seed| state_bytes::typical_card(60, seed)).collect();
     let (mut bytes, rounds) = (0, 2_000);
     let start = Instant::now();
     for _ in 0..rounds {
         bytes += states.iter().map(|state| state.encode().len()).sum::<usize>();
     }
     println!("encode of 60 events: {:?}", start.elapsed() / (rounds * 10));
-    let encoded: Vec<Vec<u8>> = states.iter().map(CardState::encode).collect();
+    let encoded: Vec<Vec<u8>> = states.iter().map(History::encode).collect();
     let start = Instant::now();
     for _ in 0..rounds {
         bytes += encoded
             .iter()
-            .map(|bytes| CardState::decode(bytes).unwrap().entries().len())
+            .map(|bytes| History::decode(bytes).unwrap().entries().len())
             .sum::<usize>();
     }
     println!("decode of 60 events: {:?}", start.elapsed() / (rounds * 10));

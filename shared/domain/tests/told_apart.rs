@@ -7,13 +7,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::segments::Segments;
-use tidemark_domain::card::{CardState, HistoryKey};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};
+use tidemark_domain::history::{History, HistoryKey};
 use tidemark_domain::id::{CardId, EventId, MerchantId, fingerprint32};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 const START_MS: i64 = 1_780_000_000_000;
 /// Ids among which so many pairs share the lower half of their fingerprint that a test finds some: 400,000² / 2 / 2³².
@@ -58,8 +58,8 @@ fn transaction(id: &str, time_ms: i64) -> Transaction {
 }
 
 /// Applies an event on a state that was written and read before: whether it counts now, and its outcome's bytes.
-fn apply(state: &mut CardState, tx: &Transaction, policy: &Policy) -> (bool, Vec<u8>) {
-    *state = CardState::decode(&state.encode()).unwrap();
+fn apply(state: &mut History, tx: &Transaction, policy: &Policy) -> (bool, Vec<u8>) {
+    *state = History::decode(&state.encode()).unwrap();
     match apply_transaction(state, tx, ProfileInput::Absent, policy) {
         Applied::Scored { entry } => (true, render_json(&tx.card_id, &tx.event_id, &entry)),
         Applied::Duplicate { entry } => (false, render_json(&tx.card_id, &tx.event_id, &entry)),
@@ -71,7 +71,7 @@ fn apply(state: &mut CardState, tx: &Transaction, policy: &Policy) -> (bool, Vec
 fn the_second_event_of_a_millisecond_counts_though_half_of_its_fingerprint_is_the_first_ones() {
     let policy = policy(400);
     for [first, second] in pairs() {
-        let mut state = CardState::default();
+        let mut state = History::default();
         let at = |id: &str| transaction(id, START_MS);
         let (is_new, first_bytes) = apply(&mut state, &at(&first), &policy);
         let (is_new_too, second_bytes) = apply(&mut state, &at(&second), &policy);
@@ -96,7 +96,7 @@ fn the_second_event_of_a_millisecond_counts_though_half_of_its_fingerprint_is_th
 fn a_label_finds_the_event_that_it_names_and_not_the_other() {
     let policy = policy(400);
     let [first, second] = pairs().remove(0);
-    let (mut state, mut stored) = (CardState::default(), Segments::default());
+    let (mut state, mut stored) = (History::default(), Segments::default());
     for id in [&first, &second] {
         apply(&mut state, &transaction(id, START_MS), &policy);
     }
@@ -122,7 +122,7 @@ fn a_label_finds_the_event_that_it_names_and_not_the_other() {
 fn of_an_event_alone_in_its_millisecond_half_is_kept_once_another_came() {
     let policy = policy(400);
     let [first, second] = pairs().remove(0);
-    let mut state = CardState::default();
+    let mut state = History::default();
     for number in 0..20 {
         apply(&mut state, &transaction("other", START_MS + number), &policy);
         let whole: Vec<u64> = state
@@ -155,7 +155,7 @@ proptest! {
         restart in vec(0_u8..4, 60),
     ) {
         let (policy, pairs) = (policy(head_events_max), pairs_once());
-        let (mut state, mut apart, mut stored) = (CardState::default(), CardState::default(), Segments::default());
+        let (mut state, mut apart, mut stored) = (History::default(), History::default(), Segments::default());
         let (mut sent, mut newest_ms) = (BTreeMap::new(), START_MS);
         for ((step_ms, ids), restart) in bursts.iter().zip(restart) {
             // A millisecond of its own.

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use tidemark_domain::card::CardState;
+use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
 
 use crate::cache::Cache;
@@ -16,7 +16,7 @@ use crate::report::Returned;
 /// A card's state as it was read or kept warm, and the version that its next writer must name.
 #[derive(Debug, Default)]
 pub(crate) struct Warm {
-    pub(crate) state: CardState,
+    pub(crate) state: History,
     /// `None`: the store has no item for the card.
     pub(crate) version: Option<StateVersion>,
 }
@@ -25,7 +25,7 @@ impl Warm {
     /// What an item holds; `None` is a card without one.
     pub(crate) fn from_item(item: Option<StateItem>) -> Result<Self, Returned> {
         let Some(item) = item else { return Ok(Self::default()) };
-        let state = CardState::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
+        let state = History::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
         Ok(Self {
             state,
             version: Some(item.version),
@@ -89,14 +89,14 @@ impl<S: StateStore> Cards<S> {
 
 #[cfg(test)]
 mod tests {
-    use tidemark_domain::card::Entry;
+    use tidemark_domain::catalogue::FeatureValue;
     use tidemark_domain::event::{Channel, Country, Currency, Transaction};
-    use tidemark_domain::feature::FeatureValue;
     use tidemark_domain::fold::{Applied, apply_transaction};
+    use tidemark_domain::history::Entry;
     use tidemark_domain::id::{EventId, MerchantId};
+    use tidemark_domain::model::ProfileInput;
     use tidemark_domain::outcome::Reason;
     use tidemark_domain::policy::Policy;
-    use tidemark_domain::score::ProfileInput;
 
     use super::*;
 

@@ -1,15 +1,16 @@
 //! Folding a commit group: the events of a card that one conditional write makes durable together. Pure.
 
-use tidemark_domain::card::sealed::SegmentKey;
-use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::event::{Event, Label, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::EventKey;
 use tidemark_domain::lifetime::HISTORY_MS;
-use tidemark_domain::outcome::{self, Decision, Tier};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 use crate::directives::Judge;
 use crate::plan::Planned;
@@ -72,7 +73,7 @@ pub(crate) struct Folded {
 /// Applies transactions and labels to a state, from the first on that has no step yet, until one needs sealed segments that
 /// are not at hand. Profile events don't belong in a commit group; one would count as already there.
 pub(crate) fn fold_group(
-    state: &mut CardState,
+    state: &mut History,
     events: &[Planned],
     profile: &ProfileView,
     judge: &Judge<'_>,
@@ -105,7 +106,7 @@ pub(crate) fn fold_group(
 }
 
 /// The effect of a label, or the sealed segments that it needs.
-fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
+fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
     match fold::apply_label(state, label, policy) {
         LabelApplied::Recorded => Ok(Effect::Applied),
         LabelApplied::Already => Ok(Effect::Already),
@@ -119,7 +120,7 @@ fn apply_label(state: &mut CardState, label: &Label, policy: &Policy) -> Result<
 
 /// The effect of a transaction, or the sealed segments that it needs.
 fn apply_transaction(
-    state: &mut CardState,
+    state: &mut History,
     planned: &Planned,
     tx: &Transaction,
     profile: ProfileInput<'_>,
@@ -148,7 +149,7 @@ fn apply_transaction(
 
 fn outcome_step(event: EventKey, entry: &Entry, fresh: bool) -> OutcomeStep {
     let decision = entry.outcome.decision;
-    let bytes = outcome::render_json(&event.card_id, &event.event_id, entry);
+    let bytes = render_json(&event.card_id, &event.event_id, entry);
     let card_id = event.card_id.clone();
     let alert = (decision == Decision::Alert).then(|| (event, expires_at_s(entry.time_ms)));
     OutcomeStep {

@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::refusal::RefusalCode;
 use xxhash_rust::xxh3::xxh3_64;
@@ -57,7 +57,7 @@ pub struct StateVersion {
     pub tag: Option<StateTag>,
 }
 
-/// A card's stored item: bytes of [`tidemark_domain::card::CardState`] and the version that they have.
+/// A card's stored item: bytes of [`tidemark_domain::history::History`] and the version that they have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateItem {
     /// What its next writer must name.

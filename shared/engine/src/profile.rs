@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use tidemark_domain::event::Profile;
 use tidemark_domain::id::CardId;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::model::ProfileInput;
 
 use crate::breaker::{Breaker, BreakerState};
 use crate::cache::Cache;

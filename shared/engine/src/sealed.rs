@@ -1,7 +1,7 @@
 //! Sealed segments of hot cards: read when the fold asks for them, written before the state that names them.
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::lifetime::SEGMENT_MS;
 
@@ -23,7 +23,7 @@ pub(crate) async fn read_segments<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     store: &S,
     card: &CardId,
-    state: &mut CardState,
+    state: &mut History,
     keys: &[SegmentKey],
 ) -> Result<(), Returned> {
     for keys in keys.chunks(SEGMENTS_LOAD_MAX) {
@@ -50,7 +50,7 @@ pub(crate) async fn write_segments<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     store: &S,
     card: &CardId,
-    state: &mut CardState,
+    state: &mut History,
 ) -> Result<(), Returned> {
     let items: Vec<SegmentItem> = state
         .new_segments()
@@ -85,7 +85,7 @@ pub(crate) async fn write_segments<S: StateStore, C: Clock>(
 }
 
 /// Forgets the segments at hand when there are too many.
-pub(crate) fn drop_cold(state: &mut CardState) {
+pub(crate) fn drop_cold(state: &mut History) {
     if state.segments_held() > 0 && state.segment_items_held() > SEGMENT_ITEMS_WARM_MAX {
         state.forget_segments();
     }

@@ -2,16 +2,16 @@
 //! never emitted.
 
 use futures_util::{StreamExt, stream};
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{
     TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, Verdict, is_timed,
 };
 use tidemark_domain::event::Transaction;
 use tidemark_domain::fold::segments_of_windows;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::model::{ProfileInput, score};
 use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::{ProfileInput, score};
 
 use crate::call::BatchContext;
 use crate::directives::Judge;
@@ -40,7 +40,7 @@ pub(crate) struct TrialStep {
 /// The candidate's outcome, where there is a candidate and the card is in its share; or the sealed segments that its
 /// windows need.
 pub(crate) fn of_candidate(
-    state: &CardState,
+    state: &History,
     tx: &Transaction,
     profile: ProfileInput<'_>,
     judge: &Judge<'_>,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use crate::common::*;
-use tidemark_domain::card::CardState;
+use tidemark_domain::history::History;
 use tidemark_domain::lifetime::{HISTORY_MS, RETENTION_MS_MAX};
 use tidemark_domain::policy::{Policy, Thresholds};
 use tidemark_engine::memory::{Fault, Op};
@@ -51,8 +51,8 @@ fn scenario() -> Vec<Record> {
 }
 
 /// The state of the hot card as the store has it, with every segment.
-fn whole_state(world: &World) -> CardState {
-    let mut state = CardState::decode(&world.store.state(&card("hot")).unwrap().bytes).unwrap();
+fn whole_state(world: &World) -> History {
+    let mut state = History::decode(&world.store.state(&card("hot")).unwrap().bytes).unwrap();
     loop {
         let missing = state.missing_segments();
         if missing.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::common::{MemoryEngine, Record, START_MS, World, card, run};
 use serde_json::json;
-use tidemark_domain::card::CardState;
+use tidemark_domain::history::History;
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::lifetime::{HORIZON_MS_MAX, RECORD_MS_MAX};
 use tidemark_domain::policy::Policy;
@@ -132,7 +132,7 @@ fn a_warm_process_does_not_overwrite_what_was_written_after_a_restore() {
     assert_eq!(winner.version.number, known.version.number, "the number is the same");
     let report = run(&warm, &one(4), i64::MAX).unwrap();
     assert_eq!((report.scored, report.conflicts), (1, 1));
-    let state = CardState::decode(&world.store.state(&card("a")).unwrap().bytes).unwrap();
+    let state = History::decode(&world.store.state(&card("a")).unwrap().bytes).unwrap();
     let kept: Vec<u32> = state.entries().iter().map(|entry| entry.event_fp).collect();
     assert_eq!(kept, ["e1", "e3", "e4"].map(fingerprint32));
     let again = run(&other, &one(3), i64::MAX).unwrap();

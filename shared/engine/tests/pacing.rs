@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::*;
 use futures_util::FutureExt;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Allowance, Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};

@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use crate::common::*;
 use futures_util::task::noop_waker;
 use proptest::prelude::*;
-use tidemark_domain::card::CardState;
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::fold;
+use tidemark_domain::history::History;
 use tidemark_domain::id::fingerprint32;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::model::ProfileInput;
 use tidemark_engine::{BatchReport, EngineConfig, InRecord};
 
 type Running<'a> = Pin<Box<dyn Future<Output = BatchReport> + Send + 'a>>;
@@ -83,7 +83,7 @@ proptest! {
 
         let distinct: BTreeSet<u8> = first.iter().chain(&second).copied().collect();
         let item = world.store.state(&card("a")).unwrap();
-        let state = CardState::decode(&item.bytes).unwrap();
+        let state = History::decode(&item.bytes).unwrap();
         prop_assert_eq!(state.entries().len(), distinct.len());
         prop_assert_eq!(world.outcomes().len(), distinct.len());
         prop_assert_eq!(refold(&state, &distinct, &world), item.bytes);
@@ -91,7 +91,7 @@ proptest! {
 }
 
 /// The plain fold of the events in the order in which the state says that they came.
-fn refold(state: &CardState, distinct: &BTreeSet<u8>, world: &World) -> Vec<u8> {
+fn refold(state: &History, distinct: &BTreeSet<u8>, world: &World) -> Vec<u8> {
     let by_fingerprint: BTreeMap<u32, u8> = distinct
         .iter()
         .map(|number| (fingerprint32(&format!("e{number}")), *number))
@@ -102,7 +102,7 @@ fn refold(state: &CardState, distinct: &BTreeSet<u8>, world: &World) -> Vec<u8> 
         .map(|entry| (entry.seq, by_fingerprint[&entry.event_fp]))
         .collect();
     arrivals.sort_unstable();
-    let mut folded = CardState::default();
+    let mut folded = History::default();
     for (_, number) in arrivals {
         let decoded = contract::decode(&event(number), START_MS, &world.policy.bounds).unwrap();
         let Event::Transaction(tx) = decoded.event else {

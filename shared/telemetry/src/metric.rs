@@ -84,7 +84,7 @@ metrics! {
     Reviews: Count,
     /// Outcomes with the decision `alert`.
     Alerts: Count,
-    /// Outcomes served below the full tier; with the dimension `tier` once more by tier.
+    /// Outcomes that lacked an input that the policy wants (`no_profile`, `history_only`, `neutral`); with the dimension `tier` once more by tier, `low_risk` included.
     Degraded: Count rare,
     /// Fields that no schema knows, in accepted events.
     UnknownFields: Count rare,

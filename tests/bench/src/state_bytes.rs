@@ -4,12 +4,12 @@
 //! most 25, at least 3), used by Zipf's law; most of them at a place of the card's town, a few abroad; amounts lognormal
 //! with a mean of 50; two devices on half of the events; one in 25 declined; a profile that is known.
 
-use tidemark_domain::card::CardState;
 use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 /// Events of the cards that are measured.
 pub const EVENTS: [usize; 4] = [10, 60, 150, 400];
@@ -43,7 +43,7 @@ pub fn measure(events: usize) -> Vec<usize> {
 
 /// A typical card of so many events.
 #[must_use]
-pub fn typical_card(events: usize, seed: u64) -> CardState {
+pub fn typical_card(events: usize, seed: u64) -> History {
     let policy = Policy::default_policy();
     let mut dice = Dice(seed);
     let merchants = merchants(&mut dice, (events / 3).clamp(3, 25));
@@ -57,7 +57,7 @@ pub fn typical_card(events: usize, seed: u64) -> CardState {
         account_opened_at_ms: START_MS - 100_000_000_000,
         updated_at_ms: None,
     };
-    let mut state = CardState::default();
+    let mut state = History::default();
     let mut time_ms = START_MS;
     for number in 0..events {
         time_ms += (dice.exponential() * MS_PER_30_DAYS / events as f64) as i64;

@@ -6,18 +6,18 @@ use std::path::Path;
 
 use e2e::workspace_root;
 use tidemark_aws::item;
-use tidemark_domain::card::CardState;
 use tidemark_domain::control::trial::TRIAL_DAYS_KEPT;
 use tidemark_domain::event::{Channel, Country, Currency, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::lifetime::{
     HISTORY_MS, HORIZON_MS_MAX, QUEUE_RETENTION_MS_MAX, RECORD_MS_MAX, RETENTION_MS_MAX, SEGMENT_MS,
     STREAM_RETENTION_MS_MAX, WINDOW_MS_MAX,
 };
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
 use tidemark_engine::EngineConfig;
 
 const PAGE: &str = "docs/concepts/exactly-once.md";
@@ -250,7 +250,7 @@ fn the_horizon_is_as_the_page_says() {
         policy.dedupe_horizon_ms < policy.window_max_ms(),
         "shorter than the longest window"
     );
-    let mut state = CardState::default();
+    let mut state = History::default();
     let mut apply =
         |id: &str, at_ms: i64| apply_transaction(&mut state, &event(id, at_ms), ProfileInput::Absent, &policy);
     let is_beyond = |applied: Applied| match applied {

@@ -1,13 +1,13 @@
 //! The target for decoding states: what must hold of any bytes whatever.
 
-use tidemark_domain::card::sealed::SegmentKey;
-use tidemark_domain::card::{CardState, CodecError, STATE_BYTES_MAX};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::history::{CodecError, History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 /// States in every format that was ever written: what mutations start from.
 pub const SEEDS: [&[u8]; 7] = [
@@ -59,7 +59,7 @@ pub fn check_segment(original: &[u8], bytes: &[u8], policy: &Policy) -> Result<b
     let mut hot = HOT[0];
     let mut is_named = false;
     for state in HOT {
-        let named = CardState::decode(state)
+        let named = History::decode(state)
             .map_err(|error| error.to_string())?
             .missing_segments();
         if named.contains(&SegmentKey::of(original)) {
@@ -67,7 +67,7 @@ pub fn check_segment(original: &[u8], bytes: &[u8], policy: &Policy) -> Result<b
         }
     }
     let renamed = renamed(hot, SegmentKey::of(original), key);
-    let mut state = CardState::decode(&renamed).map_err(|error| error.to_string())?;
+    let mut state = History::decode(&renamed).map_err(|error| error.to_string())?;
     if is_named && !state.missing_segments().contains(&key) {
         return Err("the target is blind: no state names the segment".to_owned());
     }
@@ -104,9 +104,9 @@ fn renamed(bytes: &[u8], from: SegmentKey, to: SegmentKey) -> Vec<u8> {
 }
 
 /// Folds events and labels into a card's sealed history, hour by hour. The other segments are handed over as asked for.
-fn take_sealed_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
+fn take_sealed_events(mut state: History, policy: &Policy) -> Result<(), String> {
     let originals = segments();
-    let supply = |state: &mut CardState, keys: &[SegmentKey]| {
+    let supply = |state: &mut History, keys: &[SegmentKey]| {
         keys.iter().all(|key| {
             let original = originals.iter().find(|bytes| SegmentKey::of(bytes) == *key);
             original.is_some_and(|bytes| state.supply_segment(*key, bytes).is_ok())
@@ -135,7 +135,7 @@ fn take_sealed_events(mut state: CardState, policy: &Policy) -> Result<(), Strin
             }
         }
         // What was made of wrong events may be refused, not more.
-        let _ = CardState::decode(&state.encode());
+        let _ = History::decode(&state.encode());
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn take_sealed_events(mut state: CardState, policy: &Policy) -> Result<(), Strin
 /// # Errors
 /// What does not hold, in words. A panic is a finding too.
 pub fn check(bytes: &[u8], policy: &Policy) -> Result<Option<CodecError>, String> {
-    let state = match CardState::decode(bytes) {
+    let state = match History::decode(bytes) {
         Ok(state) => state,
         Err(error) => return Ok(Some(error)),
     };
@@ -162,7 +162,7 @@ pub fn check(bytes: &[u8], policy: &Policy) -> Result<Option<CodecError>, String
 }
 
 /// Folds an event into the state: at its newest event's time, and one that is late.
-fn take_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
+fn take_events(mut state: History, policy: &Policy) -> Result<(), String> {
     let newest_ms = state.entries().last().map_or(0, |entry| entry.time_ms);
     for time_ms in [newest_ms, newest_ms.saturating_sub(3_600_000)] {
         let tx = transaction(time_ms).ok_or("the target's own transaction is not valid")?;
@@ -185,9 +185,9 @@ fn take_events(mut state: CardState, policy: &Policy) -> Result<(), String> {
     Ok(())
 }
 
-fn round_trip(state: &CardState) -> Result<Vec<u8>, String> {
+fn round_trip(state: &History) -> Result<Vec<u8>, String> {
     let encoded = state.encode();
-    match CardState::decode(&encoded) {
+    match History::decode(&encoded) {
         Ok(back) if back == *state && back.encode() == encoded => Ok(encoded),
         Ok(_) => Err("encoding and decoding again gave another state".to_owned()),
         Err(error) => Err(format!("a state's own bytes are refused: {error}")),

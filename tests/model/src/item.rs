@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::fold::apply_transaction;
-use tidemark_domain::outcome::render_json;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::history::{Entry, History};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::render::render_json;
 use tidemark_engine::port::{StateItem, StateVersion};
 
 use crate::scenario::{EVENTS, Scenario};
@@ -99,7 +99,7 @@ impl Items {
     }
 
     fn facts_of(&mut self, scenario: &Scenario, item: &StateItem) -> Result<ItemFacts, String> {
-        let state = CardState::decode(&item.bytes).map_err(|error| error.to_string())?;
+        let state = History::decode(&item.bytes).map_err(|error| error.to_string())?;
         let mut facts = ItemFacts {
             item: item.clone(),
             times: [0; EVENTS],
@@ -118,10 +118,10 @@ impl Items {
 }
 
 /// The plain fold of what a state holds, with no batch, no store and no cache.
-fn fold(scenario: &Scenario, state: &CardState) -> Result<CardState, String> {
+fn fold(scenario: &Scenario, state: &History) -> Result<History, String> {
     let mut entries: Vec<&Entry> = state.entries().iter().collect();
     entries.sort_by_key(|entry| entry.seq);
-    let mut folded = CardState::default();
+    let mut folded = History::default();
     for entry in entries {
         let event = scenario.event_of(entry.event_fp).ok_or("an unknown event")?;
         let tx = &scenario.transactions[event];

@@ -9,8 +9,8 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
     Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,

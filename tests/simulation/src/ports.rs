@@ -5,10 +5,10 @@ mod redrive;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::Mode;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{

@@ -3,7 +3,7 @@
 
 use localcloud::{FaultKind, FaultPlan, LocalCloud, LocalConfig, Names, Service};
 use tidemark_aws::{DynamoStore, KinesisReader, KinesisSink, connect};
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{OutcomeRecord, PortError, ScoreSink, SegmentItem, StateStore};
 use tidemark_redrive::port::{ReadError, ReadFrom, ShardReader};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::EventKey;
 
 use crate::Broken;
@@ -27,9 +27,9 @@ impl StoredCard {
     ///
     /// # Errors
     /// When one of them can't be read.
-    pub fn whole_state(&self) -> Result<Option<CardState>, Broken> {
+    pub fn whole_state(&self) -> Result<Option<History>, Broken> {
         let Some(bytes) = &self.state else { return Ok(None) };
-        let state = CardState::decode(bytes);
+        let state = History::decode(bytes);
         let mut state = state.map_err(|error| Broken(format!("the state: {error}")))?;
         supply(&mut state, &self.segments)?;
         Ok(Some(state))
@@ -44,7 +44,7 @@ impl StoredCard {
         Ok(self.facts_with(state.as_ref()))
     }
 
-    pub(crate) fn facts_with(&self, state: Option<&CardState>) -> CardFacts {
+    pub(crate) fn facts_with(&self, state: Option<&History>) -> CardFacts {
         let mut facts = CardFacts::of_profile(self.profile_version);
         if let Some(state) = state {
             facts.take_state(state);
@@ -68,7 +68,7 @@ impl StoredCard {
 ///
 /// # Errors
 /// When one can't be read.
-pub fn supply(state: &mut CardState, segments: &HashMap<SegmentKey, Vec<u8>>) -> Result<(), Broken> {
+pub fn supply(state: &mut History, segments: &HashMap<SegmentKey, Vec<u8>>) -> Result<(), Broken> {
     loop {
         let missing = state.missing_segments();
         let found: Vec<_> = missing

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use tidemark_domain::card::{CardState, EventMark};
+use tidemark_domain::history::{EventMark, History};
 use tidemark_domain::id::{CardId, EventId, EventKey};
 use tidemark_engine::record::compare_sequence_numbers;
 use xxhash_rust::xxh3::xxh3_128;
@@ -135,7 +135,7 @@ impl CardFacts {
     }
 
     /// Notes what a state shows, with as many of its sealed segments as are at hand.
-    pub fn take_state(&mut self, state: &CardState) {
+    pub fn take_state(&mut self, state: &History) {
         self.has_state = true;
         self.kept_after_ms = state.floor_ms().max(state.unread_until_ms());
         for entry in state.all_entries() {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use tidemark_domain::card::{CardState, Entry, EventMark};
+use tidemark_domain::history::{Entry, EventMark, History};
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::invariant::Invariant;
-use tidemark_domain::outcome::render_json;
+use tidemark_domain::render::render_json;
 
 use crate::Broken;
 use crate::account::{Account, End, end_of};
@@ -113,7 +113,7 @@ impl Audit {
         let decisions = stored.decisions().map_err(of_card)?;
         let facts = stored.facts_with(state.as_ref());
         let sent = self.sent.remove(card).unwrap_or_default();
-        let entries = state.as_ref().map_or_else(Vec::new, CardState::all_entries);
+        let entries = state.as_ref().map_or_else(Vec::new, History::all_entries);
         self.each_once(card, &entries, &sent);
         for event in &sent {
             let Some(copies) = self.evidence.outcomes.get(event).cloned() else {

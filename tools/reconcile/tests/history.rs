@@ -160,14 +160,14 @@ fn an_outcome_that_was_changed_is_named() {
 /// As a writer would leave it that applied an event over a version which had it already: at its place, as a later arrival.
 #[test]
 fn an_event_that_counts_twice_is_named() {
-    use tidemark_domain::card::CardState;
+    use tidemark_domain::history::History;
     let mut world = busy(5);
     let state = world.cards[&card("card-1")].clone();
     let mut entries = state.entries().to_vec();
     let mut again = entries[1].clone();
     again.seq = state.next_seq();
     entries.insert(2, again);
-    let twice = CardState::from_parts(entries, state.next_seq() + 1, None, None).unwrap();
+    let twice = History::from_parts(entries, state.next_seq() + 1, None, None).unwrap();
     world.stored.get_mut(&card("card-1")).unwrap().state = Some(twice.encode());
     let judgement = world.breaks(Invariant::CountsOnce, "event e1 of card card-1");
     assert!(judgement.breaks[0].what.contains("counts 2 times"));

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tidemark_aws::admin::PutRecord;
-use tidemark_domain::card::CardState;
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
+use tidemark_domain::history::History;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
@@ -123,7 +123,7 @@ pub(crate) struct Found {
     /// Where records ended.
     pub evidence: Evidence,
     /// The states of all cards.
-    pub states: HashMap<String, CardState>,
+    pub states: HashMap<String, History>,
     /// What the queues hold.
     pub queues: BTreeMap<&'static str, signals::Queue>,
 }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use serde_json::json;
 use tidemark_aws::admin::{Admin, Item, ItemValue};
 use tidemark_aws::item;
-use tidemark_domain::card::{CardState, Entry, UNPRICED};
 use tidemark_domain::event::{Profile, Verdict};
+use tidemark_domain::history::{Entry, History, UNPRICED};
 use tidemark_domain::id::{CardId, EventId};
-use tidemark_domain::outcome::render_json;
 use tidemark_domain::policy::Policy;
+use tidemark_domain::render::render_json;
 
 use crate::cli::ExplainArgs;
 use crate::error::{CliError, Exit};
@@ -85,7 +85,7 @@ pub struct Stored {
     /// The card.
     pub card: CardId,
     /// Its decoded state.
-    pub state: CardState,
+    pub state: History,
     /// The version of its item.
     pub version: u64,
     /// Size of the encoded state, bytes.
@@ -155,12 +155,7 @@ fn no_event(card: &CardId) -> CliError {
 /// Sealed segments that are read to show a card: 50,000 events of the built-in policy's.
 const SEGMENTS_READ_MAX: usize = 1_000;
 
-async fn stored_state(
-    admin: &Admin,
-    table: &str,
-    key: &str,
-    card: &CardId,
-) -> Result<(CardState, u64, usize), CliError> {
+async fn stored_state(admin: &Admin, table: &str, key: &str, card: &CardId) -> Result<(History, u64, usize), CliError> {
     let item = get(admin, table, key, item::STATE).await?.ok_or_else(|| {
         CliError::input(
             "no_such_card",
@@ -169,7 +164,7 @@ async fn stored_state(
         )
     })?;
     let (version, bytes) = parts(&item).ok_or_else(|| broken("state", card, "an attribute is missing"))?;
-    let mut state = CardState::decode(bytes).map_err(|e| broken("state", card, &e.to_string()))?;
+    let mut state = History::decode(bytes).map_err(|e| broken("state", card, &e.to_string()))?;
     read_segments(admin, table, key, card, &mut state).await?;
     Ok((state, version, bytes.len()))
 }
@@ -181,7 +176,7 @@ async fn read_segments(
     table: &str,
     key: &str,
     card: &CardId,
-    state: &mut CardState,
+    state: &mut History,
 ) -> Result<(), CliError> {
     let mut asked = HashSet::new();
     loop {
@@ -238,7 +233,7 @@ fn broken(what: &str, card: &CardId, why: &str) -> CliError {
     )
 }
 
-fn event_json(card: &CardId, state: &CardState, event: Sought<'_>) -> Option<String> {
+fn event_json(card: &CardId, state: &History, event: Sought<'_>) -> Option<String> {
     let id = EventId::new(event.event_id)?;
     let (entry, others) = explain_view::find_event(state, event)?;
     let outcome: serde_json::Value = serde_json::from_slice(&render_json(card, &id, entry)).ok()?;

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use serde::Deserialize;
 use tidemark_aws::admin::{Admin, AdminError, Item, ItemValue, ReadFrom, Shard};
 use tidemark_aws::item;
-use tidemark_domain::card::Entry;
+use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, fingerprint64};
 
 /// What the sort keys of a card's recorded decisions begin with, in every form that there was.

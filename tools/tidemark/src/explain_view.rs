@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use tidemark_domain::card::{CardState, Entry, UNPRICED};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::history::{Entry, History, UNPRICED};
 use tidemark_domain::id::EventId;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
@@ -26,7 +26,7 @@ pub struct CardView<'a> {
     /// The card.
     pub card_id: &'a str,
     /// Its decoded state.
-    pub state: &'a CardState,
+    pub state: &'a History,
     /// The version of its stored item: the number of commits.
     pub version: u64,
     /// Size of the encoded state, bytes.
@@ -94,7 +94,7 @@ pub struct Sought<'a> {
 
 /// The event that is meant, and the times of the card's other events of its id (ms since 1970-01-01T00:00:00Z), the newest first.
 #[must_use]
-pub fn find_event<'s>(state: &'s CardState, sought: Sought<'_>) -> Option<(&'s Entry, Vec<i64>)> {
+pub fn find_event<'s>(state: &'s History, sought: Sought<'_>) -> Option<(&'s Entry, Vec<i64>)> {
     let id = EventId::new(sought.event_id)?;
     let of_id: Vec<&Entry> = state
         .all_entries()
@@ -361,7 +361,7 @@ mod tests {
     use tidemark_domain::contract;
     use tidemark_domain::event::Event;
     use tidemark_domain::fold;
-    use tidemark_domain::score::ProfileInput;
+    use tidemark_domain::model::ProfileInput;
 
     use super::*;
     use crate::simulate::{SimConfig, SimKind, generate};
@@ -369,7 +369,7 @@ mod tests {
     const NOW_MS: i64 = 1_760_000_000_000;
 
     /// The card of the first simulated takeover, and the last event of that.
-    fn struck_card(policy: &Policy) -> (String, String, CardState) {
+    fn struck_card(policy: &Policy) -> (String, String, History) {
         let mut config = SimConfig::new(1, 1_500, 40, NOW_MS, policy).clean();
         config.fraud_card_share = 1.0;
         let mut events = Vec::new();
@@ -385,7 +385,7 @@ mod tests {
             .find(|(kind, _)| *kind == SimKind::Takeover)
             .map(|(_, tx)| tx)
             .unwrap();
-        let mut state = CardState::default();
+        let mut state = History::default();
         for (_, tx) in events.iter().filter(|(_, tx)| tx.card_id == struck.card_id) {
             fold::apply_transaction(&mut state, tx, ProfileInput::Absent, policy);
         }
@@ -412,7 +412,7 @@ mod tests {
         again.time_ms = last_ms + 5;
         again.seq = state.next_seq();
         entries.push(again);
-        let reused = CardState::from_parts(entries, state.next_seq() + 1, None, None).unwrap();
+        let reused = History::from_parts(entries, state.next_seq() + 1, None, None).unwrap();
         let at = |at_ms| {
             let sought = Sought {
                 event_id: &event_id,
@@ -469,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_card_without_events_is_told_too() {
-        let (policy, state) = (Policy::default_policy(), CardState::default());
+        let (policy, state) = (Policy::default_policy(), History::default());
         let view = CardView {
             card_id: "c",
             state: &state,

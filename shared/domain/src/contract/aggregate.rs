@@ -15,45 +15,17 @@
 //! digest is wrong is refused as a whole, while Amazon's own consumer library hands it on as a plain record: here, a plain
 //! record of these bytes could only be refused too, under a code that says less.
 
+mod format;
 mod protobuf;
 mod write;
 
-use md5::{Digest, Md5};
-
 use crate::refusal::{Refusal, RefusalCode};
 
+use self::format::{digest_of, field};
 use self::protobuf::{Malformed, Reader, Value};
 
+pub use self::format::{AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, UserRecord};
 pub use self::write::Aggregator;
-
-/// What an aggregated record begins with.
-pub const AGGREGATE_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
-/// Bytes of the digest that an aggregated record ends with.
-pub const AGGREGATE_DIGEST_BYTES: usize = 16;
-/// User records in one aggregate, and keys in each of its tables. The shortest event that the contract accepts takes over a
-/// hundred bytes, so that no aggregate of events within Kinesis' classic record limit of 1 MiB has more.
-pub const AGGREGATE_USER_RECORDS_MAX: usize = 10_000;
-
-/// Field numbers of the protobuf messages.
-mod field {
-    pub(super) const PARTITION_KEY_TABLE: u32 = 1;
-    pub(super) const EXPLICIT_HASH_KEY_TABLE: u32 = 2;
-    pub(super) const RECORDS: u32 = 3;
-    pub(super) const PARTITION_KEY_INDEX: u32 = 1;
-    pub(super) const EXPLICIT_HASH_KEY_INDEX: u32 = 2;
-    pub(super) const DATA: u32 = 3;
-}
-
-/// What a producer put, borrowed from the record that it was aggregated into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserRecord<'a> {
-    /// Its own partition key; the aggregate went to the stream under that of one of its records.
-    pub partition_key: &'a str,
-    /// Its own explicit hash key, a decimal number of 128 bits as text. Not checked: nothing here is routed by it.
-    pub explicit_hash_key: Option<&'a str>,
-    /// The payload.
-    pub data: &'a [u8],
-}
 
 /// Takes a record apart: its user records in the producer's order, at least one and at most
 /// [`AGGREGATE_USER_RECORDS_MAX`]; `None` for a record that is not aggregated.
@@ -74,10 +46,6 @@ pub fn take_apart(record: &[u8]) -> Result<Option<Vec<UserRecord<'_>>>, Refusal>
     }
     let tables = Tables::read(message).map_err(|flaw| refusal(&flaw))?;
     tables.user_records().map(Some).map_err(|flaw| refusal(&flaw))
-}
-
-fn digest_of(message: &[u8]) -> [u8; AGGREGATE_DIGEST_BYTES] {
-    Md5::digest(message).into()
 }
 
 /// What is wrong with a message whose digest is right.

@@ -4,12 +4,12 @@ use crate::event::{Channel, Country, Currency, Event, Label, Place, Profile, Tra
 use crate::id::{CardId, DeviceId, EventId, ID_BYTES_MAX, MerchantId, is_id_character};
 use crate::refusal::{Refusal, RefusalCode};
 
-use super::field::{self, Field};
-use super::read::{Members, Raw};
-use super::{
+use super::bounds::{
     Bounds, Decoded, MCC_MAX, PLACE_SCALE, SPEND_MINOR_MAX, TIME_MS_END, TIME_MS_START, TRANSACTIONS_PER_DAY_MAX,
     label_v, profile_v, transaction_v,
 };
+use super::field::{self, Field};
+use super::read::{Members, Raw};
 
 /// Two to the power of 64: from here on a whole number no longer fits 64 bits.
 const WHOLE_END: f64 = 18_446_744_073_709_551_616.0;

@@ -16,16 +16,14 @@ mod glyph;
 mod issuer;
 mod nested;
 mod scan;
+mod suspect;
 
 use std::borrow::Cow;
 
 use bytes::{Bytes, Places};
 use glyph::{Glyph, Span};
+use suspect::may_hold;
 
-/// Digits of the shortest card number.
-const DIGITS_MIN: usize = 13;
-/// Digits of the longest card number.
-const DIGITS_MAX: usize = 19;
 /// How many times a text may be encoded in another one and still be looked into.
 const LAYERS_MAX: usize = 3;
 /// What stands for each byte of a masked digit.
@@ -125,63 +123,6 @@ fn look(text: &[Glyph], layers: usize, found: &mut dyn FnMut(Span)) {
     };
     nested::for_each_base64(text, &mut inside);
     nested::for_each_hex(text, &mut inside);
-}
-
-/// A quick look that spares most strings the scan: enough digits anywhere, or characters that may be digits, or so long a run of
-/// base64 that it may hold one.
-fn may_hold(bytes: &[u8]) -> bool {
-    if is_plain_id(bytes) {
-        return false;
-    }
-    let (mut digits, mut run) = (0, 0);
-    for byte in bytes {
-        digits += usize::from(byte.is_ascii_digit());
-        run = run_of_base64(run, *byte);
-        // What no text of ASCII has: another script, or UTF-16.
-        let is_other = !byte.is_ascii() || byte.is_ascii_control() && !byte.is_ascii_whitespace();
-        if is_other || run >= nested::BASE64_MIN {
-            return true;
-        }
-    }
-    digits >= DIGITS_MIN
-}
-
-/// How long a run of base64 is with one more byte: a line's end is passed over, and the zeros of UTF-16.
-fn run_of_base64(before: usize, byte: u8) -> usize {
-    match byte {
-        b'\r' | b'\n' | 0 => before,
-        byte if nested::sextet(char::from(byte)).is_some() => before + 1,
-        _ => 0,
-    }
-}
-
-/// Whether the whole is a UUID or a ULID, as most ids are: neither holds a card number, plain or encoded.
-fn is_plain_id(bytes: &[u8]) -> bool {
-    match bytes.len() {
-        36 => bytes.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        }),
-        26 => {
-            let letter =
-                |byte: &u8| matches!(byte, b'A'..=b'H' | b'J' | b'K' | b'M' | b'N' | b'P'..=b'T' | b'V'..=b'Z');
-            matches!(bytes[0], b'0'..=b'7') && bytes.iter().all(|byte| byte.is_ascii_digit() || letter(byte))
-        }
-        _ => false,
-    }
-}
-
-/// The same for bytes that were decoded, where chance gives characters of all kinds: digits in any encoding, or base64 once more.
-fn may_hold_decoded(bytes: impl Iterator<Item = u8>) -> bool {
-    let (mut digits, mut run, mut longest) = (0, 0, 0);
-    for byte in bytes {
-        digits += usize::from(
-            matches!(byte, 0x30..=0x39 | 0x10..=0x19 | 0x60..=0x6F | 0x90..=0x99 | 0xA0..=0xAF | 0xE6..=0xEF | 0xF0..=0xF9),
-        );
-        run = run_of_base64(run, byte);
-        longest = longest.max(run);
-    }
-    digits >= DIGITS_MIN || longest >= nested::BASE64_MIN
 }
 
 /// Calls with the start and end of each place of a JSON text that may hold a card number: what is between the quotes of a

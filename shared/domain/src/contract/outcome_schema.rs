@@ -1,12 +1,11 @@
-//! The shape of an outcome, for its JSON Schema. [`render_json`](crate::outcome::render_json) writes the bytes; a test
+//! The shape of an outcome, for its JSON Schema. [`render_json`](crate::render::render_json) writes the bytes; a test
 //! holds the two together.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::control::OverrideAction;
-use crate::feature::FeatureKind;
+use crate::catalogue::FeatureKind;
 use crate::id::ID_BYTES_MAX;
-use crate::outcome::{Decision, Missing, OUTCOME_VERSION, REASONS_MAX, SCORE_MAX, Tier};
+use crate::outcome::{Decision, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, SCORE_MAX, Tier};
 
 /// An outcome, version 1.
 #[derive(JsonSchema)]

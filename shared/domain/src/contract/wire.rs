@@ -6,11 +6,11 @@ use serde::Serialize;
 use crate::event::{Channel, Country, Currency, Event, Label, Profile, Transaction, Verdict};
 use crate::id::{DeviceId, ID_BYTES_MAX};
 
-use super::outcome_schema::OutcomeV1;
-use super::{
+use super::bounds::{
     Bounds, MCC_MAX, PLACE_SCALE, SPEND_MINOR_MAX, TIME_MS_END, TIME_MS_START, TRANSACTIONS_PER_DAY_MAX, label_v,
     profile_v, transaction_v,
 };
+use super::outcome_schema::OutcomeV1;
 
 /// What an id may hold, as JSON Schema says it: [`is_id_character`](crate::id::is_id_character).
 const ID_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$";
@@ -210,7 +210,7 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
 /// An event as JSON, for producers of our own.
 ///
 /// `version` matters for a transaction: 1 leaves out device and place, anything else is written as version 2. The JSON of an
-/// event that [`decode`](super::decode) gave decodes to the same event.
+/// event that [`decode`](crate::contract::decode) gave decodes to the same event.
 #[must_use]
 pub fn encode(event: &Event, version: u32) -> Vec<u8> {
     let json = match event {

@@ -1,6 +1,6 @@
 //! What differs between two policies, and what each difference does to cards that have a history already.
 
-use crate::feature::FeatureKey;
+use crate::catalogue::FeatureKey;
 use crate::policy::Policy;
 
 const MS_PER_DAY: i64 = 86_400_000;

@@ -2,54 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ENDED_OVERRIDES_MAX, OVERRIDES_BYTES_MAX, Stamp};
 use crate::id::CardId;
 use crate::lifetime::RECORD_MS_MAX;
-use crate::outcome::Decision;
+use crate::outcome::OverrideAction;
 
-/// What somebody decided for a card, whatever the score says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OverrideAction {
-    /// Every outcome is `pass`.
-    Allow,
-    /// Every outcome is `alert`.
-    Block,
-}
+use super::stamp::Stamp;
 
-impl OverrideAction {
-    /// As it is written in items and documents.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Block => "block",
-        }
-    }
-
-    /// The reason code in outcomes.
-    #[must_use]
-    pub const fn reason_code(self) -> &'static str {
-        match self {
-            Self::Allow => "override_allow",
-            Self::Block => "override_block",
-        }
-    }
-
-    /// The decision that it makes.
-    #[must_use]
-    pub const fn decision(self) -> Decision {
-        match self {
-            Self::Allow => Decision::Pass,
-            Self::Block => Decision::Alert,
-        }
-    }
-}
+/// Overrides at the same time, at most: all of them are in one item, which every function reads again and again.
+pub const OVERRIDES_MAX: usize = 500;
+/// Overrides that have ended and are kept for records that still wait, at most.
+pub const ENDED_OVERRIDES_MAX: usize = 2_000;
+/// Bytes of all overrides as they are stored, at most: a DynamoDB item holds 400 KiB, names and the last change included.
+pub const OVERRIDES_BYTES_MAX: usize = 390 * 1024;
+/// The longest that an override may last, days.
+pub const OVERRIDE_DAYS_MAX: i64 = 90;
 
 /// An override of one card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
-    /// Whose.
+    /// The card that it is for.
     pub card_id: CardId,
     /// What was decided.
     pub action: OverrideAction,
@@ -64,7 +35,7 @@ pub struct Override {
 /// Who set it, when and why is in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedOverride {
-    /// Whose.
+    /// The card that it is for.
     pub card_id: CardId,
     /// What was decided.
     pub action: OverrideAction,

@@ -1,19 +1,26 @@
 //! From TOML to a checked [`Policy`]: every key, its range and its default stands here once.
 
+mod features;
 mod low_risk;
 
 use std::ops::RangeInclusive;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
+use crate::catalogue::FeatureKey;
 use crate::contract::Bounds;
 use crate::event::Currency;
-use crate::feature::{FeatureKey, FeatureKind, UnknownFeature};
 use crate::lifetime::HORIZON_MS_MAX;
 
+use super::problem::PolicyProblem;
 use super::reader::{self, Problems, Section, Span};
-use super::{CurrencyRates, Policy, PolicyProblem, Scoring, Thresholds};
+use super::terms::{CurrencyRates, Policy, Scoring, Thresholds};
+
+/// The built-in policy's text.
+const DEFAULT_TEXT: &str = include_str!("../../policies/default.toml");
+/// The name under which the built-in policy reports problems.
+const DEFAULT_NAME: &str = "default.toml";
 
 const MS_PER_DAY: i64 = 86_400_000;
 /// Windows, from one minute to 30 days.
@@ -25,8 +32,6 @@ const PAYLOAD_BYTES: RangeInclusive<i64> = 1024..=65_536;
 /// Nesting of a payload: an event is one level, unknown fields may be deeper.
 const NESTING: RangeInclusive<i64> = 1..=64;
 const SCORES: RangeInclusive<i64> = 1..=crate::outcome::SCORE_MAX as i64;
-/// A weight's most: beyond it one feature alone decides.
-const WEIGHTS: RangeInclusive<f64> = 0.0..=100.0;
 const RATES: RangeInclusive<f64> = 1e-9..=1e9;
 const BITS: RangeInclusive<f64> = 0.1..=1000.0;
 
@@ -52,7 +57,33 @@ const TOP_KEYS: [&str; 14] = [
     "profile_max_age_days",
 ];
 
-pub(super) fn parse(text: &str, file: &str) -> Result<Policy, Vec<PolicyProblem>> {
+impl Policy {
+    /// Reads and checks a policy.
+    ///
+    /// # Errors
+    /// Every problem that was found, in the order of the file.
+    pub fn parse(toml: &str, file_name: &str) -> Result<Self, Vec<PolicyProblem>> {
+        parse(toml, file_name)
+    }
+
+    /// The built-in policy.
+    #[must_use]
+    pub fn default_policy() -> Self {
+        match Self::parse(DEFAULT_TEXT, DEFAULT_NAME) {
+            Ok(policy) => policy,
+            // A test parses the same text, so that a build which reaches this has not passed its tests.
+            Err(problems) => unreachable!("the built-in policy is wrong: {problems:?}"),
+        }
+    }
+
+    /// The built-in policy's text, for a person to start from.
+    #[must_use]
+    pub const fn default_text() -> &'static str {
+        DEFAULT_TEXT
+    }
+}
+
+fn parse(text: &str, file: &str) -> Result<Policy, Vec<PolicyProblem>> {
     let mut problems = Problems::default();
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -73,8 +104,8 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
     // Each part is read before any is missed, so that all problems come together.
     let version = top.integer("version", &(1..=i64::from(u32::MAX)), None, problems);
     let windows = windows(&top, problems);
-    let features = features(&top, windows.as_deref(), problems);
-    let weights = weights(&top, features.as_deref(), problems);
+    let features = features::features(&top, windows.as_deref(), problems);
+    let weights = features::weights(&top, features.as_deref(), problems);
     let thresholds = thresholds(&top, problems);
     let scoring = scoring(&top, problems);
     let bounds = bounds(&top, problems);
@@ -147,97 +178,6 @@ fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {
     }
     windows.sort_unstable();
     Some(windows)
-}
-
-fn features(top: &Section<'_, '_>, windows: Option<&[u16]>, problems: &mut Problems) -> Option<Vec<FeatureKey>> {
-    let items = top.list("features", problems)?;
-    let mut features: Vec<FeatureKey> = Vec::new();
-    for item in items {
-        let DeValue::String(name) = item.get_ref() else {
-            let found = reader::kind(item.get_ref());
-            problems.push(
-                &item.span(),
-                format!("expected a feature's name in quotes, found {found}"),
-            );
-            continue;
-        };
-        match feature(name, windows) {
-            Ok(key) if features.contains(&key) => {
-                problems.push(&item.span(), format!("feature `{key}` is named twice, expected once"));
-            }
-            Ok(key) => features.push(key),
-            Err(message) => problems.push(&item.span(), message),
-        }
-    }
-    Some(features)
-}
-
-/// Reads one feature's name and holds it against the windows.
-fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey, String> {
-    let key = FeatureKey::parse(name).map_err(|error| match error {
-        UnknownFeature::Kind => format!("unknown feature `{name}`, expected one of: {}", names(|_| true)),
-        other => format!("`{name}`: {other}"),
-    })?;
-    let Some(windows) = windows else { return Ok(key) };
-    let longest = windows.last().copied().unwrap_or(0);
-    if key.window_minutes > 0 && !windows.contains(&key.window_minutes) {
-        let list: Vec<String> = windows.iter().map(u16::to_string).collect();
-        let minutes = key.window_minutes;
-        return Err(format!(
-            "`{name}` needs the window of {minutes} minutes, expected one of windows_minutes: {}",
-            list.join(", ")
-        ));
-    }
-    if key.kind == FeatureKind::ProfileCountRatio && longest < Policy::MINUTES_PER_DAY {
-        return Err(format!(
-            "`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"
-        ));
-    }
-    Ok(key)
-}
-
-/// The names of the kinds for which `which` holds, windowed ones with a placeholder.
-fn names(which: impl Fn(FeatureKind) -> bool) -> String {
-    let names: Vec<String> = FeatureKind::ALL
-        .into_iter()
-        .filter(|kind| which(*kind))
-        .map(|kind| format!("{}{}", kind.name(), if kind.is_windowed() { "_<window>" } else { "" }))
-        .collect();
-    names.join(", ")
-}
-
-fn weights(
-    top: &Section<'_, '_>,
-    features: Option<&[FeatureKey]>,
-    problems: &mut Problems,
-) -> Option<Vec<(FeatureKey, f64)>> {
-    let section = top.inside("weights", true, problems);
-    let mut weights: Vec<(FeatureKey, f64)> = Vec::new();
-    for (name, key_span, value) in section.entries() {
-        let path = format!("weights.{name}");
-        let weight = reader::number(&path, &value.span(), value.get_ref(), &WEIGHTS, problems);
-        match weighable(name, features) {
-            Ok(key) => weights.extend(weight.filter(|weight| *weight > 0.0).map(|weight| (key, weight))),
-            Err(message) => problems.push(&key_span, message),
-        }
-    }
-    let order = |key: &FeatureKey| features.and_then(|list| list.iter().position(|other| other == key));
-    weights.sort_by_key(|(key, _)| order(key));
-    Some(weights)
-}
-
-fn weighable(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
-    let key = feature(name, None)?;
-    if !key.kind.is_scored() {
-        return Err(format!(
-            "`{name}` is not scored, expected a weight for one of: {}",
-            names(FeatureKind::is_scored)
-        ));
-    }
-    if features.is_some_and(|features| !features.contains(&key)) {
-        return Err(format!("`{name}` has a weight, expected it in `features` too"));
-    }
-    Ok(key)
 }
 
 fn thresholds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Thresholds> {
@@ -314,7 +254,7 @@ fn bounds(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Bounds> {
         Some(default.lateness_ms),
         problems,
     );
-    let amounts = 1..=i64::try_from(crate::score::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
+    let amounts = 1..=i64::try_from(crate::history::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount_default = i64::try_from(default.amount_minor_max).ok();
     let amount_minor_max = section.integer("amount_minor_max", &amounts, amount_default, problems);
     Some(Bounds {

@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::PolicyProblem;
+use super::problem::PolicyProblem;
 
 /// Where in the text, in bytes.
 pub(super) type Span = Range<usize>;

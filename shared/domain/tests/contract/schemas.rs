@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use tidemark_domain::card::Entry;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::contract::{Bounds, MCC_MAX, schemas};
 use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Channel, Country, Currency};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
-use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier, render_json};
+use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::refusal::RefusalCode;
+use tidemark_domain::render::render_json;
 
 use super::payload::{Payload, code_of, read};
 

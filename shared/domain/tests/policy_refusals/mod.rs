@@ -3,7 +3,7 @@
 
 mod low_risk;
 
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::policy::{Policy, PolicyProblem};
 
 /// The least that a policy must say.
@@ -419,6 +419,12 @@ fn the_reference_names_every_feature_and_key() {
         );
         let windowless = FeatureKey::new(kind, 0).sentence();
         assert!(line.contains(&windowless), "{name}: {windowless:?} is not in {line:?}");
+        let (unit, scored) = (kind.unit().as_str(), if kind.is_scored() { "yes" } else { "no" });
+        let columns = format!("| {name} | {unit} | {scored} |");
+        assert!(
+            line.starts_with(&columns),
+            "{name}: {columns:?} is not how {line:?} begins"
+        );
     }
     let least = problems(
         "x = 1\n[scoring]\nx=1\n[bounds]\nx=1\n[outcome]\nx=1\n[currency]\nx=1\n[low_risk]\nx=1\n[thresholds]\nx=1\n",

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::{Label, Transaction};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 /// Rounds of reading that one event may need: one for each level, twice over.
 const ROUNDS_MAX: usize = 32;
@@ -25,7 +25,7 @@ pub struct Segments {
 impl Segments {
     pub fn apply(
         &mut self,
-        state: &mut CardState,
+        state: &mut History,
         tx: &Transaction,
         input: ProfileInput<'_>,
         policy: &Policy,
@@ -43,7 +43,7 @@ impl Segments {
         panic!("an event needs segments without end")
     }
 
-    pub fn label(&mut self, state: &mut CardState, label: &Label, policy: &Policy) -> LabelApplied {
+    pub fn label(&mut self, state: &mut History, label: &Label, policy: &Policy) -> LabelApplied {
         for _ in 0..ROUNDS_MAX {
             match apply_label(state, label, policy) {
                 LabelApplied::NeedsSegments(keys) => self.supply(state, &keys),
@@ -53,7 +53,7 @@ impl Segments {
         panic!("a label needs segments without end")
     }
 
-    fn supply(&mut self, state: &mut CardState, keys: &[SegmentKey]) {
+    fn supply(&mut self, state: &mut History, keys: &[SegmentKey]) {
         assert!(!keys.is_empty());
         for key in keys {
             self.read += 1;
@@ -62,7 +62,7 @@ impl Segments {
     }
 
     /// Hands over what is asked for, until nothing is.
-    pub fn supply_all(&mut self, state: &mut CardState, needs: &dyn Fn(&CardState) -> Vec<SegmentKey>) {
+    pub fn supply_all(&mut self, state: &mut History, needs: &dyn Fn(&History) -> Vec<SegmentKey>) {
         for _ in 0..ROUNDS_MAX {
             let keys = needs(state);
             if keys.is_empty() {
@@ -74,7 +74,7 @@ impl Segments {
     }
 
     /// Writes what is new.
-    pub fn write(&mut self, state: &mut CardState) {
+    pub fn write(&mut self, state: &mut History) {
         for segment in state.new_segments() {
             self.written += 1;
             self.written_bytes_max = self.written_bytes_max.max(segment.bytes.len());
@@ -85,10 +85,10 @@ impl Segments {
     }
 
     /// Writes what is new, then the state, and reads it as a process would that knows nothing of the card.
-    pub fn restart(&mut self, state: &mut CardState) {
+    pub fn restart(&mut self, state: &mut History) {
         self.write(state);
         let bytes = state.encode();
-        let back = CardState::decode(&bytes).unwrap();
+        let back = History::decode(&bytes).unwrap();
         assert_eq!(back, *state);
         assert_eq!(back.encode(), bytes);
         *state = back;
@@ -102,7 +102,7 @@ impl Segments {
     }
 
     /// Has every segment at hand.
-    pub fn read_all(&mut self, state: &mut CardState) {
+    pub fn read_all(&mut self, state: &mut History) {
         self.write(state);
         loop {
             let missing = state.missing_segments();

@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use tidemark_domain::card::{CardState, Entry, Truncation};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Country, Place, Verdict};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 
 /// Mostly small, sometimes any.
@@ -155,7 +155,7 @@ pub fn entry() -> impl Strategy<Value = Entry> {
 }
 
 /// A state of entries in any order: they are numbered as given, with gaps of `gap`, and sorted.
-pub fn state_of(mut entries: Vec<Entry>, gap: u64, floors: Option<(u32, Option<(u64, u32)>)>) -> CardState {
+pub fn state_of(mut entries: Vec<Entry>, gap: u64, floors: Option<(u32, Option<(u64, u32)>)>) -> History {
     for (seq, entry) in (0..).zip(&mut entries) {
         entry.seq = seq * gap;
     }
@@ -168,10 +168,10 @@ pub fn state_of(mut entries: Vec<Entry>, gap: u64, floors: Option<(u32, Option<(
         events,
         floor_ms: floor_ms.saturating_sub(i64::from(below)),
     });
-    CardState::from_parts(entries, next_seq, floor_ms, truncation).unwrap()
+    History::from_parts(entries, next_seq, floor_ms, truncation).unwrap()
 }
 
-pub fn state() -> impl Strategy<Value = CardState> {
+pub fn state() -> impl Strategy<Value = History> {
     let floors = option::of((any::<u32>(), option::of((number(), any::<u32>()))));
     (vec(entry(), 0..40), 1_u64..4, floors).prop_map(|(entries, gap, floors)| state_of(entries, gap, floors))
 }

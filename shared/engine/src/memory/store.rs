@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
 
 use super::fault::{Fault, Faults, Op};

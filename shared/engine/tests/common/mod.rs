@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use tidemark_domain::card::CardState;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
-use tidemark_domain::outcome::{Decision, render_json};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 use tidemark_engine::memory::{Faults, ManualClock, MemoryQuarantine, MemorySink, MemoryStore};
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
@@ -218,7 +219,7 @@ pub struct Expected {
 
 pub fn expect(records: &[Record], policy: &Policy) -> Expected {
     let mut expected = Expected::default();
-    let mut states: BTreeMap<String, CardState> = BTreeMap::new();
+    let mut states: BTreeMap<String, History> = BTreeMap::new();
     let mut profiles: BTreeMap<String, Profile> = BTreeMap::new();
     for record in records {
         let refused = match contract::decode(&record.data, record.arrival_ms, &policy.bounds) {
@@ -243,7 +244,7 @@ pub fn expect(records: &[Record], policy: &Policy) -> Expected {
 
 fn apply(
     event: Event,
-    states: &mut BTreeMap<String, CardState>,
+    states: &mut BTreeMap<String, History>,
     profiles: &mut BTreeMap<String, Profile>,
     policy: &Policy,
     expected: &mut Expected,

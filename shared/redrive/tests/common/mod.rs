@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use tidemark_domain::card::CardState;
+use tidemark_domain::history::History;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Faults, ManualClock, MemorySink, MemoryStore};
 use tidemark_engine::port::{Clock, PortError, Quarantine, QuarantineMessage};
@@ -240,7 +240,7 @@ impl World {
 
     /// How many events each card counts.
     pub fn counted(&self) -> BTreeMap<String, usize> {
-        let count = |bytes: &[u8]| CardState::decode(bytes).unwrap().entries().len();
+        let count = |bytes: &[u8]| History::decode(bytes).unwrap().entries().len();
         self.store
             .cards()
             .iter()

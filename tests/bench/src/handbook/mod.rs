@@ -10,14 +10,15 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use tidemark_domain::card::CardState;
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
-use tidemark_domain::feature::{self, FeatureKey, FeatureKind};
 use tidemark_domain::fold::{self, Applied};
+use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
+use tidemark_domain::measure::{self, FeatureSet};
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
 
 use csv::Rows;
 
@@ -126,7 +127,7 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
         None => None,
     };
     let lines = read_events(&options.directory.join(TRANSACTIONS))?;
-    let mut cards: HashMap<CardId, CardState> = HashMap::new();
+    let mut cards: HashMap<CardId, History> = HashMap::new();
     let mut report = Report::default();
     // What may differ: the later rows of a tie, where the publisher's order and the stream's need not agree.
     let ties: HashSet<u64> = tied(&lines);
@@ -141,7 +142,7 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
         };
         let state = cards.entry(tx.card_id.clone()).or_default();
         if let Some(expected) = published.get(&event.number) {
-            let values = feature::compute(state, &tx, None, &policy);
+            let values = measure::compute(state, &tx, None, &policy);
             let raised_seconds = raised.get(&event.customer).map_or(&[][..], Vec::as_slice);
             compare(
                 event,
@@ -173,7 +174,7 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
 
 fn compare(
     event: &HandbookEvent,
-    values: &feature::FeatureSet,
+    values: &FeatureSet,
     raised_seconds: &[i64],
     expected: &Published,
     tied: bool,

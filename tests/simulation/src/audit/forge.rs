@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reconcile::{Accepted, QuarantineNote, Record, SequenceRange};
 use serde_json::Value;
-use tidemark_domain::card::CardState;
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::outcome::Decision;
 
@@ -162,7 +162,7 @@ fn rolled_back(inputs: &mut Inputs, stores: &Stores, dice: &mut Dice) -> Option<
     let (_, event) = any_outcome(inputs, dice, "")?;
     let card = &event.card_id;
     let before = stores.tables.states.get(card.as_str())?.before.clone()?;
-    let old = CardState::decode(&before.bytes).ok()?;
+    let old = History::decode(&before.bytes).ok()?;
     let life = stores.tables.lives.get(card.as_str())?.last()?;
     let mut of_card: Vec<EventKey> = inputs
         .outcomes

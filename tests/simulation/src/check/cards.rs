@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Label, Transaction};
 use tidemark_domain::fold::{self, Applied};
+use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{EventId, fingerprint32};
 use tidemark_domain::invariant::Invariant;
-use tidemark_domain::outcome::{Tier, render_json};
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Tier;
+use tidemark_domain::render::render_json;
 
 use super::sent::{EventKey, SentEvent};
 use super::{Evidence, contains};
@@ -126,7 +127,7 @@ impl Evidence<'_> {
         counted: &mut Counted,
         violations: &mut Violations,
     ) {
-        let mut state = CardState::default();
+        let mut state = History::default();
         let mut seen: BTreeSet<EventKey> = BTreeSet::new();
         for (at, accepted) in life.accepted.iter().enumerate() {
             let seq = accepted.entry.seq;
@@ -167,7 +168,7 @@ impl Evidence<'_> {
         card: &str,
         accepted: &Accepted,
         seen: &BTreeSet<EventKey>,
-        state: &mut CardState,
+        state: &mut History,
         violations: &mut Violations,
     ) -> Option<(EventKey, &Transaction)> {
         let (entry, judged) = (&bare(accepted.entry.clone()), &accepted.judged);
@@ -191,7 +192,7 @@ impl Evidence<'_> {
             .collect();
         let input = self.input(card, accepted);
         let decided = entry.outcome.override_action();
-        let apply = |state: &mut CardState, tx: &Transaction| fold::apply_overridden(state, tx, input, policy, decided);
+        let apply = |state: &mut History, tx: &Transaction| fold::apply_overridden(state, tx, input, policy, decided);
         let is_same =
             |applied: &Applied| matches!(applied, Applied::Scored { entry: made } if bare((**made).clone()) == *entry);
         let found = match contents.as_slice() {
@@ -280,7 +281,7 @@ impl Evidence<'_> {
 
     /// The stored bytes are those of the fold. Where an id is used twice, a label's event depends on when the label came, so
     /// that entries are compared without their labels.
-    fn stored(&self, card: &str, is_last: bool, life: &Life, mut state: CardState, violations: &mut Violations) {
+    fn stored(&self, card: &str, is_last: bool, life: &Life, mut state: History, violations: &mut Violations) {
         let tables = &self.facts.stores.tables;
         let stored = match (&life.ended, is_last) {
             (Some(bytes), _) => bytes.clone(),
@@ -303,7 +304,7 @@ impl Evidence<'_> {
             });
             return;
         }
-        let Ok(mut kept) = CardState::decode(&stored) else {
+        let Ok(mut kept) = History::decode(&stored) else {
             violations.add(
                 Invariant::CountsOnce,
                 format!("card {card}: the stored state can't be decoded"),
@@ -316,15 +317,14 @@ impl Evidence<'_> {
             });
             return;
         }
-        let entries =
-            |state: &CardState| -> Vec<Entry> { state.all_entries().into_iter().cloned().map(bare).collect() };
+        let entries = |state: &History| -> Vec<Entry> { state.all_entries().into_iter().cloned().map(bare).collect() };
         violations.expect(Invariant::CountsOnce, entries(&kept) == entries(&state), || {
             format!("card {card}: the stored history is not the fold of its events")
         });
         self.labels_were_sent(card, &kept, violations);
     }
 
-    fn label(&self, card: &str, state: &mut CardState) {
+    fn label(&self, card: &str, state: &mut History) {
         let policy = self.facts.policies.own_policy();
         for (place, label) in self.sent.labels.get(card).into_iter().flatten() {
             if !self.quarantined.contains_key(place) || self.carries(card, label) {
@@ -346,7 +346,7 @@ impl Evidence<'_> {
         })
     }
 
-    fn labels_were_sent(&self, card: &str, state: &CardState, violations: &mut Violations) {
+    fn labels_were_sent(&self, card: &str, state: &History, violations: &mut Violations) {
         let sent = self.sent.labels.get(card).map_or(&[][..], Vec::as_slice);
         for entry in state.all_entries() {
             let Some(kept) = entry.label else { continue };

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidemark_domain::card::{CardState, Entry};
 use tidemark_domain::control::{Mode, OverrideAction};
+use tidemark_domain::history::{Entry, History};
 use tidemark_domain::invariant::Invariant;
 
 /// By what a batch was judged.
@@ -34,7 +34,7 @@ pub struct Life {
     /// Its last bytes, once the store has dropped it.
     pub ended: Option<Vec<u8>>,
     /// The newest state, decoded, with every segment.
-    pub last: Option<CardState>,
+    pub last: Option<History>,
 }
 
 /// An override as an operator made it.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_engine::port::{DecisionRecord, StateItem};
 
 use super::known::Life;
@@ -55,8 +55,8 @@ pub struct Tables {
 impl Tables {
     /// The state that bytes stand for, with every sealed segment at hand; `None` when something of it is missing or can't be
     /// decoded. Segments that `known` has are not decoded again.
-    pub(super) fn whole(&self, card: &str, bytes: &[u8], known: Option<&CardState>) -> Option<CardState> {
-        let mut state = CardState::decode(bytes).ok()?;
+    pub(super) fn whole(&self, card: &str, bytes: &[u8], known: Option<&History>) -> Option<History> {
+        let mut state = History::decode(bytes).ok()?;
         if let Some(known) = known.filter(|known| known.segments_held() > 0) {
             state.adopt_segments(known.clone());
         }
@@ -64,7 +64,7 @@ impl Tables {
     }
 
     /// Gives a state every segment that it names; whether all are there.
-    pub fn supply(&self, card: &str, state: &mut CardState) -> bool {
+    pub fn supply(&self, card: &str, state: &mut History) -> bool {
         loop {
             let missing = state.missing_segments();
             if missing.is_empty() {
@@ -83,7 +83,7 @@ impl Tables {
 
     /// A card's state with every sealed segment at hand.
     #[must_use]
-    pub fn whole_state(&self, card: &str) -> Option<CardState> {
+    pub fn whole_state(&self, card: &str) -> Option<History> {
         self.whole(card, &self.states.get(card)?.now.bytes, None)
     }
 }

@@ -1,6 +1,6 @@
 //! What the simulator itself sees of every write: what must hold between a state and the one that takes its place (I5).
 
-use tidemark_domain::card::{CardState, Entry};
+use tidemark_domain::history::{Entry, History};
 use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{Commit, StateItem, StateWrite};
 
@@ -91,7 +91,7 @@ impl Stores {
 }
 
 /// The number of an event that one state has and the next one neither has nor dropped for its age.
-fn first_lost(old: &CardState, new: &CardState) -> Option<u64> {
+fn first_lost(old: &History, new: &History) -> Option<u64> {
     let key = |entry: &Entry| (entry.time_ms, entry.seq);
     let kept = new.all_entries();
     let mut kept = kept.iter().peekable();

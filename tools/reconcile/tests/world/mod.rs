@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use reconcile::{Accepted, BoundsInForce, Evidence, Horizon, Judgement, QuarantineNote, Record, StoredCard, judge};
-use tidemark_domain::card::CardState;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::invariant::Invariant;
-use tidemark_domain::outcome::{Decision, render_json};
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 pub const NOW_MS: i64 = 1_795_399_200_000;
 pub const DAY_MS: i64 = 86_400_000;
@@ -25,7 +26,7 @@ pub struct World {
     pub records: Vec<Accepted>,
     pub outcomes: Vec<(i64, Vec<u8>)>,
     pub quarantine: Vec<QuarantineNote>,
-    pub cards: BTreeMap<CardId, CardState>,
+    pub cards: BTreeMap<CardId, History>,
     pub stored: HashMap<CardId, StoredCard>,
     pub evidence: fn() -> Evidence,
     /// Whether outcomes are sent and decisions recorded.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use reconcile::{Broken, QuarantineNote, StoredCard, supply};
 use tidemark_aws::admin::{Admin, Item, ItemValue, QueueMessage, ReadFrom, ShardRecord};
 use tidemark_aws::item;
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 
 use crate::account::queue::QueueContent;
@@ -265,8 +265,8 @@ pub async fn read_table(
     admin: &Admin,
     table: &str,
     evidence: &mut Evidence,
-) -> Result<HashMap<String, CardState>, CliError> {
-    let mut states: HashMap<CardId, CardState> = HashMap::new();
+) -> Result<HashMap<String, History>, CliError> {
+    let mut states: HashMap<CardId, History> = HashMap::new();
     let mut segments: HashMap<CardId, Segments> = HashMap::new();
     let mut start: Option<Item> = None;
     for _ in 0..SCAN_PAGES_MAX {
@@ -296,12 +296,12 @@ pub async fn read_table(
         supplied.map_err(|Broken(what)| broken(&format!("card {card}: {what}")))?;
         evidence.cards.entry(card.clone()).or_default().take_state(state);
     }
-    let by_name = |(card, state): (CardId, CardState)| (card.as_str().to_owned(), state);
+    let by_name = |(card, state): (CardId, History)| (card.as_str().to_owned(), state);
     Ok(states.into_iter().map(by_name).collect())
 }
 
-fn decode(card: &CardId, bytes: &[u8]) -> Result<CardState, CliError> {
-    CardState::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))
+fn decode(card: &CardId, bytes: &[u8]) -> Result<History, CliError> {
+    History::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))
 }
 
 /// A card's sealed segments, as they are stored.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::score::base_amount;
+use tidemark_domain::policy::base_amount;
 
 use crate::oracle::ActualOutcome;
 use crate::simulate::{SimKind, SimRecord};

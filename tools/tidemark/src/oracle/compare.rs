@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
-use tidemark_domain::card::CardState;
-use tidemark_domain::feature::FeatureKey;
+use tidemark_domain::catalogue::FeatureKey;
+use tidemark_domain::history::History;
 use tidemark_domain::outcome::REASONS_MAX;
 use tidemark_domain::policy::Policy;
 
@@ -156,7 +156,7 @@ pub fn check<'a>(
     policy: &Policy,
     sent: &[Sent<'_>],
     outcomes: impl IntoIterator<Item = &'a [u8]>,
-    states: &dyn Fn(&str) -> Option<CardState>,
+    states: &dyn Fn(&str) -> Option<History>,
 ) -> Report {
     let mut report = Report::default();
     let mut actual: HashMap<EventKey, (&[u8], ActualOutcome)> = HashMap::new();
@@ -344,7 +344,7 @@ fn compare_features(
     }
 }
 
-fn compare_state(report: &mut Report, card: &str, expected: &[ExpectedEvent], state: &CardState, policy: &Policy) {
+fn compare_state(report: &mut Report, card: &str, expected: &[ExpectedEvent], state: &History, policy: &Policy) {
     let missing = state.missing_segments();
     if !missing.is_empty() {
         report.note(

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Country, Currency, Place, Profile, Transaction};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::policy::Policy;
 
 use super::history::{NaiveCard, Past};

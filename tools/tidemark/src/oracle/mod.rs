@@ -14,9 +14,9 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
+use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile, Verdict};
-use tidemark_domain::feature::FeatureKey;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::f64::consts::LN_2;
 
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Transaction};
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
 use tidemark_domain::outcome::Missing;
 use tidemark_domain::policy::Policy;
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::card::CardState;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
-use tidemark_domain::outcome;
+use tidemark_domain::history::History;
+use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 use super::*;
 use crate::simulate::{Expect, SimConfig, SimRecord, generate};
@@ -19,7 +19,7 @@ const NOW_MS: i64 = 1_760_000_000_000;
 /// What the system made of a stream: the domain's fold with a map for a store.
 #[derive(Default)]
 struct System {
-    states: HashMap<String, CardState>,
+    states: HashMap<String, History>,
     profiles: HashMap<String, Profile>,
     outcomes: Vec<Vec<u8>>,
     fates: Vec<Fate>,
@@ -63,8 +63,7 @@ impl System {
                     Applied::Refused(refusal) => return Fate::Refused(refusal.code),
                     Applied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
                 };
-                self.outcomes
-                    .push(outcome::render_json(&tx.card_id, &tx.event_id, &entry));
+                self.outcomes.push(render_json(&tx.card_id, &tx.event_id, &entry));
                 fate
             }
         }

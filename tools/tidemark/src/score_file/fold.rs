@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::catalogue::FeatureValue;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Label, Profile, Transaction};
-use tidemark_domain::feature::{self, FeatureValue};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
-use tidemark_domain::outcome::{self, Decision};
+use tidemark_domain::measure;
+use tidemark_domain::model::ProfileInput;
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
-use tidemark_domain::score::ProfileInput;
+use tidemark_domain::render::render_json;
 
 use tidemark_engine::config::SEGMENT_ROUNDS_MAX;
 
@@ -25,7 +27,7 @@ const UNBOUNDED_MS: i64 = i64::MAX / 4;
 /// What is kept of a card.
 #[derive(Default)]
 pub(super) struct Card {
-    pub(super) state: CardState,
+    pub(super) state: History,
     pub(super) vault: Vault,
     profile: Option<Profile>,
 }
@@ -104,7 +106,7 @@ impl FileFold {
 
     /// A card's state, as of the lines so far.
     #[must_use]
-    pub fn state(&self, card: &CardId) -> Option<&CardState> {
+    pub fn state(&self, card: &CardId) -> Option<&History> {
         self.cards.get(card).map(|card| &card.state)
     }
 
@@ -205,9 +207,9 @@ impl FileFold {
             Some(values) => {
                 let mut entry = entry;
                 entry.outcome.features = values;
-                outcome::render_json(&tx.card_id, &tx.event_id, &entry)
+                render_json(&tx.card_id, &tx.event_id, &entry)
             }
-            None => outcome::render_json(&tx.card_id, &tx.event_id, &entry),
+            None => render_json(&tx.card_id, &tx.event_id, &entry),
         };
         Ok(true)
     }
@@ -229,7 +231,7 @@ fn apply(
         };
         let (applied, values) = if needs.is_empty() {
             let profile = card.profile.as_ref();
-            let values = features.then(|| feature::compute(&card.state, tx, profile, policy).into_values());
+            let values = features.then(|| measure::compute(&card.state, tx, profile, policy).into_values());
             let input = profile.map_or(ProfileInput::Absent, ProfileInput::Known);
             (fold::apply_transaction(&mut card.state, tx, input, policy), values)
         } else {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tidemark_domain::card::CardState;
-use tidemark_domain::card::sealed::SegmentKey;
+use tidemark_domain::history::History;
+use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::config::SEGMENT_ITEMS_WARM_MAX;
 
@@ -17,7 +17,7 @@ pub(super) struct Vault {
 
 impl Vault {
     /// Takes a state's new segments, and has it forget those at hand when they are many.
-    pub(super) fn keep(&mut self, state: &mut CardState, policy: &Policy) {
+    pub(super) fn keep(&mut self, state: &mut History, policy: &Policy) {
         for segment in state.new_segments() {
             self.bytes.insert(segment.key, segment.bytes.clone());
             self.ages.insert((segment.last_ms, segment.key), ());
@@ -35,7 +35,7 @@ impl Vault {
     }
 
     /// Hands a state the segments that it asks for; `false` when one is not there.
-    pub(super) fn supply(&self, state: &mut CardState, keys: &[SegmentKey]) -> bool {
+    pub(super) fn supply(&self, state: &mut History, keys: &[SegmentKey]) -> bool {
         keys.iter().all(|key| {
             let bytes = self.bytes.get(key);
             bytes.is_some_and(|bytes| state.supply_segment(*key, bytes).is_ok())

@@ -1,9 +1,9 @@
 //! A card's timeline as the page draws it. Pure.
 
 use serde::Serialize;
-use tidemark_domain::card::{Entry, UNPRICED};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::Verdict;
-use tidemark_domain::feature::{FeatureKey, FeatureKind};
+use tidemark_domain::history::{Entry, UNPRICED};
 use tidemark_domain::policy::Policy;
 
 use crate::explain::Stored;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::format::{
+    AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, UserRecord, digest_of, field,
+};
 use super::protobuf::wire_type;
-use super::{AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, UserRecord, digest_of, field};
 
 /// Collects user records until they are written as one aggregated record.
 #[derive(Clone, Debug, Default)]

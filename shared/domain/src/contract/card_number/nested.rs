@@ -1,10 +1,8 @@
 //! Text within text: escapes of JSON, percent signs of URLs and forms, base64 and hexadecimal digits.
 
-use super::DIGITS_MIN;
 use super::glyph::{Glyph, Span};
+use super::suspect::{BASE64_MIN, DIGITS_MIN, may_hold_decoded, sextet};
 
-/// Characters of the shortest base64 text that holds a card number.
-pub(super) const BASE64_MIN: usize = (DIGITS_MIN * 4).div_ceil(3);
 /// Characters of the shortest hexadecimal text that holds one.
 const HEX_MIN: usize = DIGITS_MIN * 2;
 /// Characters of a JSON escape of the form `\u0034`, and of a byte as `%34`.
@@ -115,7 +113,7 @@ pub(super) struct Decoded {
 impl Decoded {
     /// `None`, before anything is kept, when no card number can be in it.
     fn of(bytes: impl Iterator<Item = (u8, Span)> + Clone) -> Option<Self> {
-        let may_hold = super::may_hold_decoded(bytes.clone().map(|(byte, _)| byte));
+        let may_hold = may_hold_decoded(bytes.clone().map(|(byte, _)| byte));
         may_hold.then(|| {
             let (bytes, spans) = bytes.unzip();
             Self { bytes, spans }
@@ -149,20 +147,6 @@ fn base64_bytes(run: &[(u8, Glyph)]) -> impl Iterator<Item = (u8, Span)> + Clone
         let byte = (u32::from(*high) << shift | u32::from(*low) >> (6 - shift)) & 0xFF;
         Some((u8::try_from(byte).ok()?, from.through(*to)))
     })
-}
-
-/// The value of a character of base64, of the standard alphabet or the one for URLs.
-pub(super) fn sextet(character: char) -> Option<u8> {
-    #[allow(clippy::cast_possible_truncation)] // ASCII
-    let byte = character as u8;
-    match character {
-        'A'..='Z' => Some(byte - b'A'),
-        'a'..='z' => Some(byte - b'a' + 26),
-        '0'..='9' => Some(byte - b'0' + 52),
-        '+' | '-' => Some(62),
-        '/' | '_' => Some(63),
-        _ => None,
-    }
 }
 
 /// Calls with what each run of hexadecimal digits decodes to, from each of the two that a byte may start at.

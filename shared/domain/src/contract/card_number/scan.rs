@@ -2,7 +2,7 @@
 
 use super::glyph::{Glyph, Kind, Span, kind_of};
 use super::issuer::is_issued;
-use super::{DIGITS_MAX, DIGITS_MIN};
+use super::suspect::{DIGITS_MAX, DIGITS_MIN};
 
 /// The lengths of a UUID's groups of hexadecimal digits.
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use crate::catalogue::{FeatureKey, Need};
 use crate::contract::MCC_MAX;
-use crate::feature::{FeatureKey, FeatureKind};
 use crate::policy::reader::{self, Problems, Section};
-use crate::policy::{LowRisk, Policy};
+use crate::policy::terms::{LowRisk, Policy};
+
+use super::features::feature;
 
 /// The section as it was read.
 pub(super) struct Rules {
@@ -45,7 +47,7 @@ pub(super) fn read(
     }
     let section = top.inside("low_risk", true, problems);
     section.refuse_unknown(&["amount_max_minor", "merchant_categories", "features"], problems);
-    let amounts = 1..=i64::try_from(crate::score::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
+    let amounts = 1..=i64::try_from(crate::history::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount = section.integer("amount_max_minor", &amounts, None, problems);
     let merchant_categories = categories(&section, problems);
     let features = chosen(&section, features, weights, problems);
@@ -122,12 +124,8 @@ fn chosen(
 }
 
 fn one(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
-    let key = super::feature(name, None)?;
-    let of_profile = matches!(
-        key.kind,
-        FeatureKind::ProfileAmountZ | FeatureKind::ProfileCountRatio | FeatureKind::ForeignToProfile
-    );
-    if of_profile {
+    let key = feature(name, None)?;
+    if key.kind.needs().has(Need::Profile) {
         return Err(format!(
             "`{name}` needs the profile, expected features of the history: events of low risk are scored without a profile"
         ));

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::{StreamExt, stream};
 use tidemark_aws::admin::{Item, ItemValue};
 use tidemark_aws::item;
-use tidemark_domain::card::{CardState, EventMark};
 use tidemark_domain::control::trial::{TRIAL, TRIAL_BUCKETS, TrialBatch, trial_partition};
 use tidemark_domain::event::Verdict;
+use tidemark_domain::history::{EventMark, History};
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
@@ -125,7 +125,7 @@ async fn label(plane: &Plane<'_>, samples: &mut Samples) -> Result<(), CliError>
         let Some(ItemValue::Binary(bytes)) = found.as_ref().and_then(|item| item.get(item::BYTES)) else {
             continue;
         };
-        let Ok(state) = CardState::decode(bytes) else { continue };
+        let Ok(state) = History::decode(bytes) else { continue };
         for entry in state.entries() {
             if let Some((verdict, _)) = entry.label {
                 let label = if verdict == Verdict::Fraud {

@@ -1,0 +1,10 @@
+//! The catalogue of features: `catalogue/feature.rs` has the table that declares each. What a feature is worth is computed in
+//! [`measure`](crate::measure), how surprising that is in [`model`](crate::model).
+
+mod column;
+mod feature;
+mod key;
+
+pub use column::{Need, Needs, Surprise, Unit};
+pub use feature::FeatureKind;
+pub use key::{FeatureKey, FeatureValue, UnknownFeature};

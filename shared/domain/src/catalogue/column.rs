@@ -1,0 +1,143 @@
+//! What the table of features may say of one.
+
+/// The unit of a feature's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of events.
+    Events,
+    /// Minor units of the policy's base currency.
+    BaseMinor,
+    /// A share, 0 to 1.
+    Share,
+    /// A number of merchants.
+    Merchants,
+    /// A number of countries.
+    Countries,
+    /// Seconds.
+    Seconds,
+    /// Standard deviations.
+    Deviations,
+    /// One number over another of the same unit.
+    Ratio,
+    /// 1 for yes, 0 for no.
+    Flag,
+    /// Kilometres an hour.
+    KmPerHour,
+}
+
+impl Unit {
+    /// As it is written in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::BaseMinor => "base minor units",
+            Self::Share => "0 to 1",
+            Self::Merchants => "merchants",
+            Self::Countries => "countries",
+            Self::Seconds => "seconds",
+            Self::Deviations => "deviations",
+            Self::Ratio => "ratio",
+            Self::Flag => "0 or 1",
+            Self::KmPerHour => "km/h",
+        }
+    }
+}
+
+macro_rules! needs {
+    ($($(#[$doc:meta])* $need:ident,)*) => {
+        /// What a feature needs besides the counts that every walk over a card's history gives.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Need {
+            $($(#[$doc])* $need,)*
+        }
+
+        impl Need {
+            /// Every need.
+            pub const ALL: &'static [Self] = &[$(Self::$need,)*];
+        }
+    };
+}
+
+needs! {
+    /// The event's amount in the base currency: where the policy has no rate for it, there is no value.
+    Amount,
+    /// The card's profile: events of low risk, which are scored without one, can't have the feature.
+    Profile,
+    /// A whole day of history: the policy names a window of a day or more.
+    Day,
+    /// Every merchant by itself.
+    Merchants,
+    /// Every country by itself.
+    Countries,
+    /// Every device by itself, for an event that names one.
+    Devices,
+    /// The latest place before the event.
+    Places,
+    /// How many events were outside the profile's usual country.
+    Abroad,
+}
+
+/// Some of the needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u16);
+
+impl Needs {
+    /// These.
+    #[must_use]
+    pub const fn of(needs: &[Need]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < needs.len() {
+            bits |= 1 << needs[at] as u16;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// These and others.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether a need is among them.
+    #[must_use]
+    pub const fn has(self, need: Need) -> bool {
+        self.0 & 1 << need as u16 != 0
+    }
+}
+
+/// The model that says how surprising a feature's value is: `docs/concepts/scoring.md` has the formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surprise {
+    /// As many events in a window, by the card's own rate.
+    Count,
+    /// As large a sum for as many amounts, by the card's own amounts.
+    Sum,
+    /// As many declined events in a window, by the share before it.
+    Declined,
+    /// As many merchants in a window, by how often one was new.
+    ManyMerchants,
+    /// As many countries in a window, by how often one was new.
+    ManyCountries,
+    /// An event so soon after the one before, by the card's own rate.
+    SinceLast,
+    /// As large an amount, by the mean and deviation of the card's own.
+    Amount,
+    /// As large an amount, where the card's own are lognormal.
+    AmountRatio,
+    /// As large an amount, where the profile's are lognormal.
+    ProfileAmount,
+    /// As many events in a day, by the profile's usual number.
+    ProfileCount,
+    /// A merchant not seen before, by how often one was new.
+    NewMerchant,
+    /// A country not seen before, by how often one was new.
+    NewCountry,
+    /// A device not seen before, by how often one was new.
+    NewDevice,
+    /// As fast a journey.
+    Speed,
+    /// An event outside the profile's usual country, by how often one was.
+    Foreign,
+}

@@ -1,0 +1,155 @@
+//! What must hold in every state.
+
+use crate::event::Place;
+use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX};
+
+use super::entry::Entry;
+use super::error::InvalidState;
+use super::limits::{ENTRIES_MAX, FEATURES_MAX};
+use super::sealed::{Index, LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
+use super::sketch::Distinct;
+use super::state::{History, Truncation};
+
+const LATITUDE_E4_MAX: u32 = 900_000;
+const LONGITUDE_E4_MAX: u32 = 1_800_000;
+const SHARE_PCT_MAX: u8 = 100;
+
+impl History {
+    /// A state from its parts, for whoever has them from elsewhere than the fold.
+    ///
+    /// # Errors
+    /// When no card can be in this state.
+    pub fn from_parts(
+        entries: Vec<Entry>,
+        next_seq: u64,
+        floor_ms: Option<i64>,
+        truncation: Option<Truncation>,
+    ) -> Result<Self, InvalidState> {
+        let state = Self {
+            entries,
+            next_seq,
+            floor_ms,
+            truncation,
+            ..Self::default()
+        };
+        state.check()?;
+        Ok(state)
+    }
+
+    fn check(&self) -> Result<(), InvalidState> {
+        let Self {
+            entries,
+            next_seq,
+            floor_ms,
+            truncation,
+            ..
+        } = self;
+        if entries.len() > ENTRIES_MAX {
+            return Err(InvalidState::TooManyEntries);
+        }
+        if !entries.is_sorted_by(|a, b| (a.time_ms, a.seq) < (b.time_ms, b.seq)) {
+            return Err(InvalidState::Order);
+        }
+        if (entries.len() as u64) > *next_seq || entries.iter().any(|entry| entry.seq >= *next_seq) {
+            return Err(InvalidState::Seq);
+        }
+        let is_floor = match (floor_ms, entries.first()) {
+            (Some(floor_ms), Some(first)) => *floor_ms <= first.time_ms,
+            _ => true,
+        };
+        let is_cut = truncation.is_none_or(|cut| floor_ms.is_some_and(|floor_ms| cut.floor_ms <= floor_ms));
+        if !is_floor || !is_cut {
+            return Err(InvalidState::Floor);
+        }
+        entries.iter().try_for_each(check_entry)
+    }
+
+    /// The references: in order among themselves, below the head, the higher levels first, above the floor.
+    pub(super) fn check_sealed(&self) -> Result<(), InvalidState> {
+        check_refs(&self.sealed)?;
+        let is_level_order = self.sealed.is_sorted_by(|a, b| a.level >= b.level);
+        let last = self.sealed.last().map(SealedRef::last);
+        let is_below = last.is_none_or(|last| self.entries.iter().all(|entry| last <= entry.order()));
+        if self.sealed.len() > REFS_MAX || !is_level_order || !is_below {
+            return Err(InvalidState::Segment);
+        }
+        match (self.floor_ms, self.sealed.first()) {
+            (Some(floor_ms), Some(first)) if first.summary.first_ms < floor_ms => Err(InvalidState::Floor),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Node {
+    /// What must hold in every segment.
+    pub(super) fn check(&self) -> Result<(), InvalidState> {
+        match self {
+            Self::Leaf(entries) if entries.is_empty() => Err(InvalidState::Segment),
+            Self::Leaf(entries) if !entries.is_sorted_by_key(Entry::order) => Err(InvalidState::Order),
+            Self::Leaf(entries) => entries.iter().try_for_each(check_entry),
+            Self::Index(Index { refs, known }) => {
+                let level = refs.first().ok_or(InvalidState::Segment)?.level;
+                if level >= LEVEL_MAX || refs.iter().any(|segment| segment.level != level) {
+                    return Err(InvalidState::Segment);
+                }
+                check_refs(refs)?;
+                if known.is_empty() { Ok(()) } else { known.check(refs) }
+            }
+        }
+    }
+}
+
+fn check_refs(refs: &[SealedRef]) -> Result<(), InvalidState> {
+    if !refs.is_sorted_by(|a, b| a.last() <= b.last() && a.summary.last_ms <= b.summary.first_ms) {
+        return Err(InvalidState::Order);
+    }
+    refs.iter().try_for_each(|segment| check_summary(&segment.summary))
+}
+
+fn check_summary(summary: &Summary) -> Result<(), InvalidState> {
+    let is_set = |set: &Distinct| match set {
+        Distinct::Exact(kept) => kept.is_sorted_by(|a, b| a < b),
+        Distinct::Sketch(_) => true,
+    };
+    let countries = &summary.countries.counts;
+    let is_placed = summary.placed.is_none_or(|placed| is_on_globe(placed.place));
+    let is_sum = summary.count > 0 && summary.declined <= summary.count && summary.device_events <= summary.count;
+    let is_priced = summary.unpriced <= summary.count;
+    let is_sorted = countries.is_sorted_by(|a, b| a.0 < b.0) && is_set(&summary.merchants) && is_set(&summary.devices);
+    if is_placed && is_sum && is_priced && is_sorted && summary.sum >= summary.max {
+        Ok(())
+    } else {
+        Err(InvalidState::Segment)
+    }
+}
+
+fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
+    let outcome = &entry.outcome;
+    if outcome.score > SCORE_MAX {
+        return Err(InvalidState::Score);
+    }
+    if entry.place.is_some_and(|place| !is_on_globe(place)) {
+        return Err(InvalidState::Place);
+    }
+    let is_overridden = outcome.missing.0 & Missing::OVERRIDDEN != 0;
+    if outcome.missing.0 & !Missing::KNOWN != 0 || (is_overridden && outcome.override_action().is_none()) {
+        return Err(InvalidState::Missing);
+    }
+    let is_share = |share_pct: u8| share_pct <= SHARE_PCT_MAX;
+    if outcome.reasons.len() > REASONS_MAX || !outcome.reasons.iter().all(|reason| is_share(reason.share_pct)) {
+        return Err(InvalidState::Reasons);
+    }
+    let is_value = |value: Option<f64>| value.is_none_or(f64::is_finite);
+    if outcome.features.len() > FEATURES_MAX || !outcome.features.iter().all(|(_, value)| is_value(*value)) {
+        return Err(InvalidState::Features);
+    }
+    let is_error = |error: f64| error.is_finite() && error > 0.0;
+    if outcome.approximate.len() > FEATURES_MAX || !outcome.approximate.iter().all(|(_, error)| is_error(*error)) {
+        return Err(InvalidState::Features);
+    }
+    Ok(())
+}
+
+const fn is_on_globe(place: Place) -> bool {
+    place.latitude_e4.unsigned_abs() <= LATITUDE_E4_MAX && place.longitude_e4.unsigned_abs() <= LONGITUDE_E4_MAX
+}

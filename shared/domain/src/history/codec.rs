@@ -1,0 +1,202 @@
+//! A card's state as bytes, format versions 1 to 3.
+//!
+//! ```text
+//!  byte 0        then bits, least significant first, no padding between fields
+//! ┌─────────┬──────────────────────────────────────────────┬─────────┬─────────┬ ─ ─ ┬─────────┬──────────┐
+//! │ version │ header                                       │ entry 0 │ entry 1 │     │ entry n │ 0…7 zero │
+//! │  = 1    │                                              │         │         │     │         │ bits     │
+//! └─────────┴──────────────────────────────────────────────┴─────────┴─────────┴ ─ ─ ┴─────────┴──────────┘
+//!
+//! header  count:9  dropped:N4 (next_seq − count)
+//!         has_floor:1  [floor_ms:Z42  is_truncated:1  [events:N8  floor_ms − truncation floor:N32]]
+//!         version 2: references:8, then as many (`codec/segments.rs` has their drawing)
+//!         version 3: has_references:1  [as in version 2]  has_newest:1  [upper half of the newest arrival's fingerprint:32]
+//!
+//! entry   ┌──────────┬─────────────┬────────┬───────┬──────────┬───────┬────────┬──────────┬───────┐
+//!         │ time     │ event_fp:32 │ amount │ score │ merchant │ place │ device │ approved │ plain │ [rare parts]
+//!         │ S25      │             │ S13    │ S6    │          │       │        │ :1       │ :1    │ if not plain
+//!         └──────────┴─────────────┴────────┴───────┴──────────┴───────┴────────┴──────────┴───────┘
+//!   time      ms since the entry before (the first: since the floor; without a floor its time itself, Z42)
+//!   merchant  index among the merchants so far, in as few bits as tell them and "new" apart; new: fingerprint:32
+//!   place     0 none │ 1 there is one: where the merchant was seen at a place before, 1 bit: 1 the same as then;
+//!             else latitude and longitude as differences to the place spelt last, zigzag, S14 each
+//!   device    0 none │ 1 then an index like the merchant's
+//!   plain     1 when all of this holds: seq is one more than in the entry before, country is the merchant's last (a new
+//!             merchant: the entry before's), decision is pass, tier, missing, policy and profile version are those of
+//!             the entry before, and there are no reasons, no label, no features
+//!
+//! rare    flags:8 (version 2: 9, version 3: 10), then for each set flag from the lowest on
+//!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
+//!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each kind:6 window:16 share:7
+//!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
+//!   8   policy version:N4                    128  features: index among the lists so far, like the merchant's; new: count:8,
+//!                                                 each kind:6 window:16; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
+//!   256  version 2: errors, like features
+//!   512  version 3: upper half of the event's fingerprint:32, but for the newest arrival's, which the header has
+//!
+//! * the highest bit says that the tier is `low_risk`, and the tier's bits are 0.
+//!
+//! x:n  n bits.   Nw  a number that is about w bits long: b zeros and a 1, where b says how many bits longer than w it is,
+//!                    then its bits (w of them for b = 0, otherwise without the leading 1).
+//! Zw   N of the zigzag of a signed number.   Sw  N with a width that starts at w and follows the series: in eighths of a
+//!                    bit, an eighth of it is replaced by the length of each number (1 to 62).
+//! ```
+//!
+//! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
+//! segments, errors of feature values. Version 3 is written where version 2 has none: upper halves of fingerprints. All are read
+//! for ever: a golden file of every kind of state proves it.
+//!
+//! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
+//! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
+
+mod decode;
+mod encode;
+mod fields;
+mod format;
+mod segments;
+
+use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
+use super::state::{History, Truncation};
+
+use decode::get_entries;
+use encode::put_entries;
+use fields::get_u32;
+use format::{
+    COUNT_BITS, Context, DROPPED_WIDTH, Format, INSTANT_WIDTH, REFS_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH,
+};
+use segments::{get_refs, put_refs};
+
+pub use super::error::{CodecError, InvalidState};
+pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
+
+pub(super) use format::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entry_bytes_max};
+pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
+
+/// What a typical entry takes, bytes; the buffer's first size.
+const ENTRY_BYTES_TYPICAL: usize = 16;
+
+impl History {
+    /// The state as bytes. A state that was built by the fold or decoded always fits its limits, so this can't fail.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode_state(self)
+    }
+
+    /// The state that the bytes stand for: the inverse of [`History::encode`]. A state has one spelling: bytes that would
+    /// read as a state, but are not those that it is written in, are refused, since some of them have changed.
+    ///
+    /// Total: any bytes give a state or an error, in time and memory bounded by their length.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole and valid state of a known format.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        decode_state(bytes)
+    }
+}
+
+fn encode_state(state: &History) -> Vec<u8> {
+    let count = state.entries.len();
+    let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
+    let format = Format::of(state);
+    bytes.push(format.version());
+    let mut bits = BitWriter::new(bytes);
+    let first_seq = state.next_seq.wrapping_sub(count as u64);
+    bits.put(count as u64, COUNT_BITS);
+    bits.number(first_seq, DROPPED_WIDTH);
+    bits.flag(state.floor_ms.is_some());
+    if let Some(floor_ms) = state.floor_ms {
+        bits.number(zigzag(floor_ms), INSTANT_WIDTH);
+        bits.flag(state.truncation.is_some());
+        if let Some(truncation) = state.truncation {
+            bits.number(truncation.events, TRUNCATED_WIDTH);
+            bits.number(
+                floor_ms.wrapping_sub(truncation.floor_ms).cast_unsigned(),
+                TRUNCATED_SPAN_WIDTH,
+            );
+        }
+    }
+    if format == Format::V3 {
+        bits.flag(!state.sealed.is_empty());
+    }
+    if format == Format::V2 || !state.sealed.is_empty() {
+        bits.put(state.sealed.len() as u64, REFS_BITS);
+        put_refs(&mut bits, &state.sealed);
+    }
+    let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
+    if format == Format::V3 {
+        let newest_seq = state.next_seq.wrapping_sub(1);
+        let newest = state.entries.iter().find(|entry| entry.seq == newest_seq);
+        let high = newest.and_then(|entry| entry.event_fp_high);
+        bits.flag(high.is_some());
+        if let Some(high) = high {
+            bits.put(u64::from(high), 32);
+        }
+        context.newest = Some((newest_seq, high));
+    }
+    put_entries(&mut bits, &mut context, &state.entries, state.floor_ms.is_some());
+    bits.finish()
+}
+
+fn decode_state(bytes: &[u8]) -> Result<History, CodecError> {
+    match bytes {
+        [] => Err(CodecError::Empty),
+        _ if bytes.len() > DECODE_BYTES_MAX => Err(CodecError::TooLong),
+        [version, rest @ ..] => match Format::of_version(*version) {
+            Some(format) => decode_as(format, rest),
+            None => Err(CodecError::UnknownVersion(*version)),
+        },
+    }
+}
+
+fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
+    let mut bits = BitReader::new(bytes);
+    let count = bits.get(COUNT_BITS)? as usize;
+    if count > ENTRIES_MAX {
+        return Err(InvalidState::TooManyEntries.into());
+    }
+    let first_seq = bits.number(DROPPED_WIDTH)?;
+    let next_seq = first_seq.checked_add(count as u64).ok_or(CodecError::NumberRange)?;
+    let (mut floor_ms, mut truncation) = (None, None);
+    if bits.flag()? {
+        let floor = unzigzag(bits.number(INSTANT_WIDTH)?);
+        floor_ms = Some(floor);
+        if bits.flag()? {
+            let events = bits.number(TRUNCATED_WIDTH)?;
+            let span_ms = bits.number(TRUNCATED_SPAN_WIDTH)?;
+            let floor_ms = floor.checked_sub_unsigned(span_ms).ok_or(CodecError::NumberRange)?;
+            truncation = Some(Truncation { events, floor_ms });
+        }
+    }
+    let has_refs = match format {
+        Format::V1 => false,
+        Format::V2 => true,
+        Format::V3 => bits.flag()?,
+    };
+    let sealed = if has_refs {
+        let count = bits.get(REFS_BITS)? as usize;
+        if count == 0 && format == Format::V3 {
+            return Err(InvalidState::Spelling.into());
+        }
+        get_refs(&mut bits, count)?
+    } else {
+        Vec::new()
+    };
+    let mut context = Context::new(format, count, first_seq, floor_ms.unwrap_or(0));
+    if format == Format::V3 {
+        let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
+        context.newest = Some((next_seq.wrapping_sub(1), high));
+    }
+    let entries = get_entries(&mut bits, &mut context, count, floor_ms.is_some())?;
+    bits.end()?;
+    if context.newest.is_some_and(|(_, high)| high.is_some()) {
+        // Of an entry that is not there.
+        return Err(InvalidState::Spelling.into());
+    }
+    let mut state = History::from_parts(entries, next_seq, floor_ms, truncation)?;
+    state.sealed = sealed;
+    state.check_sealed()?;
+    if Format::of(&state) != format {
+        return Err(InvalidState::Version.into());
+    }
+    Ok(state)
+}

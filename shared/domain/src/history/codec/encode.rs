@@ -1,0 +1,195 @@
+//! Writes entries. The order of the fields is the drawing's at the head of the module above.
+
+use crate::catalogue::{FeatureKey, FeatureValue};
+use crate::event::Place;
+use crate::history::bits::{BitWriter, index_bits, zigzag};
+use crate::history::entry::Entry;
+use crate::outcome::{Decision, Reason, Tier};
+
+use super::fields::{put_country, put_index};
+use super::format::{
+    Context, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
+    WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+};
+
+/// Writes entries; the first one's time stands against the context's if that says something.
+pub(super) fn put_entries(bits: &mut BitWriter, context: &mut Context, entries: &[Entry], has_floor: bool) {
+    for (index, entry) in entries.iter().enumerate() {
+        if index == 0 && !has_floor {
+            bits.number(zigzag(entry.time_ms), INSTANT_WIDTH);
+        } else {
+            let elapsed_ms = entry.time_ms.wrapping_sub(context.last.time_ms).cast_unsigned();
+            bits.series(elapsed_ms, &mut context.time);
+        }
+        put_entry(bits, context, entry);
+    }
+}
+
+#[inline(always)]
+fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
+    bits.put(u64::from(entry.event_fp), 32);
+    bits.series(entry.amount_base_minor, &mut context.amount);
+    bits.series(u64::from(entry.outcome.score), &mut context.score);
+    let merchant = put_index(bits, &context.merchants, entry.merchant_fp);
+    put_place(bits, context, entry.place, merchant);
+    match entry.device_fp {
+        None => bits.flag(false),
+        Some(device_fp) => {
+            bits.flag(true);
+            if put_index(bits, &context.devices, device_fp) == context.devices.len() {
+                context.devices.push(device_fp);
+            }
+        }
+    }
+    let parts = rare_parts(context, entry, merchant);
+    bits.put(u64::from(entry.approved) | u64::from(parts == 0) << 1, 2);
+    if parts != 0 {
+        put_parts(bits, context, entry, parts);
+    }
+    context.learn(entry, merchant);
+}
+
+#[inline(always)]
+fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, merchant: usize) {
+    let Some(place) = place else {
+        bits.flag(false);
+        return;
+    };
+    match context.known_place(merchant) {
+        Some(known) if known == place => bits.put(0b11, 2),
+        Some(_) => {
+            bits.put(0b01, 2);
+            spell_place(bits, context, place);
+        }
+        None => {
+            bits.flag(true);
+            spell_place(bits, context, place);
+        }
+    }
+}
+
+fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
+    let latitude = i64::from(place.latitude_e4) - i64::from(context.place.latitude_e4);
+    let longitude = i64::from(place.longitude_e4) - i64::from(context.place.longitude_e4);
+    bits.series(zigzag(latitude), &mut context.degrees);
+    bits.series(zigzag(longitude), &mut context.degrees);
+    context.place = place;
+}
+
+/// Which parts an entry has that are not as expected.
+#[inline(always)]
+pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u16 {
+    let (outcome, last) = (&entry.outcome, &context.last);
+    let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
+    let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
+    flag(part::SEQ, entry.seq != context.expected_seq())
+        | flag(part::COUNTRY, entry.country != context.expected_country(merchant))
+        | flag(part::DECISION, !is_usual)
+        | flag(part::POLICY, outcome.policy_version != last.policy_version)
+        | flag(part::PROFILE, outcome.profile_version != last.profile_version)
+        | flag(part::REASONS, !outcome.reasons.is_empty())
+        | flag(part::LABEL, entry.label.is_some())
+        | flag(part::FEATURES, !outcome.features.is_empty())
+        | flag(part::APPROXIMATE, !outcome.approximate.is_empty())
+        | flag(
+            part::IDENTITY,
+            entry.event_fp_high.is_some() && !context.is_newest(entry),
+        )
+}
+
+fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u16) {
+    let outcome = &entry.outcome;
+    bits.put(u64::from(parts), context.format.part_bits());
+    if parts & part::SEQ != 0 {
+        bits.number(
+            zigzag(entry.seq.wrapping_sub(context.expected_seq()).cast_signed()),
+            SEQ_WIDTH,
+        );
+    }
+    if parts & part::COUNTRY != 0 {
+        put_country(bits, entry.country);
+    }
+    if parts & part::DECISION != 0 {
+        bits.put(outcome.decision as u64, 2);
+        let (tier, low_risk) = match outcome.tier {
+            Tier::LowRisk => (Tier::Full, LOW_RISK),
+            tier => (tier, 0),
+        };
+        bits.put(tier as u64, 2);
+        bits.put(u64::from(outcome.missing.0 | low_risk), 8);
+    }
+    if parts & part::POLICY != 0 {
+        bits.number(u64::from(outcome.policy_version), POLICY_WIDTH);
+    }
+    if parts & part::PROFILE != 0 {
+        bits.flag(outcome.profile_version.is_some());
+        if let Some(version) = outcome.profile_version {
+            bits.number(version, PROFILE_WIDTH);
+        }
+    }
+    if parts & part::REASONS != 0 {
+        put_reasons(bits, &outcome.reasons);
+    }
+    if let Some((verdict, known_since_ms)) = entry.label {
+        bits.put(verdict as u64 - 1, 1);
+        bits.number(zigzag(known_since_ms.wrapping_sub(entry.time_ms)), KNOWN_SINCE_WIDTH);
+    }
+    if parts & part::FEATURES != 0 {
+        put_features(bits, context, &outcome.features);
+    }
+    if parts & part::APPROXIMATE != 0 {
+        let errors: Vec<FeatureValue> = outcome
+            .approximate
+            .iter()
+            .map(|(key, error)| (*key, Some(*error)))
+            .collect();
+        put_features(bits, context, &errors);
+    }
+    if parts & part::IDENTITY != 0
+        && let Some(high) = entry.event_fp_high
+    {
+        bits.put(u64::from(high), 32);
+    }
+}
+
+fn put_reasons(bits: &mut BitWriter, reasons: &[Reason]) {
+    bits.put(reasons.len() as u64, 3);
+    for reason in reasons {
+        put_key(bits, reason.key);
+        bits.put(u64::from(reason.share_pct), SHARE_BITS);
+    }
+}
+
+fn put_key(bits: &mut BitWriter, key: FeatureKey) {
+    bits.put(u64::from(key.kind.number()), KIND_BITS);
+    bits.put(u64::from(key.window_minutes), WINDOW_BITS);
+}
+
+fn put_features(bits: &mut BitWriter, context: &mut Context, features: &[FeatureValue]) {
+    let is_same = |list: &Vec<FeatureKey>| list.iter().eq(features.iter().map(|(key, _)| key));
+    let index = context.lists.iter().position(is_same).unwrap_or(context.lists.len());
+    bits.put(index as u64, index_bits(context.lists.len() + 1));
+    if index == context.lists.len() {
+        bits.put(features.len() as u64, 8);
+        features.iter().for_each(|(key, _)| put_key(bits, *key));
+        context.lists.push(features.iter().map(|(key, _)| *key).collect());
+    }
+    for (_, value) in features {
+        match value.filter(|number| number.is_finite()) {
+            None => bits.put(0, 2),
+            Some(number) if is_whole(number) => {
+                bits.put(1, 2);
+                bits.number(number as u64, WHOLE_WIDTH);
+            }
+            Some(number) => {
+                bits.put(2, 2);
+                bits.put(number.to_bits(), 64);
+            }
+        }
+    }
+}
+
+/// Whether a number is one of 0, 1, 2 … below [`WHOLE_MAX`]. −0 is not.
+pub(super) fn is_whole(number: f64) -> bool {
+    number < WHOLE_MAX && ((number as u64) as f64).to_bits() == number.to_bits()
+}

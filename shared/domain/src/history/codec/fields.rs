@@ -1,0 +1,84 @@
+//! Fields that entries and references have in common, as they are written and read.
+
+use crate::event::Country;
+use crate::history::bits::{BitError, BitReader, BitWriter, index_bits};
+use crate::history::error::{CodecError, InvalidState};
+
+impl From<BitError> for CodecError {
+    fn from(error: BitError) -> Self {
+        match error {
+            BitError::End => Self::Truncated,
+            BitError::Range => Self::NumberRange,
+            BitError::Trailing => Self::Trailing,
+        }
+    }
+}
+
+/// Writes where a fingerprint is among those so far, and says so; a new one gets their number, and is spelt.
+#[inline(always)]
+pub(super) fn put_index(bits: &mut BitWriter, known: &[u32], fingerprint: u32) -> usize {
+    let width = index_bits(known.len() + 1);
+    match known.iter().position(|other| *other == fingerprint) {
+        Some(index) => {
+            bits.put(index as u64, width);
+            index
+        }
+        None => {
+            bits.put(known.len() as u64 | u64::from(fingerprint) << width, width + 32);
+            known.len()
+        }
+    }
+}
+
+pub(super) fn get_u32(bits: &mut BitReader<'_>) -> Result<u32, CodecError> {
+    // 32 bits fit.
+    Ok(bits.get(32)? as u32)
+}
+
+/// Reads an index among `known` items; `known` itself stands for a new one.
+pub(super) fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize, CodecError> {
+    let index = bits.get(index_bits(known + 1))?;
+    if index > known as u64 {
+        return Err(CodecError::UnknownNumber {
+            what: "a dictionary",
+            number: index,
+        });
+    }
+    Ok(index as usize)
+}
+
+/// Reads a fingerprint and where it is among those so far; a new one stands behind them.
+#[inline(always)]
+pub(super) fn get_fingerprint(bits: &mut BitReader<'_>, known: &[u32]) -> Result<(usize, u32), CodecError> {
+    let index = get_index(bits, known.len())?;
+    if let Some(fingerprint) = known.get(index) {
+        return Ok((index, *fingerprint));
+    }
+    let fingerprint = get_u32(bits)?;
+    if known.contains(&fingerprint) {
+        return Err(InvalidState::Spelling.into());
+    }
+    Ok((index, fingerprint))
+}
+
+pub(super) fn put_country(bits: &mut BitWriter, country: Country) {
+    for letter in country.0 {
+        bits.put(u64::from(letter.saturating_sub(b'A') & 31), 5);
+    }
+}
+
+pub(super) fn get_country(bits: &mut BitReader<'_>) -> Result<Country, CodecError> {
+    let mut letters = [b'A'; 2];
+    for letter in &mut letters {
+        let number = bits.get(5)?;
+        if number >= 26 {
+            return Err(CodecError::UnknownNumber {
+                what: "a country's letter",
+                number,
+            });
+        }
+        *letter += number as u8;
+    }
+    // Not held against today's list of countries: what was accepted once is read for ever.
+    Ok(Country(letters))
+}

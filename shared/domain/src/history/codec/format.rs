@@ -1,0 +1,249 @@
+//! The formats of a state, the widths of their fields, and what writer and reader both know when they come to an entry.
+
+use crate::catalogue::{FeatureKey, FeatureKind};
+use crate::event::{Country, Place};
+use crate::history::bits::Width;
+use crate::history::entry::Entry;
+use crate::history::limits::{ENTRIES_MAX, FEATURES_MAX, HEAD_EVENTS_LIMIT};
+use crate::history::state::History;
+use crate::outcome::{Missing, REASONS_MAX, Tier};
+
+/// What a state takes besides its entries at most, bytes: 565 bits and the version.
+pub(in crate::history) const HEADER_BYTES_MAX: usize = 72;
+/// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
+/// bits (`Nw` takes 128 − w at most).
+const PLAIN_BYTES_MAX: usize = 121;
+/// 29 bits and their share of the count.
+const REASON_BYTES_MAX: usize = 4;
+/// 22 bits for the key, 66 for the value.
+const FEATURE_BYTES_MAX: usize = 11;
+
+/// What any entry takes at most, bytes.
+pub(in crate::history) const ENTRY_BYTES_MAX: usize =
+    PLAIN_BYTES_MAX + REASON_BYTES_MAX * REASONS_MAX + 2 * FEATURE_BYTES_MAX * FEATURES_MAX;
+
+pub(super) const COUNT_BITS: u32 = 9;
+pub(super) const REFS_BITS: u32 = 8;
+pub(super) const DROPPED_WIDTH: u32 = 4;
+pub(super) const INSTANT_WIDTH: u32 = 42;
+pub(super) const TRUNCATED_WIDTH: u32 = 8;
+pub(super) const TRUNCATED_SPAN_WIDTH: u32 = 32;
+pub(super) const SEQ_WIDTH: u32 = 4;
+pub(super) const POLICY_WIDTH: u32 = 4;
+pub(super) const PROFILE_WIDTH: u32 = 16;
+pub(super) const KNOWN_SINCE_WIDTH: u32 = 30;
+pub(super) const KIND_BITS: u32 = 6;
+pub(super) const WINDOW_BITS: u32 = 16;
+pub(super) const SHARE_BITS: u32 = 7;
+pub(super) const WHOLE_WIDTH: u32 = 8;
+/// A whole feature value below this is written as a number, any other as 64 bits.
+pub(super) const WHOLE_MAX: f64 = 4_294_967_296.0;
+
+/// Flags of an entry's rare parts.
+pub(super) mod part {
+    pub(in crate::history::codec) const SEQ: u16 = 1;
+    pub(in crate::history::codec) const COUNTRY: u16 = 2;
+    pub(in crate::history::codec) const DECISION: u16 = 4;
+    pub(in crate::history::codec) const POLICY: u16 = 8;
+    pub(in crate::history::codec) const PROFILE: u16 = 16;
+    pub(in crate::history::codec) const REASONS: u16 = 32;
+    pub(in crate::history::codec) const LABEL: u16 = 64;
+    pub(in crate::history::codec) const FEATURES: u16 = 128;
+    /// From version 2 on.
+    pub(in crate::history::codec) const APPROXIMATE: u16 = 256;
+    /// From version 3 on.
+    pub(in crate::history::codec) const IDENTITY: u16 = 512;
+}
+
+/// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A head alone.
+    V1,
+    /// There are references to sealed segments, or an outcome states an error.
+    V2,
+    /// An entry has its whole fingerprint.
+    V3,
+}
+
+impl Format {
+    pub(super) fn of(state: &History) -> Self {
+        let of_entries = Self::of_entries(&state.entries);
+        if of_entries == Self::V1 && !state.sealed.is_empty() {
+            Self::V2
+        } else {
+            of_entries
+        }
+    }
+
+    pub(super) fn of_entries(entries: &[Entry]) -> Self {
+        let mut format = Self::V1;
+        for entry in entries {
+            if entry.event_fp_high.is_some() {
+                return Self::V3;
+            }
+            if !entry.outcome.approximate.is_empty() {
+                format = Self::V2;
+            }
+        }
+        format
+    }
+
+    pub(super) const fn of_version(version: u8) -> Option<Self> {
+        match version {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            3 => Some(Self::V3),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn version(self) -> u8 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+
+    /// Flags of an entry's rare parts.
+    pub(super) const fn part_bits(self) -> u32 {
+        match self {
+            Self::V1 => 8,
+            Self::V2 => 9,
+            Self::V3 => 10,
+        }
+    }
+}
+
+/// An upper bound of what an entry takes, bytes.
+pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
+    let outcome = &entry.outcome;
+    PLAIN_BYTES_MAX
+        + REASON_BYTES_MAX * outcome.reasons.len()
+        + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len())
+}
+
+/// What writer and reader both know when they come to an entry.
+pub(super) struct Context {
+    pub(super) format: Format,
+    /// The newest arrival's number until it comes, and the upper half of its fingerprint, which the header has.
+    pub(super) newest: Option<(u64, Option<u32>)>,
+    pub(super) merchants: Vec<u32>,
+    /// What was last seen at each merchant.
+    pub(super) seen: Vec<Seen>,
+    pub(super) devices: Vec<u32>,
+    pub(super) lists: Vec<Vec<FeatureKey>>,
+    pub(super) time: Width,
+    pub(super) amount: Width,
+    pub(super) score: Width,
+    pub(super) degrees: Width,
+    /// The place spelt last.
+    pub(super) place: Place,
+    /// The entry before.
+    pub(super) last: Last,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) country: Country,
+    pub(super) place: Option<Place>,
+}
+
+/// Beside the bits of `missing`: the tier is the low-risk one, which the tier's two bits, then 0, can't say.
+pub(super) const LOW_RISK: u8 = 128;
+
+#[derive(Clone, Copy)]
+pub(super) struct Last {
+    pub(super) time_ms: i64,
+    pub(super) seq: u64,
+    pub(super) country: Country,
+    pub(super) tier: Tier,
+    pub(super) missing: Missing,
+    pub(super) policy_version: u32,
+    pub(super) profile_version: Option<u64>,
+}
+
+impl Context {
+    /// Before the first entry. `time_ms` is the floor, if there is one.
+    pub(super) fn new(format: Format, entries: usize, first_seq: u64, time_ms: i64) -> Self {
+        Self {
+            format,
+            newest: None,
+            merchants: Vec::with_capacity(entries.min(32)),
+            seen: Vec::with_capacity(entries.min(32)),
+            devices: Vec::new(),
+            lists: Vec::new(),
+            time: Width::new(25),
+            amount: Width::new(13),
+            score: Width::new(6),
+            degrees: Width::new(14),
+            place: Place {
+                latitude_e4: 0,
+                longitude_e4: 0,
+            },
+            last: Last {
+                time_ms,
+                seq: first_seq.wrapping_sub(1),
+                // No country has this code: the first entry spells its own.
+                country: Country(*b"AA"),
+                tier: Tier::Full,
+                missing: Missing(0),
+                policy_version: 1,
+                profile_version: None,
+            },
+        }
+    }
+
+    /// Takes note of an entry that was written or read.
+    #[inline(always)]
+    pub(super) fn learn(&mut self, entry: &Entry, merchant: usize) {
+        if let Some(seen) = self.seen.get_mut(merchant) {
+            seen.country = entry.country;
+            seen.place = entry.place.or(seen.place);
+        } else {
+            self.merchants.push(entry.merchant_fp);
+            self.seen.push(Seen {
+                country: entry.country,
+                place: entry.place,
+            });
+        }
+        if self.is_newest(entry) {
+            self.newest = None;
+        }
+        self.last = Last {
+            time_ms: entry.time_ms,
+            seq: entry.seq,
+            country: entry.country,
+            tier: entry.outcome.tier,
+            missing: entry.outcome.missing,
+            policy_version: entry.outcome.policy_version,
+            profile_version: entry.outcome.profile_version,
+        };
+    }
+
+    /// Whether the header has the upper half of this entry's fingerprint, if it has one.
+    #[inline(always)]
+    pub(super) fn is_newest(&self, entry: &Entry) -> bool {
+        self.newest.is_some_and(|(seq, _)| seq == entry.seq)
+    }
+
+    #[inline(always)]
+    pub(super) fn expected_seq(&self) -> u64 {
+        self.last.seq.wrapping_add(1)
+    }
+
+    #[inline(always)]
+    pub(super) fn expected_country(&self, merchant: usize) -> Country {
+        self.seen.get(merchant).map_or(self.last.country, |seen| seen.country)
+    }
+
+    /// Where the merchant was seen last; `None` when it is new or never was at a place.
+    #[inline(always)]
+    pub(super) fn known_place(&self, merchant: usize) -> Option<Place> {
+        self.seen.get(merchant).and_then(|seen| seen.place)
+    }
+}
+
+const _: () = assert!(HEAD_EVENTS_LIMIT <= ENTRIES_MAX && ENTRIES_MAX < 1 << COUNT_BITS);
+const _: () = assert!(FeatureKind::NUMBER_MAX < 1 << KIND_BITS);

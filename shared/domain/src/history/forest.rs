@@ -1,0 +1,482 @@
+//! The trees below a head's references: finding, adding and sealing events. Everything is copied on write, and follows
+//! from the head and the segments on the event's own path.
+
+use std::sync::Arc;
+
+use super::codec;
+use super::entry::{Entry, OrderKey};
+use super::identity::HistoryKey;
+use super::limits::STATE_BYTES_MAX;
+use super::sealed::{
+    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, Seal,
+    SealedRef, SegmentKey, Summary, Wants, Whole,
+};
+use super::state::History;
+
+/// The answer to a search.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    /// It is there.
+    Here(T),
+    /// It is nowhere.
+    Nowhere,
+    /// Not without these segments.
+    Needs(Vec<SegmentKey>),
+}
+
+/// A part of a sealed history, as a window sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'s> {
+    /// An event.
+    One(&'s Entry),
+    /// Events that no edge divides.
+    Whole(Whole<'s>),
+    /// Events that an edge divides, and whose segment is not at hand.
+    Unread(&'s Summary),
+}
+
+impl Piece<'_> {
+    /// Times of the first and the last event, ms since 1970-01-01T00:00:00Z.
+    pub(crate) const fn span_ms(&self) -> (i64, i64) {
+        match self {
+            Self::One(entry) => (entry.time_ms, entry.time_ms),
+            Self::Whole(Whole { summary, .. }) | Self::Unread(summary) => (summary.first_ms, summary.last_ms),
+        }
+    }
+}
+
+/// Where a window's walk begins and ends, what divides it (ms since 1970-01-01T00:00:00Z), and what it is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Cuts<'e> {
+    pub(crate) now_ms: i64,
+    /// Nothing at or before it matters.
+    pub(crate) oldest_ms: i64,
+    pub(crate) starts_ms: &'e [i64],
+    pub(crate) wants: Wants,
+}
+
+impl Cuts<'_> {
+    /// Whether some of the events count, and some do not or in other windows.
+    fn divide(&self, summary: &Summary) -> bool {
+        let divides = |edge_ms: i64| summary.first_ms <= edge_ms && edge_ms < summary.last_ms;
+        divides(self.now_ms) || self.starts_ms.iter().copied().any(divides)
+    }
+}
+
+/// The first reference that does not end before an event.
+fn covering(refs: &[SealedRef], order: OrderKey) -> Option<usize> {
+    let at = refs.partition_point(|segment| segment.last() < order);
+    (at < refs.len()).then_some(at)
+}
+
+impl Nodes {
+    /// Makes a segment, and what a head keeps of it; `None` for nothing.
+    fn make(&mut self, node: Node) -> Option<SealedRef> {
+        let (level, summary, (_, last_fp)) = match &node {
+            Node::Leaf(entries) => (
+                0,
+                Summary::of_all(entries.iter().map(Summary::of_entry))?,
+                entries.last()?.order(),
+            ),
+            Node::Index(Index { refs, .. }) => {
+                let last = refs.last()?;
+                (last.level + 1, sums(refs)?, last.last())
+            }
+        };
+        let bytes = codec::encode_segment(&node);
+        let key = SegmentKey::of(&bytes);
+        let last_ms = summary.last_ms;
+        self.held.insert(key, Arc::new(node));
+        self.fresh.insert(key, NewSegment { key, bytes, last_ms });
+        Some(SealedRef {
+            key,
+            level,
+            last_fp,
+            summary,
+        })
+    }
+
+    /// Takes a segment out that its state no longer needs.
+    fn take(&mut self, key: SegmentKey) -> Option<Node> {
+        self.fresh.remove(&key);
+        self.held.remove(&key).map(Arc::unwrap_or_clone)
+    }
+
+    /// Forgets a segment and what is below it.
+    fn forget(&mut self, key: SegmentKey) {
+        if let Some(Node::Index(index)) = self.take(key) {
+            index.refs.iter().for_each(|segment| self.forget(segment.key));
+        }
+    }
+
+    /// Makes an index over references, of which what they hold is given.
+    fn make_index(&mut self, refs: Vec<SealedRef>, lists: &[Lists]) -> Option<SealedRef> {
+        let known = Known::of(&refs, lists, &sums(&refs)?);
+        self.make(Node::Index(Index { refs, known }))
+    }
+
+    /// The entry of an event, and on the way to it: which reference of each level leads there. Events of equal time and lower
+    /// half may be in two leaves.
+    fn find(&self, refs: &[SealedRef], key: HistoryKey, path: &mut Vec<usize>) -> Found<&Entry> {
+        let mut next = covering(refs, key.order());
+        while let Some((at, segment)) = next.and_then(|at| Some((at, refs.get(at)?))) {
+            path.push(at);
+            let found = match self.get(segment.key) {
+                None => Found::Needs(vec![segment.key]),
+                Some(Node::Index(index)) => self.find(&index.refs, key, path),
+                Some(Node::Leaf(entries)) => {
+                    let from = entries.partition_point(|entry| entry.order() < key.order());
+                    let mut equal = (from..).zip(&entries[from..]);
+                    let equal = equal.find(|(_, entry)| entry.order() != key.order() || key.matches(entry));
+                    match equal.filter(|(_, entry)| key.matches(entry)) {
+                        Some((at, entry)) => {
+                            path.push(at);
+                            Found::Here(entry)
+                        }
+                        None => Found::Nowhere,
+                    }
+                }
+            };
+            if !matches!(found, Found::Nowhere) {
+                return found;
+            }
+            path.pop();
+            next = (segment.last() == key.order()).then_some(at + 1);
+        }
+        Found::Nowhere
+    }
+
+    /// Adds an event where it belongs; the references that stand for the old one then. The path must be at hand.
+    fn add(&mut self, segment: &SealedRef, entry: Entry, leaf: usize) -> Option<Vec<SealedRef>> {
+        match self.take(segment.key)? {
+            Node::Leaf(mut entries) => {
+                let at = entries.partition_point(|kept| kept.order() <= entry.order());
+                entries.insert(at, entry);
+                let half = split_at(entries.len(), 2 * leaf);
+                let upper = entries.split_off(half);
+                let halves = [entries, upper].map(Node::Leaf);
+                Some(halves.into_iter().filter_map(|half| self.make(half)).collect())
+            }
+            Node::Index(index) => {
+                let mut lists = Lists::of_index(&index);
+                let mut refs = index.refs;
+                let at = covering(&refs, entry.order())?;
+                let replaced = self.add(refs.get(at)?, entry, leaf)?;
+                // What was just made is at hand.
+                lists.splice(at..=at, Lists::of_segments(self, &replaced));
+                refs.splice(at..=at, replaced);
+                let half = split_at(refs.len(), CHILDREN_MAX);
+                let upper = (refs.split_off(half), lists.split_off(half));
+                let halves = [(refs, lists), upper].into_iter().filter(|(refs, _)| !refs.is_empty());
+                halves.map(|(refs, lists)| self.make_index(refs, &lists)).collect()
+            }
+        }
+    }
+
+    /// By how many references a level grows when an event is added below it.
+    fn growth(&self, refs: &[SealedRef], order: OrderKey, leaf: usize) -> usize {
+        let segment = covering(refs, order).and_then(|at| refs.get(at));
+        match segment.and_then(|segment| self.get(segment.key)) {
+            Some(Node::Leaf(entries)) => usize::from(entries.len() + 1 > 2 * leaf),
+            Some(Node::Index(index)) => {
+                let more = self.growth(&index.refs, order, leaf);
+                usize::from(index.refs.len() + more > CHILDREN_MAX)
+            }
+            None => 0,
+        }
+    }
+
+    /// Notes segments that are not at hand and whose sums leave something open.
+    fn note_open(&self, refs: &[SealedRef], open: &mut Vec<SegmentKey>) {
+        let open_ones = refs
+            .iter()
+            .filter(|segment| Wants::ALL.left_open_by(&segment.summary) != Wants::default());
+        let keys = open_ones.map(|segment| segment.key);
+        open.extend(keys.filter(|key| self.get(*key).is_none()));
+    }
+
+    /// Changes the event at the end of a path; the reference that stands for the old one then. The path must be at hand.
+    fn change(&mut self, segment: &SealedRef, path: &[usize], change: &dyn Fn(&mut Entry)) -> Option<SealedRef> {
+        let (at, rest) = path.split_first()?;
+        let node = match self.take(segment.key)? {
+            Node::Leaf(mut entries) => {
+                change(entries.get_mut(*at)?);
+                Node::Leaf(entries)
+            }
+            Node::Index(mut index) => {
+                let changed = self.change(index.refs.get(*at)?, rest, change)?;
+                index.refs[*at] = changed;
+                Node::Index(index)
+            }
+        };
+        self.make(node)
+    }
+}
+
+/// What all of these add up to; `None` for none.
+fn sums(refs: &[SealedRef]) -> Option<Summary> {
+    Summary::of_all(refs.iter().map(|segment| segment.summary.clone()))
+}
+
+/// Where to split what is over its limit; at the end otherwise.
+const fn split_at(count: usize, max: usize) -> usize {
+    if count > max { count / 2 } else { count }
+}
+
+impl History {
+    /// The newest event time that is kept, ms since 1970-01-01T00:00:00Z; `None` without events.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<i64> {
+        let sealed = || self.sealed.last().map(|segment| segment.summary.last_ms);
+        self.entries.last().map(|entry| entry.time_ms).or_else(sealed)
+    }
+
+    /// Whether an event belongs among the sealed ones.
+    pub(crate) fn is_sealed(&self, order: OrderKey) -> bool {
+        self.sealed.last().is_some_and(|segment| order <= segment.last())
+    }
+
+    /// The sealed entry of an event.
+    pub(crate) fn find_sealed(&self, key: HistoryKey) -> Found<&Entry> {
+        self.nodes.find(&self.sealed, key, &mut Vec::new())
+    }
+
+    /// Adds an event among the sealed ones. Its path must be at hand.
+    pub(crate) fn add_sealed(&mut self, entry: Entry, leaf: usize) -> Option<()> {
+        let at = covering(&self.sealed, entry.order())?;
+        let replaced = self.nodes.add(self.sealed.get(at)?, entry, leaf)?;
+        self.sealed.splice(at..=at, replaced);
+        Some(())
+    }
+
+    /// Changes a sealed event without moving it. Its path must be at hand.
+    pub(crate) fn change_sealed(&mut self, key: HistoryKey, change: &dyn Fn(&mut Entry)) -> Option<()> {
+        let mut path = Vec::new();
+        if !matches!(self.nodes.find(&self.sealed, key, &mut path), Found::Here(_)) {
+            return None;
+        }
+        let (at, rest) = path.split_first()?;
+        self.sealed[*at] = self.nodes.change(self.sealed.get(*at)?, rest, change)?;
+        Some(())
+    }
+
+    /// Drops sealed segments of which nothing is after `aged_ms`; the newest event time dropped.
+    pub(crate) fn drop_aged(&mut self, aged_ms: i64) -> Option<i64> {
+        let aged = self
+            .sealed
+            .iter()
+            .take_while(|segment| segment.summary.last_ms <= aged_ms);
+        let aged = aged.count();
+        let dropped: Vec<SealedRef> = self.sealed.drain(..aged).collect();
+        dropped.iter().for_each(|segment| self.nodes.forget(segment.key));
+        dropped.last().map(|segment| segment.summary.last_ms)
+    }
+
+    /// Seals the oldest events of a head that is over its limits, and gathers references.
+    pub(crate) fn seal(&mut self, seal: Seal) {
+        let limit = if self.sealed.is_empty() {
+            seal.events_max
+        } else {
+            seal.hot_max
+        };
+        if self.entries.len() > limit || self.is_over_bytes() {
+            // By time and fingerprint, as leaves are: so that sealed keys never interleave with the head's.
+            self.entries.sort_by_key(Entry::order);
+            let mut oldest = 0;
+            while self.entries.len() - oldest > seal.hot_max || (oldest == 0 && self.entries.len() > 1) {
+                let until = (oldest + seal.leaf).min(self.entries.len() - 1);
+                let leaf = self.entries[oldest..until].to_vec();
+                oldest = until;
+                let made = self.nodes.make(Node::Leaf(leaf));
+                self.sealed.extend(made);
+            }
+            self.entries.drain(..oldest);
+            self.entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
+        }
+        self.gather();
+    }
+
+    /// Gathers the oldest references of a level into an index as soon as there are enough, from the lowest level up.
+    fn gather(&mut self) {
+        for level in 0..LEVEL_MAX {
+            loop {
+                let start = self.sealed.partition_point(|segment| segment.level > level);
+                let end = self.sealed.partition_point(|segment| segment.level >= level);
+                if end - start < FANOUT {
+                    break;
+                }
+                let children: Vec<SealedRef> = self.sealed.drain(start..start + FANOUT).collect();
+                let lists = Lists::of_segments(&self.nodes, &children);
+                if let Some(made) = self.nodes.make_index(children, &lists) {
+                    self.sealed.insert(start, made);
+                }
+            }
+        }
+    }
+
+    /// Whether the head may not fit [`STATE_BYTES_MAX`].
+    fn is_over_bytes(&self) -> bool {
+        self.bytes_max() > STATE_BYTES_MAX
+    }
+
+    fn bytes_max(&self) -> usize {
+        let fixed = codec::HEADER_BYTES_MAX + (self.sealed.len() + FANOUT) * codec::REF_BYTES_MAX;
+        let entries: usize = self.entries.iter().map(codec::entry_bytes_max).sum();
+        fixed + entries
+    }
+
+    /// Segments that are not at hand and without which a new event can't be kept: an index is made of its segments' lists.
+    /// Rather one too many than one too few; the path of an event among the sealed ones must be at hand. The head is sealed
+    /// wherever the event belongs: under another policy it may be over its limit already.
+    pub(crate) fn unread_for_insert(&self, order: OrderKey, seal: Seal) -> Vec<SegmentKey> {
+        let mut open = Vec::new();
+        if self.sealed.is_empty() {
+            return open;
+        }
+        let is_sealed = self.is_sealed(order);
+        let count = self.entries.len() + usize::from(!is_sealed);
+        let bytes = self.bytes_max() + if is_sealed { 0 } else { codec::ENTRY_BYTES_MAX };
+        let is_over = count > seal.hot_max || bytes > STATE_BYTES_MAX;
+        let leaves = if is_over {
+            count.saturating_sub(seal.hot_max).div_ceil(seal.leaf).max(1)
+        } else {
+            0
+        };
+        let (mut level, mut grown) = (0, 0);
+        if is_sealed {
+            let segment = covering(&self.sealed, order).and_then(|at| self.sealed.get(at));
+            level = segment.map_or(0, |segment| segment.level);
+            grown = self.nodes.growth(&self.sealed, order, seal.leaf);
+        }
+        if leaves > 0 && level > 0 {
+            self.note_gathered(0, leaves, &mut open);
+        }
+        self.note_gathered(level, leaves + grown, &mut open);
+        open
+    }
+
+    /// Notes the segments of every level that is gathered when one has so many references more.
+    fn note_gathered(&self, from: u8, mut more: usize, open: &mut Vec<SegmentKey>) {
+        for level in from..LEVEL_MAX {
+            let start = self.sealed.partition_point(|segment| segment.level > level);
+            let end = self.sealed.partition_point(|segment| segment.level >= level);
+            let refs = &self.sealed[start..end];
+            if more == 0 || refs.len() + more < FANOUT {
+                return;
+            }
+            self.nodes.note_open(refs, open);
+            more = (refs.len() + more) / FANOUT;
+        }
+    }
+
+    /// The sealed history in (`starts_ms`' least, `now_ms`], the newest first: as events where one of the edges divides
+    /// a segment, as sums elsewhere, with the segment where the sums leave open what is wanted. Which is which follows from
+    /// the state and the cuts alone.
+    pub(crate) fn sealed_pieces(&self, cuts: &Cuts<'_>) -> Vec<Piece<'_>> {
+        let mut pieces = Vec::new();
+        self.walk(&self.sealed, None, cuts, &mut |piece, _| pieces.push(piece));
+        pieces
+    }
+
+    /// Segments that [`History::sealed_pieces`] needs and that are not at hand.
+    pub(crate) fn unread(&self, cuts: &Cuts<'_>) -> Vec<SegmentKey> {
+        let mut keys = Vec::new();
+        self.walk(&self.sealed, None, cuts, &mut |_, unread| keys.extend(unread));
+        keys
+    }
+
+    fn walk<'s>(
+        &'s self,
+        refs: &'s [SealedRef],
+        above: Option<&'s Index>,
+        cuts: &Cuts<'_>,
+        visit: &mut dyn FnMut(Piece<'s>, Option<SegmentKey>),
+    ) {
+        for (at, segment) in refs.iter().enumerate().rev() {
+            let summary = &segment.summary;
+            if summary.first_ms > cuts.now_ms {
+                continue;
+            }
+            if summary.last_ms <= cuts.oldest_ms {
+                return;
+            }
+            let node = self.nodes.get(segment.key);
+            let missing = node.is_none().then_some(segment.key);
+            match node {
+                _ if !cuts.divide(summary) => {
+                    let open = cuts.wants.left_open_by(summary);
+                    let (lister, missing) = match above {
+                        _ if open == Wants::default() => (Lister::None, None),
+                        Some(index) if index.known.has(open) => (Lister::Above(index, at), None),
+                        _ => (node.map_or(Lister::None, Lister::Node), missing),
+                    };
+                    visit(Piece::Whole(Whole { summary, lister }), missing);
+                }
+                None => visit(Piece::Unread(summary), missing),
+                Some(Node::Index(index)) => self.walk(&index.refs, Some(index), cuts, visit),
+                Some(Node::Leaf(entries)) => {
+                    let counts = |entry: &&Entry| entry.time_ms <= cuts.now_ms && entry.time_ms > cuts.oldest_ms;
+                    let counting = entries.iter().rev().filter(counts);
+                    counting.for_each(|entry| visit(Piece::One(entry), None));
+                }
+            }
+        }
+    }
+
+    /// The latest event of an id among the newest [`LABEL_LEAVES_MAX`] leaves. What is at or before `aged_ms` counts as
+    /// dropped: an index may outlive segments below it in the store.
+    pub(crate) fn find_id(&self, fingerprint: u64, aged_ms: i64) -> Found<HistoryKey> {
+        let mut search = Search {
+            fingerprint,
+            aged_ms,
+            leaves: 0,
+            needs: Vec::new(),
+            found: None,
+        };
+        search.walk(&self.nodes, &self.sealed);
+        match search {
+            Search { needs, .. } if !needs.is_empty() => Found::Needs(needs),
+            Search { found: Some(key), .. } => Found::Here(key),
+            _ => Found::Nowhere,
+        }
+    }
+}
+
+/// A search for an id, from the newest leaf backwards.
+struct Search {
+    /// `fingerprint64` of the id.
+    fingerprint: u64,
+    /// Nothing at or before it is searched.
+    aged_ms: i64,
+    /// Leaves so far, unread segments included.
+    leaves: usize,
+    needs: Vec<SegmentKey>,
+    found: Option<HistoryKey>,
+}
+
+impl Search {
+    fn walk(&mut self, nodes: &Nodes, refs: &[SealedRef]) {
+        for segment in refs.iter().rev() {
+            let aged = segment.summary.last_ms <= self.aged_ms;
+            if aged || self.found.is_some() || self.leaves >= LABEL_LEAVES_MAX {
+                return;
+            }
+            match nodes.get(segment.key) {
+                Some(Node::Index(index)) => self.walk(nodes, &index.refs),
+                None => {
+                    self.leaves += 1;
+                    self.needs.push(segment.key);
+                }
+                Some(Node::Leaf(entries)) => {
+                    self.leaves += 1;
+                    let kept = entries.iter().rev().filter(|entry| entry.time_ms > self.aged_ms);
+                    let of_id = kept.into_iter().find(|entry| entry.is_of(self.fingerprint));
+                    self.found = of_id.map(|entry| HistoryKey {
+                        time_ms: entry.time_ms,
+                        fingerprint: self.fingerprint,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A key's history, as a value.
+
+use super::entry::Entry;
+use super::sealed::{Nodes, SealedRef};
+
+/// What the head's limit took away, before there were sealed segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// Events dropped because the head was full, ever.
+    pub events: u64,
+    /// The newest event time among them, ms since 1970-01-01T00:00:00Z.
+    pub floor_ms: i64,
+}
+
+/// The events of a key, as far as they are kept: the newest in a head, those before them by reference.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// Ordered by (event time, arrival).
+    pub(crate) entries: Vec<Entry>,
+    /// Events accepted so far.
+    pub(crate) next_seq: u64,
+    /// The newest event time that was ever dropped: at or below it nothing can be told from a duplicate.
+    pub(crate) floor_ms: Option<i64>,
+    /// What was dropped for want of space, not for its age.
+    pub(crate) truncation: Option<Truncation>,
+    /// References to sealed segments, in the order of their events' keys, all below the entries'; levels never rise.
+    pub(crate) sealed: Vec<SealedRef>,
+    /// Segments at hand; no part of the state's value.
+    pub(crate) nodes: Nodes,
+}
+
+impl History {
+    /// The events in the head, ordered by (event time, arrival). Those before them may be in sealed segments.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Events accepted so far: the `seq` of the next one.
+    #[must_use]
+    pub const fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The newest event time that was ever dropped, ms since 1970-01-01T00:00:00Z; `None` while everything is kept. An
+    /// event at or before it can't be told from a duplicate.
+    #[must_use]
+    pub const fn floor_ms(&self) -> Option<i64> {
+        self.floor_ms
+    }
+
+    /// What was dropped because the head was full; `None` when nothing was.
+    #[must_use]
+    pub const fn truncation(&self) -> Option<Truncation> {
+        self.truncation
+    }
+
+    /// Whether an event after `start_ms` (ms since 1970-01-01T00:00:00Z) was dropped because the head was full, so that
+    /// a window that begins there is not whole.
+    #[must_use]
+    pub fn is_truncated_after(&self, start_ms: i64) -> bool {
+        self.truncation.is_some_and(|truncation| truncation.floor_ms > start_ms)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a walk over a card's history found: everything that features and score are made of.
+
+use crate::event::Profile;
+use crate::policy::Policy;
+
+use super::window::{Amounts, Window};
+
+/// An amount is compared with the card's own history from so many earlier events on.
+pub const HISTORY_EVENTS_MIN: u32 = 5;
+
+/// How far and how long it is from the previous placed event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Travel {
+    pub(crate) km: f64,
+    /// At least one millisecond, the resolution of event time.
+    pub(crate) elapsed_ms: i64,
+}
+
+/// What the features and the score are made of.
+pub(crate) struct Measured<'a> {
+    /// The event's time, ms.
+    pub(super) time_ms: i64,
+    /// Its amount, base minor units; `None` when its currency has no rate.
+    pub(crate) amount: Option<u64>,
+    /// In the order of the policy's windows.
+    pub(super) windows: [Window; Policy::WINDOWS_LIMIT],
+    /// What the longest window holds.
+    pub(super) longest: Window,
+    /// Events of the last day, this one included.
+    pub(crate) count_day: u32,
+    /// The earliest event within the longest window, if there is one before this.
+    pub(crate) first_ms: Option<i64>,
+    pub(super) previous_ms: Option<i64>,
+    pub(super) merchant_seen: bool,
+    pub(super) country_seen: bool,
+    pub(super) device_seen: bool,
+    /// Whether it was seen at all is not known: it is taken for seen.
+    pub(super) merchant_unsure: bool,
+    pub(super) country_unsure: bool,
+    pub(super) device_unsure: bool,
+    /// Whether segments were not at hand that a window needed, so that it holds too much.
+    pub(crate) blurred: bool,
+    /// How far the distinct devices may be off; 0: they are exact.
+    pub(super) devices_error: u32,
+    /// Whether it is not known of some events if they were abroad: they are taken to have been.
+    pub(super) foreign_unsure: bool,
+    /// Whether this event names a device.
+    pub(super) has_device: bool,
+    /// Distinct devices before this event, and how many events named one.
+    pub(crate) devices: u32,
+    pub(crate) device_events: u32,
+    /// Events before this one outside the profile's usual country.
+    pub(crate) foreign_events: u32,
+    /// Whether this event is.
+    pub(crate) foreign: bool,
+    pub(crate) travel: Option<Travel>,
+    pub(crate) profile: Option<&'a Profile>,
+}
+
+impl Measured<'_> {
+    /// The window of so many minutes.
+    pub(crate) fn window(&self, minutes: u16, policy: &Policy) -> Option<&Window> {
+        let at = policy.windows.iter().position(|window| *window == minutes)?;
+        self.windows.get(at)
+    }
+
+    /// Events of the longest window before this one.
+    pub(crate) fn prior_count(&self) -> u32 {
+        self.longest.count - 1
+    }
+
+    /// Whether the amount of this event, or of another one in the longest window, is not known.
+    pub(crate) const fn has_unpriced(&self) -> bool {
+        self.longest.unpriced > 0
+    }
+
+    /// Known amounts of the longest window before this event.
+    pub(crate) fn prior(&self) -> Amounts {
+        let all = self.longest.amounts();
+        let Some(amount) = self.amount else {
+            return all;
+        };
+        Amounts {
+            count: all.count - 1,
+            sum: all.sum - amount,
+            squares: all.squares - u128::from(amount) * u128::from(amount),
+        }
+    }
+
+    /// Events of the longest window that lie before the given window.
+    pub(crate) fn count_before(&self, window: &Window) -> u32 {
+        self.longest.count - window.count
+    }
+
+    /// Known amounts of the longest window that lie before the given window.
+    pub(crate) fn before(&self, window: &Window) -> Amounts {
+        let (all, inside) = (self.longest.amounts(), window.amounts());
+        Amounts {
+            count: all.count - inside.count,
+            sum: all.sum - inside.sum,
+            squares: all.squares - inside.squares,
+        }
+    }
+
+    /// Declined events of the longest window that lie before the given window.
+    pub(crate) fn declined_before(&self, window: &Window) -> u32 {
+        self.longest.declined - window.declined
+    }
+
+    /// Distinct merchants of the longest window before this event.
+    pub(crate) fn prior_merchants(&self) -> u32 {
+        self.longest.merchants.saturating_sub(u32::from(!self.merchant_seen))
+    }
+
+    /// Distinct countries of the longest window before this event.
+    pub(crate) fn prior_countries(&self) -> u32 {
+        self.longest.countries.saturating_sub(u32::from(!self.country_seen))
+    }
+
+    /// Time from the earliest event of the longest window to the start of a window of so many milliseconds, ms.
+    pub(crate) fn observed_before_ms(&self, window_ms: i64) -> i64 {
+        let first = self.first_ms.unwrap_or(self.time_ms);
+        self.time_ms.saturating_sub(first).saturating_sub(window_ms).max(0)
+    }
+
+    /// Time since the previous event, ms.
+    pub(crate) fn since_last_ms(&self) -> Option<i64> {
+        self.previous_ms.map(|previous| self.time_ms.saturating_sub(previous))
+    }
+
+    pub(crate) fn new_merchant(&self) -> Option<bool> {
+        (self.prior_count() > 0).then_some(!self.merchant_seen)
+    }
+
+    pub(crate) fn new_country(&self) -> Option<bool> {
+        (self.prior_count() > 0).then_some(!self.country_seen)
+    }
+
+    pub(crate) fn new_device(&self) -> Option<bool> {
+        (self.has_device && self.prior_count() > 0).then_some(!self.device_seen)
+    }
+
+    /// The profile's usual number of transactions a day, where it is one to divide by.
+    pub(crate) fn usual_per_day(&self) -> Option<f64> {
+        self.profile
+            .map(|profile| profile.transactions_per_day)
+            .filter(|usual| *usual > 0.0 && usual.is_finite())
+    }
+}

@@ -1,0 +1,371 @@
+//! The walk's memory: what the open windows hold so far, and what has been seen.
+
+use crate::event::{Country, Place, Profile, Transaction};
+use crate::history::sealed::{Lister, Placed, Whole, country_fp};
+use crate::history::sketch::{Distinct, ERROR_SHARE, Sketch};
+use crate::history::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
+use crate::id::fingerprint32;
+use crate::policy::{Policy, base_amount};
+
+use super::distinct::{Countries, Fingerprints};
+use super::edges::MS_PER_DAY;
+use super::geo;
+use super::measured::{Measured, Travel};
+use super::watch::Watch;
+use super::window::Window;
+
+/// Beside the exact sets: sketches of everything that is in them and of what could not be listed. Only for sealed events.
+#[derive(Default)]
+struct Sketches {
+    merchants: Option<Box<Sketch>>,
+    countries: Option<Box<Sketch>>,
+    devices: Option<Box<Sketch>>,
+}
+
+/// The walk's memory.
+pub(super) struct Pass<'a> {
+    watch: Watch,
+    window: Window,
+    merchants: Fingerprints,
+    devices: Fingerprints,
+    countries: Countries,
+    sketches: Sketches,
+    /// The country counted last.
+    country_last: Option<Country>,
+    /// The device counted last.
+    device_last: Option<u32>,
+    merchant_fp: u32,
+    country: Country,
+    device_fp: Option<u32>,
+    /// Where the event is, if that is asked for, and the latest placed one before it.
+    here: Option<Place>,
+    there: Option<Placed>,
+    /// The profile's; without one this event's, and nobody reads what is counted by it.
+    usual_country: Country,
+    day_start_ms: i64,
+    pub(super) measured: Measured<'a>,
+}
+
+impl<'a> Pass<'a> {
+    /// Begins with the event itself. There will be so many distinct merchants at most, and devices.
+    pub(super) fn new(
+        tx: &Transaction,
+        profile: Option<&'a Profile>,
+        policy: &Policy,
+        watch: Watch,
+        distinct_max: usize,
+    ) -> Self {
+        let amount = base_amount(tx, policy);
+        let merchant_fp = if watch.merchants {
+            fingerprint32(tx.merchant_id.as_str())
+        } else {
+            0
+        };
+        let device_fp = tx
+            .device_id
+            .as_ref()
+            .filter(|_| watch.devices)
+            .map(|id| fingerprint32(id.as_str()));
+        let usual_country = profile.map_or(tx.country, |profile| profile.usual_country);
+        let time_ms = tx.occurred_at_ms;
+        let mut pass = Self {
+            merchants: Fingerprints::new(if watch.merchants { distinct_max + 1 } else { 0 }),
+            devices: Fingerprints::new(if device_fp.is_some() { distinct_max } else { 0 }),
+            countries: Countries::default(),
+            sketches: Sketches::default(),
+            country_last: None,
+            device_last: None,
+            here: tx.place.filter(|_| watch.travel),
+            there: None,
+            watch,
+            window: Window {
+                min: u64::MAX,
+                ..Window::default()
+            },
+            merchant_fp,
+            country: tx.country,
+            device_fp,
+            usual_country,
+            day_start_ms: time_ms.saturating_sub(MS_PER_DAY),
+            measured: Measured {
+                time_ms,
+                amount,
+                windows: [Window::default(); Policy::WINDOWS_LIMIT],
+                longest: Window::default(),
+                count_day: 1,
+                first_ms: None,
+                previous_ms: None,
+                merchant_seen: false,
+                country_seen: false,
+                device_seen: false,
+                merchant_unsure: false,
+                country_unsure: false,
+                device_unsure: false,
+                blurred: false,
+                devices_error: 0,
+                foreign_unsure: false,
+                has_device: tx.device_id.is_some(),
+                devices: 0,
+                device_events: 0,
+                foreign_events: 0,
+                foreign: usual_country != tx.country,
+                travel: None,
+                profile,
+            },
+        };
+        pass.count(amount.unwrap_or(UNPRICED), tx.approved, merchant_fp, tx.country);
+        pass
+    }
+
+    /// Adds earlier events.
+    #[inline]
+    pub(super) fn add(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::One(entry) => self.add_entry(entry),
+            Piece::Whole(whole) => self.add_whole(whole),
+            Piece::Unread(summary) => {
+                self.measured.blurred = true;
+                self.add_whole(Whole {
+                    summary,
+                    lister: Lister::None,
+                });
+            }
+        }
+    }
+
+    #[inline]
+    fn add_entry(&mut self, entry: &Entry) {
+        self.count(
+            entry.amount_base_minor.min(BASE_AMOUNT_MAX),
+            entry.approved,
+            entry.merchant_fp,
+            entry.country,
+        );
+        let measured = &mut self.measured;
+        measured.count_day = measured
+            .count_day
+            .saturating_add(u32::from(entry.time_ms > self.day_start_ms));
+        measured.merchant_seen |= entry.merchant_fp == self.merchant_fp;
+        measured.country_seen |= entry.country == self.country;
+        measured.foreign_events = measured
+            .foreign_events
+            .saturating_add(u32::from(entry.country != self.usual_country));
+        if self.here.is_some()
+            && let Some(place) = entry.place
+        {
+            self.see_place(Placed {
+                time_ms: entry.time_ms,
+                seq: entry.seq,
+                place,
+            });
+        }
+        if let Some(device) = self.device_fp
+            && let Some(other) = entry.device_fp
+        {
+            self.measured.device_seen |= device == other;
+            self.measured.device_events = self.measured.device_events.saturating_add(1);
+            if self.device_last != Some(other) {
+                self.device_last = Some(other);
+                self.see_device(other);
+            }
+        }
+    }
+
+    /// Counts an event in every window that is still open. An amount that is not known counts in no sum.
+    #[inline]
+    fn count(&mut self, amount: u64, approved: bool, merchant_fp: u32, country: Country) {
+        let window = &mut self.window;
+        // A sealed segment's sums may be anything that its bytes can say.
+        window.count = window.count.saturating_add(1);
+        window.declined = window.declined.saturating_add(u32::from(!approved));
+        if amount == UNPRICED {
+            window.unpriced = window.unpriced.saturating_add(1);
+        } else {
+            window.sum = window.sum.saturating_add(amount);
+            window.squares = window.squares.saturating_add(u128::from(amount) * u128::from(amount));
+            window.min = window.min.min(amount);
+            window.max = window.max.max(amount);
+        }
+        if self.watch.merchants {
+            self.see_merchant(merchant_fp);
+        }
+        // Runs of one country are the rule: they cost a comparison.
+        if self.watch.countries && self.country_last != Some(country) {
+            self.country_last = Some(country);
+            self.see_country(country);
+        }
+    }
+
+    #[inline]
+    fn see_merchant(&mut self, merchant_fp: u32) {
+        self.window.merchants += u32::from(self.merchants.insert(merchant_fp));
+        if let Some(sketch) = &mut self.sketches.merchants {
+            sketch.insert(merchant_fp);
+        }
+    }
+
+    #[inline]
+    fn see_country(&mut self, country: Country) {
+        self.window.countries += u32::from(self.countries.insert(country));
+        if let Some(sketch) = &mut self.sketches.countries {
+            sketch.insert(country_fp(country));
+        }
+    }
+
+    #[inline]
+    fn see_device(&mut self, device_fp: u32) {
+        self.measured.devices += u32::from(self.devices.insert(device_fp));
+        if let Some(sketch) = &mut self.sketches.devices {
+            sketch.insert(device_fp);
+        }
+    }
+
+    /// Only the latest placed event counts; of equal times, the later arrival.
+    fn see_place(&mut self, placed: Placed) {
+        let is_later = |there: Placed| (placed.time_ms, placed.seq) > (there.time_ms, there.seq);
+        if self.there.is_none_or(is_later) {
+            self.there = Some(placed);
+        }
+    }
+
+    /// Counts sealed events in every window that is still open: all of them are in all of those.
+    fn add_whole(&mut self, whole: Whole<'_>) {
+        let summary = whole.summary;
+        let window = &mut self.window;
+        window.count = window.count.saturating_add(summary.count);
+        window.declined = window.declined.saturating_add(summary.declined);
+        window.unpriced = window.unpriced.saturating_add(summary.unpriced);
+        window.sum = window.sum.saturating_add(summary.sum);
+        window.squares = window.squares.saturating_add(summary.squares);
+        if summary.unpriced < summary.count {
+            window.min = window.min.min(summary.min);
+            window.max = window.max.max(summary.max);
+        }
+        if summary.last_ms > self.day_start_ms {
+            self.measured.count_day = self.measured.count_day.saturating_add(summary.count);
+        }
+        if let Some(placed) = summary.placed {
+            self.see_place(placed);
+        }
+        if self.watch.merchants {
+            self.add_merchants(whole);
+        }
+        self.add_countries(whole);
+        if let Some(device_fp) = self.device_fp {
+            self.add_devices(whole, device_fp);
+        }
+    }
+
+    fn add_merchants(&mut self, whole: Whole<'_>) {
+        if let Some(merchants) = whole.merchants() {
+            for merchant_fp in &*merchants {
+                self.measured.merchant_seen |= *merchant_fp == self.merchant_fp;
+                self.see_merchant(*merchant_fp);
+            }
+        } else if let Distinct::Sketch(theirs) = &whole.summary.merchants {
+            self.measured.merchant_unsure |= theirs.may_hold(self.merchant_fp);
+            let known = self.merchants.iter();
+            sketch_of(&mut self.sketches.merchants, known).merge(theirs);
+        }
+    }
+
+    fn add_countries(&mut self, whole: Whole<'_>) {
+        if let Some(countries) = whole.countries() {
+            self.add_counts(&countries);
+            return;
+        }
+        let countries = &whole.summary.countries;
+        self.add_counts(&countries.counts);
+        if let Some((events, theirs)) = &countries.more {
+            // The countries of few events: the usual one is hardly among them.
+            self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
+            self.measured.foreign_unsure |= theirs.may_hold(country_fp(self.usual_country));
+            self.measured.country_unsure |= theirs.may_hold(country_fp(self.country));
+            if self.watch.countries {
+                let known = self.countries.iter().map(country_fp);
+                sketch_of(&mut self.sketches.countries, known).merge(theirs);
+            }
+        }
+    }
+
+    fn add_counts(&mut self, counts: &[(Country, u32)]) {
+        for (country, events) in counts {
+            self.measured.country_seen |= *country == self.country;
+            if *country != self.usual_country {
+                self.measured.foreign_events = self.measured.foreign_events.saturating_add(*events);
+            }
+            if self.watch.countries {
+                self.see_country(*country);
+            }
+        }
+    }
+
+    fn add_devices(&mut self, whole: Whole<'_>, device_fp: u32) {
+        let events = self.measured.device_events;
+        self.measured.device_events = events.saturating_add(whole.summary.device_events);
+        if let Some(devices) = whole.devices() {
+            for other in &*devices {
+                self.measured.device_seen |= *other == device_fp;
+                self.see_device(*other);
+            }
+        } else if let Distinct::Sketch(theirs) = &whole.summary.devices {
+            self.measured.device_unsure |= theirs.may_hold(device_fp);
+            let known = self.devices.iter();
+            sketch_of(&mut self.sketches.devices, known).merge(theirs);
+        }
+    }
+
+    /// What the open windows hold so far.
+    pub(super) fn window(&self) -> Window {
+        let mut window = self.window;
+        if let Some(sketch) = &self.sketches.merchants {
+            (window.merchants, window.merchants_error) = estimate(sketch, window.merchants, window.count);
+        }
+        if let Some(sketch) = &self.sketches.countries {
+            (window.countries, window.countries_error) = estimate(sketch, window.countries, window.count);
+        }
+        window
+    }
+
+    /// The end of the walk.
+    pub(super) fn finish(self) -> Measured<'a> {
+        let mut measured = self.measured;
+        if let Some(sketch) = &self.sketches.devices {
+            (measured.devices, measured.devices_error) = estimate(sketch, measured.devices, measured.device_events);
+        }
+        measured.merchant_unsure &= !measured.merchant_seen;
+        measured.country_unsure &= !measured.country_seen;
+        measured.device_unsure &= !measured.device_seen;
+        measured.merchant_seen |= measured.merchant_unsure;
+        measured.country_seen |= measured.country_unsure;
+        measured.device_seen |= measured.device_unsure;
+        if let Some(here) = self.here
+            && let Some(there) = self.there
+        {
+            measured.travel = Some(Travel {
+                km: geo::distance_km(here, there.place),
+                elapsed_ms: measured.time_ms.saturating_sub(there.time_ms).max(1),
+            });
+        }
+        measured
+    }
+}
+
+/// The sketch beside an exact set; it begins with what the set holds.
+fn sketch_of(sketch: &mut Option<Box<Sketch>>, known: impl Iterator<Item = u32>) -> &mut Sketch {
+    sketch.get_or_insert_with(|| {
+        let mut sketch = Box::<Sketch>::default();
+        known.for_each(|fingerprint| sketch.insert(fingerprint));
+        sketch
+    })
+}
+
+/// How many distinct things there are, and how far off that may be: three standard errors, as far as the count of those
+/// that are known and of all events leave room for it.
+fn estimate(sketch: &Sketch, at_least: u32, at_most: u32) -> (u32, u32) {
+    let value = sketch.count().max(at_least).min(at_most.max(at_least));
+    // A share of a number of 32 bits fits.
+    let error = libm::ceil(f64::from(value) * ERROR_SHARE) as u32;
+    let room = value.abs_diff(at_least).max(at_most.abs_diff(value));
+    (value, error.min(room))
+}

@@ -1,0 +1,107 @@
+//! `features` and `[weights]`: what is computed, and what is scored.
+
+use std::ops::RangeInclusive;
+
+use toml::de::DeValue;
+
+use crate::catalogue::{FeatureKey, FeatureKind, Need, UnknownFeature};
+use crate::policy::reader::{self, Problems, Section};
+use crate::policy::terms::Policy;
+
+/// A weight's most: beyond it one feature alone decides.
+const WEIGHTS: RangeInclusive<f64> = 0.0..=100.0;
+
+pub(super) fn features(
+    top: &Section<'_, '_>,
+    windows: Option<&[u16]>,
+    problems: &mut Problems,
+) -> Option<Vec<FeatureKey>> {
+    let items = top.list("features", problems)?;
+    let mut features: Vec<FeatureKey> = Vec::new();
+    for item in items {
+        let DeValue::String(name) = item.get_ref() else {
+            let found = reader::kind(item.get_ref());
+            problems.push(
+                &item.span(),
+                format!("expected a feature's name in quotes, found {found}"),
+            );
+            continue;
+        };
+        match feature(name, windows) {
+            Ok(key) if features.contains(&key) => {
+                problems.push(&item.span(), format!("feature `{key}` is named twice, expected once"));
+            }
+            Ok(key) => features.push(key),
+            Err(message) => problems.push(&item.span(), message),
+        }
+    }
+    Some(features)
+}
+
+/// Reads one feature's name and holds it against the windows.
+pub(super) fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey, String> {
+    let key = FeatureKey::parse(name).map_err(|error| match error {
+        UnknownFeature::Kind => format!("unknown feature `{name}`, expected one of: {}", names(|_| true)),
+        other => format!("`{name}`: {other}"),
+    })?;
+    let Some(windows) = windows else { return Ok(key) };
+    let longest = windows.last().copied().unwrap_or(0);
+    if key.window_minutes > 0 && !windows.contains(&key.window_minutes) {
+        let list: Vec<String> = windows.iter().map(u16::to_string).collect();
+        let minutes = key.window_minutes;
+        return Err(format!(
+            "`{name}` needs the window of {minutes} minutes, expected one of windows_minutes: {}",
+            list.join(", ")
+        ));
+    }
+    if key.kind.needs().has(Need::Day) && longest < Policy::MINUTES_PER_DAY {
+        return Err(format!(
+            "`{name}` counts over one day, expected a window of 1440 minutes or more in windows_minutes"
+        ));
+    }
+    Ok(key)
+}
+
+/// The names of the kinds for which `which` holds, windowed ones with a placeholder.
+fn names(which: impl Fn(FeatureKind) -> bool) -> String {
+    let names: Vec<String> = FeatureKind::ALL
+        .into_iter()
+        .filter(|kind| which(*kind))
+        .map(|kind| format!("{}{}", kind.name(), if kind.is_windowed() { "_<window>" } else { "" }))
+        .collect();
+    names.join(", ")
+}
+
+pub(super) fn weights(
+    top: &Section<'_, '_>,
+    features: Option<&[FeatureKey]>,
+    problems: &mut Problems,
+) -> Option<Vec<(FeatureKey, f64)>> {
+    let section = top.inside("weights", true, problems);
+    let mut weights: Vec<(FeatureKey, f64)> = Vec::new();
+    for (name, key_span, value) in section.entries() {
+        let path = format!("weights.{name}");
+        let weight = reader::number(&path, &value.span(), value.get_ref(), &WEIGHTS, problems);
+        match weighable(name, features) {
+            Ok(key) => weights.extend(weight.filter(|weight| *weight > 0.0).map(|weight| (key, weight))),
+            Err(message) => problems.push(&key_span, message),
+        }
+    }
+    let order = |key: &FeatureKey| features.and_then(|list| list.iter().position(|other| other == key));
+    weights.sort_by_key(|(key, _)| order(key));
+    Some(weights)
+}
+
+fn weighable(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
+    let key = feature(name, None)?;
+    if !key.kind.is_scored() {
+        return Err(format!(
+            "`{name}` is not scored, expected a weight for one of: {}",
+            names(FeatureKind::is_scored)
+        ));
+    }
+    if features.is_some_and(|features| !features.contains(&key)) {
+        return Err(format!("`{name}` has a weight, expected it in `features` too"));
+    }
+    Ok(key)
+}

@@ -1,0 +1,166 @@
+//! An outcome as JSON. The only place where its bytes are made, always from what the state keeps: so the outcome of a
+//! duplicate is the first one's, byte for byte (I3).
+
+use std::io::Write as _;
+
+use crate::catalogue::{FeatureKey, FeatureValue};
+use crate::history::Entry;
+use crate::id::{CardId, EventId};
+use crate::outcome::{Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, Reason};
+
+/// What an outcome without features takes at most times, bytes; the buffer's first size.
+const BYTES_TYPICAL: usize = 512;
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The outcome of an entry, as one JSON object without line breaks. Fields come in the order of the schema.
+#[must_use]
+pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u8> {
+    let outcome = &entry.outcome;
+    let mut out = Json(Vec::with_capacity(BYTES_TYPICAL));
+    out.raw(r#"{"schema":"outcome","version":"#)
+        .whole(u64::from(OUTCOME_VERSION));
+    out.raw(r#","event_id":"#).text(event_id.as_str());
+    out.raw(r#","card_id":"#).text(card_id.as_str());
+    out.raw(r#","occurred_at_ms":"#).instant(entry.time_ms);
+    out.raw(r#","score":"#).whole(u64::from(outcome.score));
+    out.raw(r#","decision":""#).raw(outcome.decision.as_str());
+    out.raw(r#"","reasons":["#)
+        .reasons(outcome.override_action(), &outcome.reasons);
+    out.raw(r#"],"policy_version":"#)
+        .whole(u64::from(outcome.policy_version));
+    out.raw(r#","profile_version":"#);
+    match outcome.profile_version {
+        Some(version) => out.whole(version),
+        None => out.raw("null"),
+    };
+    out.raw(r#","tier":""#).raw(outcome.tier.as_str());
+    out.raw(r#"","state_version":"#).whole(entry.seq);
+    out.raw(r#","missing":["#).missing(outcome.missing).raw("]");
+    if !outcome.approximate.is_empty() {
+        out.raw(r#","approximate":{"#).errors(&outcome.approximate).raw("}");
+    }
+    if !outcome.features.is_empty() {
+        out.raw(r#","features":{"#).features(&outcome.features).raw("}");
+    }
+    out.raw("}");
+    out.0
+}
+
+struct Json(Vec<u8>);
+
+impl Json {
+    fn raw(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn whole(&mut self, mut number: u64) -> &mut Self {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            // A digit fits a byte.
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[at..]);
+        self
+    }
+
+    fn instant(&mut self, time_ms: i64) -> &mut Self {
+        if time_ms < 0 {
+            self.raw("-");
+        }
+        self.whole(time_ms.unsigned_abs())
+    }
+
+    /// A string in quotes. Quotes, backslashes and control characters are escaped, all else stays as it is.
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.0.push(b'"');
+        let mut rest = text.as_bytes();
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+            let byte = rest[at];
+            self.0.extend_from_slice(&rest[..at]);
+            match byte {
+                b'"' | b'\\' => self.0.extend_from_slice(&[b'\\', byte]),
+                _ => {
+                    self.0.extend_from_slice(b"\\u00");
+                    self.0
+                        .extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                }
+            }
+            rest = &rest[at + 1..];
+        }
+        self.0.extend_from_slice(rest);
+        self.0.push(b'"');
+        self
+    }
+
+    /// An override decides alone, whatever the shares of the model's reasons that follow it.
+    fn reasons(&mut self, decided: Option<OverrideAction>, reasons: &[Reason]) -> &mut Self {
+        let first = usize::from(decided.is_some());
+        if let Some(action) = decided {
+            self.raw(r#"{"code":""#)
+                .raw(action.reason_code())
+                .raw(r#"","share_pct":100}"#);
+        }
+        for (index, reason) in reasons.iter().take(REASONS_MAX - first).enumerate() {
+            self.comma(first + index)
+                .raw(r#"{"code":""#)
+                .raw(reason.key.kind.reason_code());
+            if let Some(window) = reason.key.window_label() {
+                self.raw(r#"","window":""#).raw(&window);
+            }
+            self.raw(r#"","share_pct":"#)
+                .whole(u64::from(reason.share_pct))
+                .raw("}");
+        }
+        self
+    }
+
+    fn missing(&mut self, missing: Missing) -> &mut Self {
+        let names = Missing::NAMES.iter().filter(|(bit, _)| missing.0 & bit != 0);
+        for (index, (_, name)) in names.enumerate() {
+            self.comma(index).raw("\"").raw(name).raw("\"");
+        }
+        self
+    }
+
+    fn features(&mut self, features: &[FeatureValue]) -> &mut Self {
+        for (index, (key, value)) in features.iter().enumerate() {
+            self.comma(index).raw("\"").name(*key).raw("\":").float(*value);
+        }
+        self
+    }
+
+    fn errors(&mut self, errors: &[(FeatureKey, f64)]) -> &mut Self {
+        for (index, (key, error)) in errors.iter().enumerate() {
+            self.comma(index).raw("\"").name(*key).raw("\":").float(Some(*error));
+        }
+        self
+    }
+
+    fn comma(&mut self, index: usize) -> &mut Self {
+        if index > 0 { self.raw(",") } else { self }
+    }
+
+    fn name(&mut self, key: FeatureKey) -> &mut Self {
+        // Writing to a vector can't fail.
+        let _ = write!(self.0, "{key}");
+        self
+    }
+
+    /// The shortest decimal that reads back as the same bits; `null` for no number.
+    fn float(&mut self, value: Option<f64>) -> &mut Self {
+        match value.and_then(serde_json::Number::from_f64) {
+            Some(number) => {
+                let _ = write!(self.0, "{number}");
+                self
+            }
+            None => self.raw("null"),
+        }
+    }
+}
