@@ -8,7 +8,7 @@ use tidemark_domain::invariant::Invariant;
 use tidemark_domain::render::render_json;
 
 use crate::Broken;
-use crate::account::{Account, End, end_of};
+use crate::account::{End, end_of};
 use crate::card::StoredCard;
 use crate::dead::DeadLetters;
 use crate::evidence::{CardFacts, Effect, Evidence, OutcomeCopies, digest};

@@ -219,7 +219,7 @@ impl Reader<'_> {
                     self.import(&[], &mut module);
                 }
                 "mod" if self.token(2) == ";" || self.token(2) == "{" => {
-                    self.declared(next, path, &mut module, modules)
+                    self.declared(next, path, &mut module, modules);
                 }
                 "macro_rules" if depth == 0 => {
                     module.defined.insert(self.token(2).to_owned());
