@@ -126,3 +126,13 @@ fn a_delivery_that_is_not_repeated_is_found() {
         "{broken:?}"
     );
 }
+
+#[test]
+fn the_page_of_the_model_has_every_property_with_its_invariant() {
+    let page = include_str!("../../../docs/concepts/protocol-model.md");
+    for property in property::all() {
+        let (label, words) = property.name.split_once(": ").unwrap_or(("none", property.name));
+        let row = format!("| {words} | {label}");
+        assert!(page.contains(&row), "docs/concepts/protocol-model.md should say: {row}");
+    }
+}

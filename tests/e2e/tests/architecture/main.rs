@@ -3,6 +3,8 @@
 
 mod circles;
 mod dependencies;
+mod invariants;
 mod paths;
+mod recipes;
 mod sources;
 mod unused;
