@@ -118,9 +118,9 @@ fn assert_signals(report: &Value) {
     );
     // Whether two sandboxes meet at a card depends on the machine; that all was committed in the end does not.
     let tried = sum("Commits").unwrap() + sum("Conflicts").unwrap_or_default();
-    assert_eq!(
-        ratios["commits_succeeded"].as_f64(),
-        sum("Commits").map(|commits| commits / tried),
+    let committed = sum("Commits").unwrap() / tried;
+    assert!(
+        (ratios["commits_succeeded"].as_f64().unwrap() - committed).abs() < 1e-9,
         "{ratios}"
     );
     assert_eq!(sum("CommitFailures").unwrap_or_default(), 0.0);
