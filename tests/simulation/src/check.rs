@@ -186,10 +186,12 @@ impl Evidence<'_> {
         !self.lost.is_empty() && self.lost.contains(&(place.0.clone(), place.1.clone()))
     }
 
-    /// Whether a record that arrived then was past the stream's retention when somebody restored the table.
+    /// Whether a record that arrived then was past the stream's retention when somebody restored the table, or while the redrive
+    /// after that died again and again.
     fn was_gone(&self, arrival_ms: i64) -> bool {
         let stores = self.facts.stores;
-        let gone = stores.known.restored_ms.zip(stores.stream.retention_ms);
+        let last_ms = stores.known.restored_ms.max(stores.known.redriven_ms);
+        let gone = last_ms.zip(stores.stream.retention_ms);
         gone.is_some_and(|(restored_ms, retention_ms)| arrival_ms < restored_ms + GONE_SLACK_MS - retention_ms)
     }
 

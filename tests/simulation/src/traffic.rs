@@ -6,6 +6,7 @@ mod payload;
 use std::collections::BTreeMap;
 
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+use tidemark_domain::lifetime::HISTORY_MS;
 
 use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
@@ -133,7 +134,8 @@ impl Maker<'_> {
         let mix = self.mix;
         let hot = dice.chance(mix.hot);
         let card = dice.below(mix.cards);
-        let card = names::card(if hot { 1 } else { card }, mix.draws.has(Draw::OddIds));
+        let card = self.awake(if hot { 1 } else { card }, number);
+        let card = names::card(card, mix.draws.has(Draw::OddIds));
         if dice.chance(mix.duplicates) && !self.past.is_empty() {
             let again = &self.sent[self.any_past(dice).sent];
             return Sent { at_ms, ..again.clone() };
@@ -155,6 +157,15 @@ impl Maker<'_> {
         };
         let key = self.key(dice, &card, number);
         Sent { at_ms, key, data }
+    }
+
+    /// The card, or its neighbour while the card is silent: over the longest times a third of the cards falls silent for longer
+    /// than any state is kept, and comes back.
+    fn awake(&self, card: u64, number: usize) -> u64 {
+        let edge = self.mix.events / 20;
+        let is_silent = card.is_multiple_of(3) && (edge..self.mix.events - edge).contains(&number);
+        let is_long = self.mix.draws.has(Draw::Ttl) && self.mix.span_ms / 10 * 9 > HISTORY_MS + 7 * DAY_MS;
+        card + u64::from(is_silent && is_long)
     }
 
     /// An earlier transaction; over long times mostly a recent one.

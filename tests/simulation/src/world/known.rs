@@ -65,6 +65,8 @@ pub struct Known {
     pub dropped: u64,
     /// When items were restored, ms since 1970-01-01T00:00:00Z.
     pub restored_ms: Option<i64>,
+    /// When the redrive after a restore ended whose calls had died a hundred times, ms since 1970-01-01T00:00:00Z.
+    pub redriven_ms: Option<i64>,
     /// Cards whose item was restored to an earlier one.
     pub restored: BTreeSet<String>,
     /// Events that a restore took back, by card: event time and fingerprint. They may be scored twice, with other outcomes.
