@@ -42,16 +42,17 @@ impl Evidence<'_> {
     pub(super) fn cards(&self, violations: &mut Violations) {
         let lives = &self.facts.stores.tables.lives;
         let mut counted = Counted::default();
-        for (card, lives) in lives {
+        let is_seen = |card: &str| !self.facts.stores.known.unseen.contains(card);
+        for (card, lives) in lives.iter().filter(|(card, _)| is_seen(card)) {
             for (number, life) in lives.iter().enumerate() {
                 let is_last = number + 1 == lives.len();
                 self.life(card, (number, is_last), life, &mut counted, violations);
             }
         }
-        for (key, event) in &self.sent.events {
+        for (key, event) in self.sent.events.iter().filter(|(key, _)| is_seen(&key.0)) {
             self.one_end(key, event, counted.turns.get(key), violations);
         }
-        for (key, emitted) in &self.emitted {
+        for (key, emitted) in self.emitted.iter().filter(|(key, _)| is_seen(&key.0)) {
             let is_sent = self.sent.events.contains_key(key);
             violations.expect(Invariant::CountsOnce, is_sent, || {
                 format!("an outcome for {key:?}, which nobody sent")

@@ -63,6 +63,9 @@ pub struct Known {
     pub conflicts: u64,
     /// States that the store dropped.
     pub dropped: u64,
+    /// Cards of which one write accepted an event and forgot it for its age: a batch had events of the card that lie further apart
+    /// than its policy remembers. What came of such an event can't be read from the state.
+    pub unseen: BTreeSet<String>,
     /// When items were restored, ms since 1970-01-01T00:00:00Z.
     pub restored_ms: Option<i64>,
     /// When the redrive after a restore ended whose calls had died a hundred times, ms since 1970-01-01T00:00:00Z.

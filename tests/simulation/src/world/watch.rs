@@ -83,6 +83,10 @@ impl Stores {
             })
             .collect();
         accepted.sort_by_key(|accepted| accepted.entry.seq);
+        let is_gap = (accepted.len() as u64) < new.next_seq().saturating_sub(old.next_seq());
+        if is_gap && new.floor_ms() > old.floor_ms() {
+            self.known.unseen.insert(card.to_owned());
+        }
         if let Some(life) = self.tables.lives.get_mut(card).and_then(|lives| lives.last_mut()) {
             life.accepted.extend(accepted);
             life.last = Some(new);
