@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead};
 
+use memchr::memchr;
+
 use crate::error::CliError;
 
 /// Bytes of a file's beginning that tell its encoding.
@@ -129,7 +131,7 @@ impl<R: BufRead> Lines<R> {
             if chunk.is_empty() {
                 break;
             }
-            let (taken, used) = match chunk.iter().position(|byte| *byte == b'\n') {
+            let (taken, used) = match memchr(b'\n', chunk) {
                 Some(end) => {
                     ended = true;
                     (end, end + 1)

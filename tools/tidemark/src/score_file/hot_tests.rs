@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use serde_json::json;
 use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
-use tidemark_engine::config::SEGMENT_ITEMS_WARM_MAX;
 use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink, MemoryStore};
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
@@ -137,16 +136,21 @@ fn a_hot_card_gets_the_outcomes_of_the_stream_byte_for_byte() {
 #[test]
 fn the_memory_of_a_card_is_bounded_by_what_it_may_keep() {
     let policy = Policy::default_policy();
-    let (mut fold, step_ms) = (FileFold::new(policy.clone(), false, Arrival::AtEventTime), 120_000);
+    let (mut scorer, step_ms) = (Scorer::new(policy.clone(), false, Arrival::AtEventTime), 120_000);
     let kept_max = policy.retention_ms() / step_ms;
+    let hot = CardId::new("hot").unwrap();
     let mut sizes = Vec::new();
-    for number in 0..4 * kept_max {
-        fold.apply(&transaction(number, START_MS + number * step_ms)).unwrap();
-        if number % (kept_max / 4) == 0 {
-            let card = &fold.cards[&CardId::new("hot").unwrap()];
-            assert!(card.state.segment_items_held() <= SEGMENT_ITEMS_WARM_MAX + 100);
-            sizes.push(card.vault.size());
+    for quarter in 0..16 {
+        let mut chunk = Chunk::default();
+        for number in quarter * kept_max / 4..(quarter + 1) * kept_max / 4 {
+            let payload = transaction(number, START_MS + number * step_ms);
+            chunk.push(1, Line::Whole(&payload));
         }
+        let ends = scorer.score(&chunk).unwrap();
+        assert!(ends.iter().all(|end| matches!(end, LineEnd::Outcome(_))));
+        let (state_bytes, segment_bytes) = scorer.bytes_of(&hot);
+        assert!(state_bytes <= 8 << 10, "{state_bytes} bytes of state");
+        sizes.push(segment_bytes);
     }
     let most = *sizes.iter().max().unwrap();
     let bytes = most as f64 / kept_max as f64;

@@ -1,22 +1,25 @@
-//! `tidemark score`: the engine's fold over a file of events, one JSON object a line, no AWS at all.
+//! `tidemark score`: the engine over a file of events, one JSON object a line, no AWS at all.
 //!
-//! Every line goes through the same contract and the same fold as a record of the stream, so a line gets the outcome that
-//! the stream would give it, in the same bytes. Memory is bounded by the number of cards and what each may hold: its head, up
-//! to `SEGMENT_ITEMS_WARM_MAX` sealed events at hand, and the bytes of its other segments until they are older than the
+//! Every line goes the way of a record of the stream: the engine that the score function runs plans, folds, commits and sends,
+//! with its ports in memory. So a line gets the outcome that the stream would give it, in the same bytes. Lines are taken in
+//! chunks. Memory is bounded by a chunk, by the states that the engine keeps decoded (`WARM_BYTES_MAX`), and by the number of
+//! cards: of each the store keeps the encoded state, and the bytes of its sealed segments until they are older than the
 //! policy's retention, 15 to 40 bytes an event. A line is never held beyond the contract's payload limit.
 //!
 //! A file has no arrival times. Unless one is named ([`Arrival::At`]), each event counts as arriving at its own time: the
 //! bounds on skew and lateness do not apply, and the dedupe horizon alone judges how old an event may be.
 //! A duplicate is counted and not written again: one event, one line of output.
 
-mod fold;
+mod chunk;
+mod glance;
 #[cfg(test)]
 mod hot_tests;
+mod scorer;
 mod sorted;
+mod store;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod vault;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
@@ -25,10 +28,11 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tidemark_domain::policy::Policy;
 
-pub use fold::FileFold;
 pub use summary::ScoreSummary;
 
 use crate::lines::{Line, Lines, LinesError};
+use chunk::Chunk;
+use scorer::{LineEnd, Scorer};
 use sorted::Held;
 
 /// Buffers of input and outputs, bytes.
@@ -88,6 +92,9 @@ pub enum ScoreFileError {
     /// The lines are more than can be held to be sorted.
     #[error("more than {} GiB of lines can't be sorted in memory: sort the file before", sorted::SORT_BYTES_MAX >> 30)]
     TooLargeToSort,
+    /// The engine gave a line back, as it does when a port fails: a bug, since every port is in memory.
+    #[error("a line was not taken to its end: this is a bug")]
+    Unfinished,
     /// Outcomes and refused lines would be mixed.
     #[error("outcomes and refused lines can't both go to standard output")]
     OneOutput,
@@ -132,64 +139,90 @@ fn score<'a>(
     input: impl io::BufRead,
     output: &'a mut dyn Write,
     refused: Option<&'a mut dyn Write>,
-    bar: &ProgressBar,
+    bar: &'a ProgressBar,
 ) -> Result<ScoreSummary, ScoreFileError> {
-    let mut lines = Lines::new(input, options.policy.bounds.payload_bytes_max);
     let mut run = Run {
-        fold: FileFold::new(options.policy.clone(), options.features, options.arrival),
+        scorer: Scorer::new(options.policy.clone(), options.features, options.arrival),
+        chunk: Chunk::default(),
         output,
         refused,
+        bar,
+        taken: 0,
     };
-    let mut count = 0_u64;
-    let mut step = || {
-        count += 1;
-        if count.is_multiple_of(PROGRESS_EVERY_LINES) {
-            bar.set_message(format!("{count} events"));
-        }
-    };
-    if options.sort {
-        for (number, line) in sorted::all(&mut lines)? {
-            let line = match &line {
-                Held::Whole(payload) => Line::Whole(payload),
-                Held::TooLong { bytes } => Line::TooLong { bytes: *bytes },
-            };
-            run.line(number, line)?;
-            step();
-        }
-    } else {
-        while let Some((number, line)) = lines.next()? {
-            run.line(number, line)?;
-            step();
-        }
-    }
-    Ok(run.fold.into_summary())
+    let lines = Lines::new(input, options.policy.bounds.payload_bytes_max);
+    let read = run.take_all(lines, options.sort);
+    // What was read before an error is scored all the same.
+    let scored = run.score_chunk();
+    read?;
+    scored?;
+    Ok(run.scorer.into_summary())
 }
 
 /// Lines in, outcomes and refusals out.
 struct Run<'a> {
-    fold: FileFold,
+    scorer: Scorer,
+    chunk: Chunk,
     output: &'a mut dyn Write,
     refused: Option<&'a mut dyn Write>,
+    bar: &'a ProgressBar,
+    taken: u64,
 }
 
 impl Run<'_> {
-    fn line(&mut self, number: u64, line: Line<'_>) -> Result<(), ScoreFileError> {
-        let result = match line {
-            Line::Whole(payload) => self.fold.apply(payload),
-            Line::TooLong { bytes } => Err(self.fold.refuse_oversize(bytes)),
-        };
-        match result {
-            Ok(Some(outcome)) => {
-                self.output.write_all(outcome)?;
-                self.output.write_all(b"\n")?;
+    /// Takes all lines in their order, or in the order of their times.
+    fn take_all<R: io::BufRead>(&mut self, mut lines: Lines<R>, sort: bool) -> Result<(), ScoreFileError> {
+        if sort {
+            for (number, line) in sorted::all(&mut lines)? {
+                let line = match &line {
+                    Held::Whole(payload) => Line::Whole(payload),
+                    Held::TooLong { bytes } => Line::TooLong { bytes: *bytes },
+                };
+                self.take(number, line)?;
             }
-            Ok(None) => {}
-            Err(refusal) => {
-                if let Some(file) = &mut self.refused {
-                    let code = refusal.code.as_str();
-                    let detail = serde_json::Value::from(refusal.detail.as_str());
-                    writeln!(file, "{{\"line\":{number},\"code\":\"{code}\",\"detail\":{detail}}}")?;
+        } else {
+            while let Some((number, line)) = lines.next()? {
+                self.take(number, line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a line, and scores the chunk that it fills.
+    fn take(&mut self, number: u64, line: Line<'_>) -> Result<(), ScoreFileError> {
+        self.chunk.push(number, line);
+        self.taken += 1;
+        if self.taken.is_multiple_of(PROGRESS_EVERY_LINES) {
+            self.bar.set_message(format!("{} events", self.taken));
+        }
+        if self.chunk.is_full() {
+            self.score_chunk()?;
+        }
+        Ok(())
+    }
+
+    /// Scores the lines that are held, and writes what became of them.
+    fn score_chunk(&mut self) -> Result<(), ScoreFileError> {
+        let ends = self.scorer.score(&self.chunk);
+        let written = ends.and_then(|ends| self.write(&ends));
+        self.chunk.clear();
+        written
+    }
+
+    fn write(&mut self, ends: &[LineEnd]) -> Result<(), ScoreFileError> {
+        for (line, end) in self.chunk.lines.iter().zip(ends) {
+            match end {
+                LineEnd::Outcome(outcome) => {
+                    self.output.write_all(outcome)?;
+                    self.output.write_all(b"\n")?;
                 }
+                LineEnd::Refused(refusal) => {
+                    if let Some(file) = &mut self.refused {
+                        let (number, code) = (line.number, refusal.code.as_str());
+                        let detail = serde_json::Value::from(refusal.detail.as_str());
+                        writeln!(file, "{{\"line\":{number},\"code\":\"{code}\",\"detail\":{detail}}}")?;
+                    }
+                }
+                LineEnd::Silent => {}
             }
         }
         Ok(())

@@ -1,0 +1,60 @@
+//! Lines that are held together: enough of a file that a card has several events in it, so that one write of its state
+//! serves them all.
+
+use std::ops::Range;
+
+use super::glance::{Glance, Glances};
+use crate::lines::Line;
+
+/// Lines that are held at once.
+pub(super) const CHUNK_LINES_MAX: usize = 64 * 1024;
+/// Bytes of lines that are held at once; the line that goes beyond is still taken.
+pub(super) const CHUNK_BYTES_MAX: usize = 32 << 20;
+
+/// A line of a chunk.
+pub(super) struct ChunkLine {
+    /// Its number in the file, from 1.
+    pub(super) number: u64,
+    /// Where its text is, or the length of one that was too long to be held.
+    text: Result<Range<usize>, u64>,
+    pub(super) glance: Glance,
+}
+
+/// A part of a file.
+#[derive(Default)]
+pub(super) struct Chunk {
+    glances: Glances,
+    text: Vec<u8>,
+    pub(super) lines: Vec<ChunkLine>,
+}
+
+impl Chunk {
+    /// Takes a line.
+    pub(super) fn push(&mut self, number: u64, line: Line<'_>) {
+        let (text, glance) = match line {
+            Line::Whole(payload) => {
+                let start = self.text.len();
+                self.text.extend_from_slice(payload);
+                (Ok(start..self.text.len()), self.glances.at(payload))
+            }
+            Line::TooLong { bytes } => (Err(bytes), Glance::default()),
+        };
+        self.lines.push(ChunkLine { number, text, glance });
+    }
+
+    /// Whether no further line is to be taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.lines.len() >= CHUNK_LINES_MAX || self.text.len() >= CHUNK_BYTES_MAX
+    }
+
+    /// The text of a line, or the length of one that was too long to be held.
+    pub(super) fn text(&self, line: usize) -> Result<&[u8], u64> {
+        self.lines[line].text.clone().map(|range| &self.text[range])
+    }
+
+    /// Forgets all lines.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.lines.clear();
+    }
+}

@@ -1,0 +1,230 @@
+//! The engine over a file: a chunk's lines become batches, and what became of them comes back line by line.
+//!
+//! A chunk is dealt to lanes by card, as Kinesis deals a stream to its shards, so that a batch holds few cards with several
+//! events each: the engine writes a card's state once a batch. Lines of one card stay in their order; the ends are handed
+//! back in the order of the lines.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tidemark_domain::id::CardId;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::{Refusal, RefusalCode};
+use tidemark_engine::config::BATCH_RECORDS_MAX;
+use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink};
+use tidemark_engine::port::OutcomeRecord;
+use tidemark_engine::record::OfAggregate;
+use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
+
+use super::chunk::{CHUNK_LINES_MAX, Chunk};
+use super::glance::Kind;
+use super::store::FileStore;
+use super::{Arrival, ScoreFileError, ScoreSummary};
+
+/// With no arrival time, the contract's bounds on time are this wide, ms: no time that it can read is outside.
+const UNBOUNDED_MS: i64 = i64::MAX / 4;
+/// So many lanes that a full chunk gives full batches, most of the time.
+const LANES: usize = CHUNK_LINES_MAX / BATCH_RECORDS_MAX + 2;
+/// Memory of the states that the engine keeps decoded from one batch to the next, bytes.
+const WARM_BYTES_MAX: usize = 256 << 20;
+/// Cards whose profile the engine keeps from one batch to the next.
+const WARM_PROFILES_MAX: usize = 100_000;
+
+/// What became of a line.
+#[derive(Debug)]
+pub(super) enum LineEnd {
+    /// Scored: its outcome is a line of the output.
+    Outcome(Vec<u8>),
+    /// Refused.
+    Refused(Refusal),
+    /// Its effect is in the card, or was there already.
+    Silent,
+}
+
+/// Takes chunks to their ends, by the engine that the score function runs.
+pub(super) struct Scorer {
+    engine: Engine<FileStore, MemorySink, MemoryQuarantine, ManualClock>,
+    store: FileStore,
+    sink: MemorySink,
+    quarantine: MemoryQuarantine,
+    arrival_ms: i64,
+    payload_bytes_max: usize,
+    /// What stands for a sequence number: the place in the batch.
+    places: Vec<String>,
+    /// The newest event of each card with one, ms.
+    newest_ms: HashMap<CardId, i64>,
+    summary: ScoreSummary,
+}
+
+impl Scorer {
+    /// Nothing is known of any card. With `features` each outcome carries the value of every feature of the policy.
+    pub(super) fn new(mut policy: Policy, features: bool, arrival: Arrival) -> Self {
+        policy.outcome_features |= features;
+        let arrival_ms = match arrival {
+            Arrival::AtEventTime => {
+                (policy.bounds.skew_ms, policy.bounds.lateness_ms) = (UNBOUNDED_MS, UNBOUNDED_MS);
+                0
+            }
+            Arrival::At(arrival_ms) => arrival_ms,
+        };
+        let payload_bytes_max = policy.bounds.payload_bytes_max;
+        let store = FileStore::new(policy.retention_ms());
+        let (sink, quarantine) = (MemorySink::default(), MemoryQuarantine::default());
+        let config = EngineConfig {
+            commits_concurrent_max: 1, // nothing here waits
+            cache_cards_max: usize::MAX,
+            cache_bytes_max: WARM_BYTES_MAX,
+            profile_cache_cards_max: WARM_PROFILES_MAX,
+            ..EngineConfig::default()
+        };
+        let (clock, policy) = (ManualClock::at(0), Arc::new(policy));
+        Self {
+            engine: Engine::new(store.clone(), sink.clone(), quarantine.clone(), clock, policy, config),
+            store,
+            sink,
+            quarantine,
+            arrival_ms,
+            payload_bytes_max,
+            places: (0..BATCH_RECORDS_MAX).map(|place| place.to_string()).collect(),
+            newest_ms: HashMap::new(),
+            summary: ScoreSummary::default(),
+        }
+    }
+
+    /// What became of each line, in their order.
+    ///
+    /// # Errors
+    /// When the engine does not finish a line, which in memory is a bug.
+    pub(super) fn score(&mut self, chunk: &Chunk) -> Result<Vec<LineEnd>, ScoreFileError> {
+        let mut ends: Vec<LineEnd> = Vec::with_capacity(chunk.lines.len());
+        let mut lanes = vec![Vec::new(); LANES];
+        for (at, line) in chunk.lines.iter().enumerate() {
+            let end = match chunk.text(at) {
+                Ok(_) => {
+                    lanes[lane_of(line.glance.card)].push(at);
+                    LineEnd::Silent
+                }
+                Err(bytes) => LineEnd::Refused(self.oversize(bytes)),
+            };
+            ends.push(end);
+        }
+        for batch in lanes.iter().flat_map(|lane| lane.chunks(BATCH_RECORDS_MAX)) {
+            self.score_batch(chunk, batch, &mut ends)?;
+        }
+        self.count(&ends);
+        Ok(ends)
+    }
+
+    /// What became of all lines.
+    pub(super) fn into_summary(mut self) -> ScoreSummary {
+        let newest_ms = &self.newest_ms;
+        let profile_alone = self.store.count_profiles(|card| !newest_ms.contains_key(card));
+        self.summary.cards = newest_ms.len() as u64 + profile_alone;
+        self.summary
+    }
+
+    /// Bytes that are kept of a card's state, and of its segments.
+    #[cfg(test)]
+    pub(super) fn bytes_of(&self, card: &CardId) -> (usize, usize) {
+        self.store.bytes_of(card)
+    }
+
+    /// Takes some lines of a chunk to their ends, as one batch.
+    fn score_batch(&mut self, chunk: &Chunk, lines: &[usize], ends: &mut [LineEnd]) -> Result<(), ScoreFileError> {
+        let records: Vec<InRecord<'_>> = lines
+            .iter()
+            .zip(&self.places)
+            .map(|(line, place)| InRecord {
+                stream: "",
+                shard_id: "",
+                sequence_number: place,
+                // A line is one event or none: it is never taken apart.
+                of_aggregate: Some(OfAggregate {
+                    sub_sequence_number: 0,
+                    partition_key: "",
+                }),
+                partition_key: "",
+                arrival_ms: self.arrival_ms,
+                data: chunk.text(*line).unwrap_or_default(),
+            })
+            .collect();
+        // Every port is in memory and answers at once.
+        let report = self.engine.process(&records, i64::MAX).now_or_never();
+        let report = report.filter(|report| report.retry_from.is_none());
+        let report = report.ok_or(ScoreFileError::Unfinished)?;
+        self.settle(chunk, lines, &report, ends);
+        Ok(())
+    }
+
+    /// Hands the ends of a batch to its lines.
+    fn settle(&mut self, chunk: &Chunk, lines: &[usize], report: &BatchReport, ends: &mut [LineEnd]) {
+        for (decision, count) in &report.decisions {
+            *self.summary.decisions.entry(decision.as_str()).or_default() += count;
+        }
+        self.summary.unknown_fields += report.unknown_fields;
+        let kind = |line: usize| Kind::of(chunk.text(line).unwrap_or_default());
+        // A transaction that is known already has its outcome sent again; a file has one line for one event.
+        let mut outcomes = self.sink.take().into_iter();
+        for (line, end) in lines.iter().zip(&report.ends) {
+            let glance = chunk.lines[*line].glance;
+            match end {
+                End::Scored => {
+                    let outcome = outcomes.next();
+                    ends[*line] =
+                        outcome.map_or(LineEnd::Silent, |outcome| self.scored(outcome, glance.occurred_at_ms));
+                }
+                End::Duplicate => {
+                    self.summary.duplicate += 1;
+                    if kind(*line) == Kind::Transaction {
+                        outcomes.next();
+                    }
+                }
+                End::Applied if kind(*line) == Kind::Profile => self.summary.profiles += 1,
+                End::Applied => self.summary.labels += 1,
+                End::Quarantined(_) | End::Returned(_) => {}
+            }
+        }
+        for message in self.quarantine.take().into_iter().filter(|message| message.part == 1) {
+            let line = message
+                .sequence_number
+                .parse()
+                .ok()
+                .and_then(|place: usize| lines.get(place));
+            if let Some(line) = line {
+                ends[*line] = LineEnd::Refused(Refusal::new(message.code, message.detail));
+            }
+        }
+    }
+
+    /// Counts a transaction that counts now, and whether it came after a later one of its card.
+    fn scored(&mut self, outcome: OutcomeRecord, occurred_at_ms: Option<i64>) -> LineEnd {
+        self.summary.scored += 1;
+        let time_ms = occurred_at_ms.unwrap_or(i64::MIN);
+        let newest_ms = self.newest_ms.entry(outcome.card_id).or_insert(time_ms);
+        self.summary.out_of_order += u64::from(time_ms < *newest_ms);
+        *newest_ms = time_ms.max(*newest_ms);
+        LineEnd::Outcome(outcome.bytes)
+    }
+
+    fn count(&mut self, ends: &[LineEnd]) {
+        self.summary.lines += ends.len() as u64;
+        for end in ends {
+            if let LineEnd::Refused(refusal) = end {
+                *self.summary.refused.entry(refusal.code.as_str()).or_default() += 1;
+            }
+        }
+    }
+
+    /// The refusal of a line that was too long to be read whole.
+    fn oversize(&self, bytes: u64) -> Refusal {
+        let limit = self.payload_bytes_max;
+        let detail = format!("{bytes} bytes, at most {limit} are taken");
+        Refusal::new(RefusalCode::TooLarge, detail)
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a remainder of a few lanes")]
+fn lane_of(card: u64) -> usize {
+    (card % LANES as u64) as usize
+}
