@@ -54,6 +54,9 @@ pub const BACKOFF_CAP_MS: u64 = 5_000;
 pub const UNRECOVERABLE_BYTES_MAX: usize = 1024 * 1024;
 /// Arrival times are approximate: a range goes on so long beyond its last time before it is taken to be over, milliseconds.
 pub const ARRIVAL_SLACK_MS: i64 = 10_000;
+/// A function's clock may be so far behind the stream's, milliseconds: a range without an end holds what arrived up to so long
+/// after the redrive began by its own clock.
+pub const CLOCK_SLACK_MS: i64 = 10_000;
 
 /// What may be tuned. Every field has a sound default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

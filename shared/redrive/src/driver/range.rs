@@ -12,6 +12,7 @@ use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::{Problem, RangeRequest};
 use crate::cursor::ShardLeft;
+use crate::limits::CLOCK_SLACK_MS;
 use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader, StreamRecord};
 use crate::rate::BACKOFF;
 use crate::scan::{Bounds, Scan};
@@ -170,7 +171,9 @@ fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> Boun
         from,
         to: range.to_sequence_number.clone(),
         since_ms: range.since_ms,
-        until_ms: range.until_ms.unwrap_or(started_ms),
+        until_ms: range
+            .until_ms
+            .unwrap_or_else(|| started_ms.saturating_add(CLOCK_SLACK_MS)),
     }
 }
 
