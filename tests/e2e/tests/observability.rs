@@ -273,3 +273,37 @@ fn the_age_of_dead_letters_is_one_that_looking_at_them_can_not_hide() {
     let blind = r#"["AWS/SQS","ApproximateAgeOfOldestMessage","QueueName","tidemark-dead-letter""#;
     assert!(!widgets.contains(blind), "nor does the dashboard show the other");
 }
+
+/// When no outcome can be sent at all, nothing is `Scored`: the share that missed the objective is of all that should have come.
+#[test]
+fn the_share_of_late_outcomes_is_one_when_none_can_be_sent() {
+    let mut seen = 0;
+    for (name, resource) in template()["Resources"].as_object().unwrap() {
+        let metrics = &resource["Properties"]["Metrics"];
+        let named = |id: &str| {
+            let metric = metrics
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|metric| metric["Id"] == id);
+            metric.map(|metric| metric["MetricStat"]["Metric"]["MetricName"].clone())
+        };
+        if named("bad") != Some("LateOutcomes".into()) {
+            continue;
+        }
+        seen += 1;
+        let of = (named("all"), named("unsent"));
+        assert_eq!(of, (Some("Scored".into()), Some("Unsent".into())), "{name}");
+        let expression = metrics
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|metric| metric["Id"] == "value");
+        assert_eq!(
+            expression.unwrap()["Expression"],
+            "bad / (FILL(all, 0) + FILL(unsent, 0))",
+            "{name}"
+        );
+    }
+    assert_eq!(seen, 4, "two windows of a fast burn and two of a slow one");
+}

@@ -214,29 +214,30 @@ impl<'a> View<'a> {
         }
         let amount = self.amount.unwrap_or(0) as f64;
         let flag = |is: bool| if is { 1.0 } else { 0.0 };
-        if key.window_minutes > 0 {
-            let held = self.window(i64::from(key.window_minutes) * MS_PER_MINUTE);
-            let count = held.count as f64;
-            return Some(match key.kind {
-                FeatureKind::Count => count,
-                FeatureKind::Sum => total(&held.amounts) as f64,
-                FeatureKind::Mean => mean(&held.amounts),
-                FeatureKind::Deviation => deviation(&held.amounts),
-                FeatureKind::Min => held.amounts.iter().copied().min().unwrap_or(0) as f64,
-                FeatureKind::Max => held.amounts.iter().copied().max().unwrap_or(0) as f64,
-                FeatureKind::ShareDeclined => held.declined as f64 / count,
-                FeatureKind::DistinctMerchants => held.merchants as f64,
-                _ => held.countries as f64,
-            });
-        }
-        let own = self.own_amounts();
+        let held = || self.window(i64::from(key.window_minutes) * MS_PER_MINUTE);
         match key.kind {
+            FeatureKind::Count => Some(held().count as f64),
+            FeatureKind::Sum => Some(total(&held().amounts) as f64),
+            FeatureKind::Mean => Some(mean(&held().amounts)),
+            FeatureKind::Deviation => Some(deviation(&held().amounts)),
+            FeatureKind::Min => Some(held().amounts.iter().copied().min().unwrap_or(0) as f64),
+            FeatureKind::Max => Some(held().amounts.iter().copied().max().unwrap_or(0) as f64),
+            FeatureKind::ShareDeclined => {
+                let held = held();
+                Some(held.declined as f64 / held.count as f64)
+            }
+            FeatureKind::DistinctMerchants => Some(held().merchants as f64),
+            FeatureKind::DistinctCountries => Some(held().countries as f64),
             FeatureKind::SinceLast => self.since_last_ms().map(|elapsed| elapsed as f64 / 1000.0),
             FeatureKind::AmountZ => {
+                let own = self.own_amounts();
                 let spread = deviation(&own);
                 (own.len() >= OWN_HISTORY_MIN && spread > 0.0).then(|| (amount - mean(&own)) / spread)
             }
-            FeatureKind::AmountRatio => (own.len() >= OWN_HISTORY_MIN).then(|| amount / mean(&own)),
+            FeatureKind::AmountRatio => {
+                let own = self.own_amounts();
+                (own.len() >= OWN_HISTORY_MIN).then(|| amount / mean(&own))
+            }
             FeatureKind::ProfileAmountZ => self.profile.and_then(|profile| {
                 let spread = profile.spend_deviation_minor;
                 (spread > 0.0).then(|| (amount - profile.spend_mean_minor) / spread)
@@ -249,7 +250,6 @@ impl<'a> View<'a> {
                 .journey()
                 .map(|(km, elapsed_ms)| km / (elapsed_ms as f64 / MS_PER_HOUR)),
             FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.is_foreign())),
-            _ => None,
         }
     }
 
