@@ -1,6 +1,8 @@
 //! The third and fourth step, for one commit group: a card's events are folded together, and one conditional write makes
 //! them durable. Where another writer was first, they are folded again onto what it left.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tidemark_domain::id::CardId;
 
 use crate::call::BatchContext;
@@ -105,16 +107,25 @@ fn state_write(card: &Card<'_>) -> StateWrite {
 }
 
 /// Writes, and repeats the very same write when its fate is unknown: if it had landed, its condition fails now, and the
-/// winner is what we wrote.
+/// winner is what we wrote. Without such a try the same bytes are another writer's, who was handed the same event at the same
+/// time: for us it is a duplicate.
 async fn commit<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     store: &S,
     write: &StateWrite,
 ) -> Result<Commit, Returned> {
-    let call = || store.commit(write);
+    let is_unknown = AtomicBool::new(false);
+    let unknown = &is_unknown;
+    let call = move || async move {
+        let answer = store.commit(write).await;
+        if answer.as_ref().is_err_and(PortError::may_have_happened) {
+            unknown.store(true, Ordering::Relaxed);
+        }
+        answer
+    };
     match context.with_retries(context.bounds.stop_at_ms, call).await {
         Ok(answer) => match context.metered(answer) {
-            Commit::Conflict(Some(winner)) if winner == write.item => {
+            Commit::Conflict(Some(winner)) if winner == write.item && is_unknown.load(Ordering::Relaxed) => {
                 context.report().commits += 1;
                 Ok(Commit::Written)
             }

@@ -145,6 +145,12 @@ impl PortError {
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Permanent(_))
     }
+
+    /// Whether the call may have taken effect all the same.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::Timeout(_) | Self::Unavailable(_))
+    }
 }
 
 /// A decision over the alert threshold, recorded once (I3).

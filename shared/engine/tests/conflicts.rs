@@ -112,3 +112,17 @@ fn a_profile_that_could_not_be_read_is_known_to_be_absent_after_a_conflict() {
     });
     assert_eq!(report.tiers.get(&Tier::Full), Some(&1), "{:?}", report.tiers);
 }
+
+/// Two records of one event come to two processes at once: both make the same bytes of the same state, and one of them is first.
+#[test]
+fn a_duplicate_that_comes_at_the_same_time_is_no_second_first_one() {
+    let world = World::new();
+    let (first, second) = (world.engine(), world.engine());
+    let (one, two) = (records([tx("a", "e1", 60, 100)]), records([tx("a", "e2", 50, 100)]));
+    run(&first, &one, FAR_MS).unwrap();
+    run(&second, &one, FAR_MS).unwrap();
+    let won = run(&first, &two, FAR_MS).unwrap();
+    let lost = run(&second, &two, FAR_MS).unwrap();
+    assert_eq!((won.scored, won.duplicate), (1, 0));
+    assert_eq!((lost.scored, lost.duplicate, lost.conflicts), (0, 1, 1));
+}

@@ -5,6 +5,8 @@ use crate::common::*;
 use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;
+use tidemark_redrive::limits::ATTEMPTS_MAX;
+use tidemark_redrive::memory::{Fault as Broken, Op as Call};
 use tidemark_redrive::{RangeRequest, Request, Source, Stopped};
 
 fn range(range: RangeRequest) -> Request {
@@ -89,6 +91,25 @@ fn what_arrived_before_the_run_belongs_to_it_by_a_clock_that_is_behind() {
     world.clock.advance(-3 * SECOND_MS);
     let account = world.run(&everything(), 15 * MINUTE_MS).account;
     assert_eq!((account.found, account.scored), (20, 20));
+}
+
+/// The shards can't be listed: the call ends with a cursor, and what goes on from it is the whole range, not nothing.
+#[test]
+fn a_range_whose_shards_could_not_be_listed_is_not_done() {
+    let world = World::new();
+    world.put_transactions(20);
+    let down = PortError::Unavailable("test".to_owned());
+    world
+        .script
+        .at(Call::Shards, 0..u64::from(ATTEMPTS_MAX), Broken::Before(down));
+    let first = world.call(&everything()).response;
+    assert_eq!((first.stopped, first.account.found), (Stopped::Error, 0));
+    let rest = Request {
+        cursor: first.cursor,
+        ..everything()
+    };
+    let rest = world.go_on(&rest, 15 * MINUTE_MS);
+    assert_eq!((rest.stopped, rest.account.scored), (Stopped::Done, 20));
 }
 
 #[test]

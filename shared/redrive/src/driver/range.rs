@@ -23,7 +23,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let Some(range) = &run.request.range else {
             return;
         };
-        if run.request.cursor.is_none() && !self.choose_shards(run, range).await {
+        // A cursor without shards is of a call that could not list them.
+        if run.shards.is_empty() && !self.choose_shards(run, range).await {
             return;
         }
         while let Some(left) = run.shards.first().cloned() {
