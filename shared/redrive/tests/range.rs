@@ -93,6 +93,29 @@ fn what_arrived_before_the_run_belongs_to_it_by_a_clock_that_is_behind() {
     assert_eq!((account.found, account.scored), (20, 20));
 }
 
+/// A page is many batches: what fails in one of them is tried again before the next, so that no later event of its card overtakes it.
+#[test]
+fn a_card_whose_write_fails_keeps_its_order_over_the_batches_of_a_page() {
+    let mut world = World::new();
+    world.config.batch_records_max = 5;
+    world.put_transactions(40);
+    let down = PortError::Unavailable("test".to_owned());
+    world.faults.at(Op::Commit, 0..20, Fault::Before(down));
+    let account = world.run(&everything(), 15 * MINUTE_MS).account;
+    assert_eq!(account.scored, 40);
+    for card in 0..5 {
+        let id = tidemark_domain::id::CardId::new(&format!("card-{card}")).unwrap();
+        let item = world.store.state(&id).unwrap();
+        let state = tidemark_domain::history::History::decode(&item.bytes).unwrap();
+        let mut entries: Vec<(u64, i64)> = state.entries().iter().map(|entry| (entry.seq, entry.time_ms)).collect();
+        entries.sort_unstable();
+        assert!(
+            entries.is_sorted_by_key(|(_, time_ms)| *time_ms),
+            "card {card}: {entries:?}"
+        );
+    }
+}
+
 /// The shards can't be listed: the call ends with a cursor, and what goes on from it is the whole range, not nothing.
 #[test]
 fn a_range_whose_shards_could_not_be_listed_is_not_done() {

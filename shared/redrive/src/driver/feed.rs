@@ -9,6 +9,7 @@ use super::redrive::Redrive;
 use super::run::Run;
 use crate::api::Stopped;
 use crate::port::{Inbox, Processor, ShardReader};
+use crate::source::Source;
 
 /// What became of a record in this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             let failed = of_batch.iter().filter(|fate| **fate == Fate::Failed).count();
             fates.extend(of_batch);
             run.batch_done(ended, failed);
+            // In a range, a card's later events wait for those that failed (I4): they are of a later batch, which waits too.
+            if failed > 0 && run.request.source == Source::Range {
+                break;
+            }
         }
         fates.resize(records.len(), Fate::NotYet);
         fates
