@@ -91,7 +91,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 }
 
-/// How each user record ended so far. One of which no step says anything must come again.
+/// How each user record ended so far. A user record that no step gives an end comes again.
 struct Ends(Vec<End>);
 
 impl Ends {

@@ -114,18 +114,17 @@ async fn commit<S: StateStore, C: Clock>(
     store: &S,
     write: &StateWrite,
 ) -> Result<Commit, Returned> {
-    let is_unknown = AtomicBool::new(false);
-    let unknown = &is_unknown;
+    let may_be_ours = &AtomicBool::new(false);
     let call = move || async move {
         let answer = store.commit(write).await;
         if answer.as_ref().is_err_and(PortError::may_have_happened) {
-            unknown.store(true, Ordering::Relaxed);
+            may_be_ours.store(true, Ordering::Relaxed);
         }
         answer
     };
     match context.with_retries(context.bounds.stop_at_ms, call).await {
         Ok(answer) => match context.metered(answer) {
-            Commit::Conflict(Some(winner)) if winner == write.item && is_unknown.load(Ordering::Relaxed) => {
+            Commit::Conflict(Some(winner)) if winner == write.item && may_be_ours.load(Ordering::Relaxed) => {
                 context.report().commits += 1;
                 Ok(Commit::Written)
             }

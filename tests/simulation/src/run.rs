@@ -268,6 +268,7 @@ impl Run {
         self.counts.conflicts = stores.known.conflicts;
         self.counts.dropped = stores.known.dropped;
         self.counts.restored = stores.known.restored.len() as u64;
+        self.counts.unseen = stores.known.unseen.len() as u64;
         self.counts.limited = stores.limited;
         Outcome {
             violations,

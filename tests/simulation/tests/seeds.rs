@@ -58,6 +58,8 @@ fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
     assert!(sum(|outcome| outcome.counts.dropped) > 1_000);
     assert!(sum(|outcome| outcome.counts.restored) > 500);
     assert!(sum(|outcome| outcome.counts.limited) > 1_000);
+    // What the checks leave out is next to nothing.
+    assert!(sum(|outcome| outcome.counts.unseen) < 20);
 
     // And the audit had something of every kind to find.
     for forgery in Forgery::ALL {

@@ -115,6 +115,8 @@ pub struct Counts {
     pub dropped: u64,
     /// Items that were restored.
     pub restored: u64,
+    /// Cards that the checks left out, because one write accepted an event and forgot it.
+    pub unseen: u64,
     /// What the limits of a shard or a partition refused.
     pub limited: u64,
 }

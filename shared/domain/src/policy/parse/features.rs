@@ -16,9 +16,17 @@ pub(super) fn features(
     windows: Option<&[u16]>,
     problems: &mut Problems,
 ) -> Option<Vec<FeatureKey>> {
-    let items = top.list("features", problems)?;
+    named(top, |name| feature(name, windows), problems)
+}
+
+/// The list `features` of a section: each is named once, and is what `read` says of its name.
+pub(super) fn named(
+    section: &Section<'_, '_>,
+    read: impl Fn(&str) -> Result<FeatureKey, String>,
+    problems: &mut Problems,
+) -> Option<Vec<FeatureKey>> {
     let mut features: Vec<FeatureKey> = Vec::new();
-    for item in items {
+    for item in section.list("features", problems)? {
         let DeValue::String(name) = item.get_ref() else {
             let found = reader::kind(item.get_ref());
             problems.push(
@@ -27,7 +35,7 @@ pub(super) fn features(
             );
             continue;
         };
-        match feature(name, windows) {
+        match read(name) {
             Ok(key) if features.contains(&key) => {
                 problems.push(&item.span(), format!("feature `{key}` is named twice, expected once"));
             }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use toml::de::DeValue;
-
 use crate::catalogue::{FeatureKey, Need};
 use crate::contract::MCC_MAX;
 use crate::policy::reader::{self, Problems, Section};
 use crate::policy::terms::{LowRisk, Policy};
 
-use super::features::feature;
+use super::features::{feature, named};
 
 /// The section as it was read.
 pub(super) struct Rules {
@@ -96,24 +94,7 @@ fn chosen(
     problems: &mut Problems,
 ) -> Option<Vec<FeatureKey>> {
     let before = problems.len();
-    let mut chosen: Vec<FeatureKey> = Vec::new();
-    for item in section.list("features", problems)? {
-        let DeValue::String(name) = item.get_ref() else {
-            let found = reader::kind(item.get_ref());
-            problems.push(
-                &item.span(),
-                format!("expected a feature's name in quotes, found {found}"),
-            );
-            continue;
-        };
-        match one(name, features) {
-            Ok(key) if chosen.contains(&key) => {
-                problems.push(&item.span(), format!("feature `{key}` is named twice, expected once"));
-            }
-            Ok(key) => chosen.push(key),
-            Err(message) => problems.push(&item.span(), message),
-        }
-    }
+    let chosen = named(section, |name| one(name, features), problems)?;
     let is_scored = |key: &FeatureKey| weights.is_none_or(|weights| weights.iter().any(|(other, _)| other == key));
     if before == problems.len() && !chosen.iter().any(is_scored) {
         let message = "expected at least one feature with a weight in low_risk.features: \
