@@ -8,6 +8,8 @@ pub(crate) mod usage;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use lab::oracle::{self, ActualOutcome};
+use lab::simulate::{self, SimConfig, SimRecord};
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
@@ -22,8 +24,6 @@ use crate::clock::{now_ms, pause};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::error::{CliError, Exit};
 use crate::explain_view;
-use crate::oracle::{self, ActualOutcome};
-use crate::simulate::{self, SimConfig, SimRecord};
 use crate::stack::{Stack, StackOptions};
 use crate::ui;
 

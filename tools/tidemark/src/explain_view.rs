@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use lab::oracle::ActualReason;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::history::{Entry, History, UNPRICED};
@@ -12,7 +13,6 @@ use tidemark_domain::policy::Policy;
 
 use crate::escape::shown;
 use crate::explain_ids::EventIds;
-use crate::oracle::ActualReason;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
@@ -364,7 +364,7 @@ mod tests {
     use tidemark_domain::model::ProfileInput;
 
     use super::*;
-    use crate::simulate::{SimConfig, SimKind, generate};
+    use lab::simulate::{SimConfig, SimKind, generate};
 
     const NOW_MS: i64 = 1_760_000_000_000;
 

@@ -1,7 +1,6 @@
 //! The modules of the `tidemark` command; `main.rs` only wires them.
 //!
-//! What is here is for people and tests at a terminal: it may read files and print progress, and it takes times and seeds
-//! from its caller, so that the simulation and the oracle give the same for the same arguments.
+//! What is here is for people and tests at a terminal: it may read files and print progress.
 
 pub mod account;
 pub mod audit;
@@ -23,13 +22,11 @@ pub mod lines;
 pub mod local;
 pub mod manual;
 pub mod operator;
-pub mod oracle;
 pub mod places;
 pub mod quarantine;
 pub mod redrive;
 pub mod score_file;
 pub mod send;
-pub mod simulate;
 pub mod stack;
 pub mod ui;
 pub mod version;

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use lab::simulate::{self, SimConfig, SimKind};
 use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand, ScoreArgs, SimulateArgs};
 use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreFileError, ScoreOptions};
-use tidemark_cli::simulate::{self, SimConfig, SimKind};
 use tidemark_cli::ui::{self, paint};
 use tidemark_cli::{
     audit, clock, control, demo, dlq, doctor, drill, explain, files, local, manual, quarantine, redrive, send, watch,

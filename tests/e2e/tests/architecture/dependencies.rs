@@ -142,10 +142,11 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 9] = [
+    let layers: [(&str, &[&str]); 10] = [
         ("tidemark-domain", &[]),
         ("tidemark-telemetry", &[]),
         ("tidemark-engine", &["tidemark-domain"]),
+        ("lab", &["tidemark-domain"]),
         ("reconcile", &["tidemark-domain", "tidemark-engine"]),
         (
             "tidemark-redrive",

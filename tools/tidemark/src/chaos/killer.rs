@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use lab::dice::Dice;
 use localcloud::Function;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tokio::task::JoinHandle;
 
 use crate::clock::pause;
@@ -15,7 +14,7 @@ use crate::clock::pause;
 const WAIT_MS_MAX: u64 = 120;
 /// Looks for a process to kill at most, for each kill that is asked for.
 const LOOKS_A_KILL_MAX: u64 = 100;
-/// The generator's stream, apart from the simulation's.
+/// The dice's stream, apart from the simulation's.
 const LANE: u64 = 0x4b69_6c6c;
 
 /// Sends SIGKILL to the processes of a function, as often as asked for, one after the other.
@@ -34,15 +33,14 @@ impl Killer {
         let kills = Arc::new(AtomicU64::new(0));
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&kills));
         let task = tokio::spawn(async move {
-            let mut dice = ChaCha8Rng::seed_from_u64(seed);
-            dice.set_stream(LANE);
+            let mut dice = Dice::new(seed, LANE);
             for _ in 0..wanted.saturating_mul(LOOKS_A_KILL_MAX) {
                 if stopped.load(Ordering::Relaxed) || count.load(Ordering::Relaxed) >= wanted {
                     return;
                 }
-                pause(1 + dice.next_u64() % WAIT_MS_MAX).await;
+                pause(1 + dice.any() % WAIT_MS_MAX).await;
                 let pids = function.pids();
-                let chosen = usize::try_from(dice.next_u64() % (pids.len().max(1) as u64)).unwrap_or_default();
+                let chosen = usize::try_from(dice.any() % (pids.len().max(1) as u64)).unwrap_or_default();
                 if pids.get(chosen).is_some_and(|pid| function.kill(*pid)) {
                     count.fetch_add(1, Ordering::Relaxed);
                 }

@@ -15,6 +15,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lab::simulate::{self, SimConfig, SimRecord};
 use localcloud::{EsmOptions, EsmStats, FaultCounts, FaultPlan, Faults, Service};
 use serde::Serialize;
 use tidemark_domain::policy::Policy;
@@ -24,7 +25,6 @@ use crate::clock::{now_ms, pause};
 use crate::demo::report::DemoReport;
 use crate::demo::{self, Pace, Run, usage};
 use crate::error::CliError;
-use crate::simulate::{self, SimConfig, SimRecord};
 use crate::stack::{Stack, StackOptions, mapping_options};
 
 pub use killer::Killer;

@@ -7,10 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lab::oracle::ActualOutcome;
 use tidemark_domain::id::{CardId, EventKey};
 
 use crate::account::{Accepted, BoundsInForce, Claim, Evidence, Record};
-use crate::oracle::ActualOutcome;
 
 /// Where a record of a given-up batch's card comes among the card's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

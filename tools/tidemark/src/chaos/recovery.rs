@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lab::simulate::{self, SimConfig, SimRecord};
 use localcloud::{EsmOptions, FaultPlan, Service};
 use serde::Serialize;
 use tidemark_domain::id::EventKey;
@@ -18,7 +19,6 @@ use crate::demo::report::Percentiles;
 use crate::demo::{self, Pace};
 use crate::error::CliError;
 use crate::redrive::{self, RedriveReport};
-use crate::simulate::{self, SimConfig, SimRecord};
 use crate::stack::{Stack, StackOptions, mapping_options};
 use crate::ui;
 

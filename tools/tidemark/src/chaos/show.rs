@@ -1,5 +1,6 @@
 //! `tidemark demo --chaos`: the whole path while everything goes wrong, told to somebody who sees it for the first time.
 
+use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultPlan, Service};
 use serde::Serialize;
 use tidemark_domain::policy::Policy;
@@ -13,7 +14,6 @@ use crate::demo::report::DemoReport;
 use crate::demo::{self, Found, Pace, Run, usage};
 use crate::error::{CliError, Exit};
 use crate::redrive::{self, RedriveReport};
-use crate::simulate::{self, SimConfig};
 use crate::stack::{Stack, StackOptions, mapping_options};
 use crate::ui;
 

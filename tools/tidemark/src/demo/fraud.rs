@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use lab::oracle::ActualOutcome;
+use lab::simulate::{SimKind, SimRecord};
 use serde::Serialize;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::policy::base_amount;
 
-use crate::oracle::ActualOutcome;
-use crate::simulate::{SimKind, SimRecord};
 use crate::ui::{self, grouped, paint};
 
 /// From so many earlier events on a card's own history says something of an amount.
@@ -194,7 +194,7 @@ fn why(tx: &Transaction, outcome: &ActualOutcome, is_first: bool) -> &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::{self, SimConfig};
+    use lab::simulate::{self, SimConfig};
 
     #[test]
     fn what_is_caught_and_missed_adds_up() {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultKind, FaultPlan, Service};
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
@@ -9,7 +10,6 @@ use tidemark_domain::policy::Policy;
 use super::run::{Child, Pipeline};
 use crate::clock::{now_ms, pause};
 use crate::error::CliError;
-use crate::simulate::{self, SimConfig};
 use crate::stack::mapping_options;
 
 /// Events of ordinary traffic before and while there is trouble.

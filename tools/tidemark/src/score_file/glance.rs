@@ -134,7 +134,7 @@ fn by_json(line: &[u8]) -> Glance {
 
 #[cfg(test)]
 mod tests {
-    use crate::simulate::{SimConfig, generate};
+    use lab::simulate::{SimConfig, generate};
     use tidemark_domain::contract;
     use tidemark_domain::event::Event;
     use tidemark_domain::policy::Policy;

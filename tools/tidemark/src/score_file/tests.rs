@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use lab::simulate::{Expect, SimConfig, generate};
 use tidemark_domain::policy::Policy;
 
 use super::*;
-use crate::simulate::{Expect, SimConfig, generate};
 
 const NOW_MS: i64 = 1_760_000_000_000;
 
@@ -171,7 +171,7 @@ fn a_file_without_order_is_told_so_and_sorted_it_is_scored_as_the_stream_would()
     let config = SimConfig::new(4, 2_000, 25, NOW_MS, &Policy::default_policy()).clean();
     let mut records: Vec<_> = generate(&config).collect();
     records.sort_by_key(|record| sorted_time(&record.payload));
-    let write = |records: &[crate::simulate::SimRecord]| {
+    let write = |records: &[lab::simulate::SimRecord]| {
         let lines = records
             .iter()
             .flat_map(|record| [record.payload.as_slice(), b"\r\n\r\n"].concat());

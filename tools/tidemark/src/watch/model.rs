@@ -7,7 +7,7 @@ use serde::Serialize;
 use tidemark_domain::id::EventKey;
 use tidemark_domain::outcome::Tier;
 
-use crate::oracle::ActualOutcome;
+use lab::oracle::ActualOutcome;
 
 /// Rates, percentiles and shares look back so far, milliseconds.
 pub const WINDOW_MS: i64 = 60_000;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use lab::oracle::ActualOutcome;
 use serde::Deserialize;
 use tidemark_aws::admin::{Admin, AdminError, ReadFrom, ShardIterator};
 use tidemark_domain::contract;
@@ -12,7 +13,6 @@ use tidemark_domain::event::Event;
 use tidemark_domain::policy::Policy;
 
 use super::model::{Model, QueueView, SeenRecord, Snapshot, WINDOW_MS};
-use crate::oracle::ActualOutcome;
 
 /// Records asked for in one read of a shard.
 const PAGE_RECORDS: u32 = 2_000;

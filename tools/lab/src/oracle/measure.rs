@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
-use tidemark_domain::event::{Country, Currency, Place, Profile, Transaction};
+use tidemark_domain::event::{Country, Place, Profile, Transaction};
 use tidemark_domain::policy::Policy;
 
+use super::amount::base_amount;
 use super::history::{NaiveCard, Past};
 
 pub(super) const MS_PER_MINUTE: i64 = 60_000;
@@ -15,8 +16,6 @@ pub(super) const MS_PER_HOUR: f64 = 3_600_000.0;
 pub(super) const MS_PER_DAY: i64 = 86_400_000;
 /// From so many earlier events on an amount is held against the card's own.
 pub(super) const OWN_HISTORY_MIN: usize = 5;
-/// Amounts above this count as this, base minor units.
-const AMOUNT_CAP: u64 = 1 << 50;
 const EARTH_RADIUS_KM: f64 = 6371.0088;
 
 /// One event with the list it is seen against: its own time decides what counts, the event itself does.
@@ -284,33 +283,6 @@ pub(super) fn deviation(amounts: &[u64]) -> f64 {
 fn is_of_amounts(kind: FeatureKind) -> bool {
     use FeatureKind::{AmountRatio, AmountZ, Deviation, Max, Mean, Min, ProfileAmountZ, Sum};
     [Sum, Mean, Deviation, Min, Max, AmountZ, AmountRatio, ProfileAmountZ].contains(&kind)
-}
-
-/// The amount in minor units of the base currency, where there is a rate for it.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)]
-pub(super) fn base_amount(tx: &Transaction, policy: &Policy) -> Option<u64> {
-    let base = policy.currency.base;
-    let rate = match policy
-        .currency
-        .rates
-        .iter()
-        .find(|(currency, _)| *currency == tx.currency)
-    {
-        Some((_, rate)) => Some(*rate),
-        None if tx.currency == base => Some(1.0),
-        None => None,
-    };
-    let rate = rate?;
-    if tx.currency == base {
-        return Some(tx.amount_minor.clamp(1, AMOUNT_CAP));
-    }
-    let scale = |currency: Currency| libm::pow(10.0, f64::from(currency.minor_digits()));
-    let minor = tx.amount_minor as f64 * rate * scale(base) / scale(tx.currency);
-    Some((libm::round(minor) as u64).clamp(1, AMOUNT_CAP))
 }
 
 /// Great-circle distance by the spherical law of cosines' stable sibling, in vectors: the angle between two directions.

@@ -2,10 +2,10 @@
 
 use tidemark_domain::refusal::RefusalCode;
 
-use super::dice::Dice;
-use super::traffic::{self, Draft};
+use super::draft::{Draft, LabelDraft, ProfileDraft};
 use super::world::{self, CITIES, Card};
-use super::{Expect, HOUR_MS, MINUTE_MS, SECOND_MS, SimConfig, SimKind, SimRecord, faults, render};
+use super::{Expect, HOUR_MS, MINUTE_MS, SECOND_MS, SimConfig, SimKind, SimRecord, faults, render, traffic};
+use crate::dice::Dice;
 
 /// Numbers of the generator's independent streams.
 const STREAM_CARDS: u64 = 1;
@@ -13,31 +13,6 @@ const STREAM_TRANSACTIONS: u64 = 2;
 const STREAM_EXTRAS: u64 = 3;
 /// A day, for profiles.
 const DAY_MS: i64 = 24 * HOUR_MS;
-
-/// A profile before it is written down.
-#[derive(Clone, Debug)]
-pub(super) struct ProfileDraft {
-    pub(super) card: u32,
-    pub(super) version: u64,
-    pub(super) city: u8,
-    pub(super) mean_minor: f64,
-    pub(super) deviation_minor: f64,
-    pub(super) per_day: f64,
-    pub(super) opened_at_ms: i64,
-    /// Something newer was sent before it.
-    outdated: bool,
-}
-
-/// A label before it is written down.
-#[derive(Clone, Debug)]
-pub(super) struct LabelDraft {
-    /// The transaction's number; one that no transaction has for a label without its event.
-    pub(super) of: u32,
-    pub(super) card: u32,
-    pub(super) fraud: bool,
-    pub(super) known_since_ms: i64,
-    orphan: bool,
-}
 
 /// What is at a place of the stream; numbers point into the plan's lists.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Cities, merchants and cards: who spends what, where.
 
 use super::SimConfig;
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// A city: country, its currency, units of it for one euro, minor digits, latitude and longitude × 10⁴, weight.
 pub(super) struct City {

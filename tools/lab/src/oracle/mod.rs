@@ -5,6 +5,7 @@
 //! purpose. What it can't know it takes from the outcome under test and says so: the profile version that an outcome
 //! names is an input (I6), since a profile and a transaction may pass each other.
 
+mod amount;
 mod compare;
 mod history;
 mod measure;

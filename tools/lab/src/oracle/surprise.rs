@@ -8,6 +8,7 @@ use tidemark_domain::event::{Profile, Transaction};
 use tidemark_domain::outcome::Missing;
 use tidemark_domain::policy::Policy;
 
+use super::amount::base_amount;
 use super::history::NaiveCard;
 use super::measure::{self, MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, OWN_HISTORY_MIN, View};
 use super::{ExpectedOutcome, NamedProfile};
@@ -79,7 +80,7 @@ fn surprising(whole_bits: f64, half_bits: f64) -> f64 {
 fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p [FeatureKey]> {
     let rules = policy.low_risk.as_ref()?;
     let of_category = rules.merchant_categories.is_empty() || rules.merchant_categories.contains(&tx.mcc);
-    let is_little = measure::base_amount(tx, policy).is_some_and(|amount| amount <= rules.amount_max_minor);
+    let is_little = base_amount(tx, policy).is_some_and(|amount| amount <= rules.amount_max_minor);
     let is_low = of_category && is_little;
     is_low.then_some(rules.policy.features.as_slice())
 }

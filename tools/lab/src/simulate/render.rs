@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{LabelDraft, ProfileDraft};
-use super::traffic::Draft;
+use super::draft::{Draft, LabelDraft, ProfileDraft};
 use super::world::{CITIES, Merchant};
 
 /// One transaction in so many carries a field that the contract doesn't know.

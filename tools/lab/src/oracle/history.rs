@@ -6,7 +6,8 @@ use tidemark_domain::event::{Country, Place, Transaction};
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::policy::Policy;
 
-use super::{Labelled, measure};
+use super::Labelled;
+use super::amount::base_amount;
 
 /// An accepted transaction, whole.
 #[derive(Clone, Debug)]
@@ -132,7 +133,7 @@ impl NaiveCard {
             event_id: tx.event_id.as_str().to_owned(),
             time_ms: tx.occurred_at_ms,
             seq: self.accepted,
-            amount: measure::base_amount(tx, policy),
+            amount: base_amount(tx, policy),
             merchant,
             country: tx.country,
             device,

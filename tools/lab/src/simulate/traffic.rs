@@ -1,8 +1,9 @@
 //! What the cards do: ordinary shopping, the fraud patterns, and the card that is used too much.
 
-use super::dice::Dice;
+use super::draft::{Channel, Draft, STRANGER_DEVICE_FROM};
 use super::world::{self, CITIES, Card, MCC_ATM, Merchant};
 use super::{HOUR_MS, MINUTE_MS, SECOND_MS, SimConfig, SimKind};
+use crate::dice::Dice;
 
 /// Events of a hot card beyond what its head holds.
 const HOT_CARD_EXTRA_EVENTS: u32 = 60;
@@ -10,48 +11,6 @@ const HOT_CARD_EXTRA_EVENTS: u32 = 60;
 const CITY_RADIUS_E4: i64 = 900;
 /// Mean gap between two transactions of one shopping trip.
 const TRIP_GAP_MS_MEAN: f64 = 2.5 * 60_000.0;
-/// Device numbers of strangers start here.
-const STRANGER_DEVICE_FROM: u64 = 1_000;
-
-/// A transaction before it is written down.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) card: u32,
-    pub(super) occurred_ms: i64,
-    pub(super) amount_minor: u64,
-    pub(super) merchant: Merchant,
-    pub(super) mcc: u16,
-    pub(super) channel: Channel,
-    pub(super) approved: bool,
-    /// The device's number: the card's own are 0 to 2, strangers' start at [`STRANGER_DEVICE_FROM`].
-    pub(super) device: Option<u32>,
-    pub(super) place_e4: Option<(i32, i32)>,
-    /// Written as version 1.
-    pub(super) legacy: bool,
-    pub(super) kind: SimKind,
-}
-
-/// How the card was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channel {
-    PointOfSale,
-    Ecommerce,
-    Atm,
-    MailPhone,
-    Recurring,
-}
-
-impl Channel {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::PointOfSale => "point_of_sale",
-            Self::Ecommerce => "ecommerce",
-            Self::Atm => "atm",
-            Self::MailPhone => "mail_phone",
-            Self::Recurring => "recurring",
-        }
-    }
-}
 
 /// Draws `total` transactions (hot cards not counted), and those of the hot cards after them.
 pub(super) fn draw(config: &SimConfig, cards: &[Card], total: u32, dice: &mut Dice) -> Vec<Draft> {

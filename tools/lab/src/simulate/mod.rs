@@ -4,7 +4,7 @@
 //! ambient randomness here, the caller names "now". What each record ought to become is said beside it ([`Expect`]), so
 //! that a run can be held against it. docs/concepts/simulation.md describes the mix.
 
-mod dice;
+mod draft;
 mod faults;
 mod plan;
 mod render;
@@ -25,9 +25,9 @@ pub const EVENTS_MAX: u32 = 50_000_000;
 /// From this many records on, a run holds one card that outgrows its head.
 pub const HOT_CARD_FROM_EVENTS: u32 = 10_000;
 
-pub(crate) const SECOND_MS: i64 = 1_000;
-pub(crate) const MINUTE_MS: i64 = 60 * SECOND_MS;
-pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
+const SECOND_MS: i64 = 1_000;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// What to simulate. Shares are of all records unless said otherwise.
 #[derive(Clone, Debug)]

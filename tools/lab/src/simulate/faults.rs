@@ -2,8 +2,8 @@
 
 use tidemark_domain::refusal::RefusalCode::{self, *};
 
+use super::draft::Draft;
 use super::render::{self, Names};
-use super::traffic::Draft;
 use super::{HOUR_MS, SimConfig};
 
 /// What is wrong with a payload.
