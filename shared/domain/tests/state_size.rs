@@ -7,17 +7,15 @@
     missing_docs
 )]
 
-#[path = "../../../tests/bench/src/state_bytes.rs"]
-mod state_bytes;
-
 use std::time::Instant;
 
+use lab::typical;
 use tidemark_domain::history::History;
 
 #[test]
 fn sixty_typical_events_fit_one_write_unit() {
-    for (events, largest) in state_bytes::run() {
-        let sizes = state_bytes::measure(events);
+    for (events, largest) in typical::run() {
+        let sizes = typical::measure(events);
         let mean = sizes.iter().sum::<usize>() / sizes.len();
         println!(
             "{events} events: {mean} bytes on average, at most {largest} of {} cards",
@@ -25,7 +23,7 @@ fn sixty_typical_events_fit_one_write_unit() {
         );
         if events <= 60 {
             assert!(
-                largest + state_bytes::ITEM_BYTES <= 1024,
+                largest + typical::ITEM_BYTES <= 1024,
                 "a card of {events} events takes {largest} bytes"
             );
         }
@@ -36,7 +34,7 @@ fn sixty_typical_events_fit_one_write_unit() {
 #[test]
 #[allow(clippy::disallowed_methods)] // a stop watch
 fn speed_of_the_codec() {
-    let states: Vec<History> = (0..10).map(|seed| state_bytes::typical_card(60, seed)).collect();
+    let states: Vec<History> = (0..10).map(|seed| typical::typical_card(60, seed)).collect();
     let (mut bytes, rounds) = (0, 2_000);
     let start = Instant::now();
     for _ in 0..rounds {

@@ -4,9 +4,10 @@
 mod cold_start;
 mod handbook;
 mod handler;
-mod state_bytes;
 
 use std::process::ExitCode;
+
+use lab::typical;
 
 const USAGE: &str = "usage: bench <what>
 
@@ -77,9 +78,9 @@ fn run_handbook(directory: &str, jsonl: Option<&str>) -> Result<String, String> 
 }
 
 fn run_state_bytes() -> String {
-    let mut text = format!("the largest of {} typical cards each\n", state_bytes::CARDS);
-    for (events, bytes) in state_bytes::run() {
-        let item = bytes + state_bytes::ITEM_BYTES;
+    let mut text = format!("the largest of {} typical cards each\n", typical::CARDS);
+    for (events, bytes) in typical::run() {
+        let item = bytes + typical::ITEM_BYTES;
         text.push_str(&format!(
             "{events:>4} events: state {bytes:>5} bytes, item {item:>5}, write units {}\n",
             item.div_ceil(1024)

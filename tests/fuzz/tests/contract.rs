@@ -40,7 +40,7 @@ fn mutate(random: &mut Random) -> Vec<u8> {
 #[test]
 fn any_payload_gets_a_sound_answer() {
     for run in 0..RUNS {
-        let payload = mutate(&mut Random(run));
+        let payload = mutate(&mut Random::new(run));
         if let Err(finding) = check(&payload) {
             panic!("run {run}: {finding}: {:?}", String::from_utf8_lossy(&payload));
         }
@@ -54,7 +54,7 @@ fn the_mutations_reach_most_answers() {
     use tidemark_domain::contract::{Bounds, decode};
     let mut answers: BTreeMap<String, u32> = BTreeMap::new();
     for run in 0..20_000 {
-        let payload = mutate(&mut Random(run));
+        let payload = mutate(&mut Random::new(run));
         let answer = decode(&payload, fuzz::contract::ARRIVAL_MS, &Bounds::default());
         *answers
             .entry(

@@ -51,7 +51,7 @@ fn any_bytes_get_a_sound_answer() {
     let policy = Policy::default_policy();
     let (mut states, mut errors) = (0, BTreeSet::new());
     for run in 0..RUNS {
-        let bytes = mutate(&mut Random(run));
+        let bytes = mutate(&mut Random::new(run));
         match check(&bytes, &policy) {
             Ok(None) => states += 1,
             Ok(Some(error)) => {
@@ -71,7 +71,7 @@ fn any_bytes_of_a_segment_get_a_sound_answer() {
     let segments = segments();
     let mut sound = 0;
     for run in 0..RUNS / 4 {
-        let mut random = Random(run);
+        let mut random = Random::new(run);
         let original = segments[random.below(segments.len())];
         let bytes = mutated(original.to_vec(), &mut random);
         match check_segment(original, &bytes, &policy) {

@@ -1,30 +1,26 @@
-//! The seed's numbers.
-
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+//! The seed's draws: the lab's dice, and how this simulation picks a number below another. Seeds stand in reports, so that a
+//! draw stays what it is.
 
 /// A seeded source of choices.
 #[derive(Clone, Debug)]
-pub struct Dice(ChaCha8Rng);
+pub struct Dice(lab::dice::Dice);
 
 impl Dice {
     /// The choices of a seed; `lane` gives each use of the seed a sequence of its own.
     #[must_use]
     pub fn new(seed: u64, lane: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(lane);
-        Self(rng)
+        Self(lab::dice::Dice::new(seed, lane))
     }
 
     /// Any number.
     pub fn any(&mut self) -> u64 {
-        self.0.next_u64()
+        self.0.any()
     }
 
     /// A number below `end`, which is at least 1.
     pub fn below(&mut self, end: u64) -> u64 {
         // The bias is below 2^-32 for the small ends used here.
-        self.0.next_u64() % end.max(1)
+        self.0.any() % end.max(1)
     }
 
     /// A number from `low` to `high`, both included.
@@ -33,9 +29,8 @@ impl Dice {
     }
 
     /// Whether something of this probability happens.
-    #[allow(clippy::cast_precision_loss, reason = "53 bits are what a share needs")]
     pub fn chance(&mut self, share: f64) -> bool {
-        ((self.0.next_u64() >> 11) as f64) < share * (1_u64 << 53) as f64
+        self.0.chance(share)
     }
 
     /// One of a list that is not empty.

@@ -11,6 +11,8 @@ use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 
+use crate::dice::SplitMix;
+
 /// Events of the cards that are measured.
 pub const EVENTS: [usize; 4] = [10, 60, 150, 400];
 /// Cards of each size.
@@ -45,7 +47,7 @@ pub fn measure(events: usize) -> Vec<usize> {
 #[must_use]
 pub fn typical_card(events: usize, seed: u64) -> History {
     let policy = Policy::default_policy();
-    let mut dice = Dice(seed);
+    let mut dice = Dice::plain(seed);
     let merchants = merchants(&mut dice, (events / 3).clamp(3, 25));
     let profile = Profile {
         card_id: id(CardId::new("card-1")),
@@ -60,7 +62,7 @@ pub fn typical_card(events: usize, seed: u64) -> History {
     let mut state = History::default();
     let mut time_ms = START_MS;
     for number in 0..events {
-        time_ms += (dice.exponential() * MS_PER_30_DAYS / events as f64) as i64;
+        time_ms += (dice.exponential(1.0) * MS_PER_30_DAYS / events as f64) as i64;
         let tx = transaction(&mut dice, &merchants, number, time_ms);
         let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
         assert!(
@@ -72,12 +74,12 @@ pub fn typical_card(events: usize, seed: u64) -> History {
 }
 
 fn transaction(dice: &mut Dice, merchants: &[Merchant], number: usize, time_ms: i64) -> Transaction {
-    let merchant = dice.zipf(merchants);
+    let merchant = zipf(dice, merchants);
     let amount = (AMOUNT_LOG_MEAN + AMOUNT_LOG_DEVIATION * dice.normal()).exp();
-    let device = if dice.fraction() < 0.8 { "device-1" } else { "device-2" };
-    let is_v2 = dice.fraction() < 0.9;
+    let device = if dice.unit() < 0.8 { "device-1" } else { "device-2" };
+    let is_v2 = dice.unit() < 0.9;
     Transaction {
-        event_id: id(EventId::new(&format!("event-{number}-{}", dice.next()))),
+        event_id: id(EventId::new(&format!("event-{number}-{}", dice.any()))),
         card_id: id(CardId::new("card-1")),
         occurred_at_ms: time_ms,
         amount_minor: (amount as u64).max(1),
@@ -86,8 +88,8 @@ fn transaction(dice: &mut Dice, merchants: &[Merchant], number: usize, time_ms: 
         mcc: 5411,
         country: merchant.country,
         channel: Channel::PointOfSale,
-        approved: dice.fraction() >= 0.04,
-        device_id: (dice.fraction() < 0.5).then(|| id(DeviceId::new(device))),
+        approved: dice.unit() >= 0.04,
+        device_id: (dice.unit() < 0.5).then(|| id(DeviceId::new(device))),
         place: merchant.place.filter(|_| is_v2),
     }
 }
@@ -108,9 +110,9 @@ fn merchants(dice: &mut Dice, count: usize) -> Vec<Merchant> {
                 longitude_e4: degrees_e4(dice, longitude),
             };
             Merchant {
-                id: id(MerchantId::new(&format!("merchant-{}", dice.next()))),
-                country: id(Country::new(if dice.fraction() < 0.05 { "DE" } else { "FR" })),
-                place: (dice.fraction() < 0.8).then_some(place),
+                id: id(MerchantId::new(&format!("merchant-{}", dice.any()))),
+                country: id(Country::new(if dice.unit() < 0.05 { "DE" } else { "FR" })),
+                place: (dice.unit() < 0.8).then_some(place),
             }
         })
         .collect()
@@ -124,37 +126,16 @@ fn id<T>(value: Option<T>) -> T {
     }
 }
 
-/// SplitMix64: the same dice for ever, without a dependency.
-struct Dice(u64);
+/// The dice of a typical card.
+type Dice = crate::dice::Dice<SplitMix>;
 
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 to 1, never 1.
-    fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn exponential(&mut self) -> f64 {
-        -(1.0 - self.fraction()).ln()
-    }
-
-    fn normal(&mut self) -> f64 {
-        (2.0 * self.exponential()).sqrt() * (std::f64::consts::TAU * self.fraction()).cos()
-    }
-
-    fn zipf<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        let weight = |index: usize| 1.0 / (index as f64 + 1.0);
-        let mut left = self.fraction() * (0..items.len()).map(weight).sum::<f64>();
-        let found = (0..items.len() - 1).find(|index| {
-            left -= weight(*index);
-            left < 0.0
-        });
-        &items[found.unwrap_or(items.len() - 1)]
-    }
+/// One of the items by Zipf's law.
+fn zipf<'a, T>(dice: &mut Dice, items: &'a [T]) -> &'a T {
+    let weight = |index: usize| 1.0 / (index as f64 + 1.0);
+    let mut left = dice.unit() * (0..items.len()).map(weight).sum::<f64>();
+    let found = (0..items.len() - 1).find(|index| {
+        left -= weight(*index);
+        left < 0.0
+    });
+    &items[found.unwrap_or(items.len() - 1)]
 }
