@@ -1,11 +1,11 @@
 //! The engine that the redrive feeds: what is redriven is scored by the policy in force, as live records are, and what the
 //! control plane's copy has to say is told.
 
-use tidemark_engine::control::{ControlPlane, ControlProblem};
+use tidemark_engine::control::ControlPlane;
 use tidemark_engine::port::{Clock, Quarantine, ScoreSink, StateStore};
 use tidemark_engine::{BatchReport, InRecord, Steered, causes};
 use tidemark_redrive::port::Processor;
-use tidemark_telemetry::ErrorCode;
+use tidemark_settings::process;
 
 /// A steered engine whose control plane's problems are logged, and whose reads of it count.
 pub struct SteeredProcessor<S, K, Q, C, P>(pub Steered<S, K, Q, C, P>);
@@ -25,10 +25,7 @@ where
         let status = steered.status(steered.clock().now_ms());
         report.units += status.units;
         for problem in &status.problems {
-            let code = match problem {
-                ControlProblem::Unread(_) => ErrorCode::ControlUnread,
-                ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
-            };
+            let code = process::code_of(problem);
             let problem = causes(problem);
             tracing::warn!(code = code.as_str(), "the last good copy stays in force: {problem}");
         }

@@ -1,7 +1,7 @@
 //! What one call is reported as: metrics, and log lines. Counts, codes and ids of messages only (I9).
 
 use tidemark_redrive::{Outcome, Request, Stopped};
-use tidemark_telemetry::emf::Dimension;
+use tidemark_telemetry::emf::{Dimension, float, milliseconds};
 use tidemark_telemetry::{EmfLine, Metric};
 
 /// What is known of a call beside its outcome.
@@ -103,16 +103,6 @@ pub(crate) fn log(facts: &CallFacts<'_>, outcome: &Outcome) {
         let (code, message_id) = (&problem.code, problem.message_id.as_deref());
         tracing::warn!(code, request_id, message_id, "{}", problem.detail);
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts of one call are far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
-#[allow(clippy::cast_precision_loss, reason = "durations are far below 2^53 milliseconds")]
-fn milliseconds(duration_ms: i64) -> f64 {
-    duration_ms.max(0) as f64
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
-use tidemark_engine::control::{ControlProblem, ControlStatus};
+use tidemark_engine::control::ControlStatus;
 use tidemark_engine::{BatchReport, Returned, causes};
-use tidemark_telemetry::emf::{Dimension, ascending};
+use tidemark_settings::process;
+use tidemark_telemetry::emf::{Dimension, ascending, float, milliseconds};
 use tidemark_telemetry::price::Consumed;
 use tidemark_telemetry::{EmfLine, ErrorCode, Metric, Tariff};
 
@@ -169,10 +170,7 @@ pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
         "batch done"
     );
     for problem in &facts.control.problems {
-        let code = match problem {
-            ControlProblem::Unread(_) => ErrorCode::ControlUnread,
-            ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
-        };
+        let code = process::code_of(problem);
         let age_ms = facts.control.age_ms;
         let problem = causes(problem);
         tracing::warn!(
@@ -214,17 +212,4 @@ fn code_of(cause: Returned) -> ErrorCode {
         Returned::ControlUnread => ErrorCode::ControlUnread,
         _ => ErrorCode::RecordsReturned,
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts of one batch are far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "durations of one batch are far below 2^53 milliseconds"
-)]
-fn milliseconds(duration_ms: i64) -> f64 {
-    duration_ms.max(0) as f64
 }

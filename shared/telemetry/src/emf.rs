@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use crate::error_code::ErrorCode;
 use crate::metric::Metric;
 
 /// The namespace of every metric.
@@ -180,6 +181,30 @@ fn push_list(line: &mut String, items: impl Iterator<Item = String>) {
 /// As JSON writes it: the shortest form that reads as the same number. Only for finite ones, and there is no empty list.
 fn number(value: f64) -> String {
     format!("{value:?}")
+}
+
+/// Writes lines to standard output, where Lambda collects them. A line that can't be written is lost, and the log says so.
+pub fn write_all(lines: &[EmfLine]) {
+    let mut output = io::stdout().lock();
+    for line in lines {
+        if let Err(error) = line.write_to(&mut output) {
+            tracing::error!(code = ErrorCode::MetricsUnwritten.as_str(), error = %error, "metrics were lost");
+        }
+    }
+}
+
+/// A count as a metric's value.
+#[allow(clippy::cast_precision_loss, reason = "counts of one invocation are far below 2^53")]
+#[must_use]
+pub fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// A duration as a metric's value, in milliseconds; 0 where a clock went back.
+#[allow(clippy::cast_precision_loss, reason = "durations are far below 2^53 milliseconds")]
+#[must_use]
+pub fn milliseconds(duration_ms: i64) -> f64 {
+    duration_ms.max(0) as f64
 }
 
 /// Values in the order that [`EmfLine::distribution`] takes.
