@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemark_engine::port::{Clock, PortError};
+use tidemark_engine::retry::Backoff;
 
 use super::{Admin, AdminError};
 use crate::clock::SystemClock;
@@ -19,6 +20,8 @@ pub const READ_BUDGET_MS: u64 = 30_000;
 pub const READ_BACKOFF_FIRST_MS: u64 = 200;
 /// The longest wait between two tries of a read, in milliseconds.
 pub const READ_BACKOFF_MAX_MS: u64 = 5_000;
+/// The waits between the tries of a read. Half of each is by chance: many tools that were refused together do not come back together.
+const BACKOFF: Backoff = Backoff::new(READ_BACKOFF_FIRST_MS, READ_BACKOFF_MAX_MS);
 /// From so long a wait on it is told, in milliseconds.
 pub const WAIT_TOLD_MS: u64 = 1_000;
 /// Reads of one shard within a second, at most: Kinesis gives five, to all who read the shard, and the function's mapping takes one.
@@ -163,10 +166,7 @@ impl Tries {
         if left_ms == 0 {
             return None;
         }
-        let doubled = READ_BACKOFF_FIRST_MS.saturating_mul(1 << (self.failed - 1).min(32));
-        let wait_ms = doubled.min(READ_BACKOFF_MAX_MS);
-        // Half of it by chance: many tools that were refused together do not come back together.
-        let wait_ms = (wait_ms / 2 + random % (wait_ms / 2 + 1)).min(left_ms);
+        let wait_ms = BACKOFF.equal_jitter_ms(self.failed, random).min(left_ms);
         self.waited_ms += wait_ms;
         Some(wait_ms)
     }
