@@ -2,13 +2,17 @@
 
 use std::error::Error;
 
-/// An error and every cause behind it, from the outermost to the innermost. An error's own text never repeats its cause.
+/// An error and every cause behind it, from the outermost to the innermost. Our own errors never repeat their cause in their
+/// text; what others' repeat is told once.
 #[must_use]
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        text = format!("{text}: {source}");
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text += &format!(": {more}");
+        }
         cause = source.source();
     }
     text
@@ -30,8 +34,16 @@ mod tests {
     #[error(transparent)]
     struct Outer(Middle);
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("the call failed: {0}")]
+    struct Repeats(#[source] Middle);
+
     #[test]
     fn each_cause_is_told_once() {
         assert_eq!(causes(&Outer(Middle(Inner))), "the read failed: no answer");
+        assert_eq!(
+            causes(&Repeats(Middle(Inner))),
+            "the call failed: the read failed: no answer"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use localcloud::{
     EsmOptions, Function, FunctionSpec, LocalCloud, LocalConfig, LocalError, Mapping, MappingSpec, Names, Provisioned,
 };
+use tidemark_engine::causes;
 
 use crate::error::CliError;
 use crate::ui;
@@ -172,15 +173,9 @@ pub fn failed(error: LocalError) -> CliError {
             "Stop what listens there (perhaps another `local up`), give another --port, or leave it out for a free one.",
         );
     }
-    let mut what = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(source) = cause {
-        what += &format!(": {source}");
-        cause = source.source();
-    }
     CliError::machine(
         "local_aws",
-        what,
+        causes(&error),
         "Run `cargo tidemark doctor`, and look at the logs in the data directory.",
     )
 }

@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_types::byte_stream::ByteStream;
+use tidemark_engine::causes;
 use tidemark_engine::port::PortError;
 
 use super::signed::{Unsigned, connector, public_endpoint};
@@ -91,20 +92,6 @@ impl Admin {
             Err(_) => Some(format!("no credentials came within {} s", WAIT.as_secs())),
         }
     }
-}
-
-/// An error and what lies behind it, none of it twice.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text += &format!(": {more}");
-        }
-        cause = source.source();
-    }
-    text
 }
 
 /// The ARN of an answer, which is XML with one element `Arn`, or the same as JSON.
