@@ -87,60 +87,59 @@ pub struct Response {
     pub problems: Vec<Problem>,
 }
 
-/// Where each record ended, and each message. Of the records:
-/// `expected` + `filtered_out` + `unpacked` = `scored` + `already_done` + `applied` + `quarantined` + `trimmed` + `missing` + `returned`
-/// over all calls of a run that came to its end, unless it was a dry run, which gives no record an end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Account {
-    /// Messages that were looked at and concern this run.
-    pub messages: u64,
-    /// Records that the messages speak of.
-    pub expected: u64,
-    /// Records that were read.
-    pub found: u64,
-    /// Transactions that count now.
-    pub scored: u64,
-    /// Records whose effect was there already.
-    pub already_done: u64,
-    /// Profiles and labels that took effect now.
-    pub applied: u64,
-    /// Records that were refused and are in quarantine (again).
-    pub quarantined: u64,
-    /// Expected records that the stream no longer keeps: lost, counted by number.
-    pub trimmed: u64,
-    /// Expected records that are not in their range although nothing of it was trimmed: the message counts wrong.
-    pub missing: u64,
-    /// Records in a range beyond those that its message counts: the mapping's filter left them out, or another lane of the
-    /// shard had them. They are redriven with the rest.
-    pub filtered_out: u64,
-    /// User records of aggregated records (KPL) beyond one each: the ends are theirs, everything else counts records of the
-    /// stream.
-    pub unpacked: u64,
-    /// Records without an end: their message stays where it is.
-    pub returned: u64,
-    /// Messages moved to the unrecoverable queue because records of theirs are lost.
-    pub unrecoverable_messages: u64,
-    /// Messages moved to the unrecoverable queue because they are no work for this function.
-    pub rejected_messages: u64,
+/// Declares the counts of an account once: fields, and how two calls' are added up.
+macro_rules! counts {
+    ($(#[$of:meta])* $name:ident { $($(#[$doc:meta])* $count:ident,)* }) => {
+        $(#[$of])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $($(#[$doc])* pub $count: u64,)*
+        }
+
+        impl std::ops::AddAssign for $name {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$count += other.$count;)*
+            }
+        }
+    };
 }
 
-impl std::ops::AddAssign for Account {
-    fn add_assign(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.expected += other.expected;
-        self.found += other.found;
-        self.scored += other.scored;
-        self.already_done += other.already_done;
-        self.applied += other.applied;
-        self.quarantined += other.quarantined;
-        self.trimmed += other.trimmed;
-        self.missing += other.missing;
-        self.filtered_out += other.filtered_out;
-        self.unpacked += other.unpacked;
-        self.returned += other.returned;
-        self.unrecoverable_messages += other.unrecoverable_messages;
-        self.rejected_messages += other.rejected_messages;
+counts! {
+    /// Where each record ended, and each message. Of the records:
+    /// `expected` + `filtered_out` + `unpacked` = `scored` + `already_done` + `applied` + `quarantined` + `trimmed` + `missing` + `returned`
+    /// over all calls of a run that came to its end, unless it was a dry run, which gives no record an end.
+    Account {
+        /// Messages that were looked at and concern this run.
+        messages,
+        /// Records that the messages speak of.
+        expected,
+        /// Records that were read.
+        found,
+        /// Transactions that count now.
+        scored,
+        /// Records whose effect was there already.
+        already_done,
+        /// Profiles and labels that took effect now.
+        applied,
+        /// Records that were refused and are in quarantine (again).
+        quarantined,
+        /// Expected records that the stream no longer keeps: lost, counted by number.
+        trimmed,
+        /// Expected records that are not in their range although nothing of it was trimmed: the message counts wrong.
+        missing,
+        /// Records in a range beyond those that its message counts: the mapping's filter left them out, or another lane of the
+        /// shard had them. They are redriven with the rest.
+        filtered_out,
+        /// User records of aggregated records (KPL) beyond one each: the ends are theirs, everything else counts records of the
+        /// stream.
+        unpacked,
+        /// Records without an end: their message stays where it is.
+        returned,
+        /// Messages moved to the unrecoverable queue because records of theirs are lost.
+        unrecoverable_messages,
+        /// Messages moved to the unrecoverable queue because they are no work for this function.
+        rejected_messages,
     }
 }
 

@@ -10,6 +10,7 @@ mod range;
 mod read;
 mod redrive;
 mod run;
+mod step;
 mod work;
 
 use tidemark_engine::port::Clock;

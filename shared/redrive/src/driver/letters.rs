@@ -18,16 +18,16 @@ use tidemark_telemetry::ErrorCode;
 
 use super::feed::Fate;
 use super::queue::Moved;
-use super::read::Came;
 use super::redrive::Redrive;
 use super::run::Run;
+use super::step::Step;
 use super::work::{Stage, Verdict, Work};
 use crate::api::Problem;
 use crate::letter::{Letter, Rejection, first_arrival_ms};
 use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX};
 use crate::port::{Inbox, Page, Processor, Received, ShardReader};
 use crate::shards::in_order;
-use crate::walk::{Hit, Walk, Want};
+use crate::walk::{Hit, Walk};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     pub(super) async fn letters(&self, run: &mut Run<'_>) {
@@ -124,36 +124,17 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let mut walk = Walk::new(works.iter().map(Work::span).collect(), self.config.empty_pages_max);
         let mut iterator = String::new();
         loop {
-            let came = match walk.want() {
-                Want::Nothing => break,
-                Want::Page => self.read(run, shard_id, &iterator).await,
-                Want::Iterator(from) => match self.place(run, shard_id, &from).await {
-                    Came::Placed(placed) => {
-                        iterator = placed;
-                        walk.placed(from);
-                        continue;
-                    }
-                    Came::Refused => {
-                        walk.refused(&from);
-                        continue;
-                    }
-                    came => came,
-                },
-            };
-            match came {
-                Came::Page(page) => {
-                    self.page(run, shard_id, &mut walk, &mut works, &page).await;
-                    iterator = page.next.unwrap_or_default();
-                }
-                Came::Expired => walk.expired(),
-                Came::NoShard => {
+            match self.step(run, shard_id, &mut walk, &mut iterator).await {
+                Step::Page(page) => self.page(run, shard_id, &mut walk, &mut works, &page).await,
+                Step::Expired => {}
+                Step::NoShard => {
                     for work in works.iter_mut().filter(|work| work.is_unsettled()) {
                         self.gone(run, work).await;
                         work.stage = Stage::Settled;
                     }
                     return;
                 }
-                Came::Placed(_) | Came::Refused | Came::Stopped => break,
+                Step::Over => break,
             }
             self.settle(run, &walk, &mut works).await;
             if run.is_stopped() {

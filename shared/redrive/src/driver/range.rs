@@ -7,16 +7,15 @@ use tidemark_engine::port::Clock;
 use tidemark_telemetry::ErrorCode;
 
 use super::feed::Fate;
-use super::read::Came;
 use super::redrive::Redrive;
 use super::run::Run;
+use super::step::Step;
 use crate::api::{Problem, RangeRequest};
 use crate::cursor::ShardLeft;
 use crate::limits::CLOCK_SLACK_MS;
 use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader, StreamRecord};
 use crate::rate::BACKOFF;
 use crate::scan::{Bounds, Scan};
-use crate::walk::Want;
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     pub(super) async fn range(&self, run: &mut Run<'_>) {
@@ -73,28 +72,15 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let mut scan = Scan::new(bounds, self.config.empty_pages_max);
         let mut iterator = String::new();
         loop {
-            let came = match scan.want() {
-                Want::Nothing => break,
-                Want::Page => self.read(run, &shard_id, &iterator).await,
-                Want::Iterator(from) => self.place(run, &shard_id, &from).await,
-            };
-            match came {
-                Came::Placed(placed) => {
-                    iterator = placed;
-                    scan.placed();
-                }
-                Came::Page(page) => {
-                    self.range_page(run, &mut scan, &mut left, &page).await;
-                    iterator = page.next.unwrap_or_default();
-                }
-                Came::Refused => scan.refused(),
-                Came::Expired => scan.expired(),
-                Came::NoShard => {
+            match self.step(run, &shard_id, &mut scan, &mut iterator).await {
+                Step::Page(page) => self.range_page(run, &mut scan, &mut left, &page).await,
+                Step::Expired => {}
+                Step::NoShard => {
                     let detail = format!("shard {shard_id}: the stream no longer has it");
                     run.problem(Problem::new(ErrorCode::ShardGone, None, detail));
                     break;
                 }
-                Came::Stopped => break,
+                Step::Over => break,
             }
             if run.is_stopped() {
                 break;
