@@ -21,7 +21,7 @@ use crate::world::limits::{Limit, read_units, write_units};
 use crate::world::tables::{DecisionKey, SegmentValue, Versions};
 use crate::world::{Fault, Life, Op, Stores, Ticket, World};
 
-pub use control::{Process, Steered};
+pub use control::Steered;
 pub use redrive::{Which, WorldQueue};
 
 /// One process's way to the world: every port. Clones are the same process.

@@ -2,18 +2,13 @@
 
 use tidemark_domain::control::Mode;
 use tidemark_engine::control::{Control, ControlConfig, ControlItems, ControlPlane};
-use tidemark_engine::port::{Clock as _, Metered, PortError};
-use tidemark_engine::{BatchReport, Directives, Engine, InRecord, Returned};
+use tidemark_engine::port::{Metered, PortError};
+use tidemark_engine::{BatchReport, Directives, Engine, InRecord};
 use tidemark_redrive::port::Processor;
 
 use super::{Ports, free};
 use crate::world::Op;
 use crate::world::known::Judged;
-
-/// How often a batch that is held looks whether the pause is over, ms.
-const PAUSE_POLL_MS: u64 = 2_000;
-/// So long before its deadline a held batch is given back, ms.
-const PAUSE_MARGIN_MS: i64 = 10_000;
 
 impl ControlPlane for Ports {
     async fn read(&self) -> Result<Metered<ControlItems>, PortError> {
@@ -30,13 +25,9 @@ impl ControlPlane for Ports {
     }
 }
 
-/// An engine of a process.
-pub type Process = Engine<Ports, Ports, Ports, Ports>;
-
-/// An engine as the control plane steers it.
+/// An engine as the control plane steers it. The world is told by what each batch is judged.
 pub struct Steered {
-    engine: Process,
-    control: Control<Ports>,
+    steered: tidemark_engine::Steered<Ports, Ports, Ports, Ports, Ports>,
     ports: Ports,
 }
 
@@ -54,37 +45,28 @@ impl Steered {
             tidemark_engine::EngineConfig::default(),
         );
         Self {
-            engine,
-            control,
+            steered: tidemark_engine::Steered::new(engine, control, ports.clone()),
             ports: ports.clone(),
         }
     }
 
     /// A batch of the mapping. While the mode is `paused` it is held.
     pub async fn live(&self, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
-        let mut directives = self.control.ready(&self.ports).await;
-        let is_paused = |directives: &Option<Directives>| directives.as_ref().is_some_and(|d| d.mode == Mode::Paused);
-        while is_paused(&directives) && self.ports.now_ms() < deadline_ms - PAUSE_MARGIN_MS {
-            self.ports.sleep_ms(PAUSE_POLL_MS).await;
-            self.control.refresh(&self.ports).await;
-            directives = self.control.ready(&self.ports).await;
-        }
+        let directives = self.steered.ready_unpaused(deadline_ms).await;
         self.by(directives, batch, deadline_ms).await
     }
 
     async fn by(&self, directives: Option<Directives>, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
-        let Some(directives) = directives else {
-            return BatchReport::untouched(batch, Returned::ControlUnread);
-        };
-        let judged = Judged {
+        let judged = directives.as_ref().map(|directives| Judged {
             policy_version: directives.policy.version,
             overrides_revision: directives.overrides.revision,
             mode: directives.mode,
-        };
-        self.ports.judge(judged);
-        let work = self.engine.process_by(batch, deadline_ms, directives);
-        let report = self.control.beside(&self.ports, work).await;
-        if judged.mode == Mode::Shadow {
+        });
+        if let Some(judged) = judged {
+            self.ports.judge(judged);
+        }
+        let report = self.steered.process_by(batch, deadline_ms, directives).await;
+        if judged.is_some_and(|judged| judged.mode == Mode::Shadow) {
             self.note_withheld(batch, &report);
         }
         report
@@ -105,7 +87,7 @@ impl Steered {
 
 impl Processor for Steered {
     async fn process(&self, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
-        let directives = self.control.ready(&self.ports).await;
+        let directives = self.steered.ready().await;
         self.by(directives, batch, deadline_ms).await
     }
 }
