@@ -50,9 +50,6 @@ const EXAMPLES_MAX: usize = 10;
 /// # Errors
 /// When something on this machine or in the local AWS fails; a wrong account is no error but [`Exit::Failed`].
 pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
-    if args.chaos {
-        return crate::chaos::show::run(args, json).await;
-    }
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.aws_limits = !args.no_aws_limits;
     let stack = Stack::start_with(options).await?;

@@ -14,7 +14,8 @@ use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreFileError, ScoreOptions};
 use tidemark_cli::ui::{self, paint};
 use tidemark_cli::{
-    audit, clock, control, demo, dlq, doctor, drill, explain, files, local, manual, quarantine, redrive, send, watch,
+    audit, chaos, clock, control, demo, dlq, doctor, drill, explain, files, local, manual, quarantine, redrive, send,
+    watch,
 };
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
     let json = cli.json;
     let admin = async || admin().await.patient(1_000 * cli.patience, ui::waiting);
     match &cli.command {
+        Command::Demo(args) if args.chaos => Box::pin(chaos::show::run(args, json)).await,
         Command::Demo(args) => Box::pin(demo::run(args, json)).await,
         Command::Score(args) => score(args, json),
         Command::Simulate(args) => simulate(args),

@@ -9,6 +9,7 @@ mod order;
 mod plans;
 mod produced;
 pub mod recovery;
+pub mod report;
 pub mod show;
 mod view;
 

@@ -2,15 +2,14 @@
 
 use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultPlan, Service};
-use serde::Serialize;
 use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
+use super::report::{DeadLetters, ShowReport};
 use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
 use crate::account::{Account, BoundsInForce, Record};
 use crate::cli::DemoArgs;
 use crate::clock::now_ms;
-use crate::demo::report::DemoReport;
 use crate::demo::{self, Found, Pace, Run, usage};
 use crate::error::{CliError, Exit};
 use crate::redrive::{self, RedriveReport};
@@ -32,39 +31,6 @@ const BEFORE_OUTAGE_IN_TEN: u64 = 6;
 const WHILE_AWAY_IN_TEN: u64 = 2;
 /// Redrives at most: a message whose records are still held by an invocation that gave up is tried again.
 const REDRIVES_MAX: u32 = 3;
-
-/// What a show came to. Field names are stable: scripts read them.
-#[derive(Clone, Debug, Serialize)]
-pub struct ShowReport {
-    /// The account and the recomputation, after the redrive.
-    #[serde(flatten)]
-    pub report: DemoReport,
-    /// What went wrong, counted.
-    pub injected: Injected,
-    /// What waited in the dead-letter queue before the redrive.
-    pub dead_letters: DeadLetters,
-    /// The redrives, in order.
-    pub redrives: Vec<RedriveReport>,
-}
-
-/// The dead-letter queue before the redrive.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct DeadLetters {
-    /// How many messages wait.
-    pub messages: u64,
-    /// Records of their ranges that had no end yet.
-    pub records: u64,
-    /// Age of the oldest message, milliseconds.
-    pub oldest_ms: Option<i64>,
-}
-
-impl ShowReport {
-    /// Whether the account is exact and every dead letter came to its end.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.report.holds() && self.redrives.last().is_none_or(|last| last.complete)
-    }
-}
 
 /// Runs the show.
 ///

@@ -1,6 +1,6 @@
 //! The show in words: what happens while it happens, and what came out.
 
-use super::show::{DeadLetters, ShowReport};
+use super::report::{DeadLetters, ShowReport};
 use crate::ui::{self, grouped, paint};
 
 /// Told before the first part.

@@ -1,6 +1,7 @@
 //! `tidemark drill`: a runbook page carried out on a local AWS with the trouble really there.
 
 pub mod page;
+pub mod pipeline;
 pub mod run;
 pub mod trouble;
 
@@ -8,7 +9,8 @@ use crate::cli::DrillArgs;
 use crate::error::{CliError, Exit};
 use crate::ui::{self, paint};
 use page::{PAGES, Page};
-use run::{Options, Report, drill};
+use pipeline::Options;
+use run::{Report, drill};
 use trouble::Trouble;
 
 /// Carries out one page, all of them, or lists them.

@@ -1,50 +1,21 @@
 //! One drill: the trouble is made, the page's commands are run as a person would, and the recovery is timed.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::Path;
 
 use serde::Serialize;
-use tidemark_aws::admin::PutRecord;
 
-use super::page::{Command, Page, Section};
+use super::page::{Page, Section};
+use super::pipeline::{Child, Options, Pipeline, Ran};
 use super::trouble::{Trouble, second_policy, traffic};
 use crate::clock::{now_ms, pause};
 use crate::error::CliError;
-use crate::places::PREFIX_VARIABLE;
-use crate::stack::{Stack, StackOptions};
 
-/// How long one command of a page may take, ms.
-const COMMAND_MS_MAX: u64 = 120_000;
 /// How long it may take until it is over, from the end of the trouble on, ms.
 const OVER_MS_MAX: i64 = 120_000;
 /// How long after a look that it is not over yet the next one comes, ms.
 const LOOK_AGAIN_MS: u64 = 1_000;
 /// How long ordinary traffic may take before the trouble begins, ms.
 const SETTLE_MS_MAX: u64 = 60_000;
-/// Records of one PutRecords call.
-const BATCH_RECORDS: usize = 500;
-/// Shards of a drill's stream.
-const SHARDS: u16 = 2;
-/// How long the commands of a drill wait for a failing read, in seconds: its troubles last longer than any patience.
-const PATIENCE_S: &str = "5";
-/// Bytes of a command's output that a report keeps.
-const OUTPUT_BYTES_MAX: usize = 4_000;
-
-/// A command that was run.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ran {
-    /// Under which heading it stands; empty for the drill's own.
-    pub section: &'static str,
-    /// The command as the page has it.
-    pub command: String,
-    /// Its exit code; `None` when it was stopped for taking too long.
-    pub exit: Option<i32>,
-    /// The codes that the page expects of it.
-    pub expected: Vec<i32>,
-    /// The end of what it said.
-    pub output: String,
-}
 
 /// What a drill gave.
 #[derive(Clone, Debug, Serialize)]
@@ -61,174 +32,12 @@ pub struct Report {
     pub commands: Vec<Ran>,
 }
 
-/// How to run a drill.
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    /// Where the local AWS keeps its logs.
-    pub data_dir: &'a Path,
-    /// The score function's binary; the one beside this command when absent.
-    pub score_binary: Option<&'a Path>,
-    /// Seed of the traffic and the faults.
-    pub seed: u64,
-    /// Whether progress is kept to itself.
-    pub quiet: bool,
-}
-
-/// The pipeline of a drill.
-#[derive(Debug)]
-pub(super) struct Pipeline {
-    pub stack: Stack,
-    pub seed: u64,
-    command: PathBuf,
-    /// Where commands run, so that files that a page writes are the drill's own.
-    folder: PathBuf,
-}
-
-/// A command to run: the page's words, or the drill's own.
-pub(super) struct Child<'a> {
-    section: &'static str,
-    words: Vec<&'a str>,
-    exits: &'a [i32],
-}
-
-impl<'a> Child<'a> {
-    /// One that stands on no page.
-    pub fn own(words: &[&'a str]) -> Self {
-        Self {
-            section: "",
-            words: words.to_vec(),
-            exits: &[0],
-        }
-    }
-
-    fn of(command: &'a Command) -> Self {
-        Self {
-            section: command.section.heading(),
-            words: command.words.iter().map(String::as_str).collect(),
-            exits: &command.exits,
-        }
-    }
-}
-
-impl Ran {
-    /// Whether it ended as the page says.
-    #[must_use]
-    pub fn is_as_expected(&self) -> bool {
-        self.exit.is_some_and(|exit| self.expected.contains(&exit))
-    }
-
-    /// An error unless it did.
-    pub fn must_succeed(&self) -> Result<(), CliError> {
-        if self.exit == Some(0) {
-            return Ok(());
-        }
-        Err(CliError::service(
-            "drill_command",
-            format!(
-                "`tidemark {}` ended with {:?}:\n{}",
-                self.command, self.exit, self.output
-            ),
-            "This is the drill's own preparation: look at the logs in the data directory.",
-        ))
-    }
-}
-
-impl Pipeline {
-    async fn start(trouble: Trouble, options: Options<'_>) -> Result<Self, CliError> {
-        let Options {
-            data_dir,
-            score_binary,
-            seed,
-            quiet,
-        } = options;
-        let command = std::env::current_exe()
-            .map_err(|e| CliError::machine("own_path", e, "Run the command through `cargo tidemark`."))?;
-        let stack = Stack::start_with(StackOptions {
-            mapping: trouble.mapping(),
-            fault_seed: Some(seed),
-            ..StackOptions::new(data_dir, SHARDS, score_binary, quiet)
-        })
-        .await?;
-        Ok(Self {
-            stack,
-            seed,
-            command,
-            folder: data_dir.to_path_buf(),
-        })
-    }
-
-    /// Puts records into the stream.
-    pub async fn put(&self, records: &[PutRecord]) -> Result<(), CliError> {
-        for batch in records.chunks(BATCH_RECORDS) {
-            let put = self
-                .stack
-                .cloud
-                .admin()
-                .put_records(&self.stack.names.transactions_stream, batch)
-                .await;
-            put.map_err(|e| {
-                CliError::service("send", e, "Look at the logs in the data directory, then run it again.")
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Puts a message into the dead-letter queue.
-    pub async fn send_dead_letter(&self, body: &str) -> Result<(), CliError> {
-        let url = &self.stack.provisioned.dead_letter_queue_url;
-        let sent = self.stack.cloud.admin().send(url, body).await;
-        sent.map(drop)
-            .map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))
-    }
-
-    /// Runs a command of this program against the pipeline.
-    pub async fn run(&self, child: Child<'_>) -> Result<Ran, CliError> {
-        let mut process = tokio::process::Command::new(&self.command);
-        process
-            .args(&child.words)
-            .args(["--patience", PATIENCE_S])
-            .current_dir(&self.folder)
-            .env("AWS_ENDPOINT_URL", self.stack.cloud.endpoint())
-            .env("AWS_ENDPOINT_URL_DYNAMODB", self.stack.cloud.dynamodb_endpoint())
-            .env("AWS_REGION", self.stack.cloud.region())
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("USER", "drill")
-            .env_remove(PREFIX_VARIABLE)
-            .env_remove("AWS_PROFILE")
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_millis(COMMAND_MS_MAX), process.output()).await;
-        let (exit, output) = match output {
-            Err(_) => (None, format!("stopped after {COMMAND_MS_MAX} ms")),
-            Ok(Err(e)) => {
-                return Err(CliError::machine(
-                    "own_path",
-                    e,
-                    "Run the command through `cargo tidemark`.",
-                ));
-            }
-            Ok(Ok(output)) => {
-                let text = [output.stdout, output.stderr].concat();
-                (output.status.code(), String::from_utf8_lossy(&text).into_owned())
-            }
-        };
-        Ok(Ran {
-            section: child.section,
-            command: child.words.join(" "),
-            exit,
-            expected: child.exits.to_vec(),
-            output: tail(&output, OUTPUT_BYTES_MAX).to_owned(),
-        })
-    }
-}
-
 /// Runs a page's drill.
 ///
 /// # Errors
 /// When the local AWS does not start, or the trouble can't be made. A page that does not work is no error but a report.
 pub async fn drill(page: &Page, trouble: Trouble, options: Options<'_>) -> Result<Report, CliError> {
-    let pipeline = Pipeline::start(trouble, options).await?;
+    let pipeline = Pipeline::start(trouble.mapping(), options).await?;
     let result = drill_on(&pipeline, page, trouble, options.data_dir).await;
     pipeline.stack.stop().await;
     result
@@ -290,12 +99,4 @@ async fn wait_until_over(pipeline: &Pipeline, page: &Page, ended_ms: i64) -> Res
         }
         pause(LOOK_AGAIN_MS).await;
     }
-}
-
-fn tail(text: &str, bytes_max: usize) -> &str {
-    let mut from = text.len().saturating_sub(bytes_max);
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    &text[from..]
 }

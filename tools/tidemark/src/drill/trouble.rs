@@ -7,7 +7,7 @@ use localcloud::{EsmOptions, FaultKind, FaultPlan, Service};
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 
-use super::run::{Child, Pipeline};
+use super::pipeline::{Child, Pipeline};
 use crate::clock::{now_ms, pause};
 use crate::error::CliError;
 use crate::stack::mapping_options;
