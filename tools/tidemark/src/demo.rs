@@ -8,12 +8,13 @@ pub(crate) mod usage;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use lab::oracle::{self, ActualOutcome};
+use lab::oracle;
 use lab::simulate::{self, SimConfig, SimRecord};
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::history::History;
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
@@ -24,6 +25,7 @@ use crate::clock::{now_ms, pause};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::error::{CliError, Exit};
 use crate::explain_view;
+use crate::outcome::SentOutcome;
 use crate::stack::{Stack, StackOptions};
 use crate::ui;
 
@@ -323,7 +325,7 @@ pub(crate) fn judge(
     })
 }
 
-fn parse_outcomes(evidence: &Evidence) -> Result<Vec<ActualOutcome>, CliError> {
+fn parse_outcomes(evidence: &Evidence) -> Result<Vec<SentOutcome>, CliError> {
     let parse = |bytes: &[u8]| serde_json::from_slice(bytes);
     let outcomes: Result<Vec<_>, _> = evidence
         .outcomes
@@ -333,12 +335,12 @@ fn parse_outcomes(evidence: &Evidence) -> Result<Vec<ActualOutcome>, CliError> {
     outcomes.map_err(|e| CliError::service("broken_outcome", e, "This is a bug in tidemark: please report it."))
 }
 
-fn decisions(outcomes: &[ActualOutcome]) -> Decisions {
-    let count = |name: &str| outcomes.iter().filter(|outcome| outcome.decision == name).count() as u64;
+fn decisions(outcomes: &[SentOutcome]) -> Decisions {
+    let count = |decision| outcomes.iter().filter(|outcome| outcome.decision == decision).count() as u64;
     Decisions {
-        pass: count("pass"),
-        review: count("review"),
-        alert: count("alert"),
+        pass: count(Decision::Pass),
+        review: count(Decision::Review),
+        alert: count(Decision::Alert),
     }
 }
 
@@ -360,10 +362,10 @@ fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
     latencies
 }
 
-fn top(mut outcomes: Vec<ActualOutcome>, records: &[Accepted], policy: &Policy) -> Vec<TopScore> {
+fn top(mut outcomes: Vec<SentOutcome>, records: &[Accepted], policy: &Policy) -> Vec<TopScore> {
     outcomes.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
     outcomes.truncate(TOP_SCORES);
-    let words = |outcome: &ActualOutcome| outcome.reasons.iter().map(explain_view::reason_in_words).collect();
+    let words = |outcome: &SentOutcome| outcome.reasons.iter().map(explain_view::reason_in_words).collect();
     let amounts = amounts(&outcomes, records, policy);
     outcomes
         .into_iter()
@@ -374,13 +376,13 @@ fn top(mut outcomes: Vec<ActualOutcome>, records: &[Accepted], policy: &Policy) 
             card_id: outcome.card_id,
             event_id: outcome.event_id,
             score: u64::from(outcome.score),
-            decision: outcome.decision,
+            decision: outcome.decision.as_str().to_owned(),
         })
         .collect()
 }
 
 /// The amounts of a few events as they were sent, each in its own currency.
-fn amounts(outcomes: &[ActualOutcome], records: &[Accepted], policy: &Policy) -> Vec<String> {
+fn amounts(outcomes: &[SentOutcome], records: &[Accepted], policy: &Policy) -> Vec<String> {
     let mut amounts = vec![String::new(); outcomes.len()];
     for record in records {
         let Ok(decoded) = contract::decode(&record.payload, record.arrival_ms, &policy.bounds) else {
@@ -389,7 +391,7 @@ fn amounts(outcomes: &[ActualOutcome], records: &[Accepted], policy: &Policy) ->
         let Event::Transaction(tx) = decoded.event else {
             continue;
         };
-        let is_it = |outcome: &ActualOutcome| {
+        let is_it = |outcome: &SentOutcome| {
             (
                 outcome.occurred_at_ms,
                 outcome.event_id.as_str(),

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use lab::oracle::ActualReason;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::history::{Entry, History, UNPRICED};
@@ -13,6 +12,7 @@ use tidemark_domain::policy::Policy;
 
 use crate::escape::shown;
 use crate::explain_ids::EventIds;
+use crate::outcome::SentReason;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
@@ -154,7 +154,7 @@ pub fn render_event(view: &CardView<'_>, sought: Sought<'_>) -> Option<String> {
 
 /// A sent outcome's reason for a person: words, window, share.
 #[must_use]
-pub fn reason_in_words(reason: &ActualReason) -> String {
+pub fn reason_in_words(reason: &SentReason) -> String {
     let kind = FeatureKind::ALL
         .into_iter()
         .find(|kind| kind.reason_code() == reason.code);
@@ -483,13 +483,13 @@ mod tests {
 
     #[test]
     fn reasons_are_told_in_words() {
-        let reason = ActualReason {
+        let reason = SentReason {
             code: "count_high".into(),
             window: Some("1h".into()),
             share_pct: 40,
         };
         assert_eq!(reason_in_words(&reason), "many transactions within 1h (40 %)");
-        let unknown = ActualReason {
+        let unknown = SentReason {
             code: "x".into(),
             window: None,
             share_pct: 1,

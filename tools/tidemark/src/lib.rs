@@ -22,6 +22,7 @@ pub mod lines;
 pub mod local;
 pub mod manual;
 pub mod operator;
+pub mod outcome;
 pub mod places;
 pub mod quarantine;
 pub mod redrive;

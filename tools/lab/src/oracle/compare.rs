@@ -22,53 +22,52 @@ const MISMATCHES_KEPT_MAX: usize = 100;
 
 /// An outcome as it came out of the scores stream.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ActualOutcome {
+struct ActualOutcome {
     /// The event.
-    pub event_id: String,
+    event_id: String,
     /// Its card.
-    pub card_id: String,
+    card_id: String,
     /// Event time, ms.
-    pub occurred_at_ms: i64,
+    occurred_at_ms: i64,
     /// 0 to 1000.
-    pub score: u16,
+    score: u16,
     /// `pass`, `review` or `alert`.
-    pub decision: String,
+    decision: String,
     /// The reasons that the outcome gives for its score.
-    pub reasons: Vec<ActualReason>,
+    reasons: Vec<ActualReason>,
     /// The policy that scored it.
-    pub policy_version: u32,
+    policy_version: u32,
     /// The profile that was used.
-    pub profile_version: Option<u64>,
+    profile_version: Option<u64>,
     /// Which inputs served.
-    pub tier: String,
+    tier: String,
     /// Events of the card accepted before it.
-    pub state_version: u64,
+    state_version: u64,
     /// Missing inputs.
-    pub missing: Vec<String>,
+    missing: Vec<String>,
     /// Feature values by name, where the policy asks for them.
     #[serde(default)]
-    pub features: Option<BTreeMap<String, Option<f64>>>,
+    features: Option<BTreeMap<String, Option<f64>>>,
     /// Features by name whose value is an estimate, and how far off it may be.
     #[serde(default)]
-    pub approximate: BTreeMap<String, f64>,
+    approximate: BTreeMap<String, f64>,
 }
 
 /// A reason of an outcome.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ActualReason {
+struct ActualReason {
     /// What is unusual.
-    pub code: String,
+    code: String,
     /// Within which window.
     #[serde(default)]
-    pub window: Option<String>,
+    window: Option<String>,
     /// Its share of the surprise, percent.
-    pub share_pct: u8,
+    share_pct: u8,
 }
 
 impl ActualOutcome {
     /// What makes its event one event; `None` where its ids are none.
-    #[must_use]
-    pub fn key(&self) -> Option<EventKey> {
+    fn key(&self) -> Option<EventKey> {
         EventKey::new(&self.card_id, &self.event_id, self.occurred_at_ms)
     }
 

@@ -21,7 +21,7 @@ use tidemark_domain::event::{Event, Profile, Verdict};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 
-pub use compare::{ActualOutcome, ActualReason, Mismatch, Report, check};
+pub use compare::{Mismatch, Report, check};
 pub use history::ExpectedEvent;
 pub use tidemark_domain::id::EventKey;
 

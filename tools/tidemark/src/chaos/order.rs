@@ -7,10 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lab::oracle::ActualOutcome;
 use tidemark_domain::id::{CardId, EventKey};
 
 use crate::account::{Accepted, BoundsInForce, Claim, Evidence, Record};
+use crate::outcome::SentOutcome;
 
 /// Where a record of a given-up batch's card comes among the card's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub fn as_applied(
         .outcomes
         .iter()
         .filter_map(|(event, outcome)| {
-            let outcome: ActualOutcome = serde_json::from_slice(&outcome.bytes).ok()?;
+            let outcome: SentOutcome = serde_json::from_slice(&outcome.bytes).ok()?;
             Some((event, outcome.state_version))
         })
         .collect();

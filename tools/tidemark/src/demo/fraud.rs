@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use lab::oracle::ActualOutcome;
 use lab::simulate::{SimKind, SimRecord};
 use serde::Serialize;
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::policy::base_amount;
 
+use crate::outcome::SentOutcome;
 use crate::ui::{self, grouped, paint};
 
 /// From so many earlier events on a card's own history says something of an amount.
@@ -55,10 +56,10 @@ impl Fraud {
     #[must_use]
     pub fn of<'o>(
         stream: impl Iterator<Item = SimRecord>,
-        outcomes: impl Iterator<Item = &'o ActualOutcome>,
+        outcomes: impl Iterator<Item = &'o SentOutcome>,
         policy: &Policy,
     ) -> Self {
-        let by_event: HashMap<(&str, &str, i64), &ActualOutcome> = outcomes
+        let by_event: HashMap<(&str, &str, i64), &SentOutcome> = outcomes
             .map(|outcome| {
                 let key = (
                     outcome.card_id.as_str(),
@@ -87,7 +88,7 @@ impl Fraud {
             let Some(outcome) = by_event.get(&key) else {
                 continue;
             };
-            let is_caught = outcome.decision != "pass";
+            let is_caught = outcome.decision != Decision::Pass;
             let Some(name) = name else {
                 fraud.ordinary += 1;
                 fraud.false_alarms += u64::from(is_caught);
@@ -141,10 +142,10 @@ impl Fraud {
 }
 
 impl Pattern {
-    fn add(&mut self, tx: &Transaction, outcome: &ActualOutcome, is_first: bool, policy: &Policy) {
+    fn add(&mut self, tx: &Transaction, outcome: &SentOutcome, is_first: bool, policy: &Policy) {
         let amount = base_amount(tx, policy).unwrap_or_default();
         self.events += 1;
-        if outcome.decision != "pass" {
+        if outcome.decision != Decision::Pass {
             self.caught += 1;
             self.caught_minor = self.caught_minor.saturating_add(amount);
             return;
@@ -177,12 +178,12 @@ const fn name_of(kind: SimKind) -> Option<&'static str> {
 }
 
 /// What kept an event of fraud from standing out: the first of these that holds.
-fn why(tx: &Transaction, outcome: &ActualOutcome, is_first: bool) -> &'static str {
+fn why(tx: &Transaction, outcome: &SentOutcome, is_first: bool) -> &'static str {
     if is_first && outcome.state_version > HISTORY_EVENTS_MIN {
         "first of its kind"
     } else if outcome.state_version < HISTORY_EVENTS_MIN {
         "few events yet"
-    } else if outcome.missing.iter().any(|name| name == "profile_absent") {
+    } else if outcome.is_without_profile() {
         "no profile"
     } else if tx.device_id.is_none() && tx.place.is_none() {
         "no device or place"
@@ -193,6 +194,8 @@ fn why(tx: &Transaction, outcome: &ActualOutcome, is_first: bool) -> &'static st
 
 #[cfg(test)]
 mod tests {
+    use tidemark_domain::outcome::{Missing, Tier};
+
     use super::*;
     use lab::simulate::{self, SimConfig};
 
@@ -211,20 +214,16 @@ mod tests {
             let payload: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
             let caught = number.is_multiple_of(if is_fraud { 2 } else { 10 });
             number += 1;
-            outcomes.push(ActualOutcome {
+            outcomes.push(SentOutcome {
                 event_id: payload["event_id"].as_str().unwrap().to_owned(),
                 card_id: payload["card_id"].as_str().unwrap().to_owned(),
                 occurred_at_ms: payload["occurred_at_ms"].as_i64().unwrap(),
                 score: 0,
-                decision: if caught { "review" } else { "pass" }.to_owned(),
+                decision: if caught { Decision::Review } else { Decision::Pass },
                 reasons: Vec::new(),
-                policy_version: 1,
-                profile_version: None,
-                tier: "full".to_owned(),
+                tier: Tier::Full,
                 state_version: number % 20,
-                missing: Vec::new(),
-                features: None,
-                approximate: BTreeMap::new(),
+                missing: Missing::default(),
             });
         }
         let fraud = Fraud::of(simulate::generate(&config), outcomes.iter(), &policy);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tidemark_domain::id::EventKey;
 use tidemark_domain::outcome::Tier;
 
-use lab::oracle::ActualOutcome;
+use crate::outcome::SentOutcome;
 
 /// Rates, percentiles and shares look back so far, milliseconds.
 pub const WINDOW_MS: i64 = 60_000;
@@ -136,7 +136,7 @@ struct Shard {
 struct Recent {
     at_ms: i64,
     latency_ms: Option<i64>,
-    outcome: ActualOutcome,
+    outcome: SentOutcome,
 }
 
 /// What was seen so far, bounded.
@@ -178,7 +178,7 @@ impl Model {
     }
 
     /// Takes an outcome of the scores stream, and when that took it (ms since 1970-01-01T00:00:00Z).
-    pub fn outcome(&mut self, arrival_ms: i64, outcome: ActualOutcome) {
+    pub fn outcome(&mut self, arrival_ms: i64, outcome: SentOutcome) {
         self.outcomes.count(arrival_ms);
         let waited = outcome.key().and_then(|event| self.pending.remove(&event));
         if let Some((shard_id, since_ms)) = &waited
@@ -225,8 +225,14 @@ impl Model {
             ..Snapshot::default()
         };
         for recent in &self.recent {
-            *snapshot.decisions.entry(recent.outcome.decision.clone()).or_default() += 1;
-            *snapshot.tiers.entry(recent.outcome.tier.clone()).or_default() += 1;
+            *snapshot
+                .decisions
+                .entry(recent.outcome.decision.as_str().to_owned())
+                .or_default() += 1;
+            *snapshot
+                .tiers
+                .entry(recent.outcome.tier.as_str().to_owned())
+                .or_default() += 1;
         }
         snapshot.shards = self
             .shards
@@ -245,12 +251,12 @@ impl Model {
     }
 
     fn top(&self) -> Vec<TopView> {
-        let mut best: Vec<&ActualOutcome> = self.recent.iter().map(|recent| &recent.outcome).collect();
+        let mut best: Vec<&SentOutcome> = self.recent.iter().map(|recent| &recent.outcome).collect();
         best.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| event_of(a).cmp(&event_of(b))));
         // One row a card, its highest: a card under attack would fill the list, and an outcome may come twice.
         let mut cards = HashSet::new();
         best.retain(|outcome| cards.len() < TOP_SCORES && cards.insert(outcome.card_id.as_str()));
-        let words = |outcome: &ActualOutcome| {
+        let words = |outcome: &SentOutcome| {
             outcome
                 .reasons
                 .iter()
@@ -263,7 +269,7 @@ impl Model {
                 event_id: outcome.event_id.clone(),
                 occurred_at_ms: outcome.occurred_at_ms,
                 score: outcome.score,
-                decision: outcome.decision.clone(),
+                decision: outcome.decision.as_str().to_owned(),
                 reasons: words(outcome),
             })
             .collect()
@@ -306,7 +312,7 @@ fn percentiles(mut values: Vec<i64>) -> Option<[i64; 3]> {
 }
 
 /// What makes an outcome's event one event, in the order in which it is shown.
-fn event_of(outcome: &ActualOutcome) -> (&str, &str, i64) {
+fn event_of(outcome: &SentOutcome) -> (&str, &str, i64) {
     (&outcome.event_id, &outcome.card_id, outcome.occurred_at_ms)
 }
 
@@ -314,7 +320,7 @@ fn event_of(outcome: &ActualOutcome) -> (&str, &str, i64) {
 mod tests {
     use super::*;
 
-    fn outcome(event_id: &str, score: u16, tier: &str) -> ActualOutcome {
+    fn outcome(event_id: &str, score: u16, tier: &str) -> SentOutcome {
         serde_json::from_value(serde_json::json!({
             "event_id": event_id, "card_id": "c", "occurred_at_ms": 1, "score": score,
             "decision": if score > 800 { "alert" } else { "pass" }, "reasons": [], "policy_version": 1,

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use lab::oracle::ActualOutcome;
 use serde::Deserialize;
 use tidemark_aws::admin::{Admin, AdminError, ReadFrom, ShardIterator};
 use tidemark_domain::contract;
@@ -13,6 +12,7 @@ use tidemark_domain::event::Event;
 use tidemark_domain::policy::Policy;
 
 use super::model::{Model, QueueView, SeenRecord, Snapshot, WINDOW_MS};
+use crate::outcome::SentOutcome;
 
 /// Records asked for in one read of a shard.
 const PAGE_RECORDS: u32 = 2_000;
@@ -118,7 +118,7 @@ impl Sampler {
         let (records, failed) = self.scores.read(&self.admin, stream, &from).await;
         problems.extend(failed.map(|error| format!("stream {stream}: {error}")));
         for record in records {
-            if let Ok(outcome) = serde_json::from_slice::<ActualOutcome>(&record.data) {
+            if let Ok(outcome) = serde_json::from_slice::<SentOutcome>(&record.data) {
                 self.model.outcome(record.arrival_ms, outcome);
             }
         }
