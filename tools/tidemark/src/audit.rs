@@ -13,6 +13,9 @@ mod view;
 
 use reconcile::Judgement;
 use serde::Serialize;
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::{files, ui, when};
 use tidemark_aws::admin::Admin;
 
 use self::checkpoint::Checkpoint;
@@ -20,10 +23,7 @@ use self::slices::Slices;
 use self::steering::Steering;
 use crate::account::evidence::{self, QueueRemarks, StreamRange};
 use crate::cli::AuditArgs;
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
 use crate::places::Places;
-use crate::{files, ui, when};
 
 const HOUR_MS: i64 = 3_600_000;
 /// How far back an audit goes that is not told otherwise, milliseconds.

@@ -218,7 +218,7 @@ pub struct SimulateArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// The stream's end in event time, ms since 1970-01-01T00:00:00Z [default: now, and ids that no other run has]
-    #[arg(long, value_parser = crate::when::milliseconds_argument)]
+    #[arg(long, value_parser = terminal::when::milliseconds_argument)]
     pub now_ms: Option<i64>,
     /// Where the stream goes; - is stdout
     #[arg(long, short, default_value = "-")]

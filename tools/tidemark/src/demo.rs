@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use lab::oracle;
 use lab::simulate::{self, SimConfig, SimRecord};
+use terminal::clock::{now_ms, pause};
+use terminal::error::{CliError, Exit};
+use terminal::ui;
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
@@ -21,13 +24,10 @@ use tidemark_engine::record::compare_sequence_numbers;
 use crate::account::evidence::{self, Names, StreamRange};
 use crate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
 use crate::cli::DemoArgs;
-use crate::clock::{now_ms, pause};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
-use crate::error::{CliError, Exit};
 use crate::explain_view;
 use crate::outcome::SentOutcome;
 use crate::stack::{Stack, StackOptions};
-use crate::ui;
 
 /// Records of one PutRecords call.
 const BATCH_RECORDS: usize = 500;

@@ -5,16 +5,16 @@ mod view;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::ui;
 use tidemark_aws::admin::{Admin, QueueMessage};
 
 use crate::account::evidence::failed;
 use crate::account::message::{self, DeadLetter};
 use crate::account::queue::{self, QueueContent};
 use crate::cli::DlqArgs;
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
 use crate::places::Places;
-use crate::ui;
 
 const HOUR_MS: i64 = 3_600_000;
 

@@ -3,9 +3,8 @@
 use std::process::Command;
 
 use serde::Serialize;
-
-use crate::error::{CliError, Exit};
-use crate::ui::{self, paint};
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, paint};
 
 /// How much a missing thing matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

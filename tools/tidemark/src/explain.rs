@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 
 use serde_json::json;
+use terminal::error::{CliError, Exit};
+use terminal::files;
+use terminal::ui;
 use tidemark_aws::admin::{Admin, Item, ItemValue};
 use tidemark_aws::item;
 use tidemark_domain::event::{Profile, Verdict};
@@ -12,11 +15,8 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
 
 use crate::cli::ExplainArgs;
-use crate::error::{CliError, Exit};
 use crate::explain_ids::{self, EventIds};
 use crate::explain_view::{self, CardView, Sought};
-use crate::files;
-use crate::ui;
 
 /// Shows a card, or one event of it.
 ///

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use terminal::escape::shown;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::history::{Entry, History, UNPRICED};
@@ -10,7 +11,6 @@ use tidemark_domain::id::EventId;
 use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 
-use crate::escape::shown;
 use crate::explain_ids::EventIds;
 use crate::outcome::SentReason;
 

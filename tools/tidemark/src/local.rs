@@ -1,11 +1,11 @@
 //! `tidemark local up`: the pipeline stays up until it is told to stop.
 
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, paint};
 use tidemark_domain::policy::Policy;
 
 use crate::cli::LocalUpArgs;
-use crate::error::{CliError, Exit};
 use crate::stack::{Stack, StackOptions};
-use crate::ui::{self, paint};
 use crate::watch::sample::{Sampler, Targets};
 use crate::web::Page;
 

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lab::simulate::{self, SimConfig, SimKind};
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, paint};
+use terminal::{clock, files};
 use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand, ScoreArgs, SimulateArgs};
-use tidemark_cli::error::{CliError, Exit};
 use tidemark_cli::score_file::{self, Arrival, ScoreFileError, ScoreOptions};
-use tidemark_cli::ui::{self, paint};
 use tidemark_cli::{
-    audit, chaos, clock, control, demo, dlq, doctor, drill, explain, files, local, manual, quarantine, redrive, send,
-    watch,
+    audit, chaos, control, demo, dlq, doctor, drill, explain, local, manual, quarantine, redrive, send, watch,
 };
 
 fn main() -> ExitCode {

@@ -1,10 +1,10 @@
 //! `tidemark completions` and `tidemark manual`: what shells and `man` want to know, from the command line itself.
 
 use clap::CommandFactory;
+use terminal::error::{CliError, Exit};
+use terminal::ui;
 
 use crate::cli::{Cli, CompletionsArgs, ManualArgs};
-use crate::error::{CliError, Exit};
-use crate::ui;
 
 const NAME: &str = "tidemark";
 

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, AdminError};
 
 use crate::account::evidence::Names;
-use crate::error::CliError;
 
 /// The environment variable that stands for `--prefix`.
 pub const PREFIX_VARIABLE: &str = "TIDEMARK_PREFIX";

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use terminal::clock::{now_ms, pause};
+use terminal::error::{CliError, Exit};
+use terminal::operator;
+use terminal::ui;
 use tidemark_aws::admin::{Admin, AdminError};
 use tidemark_redrive::{Account, Problem, Request, Response, Source, Stopped};
 
 use crate::cli::RedriveArgs;
-use crate::clock::{now_ms, pause};
-use crate::error::{CliError, Exit};
-use crate::operator;
 use crate::places::Places;
 use crate::redrive::record::AuditRecord;
-use crate::ui;
 
 /// Calls of one run at most: each works until its deadline, so this is more than a week.
 const CALLS_MAX: u32 = 10_000;

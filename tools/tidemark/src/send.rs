@@ -9,13 +9,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use terminal::error::{CliError, Exit};
+use terminal::lines::{Line, Lines, LinesError};
+use terminal::ui;
 use tidemark_aws::admin::Admin;
 use tokio::sync::mpsc;
 
 use crate::cli::SendArgs;
-use crate::error::{CliError, Exit};
-use crate::lines::{Line, Lines, LinesError};
-use crate::ui;
 
 use courier::Courier;
 

@@ -6,10 +6,9 @@ use std::process::Stdio;
 use localcloud::{
     EsmOptions, Function, FunctionSpec, LocalCloud, LocalConfig, LocalError, Mapping, MappingSpec, Names, Provisioned,
 };
+use terminal::error::CliError;
+use terminal::ui;
 use tidemark_engine::causes;
-
-use crate::error::CliError;
-use crate::ui;
 
 /// Records of one invocation; the template has the same.
 const BATCH_SIZE: u32 = 500;

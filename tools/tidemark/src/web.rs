@@ -12,13 +12,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
+use terminal::clock::{now_ms, pause};
+use terminal::error::{CliError, Exit};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::policy::Policy;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::clock::{now_ms, pause};
-use crate::error::{CliError, Exit};
 use crate::explain::Stored;
 use crate::watch::model::Snapshot;
 use crate::watch::sample::Sampler;

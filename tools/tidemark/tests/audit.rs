@@ -11,8 +11,8 @@
 mod world;
 
 use serde_json::{Value, json};
+use terminal::clock::now_ms;
 use tidemark_aws::admin::ItemValue;
-use tidemark_cli::clock::now_ms;
 use tidemark_domain::policy::Policy;
 use world::World;
 

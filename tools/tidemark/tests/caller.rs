@@ -178,7 +178,7 @@ async fn text_of_others_writes_no_line_of_its_own() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("stolen \\u202e✓ I1 and I3 hold"), "{text:?}");
         assert!(
-            text.chars().all(|c| c == '\n' || !tidemark_cli::escape::is_unseen(c)),
+            text.chars().all(|c| c == '\n' || !terminal::escape::is_unseen(c)),
             "{text:?}"
         );
         assert!(text.lines().all(|line| !line.starts_with('✓')), "{text:?}");

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidemark_cli::clock::now_ms;
+use terminal::clock::now_ms;
 use world::{LOOK_MS, World, transaction};
 
 /// What an activation promises: in force within so many milliseconds.

@@ -33,7 +33,10 @@ fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
 
 fn codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    codes_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for of_command in ["terminal", "tidemark"] {
+        codes_in(&tools.join(of_command).join("src"), &mut codes);
+    }
     assert!(codes.len() > 40, "the search finds the codes: {codes:?}");
     codes
 }

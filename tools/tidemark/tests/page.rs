@@ -61,7 +61,7 @@ fn dom_at(width: u32, url: &str, profile: &Path) -> String {
 }
 
 fn now_ms() -> i64 {
-    tidemark_cli::clock::now_ms()
+    terminal::clock::now_ms()
 }
 
 fn transaction(card_id: &str, event: u32, amount_minor: u64) -> PutRecord {

@@ -314,7 +314,7 @@ async fn nothing_of_a_payload_reaches_what_the_functions_emit() {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec();
     let stack = Stack::start_with(options).await.unwrap();
-    let now_ms = tidemark_cli::clock::now_ms();
+    let now_ms = terminal::clock::now_ms();
     for plan in plans() {
         stack.cloud.faults().unwrap().add(plan);
     }

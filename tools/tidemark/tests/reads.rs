@@ -8,8 +8,8 @@ use std::process::Output;
 
 use localcloud::{FaultKind, FaultPlan, Faults, Function, LocalCloud, Names, Provisioned, Service};
 use serde_json::{Value, json};
+use terminal::clock::now_ms;
 use tidemark_aws::admin::{PutRecord, READ_BUDGET_MS, ReadFrom};
-use tidemark_cli::clock::now_ms;
 use tidemark_cli::stack::{Stack, StackOptions};
 
 /// Every operation by which the command reads.

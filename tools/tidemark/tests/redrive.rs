@@ -8,8 +8,8 @@ use std::path::Path;
 use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultPlan, Service};
 use serde_json::{Value, json};
+use terminal::clock::now_ms;
 use tidemark_aws::admin::{PutRecord, ReadFrom, ShardRecord};
-use tidemark_cli::clock::now_ms;
 use tidemark_cli::stack::{Stack, StackOptions, mapping_options};
 use tidemark_domain::policy::Policy;
 

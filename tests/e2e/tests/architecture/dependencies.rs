@@ -142,7 +142,7 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 10] = [
+    let layers: [(&str, &[&str]); 11] = [
         ("tidemark-domain", &[]),
         ("tidemark-telemetry", &[]),
         ("tidemark-engine", &["tidemark-domain"]),
@@ -161,6 +161,7 @@ fn arrows_point_one_way() {
                 "tidemark-redrive",
             ],
         ),
+        ("terminal", &["tidemark-domain", "tidemark-aws"]),
         (
             "tidemark-settings",
             &[

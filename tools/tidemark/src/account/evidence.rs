@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use reconcile::{Broken, QuarantineNote, StoredCard, supply};
+use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, Item, ItemValue, QueueMessage, ReadFrom, ShardRecord};
 use tidemark_aws::item;
 use tidemark_domain::history::History;
@@ -12,7 +13,6 @@ use tidemark_domain::id::CardId;
 
 use crate::account::queue::QueueContent;
 use crate::account::{Accepted, Evidence, dropped, message, queue};
-use crate::error::CliError;
 
 /// Records asked for in one read.
 const PAGE_RECORDS: u32 = 10_000;

@@ -2,10 +2,10 @@
 
 use futures_util::StreamExt as _;
 use reconcile::Audit;
+use terminal::error::CliError;
 use tidemark_aws::admin::Admin;
 
 use crate::account::evidence::{failed, not_ours, stored_card};
-use crate::error::CliError;
 
 /// Cards that are read at the same time.
 const CARDS_IN_FLIGHT: usize = 16;

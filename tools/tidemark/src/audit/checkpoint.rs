@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::CliError;
+use terminal::error::CliError;
 
 /// The version of the file's shape.
 const VERSION: u32 = 1;

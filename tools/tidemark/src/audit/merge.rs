@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use terminal::clock::now_ms;
+use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, Page, ReadFrom, ShardIterator, ShardRecord};
 
 use crate::account::evidence::{StreamRange, failed};
-use crate::clock::now_ms;
-use crate::error::CliError;
 
 /// Records asked for in one read.
 const PAGE_RECORDS: u32 = 10_000;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use reconcile::{Audit, Evidence, Horizon, Ledger, Outcome};
+use terminal::clock::{now_ms, pause};
+use terminal::error::CliError;
+use terminal::ui;
 use tidemark_aws::admin::{Admin, ShardRecord};
 use tidemark_domain::id::{CardId, EventKey};
 
@@ -15,9 +18,6 @@ use super::merge::Shards;
 use super::{AuditReport, HOUR_MS, Question, cards};
 use crate::account::evidence::{self, QueueRemarks, StreamRange, accepted};
 use crate::account::{Claim, Record};
-use crate::clock::{now_ms, pause};
-use crate::error::CliError;
-use crate::ui;
 
 /// How far the clocks of the two streams may be apart: an outcome may seem so much older than its record, milliseconds.
 const SKEW_MS: i64 = 60_000;

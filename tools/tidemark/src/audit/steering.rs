@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use terminal::error::CliError;
+use terminal::ui;
 use tidemark_aws::admin::Admin;
 use tidemark_domain::contract::Bounds;
 use tidemark_domain::control::item::{Fields, HISTORY_PREFIX, policy_key};
 use tidemark_domain::control::{Change, ControlItem, Mode, OWN_POLICY, PolicyVersion};
 use tidemark_domain::policy::Policy;
-
 use tidemark_engine::control::SHADOW_COPY_MS_MAX;
 
 use crate::account::BoundsInForce;
 use crate::account::evidence::failed;
-use crate::error::CliError;
-use crate::ui;
 
 /// Changes of the control plane that are read.
 const CHANGES_MAX: usize = 100_000;

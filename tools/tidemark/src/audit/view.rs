@@ -1,8 +1,9 @@
 //! The audit for a person.
 
+use terminal::ui::{self, grouped, paint, shown};
+use terminal::when;
+
 use super::{AuditReport, Verdict};
-use crate::ui::{self, grouped, paint, shown};
-use crate::when;
 
 /// Breaks that are shown; `--json` has more.
 const BREAKS_SHOWN_MAX: usize = 20;

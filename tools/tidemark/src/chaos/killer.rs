@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lab::dice::Dice;
 use localcloud::Function;
+use terminal::clock::pause;
 use tokio::task::JoinHandle;
-
-use crate::clock::pause;
 
 /// The longest wait before a kill, in milliseconds. A cold start and a batch together take about as long, so kills strike in
 /// both.

@@ -19,13 +19,13 @@ use std::path::Path;
 use lab::simulate::{self, SimConfig, SimRecord};
 use localcloud::{EsmOptions, EsmStats, FaultCounts, FaultPlan, Faults, Service};
 use serde::Serialize;
+use terminal::clock::{now_ms, pause};
+use terminal::error::CliError;
 use tidemark_domain::policy::Policy;
 use tokio::sync::oneshot;
 
-use crate::clock::{now_ms, pause};
 use crate::demo::report::DemoReport;
 use crate::demo::{self, Pace, Run, usage};
-use crate::error::CliError;
 use crate::stack::{Stack, StackOptions, mapping_options};
 
 pub use killer::Killer;

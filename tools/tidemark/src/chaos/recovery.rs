@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lab::simulate::{self, SimConfig, SimRecord};
 use localcloud::{EsmOptions, FaultPlan, Service};
 use serde::Serialize;
+use terminal::clock::now_ms;
+use terminal::error::CliError;
+use terminal::ui;
 use tidemark_domain::id::EventKey;
 use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
 use super::layer;
 use crate::account::{Account, BoundsInForce, Evidence, Record};
-use crate::clock::now_ms;
 use crate::demo::report::Percentiles;
 use crate::demo::{self, Pace};
-use crate::error::CliError;
 use crate::redrive::{self, RedriveReport};
 use crate::stack::{Stack, StackOptions, mapping_options};
-use crate::ui;
 
 /// Live records a second, before the redrive and beside it.
 pub const LIVE_PER_SECOND: u64 = 300;

@@ -2,6 +2,9 @@
 
 use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultPlan, Service};
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::ui;
 use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
@@ -9,12 +12,9 @@ use super::report::{DeadLetters, ShowReport};
 use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
 use crate::account::{Account, BoundsInForce, Record};
 use crate::cli::DemoArgs;
-use crate::clock::now_ms;
 use crate::demo::{self, Found, Pace, Run, usage};
-use crate::error::{CliError, Exit};
 use crate::redrive::{self, RedriveReport};
 use crate::stack::{Stack, StackOptions, mapping_options};
-use crate::ui;
 
 /// Records of one invocation: small batches have more moments at which things go wrong.
 const BATCH_RECORDS: u32 = 100;

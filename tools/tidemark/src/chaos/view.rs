@@ -1,7 +1,8 @@
 //! The show in words: what happens while it happens, and what came out.
 
+use terminal::ui::{self, grouped, paint};
+
 use super::report::{DeadLetters, ShowReport};
-use crate::ui::{self, grouped, paint};
 
 /// Told before the first part.
 pub(super) const ALL_AT_ONCE: &str = "\

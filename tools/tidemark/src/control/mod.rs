@@ -17,9 +17,8 @@ pub use policy::run as policy;
 pub use rollout::run as rollout;
 
 use serde_json::Value;
-
-use crate::error::Exit;
-use crate::ui;
+use terminal::error::Exit;
+use terminal::ui;
 
 /// Prints a document, or the same for a person.
 fn print(json: bool, value: &Value, text: &str) -> Exit {

@@ -1,6 +1,9 @@
 //! `tidemark mode`: show or set how the functions work.
 
 use serde_json::{Value, json};
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, paint, shown};
 use tidemark_aws::admin::{Admin, AdminError};
 use tidemark_domain::control::item::MODE;
 use tidemark_domain::control::{Change, ControlItem, Mode, ModeSetting};
@@ -8,9 +11,6 @@ use tidemark_domain::control::{Change, ControlItem, Mode, ModeSetting};
 use super::args::{ModeArgs, ModeName};
 use super::plane::{Plane, Stored};
 use super::{mapping, print, until};
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
-use crate::ui::{self, paint, shown};
 
 /// Shows or sets the mode, or gives the mapping its own record age back. `login` is who is logged in.
 ///

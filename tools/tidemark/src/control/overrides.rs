@@ -1,6 +1,9 @@
 //! `tidemark override`: decide for one card, until a time.
 
 use serde_json::json;
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, shown};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::contract::mask_card_numbers;
 use tidemark_domain::control::item::OVERRIDES;
@@ -12,9 +15,6 @@ use tidemark_domain::id::CardId;
 use super::args::{OverrideCommand, OverrideName};
 use super::plane::{Plane, Stored};
 use super::{print, until};
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
-use crate::ui::{self, shown};
 
 /// How often a change is made again on top of another operator's: changes of different cards do not contradict.
 const ATTEMPTS_MAX: u32 = 5;

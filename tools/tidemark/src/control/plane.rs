@@ -2,16 +2,16 @@
 
 use std::fmt::Display;
 
+use terminal::error::CliError;
+use terminal::operator;
+use terminal::ui::{self, shown};
 use tidemark_aws::admin::{Admin, AdminError, ControlPut, Expected};
 use tidemark_domain::control::item::{ACTIVE, Fields, history_key, policy_key};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 
 use super::args::{PlaneArgs, StreamArgs};
-use crate::error::CliError;
-use crate::operator;
 use crate::places::PrefixArg;
-use crate::ui::{self, shown};
 
 /// What is stored of an item: absent, readable, or broken by hand.
 pub(super) enum Stored<T> {

@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use serde_json::json;
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::files;
+use terminal::ui::{self, paint, shown};
 use tidemark_aws::admin::{Admin, Expected};
 use tidemark_domain::control::diff::{Difference, Effect, diff, may_follow};
 use tidemark_domain::control::item::{ACTIVE, HISTORY_PREFIX, policy_key};
@@ -15,10 +19,6 @@ use tidemark_domain::policy::Policy;
 use super::args::{PolicyCommand, StreamArgs};
 use super::plane::{Plane, Stored};
 use super::{print, until};
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
-use crate::files;
-use crate::ui::{self, paint, shown};
 
 const MS_PER_HOUR: i64 = 3_600_000;
 

@@ -1,6 +1,8 @@
 //! `tidemark rollout`: try a candidate beside the active policy, for a share of the cards.
 
 use serde_json::json;
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::control::diff::may_follow;
 use tidemark_domain::control::item::ACTIVE;
@@ -9,8 +11,6 @@ use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, R
 use super::args::RolloutArgs;
 use super::plane::{Plane, Stored};
 use super::print;
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
 
 /// Sets or ends the rollout. `login` is who is logged in.
 ///

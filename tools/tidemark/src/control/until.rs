@@ -1,10 +1,9 @@
 //! When an override ends: a time, or a span from now on.
 
 use jiff::Timestamp;
+use terminal::error::CliError;
+use terminal::when;
 use tidemark_domain::control::OVERRIDE_DAYS_MAX;
-
-use crate::error::CliError;
-use crate::when;
 
 const MS_PER_DAY: i64 = 86_400_000;
 const ADVICE: &str = "Give --until a time such as 2026-12-24T18:00:00Z, or a span such as 30m, 2h or 7d.";
@@ -104,7 +103,11 @@ mod tests {
             (Some("2020-01-01T00:00:00Z"), "override_until"),
         ] {
             let error = parse(text, NOW_MS).unwrap_err();
-            assert_eq!((error.code, error.exit), (code, crate::error::Exit::Usage), "{text:?}");
+            assert_eq!(
+                (error.code, error.exit),
+                (code, terminal::error::Exit::Usage),
+                "{text:?}"
+            );
         }
     }
 }

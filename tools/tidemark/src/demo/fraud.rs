@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lab::simulate::{SimKind, SimRecord};
 use serde::Serialize;
+use terminal::ui::{self, grouped, paint};
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::outcome::Decision;
@@ -12,7 +13,6 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::policy::base_amount;
 
 use crate::outcome::SentOutcome;
-use crate::ui::{self, grouped, paint};
 
 /// From so many earlier events on a card's own history says something of an amount.
 const HISTORY_EVENTS_MIN: u64 = 5;

@@ -1,11 +1,11 @@
 //! What a person sees at the end of a demo, and the same as JSON.
 
 use serde::Serialize;
+use terminal::ui::{self, grouped, paint};
 
 use crate::account::Account;
 use crate::demo::fraud::Fraud;
 use crate::demo::signals::Signals;
-use crate::ui::{self, grouped, paint};
 
 /// The result of a demo. Field names are stable: scripts read them.
 #[derive(Clone, Debug, Serialize)]

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use terminal::ui::{self, grouped, paint};
 use tidemark_telemetry::Metric;
 use tidemark_telemetry::emf::{Dimension, NAMESPACE};
-
-use crate::ui::{self, grouped, paint};
 
 /// Outcomes in a million.
 const MILLION: f64 = 1_000_000.0;

@@ -5,11 +5,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Deserialize;
+use terminal::error::CliError;
 use tidemark_domain::id::EventKey;
 use tidemark_telemetry::Metric;
 
 use crate::demo::signals::Signals;
-use crate::error::CliError;
 
 /// What the function said by its metrics, and the capacity that it consumed.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ fn queued(body: String, sent_ms: i64) -> QueueMessage {
 }
 
 fn notice(shard: &str, records: u64, age_h: i64) -> QueueMessage {
-    let arrival = crate::when::instant(NOW_MS - age_h * HOUR_MS);
+    let arrival = terminal::when::instant(NOW_MS - age_h * HOUR_MS);
     let body = json!({
         "requestContext": { "condition": "RetryAttemptsExhausted" },
         "KinesisBatchInfo": {

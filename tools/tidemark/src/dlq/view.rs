@@ -1,8 +1,9 @@
 //! What waits, for a person.
 
+use terminal::ui::{self, grouped, paint, shown};
+use terminal::when;
+
 use super::{DeadLetters, DlqReport, Refusals, Unrecoverables};
-use crate::ui::{self, grouped, paint, shown};
-use crate::when;
 
 /// Rows of a table that are shown.
 const ROWS_MAX: usize = 40;

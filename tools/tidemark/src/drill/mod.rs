@@ -5,9 +5,10 @@ pub mod pipeline;
 pub mod run;
 pub mod trouble;
 
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, paint};
+
 use crate::cli::DrillArgs;
-use crate::error::{CliError, Exit};
-use crate::ui::{self, paint};
 use page::{PAGES, Page};
 use pipeline::Options;
 use run::{Report, drill};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use localcloud::EsmOptions;
 use serde::Serialize;
+use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 
 use super::page::Command;
-use crate::error::CliError;
 use crate::places::PREFIX_VARIABLE;
 use crate::stack::{Stack, StackOptions};
 

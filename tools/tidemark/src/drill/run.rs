@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde::Serialize;
+use terminal::clock::{now_ms, pause};
+use terminal::error::CliError;
 
 use super::page::{Page, Section};
 use super::pipeline::{Child, Options, Pipeline, Ran};
 use super::trouble::{Trouble, second_policy, traffic};
-use crate::clock::{now_ms, pause};
-use crate::error::CliError;
 
 /// How long it may take until it is over, from the end of the trouble on, ms.
 const OVER_MS_MAX: i64 = 120_000;

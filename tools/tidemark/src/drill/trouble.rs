@@ -4,12 +4,12 @@ use std::path::Path;
 
 use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultKind, FaultPlan, Service};
+use terminal::clock::{now_ms, pause};
+use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 
 use super::pipeline::{Child, Pipeline};
-use crate::clock::{now_ms, pause};
-use crate::error::CliError;
 use crate::stack::mapping_options;
 
 /// Events of ordinary traffic before and while there is trouble.

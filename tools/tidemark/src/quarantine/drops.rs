@@ -1,11 +1,11 @@
 //! Writes down what is dropped, before it is: see `account/dropped.rs` for where and how.
 
+use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, Item, ItemValue};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::record::Refused;
 use crate::account::dropped::{Dropped, PARTITION, PREFIX};
-use crate::error::CliError;
 
 /// Records of one item.
 const RECORDS_MAX: usize = 500;

@@ -13,16 +13,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::operator;
+use terminal::ui;
 use tidemark_aws::admin::Admin;
 
 use crate::account::dropped::{self, Name};
 use crate::account::evidence::failed;
 use crate::account::queue::{self, Unseen};
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
-use crate::operator;
 use crate::places::{PlaceArgs, Places};
-use crate::ui;
 use args::{FilterArgs, QuarantineCommand};
 use record::{Gathered, Refused};
 

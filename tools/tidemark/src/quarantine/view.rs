@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use terminal::ui::{self, grouped, paint, shown};
+use terminal::when;
+
 use super::record::Refused;
 use super::{Listing, Row};
 use crate::account::dropped::Drop;
-use crate::ui::{self, grouped, paint, shown};
-use crate::when;
 
 /// Bytes of a payload that are shown; an export has them all.
 const PAYLOAD_BYTES_SHOWN_MAX: usize = 8 * 1024;

@@ -7,14 +7,14 @@
 //! ```
 //! Both are written only where nothing is yet, and never changed. A run without its second item was broken off.
 
+use terminal::clock::now_ms;
+use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, AdminError, Item, ItemValue};
 use tidemark_redrive::Request;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Run;
 use crate::cli::RedriveArgs;
-use crate::clock::now_ms;
-use crate::error::CliError;
 
 /// The partition of audit records.
 const PARTITION: &str = "audit";

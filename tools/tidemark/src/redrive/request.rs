@@ -1,12 +1,12 @@
 //! From the command line to the function's request. Pure: what is wrong is told before anything is called.
 
+use terminal::error::CliError;
+use terminal::when;
 use tidemark_engine::record::compare_sequence_numbers;
 use tidemark_redrive::{RangeRequest, Request, Source};
 
 use crate::account::message::{SEQUENCE_DIGITS_MAX, is_sequence_number};
 use crate::cli::RedriveArgs;
-use crate::error::CliError;
-use crate::when;
 
 /// The request of a command line.
 pub(super) fn build(args: &RedriveArgs, now_ms: i64) -> Result<Request, CliError> {

@@ -1,10 +1,10 @@
 //! What a redrive came to, for a person.
 
+use terminal::ui::{self, grouped, paint, shown};
+use terminal::when;
 use tidemark_redrive::{Source, Stopped};
 
 use super::RedriveReport;
-use crate::ui::{self, grouped, paint, shown};
-use crate::when;
 
 /// Problems that are shown; `--json` has more.
 const PROBLEMS_SHOWN_MAX: usize = 20;

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use terminal::lines::Line;
+
 use super::glance::{Glance, Glances};
-use crate::lines::Line;
 
 /// Lines that are held at once.
 pub(super) const CHUNK_LINES_MAX: usize = 64 * 1024;

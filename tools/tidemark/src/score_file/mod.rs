@@ -26,11 +26,11 @@ use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::policy::Policy;
 
 pub use summary::ScoreSummary;
 
-use crate::lines::{Line, Lines, LinesError};
 use chunk::Chunk;
 use scorer::{LineEnd, Scorer};
 use sorted::Held;

@@ -3,9 +3,9 @@
 use std::io::BufRead;
 
 use serde::Deserialize;
+use terminal::lines::{Line, Lines};
 
 use super::ScoreFileError;
-use crate::lines::{Line, Lines};
 
 /// Bytes of lines that are held to be sorted. What is larger is sorted outside.
 pub(super) const SORT_BYTES_MAX: u64 = 4 << 30;

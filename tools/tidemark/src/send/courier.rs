@@ -2,6 +2,9 @@
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use terminal::clock;
+use terminal::error::CliError;
+use terminal::lines::LinesError;
 use tidemark_aws::admin::{Admin, AdminError, Put, PutAnswer};
 use tidemark_engine::port::PortError;
 use tokio::sync::mpsc::Receiver;
@@ -9,9 +12,6 @@ use tokio::sync::mpsc::Receiver;
 use super::pack::Packer;
 use super::turns::{Piece, Turns};
 use super::{RECORD_BYTES_MAX, Read, Tally};
-use crate::clock;
-use crate::error::CliError;
-use crate::lines::LinesError;
 
 /// Calls under way together. Two never hold records of one card.
 const CALLS_MAX: usize = 4;

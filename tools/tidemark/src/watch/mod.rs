@@ -2,18 +2,18 @@
 
 pub mod model;
 pub mod sample;
-mod terminal;
+mod screen;
 mod text;
 pub mod view;
 mod words;
 
+use terminal::clock::{now_ms, pause};
+use terminal::error::{CliError, Exit};
+use terminal::files;
+use terminal::ui;
 use tidemark_aws::admin::Admin;
 
 use crate::cli::WatchArgs;
-use crate::clock::{now_ms, pause};
-use crate::error::{CliError, Exit};
-use crate::files;
-use crate::ui;
 use model::Snapshot;
 use sample::{Sampler, Targets};
 
@@ -36,7 +36,7 @@ pub async fn run(admin: Admin, args: &WatchArgs, json: bool) -> Result<Exit, Cli
     let admin = admin.patient(LOOK_BUDGET_MS, |_| {});
     let sampler = Sampler::new(admin.clone(), targets, policy.clone());
     let table = args.deployment.name(None, "cards");
-    terminal::watch(&admin, sampler, &table, &policy, args.interval_ms).await
+    screen::watch(&admin, sampler, &table, &policy, args.interval_ms).await
 }
 
 /// A picture a look: a JSON document, or a few lines for a person. The last one that could not see everything ends the command with an

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use terminal::ui::{self, grouped, paint, shown};
+
 use super::model::Snapshot;
 use super::view::verdict;
 use super::words::{seconds, short};
-use crate::ui::{self, grouped, paint, shown};
 
 /// Scores that are shown.
 const TOP_MAX: usize = 3;

@@ -5,10 +5,10 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState, Wrap};
+use terminal::ui::{grouped, shown};
 
 use super::model::{ShardView, Snapshot};
 use super::words::{broken_at_words, seconds, short};
-use crate::ui::{grouped, shown};
 
 /// From this width on panels stand side by side, columns.
 const WIDE_COLUMNS: u16 = 80;

@@ -10,8 +10,8 @@ use localcloud::{
     EsmOptions, Function, FunctionSpec, LocalCloud, LocalConfig, Mapping, MappingSpec, Names, Provisioned,
 };
 use serde_json::{Value, json};
+use terminal::clock::now_ms;
 use tidemark_aws::admin::{PutRecord, ReadFrom};
-use tidemark_cli::clock::now_ms;
 use tidemark_domain::policy::Policy;
 
 /// How often something is looked for before the test gives up; each look waits `LOOK_MS`.

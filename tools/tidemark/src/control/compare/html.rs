@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use terminal::ui::grouped;
 use tidemark_domain::outcome::Decision;
 
 use super::super::until;
 use super::measure::{Comparison, Precision, Samples, share};
 use super::plot;
-use crate::ui::grouped;
 
 const STYLE: &str = "
 :root{--paper:#fff;--ink:#1b2330;--soft:#5c6778;--line:#e3e7ee;--active:#5b6ee1;--candidate:#e08a3c;--bad:#c23b4b}

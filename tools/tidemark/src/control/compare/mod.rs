@@ -8,13 +8,13 @@ mod text;
 
 use std::path::Path;
 
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
+use terminal::ui;
 use tidemark_aws::admin::Admin;
 
 use super::args::CompareArgs;
 use super::plane::Plane;
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
-use crate::ui;
 
 pub use measure::{Comparison, Label, Sample, compare};
 

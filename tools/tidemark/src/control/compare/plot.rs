@@ -111,7 +111,7 @@ pub(super) fn histogram(comparison: &Comparison) -> String {
     let mut power = 0.0;
     let mut count = 1_u64;
     while power <= top {
-        level(&mut svg, floor - rise(power), &crate::ui::grouped(count));
+        level(&mut svg, floor - rise(power), &terminal::ui::grouped(count));
         power += 1.0;
         count = count.saturating_mul(10);
     }

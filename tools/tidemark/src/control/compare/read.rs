@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt, stream};
+use terminal::error::CliError;
 use tidemark_aws::admin::{Item, ItemValue};
 use tidemark_aws::item;
 use tidemark_domain::control::trial::{TRIAL, TRIAL_BUCKETS, TrialBatch, trial_partition};
@@ -14,7 +15,6 @@ use tidemark_domain::policy::Policy;
 
 use super::super::plane::Plane;
 use super::measure::{Batch, Label, Limits, Sample, Samples};
-use crate::error::CliError;
 
 /// Cards whose states are read for labels, at most.
 const LABELLED_CARDS_MAX: usize = 20_000;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use terminal::ui::{self, grouped, paint};
 use tidemark_domain::outcome::Decision;
 
 use super::super::until;
 use super::measure::{Comparison, Precision};
-use crate::ui::{self, grouped, paint};
 
 const DECISIONS: [Decision; 3] = [Decision::Pass, Decision::Review, Decision::Alert];
 

@@ -4,14 +4,14 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use terminal::clock::now_ms;
+use terminal::error::{CliError, Exit};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::policy::Policy;
 
 use super::model::Snapshot;
 use super::sample::Sampler;
 use super::view::{Choice, draw};
-use crate::clock::now_ms;
-use crate::error::{CliError, Exit};
 use crate::explain;
 use crate::explain_view::Sought;
 
