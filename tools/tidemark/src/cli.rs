@@ -1,17 +1,17 @@
 //! The command line: names, defaults and the help that teaches.
 
-mod operate;
-
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use operate::audit::args::AuditArgs;
+use operate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
+use operate::dlq::args::DlqArgs;
+use operate::explain::args::ExplainArgs;
+use operate::quarantine::args::QuarantineCommand;
+use operate::redrive::args::RedriveArgs;
+use operate::send::args::SendArgs;
+use operate::watch::args::WatchArgs;
 use tidemark_aws::admin::READ_BUDGET_MS;
-
-use crate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
-use crate::places::PrefixArg;
-use crate::quarantine::args::QuarantineCommand;
-
-pub use operate::{AuditArgs, DlqArgs, RedriveArgs};
 
 /// Card transactions in, anomaly scores out, once each.
 #[derive(Debug, Parser)]
@@ -83,16 +83,16 @@ pub enum Command {
     )]
     Compare(CompareArgs),
     /// Show that every record of a stream has one end (I1) and every event one outcome (I3), or which break that
-    #[command(after_help = operate::AUDIT_HELP)]
+    #[command(after_help = operate::audit::args::HELP)]
     Audit(AuditArgs),
     /// List what waits in the queues: messages, records, shards, age, time until it is gone
-    #[command(after_help = operate::DLQ_HELP)]
+    #[command(after_help = operate::dlq::args::HELP)]
     Dlq(DlqArgs),
     /// Look at refused records, keep a copy, take them out
-    #[command(subcommand, after_help = crate::quarantine::args::HELP)]
+    #[command(subcommand, after_help = operate::quarantine::args::HELP)]
     Quarantine(QuarantineCommand),
     /// Take dead letters, quarantined records or a range of the stream through the path again
-    #[command(after_help = operate::REDRIVE_HELP)]
+    #[command(after_help = operate::redrive::args::HELP)]
     Redrive(RedriveArgs),
     /// Carry out a runbook page on a local AWS with the trouble really there, and time the recovery
     #[command(
@@ -226,94 +226,6 @@ pub struct SimulateArgs {
     /// Only events that the contract accepts
     #[arg(long)]
     pub clean: bool,
-}
-
-/// Arguments of `send`.
-#[derive(Debug, Args)]
-pub struct SendArgs {
-    /// JSON lines, one event a line; - is stdin
-    #[arg(long, short, default_value = "-")]
-    pub input: PathBuf,
-    /// The deployment
-    #[command(flatten)]
-    pub deployment: PrefixArg,
-    /// The stream, when it is not PREFIX-transactions
-    #[arg(long)]
-    pub stream: Option<String>,
-    /// Pack many events into one record, as the Kinesis Producer Library does
-    #[arg(long)]
-    pub aggregate: bool,
-}
-
-impl SendArgs {
-    /// The stream's name.
-    #[must_use]
-    pub fn stream(&self) -> String {
-        self.deployment.name(self.stream.as_ref(), "transactions")
-    }
-}
-
-/// Arguments of `explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// The card's token
-    #[arg(allow_hyphen_values = true)]
-    pub card: String,
-    /// Only this event
-    #[arg(allow_hyphen_values = true)]
-    pub event: Option<String>,
-    /// Of several events of that id, the one of this time (occurred_at_ms) [default: the newest]
-    #[arg(long, value_name = "MS", requires = "event")]
-    pub at: Option<i64>,
-    /// The deployment
-    #[command(flatten)]
-    pub deployment: PrefixArg,
-    /// The table, when it is not PREFIX-cards
-    #[arg(long)]
-    pub table: Option<String>,
-    /// The stream of outcomes, in which the events' ids are, when it is not PREFIX-scores
-    #[arg(long)]
-    pub scores: Option<String>,
-    /// A policy file (TOML), for the windows to show [default: the built-in policy]
-    #[arg(long)]
-    pub policy: Option<PathBuf>,
-}
-
-impl ExplainArgs {
-    /// The table's name.
-    #[must_use]
-    pub fn table(&self) -> String {
-        self.deployment.name(self.table.as_ref(), "cards")
-    }
-
-    /// The stream of outcomes' name.
-    #[must_use]
-    pub fn scores(&self) -> String {
-        self.deployment.name(self.scores.as_ref(), "scores")
-    }
-}
-
-/// Arguments of `watch`.
-#[derive(Debug, Args)]
-pub struct WatchArgs {
-    /// The deployment
-    #[command(flatten)]
-    pub deployment: PrefixArg,
-    /// Time between two looks, ms
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(200..=60_000))]
-    pub interval_ms: u64,
-    /// Look once and print a few lines, the verdict first
-    #[arg(long, conflicts_with = "looks")]
-    pub once: bool,
-    /// With --json: stop after so many looks [default: go on]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub looks: Option<u64>,
-    /// The score function's log, for the units it consumed
-    #[arg(long)]
-    pub log: Option<PathBuf>,
-    /// A policy file (TOML), for what the contract accepts [default: the built-in policy]
-    #[arg(long)]
-    pub policy: Option<PathBuf>,
 }
 
 /// Arguments of `drill`.

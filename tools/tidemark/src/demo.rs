@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use lab::oracle;
 use lab::simulate::{self, SimConfig, SimRecord};
+use operate::account::evidence::{self, Names, StreamRange};
+use operate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
+use operate::explain_view;
+use operate::outcome::SentOutcome;
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
 use terminal::ui;
@@ -21,12 +25,8 @@ use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
-use crate::account::evidence::{self, Names, StreamRange};
-use crate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
 use crate::cli::DemoArgs;
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
-use crate::explain_view;
-use crate::outcome::SentOutcome;
 use crate::stack::{Stack, StackOptions};
 
 /// Records of one PutRecords call.

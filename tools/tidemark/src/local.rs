@@ -1,12 +1,12 @@
 //! `tidemark local up`: the pipeline stays up until it is told to stop.
 
+use operate::watch::sample::{Sampler, Targets};
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
 use tidemark_domain::policy::Policy;
 
 use crate::cli::LocalUpArgs;
 use crate::stack::{Stack, StackOptions};
-use crate::watch::sample::{Sampler, Targets};
 use crate::web::Page;
 
 /// Starts everything, prints where it is, and waits for Ctrl-C.

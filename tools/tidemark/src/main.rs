@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lab::simulate::{self, SimConfig, SimKind};
+use operate::{audit, control, dlq, explain, quarantine, redrive, send, watch};
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
 use terminal::{clock, files};
@@ -14,9 +15,7 @@ use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand, ScoreArgs, SimulateArgs};
 use tidemark_cli::score_file::{self, Arrival, ScoreFileError, ScoreOptions};
-use tidemark_cli::{
-    audit, chaos, control, demo, dlq, doctor, drill, explain, local, manual, quarantine, redrive, send, watch,
-};
+use tidemark_cli::{chaos, demo, doctor, drill, local, manual};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

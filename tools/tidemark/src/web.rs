@@ -11,6 +11,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use operate::explain::Stored;
+use operate::watch::model::Snapshot;
+use operate::watch::sample::Sampler;
+use operate::watch::view;
 use serde_json::json;
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
@@ -18,11 +22,6 @@ use tidemark_aws::admin::Admin;
 use tidemark_domain::policy::Policy;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-
-use crate::explain::Stored;
-use crate::watch::model::Snapshot;
-use crate::watch::sample::Sampler;
-use crate::watch::view;
 
 /// Time between two looks at the streams, ms.
 const LOOK_EVERY_MS: u64 = 1_000;

@@ -34,7 +34,7 @@ fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
 fn codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for of_command in ["terminal", "tidemark"] {
+    for of_command in ["terminal", "operate", "tidemark"] {
         codes_in(&tools.join(of_command).join("src"), &mut codes);
     }
     assert!(codes.len() > 40, "the search finds the codes: {codes:?}");
@@ -70,7 +70,7 @@ fn every_error_code_has_its_page() {
 /// What `redrive` and `dlq` say of a message is a code of the functions.
 #[test]
 fn malformed_messages_have_codes_of_the_functions() {
-    use tidemark_cli::account::message::Malformed;
+    use operate::account::message::Malformed;
     let errors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
     for malformed in [
         Malformed::NotJson,

@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use operate::watch::sample::{Sampler, Targets};
 use tidemark_aws::admin::PutRecord;
 use tidemark_cli::stack::Stack;
-use tidemark_cli::watch::sample::{Sampler, Targets};
 use tidemark_cli::web::Page;
 use tidemark_domain::policy::Policy;
 

@@ -142,7 +142,7 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 11] = [
+    let layers: [(&str, &[&str]); 12] = [
         ("tidemark-domain", &[]),
         ("tidemark-telemetry", &[]),
         ("tidemark-engine", &["tidemark-domain"]),
@@ -179,6 +179,18 @@ fn arrows_point_one_way() {
                 "tidemark-telemetry",
                 "tidemark-aws",
                 "tidemark-settings",
+            ],
+        ),
+        (
+            "operate",
+            &[
+                "tidemark-domain",
+                "tidemark-engine",
+                "tidemark-telemetry",
+                "tidemark-redrive",
+                "tidemark-aws",
+                "reconcile",
+                "terminal",
             ],
         ),
         (

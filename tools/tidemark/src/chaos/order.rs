@@ -7,10 +7,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use operate::account::{Accepted, BoundsInForce, Claim, Evidence, Record};
+use operate::outcome::SentOutcome;
 use tidemark_domain::id::{CardId, EventKey};
-
-use crate::account::{Accepted, BoundsInForce, Claim, Evidence, Record};
-use crate::outcome::SentOutcome;
 
 /// Where a record of a given-up batch's card comes among the card's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

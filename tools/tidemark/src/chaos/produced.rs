@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::account::Accepted;
+use operate::account::Accepted;
 
 /// The stream against the producer's list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lab::simulate::{self, SimConfig, SimRecord};
 use localcloud::{EsmOptions, FaultPlan, Service};
+use operate::account::{Account, BoundsInForce, Evidence, Record};
+use operate::redrive::{self, RedriveReport};
 use serde::Serialize;
 use terminal::clock::now_ms;
 use terminal::error::CliError;
@@ -16,10 +18,8 @@ use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
 use super::layer;
-use crate::account::{Account, BoundsInForce, Evidence, Record};
 use crate::demo::report::Percentiles;
 use crate::demo::{self, Pace};
-use crate::redrive::{self, RedriveReport};
 use crate::stack::{Stack, StackOptions, mapping_options};
 
 /// Live records a second, before the redrive and beside it.

@@ -1,10 +1,10 @@
 //! What came out of a show.
 
+use operate::redrive::RedriveReport;
 use serde::Serialize;
 
 use super::Injected;
 use crate::demo::report::DemoReport;
-use crate::redrive::RedriveReport;
 
 /// What a show came to. Field names are stable: scripts read them.
 #[derive(Clone, Debug, Serialize)]

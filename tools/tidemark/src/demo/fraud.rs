@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lab::simulate::{SimKind, SimRecord};
+use operate::outcome::SentOutcome;
 use serde::Serialize;
 use terminal::ui::{self, grouped, paint};
 use tidemark_domain::contract;
@@ -11,8 +12,6 @@ use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::policy::base_amount;
-
-use crate::outcome::SentOutcome;
 
 /// From so many earlier events on a card's own history says something of an amount.
 const HISTORY_EVENTS_MIN: u64 = 5;

@@ -1,9 +1,9 @@
 //! What a person sees at the end of a demo, and the same as JSON.
 
+use operate::account::Account;
 use serde::Serialize;
 use terminal::ui::{self, grouped, paint};
 
-use crate::account::Account;
 use crate::demo::fraud::Fraud;
 use crate::demo::signals::Signals;
 

@@ -5,12 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use localcloud::EsmOptions;
+use operate::places::PREFIX_VARIABLE;
 use serde::Serialize;
 use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 
 use super::page::Command;
-use crate::places::PREFIX_VARIABLE;
 use crate::stack::{Stack, StackOptions};
 
 /// How long one command of a page may take, ms.

@@ -1,12 +1,11 @@
 //! A card's timeline as the page draws it. Pure.
 
+use operate::explain::Stored;
 use serde::Serialize;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::Verdict;
 use tidemark_domain::history::{Entry, UNPRICED};
 use tidemark_domain::policy::Policy;
-
-use crate::explain::Stored;
 
 const MS_PER_MINUTE: i64 = 60_000;
 

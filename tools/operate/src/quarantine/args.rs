@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::places::PlaceArgs;
 
 /// Help of the verb.
-pub(crate) const HELP: &str = "\
+pub const HELP: &str = "\
 Messages are received and made visible again at once; only `drop` takes any away. What is shown is masked, and nothing in it can
 reach the terminal's controls.
 

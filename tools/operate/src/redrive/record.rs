@@ -14,7 +14,7 @@ use tidemark_redrive::Request;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Run;
-use crate::cli::RedriveArgs;
+use super::args::RedriveArgs;
 
 /// The partition of audit records.
 const PARTITION: &str = "audit";

@@ -5,8 +5,8 @@ use terminal::when;
 use tidemark_engine::record::compare_sequence_numbers;
 use tidemark_redrive::{RangeRequest, Request, Source};
 
+use super::args::RedriveArgs;
 use crate::account::message::{SEQUENCE_DIGITS_MAX, is_sequence_number};
-use crate::cli::RedriveArgs;
 
 /// The request of a command line.
 pub(super) fn build(args: &RedriveArgs, now_ms: i64) -> Result<Request, CliError> {

@@ -4,6 +4,7 @@
 //! The order of the readings matters: first the records, then the evidence. Whatever is finished meanwhile has its evidence
 //! when that is read, so nothing that is done can look undone.
 
+pub mod args;
 mod cards;
 mod checkpoint;
 mod merge;
@@ -18,11 +19,11 @@ use terminal::error::{CliError, Exit};
 use terminal::{files, ui, when};
 use tidemark_aws::admin::Admin;
 
+use self::args::AuditArgs;
 use self::checkpoint::Checkpoint;
 use self::slices::Slices;
 use self::steering::Steering;
 use crate::account::evidence::{self, QueueRemarks, StreamRange};
-use crate::cli::AuditArgs;
 use crate::places::Places;
 
 const HOUR_MS: i64 = 3_600_000;

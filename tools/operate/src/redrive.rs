@@ -1,5 +1,6 @@
 //! `tidemark redrive`: invokes the redrive function until nothing is left, shows how it gets on, and accounts for every record.
 
+pub mod args;
 mod record;
 mod request;
 mod view;
@@ -15,8 +16,8 @@ use terminal::ui;
 use tidemark_aws::admin::{Admin, AdminError};
 use tidemark_redrive::{Account, Problem, Request, Response, Source, Stopped};
 
-use crate::cli::RedriveArgs;
 use crate::places::Places;
+use crate::redrive::args::RedriveArgs;
 use crate::redrive::record::AuditRecord;
 
 /// Calls of one run at most: each works until its deadline, so this is more than a week.
@@ -95,7 +96,7 @@ pub async fn run(admin: &Admin, args: &RedriveArgs, login: Option<&str>, json: b
 ///
 /// # Errors
 /// When the function can't be used.
-pub(crate) async fn drive(
+pub async fn drive(
     admin: &Admin,
     function: &str,
     request: &Request,

@@ -1,5 +1,6 @@
 //! `tidemark send`: events from a file or stdin to a Kinesis stream, each card's in their order, many in a call.
 
+pub mod args;
 mod courier;
 mod pack;
 mod turns;
@@ -15,8 +16,7 @@ use terminal::ui;
 use tidemark_aws::admin::Admin;
 use tokio::sync::mpsc;
 
-use crate::cli::SendArgs;
-
+use args::SendArgs;
 use courier::Courier;
 
 /// Kinesis's limit of a record, its partition key included, bytes. Longer lines are not even read.

@@ -1,5 +1,6 @@
 //! `tidemark dlq`: what waits in the queues, how old it is, and how long until it is gone. Everything stays where it is.
 
+pub mod args;
 mod view;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use tidemark_aws::admin::{Admin, QueueMessage};
 use crate::account::evidence::failed;
 use crate::account::message::{self, DeadLetter};
 use crate::account::queue::{self, QueueContent};
-use crate::cli::DlqArgs;
+use crate::dlq::args::DlqArgs;
 use crate::places::Places;
 
 const HOUR_MS: i64 = 3_600_000;

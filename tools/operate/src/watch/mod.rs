@@ -1,5 +1,6 @@
 //! `tidemark watch`: what the pipeline does now, on a terminal.
 
+pub mod args;
 pub mod model;
 pub mod sample;
 mod screen;
@@ -13,7 +14,7 @@ use terminal::files;
 use terminal::ui;
 use tidemark_aws::admin::Admin;
 
-use crate::cli::WatchArgs;
+use args::WatchArgs;
 use model::Snapshot;
 use sample::{Sampler, Targets};
 

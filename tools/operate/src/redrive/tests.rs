@@ -1,16 +1,19 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::cli::{Cli, Command};
 
 const NOW_MS: i64 = 1_795_399_200_000;
 
+/// The verb's command line by itself.
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    args: RedriveArgs,
+}
+
 fn args(line: &str) -> RedriveArgs {
-    let cli = Cli::try_parse_from(["tidemark", "redrive"].into_iter().chain(line.split_whitespace())).unwrap();
-    match cli.command {
-        Command::Redrive(args) => args,
-        other => panic!("{other:?}"),
-    }
+    let line = Line::try_parse_from(["redrive"].into_iter().chain(line.split_whitespace()));
+    line.unwrap().args
 }
 
 fn refused(line: &str) -> &'static str {

@@ -1,5 +1,7 @@
 //! `tidemark explain`: a card's stored state, its windows and outcomes, and why.
 
+pub mod args;
+
 use std::collections::HashSet;
 
 use serde_json::json;
@@ -14,7 +16,7 @@ use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
 
-use crate::cli::ExplainArgs;
+use crate::explain::args::ExplainArgs;
 use crate::explain_ids::{self, EventIds};
 use crate::explain_view::{self, CardView, Sought};
 
