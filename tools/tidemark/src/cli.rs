@@ -11,6 +11,9 @@ use operate::quarantine::args::QuarantineCommand;
 use operate::redrive::args::RedriveArgs;
 use operate::send::args::SendArgs;
 use operate::watch::args::WatchArgs;
+use rehearse::demo::args::DemoArgs;
+use rehearse::drill::args::DrillArgs;
+use rehearse::local::args::LocalUpArgs;
 use tidemark_aws::admin::READ_BUDGET_MS;
 
 /// Card transactions in, anomaly scores out, once each.
@@ -147,41 +150,6 @@ pub struct ManualArgs {
     pub folder: PathBuf,
 }
 
-/// Arguments of `demo`.
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// How many events to send, producer duplicates and broken ones included
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
-    pub events: u64,
-    /// How many cards they belong to [default: one for 30 events]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub cards: Option<u64>,
-    /// The same seed gives the same events
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Let everything go wrong on the way: failing services, a function that dies, a store that is gone; then redrive
-    #[arg(long)]
-    pub chaos: bool,
-    /// Show the whole report: every signal, every reason code, ten scores with all their reasons
-    #[arg(long)]
-    pub full: bool,
-    /// Shards of the transactions stream
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
-    pub shards: u16,
-    /// Events sent a second at most [default: as fast as they are scored]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub rate: Option<u64>,
-    /// Let shards and partitions take and give more in a second than on AWS
-    #[arg(long)]
-    pub no_aws_limits: bool,
-    /// Where the local AWS keeps its logs
-    #[arg(long, default_value = ".tidemark")]
-    pub data_dir: PathBuf,
-    /// The score function's binary [default: the one beside this command, built when needed]
-    #[arg(long)]
-    pub score_binary: Option<PathBuf>,
-}
-
 /// Arguments of `score`.
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
@@ -228,53 +196,11 @@ pub struct SimulateArgs {
     pub clean: bool,
 }
 
-/// Arguments of `drill`.
-#[derive(Debug, Args)]
-pub struct DrillArgs {
-    /// The page's name [default: list them]
-    pub page: Option<String>,
-    /// Every page
-    #[arg(long, conflicts_with = "page")]
-    pub all: bool,
-    /// Seed of the traffic and the faults
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Where the local AWS keeps its logs
-    #[arg(long, default_value = ".tidemark")]
-    pub data_dir: PathBuf,
-    /// The score function's binary [default: the one beside this command, built when needed]
-    #[arg(long)]
-    pub score_binary: Option<PathBuf>,
-}
-
 /// Verbs of `local`.
 #[derive(Debug, Subcommand)]
 pub enum LocalCommand {
     /// Keep the local AWS and the score function running, and print the endpoint; Ctrl-C stops it
     Up(LocalUpArgs),
-}
-
-/// Arguments of `local up`.
-#[derive(Debug, Args)]
-pub struct LocalUpArgs {
-    /// Shards of the transactions stream
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
-    pub shards: u16,
-    /// Port of the local AWS on 127.0.0.1: its endpoint is the same after each start [default: a free one]
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    pub port: u16,
-    /// Port of the page on 127.0.0.1 [default: a free one]
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    pub page_port: u16,
-    /// Let shards and partitions take and give more in a second than on AWS
-    #[arg(long)]
-    pub no_aws_limits: bool,
-    /// Where the local AWS keeps its logs
-    #[arg(long, default_value = ".tidemark")]
-    pub data_dir: PathBuf,
-    /// The score function's binary [default: the one beside this command, built when needed]
-    #[arg(long)]
-    pub score_binary: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -1,15 +1,11 @@
-//! The modules of the `tidemark` command; `main.rs` only wires them.
+//! The command line, and the verbs that need no deployment; `main.rs` only wires verbs.
 //!
-//! What is here is for people and tests at a terminal: it may read files and print progress.
+//! The operator's verbs are in the crate `operate`, what runs the whole pipeline on this machine in `rehearse`.
 
-pub mod chaos;
 pub mod cli;
-pub mod demo;
 pub mod doctor;
-pub mod drill;
-pub mod local;
 pub mod manual;
+pub mod score;
 pub mod score_file;
-pub mod stack;
+pub mod simulate;
 pub mod version;
-pub mod web;

@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use localcloud::{FaultKind, FaultPlan, Service};
-use tidemark_cli::chaos::{self, Outage, Outcome, Scenario};
+use rehearse::chaos::{self, Outage, Outcome, Scenario};
 
 fn score_binary() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");

@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use tidemark_cli::drill::page::PAGES;
+use rehearse::drill::page::PAGES;
 
 /// Pages carried out at the same time: a drill waits most of its time.
 const LANES: usize = 3;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use operate::watch::sample::{Sampler, Targets};
+use rehearse::stack::Stack;
+use rehearse::web::Page;
 use tidemark_aws::admin::PutRecord;
-use tidemark_cli::stack::Stack;
-use tidemark_cli::web::Page;
 use tidemark_domain::policy::Policy;
 
 /// A card whose name would run, were it taken for markup.

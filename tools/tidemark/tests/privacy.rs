@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use localcloud::{FaultKind, FaultPlan, Function, InvokeError, Service};
+use rehearse::demo::signals::Signals;
+use rehearse::stack::{Stack, StackOptions};
 use serde_json::{Value, json};
 use tidemark_aws::admin::PutRecord;
-use tidemark_cli::demo::signals::Signals;
-use tidemark_cli::stack::{Stack, StackOptions};
 use tidemark_domain::contract::aggregate;
 use tidemark_telemetry::Metric;
 

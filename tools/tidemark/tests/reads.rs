@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Output;
 
 use localcloud::{FaultKind, FaultPlan, Faults, Function, LocalCloud, Names, Provisioned, Service};
+use rehearse::stack::{Stack, StackOptions};
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
 use tidemark_aws::admin::{PutRecord, READ_BUDGET_MS, ReadFrom};
-use tidemark_cli::stack::{Stack, StackOptions};
 
 /// Every operation by which the command reads.
 const READS: [(Service, &str); 10] = [

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use tidemark_cli::chaos::recovery;
+use rehearse::chaos::recovery;
 
 /// Records in the dead-letter queue.
 const RECORDS: u32 = 10_000;

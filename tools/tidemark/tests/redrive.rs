@@ -7,10 +7,10 @@ use std::path::Path;
 
 use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultPlan, Service};
+use rehearse::stack::{Stack, StackOptions, mapping_options};
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
 use tidemark_aws::admin::{PutRecord, ReadFrom, ShardRecord};
-use tidemark_cli::stack::{Stack, StackOptions, mapping_options};
 use tidemark_domain::policy::Policy;
 
 /// How long the mapping may take for what a test sends.

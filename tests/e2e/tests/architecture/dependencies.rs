@@ -142,7 +142,7 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 12] = [
+    let layers: [(&str, &[&str]); 14] = [
         ("tidemark-domain", &[]),
         ("tidemark-telemetry", &[]),
         ("tidemark-engine", &["tidemark-domain"]),
@@ -191,6 +191,32 @@ fn arrows_point_one_way() {
                 "tidemark-aws",
                 "reconcile",
                 "terminal",
+            ],
+        ),
+        (
+            "rehearse",
+            &[
+                "tidemark-domain",
+                "tidemark-engine",
+                "tidemark-telemetry",
+                "tidemark-redrive",
+                "tidemark-aws",
+                "localcloud",
+                "lab",
+                "terminal",
+                "operate",
+            ],
+        ),
+        (
+            "tidemark",
+            &[
+                "tidemark-domain",
+                "tidemark-engine",
+                "tidemark-aws",
+                "lab",
+                "terminal",
+                "operate",
+                "rehearse",
             ],
         ),
         (

@@ -1,11 +1,13 @@
 //! `tidemark local up`: the pipeline stays up until it is told to stop.
 
+pub mod args;
+
 use operate::watch::sample::{Sampler, Targets};
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
 use tidemark_domain::policy::Policy;
 
-use crate::cli::LocalUpArgs;
+use crate::local::args::LocalUpArgs;
 use crate::stack::{Stack, StackOptions};
 use crate::web::Page;
 

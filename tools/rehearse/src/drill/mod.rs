@@ -1,5 +1,6 @@
 //! `tidemark drill`: a runbook page carried out on a local AWS with the trouble really there.
 
+pub mod args;
 pub mod page;
 pub mod pipeline;
 pub mod run;
@@ -8,7 +9,7 @@ pub mod trouble;
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
 
-use crate::cli::DrillArgs;
+use args::DrillArgs;
 use page::{PAGES, Page};
 use pipeline::Options;
 use run::{Report, drill};

@@ -2,7 +2,7 @@
 
 use lab::simulate::{self, SimConfig};
 use localcloud::{EsmOptions, FaultPlan, Service};
-use operate::account::{Account, BoundsInForce, Record};
+use operate::account::{Accepted, Account, BoundsInForce, Record};
 use operate::redrive::{self, RedriveReport};
 use terminal::clock::now_ms;
 use terminal::error::{CliError, Exit};
@@ -12,7 +12,7 @@ use tidemark_redrive::{Request, Source};
 
 use super::report::{DeadLetters, ShowReport};
 use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
-use crate::cli::DemoArgs;
+use crate::demo::args::DemoArgs;
 use crate::demo::{self, Found, Pace, Run, usage};
 use crate::stack::{Stack, StackOptions, mapping_options};
 
@@ -161,7 +161,7 @@ async fn send_through_trouble(
 }
 
 /// What waits in the dead-letter queue.
-fn waiting(records: &[operate::account::Accepted], found: &Found, policy: &Policy) -> DeadLetters {
+fn waiting(records: &[Accepted], found: &Found, policy: &Policy) -> DeadLetters {
     let bounds = BoundsInForce::always(policy.bounds);
     let account = Account::of(
         records.iter().map(|record| Record::of(record, &bounds)),

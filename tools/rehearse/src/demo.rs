@@ -1,5 +1,6 @@
 //! `tidemark demo`: the whole path on this machine, and the account of it.
 
+pub mod args;
 pub mod fraud;
 pub mod report;
 pub mod signals;
@@ -25,7 +26,7 @@ use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
-use crate::cli::DemoArgs;
+use crate::demo::args::DemoArgs;
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::stack::{Stack, StackOptions};
 
