@@ -9,8 +9,8 @@ use lambda_runtime::Context;
 use score_function::handler::{PAUSE_MARGIN_MS, PAUSE_POLL_MS};
 use score_function::{Handled, ScoreFunction};
 use serde_json::{Value, json};
+use tidemark_domain::control::Mode;
 use tidemark_domain::control::item::{Field, MODE};
-use tidemark_domain::control::{Mode, ModeSetting, Stamp};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::control::{Control, ControlConfig};
 use tidemark_engine::memory::{ManualClock, MemoryControl, MemoryQuarantine, MemorySink, MemoryStore};
@@ -43,16 +43,6 @@ fn fixture<C: Clock + Clone>(clock: C) -> Fixture<C> {
         plane,
         sink,
     }
-}
-
-fn set_mode(plane: &MemoryControl, mode: Mode) {
-    let setting = ModeSetting {
-        revision: 1,
-        mode,
-        record_age_s: None,
-        stamp: Stamp::new(START_MS, "on-call", "a test").unwrap(),
-    };
-    plane.set(MODE, Some(setting.to_fields()));
 }
 
 fn payload() -> String {
@@ -90,7 +80,7 @@ fn property(handled: &Handled, name: &str) -> Value {
 async fn a_paused_batch_is_held_then_given_back_whole() {
     let clock = ManualClock::at(START_MS);
     let fixture = fixture(clock.clone());
-    set_mode(&fixture.plane, Mode::Paused);
+    fixture.plane.set_mode(Mode::Paused, START_MS);
     let handled = fixture.function.handle(&payload(), &context(START_MS)).await;
     let answer = handled.answer.as_ref().unwrap();
     assert_eq!(answer.batch_item_failures.len(), 1, "{answer:?}");
@@ -121,7 +111,7 @@ impl Clock for Resuming {
         self.clock.sleep_ms(duration_ms).await;
         if self.clock.now_ms() >= START_MS + 7_000 {
             let plane = self.plane.lock().unwrap().clone().unwrap();
-            set_mode(&plane, Mode::Live);
+            plane.set_mode(Mode::Live, START_MS);
         }
     }
 
@@ -138,7 +128,7 @@ async fn a_held_batch_is_done_as_soon_as_the_mode_changes() {
     };
     let fixture = fixture(clock.clone());
     *clock.plane.lock().unwrap() = Some(fixture.plane.clone());
-    set_mode(&fixture.plane, Mode::Paused);
+    fixture.plane.set_mode(Mode::Paused, START_MS);
     let handled = fixture.function.handle(&payload(), &context(START_MS)).await;
     assert!(handled.answer.unwrap().batch_item_failures.is_empty());
     assert_eq!(fixture.sink.outcomes().len(), 1);
@@ -158,7 +148,7 @@ async fn a_change_takes_effect_in_a_warm_process_and_a_broken_item_is_told() {
         (property(&live, "ControlProblems"), property(&live, "ControlAge")),
         (json!(0.0), json!(0.0))
     );
-    set_mode(&fixture.plane, Mode::Shadow);
+    fixture.plane.set_mode(Mode::Shadow, START_MS);
     clock.advance(10_000);
     let shadow = fixture.function.handle(&payload(), &context(clock.now_ms())).await;
     assert_eq!(

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tidemark_domain::control::item::{ACTIVE, Field, Fields, MODE, OVERRIDES, policy_key};
 use tidemark_domain::control::{
-    ActivePointer, Mode, ModeSetting, OWN_POLICY, Override, OverrideAction, Overrides, PolicyVersion, Rollout, Stamp,
+    ActivePointer, Mode, OWN_POLICY, Override, OverrideAction, Overrides, PolicyVersion, Rollout, Stamp,
 };
 use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
@@ -277,13 +277,7 @@ impl Plane {
     }
 
     fn set_mode(&self, mode: Mode) {
-        let setting = ModeSetting {
-            revision: 1,
-            mode,
-            record_age_s: None,
-            stamp: stamp(),
-        };
-        self.plane.set(MODE, Some(setting.to_fields()));
+        self.plane.set_mode(mode, START_MS);
     }
 
     fn ready(&self) -> Option<Directives> {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::common::{Record, START_MS, World, records, tx};
 use futures_util::FutureExt;
-use tidemark_domain::control::item::MODE;
-use tidemark_domain::control::{Mode, ModeSetting, Stamp};
+use tidemark_domain::control::Mode;
 use tidemark_engine::control::{Control, ControlConfig};
 use tidemark_engine::memory::{ManualClock, MemoryControl, MemoryQuarantine, MemorySink, MemoryStore};
 use tidemark_engine::port::{Clock, PortError};
@@ -22,16 +21,6 @@ fn steered(world: &World, plane: &MemoryControl) -> MemorySteered {
     Steered::new(world.engine(), control, world.clock.clone())
 }
 
-fn set_mode(plane: &MemoryControl, mode: Mode) {
-    let setting = ModeSetting {
-        revision: 1,
-        mode,
-        record_age_s: None,
-        stamp: Stamp::new(START_MS, "on-call", "a test").unwrap(),
-    };
-    plane.set(MODE, Some(setting.to_fields()));
-}
-
 fn live(steered: &MemorySteered, records: &[Record]) -> BatchReport {
     let batch: Vec<InRecord<'_>> = records.iter().map(Record::as_in).collect();
     let run = async {
@@ -44,7 +33,7 @@ fn live(steered: &MemorySteered, records: &[Record]) -> BatchReport {
 #[test]
 fn a_paused_batch_is_held_until_its_deadline_is_near_and_given_back() {
     let (world, plane) = (World::new(), MemoryControl::default());
-    set_mode(&plane, Mode::Paused);
+    plane.set_mode(Mode::Paused, START_MS);
     let report = live(&steered(&world, &plane), &records([tx("a", "a1", 10, 500)]));
     assert_eq!(report.returned, [(Returned::Paused, 1)].into());
     let held_ms = world.clock.now_ms() - START_MS;
@@ -53,7 +42,7 @@ fn a_paused_batch_is_held_until_its_deadline_is_near_and_given_back() {
         (most_ms..most_ms + i64::try_from(PAUSE_POLL_MS).unwrap()).contains(&held_ms),
         "{held_ms}"
     );
-    set_mode(&plane, Mode::Live);
+    plane.set_mode(Mode::Live, START_MS);
     world.clock.set(START_MS);
     let report = live(&steered(&world, &plane), &records([tx("a", "a1", 10, 500)]));
     assert_eq!(report.scored, 1);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tidemark_domain::control::item::{ACTIVE, Fields, MODE, OVERRIDES, policy_key};
+use tidemark_domain::control::{Mode, ModeSetting, Stamp};
 
 use crate::control::{ControlItems, ControlPlane};
 use crate::lock::lock;
@@ -31,6 +32,22 @@ impl MemoryControl {
             Some(fields) => inner.items.insert(sort.to_owned(), fields),
             None => inner.items.remove(sort),
         };
+    }
+
+    /// Sets the mode, as an operator does at `at_ms` (milliseconds since 1970-01-01T00:00:00Z).
+    pub fn set_mode(&self, mode: Mode, at_ms: i64) {
+        let stamp = Stamp {
+            at_ms,
+            who: "on-call".to_owned(),
+            reason: "a test".to_owned(),
+        };
+        let setting = ModeSetting {
+            revision: 1,
+            mode,
+            record_age_s: None,
+            stamp,
+        };
+        self.set(MODE, Some(setting.to_fields()));
     }
 
     /// Lets every read fail from now on, or succeed again.
