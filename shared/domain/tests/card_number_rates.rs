@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use lab::dice::SplitMix;
 use tidemark_domain::contract::mask_card_numbers;
 
 /// Random tokens of a shape.
@@ -15,15 +16,16 @@ const TOKENS_FEW: u32 = 20_000;
 /// Card numbers of a range and length, for each separator.
 const NUMBERS: u32 = 200;
 
-/// SplitMix64: enough for tokens, and the same everywhere.
-struct Dice(u64);
+/// The lab's plain dice: enough for tokens, and the same everywhere.
+struct Dice(lab::dice::Dice<SplitMix>);
 
 impl Dice {
+    fn of(seed: u64) -> Self {
+        Self(lab::dice::Dice::plain(seed))
+    }
+
     fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        self.0.any()
     }
 
     fn text(&mut self, alphabet: &[u8], length: usize) -> String {
@@ -130,7 +132,7 @@ fn in_fours(number: &str, separator: &str) -> String {
 fn false_refusals(tokens: u32) -> String {
     let mut table = "| a million random tokens | refused |\n|---|---|\n".to_owned();
     for (name, shape) in SHAPES {
-        let mut dice = Dice(1);
+        let mut dice = Dice::of(1);
         let refused = (0..tokens).filter(|_| is_found(&shape(&mut dice))).count();
         let _ = writeln!(table, "| {name} | {} |", grouped(refused));
     }
@@ -140,7 +142,7 @@ fn false_refusals(tokens: u32) -> String {
 fn missed() -> String {
     let mut table = "| between groups of four | numbers tried | missed |\n|---|---|---|\n".to_owned();
     for (name, separator) in SEPARATORS {
-        let (mut dice, mut tried, mut missed) = (Dice(2), 0, 0);
+        let (mut dice, mut tried, mut missed) = (Dice::of(2), 0, 0);
         for (_, prefixes, lengths) in ISSUED {
             for (prefix, length) in prefixes
                 .iter()
