@@ -3,7 +3,7 @@
 
 use crate::catalogue::{FeatureKey, Surprise};
 use crate::measure::{Amounts, HISTORY_EVENTS_MIN, Measured, Window};
-use crate::policy::Policy;
+use crate::policy::{Feature, Policy};
 
 use super::tail;
 
@@ -32,14 +32,11 @@ const TRAVEL_SLACK_HOURS: f64 = 1.0 / 6.0;
 /// Each further so many km/h is half as probable: 6 bits at an airliner's 900 km/h.
 const TRAVEL_HALVING_KM_PER_HOUR: f64 = 150.0;
 
-/// The surprise of one feature, bits; 0 where its inputs are missing, and for one without a model.
-pub(super) fn of(key: FeatureKey, measured: &Measured<'_>, policy: &Policy) -> f64 {
-    let window = || measured.window(key.window_minutes, policy);
-    let Some(model) = key.kind.surprise() else {
-        return 0.0;
-    };
+/// The surprise of one feature by its model, bits; 0 where its inputs are missing.
+pub(super) fn of(feature: Feature, model: Surprise, measured: &Measured<'_>, policy: &Policy) -> f64 {
+    let window = || measured.window(feature);
     let bits = match model {
-        Surprise::Count => window().map(|window| count(key, window, measured, policy)),
+        Surprise::Count => window().map(|window| count(feature.key, window, measured, policy)),
         Surprise::Sum => window().and_then(|window| sum(window, measured)),
         Surprise::Declined => window().map(|window| share_declined(window, measured)),
         Surprise::ManyMerchants => {
