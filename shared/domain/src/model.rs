@@ -142,7 +142,7 @@ impl Surprises {
             top: [(None, 0.0); REASONS_MAX],
         };
         for weight in policy.compiled.weights() {
-            let bits = surprise::of(weight.feature, weight.model, measured, policy);
+            let bits = surprise::of(weight.feature, measured, policy);
             let part = weight.weight * (bits - policy.scoring.quiet_bits).max(0.0);
             if part > 0.0 {
                 surprises.add(weight.feature.key, part);

@@ -33,7 +33,7 @@ fn bits(
     let event = Observed::new(tx, &policy);
     let measured = Walk::new(&event, &policy).measure(&state_of(earlier), known);
     let feature = Feature::new(FeatureKey::new(kind, window_minutes), policy.windows());
-    surprise::of(feature, kind.surprise().unwrap(), &measured, &policy)
+    surprise::of(feature, &measured, &policy)
 }
 
 fn assert_bits(found: f64, probability: f64) {

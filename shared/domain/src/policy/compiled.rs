@@ -1,7 +1,7 @@
 //! What a policy measures and weighs, made ready once when the policy is read: so that no event searches a window by its
 //! length, or gathers what all features need together.
 
-use crate::catalogue::{FeatureKey, Needs, Surprise};
+use crate::catalogue::{FeatureKey, Needs};
 
 /// What is measured over which windows, and what that weighs in the score.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +24,6 @@ pub(crate) struct Feature {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Weight {
     pub(crate) feature: Feature,
-    /// How its surprise is told.
-    pub(crate) model: Surprise,
     /// What a bit of surprise counts.
     pub(crate) weight: f64,
 }
@@ -39,24 +37,20 @@ impl Feature {
 }
 
 impl Compiled {
-    /// Of windows (minutes, ascending), features in the policy's order, and weights in the order of their features. A weight on
-    /// a feature without a model of surprise counts nothing.
+    /// Of windows (minutes, ascending), features in the policy's order, and weights in the order of their features.
     #[must_use]
     pub fn new(windows: Vec<u16>, features: &[FeatureKey], weights: &[(FeatureKey, f64)]) -> Self {
         let feature = |key: &FeatureKey| Feature::new(*key, &windows);
-        let weight = |(key, weight): &(FeatureKey, f64)| {
-            key.kind.surprise().map(|model| Weight {
-                feature: feature(key),
-                model,
-                weight: *weight,
-            })
+        let weight = |(key, weight): &(FeatureKey, f64)| Weight {
+            feature: feature(key),
+            weight: *weight,
         };
         Self {
             features: features.iter().map(feature).collect(),
             needs: features
                 .iter()
                 .fold(Needs::default(), |all, key| all.and(key.kind.needs())),
-            weights: weights.iter().filter_map(weight).collect(),
+            weights: weights.iter().map(weight).collect(),
             windows,
         }
     }
@@ -97,29 +91,19 @@ mod tests {
     use crate::catalogue::{FeatureKind, Need};
 
     #[test]
-    fn windows_needs_and_models_are_at_hand_and_those_of_a_part_are_its_own() {
+    fn windows_and_needs_are_at_hand_and_those_of_a_part_are_its_own() {
         let [count, mean, new] = [
             FeatureKey::new(FeatureKind::Count, 60),
             FeatureKey::new(FeatureKind::Mean, 1440),
             FeatureKey::new(FeatureKind::NewMerchant, 0),
         ];
-        let all = Compiled::new(
-            vec![5, 60, 1440],
-            &[count, mean, new],
-            &[(count, 1.5), (mean, 1.0), (new, 0.5)],
-        );
+        let all = Compiled::new(vec![5, 60, 1440], &[count, mean, new], &[(count, 1.5), (new, 0.5)]);
         let windows: Vec<Option<usize>> = all.features().iter().map(|feature| feature.window).collect();
         assert_eq!(windows, [Some(1), Some(2), None]);
         assert_eq!(all.needs(), Needs::of(&[Need::Amount, Need::Merchants]));
         let weights = all.weights().iter();
-        let weights: Vec<_> = weights
-            .map(|weight| (weight.model, weight.feature.window, weight.weight))
-            .collect();
-        assert_eq!(
-            weights,
-            [(Surprise::Count, Some(1), 1.5), (Surprise::NewMerchant, None, 0.5)],
-            "a mean has no model"
-        );
+        let weights: Vec<_> = weights.map(|weight| (weight.feature.window, weight.weight)).collect();
+        assert_eq!(weights, [(Some(1), 1.5), (None, 0.5)]);
         let part = all.only(|key| key != new);
         assert_eq!(part, Compiled::new(vec![5, 60, 1440], &[count, mean], &[(count, 1.5)]));
         assert_eq!(part.needs(), Needs::of(&[Need::Amount]));
