@@ -424,6 +424,11 @@ fn the_reference_names_every_feature_and_key() {
             line.starts_with(&columns),
             "{name}: {columns:?} is not how {line:?} begins"
         );
+        assert_eq!(
+            line.ends_with("| none |"),
+            !kind.is_scored(),
+            "{name}: its model in {line:?}"
+        );
     }
     let least = problems(
         "x = 1\n[scoring]\nx=1\n[bounds]\nx=1\n[outcome]\nx=1\n[currency]\nx=1\n[low_risk]\nx=1\n[thresholds]\nx=1\n",
