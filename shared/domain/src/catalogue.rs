@@ -5,6 +5,6 @@ mod column;
 mod feature;
 mod key;
 
-pub use column::{Need, Needs, Surprise, Unit};
+pub use column::{Need, Needs, Unit};
 pub use feature::FeatureKind;
 pub use key::{FeatureKey, FeatureValue, UnknownFeature};

@@ -6,11 +6,11 @@
 use crate::event::{Label, Transaction};
 use crate::history::sealed::{Seal, SegmentKey};
 use crate::history::{Entry, Found, History, HistoryKey, UNPRICED, high, low};
-use crate::id::{fingerprint32, fingerprint64};
-use crate::measure::{Edges, Watch};
-use crate::model::{ProfileInput, score};
+use crate::id::fingerprint64;
+use crate::measure::{Observed, Walk};
+use crate::model::{ProfileInput, judge};
 use crate::outcome::{OverrideAction, StoredOutcome};
-use crate::policy::{Policy, base_amount};
+use crate::policy::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 
 /// What a transaction did to its card.
@@ -66,11 +66,11 @@ pub fn apply_overridden(
     policy: &Policy,
     decided: Option<OverrideAction>,
 ) -> Applied {
-    let time_ms = tx.occurred_at_ms;
-    let key = HistoryKey::new(tx.event_id.as_str(), time_ms);
+    let event = Observed::new(tx, policy);
+    let time_ms = event.key.time_ms;
     let newest_ms = state.newest_ms().map_or(time_ms, |newest_ms| newest_ms.max(time_ms));
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
-    match find(state, key, aged_ms) {
+    match find(state, event.key, aged_ms) {
         Found::Here(entry) => {
             let entry = Box::new(entry.clone());
             return Applied::Duplicate { entry };
@@ -84,15 +84,18 @@ pub fn apply_overridden(
     if time_ms <= newest_ms.saturating_sub(policy.dedupe_horizon_ms) {
         return beyond("occurred_at_ms: further behind the card's newest event than the dedupe horizon");
     }
-    let keys = needed(state, tx, policy);
+    let walk = Walk::new(&event, event.judge);
+    let keys = needed(state, &walk, event.key, Seal::new(policy.head_events_max));
     if !keys.is_empty() {
         return Applied::NeedsSegments(keys);
     }
-    let mut outcome = score(state, tx, profile, policy);
+    let profile = profile.used_for(&event);
+    let measured = walk.measure(state, profile.known());
+    let mut outcome = judge(&event, profile, &measured);
     if let Some(action) = decided {
         outcome.override_by(action);
     }
-    let entry = new_entry(state, tx, key, outcome, policy);
+    let entry = new_entry(&event, state.next_seq, outcome);
     match state.insert(entry, aged_ms, policy.head_events_max) {
         Some(entry) => Applied::Scored { entry },
         // The search went the same way, so that everything on it is at hand.
@@ -101,13 +104,12 @@ pub fn apply_overridden(
 }
 
 /// Segments without which an event can be neither scored nor kept, each once.
-fn needed(state: &History, tx: &Transaction, policy: &Policy) -> Vec<SegmentKey> {
+fn needed(state: &History, walk: &Walk<'_>, key: HistoryKey, seal: Seal) -> Vec<SegmentKey> {
     if state.sealed.is_empty() {
         return Vec::new();
     }
-    let mut keys = segments_of_windows(state, tx, policy);
-    let key = HistoryKey::new(tx.event_id.as_str(), tx.occurred_at_ms);
-    keys.extend(state.unread_for_insert(key.order(), Seal::new(policy.head_events_max)));
+    let mut keys = walk.unread(state);
+    keys.extend(state.unread_for_insert(key.order(), seal));
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -121,9 +123,8 @@ pub fn segments_of_windows(state: &History, tx: &Transaction, policy: &Policy) -
     if state.sealed.is_empty() {
         return Vec::new();
     }
-    let policy = policy.low_risk_for(tx).unwrap_or(policy);
-    let edges = Edges::new(tx.occurred_at_ms, policy);
-    state.unread(&edges.cuts(Watch::of(policy, tx).wants()))
+    let event = Observed::new(tx, policy);
+    Walk::new(&event, event.judge).unread(state)
 }
 
 /// The entry of an event. Sealed ones at or before `aged_ms` count as dropped.
@@ -196,16 +197,17 @@ fn beyond(detail: &str) -> Applied {
     Applied::Refused(Refusal::new(RefusalCode::BeyondHorizon, detail))
 }
 
-fn new_entry(state: &History, tx: &Transaction, key: HistoryKey, outcome: StoredOutcome, policy: &Policy) -> Entry {
+fn new_entry(event: &Observed<'_>, seq: u64, outcome: StoredOutcome) -> Entry {
+    let (tx, key) = (event.tx, event.key);
     Entry {
-        time_ms: tx.occurred_at_ms,
-        seq: state.next_seq,
+        time_ms: key.time_ms,
+        seq,
         event_fp: low(key.fingerprint),
         event_fp_high: Some(high(key.fingerprint)),
-        amount_base_minor: base_amount(tx, policy).unwrap_or(UNPRICED),
-        merchant_fp: fingerprint32(tx.merchant_id.as_str()),
+        amount_base_minor: event.amount.unwrap_or(UNPRICED),
+        merchant_fp: event.merchant_fp,
         country: tx.country,
-        device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),
+        device_fp: event.device_fp,
         place: tx.place,
         approved: tx.approved,
         outcome,

@@ -6,6 +6,7 @@ mod distinct;
 mod edges;
 mod geo;
 mod measured;
+mod observed;
 mod pass;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,9 +22,9 @@ use crate::policy::Policy;
 
 pub use measured::HISTORY_EVENTS_MIN;
 
-pub(crate) use edges::Edges;
 pub(crate) use measured::Measured;
-pub(crate) use watch::Watch;
+pub(crate) use observed::Observed;
+pub(crate) use walk::Walk;
 pub(crate) use window::{Amounts, Window};
 
 /// The values of the features that a policy names, in the policy's order.
@@ -60,8 +61,8 @@ impl FeatureSet {
 /// `state` is the card before the event; its entries at or before the event's time count, later ones do not.
 #[must_use]
 pub fn compute(state: &History, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
-    let measured = Measured::new(state, tx, profile, policy);
+    let measured = Walk::new(&Observed::new(tx, policy), policy).measure(state, profile);
     FeatureSet {
-        values: measured.values(policy),
+        values: measured.values(&policy.compiled),
     }
 }

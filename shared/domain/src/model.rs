@@ -8,7 +8,7 @@ mod tests;
 use crate::catalogue::FeatureKey;
 use crate::event::{Profile, Transaction};
 use crate::history::History;
-use crate::measure::Measured;
+use crate::measure::{Measured, Observed, Walk};
 use crate::outcome::{Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
 use crate::policy::{Policy, Scoring};
 
@@ -26,11 +26,16 @@ pub enum ProfileInput<'a> {
 }
 
 impl<'a> ProfileInput<'a> {
-    const fn known(self) -> Option<&'a Profile> {
+    pub(crate) const fn known(self) -> Option<&'a Profile> {
         match self {
             Self::Known(profile) => Some(profile),
             Self::Absent | Self::Unavailable | Self::Skipped => None,
         }
+    }
+
+    /// What is used of it for an event: nothing for one of low risk.
+    pub(crate) const fn used_for(self, event: &Observed<'_>) -> Self {
+        if event.is_low_risk { Self::Skipped } else { self }
     }
 
     const fn missing(self) -> u8 {
@@ -56,36 +61,35 @@ impl<'a> ProfileInput<'a> {
 /// holds for low risk is scored without the profile and with the features that the policy leaves it.
 #[must_use]
 pub fn score(state: &History, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> StoredOutcome {
-    match policy.low_risk_for(tx) {
-        Some(cheap) => score_by(state, tx, ProfileInput::Skipped, cheap, Tier::LowRisk),
-        None => score_by(state, tx, profile, policy, profile.tier()),
-    }
+    let event = Observed::new(tx, policy);
+    let profile = profile.used_for(&event);
+    let measured = Walk::new(&event, event.judge).measure(state, profile.known());
+    judge(&event, profile, &measured)
 }
 
-fn score_by(
-    state: &History,
-    tx: &Transaction,
-    profile: ProfileInput<'_>,
-    policy: &Policy,
-    tier: Tier,
-) -> StoredOutcome {
-    let known = profile.known();
-    let measured = Measured::new(state, tx, known, policy);
+/// The outcome of what was measured for an event, with the profile that is used for it.
+pub(crate) fn judge(event: &Observed<'_>, profile: ProfileInput<'_>, measured: &Measured<'_>) -> StoredOutcome {
+    let (policy, known) = (event.judge, profile.known());
     let mut missing = profile.missing();
-    if known.is_some_and(|profile| policy.is_stale(profile, tx)) {
+    if known.is_some_and(|profile| policy.is_stale(profile, event.key.time_ms)) {
         missing |= Missing::PROFILE_STALE;
     }
     if measured.has_unpriced() {
         missing |= Missing::CURRENCY_RATE;
     }
-    if measured.blurred || is_truncated(state, tx, policy) {
+    if measured.blurred || measured.truncated {
         missing |= Missing::HISTORY_TRUNCATED;
     }
+    let tier = if event.is_low_risk {
+        Tier::LowRisk
+    } else {
+        profile.tier()
+    };
     let (tier, score, reasons) = if tier.is_degraded() && measured.prior_count() < policy.neutral_below_events {
         // Neither the profile nor the history says anything: a person should look.
         (Tier::Neutral, policy.thresholds.review, Vec::new())
     } else {
-        let (score, reasons) = judged(&measured, policy);
+        let (score, reasons) = scored(measured, policy);
         (tier, score, reasons)
     };
     StoredOutcome {
@@ -97,16 +101,16 @@ fn score_by(
         policy_version: policy.version,
         profile_version: known.map(|profile| profile.version),
         features: if policy.outcome_features {
-            measured.values(policy)
+            measured.values(&policy.compiled)
         } else {
             Vec::new()
         },
-        approximate: measured.errors(policy),
+        approximate: measured.errors(&policy.compiled),
     }
 }
 
 /// The score, and the reasons that are told with it.
-fn judged(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
+fn scored(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
     let surprises = Surprises::new(measured, policy);
     let score = score_of(surprises.total, &policy.scoring);
     let reasons = if score >= policy.scoring.reasons_min_score {
@@ -115,11 +119,6 @@ fn judged(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
         Vec::new()
     };
     (score, reasons)
-}
-
-/// Whether the longest window reaches below what the state still holds because its head was full.
-fn is_truncated(state: &History, tx: &Transaction, policy: &Policy) -> bool {
-    state.is_truncated_after(tx.occurred_at_ms.saturating_sub(policy.window_max_ms()))
 }
 
 /// `1000 · (1 − 2^(−S / half))`: each further `half` bits of surprise halve the distance to the top.
@@ -142,11 +141,11 @@ impl Surprises {
             total: 0.0,
             top: [(None, 0.0); REASONS_MAX],
         };
-        for (key, weight) in &policy.weights {
-            let bits = surprise::of(*key, measured, policy);
-            let part = weight * (bits - policy.scoring.quiet_bits).max(0.0);
+        for weight in policy.compiled.weights() {
+            let bits = surprise::of(weight.feature, measured, policy);
+            let part = weight.weight * (bits - policy.scoring.quiet_bits).max(0.0);
             if part > 0.0 {
-                surprises.add(*key, part);
+                surprises.add(weight.feature.key, part);
             }
         }
         surprises

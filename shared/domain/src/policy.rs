@@ -1,9 +1,13 @@
 //! The policy: windows, features, weights, thresholds and bounds, from a TOML file.
 
+mod compiled;
 mod parse;
 mod problem;
 mod reader;
 mod terms;
 
+pub use compiled::Compiled;
 pub use problem::PolicyProblem;
 pub use terms::{CurrencyRates, LowRisk, Policy, Scoring, Thresholds, base_amount};
+
+pub(crate) use compiled::Feature;

@@ -263,8 +263,8 @@ fn assert_all(
     tx: &Transaction,
     profile: Option<&Profile>,
 ) {
-    assert_eq!(found.len(), policy.features.len());
-    let longest = policy.windows.last().copied().unwrap();
+    assert_eq!(found.len(), policy.features().len());
+    let longest = policy.windows().last().copied().unwrap();
     for (key, value) in found {
         let expected = naive(*key, earlier, tx, profile, longest);
         // A card of equal amounts: the oracle's floats may leave a deviation of a rounding error.

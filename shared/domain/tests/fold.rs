@@ -12,8 +12,7 @@ use tidemark_domain::history::codec::DECODE_BYTES_MAX;
 use tidemark_domain::history::{Entry, History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32, fingerprint64};
 use tidemark_domain::model::{ProfileInput, score};
-use tidemark_domain::policy::Policy;
-use tidemark_domain::policy::base_amount;
+use tidemark_domain::policy::{Compiled, Policy, base_amount};
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::render::render_json;
 
@@ -377,9 +376,9 @@ fn a_hot_card_with_every_feature_stays_within_its_bytes() {
             .into_iter()
             .map(|window| tidemark_domain::catalogue::FeatureKey::new(*kind, window))
     });
+    let (features, weights): (Vec<_>, Vec<_>) = (features.collect(), policy().weights().collect());
     let policy = Policy {
-        features: features.collect(),
-        windows: windows.clone(),
+        compiled: Compiled::new(windows.clone(), &features, &weights),
         ..policy()
     };
     let (profile, mut state) = (profile(), History::default());

@@ -22,7 +22,7 @@ use tidemark_domain::history::sealed::KNOWN_MAX;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::model::{ProfileInput, score};
 use tidemark_domain::outcome::StoredOutcome;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{Compiled, Policy};
 use tidemark_domain::render::render_json;
 
 const START_MS: i64 = 1_780_000_000_000;
@@ -265,7 +265,7 @@ fn estimated(state: &History, stored: &mut Segments, tx: &Transaction, policy: &
         window_minutes: 5,
     };
     let plain = Policy {
-        features: vec![counts],
+        compiled: Compiled::new(policy.windows().to_vec(), &[counts], &[]),
         ..policy.clone()
     };
     let mut cold = state.clone();
@@ -325,10 +325,9 @@ fn what_rests_on_more_merchants_than_are_listed_says_so() {
         merchant(FeatureKind::DistinctMerchants, 60),
         merchant(FeatureKind::NewMerchant, 0),
     ];
+    let weights = of_merchants.map(|key| (key, 1.0));
     let policy = Policy {
-        windows: vec![60, 43_200],
-        features: of_merchants.to_vec(),
-        weights: of_merchants.iter().map(|key| (*key, 1.0)).collect(),
+        compiled: Compiled::new(vec![60, 43_200], &of_merchants, &weights),
         ..policy(80)
     };
     let (mut state, mut exact, mut estimated) = (History::default(), 0, 0);
@@ -465,7 +464,7 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
 
 #[test]
 fn every_kind_of_value_that_may_be_off_states_by_how_much() {
-    let longest = *policy(80).windows.last().unwrap();
+    let longest = *policy(80).windows().last().unwrap();
     let key = |kind: FeatureKind, window_minutes| FeatureKey { kind, window_minutes };
     let features = vec![
         key(FeatureKind::DistinctMerchants, longest),
@@ -474,8 +473,9 @@ fn every_kind_of_value_that_may_be_off_states_by_how_much() {
         key(FeatureKind::NewCountry, 0),
         key(FeatureKind::NewDevice, 0),
     ];
+    let weights: Vec<_> = policy(80).weights().collect();
     let policy = Policy {
-        features: features.clone(),
+        compiled: Compiled::new(policy(80).windows().to_vec(), &features, &weights),
         ..policy(80)
     };
     let (mut state, mut stored, mut accepted) = (History::default(), Segments::default(), Vec::new());

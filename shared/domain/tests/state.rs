@@ -226,7 +226,7 @@ fn the_worst_state_without_features_is_a_fraction_of_an_item() {
 #[test]
 fn the_worst_state_of_the_built_in_features_fits() {
     let policy = tidemark_domain::policy::Policy::default_policy();
-    let bytes = worst_state(policy.features.len()).encode();
+    let bytes = worst_state(policy.features().len()).encode();
     assert!(bytes.len() < STATE_BYTES_MAX, "{} bytes", bytes.len());
     assert!(History::decode(&bytes).is_ok());
 }

@@ -233,7 +233,7 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
         "  {:<6}{:>7}{:>16}{:>14}{:>10}{:>11}{:>11}",
         "", "count", "sum", "mean", "declined", "merchants", "countries"
     );
-    for &minutes in &view.policy.windows {
+    for &minutes in view.policy.windows() {
         let from_ms = entry.time_ms - i64::from(minutes) * MS_PER_MINUTE;
         let inside: Vec<&Entry> = view
             .state

@@ -106,38 +106,3 @@ impl Needs {
         self.0 & 1 << need as u16 != 0
     }
 }
-
-/// The model that says how surprising a feature's value is: `docs/concepts/scoring.md` has the formulas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surprise {
-    /// As many events in a window, by the card's own rate.
-    Count,
-    /// As large a sum for as many amounts, by the card's own amounts.
-    Sum,
-    /// As many declined events in a window, by the share before it.
-    Declined,
-    /// As many merchants in a window, by how often one was new.
-    ManyMerchants,
-    /// As many countries in a window, by how often one was new.
-    ManyCountries,
-    /// An event so soon after the one before, by the card's own rate.
-    SinceLast,
-    /// As large an amount, by the mean and deviation of the card's own.
-    Amount,
-    /// As large an amount, where the card's own are lognormal.
-    AmountRatio,
-    /// As large an amount, where the profile's are lognormal.
-    ProfileAmount,
-    /// As many events in a day, by the profile's usual number.
-    ProfileCount,
-    /// A merchant not seen before, by how often one was new.
-    NewMerchant,
-    /// A country not seen before, by how often one was new.
-    NewCountry,
-    /// A device not seen before, by how often one was new.
-    NewDevice,
-    /// As fast a journey.
-    Speed,
-    /// An event outside the profile's usual country, by how often one was.
-    Foreign,
-}

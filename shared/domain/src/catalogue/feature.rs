@@ -1,9 +1,9 @@
 //! What features there are: one table declares each, and everything else that is said of a feature follows from its row.
 //!
 //! A row's number is persisted in states: it is never given to another feature. A feature that is new here does not compile until
-//! [`measure`](crate::measure) has a value for it and [`model`](crate::model) has its model of surprise, if that is new too.
+//! [`measure`](crate::measure) has a value for it and [`model`](crate::model) says how surprising that is, or that it has no model.
 
-use super::column::{Need, Needs, Surprise, Unit};
+use super::column::{Need, Needs, Unit};
 
 /// A row of the table.
 struct Row {
@@ -17,14 +17,14 @@ struct Row {
     reason_code: &'static str,
     /// The reason as a sentence's part for a person.
     words: &'static str,
-    /// How surprising it is; without it a policy can't weigh the feature.
-    surprise: Option<Surprise>,
+    /// Whether there is a model of how surprising its value is, so that a policy may weigh it.
+    scored: bool,
 }
 
 macro_rules! features {
     ($($(#[$doc:meta])* $number:literal $kind:ident {
         name: $name:literal, windowed: $windowed:literal, unit: $unit:ident, needs: [$($need:ident),*],
-        reason_code: $reason_code:literal, words: $words:literal, surprise: $surprise:expr,
+        reason_code: $reason_code:literal, words: $words:literal, scored: $scored:literal,
     })*) => {
         /// What a feature measures. Numbers are persisted in outcomes: keep them stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ macro_rules! features {
                         needs: Needs::of(&[$(Need::$need),*]),
                         reason_code: $reason_code,
                         words: $words,
-                        surprise: $surprise,
+                        scored: $scored,
                     } },)*
                 }
             }
@@ -67,97 +67,97 @@ features! {
     /// Events in the window, the scored one included.
     1 Count {
         name: "count", windowed: true, unit: Events, needs: [],
-        reason_code: "count_high", words: "many transactions", surprise: Some(Surprise::Count),
+        reason_code: "count_high", words: "many transactions", scored: true,
     }
     /// Sum of amounts in the window, base minor units.
     2 Sum {
         name: "sum", windowed: true, unit: BaseMinor, needs: [Amount],
-        reason_code: "sum_high", words: "large total amount for that many transactions", surprise: Some(Surprise::Sum),
+        reason_code: "sum_high", words: "large total amount for that many transactions", scored: true,
     }
     /// Mean amount in the window, base minor units.
     3 Mean {
         name: "mean", windowed: true, unit: BaseMinor, needs: [Amount],
-        reason_code: "mean_high", words: "high mean amount", surprise: None,
+        reason_code: "mean_high", words: "high mean amount", scored: false,
     }
     /// Standard deviation (population) of amounts in the window, base minor units.
     4 Deviation {
         name: "deviation", windowed: true, unit: BaseMinor, needs: [Amount],
-        reason_code: "deviation_high", words: "amounts that vary widely", surprise: None,
+        reason_code: "deviation_high", words: "amounts that vary widely", scored: false,
     }
     /// Smallest amount in the window, base minor units.
     5 Min {
         name: "min", windowed: true, unit: BaseMinor, needs: [Amount],
-        reason_code: "min_high", words: "high smallest amount", surprise: None,
+        reason_code: "min_high", words: "high smallest amount", scored: false,
     }
     /// Largest amount in the window, base minor units.
     6 Max {
         name: "max", windowed: true, unit: BaseMinor, needs: [Amount],
-        reason_code: "max_high", words: "high largest amount", surprise: None,
+        reason_code: "max_high", words: "high largest amount", scored: false,
     }
     /// Declined share of the events in the window, 0 to 1.
     7 ShareDeclined {
         name: "share_declined", windowed: true, unit: Share, needs: [],
-        reason_code: "declined_high", words: "many declined transactions", surprise: Some(Surprise::Declined),
+        reason_code: "declined_high", words: "many declined transactions", scored: true,
     }
     /// Distinct merchants in the window.
     8 DistinctMerchants {
         name: "distinct_merchants", windowed: true, unit: Merchants, needs: [Merchants],
-        reason_code: "merchants_many", words: "many different merchants", surprise: Some(Surprise::ManyMerchants),
+        reason_code: "merchants_many", words: "many different merchants", scored: true,
     }
     /// Distinct countries in the window.
     9 DistinctCountries {
         name: "distinct_countries", windowed: true, unit: Countries, needs: [Countries],
-        reason_code: "countries_many", words: "many different countries", surprise: Some(Surprise::ManyCountries),
+        reason_code: "countries_many", words: "many different countries", scored: true,
     }
     /// Seconds since the card's previous transaction.
     10 SinceLast {
         name: "since_last", windowed: false, unit: Seconds, needs: [],
-        reason_code: "since_last_short", words: "very soon after the previous transaction", surprise: Some(Surprise::SinceLast),
+        reason_code: "since_last_short", words: "very soon after the previous transaction", scored: true,
     }
     /// Amount against the card's own history: z-score.
     11 AmountZ {
         name: "amount_z", windowed: false, unit: Deviations, needs: [Amount],
-        reason_code: "amount_high", words: "amount far above this card's own history", surprise: Some(Surprise::Amount),
+        reason_code: "amount_high", words: "amount far above this card's own history", scored: true,
     }
     /// Amount against the card's own history: ratio to the mean.
     12 AmountRatio {
         name: "amount_ratio", windowed: false, unit: Ratio, needs: [Amount],
-        reason_code: "amount_ratio_high", words: "amount many times this card's usual one", surprise: Some(Surprise::AmountRatio),
+        reason_code: "amount_ratio_high", words: "amount many times this card's usual one", scored: true,
     }
     /// Amount against the profile: z-score.
     13 ProfileAmountZ {
         name: "profile_amount_z", windowed: false, unit: Deviations, needs: [Amount, Profile],
-        reason_code: "profile_amount_high", words: "amount far above the profile's usual one", surprise: Some(Surprise::ProfileAmount),
+        reason_code: "profile_amount_high", words: "amount far above the profile's usual one", scored: true,
     }
     /// Count in a day against the profile's usual count: ratio.
     14 ProfileCountRatio {
         name: "profile_count_ratio", windowed: false, unit: Ratio, needs: [Profile, Day],
-        reason_code: "profile_count_high", words: "more transactions in a day than the profile's usual number", surprise: Some(Surprise::ProfileCount),
+        reason_code: "profile_count_high", words: "more transactions in a day than the profile's usual number", scored: true,
     }
     /// 1 when the card's history does not hold this merchant.
     15 NewMerchant {
         name: "new_merchant", windowed: false, unit: Flag, needs: [Merchants],
-        reason_code: "merchant_new", words: "merchant never seen on this card", surprise: Some(Surprise::NewMerchant),
+        reason_code: "merchant_new", words: "merchant never seen on this card", scored: true,
     }
     /// 1 when the card's history does not hold this country.
     16 NewCountry {
         name: "new_country", windowed: false, unit: Flag, needs: [Countries],
-        reason_code: "country_new", words: "country never seen on this card", surprise: Some(Surprise::NewCountry),
+        reason_code: "country_new", words: "country never seen on this card", scored: true,
     }
     /// 1 when the card's history does not hold this device.
     17 NewDevice {
         name: "new_device", windowed: false, unit: Flag, needs: [Devices],
-        reason_code: "device_new", words: "device never seen on this card", surprise: Some(Surprise::NewDevice),
+        reason_code: "device_new", words: "device never seen on this card", scored: true,
     }
     /// Great-circle speed from the previous placed transaction, km/h.
     18 Speed {
         name: "speed", windowed: false, unit: KmPerHour, needs: [Places],
-        reason_code: "speed_high", words: "too far from the previous transaction for the time between", surprise: Some(Surprise::Speed),
+        reason_code: "speed_high", words: "too far from the previous transaction for the time between", scored: true,
     }
     /// 1 when the country is not the profile's usual one.
     19 ForeignToProfile {
         name: "foreign_to_profile", windowed: false, unit: Flag, needs: [Profile, Abroad],
-        reason_code: "foreign_to_profile", words: "country other than the profile's usual one", surprise: Some(Surprise::Foreign),
+        reason_code: "foreign_to_profile", words: "country other than the profile's usual one", scored: true,
     }
 }
 
@@ -215,16 +215,10 @@ impl FeatureKind {
         self.row().words
     }
 
-    /// The model of how surprising it is; `None`: it is not scored.
-    #[must_use]
-    pub const fn surprise(self) -> Option<Surprise> {
-        self.row().surprise
-    }
-
     /// Whether the score has a model of how surprising it is, so that a policy may weigh it.
     #[must_use]
     pub const fn is_scored(self) -> bool {
-        self.surprise().is_some()
+        self.row().scored
     }
 }
 

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, Places};
 use glyph::{Glyph, Span};
-use suspect::may_hold;
+use suspect::{may_hold, may_hold_text};
 
 /// How many times a text may be encoded in another one and still be looked into.
 const LAYERS_MAX: usize = 3;
@@ -85,8 +85,13 @@ fn card_number_spans(payload: &[u8]) -> Vec<Span> {
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if is_object && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok() {
         for_each_suspect(payload, |start, end| {
+            let string = &payload[start..end];
+            let is_encoded = string.iter().any(|byte| matches!(byte, b'\\' | b'%'));
+            if !is_encoded && !may_hold_text(string) {
+                return;
+            }
             let string = bytes::utf8(Bytes {
-                values: &payload[start..end],
+                values: string,
                 places: Places::From(start),
             });
             look(&nested::json_unescaped(&string), LAYERS_MAX, found);
@@ -154,6 +159,78 @@ fn for_each_suspect(json: &[u8], mut each: impl FnMut(usize, usize)) {
                 at_value = byte == b':' || at_value && byte.is_ascii_whitespace();
                 at += 1;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the scan finds in a text, whatever the quick look says of it.
+    fn is_found(text: &str) -> bool {
+        let mut found = false;
+        let text = bytes::utf8(Bytes {
+            values: text.as_bytes(),
+            places: Places::From(0),
+        });
+        look(&text, LAYERS_MAX, &mut |_| found = true);
+        found
+    }
+
+    /// Words, numbers, card numbers, and all of these in base64 or in hexadecimal digits, once or twice.
+    fn piece() -> impl Strategy<Value = String> {
+        let plain = prop_oneof![
+            4 => "[a-zA-Z0-9]{1,12}",
+            2 => "[-_/+ .]{1,2}",
+            1 => "[0-9]{1,19}",
+            2 => Just("4111111111111111".to_owned()),
+            1 => Just("5500-0000-0000-0004".to_owned()),
+        ];
+        let text = proptest::collection::vec(plain, 1..4).prop_map(|words| words.concat());
+        text.prop_recursive(2, 4, 1, |text| {
+            text.prop_flat_map(|text| {
+                let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                prop_oneof![
+                    Just(STANDARD.encode(&text)),
+                    Just(URL_SAFE_NO_PAD.encode(&text)),
+                    Just(hex),
+                    Just(text),
+                ]
+            })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_quick_look_lets_nothing_go_that_the_scan_finds(pieces in proptest::collection::vec(piece(), 1..4)) {
+            let text = pieces.concat();
+            prop_assert!(may_hold_text(text.as_bytes()) || !is_found(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_quick_look_lets_long_words_go() {
+        for id in [
+            "card-ygczxc-000182",
+            "transactions_per_day",
+            "merchant-abcdefgh-ijklmnop",
+            "evt_01hzy3k2abcdefghjkmn",
+        ] {
+            assert!(!may_hold_text(id.as_bytes()), "{id}");
+        }
+        for held in [
+            "NDExMTExMTExMTExMTExMQ",
+            "x/NDExMTExMTExMTExMTExMQ==",
+            "34313131313131313131313131313131",
+        ] {
+            assert!(may_hold_text(held.as_bytes()) && holds_card_number(held), "{held}");
         }
     }
 }

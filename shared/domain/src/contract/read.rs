@@ -84,23 +84,69 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Self { members, nesting_max } = self;
         let mut strangers = BTreeSet::new();
-        while let Some(key) = map.next_key_seed(Key {
+        while let Some(name) = map.next_key_seed(Member {
             flaws: &mut members.flaws,
         })? {
             let value = map.next_value_seed(Value {
                 flaws: &mut members.flaws,
                 depth_left: nesting_max,
             })?;
-            let Some(field) = Field::of(&key) else {
-                members.strangers = members.strangers.saturating_add(1);
-                members.flaws.duplicate_key |= !strangers.insert(key);
-                continue;
-            };
-            members.flaws.duplicate_key |= members.present & field.bit() != 0;
-            members.present |= field.bit();
-            members.values[field as usize] = value;
+            match name {
+                Name::Known(field) => {
+                    members.flaws.duplicate_key |= members.present & field.bit() != 0;
+                    members.present |= field.bit();
+                    members.values[field as usize] = value;
+                }
+                Name::Stranger(key) => {
+                    members.strangers = members.strangers.saturating_add(1);
+                    members.flaws.duplicate_key |= !strangers.insert(key);
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// What a member of the event is called.
+enum Name<'de> {
+    /// As in some schema: a name that holds no card number.
+    Known(Field),
+    /// As in none.
+    Stranger(Cow<'de, str>),
+}
+
+/// The key of a member of the event.
+struct Member<'f> {
+    flaws: &'f mut Flaws,
+}
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Name<'de>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        match Field::of(text) {
+            Some(field) => Ok(Name::Known(field)),
+            None => Key { flaws: self.flaws }.visit_borrowed_str(text).map(Name::Stranger),
+        }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        match Field::of(text) {
+            Some(field) => Ok(Name::Known(field)),
+            None => Key { flaws: self.flaws }.visit_str(text).map(Name::Stranger),
+        }
     }
 }
 

@@ -85,9 +85,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
     let Policy {
         version: _,
         bounds,
-        windows,
-        features,
-        weights,
+        compiled: _,
         thresholds,
         scoring,
         dedupe_horizon_ms,
@@ -98,13 +96,14 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         neutral_below_events,
         profile_max_age_ms,
     } = policy;
+    let (windows, features) = (policy.windows(), policy.features());
     let mut list: Vec<(String, String, Effect)> = Vec::new();
     let mut add = |key: &str, value: String, effect: Effect| list.push((key.to_owned(), value, effect));
     add("windows_minutes", format!("{windows:?}"), Effect::History);
     add("features", names(features), Effect::Scores);
     add("dedupe_horizon_ms", dedupe_horizon_ms.to_string(), Effect::History);
     add("head_events_max", head_events_max.to_string(), Effect::History);
-    for (key, weight) in weights {
+    for (key, weight) in policy.weights() {
         add(&format!("weights.{key}"), weight.to_string(), Effect::Scores);
     }
     add("thresholds.review", thresholds.review.to_string(), Effect::Scores);
@@ -152,12 +151,12 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
             Effect::Scores,
         );
         add("low_risk.merchant_categories", categories, Effect::Scores);
-        add("low_risk.features", names(&low_risk.policy.features), Effect::Scores);
+        add("low_risk.features", names(low_risk.policy.features()), Effect::Scores);
     }
     list
 }
 
-fn names(features: &[FeatureKey]) -> String {
-    let names: Vec<String> = features.iter().map(ToString::to_string).collect();
+fn names(features: impl Iterator<Item = FeatureKey>) -> String {
+    let names: Vec<String> = features.map(|key| key.to_string()).collect();
     names.join(" ")
 }

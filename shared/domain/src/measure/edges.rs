@@ -8,19 +8,19 @@ const MS_PER_MINUTE: i64 = 60_000;
 pub(super) const MS_PER_DAY: i64 = 86_400_000;
 
 /// Where the windows of an event begin and end, ms since 1970-01-01T00:00:00Z.
-pub(crate) struct Edges {
-    pub(crate) now_ms: i64,
+pub(super) struct Edges {
+    pub(super) now_ms: i64,
     /// Where the longest window begins: nothing at or before it counts.
-    pub(crate) oldest_ms: i64,
+    pub(super) oldest_ms: i64,
     /// Where each window begins, in the policy's order, and the last day; unused ones are at the end of time.
-    pub(crate) starts_ms: [i64; Policy::WINDOWS_LIMIT + 1],
+    pub(super) starts_ms: [i64; Policy::WINDOWS_LIMIT + 1],
 }
 
 impl Edges {
-    pub(crate) fn new(now_ms: i64, policy: &Policy) -> Self {
+    pub(super) fn new(now_ms: i64, policy: &Policy) -> Self {
         let mut starts_ms = [i64::MAX; Policy::WINDOWS_LIMIT + 1];
         let mut oldest_ms = now_ms;
-        for (start_ms, minutes) in starts_ms.iter_mut().zip(&policy.windows) {
+        for (start_ms, minutes) in starts_ms.iter_mut().zip(policy.windows()) {
             *start_ms = now_ms.saturating_sub(i64::from(*minutes) * MS_PER_MINUTE);
             oldest_ms = *start_ms;
         }
@@ -33,7 +33,7 @@ impl Edges {
     }
 
     /// How sealed history is cut for these windows.
-    pub(crate) const fn cuts(&self, wants: Wants) -> Cuts<'_> {
+    pub(super) const fn cuts(&self, wants: Wants) -> Cuts<'_> {
         Cuts {
             now_ms: self.now_ms,
             oldest_ms: self.oldest_ms,

@@ -1,7 +1,7 @@
 //! What a walk over a card's history found: everything that features and score are made of.
 
 use crate::event::Profile;
-use crate::policy::Policy;
+use crate::policy::{Feature, Policy};
 
 use super::window::{Amounts, Window};
 
@@ -40,6 +40,8 @@ pub(crate) struct Measured<'a> {
     pub(super) device_unsure: bool,
     /// Whether segments were not at hand that a window needed, so that it holds too much.
     pub(crate) blurred: bool,
+    /// Whether events were dropped for want of space that the longest window should hold.
+    pub(crate) truncated: bool,
     /// How far the distinct devices may be off; 0: they are exact.
     pub(super) devices_error: u32,
     /// Whether it is not known of some events if they were abroad: they are taken to have been.
@@ -58,10 +60,9 @@ pub(crate) struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// The window of so many minutes.
-    pub(crate) fn window(&self, minutes: u16, policy: &Policy) -> Option<&Window> {
-        let at = policy.windows.iter().position(|window| *window == minutes)?;
-        self.windows.get(at)
+    /// A feature's window.
+    pub(crate) fn window(&self, feature: Feature) -> Option<&Window> {
+        self.windows.get(feature.window?)
     }
 
     /// Events of the longest window before this one.

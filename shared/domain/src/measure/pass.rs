@@ -1,16 +1,16 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
-use crate::event::{Country, Place, Profile, Transaction};
+use crate::event::{Country, Place, Profile};
 use crate::history::sealed::{Lister, Placed, Whole, country_fp};
 use crate::history::sketch::{Distinct, ERROR_SHARE, Sketch};
 use crate::history::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
-use crate::id::fingerprint32;
-use crate::policy::{Policy, base_amount};
+use crate::policy::Policy;
 
 use super::distinct::{Countries, Fingerprints};
 use super::edges::MS_PER_DAY;
 use super::geo;
 use super::measured::{Measured, Travel};
+use super::observed::Observed;
 use super::watch::Watch;
 use super::window::Window;
 
@@ -48,26 +48,11 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// Begins with the event itself. There will be so many distinct merchants at most, and devices.
-    pub(super) fn new(
-        tx: &Transaction,
-        profile: Option<&'a Profile>,
-        policy: &Policy,
-        watch: Watch,
-        distinct_max: usize,
-    ) -> Self {
-        let amount = base_amount(tx, policy);
-        let merchant_fp = if watch.merchants {
-            fingerprint32(tx.merchant_id.as_str())
-        } else {
-            0
-        };
-        let device_fp = tx
-            .device_id
-            .as_ref()
-            .filter(|_| watch.devices)
-            .map(|id| fingerprint32(id.as_str()));
+    pub(super) fn new(event: &Observed<'_>, profile: Option<&'a Profile>, watch: Watch, distinct_max: usize) -> Self {
+        let (tx, amount, merchant_fp) = (event.tx, event.amount, event.merchant_fp);
+        let device_fp = event.device_fp.filter(|_| watch.devices);
         let usual_country = profile.map_or(tx.country, |profile| profile.usual_country);
-        let time_ms = tx.occurred_at_ms;
+        let time_ms = event.key.time_ms;
         let mut pass = Self {
             merchants: Fingerprints::new(if watch.merchants { distinct_max + 1 } else { 0 }),
             devices: Fingerprints::new(if device_fp.is_some() { distinct_max } else { 0 }),
@@ -102,9 +87,10 @@ impl<'a> Pass<'a> {
                 country_unsure: false,
                 device_unsure: false,
                 blurred: false,
+                truncated: false,
                 devices_error: 0,
                 foreign_unsure: false,
-                has_device: tx.device_id.is_some(),
+                has_device: event.device_fp.is_some(),
                 devices: 0,
                 device_events: 0,
                 foreign_events: 0,

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{Measured, compute};
+use super::{Observed, Walk, compute};
 use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::event::{Channel, Country, Currency, Place, Profile, Transaction};
 use crate::history::{Entry, History};
@@ -196,7 +196,10 @@ fn a_profile_without_a_usual_count_a_day_has_none_to_compare_with() {
             updated_at_ms: None,
         };
         let policy = policy_of(&[5, 1440]);
-        Measured::new(&History::default(), &transaction(0, 1), Some(&profile), &policy).usual_per_day()
+        let tx = transaction(0, 1);
+        let event = Observed::new(&tx, &policy);
+        let measured = Walk::new(&event, &policy).measure(&History::default(), Some(&profile));
+        measured.usual_per_day()
     };
     assert_eq!(usual(2.5), Some(2.5));
     for none in [0.0, -0.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {

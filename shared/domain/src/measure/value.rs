@@ -1,7 +1,7 @@
 //! What each feature is worth, and how far off that may be.
 
 use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, Need};
-use crate::policy::Policy;
+use crate::policy::{Compiled, Feature};
 
 use super::measured::{HISTORY_EVENTS_MIN, Measured};
 
@@ -11,8 +11,11 @@ const MS_PER_HOUR: f64 = 3_600_000.0;
 impl Measured<'_> {
     /// The features of the policy of which the value, or what it weighs in the score, rests on an estimate: how far the
     /// value may be off, 1 at least. In the policy's order.
-    pub(crate) fn errors(&self, policy: &Policy) -> Vec<(FeatureKey, f64)> {
-        let errors = policy.features.iter().map(|key| (*key, self.error(*key, policy)));
+    pub(crate) fn errors(&self, policy: &Compiled) -> Vec<(FeatureKey, f64)> {
+        let errors = policy
+            .features()
+            .iter()
+            .map(|feature| (feature.key, self.error(*feature)));
         errors
             .filter(|(_, error)| *error > 0)
             .map(|(key, error)| (key, f64::from(error)))
@@ -20,15 +23,15 @@ impl Measured<'_> {
     }
 
     /// What is new is as surprising as new ones were seldom before, and so are many different ones.
-    fn error(&self, key: FeatureKey, policy: &Policy) -> u32 {
+    fn error(&self, feature: Feature) -> u32 {
         let is_prior = self.prior_count() > 0;
-        let window = || self.window(key.window_minutes, policy).copied().unwrap_or_default();
+        let window = || self.window(feature).copied().unwrap_or_default();
         let merchants_before = u32::from(is_prior && self.longest.merchants_error > 0);
         let countries_before = u32::from(is_prior && self.longest.countries_error > 0);
         let of_new = |is_unsure: bool, is_new: Option<bool>, before: u32| {
             u32::from(is_prior && is_unsure) | if is_new == Some(true) { before } else { 0 }
         };
-        match key.kind {
+        match feature.key.kind {
             FeatureKind::DistinctMerchants => window().merchants_error.max(merchants_before),
             FeatureKind::DistinctCountries => window().countries_error.max(countries_before),
             FeatureKind::NewMerchant => of_new(self.merchant_unsure, self.new_merchant(), merchants_before),
@@ -58,26 +61,23 @@ impl Measured<'_> {
     }
 
     /// The values of the policy's features.
-    pub(crate) fn values(&self, policy: &Policy) -> Vec<FeatureValue> {
-        policy
-            .features
-            .iter()
-            .map(|key| (*key, self.value(*key, policy)))
-            .collect()
+    pub(crate) fn values(&self, policy: &Compiled) -> Vec<FeatureValue> {
+        let features = policy.features().iter();
+        features.map(|feature| (feature.key, self.value(*feature))).collect()
     }
 
     /// One value; `None` where its inputs are missing, or so absurd (a profile's) that no finite number comes out. One that
     /// needs this event's amount is `None` without it: a window's would be that of the other events.
-    pub(crate) fn value(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
-        if self.amount.is_none() && key.kind.needs().has(Need::Amount) {
+    fn value(&self, feature: Feature) -> Option<f64> {
+        if self.amount.is_none() && feature.key.kind.needs().has(Need::Amount) {
             return None;
         }
-        self.raw(key, policy).filter(|value| value.is_finite())
+        self.raw(feature).filter(|value| value.is_finite())
     }
 
-    fn raw(&self, key: FeatureKey, policy: &Policy) -> Option<f64> {
-        let window = || self.window(key.window_minutes, policy);
-        match key.kind {
+    fn raw(&self, feature: Feature) -> Option<f64> {
+        let window = || self.window(feature);
+        match feature.key.kind {
             FeatureKind::Count => window().map(|window| f64::from(window.count)),
             FeatureKind::Sum => window().map(|window| window.sum as f64),
             FeatureKind::Mean => window().map(|window| window.amounts().mean()),

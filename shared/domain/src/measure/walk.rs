@@ -1,28 +1,51 @@
 //! One walk over a card's history, from the event backwards.
 
-use crate::event::{Profile, Transaction};
+use crate::event::Profile;
+use crate::history::sealed::SegmentKey;
 use crate::history::sketch::EXACT_MAX;
 use crate::history::{History, Piece};
 use crate::policy::Policy;
 
 use super::edges::Edges;
 use super::measured::Measured;
+use super::observed::Observed;
 use super::pass::Pass;
 use super::watch::Watch;
 
-impl<'a> Measured<'a> {
+/// What a walk for an event looks at: how far its windows reach, and what is watched in them.
+pub(crate) struct Walk<'a> {
+    event: &'a Observed<'a>,
+    windows: usize,
+    edges: Edges,
+    watch: Watch,
+}
+
+impl<'a> Walk<'a> {
+    /// The walk for an event, by the policy that scores it.
+    pub(crate) fn new(event: &'a Observed<'a>, policy: &Policy) -> Self {
+        Self {
+            event,
+            windows: policy.windows().len().min(Policy::WINDOWS_LIMIT),
+            edges: Edges::new(event.key.time_ms, policy),
+            watch: Watch::of(policy.compiled.needs(), event),
+        }
+    }
+
+    /// Segments that the windows need and that are not at hand.
+    pub(crate) fn unread(&self, state: &History) -> Vec<SegmentKey> {
+        state.unread(&self.edges.cuts(self.watch.wants()))
+    }
+
     /// Walks back over the events at or before the event's time, as far as the longest window reaches: over the head's,
     /// then over the sealed ones.
-    pub(crate) fn new(state: &History, tx: &Transaction, profile: Option<&'a Profile>, policy: &Policy) -> Self {
-        let now = tx.occurred_at_ms;
+    pub(crate) fn measure<'p>(&self, state: &History, profile: Option<&'p Profile>) -> Measured<'p> {
+        let (edges, windows) = (&self.edges, self.windows);
         let entries = state.entries();
-        let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= now));
-        let edges = Edges::new(now, policy);
-        let watch = Watch::of(policy, tx);
+        let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= edges.now_ms));
         let sealed = if state.sealed.is_empty() {
             Vec::new()
         } else {
-            state.sealed_pieces(&edges.cuts(watch.wants()))
+            state.sealed_pieces(&edges.cuts(self.watch.wants()))
         };
         let sealed_distinct = sealed.iter().map(|piece| match piece {
             Piece::One(_) => 1,
@@ -30,9 +53,8 @@ impl<'a> Measured<'a> {
             Piece::Unread(_) => EXACT_MAX,
         });
         let distinct_max = before.len() + sealed_distinct.sum::<usize>();
-        let mut pass = Pass::new(tx, profile, policy, watch, distinct_max);
+        let mut pass = Pass::new(self.event, profile, self.watch, distinct_max);
         let mut open = 0;
-        let windows = policy.windows.len().min(Policy::WINDOWS_LIMIT);
         let (mut latest, mut earliest) = (None, None);
         for piece in before.iter().rev().map(Piece::One).chain(sealed) {
             let (first_ms, last_ms) = piece.span_ms();
@@ -52,6 +74,7 @@ impl<'a> Measured<'a> {
         pass.measured.longest = window;
         pass.measured.first_ms = earliest;
         pass.measured.previous_ms = latest;
+        pass.measured.truncated = state.is_truncated_after(edges.oldest_ms);
         pass.finish()
     }
 }

@@ -1,9 +1,9 @@
 //! How improbable each feature's value is for this card, in bits. One function a model; `docs/concepts/scoring.md` has
 //! the formulas and their sources.
 
-use crate::catalogue::{FeatureKey, Surprise};
+use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::measure::{Amounts, HISTORY_EVENTS_MIN, Measured, Window};
-use crate::policy::Policy;
+use crate::policy::{Feature, Policy};
 
 use super::tail;
 
@@ -33,41 +33,39 @@ const TRAVEL_SLACK_HOURS: f64 = 1.0 / 6.0;
 const TRAVEL_HALVING_KM_PER_HOUR: f64 = 150.0;
 
 /// The surprise of one feature, bits; 0 where its inputs are missing, and for one without a model.
-pub(super) fn of(key: FeatureKey, measured: &Measured<'_>, policy: &Policy) -> f64 {
-    let window = || measured.window(key.window_minutes, policy);
-    let Some(model) = key.kind.surprise() else {
-        return 0.0;
-    };
-    let bits = match model {
-        Surprise::Count => window().map(|window| count(key, window, measured, policy)),
-        Surprise::Sum => window().and_then(|window| sum(window, measured)),
-        Surprise::Declined => window().map(|window| share_declined(window, measured)),
-        Surprise::ManyMerchants => {
+pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> f64 {
+    let window = || measured.window(feature);
+    let bits = match feature.key.kind {
+        FeatureKind::Count => window().map(|window| count(feature.key, window, measured, policy)),
+        FeatureKind::Sum => window().and_then(|window| sum(window, measured)),
+        FeatureKind::ShareDeclined => window().map(|window| share_declined(window, measured)),
+        FeatureKind::DistinctMerchants => {
             window().map(|window| distinct(window.merchants, window, measured.prior_merchants(), measured))
         }
-        Surprise::ManyCountries => {
+        FeatureKind::DistinctCountries => {
             window().map(|window| distinct(window.countries, window, measured.prior_countries(), measured))
         }
-        Surprise::SinceLast => measured
+        FeatureKind::SinceLast => measured
             .since_last_ms()
             .map(|elapsed_ms| since_last(elapsed_ms, measured)),
-        Surprise::Amount => amount(measured),
-        Surprise::AmountRatio => amount_ratio(measured),
-        Surprise::ProfileAmount => profile_amount(measured),
-        Surprise::ProfileCount => measured.usual_per_day().map(|usual| profile_count(usual, measured)),
-        Surprise::NewMerchant => first(
+        FeatureKind::AmountZ => amount(measured),
+        FeatureKind::AmountRatio => amount_ratio(measured),
+        FeatureKind::ProfileAmountZ => profile_amount(measured),
+        FeatureKind::ProfileCountRatio => measured.usual_per_day().map(|usual| profile_count(usual, measured)),
+        FeatureKind::NewMerchant => first(
             measured.new_merchant(),
             measured.prior_merchants(),
             measured.prior_count(),
         ),
-        Surprise::NewCountry => first(
+        FeatureKind::NewCountry => first(
             measured.new_country(),
             measured.prior_countries(),
             measured.prior_count(),
         ),
-        Surprise::NewDevice => first(measured.new_device(), measured.devices, measured.device_events),
-        Surprise::Speed => measured.travel.map(|travel| speed(travel.km, travel.elapsed_ms)),
-        Surprise::Foreign => Some(foreign(measured)),
+        FeatureKind::NewDevice => first(measured.new_device(), measured.devices, measured.device_events),
+        FeatureKind::Speed => measured.travel.map(|travel| speed(travel.km, travel.elapsed_ms)),
+        FeatureKind::ForeignToProfile => Some(foreign(measured)),
+        FeatureKind::Mean | FeatureKind::Deviation | FeatureKind::Min | FeatureKind::Max => None,
     };
     // Numbers from outside (a profile) may be absurd; NaN is no surprise, infinity the greatest.
     bits.filter(|bits| !bits.is_nan())

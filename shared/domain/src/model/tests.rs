@@ -9,7 +9,7 @@ use crate::history::BASE_AMOUNT_MAX;
 use crate::id::{DeviceId, MerchantId};
 use crate::measure::tests::{arrivals, policy_of, profile, state_of, transaction};
 use crate::outcome::Decision;
-use crate::policy::base_amount;
+use crate::policy::{Compiled, Feature, base_amount};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 1440 * MINUTE;
@@ -30,8 +30,10 @@ fn bits(
     known: Option<&Profile>,
 ) -> f64 {
     let policy = policy_of(&[60, 1440, 43_200]);
-    let measured = Measured::new(&state_of(earlier), tx, known, &policy);
-    surprise::of(FeatureKey::new(kind, window_minutes), &measured, &policy)
+    let event = Observed::new(tx, &policy);
+    let measured = Walk::new(&event, &policy).measure(&state_of(earlier), known);
+    let feature = Feature::new(FeatureKey::new(kind, window_minutes), policy.windows());
+    surprise::of(feature, &measured, &policy)
 }
 
 fn assert_bits(found: f64, probability: f64) {
@@ -211,13 +213,17 @@ fn an_event_of_low_risk_is_scored_by_a_part_of_the_features_and_never_by_the_pro
         .as_ref()
         .unwrap()
         .policy
-        .features
-        .iter()
-        .map(ToString::to_string)
+        .features()
+        .map(|key| key.to_string())
         .collect();
     assert_eq!(named, ["count_1h", "mean_30d", "share_declined_1h"]);
     let mut only = Policy::default_policy();
-    only.weights.retain(|(key, _)| named.contains(&key.to_string()));
+    let features: Vec<FeatureKey> = only.features().collect();
+    let weights: Vec<_> = only
+        .weights()
+        .filter(|(key, _)| named.contains(&key.to_string()))
+        .collect();
+    only.compiled = Compiled::new(only.windows().to_vec(), &features, &weights);
     assert_eq!(cheap.score, score(&state, &tx, ProfileInput::Absent, &only).score);
     // A card that is new is no reason for a person to look at so little money.
     assert_eq!(

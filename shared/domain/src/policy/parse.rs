@@ -13,6 +13,7 @@ use crate::contract::Bounds;
 use crate::event::Currency;
 use crate::lifetime::HORIZON_MS_MAX;
 
+use super::compiled::Compiled;
 use super::problem::PolicyProblem;
 use super::reader::{self, Problems, Section, Span};
 use super::terms::{CurrencyRates, Policy, Scoring, Thresholds};
@@ -129,9 +130,7 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
     let policy = Policy {
         version: u32::try_from(version?).ok()?,
         bounds: bounds?,
-        windows: windows?,
-        features: features?,
-        weights: weights?,
+        compiled: Compiled::new(windows?, &features?, &weights?),
         thresholds: thresholds?,
         scoring: scoring?,
         dedupe_horizon_ms: dedupe_horizon_ms?,

@@ -8,6 +8,8 @@ use crate::event::{Currency, Profile, Transaction};
 use crate::history::{self, BASE_AMOUNT_MAX};
 use crate::outcome::Decision;
 
+use super::compiled::Compiled;
+
 const MS_PER_MINUTE: i64 = 60_000;
 
 /// A checked policy. Its fields are read by everybody and written only by [`Policy::parse`].
@@ -17,12 +19,8 @@ pub struct Policy {
     pub version: u32,
     /// What the contract accepts.
     pub bounds: Bounds,
-    /// Window lengths in minutes, ascending, each once.
-    pub windows: Vec<u16>,
-    /// What is computed, in the order of the file.
-    pub features: Vec<FeatureKey>,
-    /// What is scored: each a feature of `features`, in that order, with a weight over 0.
-    pub weights: Vec<(FeatureKey, f64)>,
+    /// Windows, features and weights, ready for an event.
+    pub compiled: Compiled,
     /// From which score on an event is reviewed or raises an alert.
     pub thresholds: Thresholds,
     /// How surprise becomes a score.
@@ -52,6 +50,15 @@ pub struct LowRisk {
     pub merchant_categories: Vec<u16>,
     /// The policy that scores them: all as in the one around it, with a part of its features and their weights.
     pub policy: Arc<Policy>,
+}
+
+impl LowRisk {
+    /// Whether an event of this merchant category and of this amount in the base currency is one of low risk.
+    pub(crate) fn holds(&self, category: u16, amount: Option<u64>) -> bool {
+        let categories = &self.merchant_categories;
+        (categories.is_empty() || categories.binary_search(&category).is_ok())
+            && amount.is_some_and(|amount| amount <= self.amount_max_minor)
+    }
 }
 
 /// Decision thresholds, 1 to 1000, `review` below `alert`.
@@ -133,32 +140,46 @@ impl Policy {
     /// The most merchant categories that a policy may name.
     pub const MERCHANT_CATEGORIES_LIMIT: usize = 1000;
 
+    /// Window lengths in minutes, ascending, each once.
+    #[must_use]
+    pub fn windows(&self) -> &[u16] {
+        self.compiled.windows()
+    }
+
+    /// What is computed, in the order of the file.
+    pub fn features(&self) -> impl ExactSizeIterator<Item = FeatureKey> + DoubleEndedIterator {
+        self.compiled.features().iter().map(|feature| feature.key)
+    }
+
+    /// What is scored: each one of the features, in their order, with a weight over 0.
+    pub fn weights(&self) -> impl ExactSizeIterator<Item = (FeatureKey, f64)> {
+        let weights = self.compiled.weights().iter();
+        weights.map(|weight| (weight.feature.key, weight.weight))
+    }
+
     /// What scores an event of low risk; `None` for any other. A function of the event and the policy alone, so that a replay
     /// finds the same (I6).
     #[must_use]
     pub fn low_risk_for(&self, tx: &Transaction) -> Option<&Self> {
         let low_risk = self.low_risk.as_ref()?;
-        let categories = &low_risk.merchant_categories;
-        if !categories.is_empty() && categories.binary_search(&tx.mcc).is_err() {
-            return None;
-        }
-        let amount = base_amount(tx, self)?;
-        (amount <= low_risk.amount_max_minor).then_some(&*low_risk.policy)
+        low_risk
+            .holds(tx.mcc, base_amount(tx, self))
+            .then_some(&*low_risk.policy)
     }
 
-    /// Whether a profile is too old for an event. One that does not say its age never is.
+    /// Whether a profile is too old for an event at a time (ms since 1970-01-01T00:00:00Z). One that does not say its age never is.
     #[must_use]
-    pub fn is_stale(&self, profile: &Profile, tx: &Transaction) -> bool {
+    pub fn is_stale(&self, profile: &Profile, time_ms: i64) -> bool {
         let age_ms = profile
             .updated_at_ms
-            .map(|updated_ms| tx.occurred_at_ms.saturating_sub(updated_ms));
+            .map(|updated_ms| time_ms.saturating_sub(updated_ms));
         matches!((age_ms, self.profile_max_age_ms), (Some(age_ms), Some(max_ms)) if age_ms > max_ms)
     }
 
     /// The longest window, ms.
     #[must_use]
     pub fn window_max_ms(&self) -> i64 {
-        i64::from(self.windows.last().copied().unwrap_or(0)) * MS_PER_MINUTE
+        i64::from(self.windows().last().copied().unwrap_or(0)) * MS_PER_MINUTE
     }
 
     /// How long an event is kept behind its card's newest event time, ms: any event that is still accepted finds its

@@ -7,6 +7,7 @@ use tidemark_domain::id::ID_BYTES_MAX;
 use tidemark_domain::refusal::RefusalCode::{self, *};
 
 use super::payload::{ARRIVAL_MS, Payload, code_of, read};
+use super::samples;
 
 /// Given by a card's history, or by the aggregate that an event came in.
 const NOT_OF_DECODING: [RefusalCode; 5] = [
@@ -270,9 +271,11 @@ fn each_fault_gets_its_code() {
     }
 }
 
+/// Here, or in the sample of refused records, of which each is held to another code.
 #[test]
 fn every_code_of_decoding_has_a_case() {
-    let tested: BTreeSet<RefusalCode> = faults().into_iter().map(|(code, _)| code).collect();
+    let samples = samples::codes(&samples::records("kinesis-poison.json"));
+    let tested: BTreeSet<RefusalCode> = faults().into_iter().map(|(code, _)| code).chain(samples).collect();
     let expected: BTreeSet<RefusalCode> = RefusalCode::ALL
         .iter()
         .copied()

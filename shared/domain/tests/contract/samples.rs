@@ -18,7 +18,7 @@ fn file(name: &str) -> String {
 }
 
 /// The records of a Lambda payload, decoded, once their shape is checked.
-fn records(name: &str) -> Vec<Result<Decoded, Refusal>> {
+pub(super) fn records(name: &str) -> Vec<Result<Decoded, Refusal>> {
     let payload: Value = serde_json::from_str(&file(name)).unwrap();
     let mut last = String::new();
     let decode_record = |record: &Value| {
@@ -55,7 +55,7 @@ fn records(name: &str) -> Vec<Result<Decoded, Refusal>> {
         .collect()
 }
 
-fn codes(records: &[Result<Decoded, Refusal>]) -> Vec<RefusalCode> {
+pub(super) fn codes(records: &[Result<Decoded, Refusal>]) -> Vec<RefusalCode> {
     records
         .iter()
         .filter_map(|record| record.as_ref().err().map(|refusal| refusal.code))

@@ -22,13 +22,7 @@ fn a_part_for_low_risk_is_read() {
         (low_risk.amount_max_minor, low_risk.merchant_categories.as_slice()),
         (2500, &[742, 5814][..])
     );
-    let weights = |policy: &Policy| {
-        policy
-            .weights
-            .iter()
-            .map(|(key, _)| key.to_string())
-            .collect::<Vec<_>>()
-    };
+    let weights = |policy: &Policy| policy.weights().map(|(key, _)| key.to_string()).collect::<Vec<_>>();
     assert_eq!(weights(&low_risk.policy), ["count_1h", "amount_z"]);
     assert_eq!((low_risk.policy.version, &low_risk.policy.low_risk), (7, &None));
     // Without categories every one is meant; without the table none is cheap, and the rest has its default.

@@ -70,13 +70,12 @@ fn refused_table(addition: &str, line: usize, column: usize, words: &[&str]) {
 fn the_least_policy_is_read() {
     let policy = Policy::parse(LEAST, "my.toml").unwrap();
     assert_eq!(policy.version, 7);
-    assert_eq!(policy.windows, [5, 60, 1440]);
-    assert_eq!(policy.features.len(), 5);
+    assert_eq!(policy.windows(), [5, 60, 1440]);
+    assert_eq!(policy.features().len(), 5);
     // In the order of `features`; a weight of 0 is none.
     let weights: Vec<(String, f64)> = policy
-        .weights
-        .iter()
-        .map(|(key, weight)| (key.to_string(), *weight))
+        .weights()
+        .map(|(key, weight)| (key.to_string(), weight))
         .collect();
     assert_eq!(weights, [("count_1h".to_owned(), 0.5), ("amount_z".to_owned(), 2.0)]);
     assert_eq!(policy.retention_ms(), 86_400_000 + 7 * 86_400_000);
@@ -424,6 +423,11 @@ fn the_reference_names_every_feature_and_key() {
         assert!(
             line.starts_with(&columns),
             "{name}: {columns:?} is not how {line:?} begins"
+        );
+        assert_eq!(
+            line.ends_with("| none |"),
+            !kind.is_scored(),
+            "{name}: its model in {line:?}"
         );
     }
     let least = problems(

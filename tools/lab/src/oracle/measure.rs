@@ -53,7 +53,7 @@ impl<'a> View<'a> {
         policy: &'a Policy,
     ) -> Self {
         let amount = base_amount(tx, policy);
-        let longest_ms = i64::from(policy.windows.iter().copied().max().unwrap_or(0)) * MS_PER_MINUTE;
+        let longest_ms = i64::from(policy.windows().iter().copied().max().unwrap_or(0)) * MS_PER_MINUTE;
         let now_ms = tx.occurred_at_ms;
         let earlier: Vec<&Past> = card
             .events
@@ -254,8 +254,8 @@ impl<'a> View<'a> {
 
     /// Every feature of the policy, where its outcomes carry them.
     pub(super) fn values(&self) -> Vec<(FeatureKey, Option<f64>)> {
-        let asked = self.policy.features.iter().filter(|_| self.policy.outcome_features);
-        asked.map(|key| (*key, self.value(*key))).collect()
+        let asked = self.policy.features().filter(|_| self.policy.outcome_features);
+        asked.map(|key| (key, self.value(key))).collect()
     }
 }
 

@@ -31,21 +31,20 @@ pub(super) fn score(
     } else {
         (profile, named)
     };
-    let in_use = |key: &FeatureKey| cheap.is_none_or(|features| features.contains(key));
+    let in_use = |key: &FeatureKey| cheap.is_none_or(|part| part.features().any(|other| other == *key));
     let view = View::new(card, tx, profile, policy);
     let scoring = &policy.scoring;
     let mut parts: Vec<(FeatureKey, f64)> = policy
-        .weights
-        .iter()
+        .weights()
         .filter(|(key, _)| in_use(key))
         .map(|(key, weight)| {
-            let bits = surprise(*key, &view, policy);
+            let bits = surprise(key, &view, policy);
             let bits = if bits.is_nan() {
                 0.0
             } else {
                 bits.clamp(0.0, scoring.feature_bits_max)
             };
-            (*key, weight * (bits - scoring.quiet_bits).max(0.0))
+            (key, weight * (bits - scoring.quiet_bits).max(0.0))
         })
         .filter(|(_, part)| *part > 0.0)
         .collect();
@@ -76,13 +75,13 @@ fn surprising(whole_bits: f64, half_bits: f64) -> f64 {
     HIGHEST_SCORE * (1.0 - libm::exp2(-whole_bits / half_bits))
 }
 
-/// The features of an event that the policy holds for low risk; `None` for any other.
-fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p [FeatureKey]> {
+/// The part of the policy with the features of an event of low risk; `None` for any other event.
+fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p Policy> {
     let rules = policy.low_risk.as_ref()?;
     let of_category = rules.merchant_categories.is_empty() || rules.merchant_categories.contains(&tx.mcc);
     let is_little = base_amount(tx, policy).is_some_and(|amount| amount <= rules.amount_max_minor);
     let is_low = of_category && is_little;
-    is_low.then_some(rules.policy.features.as_slice())
+    is_low.then_some(&*rules.policy)
 }
 
 fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
@@ -118,7 +117,7 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
     let succession = |firsts: usize, of: usize| (firsts as f64 + 1.0) / (of as f64 + 2.0);
     match key.kind {
         FeatureKind::Count => {
-            let longest = policy.windows.iter().copied().max().unwrap_or(0);
+            let longest = policy.windows().iter().copied().max().unwrap_or(0);
             if view.usual_per_day().is_none() && 2 * u32::from(key.window_minutes) > u32::from(longest) {
                 return 0.0;
             }

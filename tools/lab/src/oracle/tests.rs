@@ -7,7 +7,7 @@ use tidemark_domain::event::{Event, Profile};
 use tidemark_domain::fold::{self, Applied, LabelApplied};
 use tidemark_domain::history::History;
 use tidemark_domain::model::ProfileInput;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{Compiled, Policy};
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::render::render_json;
 
@@ -306,9 +306,11 @@ fn a_state_that_lost_or_gained_an_event_is_noticed() {
 fn another_policy_than_the_one_that_scored_is_noticed() {
     let (records, policy) = (stream(6, 3_000), Policy::default_policy());
     let system = System::run(&records, &policy);
-    let mut other = policy.clone();
-    for (_, weight) in &mut other.weights {
-        *weight *= 1.3;
-    }
+    let features: Vec<_> = policy.features().collect();
+    let weights: Vec<_> = policy.weights().map(|(key, weight)| (key, weight * 1.3)).collect();
+    let other = Policy {
+        compiled: Compiled::new(policy.windows().to_vec(), &features, &weights),
+        ..policy.clone()
+    };
     assert!(system.check(&records, &other).mismatch_count > 20);
 }

@@ -55,13 +55,13 @@ pub async fn run(admin: &Admin, command: &PolicyCommand, login: Option<&str>, js
 fn validate(file: &Path, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(Some(file))?;
     let text = read(file)?;
-    let value = json!({ "version": policy.version, "hash": text_hash(&text), "features": policy.features.len() });
+    let value = json!({ "version": policy.version, "hash": text_hash(&text), "features": policy.features().len() });
     let words = format!(
         "{} version {}, {} features, {} of them weighed; hash {}\n",
         paint(ui::GOOD, "sound:"),
         policy.version,
-        policy.features.len(),
-        policy.weights.len(),
+        policy.features().len(),
+        policy.weights().len(),
         text_hash(&text)
     );
     Ok(print(json, &value, &words))
@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn one_addition_to_a_list_is_said_as_one() {
         let policy = Policy::default_policy();
-        let feature = policy.features.last().unwrap().to_string();
+        let feature = policy.features().last().unwrap().to_string();
         let difference = Difference {
             key: "features".to_owned(),
             before: Some("count_1h sum_1h".to_owned()),

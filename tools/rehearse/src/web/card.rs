@@ -68,7 +68,7 @@ pub fn timeline(stored: &Stored, policy: &Policy) -> Timeline {
         minor_digits: base.minor_digits(),
         review: policy.thresholds.review,
         alert: policy.thresholds.alert,
-        windows: policy.windows.iter().map(|minutes| label(*minutes)).collect(),
+        windows: policy.windows().iter().map(|minutes| label(*minutes)).collect(),
         events: newest.iter().map(|entry| event(entry, &entries, policy)).collect(),
     }
 }

@@ -110,7 +110,7 @@ fn features_add_every_value_and_change_nothing_else() {
         let plain: serde_json::Value = serde_json::from_str(plain).unwrap();
         let mut full: serde_json::Value = serde_json::from_str(full).unwrap();
         let features = full.as_object_mut().unwrap().remove("features").unwrap();
-        assert_eq!(features.as_object().unwrap().len(), wanted.policy.features.len());
+        assert_eq!(features.as_object().unwrap().len(), wanted.policy.features().len());
         assert_eq!(plain, full);
     }
     // The 30-day count of the last event of a card is the number of its events up to then.

@@ -1,10 +1,8 @@
 //! Text within text: escapes of JSON, percent signs of URLs and forms, base64 and hexadecimal digits.
 
 use super::glyph::{Glyph, Span};
-use super::suspect::{BASE64_MIN, DIGITS_MIN, may_hold_decoded, sextet};
+use super::suspect::{BASE64_MIN, HEX_MIN, may_hold_decoded, sextet};
 
-/// Characters of the shortest hexadecimal text that holds one.
-const HEX_MIN: usize = DIGITS_MIN * 2;
 /// Characters of a JSON escape of the form `\u0034`, and of a byte as `%34`.
 const UNICODE_ESCAPE_LENGTH: usize = 6;
 const PERCENT_LENGTH: usize = 3;

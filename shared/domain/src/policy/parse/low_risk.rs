@@ -19,10 +19,8 @@ pub(super) struct Rules {
 impl Rules {
     /// The section of a policy that is whole otherwise.
     pub(super) fn applied_to(self, policy: &Policy) -> LowRisk {
-        let keeps = |key: &FeatureKey| self.features.contains(key);
         let cheap = Policy {
-            features: policy.features.iter().copied().filter(keeps).collect(),
-            weights: policy.weights.iter().copied().filter(|(key, _)| keeps(key)).collect(),
+            compiled: policy.compiled.only(|key| self.features.contains(&key)),
             ..policy.clone()
         };
         LowRisk {
