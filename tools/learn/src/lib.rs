@@ -32,4 +32,4 @@ mod table;
 
 pub use points::{Fitted, Options, Points};
 pub use refusal::LearnError;
-pub use table::{FEATURES_MAX, Row, Table};
+pub use table::{FEATURES_MAX, ROWS_MAX, Row, Table};

@@ -35,6 +35,12 @@ pub enum LearnError {
         /// The feature.
         feature: String,
     },
+    /// More events than a table may hold.
+    #[error("the table is full: it holds at most {max} events")]
+    TooManyRows {
+        /// How many it may hold.
+        max: usize,
+    },
     /// Too few events to learn from.
     #[error("{found} events are too few to learn from: at least {min} are needed")]
     TooFewRows {

@@ -5,6 +5,9 @@ use crate::refusal::LearnError;
 /// At most so many features: the bins of one event, four bits each, and its label fit one 128-bit number.
 pub const FEATURES_MAX: usize = 31;
 
+/// At most so many events: with 20 features they are 185 bytes each, 18.5 GB together.
+pub const ROWS_MAX: usize = 100_000_000;
+
 /// What is known of an event besides its features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -75,8 +78,11 @@ impl Table {
     /// Adds an event with its features' values in the table's order; `None` is a missing value. Events need no order.
     ///
     /// # Errors
-    /// When there are too few or too many values, or one is not a finite number. The table stays as it was.
+    /// When the table is full, there are too few or too many values, or one is not a finite number. The table stays as it was.
     pub fn push(&mut self, row: Row, values: &[Option<f64>]) -> Result<(), LearnError> {
+        if self.len() >= ROWS_MAX {
+            return Err(LearnError::TooManyRows { max: ROWS_MAX });
+        }
         if values.len() != self.names.len() {
             return Err(LearnError::WrongWidth {
                 row: self.len(),

@@ -112,6 +112,20 @@ fn options_that_make_no_sense() {
     let good = world::options();
     let bad = [
         (
+            "folds",
+            Options {
+                folds: 21,
+                ..good.clone()
+            },
+        ),
+        (
+            "bins_max × smoothness × ridge",
+            Options {
+                ridge: vec![1.0; 11],
+                ..good.clone()
+            },
+        ),
+        (
             "label_delay_ms",
             Options {
                 label_delay_ms: -1,

@@ -43,18 +43,22 @@ impl Sample<'_> {
     /// For each day, the k cards with the highest score of the day (of equal scores, those with the lower number first), and the
     /// share of them that had a fraud that day. A card that was found so is left out on later days. A day with fewer cards
     /// still counts k. `None` without cases, and for k of 0.
+    ///
+    /// Of drawn days, what was found before each is what was found in all days: a day that was not drawn passed nevertheless.
     #[must_use]
     pub fn card_precision(&self, k: usize) -> Option<CardPrecision> {
         let mut found = BTreeSet::new();
         let (mut days, mut sum, mut weight) = (Vec::new(), 0.0, 0.0);
         for (day, mut cards) in self.card_days() {
+            let times = self.times(&cards);
             cards.retain(|card, _| !found.contains(card));
             let (one, detected) = self.look(day, &cards, k);
             found.extend(detected);
-            let times = self.times(&cards);
-            sum += times * one.found as f64 / k as f64;
-            weight += times;
-            days.push(one);
+            if times > 0.0 {
+                sum += times * one.found as f64 / k as f64;
+                weight += times;
+                days.push(one);
+            }
         }
         (k > 0 && weight > 0.0).then(|| CardPrecision {
             k,
@@ -65,7 +69,7 @@ impl Sample<'_> {
 
     /// Looks at k cards of a day: what that gave, and the cards that were found.
     fn look(&self, day: i64, cards: &BTreeMap<u64, CardDay>, k: usize) -> (DayPrecision, Vec<u64>) {
-        let by_days = matches!(&self.drawn, Some((Resample::Day, _)));
+        let by_days = self.by_days();
         let slots = |card: &CardDay| if by_days { 1 } else { card.copies as usize };
         let mut order: Vec<(&u64, &CardDay)> = cards.iter().collect();
         // Stable: cards of equal scores stay in the order of their numbers.
@@ -95,17 +99,21 @@ impl Sample<'_> {
 
     /// How many times a day counts: once, unless days were drawn.
     fn times(&self, cards: &BTreeMap<u64, CardDay>) -> f64 {
-        match &self.drawn {
-            Some((Resample::Day, _)) => cards.values().next().map_or(1.0, |card| card.copies as f64),
+        match cards.values().next() {
+            Some(card) if self.by_days() => card.copies as f64,
             _ => 1.0,
         }
+    }
+
+    fn by_days(&self) -> bool {
+        matches!(&self.drawn, Some((Resample::Day, _)))
     }
 
     fn card_days(&self) -> Days {
         let mut days = Days::new();
         for (at, case) in self.ranked.cases.iter().enumerate() {
             let copies = self.copies(at as u32);
-            if copies == 0 {
+            if copies == 0 && !self.by_days() {
                 continue;
             }
             let card = days.entry(case.day).or_default().entry(case.card).or_insert(CardDay {

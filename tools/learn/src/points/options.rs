@@ -6,6 +6,11 @@ use crate::refusal::LearnError;
 
 use super::pattern::BINS_LIMIT;
 
+/// At most so many folds.
+const FOLDS_MAX: usize = 20;
+/// At most so many combinations of options are validated.
+const TRIED_MAX: usize = 100;
+
 /// What validation is to prefer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,7 +26,7 @@ pub enum Criterion {
 pub struct Options {
     /// How late labels are, ms: validation learns only from events that lie so long before what it scores.
     pub label_delay_ms: i64,
-    /// Parts of the range's end that validation scores, one after the other.
+    /// Parts of the range's end that validation scores, one after the other; at most 20, and 0 for no validation.
     pub folds: usize,
     /// The share of the range's time that these parts are, together.
     pub validation_share: f64,
@@ -70,6 +75,13 @@ impl Options {
         }
         if self.ridge.is_empty() || !self.ridge.iter().all(is_strength) {
             return refuse("ridge", "has a number that is not above 0, or none");
+        }
+        if self.folds > FOLDS_MAX {
+            return refuse("folds", "are more than 20");
+        }
+        let tried = self.bins_max.len().saturating_mul(self.smoothness.len());
+        if tried.saturating_mul(self.ridge.len()) > TRIED_MAX {
+            return refuse("bins_max × smoothness × ridge", "are more than 100 combinations");
         }
         Ok(())
     }
