@@ -9,8 +9,8 @@ mod interval;
 mod rank;
 mod threshold;
 
-pub use bootstrap::{REPLICATES, Resample, intervals};
+pub use bootstrap::{REPLICATES, intervals};
 pub use cards::{CardPrecision, DayPrecision};
 pub use interval::{Interval, wilson};
-pub use rank::{Case, MS_PER_DAY, Ranked, Sample, utc_day};
+pub use rank::{Case, MS_PER_DAY, Ranked, Resample, Sample, utc_day};
 pub use threshold::AtThreshold;

@@ -1,7 +1,7 @@
 //! Points: each feature has a table of bins, each bin its bits; their sum with the prior is the log2 odds of fraud.
 //!
-//! [`fit`] learns them from a [`Table`]: bins with round edges ([`edges`]), bits by regularised logistic regression
-//! ([`solve`]), strength and number of bins by validation in time order inside the table ([`validate`]). What earns nothing
+//! [`fit`] learns them from a [`Table`]: bins with round edges (`edges.rs`), bits by regularised logistic regression
+//! (`solve.rs`), strength and number of bins by validation in time order inside the table (`validate.rs`). What earns nothing
 //! there is dropped.
 
 mod choose;

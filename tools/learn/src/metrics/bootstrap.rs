@@ -2,23 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::interval::Interval;
-use super::rank::{Case, Ranked, Sample};
+use super::rank::{Case, Ranked, Resample, Sample};
 
 /// Samples that are usually enough for an interval of 95 %.
 pub const REPLICATES: usize = 500;
-
-/// What is drawn. Events of a card, or of a day, are not independent of each other, so they are drawn together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resample {
-    /// Cards, each with all its events.
-    Card,
-    /// Days, each with all its events.
-    Day,
-}
 
 /// The interval of each figure that `figures` takes from a sample, over so many samples.
 ///

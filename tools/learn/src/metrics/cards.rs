@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::bootstrap::Resample;
-use super::rank::Sample;
+use super::rank::{Resample, Sample};
 
 /// Card precision at k, as the Fraud Detection Handbook has it (Le Borgne and others, 2022, `card_precision_top_k`).
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,8 +1,8 @@
 //! How well scores put frauds before the rest.
 
-use crate::refusal::LearnError;
+use serde::Serialize;
 
-use super::bootstrap::Resample;
+use crate::refusal::LearnError;
 
 /// Milliseconds of a day.
 pub const MS_PER_DAY: i64 = 86_400_000;
@@ -26,6 +26,16 @@ pub struct Case {
 #[must_use]
 pub const fn utc_day(at_ms: i64) -> i64 {
     at_ms.div_euclid(MS_PER_DAY)
+}
+
+/// What a bootstrap sample is drawn of. Events of a card, or of a day, are not independent of each other, so they are drawn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resample {
+    /// Cards, each with all its events.
+    Card,
+    /// Days, each with all its events.
+    Day,
 }
 
 /// Cases in the order of their scores.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::bootstrap::Resample;
 use super::interval::{Interval, wilson};
-use super::rank::Sample;
+use super::rank::{Resample, Sample};
 
 /// What happens when every event with at least this score is an alert.
 #[derive(Clone, Debug, PartialEq, Serialize)]
