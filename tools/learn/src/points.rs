@@ -128,34 +128,66 @@ pub fn fit(table: &Table, options: &Options) -> Result<Fitted, LearnError> {
     let patterns = Patterns::new(table, &rows, &edges);
     let layout = solve::Layout::new(&choice.active, &edges);
     let weights = solve::solve(&patterns, &layout, choice.penalty)?;
-    let mut points = Points {
-        prior_bits: weights[0] / std::f64::consts::LN_2,
-        features: Vec::with_capacity(choice.active.len()),
+    let all = Learned {
+        table,
+        edges: &edges,
+        patterns: &patterns,
+        layout: &layout,
+        weights: &weights,
     };
-    let mut features = Vec::with_capacity(choice.active.len());
-    for (place, feature) in choice.active.iter().enumerate() {
-        let counts = report::counts(&patterns, *feature, edges[*feature].len() + 1);
-        let (base, bits) = centred(layout.of(place, &weights), &counts);
-        points.prior_bits += base;
-        points
-            .features
-            .push(feature_points(&table.names()[*feature], &edges[*feature], &bits));
-        features.push(report::feature(points.features.last(), &counts, choice.earned[place]));
+    let fitted = all.fitted(choice, options.keep_all);
+    if fitted.points.features.is_empty() {
+        return Err(LearnError::NothingLearned);
     }
-    points.prior_bits = rounded(points.prior_bits);
-    Ok(Fitted {
-        points,
-        report: Report {
-            events: table.len(),
-            frauds: table.frauds().iter().filter(|fraud| **fraud).count(),
+    Ok(fitted)
+}
+
+/// Weights with what they belong to.
+struct Learned<'a> {
+    table: &'a Table,
+    edges: &'a [Vec<f64>],
+    patterns: &'a Patterns,
+    layout: &'a solve::Layout,
+    weights: &'a [f64],
+}
+
+impl Learned<'_> {
+    /// Points and report. A feature whose every bin has no bits is taken off, unless all are to be kept.
+    fn fitted(&self, choice: choose::Choice, keep_all: bool) -> Fitted {
+        let mut points = Points {
+            prior_bits: self.weights[0] / std::f64::consts::LN_2,
+            features: Vec::with_capacity(choice.active.len()),
+        };
+        let (mut features, mut dropped) = (Vec::with_capacity(choice.active.len()), choice.dropped);
+        for (place, feature) in choice.active.iter().enumerate() {
+            let (name, edges) = (&self.table.names()[*feature], &self.edges[*feature]);
+            let counts = report::counts(self.patterns, *feature, edges.len() + 1);
+            let (base, bits) = centred(self.layout.of(place, self.weights), &counts);
+            points.prior_bits += base;
+            if !keep_all && bits.iter().all(|bits| *bits == 0.0) {
+                dropped.push(Dropped {
+                    feature: name.clone(),
+                    why: Why::EarnsNothing,
+                });
+                continue;
+            }
+            let own = feature_points(name, edges, &bits);
+            features.push(report::feature(&own, &counts, choice.earned[place]));
+            points.features.push(own);
+        }
+        points.prior_bits = rounded(points.prior_bits);
+        let report = Report {
+            events: self.table.len(),
+            frauds: self.table.frauds().iter().filter(|fraud| **fraud).count(),
             folds: choice.folds,
             loss_without: choice.loss_without,
             tried: choice.tried,
             chosen: choice.chosen,
-            features: features.into_iter().flatten().collect(),
-            dropped: choice.dropped,
-        },
-    })
+            features,
+            dropped,
+        };
+        Fitted { points, report }
+    }
 }
 
 fn check_enough(table: &Table) -> Result<(), LearnError> {

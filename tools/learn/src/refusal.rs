@@ -68,8 +68,8 @@ pub enum LearnError {
     /// No feature has two different values.
     #[error("every feature is constant: there is nothing to tell fraud by")]
     NothingVaries,
-    /// No feature made validation better than the share of frauds alone.
-    #[error("no feature tells fraud from the rest: on later events of the training range none was better than none")]
+    /// No feature made validation better than the share of frauds alone, or none has two bins that differ.
+    #[error("no feature tells fraud from the rest")]
     NothingLearned,
     /// An option that makes no sense.
     #[error("option {name}: {why}")]

@@ -14,7 +14,7 @@ pub struct Report {
     /// Of these, frauds.
     pub frauds: usize,
     /// Parts of the range that validation scored. 0: the range was too short or held too few frauds for validation, the most
-    /// cautious of the options were taken, and no feature was dropped for earning nothing.
+    /// cautious of the options were taken, and of the features only those were dropped whose every bin has no bits.
     pub folds: usize,
     /// Bits a fraud that the labels surprise by on later events when no feature is looked at.
     pub loss_without: f64,
@@ -86,7 +86,7 @@ pub struct Dropped {
 pub enum Why {
     /// It has one value in all events, or none.
     Constant,
-    /// Validation is no worse without it.
+    /// Validation is no worse without it, or all its bins have the same bits.
     EarnsNothing,
 }
 
@@ -103,8 +103,7 @@ pub(super) fn counts(patterns: &Patterns, feature: usize, bins: usize) -> Vec<Co
 }
 
 /// A feature's bins with what lies in them.
-pub(super) fn feature(points: Option<&FeaturePoints>, counts: &[Count], earns: Option<f64>) -> Option<FeatureReport> {
-    let points = points?;
+pub(super) fn feature(points: &FeaturePoints, counts: &[Count], earns: Option<f64>) -> FeatureReport {
     let bin = |(at, count): (usize, &Count)| {
         let missing = at == points.bits.len();
         BinReport {
@@ -120,9 +119,9 @@ pub(super) fn feature(points: Option<&FeaturePoints>, counts: &[Count], earns: O
             bits: points.bits.get(at).copied().unwrap_or(points.missing_bits),
         }
     };
-    Some(FeatureReport {
+    FeatureReport {
         feature: points.name.clone(),
         earns,
         bins: counts.iter().enumerate().map(bin).collect(),
-    })
+    }
 }
