@@ -5,7 +5,7 @@ use super::round::roundest;
 /// Quantiles between which an edge is looked for: so many of all events' values, and so many of the frauds'.
 const QUANTILES: usize = 48;
 /// A bin has at least so many frauds, or as many rows as would hold so many at the usual share.
-const FRAUDS_MIN: f64 = 5.0;
+const FRAUDS_MIN: f64 = 10.0;
 /// Two bins are one unless telling them apart makes this much deviance (twice the log likelihood, natural logarithm), which is
 /// χ² with one degree of freedom by chance, as in ChiMerge (R. Kerber, 1992). It is the upper 0.1 % point: of some fifty
 /// candidates the luckiest is looked at.
