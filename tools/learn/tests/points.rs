@@ -160,15 +160,16 @@ fn the_report_counts_what_lies_in_each_bin() {
 
 #[test]
 fn a_missing_value_that_was_never_seen_gets_the_mean() {
-    let points = points::fit(&world::table(20_000, 8), &world::options()).unwrap().points;
-    let ratio = &points.features[0];
-    let (least, most) = ratio
-        .bits
-        .iter()
-        .fold((f64::MAX, f64::MIN), |(a, b), bits| (a.min(*bits), b.max(*bits)));
-    assert!(least < ratio.missing_bits && ratio.missing_bits < most, "{ratio:?}");
+    let fitted = points::fit(&world::table(20_000, 8), &world::options()).unwrap();
+    let (ratio, report) = (&fitted.points.features[0], &fitted.report.features[0]);
+    let sum: f64 = report.bins.iter().map(|bin| bin.bits * bin.events as f64).sum();
+    assert!((ratio.missing_bits - sum / 20_000.0).abs() < 0.01, "{ratio:?}");
+    assert!(ratio.missing_bits > 0.5, "{ratio:?}");
     assert_eq!(ratio.bits_of(None), ratio.missing_bits);
     assert_eq!(ratio.bits_of(Some(f64::NAN)), ratio.missing_bits);
+    // And each feature that stayed is missed by validation.
+    let earns = fitted.report.features.iter().map(|feature| feature.earns.unwrap());
+    assert!(earns.clone().all(|bits| bits > 0.05), "{:?}", earns.collect::<Vec<_>>());
 }
 
 /// A stream in which a feature told fraud in the first month only: validation looks at later events, so it is worth nothing.
