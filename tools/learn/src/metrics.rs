@@ -1,0 +1,16 @@
+//! What scores are worth: how well they rank, and what alerts find.
+//!
+//! [`Ranked`] takes scored events with their labels; [`Sample`] has the figures, of all of them or of a bootstrap sample;
+//! [`intervals`] draws such samples, and [`wilson`] gives a share its interval, so that one of one is not said to be 100 %.
+
+mod bootstrap;
+mod cards;
+mod interval;
+mod rank;
+mod threshold;
+
+pub use bootstrap::{REPLICATES, intervals};
+pub use cards::{CardPrecision, DayPrecision};
+pub use interval::{Interval, wilson};
+pub use rank::{Case, MS_PER_DAY, Ranked, Resample, Sample, utc_day};
+pub use threshold::AtThreshold;
