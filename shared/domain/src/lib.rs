@@ -9,6 +9,7 @@
 //! id, refusal, catalogue          what things are called
 //! event, outcome, lifetime        what comes in and what goes out, as types
 //! contract, history               bytes of events; what is kept of a card's, and its bytes
+//! trees                           a model that a team has trained elsewhere, and its bytes
 //! policy, render                  what a team decides; an outcome's bytes
 //! measure, control                what features are worth; which policy is in force
 //! model                           how surprising that is: the score
@@ -30,3 +31,4 @@ pub mod outcome;
 pub mod policy;
 pub mod refusal;
 pub mod render;
+pub mod trees;

@@ -22,3 +22,4 @@ mod state;
 mod state_golden;
 mod state_size;
 mod told_apart;
+mod trees;

@@ -3,3 +3,4 @@
 pub mod contract;
 pub mod random;
 pub mod state;
+pub mod trees;
