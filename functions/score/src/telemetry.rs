@@ -65,6 +65,12 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
         .metric(Metric::UnknownFields, float(report.unknown_fields))
         .metric(Metric::SegmentsRead, float(report.segments_read))
         .metric(Metric::SegmentsWritten, float(report.segments_written))
+        .metric(Metric::KeyWrites, float(report.key_commits))
+        .metric(Metric::KeysUnread, float(report.keys_unread))
+        .metric(
+            Metric::LabelsUntaught,
+            float(report.labels_without_key + report.labels_forgotten),
+        )
         .metric(Metric::Conflicts, float(report.conflicts))
         .metric(Metric::Retries, float(report.retries))
         .metric(Metric::Throttles, float(report.throttles))

@@ -40,10 +40,14 @@ fn world(after_ms: i64) -> World {
 }
 
 fn world_with(after_ms: i64, config: EngineConfig) -> World {
+    world_by(after_ms, config, Policy::default_policy())
+}
+
+fn world_by(after_ms: i64, config: EngineConfig, policy: Policy) -> World {
     let (faults, plane) = (Faults::none(), MemoryControl::default());
     let sink = MemorySink::with_faults(faults.clone());
     let clock = ManualClock::at(ARRIVAL_MS + after_ms);
-    let policy = Arc::new(Policy::default_policy());
+    let policy = Arc::new(policy);
     let engine = Engine::new(
         MemoryStore::with_faults(faults.clone()),
         sink.clone(),
@@ -359,4 +363,35 @@ async fn segments_of_a_hot_card_are_counted() {
     let again = of(&world.run(&events[..1]).await);
     assert_eq!(again[..3], [0.0, 1.0, 0.0]);
     assert!(again[3] > 0.0);
+}
+
+#[tokio::test]
+async fn what_labels_teach_keys_is_counted_and_so_is_what_they_do_not() {
+    let keys = "\n[[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n";
+    let with_keys = Policy::parse(&format!("{}{keys}", Policy::default_text()), "keys.toml").unwrap();
+    // Nothing of a key stays warm.
+    let config = EngineConfig {
+        key_max_age_ms: 0,
+        ..EngineConfig::default()
+    };
+    let world = world_by(1_000, config, with_keys);
+    let label = |event: &str| {
+        json!({"schema": "label", "version": 1, "event_id": event, "card_id": "a", "verdict": "fraud",
+            "known_since_ms": ARRIVAL_MS})
+    };
+    let of = |handled: &Handled| ["KeyWrites", "KeysUnread", "LabelsUntaught"].map(|name| metric(handled, name));
+    assert_eq!(
+        of(&world.run(&[transaction("e1", "a"), label("e1")]).await),
+        [1.0, 0.0, 0.0]
+    );
+    // Its event lies a year before the newest that the merchant's history has.
+    let mut old = label("old");
+    old["version"] = json!(2);
+    old["merchant_id"] = transaction("e1", "a")["merchant_id"].clone();
+    old["occurred_at_ms"] = json!(ARRIVAL_MS - 800 * 86_400_000_i64);
+    world.run(&[old.clone()]).await;
+    old["known_since_ms"] = json!(ARRIVAL_MS - 1);
+    assert_eq!(of(&world.run(&[old]).await), [0.0, 0.0, 1.0]);
+    world.faults.at(Op::LoadKeys, ALWAYS, Fault::Before(throttled()));
+    assert_eq!(of(&world.run(&[transaction("e2", "a")]).await), [0.0, 1.0, 0.0]);
 }

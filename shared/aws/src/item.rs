@@ -7,6 +7,8 @@
 //! c#<card_id>    p               b (B) profile's bytes, v (N) profile version
 //! c#<card_id>    d2#<ms>#<id>    o (S) outcome as JSON, ttl (N) seconds: an alert, by event time (15 digits) and event id
 //! c#<card_id>    d#<event_id>    the same, as it was written before two events of a card could share an id; never written now
+//! k#<name>#<id>  l               b (B) labelled history's bytes, v (N) number, h (B) tag of the bytes, ttl (N) seconds:
+//!                                a key beyond the card, by its name in the policy and the 64-bit fingerprint of its id, in hex
 //! control        …               the control plane: `tidemark_domain::control::item`
 //! trial#…        …               a candidate's outcomes: `tidemark_domain::control::trial`
 //! ```
@@ -20,7 +22,9 @@ use tidemark_domain::control::trial::{TRIAL, TrialBatch, TrialKey};
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
-use tidemark_engine::port::{DecisionRecord, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite};
+use tidemark_engine::port::{
+    DecisionRecord, KeyId, KeyWrite, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite,
+};
 
 /// Partition key: `c#` and the card.
 pub const PARTITION_KEY: &str = "pk";
@@ -46,6 +50,8 @@ pub const DECISION_PREFIX_BY_ID: &str = "d#";
 pub const STATE: &str = "s";
 /// Sort key of a profile.
 pub const PROFILE: &str = "p";
+/// Sort key of a key's labelled history.
+pub const LABELLED: &str = "l";
 
 /// First byte of a stored profile. Versions are read for ever.
 const PROFILE_FORMAT: u8 = 1;
@@ -62,6 +68,12 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 #[must_use]
 pub fn partition_key(card: &CardId) -> String {
     format!("c#{card}")
+}
+
+/// The partition key of a key beyond the card.
+#[must_use]
+pub fn key_partition(key: KeyId) -> String {
+    format!("k#{key}")
 }
 
 /// The sort key of a decision: event time, 15 digits, then the id, so that no two events of a card share one, and none is the
@@ -114,13 +126,22 @@ pub(crate) fn number<N: Copy + std::fmt::Display>(value: N) -> AttributeValue {
 }
 
 pub(crate) fn state_item(write: &StateWrite) -> Item {
-    let mut item = key(&write.card_id, STATE);
-    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(write.item.bytes.clone())));
-    item.insert(VERSION.to_owned(), number(write.item.version.number));
-    if let Some(tag) = write.item.version.tag {
+    versioned(key(&write.card_id, STATE), &write.item, write.expires_at_s)
+}
+
+pub(crate) fn labelled_item(write: &KeyWrite) -> Item {
+    let key = key_of(&key_partition(write.key), LABELLED);
+    versioned(key, &write.item, write.expires_at_s)
+}
+
+/// An item with bytes, their version and their tag.
+fn versioned(mut item: Item, value: &StateItem, expires_at_s: i64) -> Item {
+    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(value.bytes.clone())));
+    item.insert(VERSION.to_owned(), number(value.version.number));
+    if let Some(tag) = value.version.tag {
         item.insert(TAG.to_owned(), tag_value(tag));
     }
-    item.insert(EXPIRES.to_owned(), number(write.expires_at_s));
+    item.insert(EXPIRES.to_owned(), number(expires_at_s));
     item
 }
 

@@ -21,8 +21,8 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion, StateWrite,
-    Units,
+    Commit, DecisionRecord, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateVersion, StateWrite, Units,
 };
 
 use crate::chunk;
@@ -55,8 +55,17 @@ impl DynamoStore {
 
     /// Reads the items of `cards` under one sort key: item by position, absent ones left out.
     async fn load(&self, cards: &[CardId], sort: &str) -> Result<Metered<HashMap<String, Item>>, PortError> {
+        self.load_partitions(cards.iter().map(item::partition_key).collect(), sort)
+            .await
+    }
+
+    /// Reads the items of partitions under one sort key, by partition; absent ones are left out.
+    async fn load_partitions(
+        &self,
+        mut partitions: Vec<String>,
+        sort: &str,
+    ) -> Result<Metered<HashMap<String, Item>>, PortError> {
         // A key may not be asked for twice in one call.
-        let mut partitions: Vec<String> = cards.iter().map(item::partition_key).collect();
         partitions.sort_unstable();
         partitions.dedup();
         let calls = partitions.chunks(limits::LOAD_KEYS_MAX).map(|chunk| {
@@ -196,6 +205,24 @@ impl DynamoStore {
         }
     }
 
+    /// Puts an item with a version, on the version that was read.
+    async fn commit_versioned(&self, item: Item, expected: Option<StateVersion>) -> Result<Metered<Commit>, PortError> {
+        let condition = expected.map_or(Condition::Absent, Condition::AsRead);
+        Ok(match self.put(item, condition).await? {
+            Put::Written(units) => Metered {
+                value: Commit::Written,
+                units,
+            },
+            Put::Refused { winner, units } => {
+                let winner = winner.filter(|item| !item.is_empty());
+                Metered {
+                    value: Commit::Conflict(winner.map(item::read_state).transpose()?),
+                    units,
+                }
+            }
+        })
+    }
+
     async fn put_once(&self, item: Item, condition: Condition) -> Result<Metered<PutOnce>, PortError> {
         Ok(match self.put(item, condition).await? {
             Put::Written(units) => Metered {
@@ -328,23 +355,24 @@ impl StateStore for DynamoStore {
     }
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        let condition = write.expected.map_or(Condition::Absent, Condition::AsRead);
-        Ok(match self.put(item::state_item(write), condition).await? {
-            Put::Written(units) => Metered {
-                value: Commit::Written,
-                units,
-            },
-            Put::Refused { winner, units } => {
-                let winner = winner
-                    .filter(|item| !item.is_empty())
-                    .map(item::read_state)
-                    .transpose()?;
-                Metered {
-                    value: Commit::Conflict(winner),
-                    units,
-                }
-            }
+        self.commit_versioned(item::state_item(write), write.expected).await
+    }
+
+    async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        let partitions = keys.iter().map(|key| item::key_partition(*key)).collect();
+        let Metered { value: items, units } = self.load_partitions(partitions, item::LABELLED).await?;
+        let found = keys.iter().map(|key| {
+            let found = items.get(&item::key_partition(*key)).cloned();
+            found.map(item::read_state).transpose()
+        });
+        Ok(Metered {
+            value: found.collect::<Result<_, _>>()?,
+            units,
         })
+    }
+
+    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+        self.commit_versioned(item::labelled_item(write), write.expected).await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {

@@ -6,11 +6,13 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
+use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::history::sealed::SegmentKey;
-use tidemark_domain::id::{CardId, EventKey};
+use tidemark_domain::id::{CardId, EventKey, fingerprint64};
 use tidemark_engine::port::{
-    Commit, DecisionRecord, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion, StateWrite,
+    Commit, DecisionRecord, KeyId, KeyWrite, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
+    StateWrite,
 };
 
 const TABLE: &str = "cards";
@@ -269,4 +271,50 @@ async fn segments_are_read_back_in_the_order_that_was_asked_for() {
     assert!((read.units.read - 3.0).abs() <= 1.0, "{:?}", read.units);
     let other = store.load_segments(&card(2), &asked[..1]).await.unwrap();
     assert_eq!(other.value, [None], "another card has none");
+}
+
+#[tokio::test]
+async fn a_keys_labelled_history_is_kept_under_its_version_and_read_by_key() {
+    let (store, clients) = store().await;
+    let key = |name: &str, id: &str| KeyId {
+        name: KeyName::new(name).unwrap(),
+        identity: fingerprint64(id),
+    };
+    let write = |key: KeyId, expected: Option<StateVersion>, bytes: Vec<u8>| KeyWrite {
+        key,
+        expected,
+        item: StateItem::new(expected.map_or(0, |read| read.number) + 1, bytes),
+        expires_at_s: 2_000_000_000,
+    };
+    let (bad, other) = (key("terminal", "bad"), key("ip", "bad"));
+    let first = store.commit_key(&write(bad, None, vec![1])).await.unwrap();
+    assert!(matches!(first.value, Commit::Written));
+    assert!((first.units.write - 1.0).abs() < f64::EPSILON);
+    // Another writer's: it loses, and sees the winner (I5).
+    for expected in [None, Some(version(1, &[2])), Some(version(2, &[1]))] {
+        let lost = store.commit_key(&write(bad, expected, vec![9])).await.unwrap();
+        let Commit::Conflict(Some(winner)) = lost.value else {
+            panic!("{:?}", lost.value)
+        };
+        assert_eq!(winner, StateItem::new(1, vec![1]));
+    }
+    let second = write(bad, Some(version(1, &[1])), vec![1, 2]);
+    assert!(matches!(
+        store.commit_key(&second).await.unwrap().value,
+        Commit::Written
+    ));
+    // In the order asked for, one of them twice, and two that are not there: names are part of a key.
+    let asked = [other, bad, key("terminal", "good"), bad];
+    let found = store.load_keys(&asked).await.unwrap();
+    let item = Some(StateItem::new(2, vec![1, 2]));
+    assert_eq!(found.value, [None, item.clone(), None, item]);
+    assert!(found.units.read > 0.0);
+    // Persisted: the key of the item is never changed.
+    let stored = clients.dynamodb.get_item().table_name(TABLE);
+    let partition = format!("k#terminal#{:016x}", fingerprint64("bad"));
+    let stored = stored
+        .key("pk", AttributeValue::S(partition))
+        .key("sk", AttributeValue::S("l".to_owned()));
+    let stored = stored.send().await.unwrap().item.unwrap();
+    assert_eq!(stored["ttl"], AttributeValue::N("2000000000".to_owned()));
 }

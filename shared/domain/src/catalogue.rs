@@ -4,7 +4,9 @@
 mod column;
 mod feature;
 mod key;
+mod key_name;
 
-pub use column::{Need, Needs, Unit};
+pub use column::{Need, Needs, Subject, Unit};
 pub use feature::FeatureKind;
 pub use key::{FeatureKey, FeatureValue, UnknownFeature};
+pub use key_name::KeyName;

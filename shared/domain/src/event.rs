@@ -100,10 +100,16 @@ pub struct Label {
     pub verdict: Verdict,
     /// Since when that is known: milliseconds since 1970-01-01T00:00:00Z.
     pub known_since_ms: i64,
+    /// When the transaction happened, from version 2 on: milliseconds since 1970-01-01T00:00:00Z.
+    pub occurred_at_ms: Option<i64>,
+    /// Where its money went, from version 2 on.
+    pub merchant_id: Option<MerchantId>,
+    /// The device that was used, from version 2 on.
+    pub device_id: Option<DeviceId>,
 }
 
 /// What a label says. Numbers are persisted: keep them stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Verdict {

@@ -3,15 +3,18 @@
 //! A state is the fold of its distinct accepted events in their order of arrival (I2). A duplicate changes nothing and
 //! finds its stored outcome (I3); an event that can't be told from a duplicate any more is refused.
 
-use crate::event::{Label, Transaction};
+mod label;
+
+use crate::event::Transaction;
 use crate::history::sealed::{Seal, SegmentKey};
 use crate::history::{Entry, Found, History, HistoryKey, UNPRICED, high, low};
-use crate::id::fingerprint64;
 use crate::measure::{Observed, Walk};
-use crate::model::{ProfileInput, judge};
+use crate::model::{Inputs, judge};
 use crate::outcome::{OverrideAction, StoredOutcome};
 use crate::policy::Policy;
 use crate::refusal::{Refusal, RefusalCode};
+
+pub use label::{LabelApplied, Taught, apply_label};
 
 /// What a transaction did to its card.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,19 +35,6 @@ pub enum Applied {
     NeedsSegments(Vec<SegmentKey>),
 }
 
-/// What a label did to its card.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LabelApplied {
-    /// It is kept with its event now.
-    Recorded,
-    /// The same one, or a more recent one, was kept already; the state is as it was.
-    Already,
-    /// The card's history does not hold its event; the state is as it was.
-    UnknownEvent,
-    /// The fold can't decide without these segments. The state is unchanged: once it has them, the same call goes further.
-    NeedsSegments(Vec<SegmentKey>),
-}
-
 /// Scores a transaction as of its own event time and puts it where that time belongs.
 ///
 /// In this order: a duplicate (same id and same event time: [`HistoryKey`]) is found, in the head or in a sealed segment; what lies at or
@@ -54,15 +44,20 @@ pub enum LabelApplied {
 ///
 /// Which segments that takes follows from the state, the event and the policy alone, and so does what is made of them:
 /// whatever else is at hand, the outcome is the same.
-pub fn apply_transaction(state: &mut History, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> Applied {
-    apply_overridden(state, tx, profile, policy, None)
+pub fn apply_transaction<'a>(
+    state: &mut History,
+    tx: &Transaction,
+    inputs: impl Into<Inputs<'a>>,
+    policy: &Policy,
+) -> Applied {
+    apply_overridden(state, tx, inputs, policy, None)
 }
 
 /// As [`apply_transaction`]; where an override is given, it makes the decision if the event counts now.
-pub fn apply_overridden(
+pub fn apply_overridden<'a>(
     state: &mut History,
     tx: &Transaction,
-    profile: ProfileInput<'_>,
+    inputs: impl Into<Inputs<'a>>,
     policy: &Policy,
     decided: Option<OverrideAction>,
 ) -> Applied {
@@ -89,9 +84,9 @@ pub fn apply_overridden(
     if !keys.is_empty() {
         return Applied::NeedsSegments(keys);
     }
-    let profile = profile.used_for(&event);
-    let measured = walk.measure(state, profile.known());
-    let mut outcome = judge(&event, profile, &measured);
+    let inputs = inputs.into().used_for(&event);
+    let measured = walk.measure(state, inputs.profile.known(), inputs.keys);
+    let mut outcome = judge(&event, inputs, &measured);
     if let Some(action) = decided {
         outcome.override_by(action);
     }
@@ -144,55 +139,6 @@ fn find(state: &History, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
     }
 }
 
-/// Keeps a label with the event it speaks of.
-///
-/// Of two labels the one that is known since later wins; known since the same time, `cleared` wins over `fraud`. So the
-/// order in which labels arrive does not matter. Of several events with one id the latest is meant. Among sealed events
-/// only the newest [`LABEL_LEAVES_MAX`](crate::history::sealed::LABEL_LEAVES_MAX) leaves are searched, and none that is older
-/// than the policy's retention.
-/// An outcome never changes by a label.
-pub fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> LabelApplied {
-    let fingerprint = fingerprint64(label.event_id.as_str());
-    let found = state.entries.iter_mut().rev().find(|entry| entry.is_of(fingerprint));
-    if let Some(entry) = found {
-        if !is_newer(entry, label) {
-            return LabelApplied::Already;
-        }
-        entry.label = Some((label.verdict, label.known_since_ms));
-        return LabelApplied::Recorded;
-    }
-    apply_sealed_label(state, label, fingerprint, policy)
-}
-
-fn apply_sealed_label(state: &mut History, label: &Label, fingerprint: u64, policy: &Policy) -> LabelApplied {
-    let newest_ms = state.newest_ms().unwrap_or(i64::MIN);
-    let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
-    let key = match state.find_id(fingerprint, aged_ms) {
-        Found::Here(key) => key,
-        Found::Nowhere => return LabelApplied::UnknownEvent,
-        Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
-    };
-    match state.find_sealed(key) {
-        Found::Here(entry) if !is_newer(entry, label) => return LabelApplied::Already,
-        Found::Here(_) => {}
-        Found::Nowhere => return LabelApplied::UnknownEvent,
-        Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
-    }
-    let known = Some((label.verdict, label.known_since_ms));
-    match state.change_sealed(key, &|entry| entry.label = known) {
-        Some(()) => LabelApplied::Recorded,
-        None => LabelApplied::UnknownEvent,
-    }
-}
-
-/// Whether a label outranks the one that its event has.
-fn is_newer(entry: &Entry, label: &Label) -> bool {
-    let rank = |verdict, known_since_ms| (known_since_ms, verdict as u8);
-    entry
-        .label
-        .is_none_or(|(verdict, since_ms)| rank(verdict, since_ms) < rank(label.verdict, label.known_since_ms))
-}
-
 fn beyond(detail: &str) -> Applied {
     Applied::Refused(Refusal::new(RefusalCode::BeyondHorizon, detail))
 }
@@ -206,8 +152,10 @@ fn new_entry(event: &Observed<'_>, seq: u64, outcome: StoredOutcome) -> Entry {
         event_fp_high: Some(high(key.fingerprint)),
         amount_base_minor: event.amount.unwrap_or(UNPRICED),
         merchant_fp: event.merchant_fp,
+        merchant_fp_high: event.merchant_fp_high,
         country: tx.country,
         device_fp: event.device_fp,
+        device_fp_high: event.device_fp_high,
         place: tx.place,
         approved: tx.approved,
         outcome,

@@ -24,6 +24,7 @@ pub mod fold;
 pub mod history;
 pub mod id;
 pub mod invariant;
+pub mod labelled;
 pub mod lifetime;
 pub mod measure;
 pub mod model;

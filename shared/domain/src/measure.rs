@@ -58,11 +58,11 @@ impl FeatureSet {
 
 /// The features that the policy names, as of the event's own time.
 ///
-/// `state` is the card before the event; its entries at or before the event's time count, later ones do not.
+/// How surprising a value is, is not measured here: `None`. `state` is the card before the event; its entries at or before the event's time count, later ones do not.
 #[must_use]
 pub fn compute(state: &History, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
-    let measured = Walk::new(&Observed::new(tx, policy), policy).measure(state, profile);
+    let measured = Walk::new(&Observed::new(tx, policy), policy).measure(state, profile, &[]);
     FeatureSet {
-        values: measured.values(&policy.compiled),
+        values: measured.values(policy),
     }
 }

@@ -1,16 +1,64 @@
-//! The score: an additive model of surprise. Formulas and sources are in `docs/concepts/scoring.md`.
+//! The score: an additive model, of surprise by weights or of points that were learned. Formulas and sources are in
+//! `docs/concepts/scoring.md`.
 
+mod parts;
+mod points;
 mod surprise;
 mod tail;
 #[cfg(test)]
 mod tests;
 
-use crate::catalogue::FeatureKey;
+use crate::catalogue::FeatureValue;
 use crate::event::{Profile, Transaction};
 use crate::history::History;
+use crate::labelled::KeyInput;
 use crate::measure::{Measured, Observed, Walk};
-use crate::outcome::{Missing, REASONS_MAX, Reason, SCORE_MAX, StoredOutcome, Tier};
-use crate::policy::{Policy, Scoring};
+use crate::outcome::{KeyRead, Missing, Reason, SCORE_MAX, StoredOutcome, Tier};
+use crate::policy::{Feature, KeyTerms, Policy, Scoring};
+
+use parts::Parts;
+
+/// What is known for an event besides its card's history.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The card's profile.
+    pub profile: ProfileInput<'a>,
+    /// The labelled histories of the policy's keys, in its order; none for a policy without keys.
+    pub keys: &'a [KeyInput<'a>],
+}
+
+impl<'a> From<ProfileInput<'a>> for Inputs<'a> {
+    fn from(profile: ProfileInput<'a>) -> Self {
+        Self { profile, keys: &[] }
+    }
+}
+
+impl Inputs<'_> {
+    /// What is used for an event: nothing for one of low risk.
+    pub(crate) const fn used_for(self, event: &Observed<'_>) -> Self {
+        if event.is_low_risk {
+            Self {
+                profile: ProfileInput::Skipped,
+                keys: &[],
+            }
+        } else {
+            self
+        }
+    }
+
+    /// What an outcome says of the keys, as of its event's time (ms since 1970-01-01T00:00:00Z).
+    fn key_reads(self, policy: &Policy, time_ms: i64) -> Vec<KeyRead> {
+        let read = |(terms, input): (&KeyTerms, &KeyInput<'_>)| match input {
+            KeyInput::Unnamed | KeyInput::Absent => None,
+            KeyInput::Known(history) => Some(history.as_of(time_ms).version())
+                .filter(|version| *version > 0)
+                .map(|version| (terms.name, Some(version))),
+            KeyInput::Unavailable => Some((terms.name, None)),
+        };
+        let reads = policy.keys.iter().zip(self.keys).filter_map(read);
+        reads.map(|(name, version)| KeyRead { name, version }).collect()
+    }
+}
 
 /// What is known of the card besides its history.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +79,6 @@ impl<'a> ProfileInput<'a> {
             Self::Known(profile) => Some(profile),
             Self::Absent | Self::Unavailable | Self::Skipped => None,
         }
-    }
-
-    /// What is used of it for an event: nothing for one of low risk.
-    pub(crate) const fn used_for(self, event: &Observed<'_>) -> Self {
-        if event.is_low_risk { Self::Skipped } else { self }
     }
 
     const fn missing(self) -> u8 {
@@ -60,16 +103,18 @@ impl<'a> ProfileInput<'a> {
 /// Entries of `state` at or before the event's time count, later ones do not. Whatever is at hand, an event that the policy
 /// holds for low risk is scored without the profile and with the features that the policy leaves it.
 #[must_use]
-pub fn score(state: &History, tx: &Transaction, profile: ProfileInput<'_>, policy: &Policy) -> StoredOutcome {
+pub fn score<'a>(state: &History, tx: &Transaction, inputs: impl Into<Inputs<'a>>, policy: &Policy) -> StoredOutcome {
     let event = Observed::new(tx, policy);
-    let profile = profile.used_for(&event);
-    let measured = Walk::new(&event, event.judge).measure(state, profile.known());
-    judge(&event, profile, &measured)
+    let inputs = inputs.into().used_for(&event);
+    let measured = Walk::new(&event, event.judge).measure(state, inputs.profile.known(), inputs.keys);
+    judge(&event, inputs, &measured)
 }
 
-/// The outcome of what was measured for an event, with the profile that is used for it.
-pub(crate) fn judge(event: &Observed<'_>, profile: ProfileInput<'_>, measured: &Measured<'_>) -> StoredOutcome {
-    let (policy, known) = (event.judge, profile.known());
+/// The outcome of what was measured for an event, with the inputs that are used for it.
+pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measured<'_>) -> StoredOutcome {
+    let (policy, profile) = (event.judge, inputs.profile);
+    let known = profile.known();
+    let keys = inputs.key_reads(policy, event.key.time_ms);
     let mut missing = profile.missing();
     if known.is_some_and(|profile| policy.is_stale(profile, event.key.time_ms)) {
         missing |= Missing::PROFILE_STALE;
@@ -89,6 +134,12 @@ pub(crate) fn judge(event: &Observed<'_>, profile: ProfileInput<'_>, measured: &
         // Neither the profile nor the history says anything: a person should look.
         (Tier::Neutral, policy.thresholds.review, Vec::new())
     } else {
+        let is_key_lost = keys.iter().any(|key| key.version.is_none());
+        let tier = if is_key_lost && tier == Tier::Full {
+            Tier::NoKeys
+        } else {
+            tier
+        };
         let (score, reasons) = scored(measured, policy);
         (tier, score, reasons)
     };
@@ -101,20 +152,52 @@ pub(crate) fn judge(event: &Observed<'_>, profile: ProfileInput<'_>, measured: &
         policy_version: policy.version,
         profile_version: known.map(|profile| profile.version),
         features: if policy.outcome_features {
-            measured.values(&policy.compiled)
+            values(measured, policy)
         } else {
             Vec::new()
         },
-        approximate: measured.errors(&policy.compiled),
+        approximate: measured.errors(policy),
+        explained: points::is_explained(measured, policy),
+        keys,
     }
+}
+
+/// A feature's value, or how surprising that is, bits.
+fn value(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> Option<f64> {
+    if feature.key.is_surprise() {
+        Some(surprise::of(feature, measured, policy))
+    } else {
+        measured.value(feature, policy)
+    }
+}
+
+/// The values of the policy's features, in its order.
+fn values(measured: &Measured<'_>, policy: &Policy) -> Vec<FeatureValue> {
+    let features = policy.compiled.features().iter();
+    let values = features.map(|feature| (feature.key, value(*feature, measured, policy)));
+    values.collect()
+}
+
+/// The score of points: 500 at even odds, 1000 / (1 + 2^(−bits / 4)) for the log2 of the odds in general.
+#[must_use]
+pub fn points_score(bits: f64) -> u16 {
+    points::score_of(bits)
 }
 
 /// The score, and the reasons that are told with it.
 fn scored(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
-    let surprises = Surprises::new(measured, policy);
-    let score = score_of(surprises.total, &policy.scoring);
+    let (score, parts) = match &policy.points {
+        Some(points) => {
+            let (bits, parts) = points::sum(points, measured, policy);
+            (points::score_of(bits), parts)
+        }
+        None => {
+            let parts = surprises(measured, policy);
+            (score_of(parts.total, &policy.scoring), parts)
+        }
+    };
     let reasons = if score >= policy.scoring.reasons_min_score {
-        surprises.reasons(&policy.scoring)
+        parts.reasons(&policy.scoring)
     } else {
         Vec::new()
     };
@@ -128,48 +211,15 @@ fn score_of(total_bits: f64, scoring: &Scoring) -> u16 {
     libm::round(f64::from(SCORE_MAX) * share) as u16
 }
 
-/// The greatest parts of an event's surprise, and their total.
-struct Surprises {
-    total: f64,
-    /// The greatest first; equal ones in the policy's order. Unused places have 0 bits.
-    top: [(Option<FeatureKey>, f64); REASONS_MAX],
-}
-
-impl Surprises {
-    fn new(measured: &Measured<'_>, policy: &Policy) -> Self {
-        let mut surprises = Self {
-            total: 0.0,
-            top: [(None, 0.0); REASONS_MAX],
-        };
-        for weight in policy.compiled.weights() {
-            let bits = surprise::of(weight.feature, measured, policy);
-            let part = weight.weight * (bits - policy.scoring.quiet_bits).max(0.0);
-            if part > 0.0 {
-                surprises.add(weight.feature.key, part);
-            }
-        }
-        surprises
+/// The surprise of each weighed feature beyond what counts as ordinary.
+fn surprises(measured: &Measured<'_>, policy: &Policy) -> Parts {
+    let mut parts = Parts::default();
+    for weight in policy.compiled.weights() {
+        let bits = surprise::of(weight.feature, measured, policy);
+        parts.add(
+            weight.feature.key,
+            weight.weight * (bits - policy.scoring.quiet_bits).max(0.0),
+        );
     }
-
-    fn add(&mut self, key: FeatureKey, part: f64) {
-        self.total += part;
-        if let Some(at) = self.top.iter().position(|(_, other)| part > *other) {
-            self.top[at..].rotate_right(1);
-            self.top[at] = (Some(key), part);
-        }
-    }
-
-    fn reasons(&self, scoring: &Scoring) -> Vec<Reason> {
-        let share = |part: f64| libm::round(100.0 * part / self.total) as u8;
-        self.top
-            .iter()
-            .filter_map(|(key, part)| {
-                key.map(|key| Reason {
-                    key,
-                    share_pct: share(*part),
-                })
-            })
-            .filter(|reason| reason.share_pct >= scoring.reasons_min_share_pct)
-            .collect()
-    }
+    parts
 }

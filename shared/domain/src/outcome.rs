@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::FeatureKey;
+use crate::catalogue::{FeatureKey, KeyName};
 
 /// The version of the outcome's schema.
 pub const OUTCOME_VERSION: u16 = 1;
@@ -10,6 +10,8 @@ pub const OUTCOME_VERSION: u16 = 1;
 pub const SCORE_MAX: u16 = 1000;
 /// At most so many reasons are kept and sent with an outcome.
 pub const REASONS_MAX: usize = 4;
+/// At most so many keys beyond the card may a policy declare.
+pub const KEYS_MAX: usize = 4;
 
 /// What to do with the transaction. Numbers are persisted: keep them stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub enum Tier {
     Neutral = 3,
     /// The policy holds the event for low risk: the history and a part of the features were used, as it says.
     LowRisk = 4,
+    /// The labelled history of a key could not be read, or the breaker spared the try.
+    NoKeys = 5,
 }
 
 /// Inputs that were missing or stale, as a set of bits. Bits are persisted: keep them stable.
@@ -63,6 +67,10 @@ impl Missing {
     /// Not an input that was missing: an override made the decision, which tells which one. It stands among these bits
     /// because it is stored with them; outcomes tell it as their first reason.
     pub const OVERRIDDEN: u8 = 64;
+
+    /// What the name of a key that could not be read begins with; the key's name follows. No bit stands for it: what was read
+    /// of keys is stored beside.
+    pub const KEY_UNAVAILABLE: &'static str = "key_unavailable:";
 
     /// Every bit that has a meaning.
     pub const KNOWN: u8 = 127;
@@ -148,6 +156,20 @@ pub struct StoredOutcome {
     /// Features of the policy whose value may be off, and by how much at most, in the policy's order. Only a hot card has
     /// any: `docs/concepts/windows.md` says which and why.
     pub approximate: Vec<(FeatureKey, f64)>,
+    /// Whether the card's own features alone made the event improbable, so that a fraud says little of its keys.
+    pub explained: bool,
+    /// The keys whose labelled histories said something, or could not be read, in the policy's order. At most
+    /// [`KEYS_MAX`].
+    pub keys: Vec<KeyRead>,
+}
+
+/// What was read of a key for an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyRead {
+    /// The key's name in the policy.
+    pub name: KeyName,
+    /// How many labels of it were known as of the event's time, at least 1; `None`: they could not be read.
+    pub version: Option<u64>,
 }
 
 impl StoredOutcome {
@@ -183,18 +205,19 @@ impl Decision {
 
 impl Tier {
     /// Every tier.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Full,
         Self::NoProfile,
         Self::HistoryOnly,
         Self::Neutral,
         Self::LowRisk,
+        Self::NoKeys,
     ];
 
     /// Whether an input was lost that the policy wanted. A low-risk event has all that it is to have.
     #[must_use]
     pub const fn is_degraded(self) -> bool {
-        matches!(self, Self::NoProfile | Self::HistoryOnly | Self::Neutral)
+        matches!(self, Self::NoProfile | Self::HistoryOnly | Self::Neutral | Self::NoKeys)
     }
 
     /// As it is written in outcomes and metrics.
@@ -206,6 +229,7 @@ impl Tier {
             Self::HistoryOnly => "history_only",
             Self::Neutral => "neutral",
             Self::LowRisk => "low_risk",
+            Self::NoKeys => "no_keys",
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The policy: windows, features, weights, thresholds and bounds, from a TOML file.
 
 mod compiled;
+mod key_terms;
+mod learned;
 mod parse;
 mod problem;
 mod reader;
 mod terms;
 
 pub use compiled::Compiled;
+pub use key_terms::{KeyField, KeyTerms};
+pub use learned::{Explained, Points, PointsTable, Population};
 pub use problem::PolicyProblem;
 pub use terms::{CurrencyRates, LowRisk, Policy, Scoring, Thresholds, base_amount};
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::history::Entry;
 use crate::id::{CardId, EventId};
-use crate::outcome::{Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, Reason};
+use crate::outcome::{KeyRead, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, Reason};
 
 /// What an outcome without features takes at most times, bytes; the buffer's first size.
 const BYTES_TYPICAL: usize = 512;
@@ -35,7 +35,12 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
     };
     out.raw(r#","tier":""#).raw(outcome.tier.as_str());
     out.raw(r#"","state_version":"#).whole(entry.seq);
-    out.raw(r#","missing":["#).missing(outcome.missing).raw("]");
+    if outcome.keys.iter().any(|key| key.version.is_some()) {
+        out.raw(r#","key_versions":{"#).key_versions(&outcome.keys).raw("}");
+    }
+    out.raw(r#","missing":["#)
+        .missing(outcome.missing, &outcome.keys)
+        .raw("]");
     if !outcome.approximate.is_empty() {
         out.raw(r#","approximate":{"#).errors(&outcome.approximate).raw("}");
     }
@@ -111,6 +116,9 @@ impl Json {
             self.comma(first + index)
                 .raw(r#"{"code":""#)
                 .raw(reason.key.kind.reason_code());
+            if let Some(key) = reason.key.key() {
+                self.raw(r#"","key":""#).raw(key.as_str());
+            }
             if let Some(window) = reason.key.window_label() {
                 self.raw(r#"","window":""#).raw(&window);
             }
@@ -121,10 +129,32 @@ impl Json {
         self
     }
 
-    fn missing(&mut self, missing: Missing) -> &mut Self {
+    /// Names of inputs, then of keys that could not be read, as in `key_unavailable:terminal`.
+    fn missing(&mut self, missing: Missing, keys: &[KeyRead]) -> &mut Self {
         let names = Missing::NAMES.iter().filter(|(bit, _)| missing.0 & bit != 0);
-        for (index, (_, name)) in names.enumerate() {
+        let mut index = 0;
+        for (_, name) in names {
             self.comma(index).raw("\"").raw(name).raw("\"");
+            index += 1;
+        }
+        for key in keys.iter().filter(|key| key.version.is_none()) {
+            self.comma(index)
+                .raw("\"")
+                .raw(Missing::KEY_UNAVAILABLE)
+                .raw(key.name.as_str())
+                .raw("\"");
+            index += 1;
+        }
+        self
+    }
+
+    /// Of each key that said something, how many of its labels were known.
+    fn key_versions(&mut self, keys: &[KeyRead]) -> &mut Self {
+        let read = keys
+            .iter()
+            .filter_map(|key| key.version.map(|version| (key.name, version)));
+        for (index, (name, version)) in read.enumerate() {
+            self.comma(index).raw("\"").raw(name.as_str()).raw("\":").whole(version);
         }
         self
     }

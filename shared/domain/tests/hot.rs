@@ -241,14 +241,13 @@ proptest! {
         }
         stored.restart(&mut state);
         for pick in picks {
-            let event_id = EventId::new(&format!("event-{}", pick.index(stream.len()))).unwrap();
-            let label = Label { event_id, card_id: CardId::new("card").unwrap(), verdict: Verdict::Fraud, known_since_ms: now_ms };
+            let label = fraud(&format!("event-{}", pick.index(stream.len())), now_ms);
             let first = stored.label(&mut state, &label, &policy);
             let known = state.clone().encode();
             stored.restart(&mut state);
-            prop_assert!(matches!(first, LabelApplied::Recorded | LabelApplied::Already | LabelApplied::UnknownEvent));
+            prop_assert!(matches!(first, LabelApplied::Recorded(_) | LabelApplied::Already(_) | LabelApplied::UnknownEvent));
             if first != LabelApplied::UnknownEvent {
-                prop_assert_eq!(stored.label(&mut state, &label, &policy), LabelApplied::Already);
+                prop_assert!(matches!(stored.label(&mut state, &label, &policy), LabelApplied::Already(_)));
             }
             prop_assert_eq!(state.encode(), known);
         }
@@ -257,13 +256,22 @@ proptest! {
     }
 }
 
+fn fraud(event: &str, known_since_ms: i64) -> Label {
+    Label {
+        event_id: EventId::new(event).unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        verdict: Verdict::Fraud,
+        known_since_ms,
+        occurred_at_ms: None,
+        merchant_id: None,
+        device_id: None,
+    }
+}
+
 /// The outcome of an event on a card of which only those segments are at hand that an edge of a window divides: what a
 /// score was made of before indexes had lists.
 fn estimated(state: &History, stored: &mut Segments, tx: &Transaction, policy: &Policy) -> StoredOutcome {
-    let counts = FeatureKey {
-        kind: FeatureKind::Count,
-        window_minutes: 5,
-    };
+    let counts = FeatureKey::new(FeatureKind::Count, 5);
     let plain = Policy {
         compiled: Compiled::new(policy.windows().to_vec(), &[counts], &[]),
         ..policy.clone()
@@ -320,7 +328,7 @@ fn many_merchants_are_exact_and_without_lists_estimated_within_the_error_that_is
 /// More merchants than an index lists: from then on they are an estimate, and everything that rests on it says so.
 #[test]
 fn what_rests_on_more_merchants_than_are_listed_says_so() {
-    let merchant = |kind, window_minutes| FeatureKey { kind, window_minutes };
+    let merchant = FeatureKey::new;
     let of_merchants = [
         merchant(FeatureKind::DistinctMerchants, 60),
         merchant(FeatureKind::NewMerchant, 0),
@@ -366,12 +374,7 @@ fn nothing_asks_for_a_segment_that_is_older_than_the_retention() {
         stored.restart(&mut state);
         // Sooner than the engine has them expire.
         expired += stored.expire(time_ms - policy.retention_ms());
-        let label = Label {
-            event_id: EventId::new("never sent").unwrap(),
-            card_id: CardId::new("card").unwrap(),
-            verdict: Verdict::Fraud,
-            known_since_ms: time_ms,
-        };
+        let label = fraud("never sent", time_ms);
         assert_eq!(stored.label(&mut state, &label, &policy), LabelApplied::UnknownEvent);
         // As old as the horizon allows, and beyond it.
         for days in [6, 8, 36, 60] {
@@ -465,7 +468,7 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
 #[test]
 fn every_kind_of_value_that_may_be_off_states_by_how_much() {
     let longest = *policy(80).windows().last().unwrap();
-    let key = |kind: FeatureKind, window_minutes| FeatureKey { kind, window_minutes };
+    let key = FeatureKey::new;
     let features = vec![
         key(FeatureKind::DistinctMerchants, longest),
         key(FeatureKind::DistinctCountries, longest),

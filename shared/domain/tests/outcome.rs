@@ -13,7 +13,11 @@ use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::render::render_json;
 
 fn entry() -> Entry {
-    let key = |kind, window_minutes| FeatureKey { kind, window_minutes };
+    let key = |kind, window_minutes| FeatureKey {
+        kind,
+        window_minutes,
+        of: None,
+    };
     Entry {
         time_ms: 1_780_000_000_000,
         seq: 17,
@@ -23,6 +27,8 @@ fn entry() -> Entry {
         merchant_fp: 3,
         country: Country::new("FR").unwrap(),
         device_fp: None,
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: None,
         approved: true,
         outcome: StoredOutcome {
@@ -53,6 +59,8 @@ fn entry() -> Entry {
                 (key(FeatureKind::DistinctMerchants, 1440), 12.0),
                 (key(FeatureKind::NewMerchant, 0), 1.0),
             ],
+            explained: false,
+            keys: Vec::new(),
         },
         label: None,
     }

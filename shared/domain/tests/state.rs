@@ -5,11 +5,11 @@ mod arbitrary;
 
 use proptest::prelude::*;
 
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Country, Place, Verdict};
 use tidemark_domain::history::codec::{DECODE_BYTES_MAX, ENTRIES_MAX, InvalidState};
 use tidemark_domain::history::{CodecError, Entry, History, STATE_BYTES_MAX, Truncation};
-use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
@@ -85,6 +85,7 @@ fn a_fingerprint_a_place_and_a_list_that_are_known_are_not_spelt_again() {
     let key = |window_minutes| FeatureKey {
         kind: FeatureKind::Count,
         window_minutes,
+        of: None,
     };
     let visit = |seq: u64, merchant_fp: u32, latitude_e4: i32| {
         let mut entry = plain_entry(1_000 * seq as i64, seq);
@@ -94,7 +95,7 @@ fn a_fingerprint_a_place_and_a_list_that_are_known_are_not_spelt_again() {
             latitude_e4,
             longitude_e4: 0,
         });
-        entry.outcome.features = vec![(key(1 + merchant_fp as u16 % 2), Some(f64::from(latitude_e4) / 2.0))];
+        entry.outcome.features = vec![(key(1 + merchant_fp % 2), Some(f64::from(latitude_e4) / 2.0))];
         entry
     };
     // Numbers that are a bit apart, so that a flip meets what is known.
@@ -115,6 +116,7 @@ fn a_whole_value_has_one_spelling() {
     let key = FeatureKey {
         kind: FeatureKind::Count,
         window_minutes: 5,
+        of: None,
     };
     for value in [
         f64::from_bits(1.0_f64.to_bits() ^ 1),
@@ -139,6 +141,8 @@ fn plain_outcome() -> StoredOutcome {
         profile_version: None,
         features: Vec::new(),
         approximate: Vec::new(),
+        explained: false,
+        keys: Vec::new(),
     }
 }
 
@@ -152,6 +156,8 @@ fn plain_entry(time_ms: i64, seq: u64) -> Entry {
         merchant_fp: 9,
         country: Country::new("FR").unwrap(),
         device_fp: None,
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: None,
         approved: true,
         outcome: plain_outcome(),
@@ -165,7 +171,8 @@ fn worst_entry(index: u64) -> Entry {
     let long = index.is_multiple_of(2);
     let key = FeatureKey {
         kind: FeatureKind::Count,
-        window_minutes: u16::MAX,
+        window_minutes: u16::MAX.into(),
+        of: None,
     };
     let sign = if long { 1 } else { -1 };
     Entry {
@@ -177,6 +184,8 @@ fn worst_entry(index: u64) -> Entry {
         merchant_fp: u32::MAX - index as u32,
         country: Country::new(if long { "ZW" } else { "FR" }).unwrap(),
         device_fp: Some(u32::MAX - index as u32),
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: Some(Place {
             latitude_e4: sign * 900_000,
             longitude_e4: sign * 1_800_000,
@@ -192,6 +201,8 @@ fn worst_entry(index: u64) -> Entry {
             profile_version: Some(u64::MAX - index),
             features: Vec::new(),
             approximate: Vec::new(),
+            explained: false,
+            keys: Vec::new(),
         },
         label: Some((Verdict::Cleared, i64::MIN)),
     }
@@ -203,7 +214,8 @@ fn worst_state(features: usize) -> History {
     for (index, entry) in (0_u16..).zip(&mut entries) {
         let key = FeatureKey {
             kind: FeatureKind::Count,
-            window_minutes: index,
+            window_minutes: index.into(),
+            of: None,
         };
         entry.outcome.features = vec![(key, Some(0.1)); features];
     }
@@ -223,6 +235,56 @@ fn the_worst_state_without_features_is_a_fraction_of_an_item() {
     assert!(bytes.len() <= 72 + ENTRIES_MAX * (120 + 16), "{} bytes", bytes.len());
 }
 
+/// What a head may seal by is an upper bound of what it takes: also where every entry says all that it can of keys.
+#[test]
+fn the_worst_state_of_keys_fits_what_its_head_is_sealed_by() {
+    let mut state = worst_state(3).entries().to_vec();
+    let names = [
+        "aaaaaaaaaaaaaaaa",
+        "bbbbbbbbbbbbbbbb",
+        "cccccccccccccccc",
+        "dddddddddddddddd",
+    ];
+    let names = names.map(|name| KeyName::new(name).unwrap());
+    for (index, entry) in (0_u32..).zip(&mut state) {
+        (entry.merchant_fp_high, entry.device_fp_high) = (Some(u32::MAX - index), Some(index));
+        entry.outcome.tier = Tier::NoKeys;
+        entry.outcome.explained = true;
+        entry.outcome.keys = names
+            .map(|name| KeyRead {
+                name,
+                version: Some(u64::MAX),
+            })
+            .to_vec();
+        for (reason, name) in entry.outcome.reasons.iter_mut().zip(names) {
+            reason.key = FeatureKey::of_key(name, FeatureKind::Frauds, (1 << 18) - 1);
+        }
+    }
+    let worst = History::from_parts(state, u64::MAX, Some(-1), None).unwrap();
+    let bytes = worst.encode();
+    assert_eq!(bytes[0], 4);
+    assert_eq!(History::decode(&bytes).as_ref(), Ok(&worst));
+    let an_entry = 121 + 18 + 4 * (4 + 19) + 3 * 11 + 4 * (18 + 16);
+    assert!(bytes.len() <= 72 + ENTRIES_MAX * an_entry, "{} bytes", bytes.len());
+}
+
+#[test]
+fn states_that_say_something_of_keys_have_one_spelling() {
+    let mut entries: Vec<Entry> = (0..6).map(|seq| plain_entry(1_000 * seq as i64, seq)).collect();
+    for (at, entry) in entries.iter_mut().enumerate() {
+        entry.merchant_fp = at as u32 / 3;
+        entry.merchant_fp_high = (at != 2).then_some(at as u32 / 3);
+        entry.device_fp = (at % 2 == 0).then_some(9);
+        entry.device_fp_high = entry.device_fp.filter(|_| at > 2);
+        entry.outcome.explained = at == 4;
+    }
+    let name = KeyName::new("ip").unwrap();
+    entries[1].outcome.keys = vec![KeyRead { name, version: Some(1) }, KeyRead { name, version: None }];
+    entries[3].outcome.tier = Tier::NoKeys;
+    entries[5].outcome.features = vec![(FeatureKey::of_key(name, FeatureKind::SinceFraud, 0), Some(0.5))];
+    assert_one_spelling(&History::from_parts(entries, 6, None, None).unwrap());
+}
+
 #[test]
 fn the_worst_state_of_the_built_in_features_fits() {
     let policy = tidemark_domain::policy::Policy::default_policy();
@@ -237,7 +299,7 @@ fn bytes_that_are_no_state_say_why() {
     assert_eq!(bytes[0], 1);
     assert_eq!(History::decode(&[]), Err(CodecError::Empty));
     assert_eq!(History::decode(&[0]), Err(CodecError::UnknownVersion(0)));
-    assert_eq!(History::decode(&[4, 0, 0]), Err(CodecError::UnknownVersion(4)));
+    assert_eq!(History::decode(&[5, 0, 0]), Err(CodecError::UnknownVersion(5)));
     assert_eq!(History::decode(&[1]), Err(CodecError::Truncated));
     assert_eq!(
         History::decode(&vec![1; DECODE_BYTES_MAX + 1]),
@@ -292,6 +354,7 @@ fn states_that_can_not_be_are_refused() {
             FeatureKey {
                 kind: FeatureKind::Count,
                 window_minutes: 5,
+                of: None,
             },
             Some(f64::NAN),
         )];
@@ -301,6 +364,7 @@ fn states_that_can_not_be_are_refused() {
         let key = FeatureKey {
             kind: FeatureKind::Count,
             window_minutes: 5,
+            of: None,
         };
         entry.outcome.reasons = vec![Reason { key, share_pct: 101 }];
     };

@@ -5,14 +5,14 @@
 
 use std::path::PathBuf;
 
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Channel, Country, Currency, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
 use tidemark_domain::model::ProfileInput;
-use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 
 const TIME_MS: i64 = 1_780_000_000_000;
@@ -27,6 +27,8 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
         merchant_fp: 0x89AB_CDEF,
         country: Country::new("FR").unwrap(),
         device_fp: None,
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: None,
         approved: true,
         outcome: StoredOutcome {
@@ -39,6 +41,8 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
             profile_version: None,
             features: Vec::new(),
             approximate: Vec::new(),
+            explained: false,
+            keys: Vec::new(),
         },
         label: None,
     }
@@ -49,9 +53,15 @@ fn one() -> History {
 }
 
 fn all_fields() -> History {
-    let key = |kind, window_minutes| FeatureKey { kind, window_minutes };
+    let key = |kind, window_minutes| FeatureKey {
+        kind,
+        window_minutes,
+        of: None,
+    };
     let full = Entry {
         device_fp: Some(0xDEAD_BEEF),
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: Some(Place {
             latitude_e4: 488_566,
             longitude_e4: -23_522,
@@ -81,6 +91,8 @@ fn all_fields() -> History {
                 (key(FeatureKind::ForeignToProfile, 0), None),
             ],
             approximate: Vec::new(),
+            explained: false,
+            keys: Vec::new(),
         },
         label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
         ..entry(TIME_MS, 41)
@@ -141,8 +153,51 @@ fn told_apart() -> History {
     History::from_parts(entries, 6, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, History); 5] {
+/// Entries that say something of keys beyond the card: identities that are new, known, other and gone, names, versions, the tier.
+fn with_keys() -> History {
+    let name = |name| KeyName::new(name).unwrap();
+    let of = |kind, window_minutes| FeatureKey::of_key(name("terminal"), kind, window_minutes);
+    let mut plain = entry(TIME_MS, 0);
+    plain.merchant_fp_high = Some(0x0BAD_CAFE);
+    let mut same = entry(TIME_MS + 10, 1);
+    same.merchant_fp_high = Some(0x0BAD_CAFE);
+    (same.device_fp, same.device_fp_high) = (Some(7), Some(u32::MAX));
+    same.outcome.explained = true;
+    let mut other = entry(TIME_MS + 20, 2);
+    (other.device_fp, other.device_fp_high) = (Some(7), None);
+    other.outcome.tier = Tier::NoKeys;
+    other.outcome.keys = vec![
+        KeyRead {
+            name: name("terminal"),
+            version: Some(300),
+        },
+        KeyRead {
+            name: name("a_longer_name_16"),
+            version: None,
+        },
+    ];
+    other.outcome.reasons = vec![
+        Reason {
+            key: of(FeatureKind::FraudRun, 0),
+            share_pct: 70,
+        },
+        Reason {
+            key: FeatureKey::of_key(KeyName::SURPRISE, FeatureKind::Sum, 10_080),
+            share_pct: 30,
+        },
+    ];
+    other.outcome.features = vec![
+        (of(FeatureKind::Frauds, 172_800), Some(2.0)),
+        (FeatureKey::of_key(KeyName::CARD, FeatureKind::Frauds, 43_200), None),
+        (FeatureKey::new(FeatureKind::AmountPopulation, 0), Some(7.25)),
+    ];
+    other.label = Some((Verdict::Fraud, TIME_MS + 86_400_000));
+    History::from_parts(vec![plain, same, other], 3, None, None).unwrap()
+}
+
+fn golden() -> [(&'static str, History); 6] {
     [
+        ("state-v4-keys.bin", with_keys()),
         ("state-v3-told-apart.bin", told_apart()),
         ("state-v1-empty.bin", History::default()),
         ("state-v1-one.bin", one()),

@@ -105,8 +105,14 @@ fn a_label_finds_the_event_that_it_names_and_not_the_other() {
         card_id: CardId::new("card").unwrap(),
         verdict: Verdict::Fraud,
         known_since_ms: START_MS + 1,
+        occurred_at_ms: None,
+        merchant_id: None,
+        device_id: None,
     };
-    assert_eq!(stored.label(&mut state, &label, &policy), LabelApplied::Recorded);
+    assert!(matches!(
+        stored.label(&mut state, &label, &policy),
+        LabelApplied::Recorded(_)
+    ));
     let labelled: Vec<u64> = state
         .entries()
         .iter()

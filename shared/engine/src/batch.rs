@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! plan    which records are refused, and which cards have what to do, each in stream order
-//! load    states and profiles, from what is warm or from the store
+//! load    states, profiles and labelled histories of keys, from what is warm or from the store
 //! fold    each card's events into its state, one commit group after the other ─┐ card_run, for all cards
 //! commit  that state, by one conditional write on the version it was read at  ─┘ side by side
+//! teach   the keys of labelled events, by a conditional write for each
 //! send    outcomes to the scores stream, refused records to the quarantine, trials to their table
 //! report  one end for each user record, and what the batch cost
 //! ```
@@ -13,12 +14,14 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, future, stream};
 use tidemark_domain::control::Mode;
+use tidemark_domain::fold::Taught;
 
 use crate::call::BatchContext;
 use crate::card_run::{RunDone, run_card};
 use crate::directives::Directives;
 use crate::engine::Engine;
-use crate::fold::Effect;
+use crate::fold::{Effect, LabelKept, Step};
+use crate::keys::KeyViews;
 use crate::load::{Inputs, load};
 use crate::lock::lock;
 use crate::outcomes::{Outgoing, Sent, send_or_withhold};
@@ -54,10 +57,11 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         } = plan(batch, &context.directives.policy);
         context.report().unknown_fields = unknown_fields;
 
-        let inputs = load(&context, &self.cards, &runs).await;
-        let done = self.run_cards(&context, &runs, inputs).await;
+        let (inputs, keys) = load(&context, &self.cards, &runs).await;
+        let mut done = self.run_cards(&context, &runs, inputs, &keys).await;
+        self.teach_keys(&context, &mut done).await;
         let mut ends = Ends::new(&records);
-        let mut outgoing = ends.settle(done, &mut refused);
+        let mut outgoing = ends.settle(done, &mut refused, &mut context.report());
         let trials = take_trials(&mut outgoing);
         let counted_now = outgoing.iter().filter(|(_, step)| step.fresh).count() as u64;
 
@@ -81,13 +85,49 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 
     /// Folds and commits, so many cards side by side.
-    async fn run_cards(&self, context: &BatchContext<'_, C>, runs: &[CardRun], inputs: Vec<Inputs>) -> Vec<RunDone> {
+    async fn run_cards(
+        &self,
+        context: &BatchContext<'_, C>,
+        runs: &[CardRun],
+        inputs: Vec<Inputs>,
+        keys: &KeyViews,
+    ) -> Vec<RunDone> {
         let calls = inputs.into_iter().enumerate();
-        let calls = calls.map(|(at, inputs)| run_card(context, &self.cards, &runs[at], inputs));
+        let calls = calls.map(|(at, inputs)| run_card(context, &self.cards, &runs[at], inputs, keys));
         stream::iter(calls)
             .buffered(self.config.commits_concurrent_max)
             .collect()
             .await
+    }
+
+    /// Hands what labels say to the keys of their events. A label that not every key has must come again: its card has it.
+    async fn teach_keys(&self, context: &BatchContext<'_, C>, done: &mut [RunDone]) {
+        if context.directives.policy.keys.is_empty() {
+            return;
+        }
+        let lessons = |step: &Step| match &step.effect {
+            Effect::Label { taught, .. } => Some(Taught::clone(taught)),
+            _ => None,
+        };
+        let lessons: Vec<Taught> = done.iter().flat_map(|done| &done.steps).filter_map(lessons).collect();
+        if lessons.is_empty() {
+            return;
+        }
+        let ends = self.cards.keys.teach(context, &self.cards.store, &lessons).await;
+        let mut ends = ends.into_iter();
+        for run in done {
+            let returned = &mut run.returned;
+            run.steps.retain(|step| {
+                let is_label = matches!(step.effect, Effect::Label { .. });
+                match is_label.then(|| ends.next()).flatten() {
+                    Some(Err(why)) => {
+                        returned.push((step.record, why));
+                        false
+                    }
+                    _ => true,
+                }
+            });
+        }
     }
 }
 
@@ -110,7 +150,7 @@ impl Ends {
     }
 
     /// Sorts what the cards' runs gave: ends that stand, outcomes to send in stream order, refusals to quarantine.
-    fn settle(&mut self, done: Vec<RunDone>, refused: &mut Vec<Refused>) -> Vec<Outgoing> {
+    fn settle(&mut self, done: Vec<RunDone>, refused: &mut Vec<Refused>, report: &mut BatchReport) -> Vec<Outgoing> {
         let mut outgoing: Vec<Outgoing> = Vec::new();
         for done in done {
             self.returned(&done.returned);
@@ -119,6 +159,11 @@ impl Ends {
                     Effect::Outcome(outcome) => outgoing.push((step.record, outcome)),
                     Effect::Applied => self.set(step.record, End::Applied),
                     Effect::Already => self.set(step.record, End::Duplicate),
+                    Effect::Label { kept, .. } => {
+                        report.labels_without_card += u64::from(kept == LabelKept::Forgotten);
+                        let is_known = kept == LabelKept::Already;
+                        self.set(step.record, if is_known { End::Duplicate } else { End::Applied });
+                    }
                     Effect::Refused(refusal) => refused.push(Refused {
                         record: step.record,
                         refusal,

@@ -1,18 +1,17 @@
 //! What stays warm between batches: bounded by entries and by bytes, the longest unused goes first.
 
 use std::collections::VecDeque;
-
-use tidemark_domain::id::CardId;
+use std::hash::Hash;
 
 use crate::hash::FixedMap;
 
-/// Values by card. A value that is worked on is taken out and put back only once it is committed: so the cache never
+/// Values by card, or by another key. A value that is worked on is taken out and put back only once it is committed: so the cache never
 /// holds what the store does not.
 #[derive(Debug)]
-pub(crate) struct Cache<V> {
-    slots: FixedMap<CardId, Slot<V>>,
+pub(crate) struct Cache<K, V> {
+    slots: FixedMap<K, Slot<V>>,
     /// Every use in order; a slot's own tick names its latest, older ones are skipped.
-    uses: VecDeque<(u64, CardId)>,
+    uses: VecDeque<(u64, K)>,
     tick: u64,
     bytes: usize,
     entries_max: usize,
@@ -29,7 +28,7 @@ struct Slot<V> {
 /// A slot's own size, its key and its place in the queue of uses, bytes (estimated).
 const SLOT_BYTES: usize = 160;
 
-impl<V> Cache<V> {
+impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     /// An empty cache.
     pub(crate) fn new(entries_max: usize, bytes_max: usize) -> Self {
         Self {
@@ -43,26 +42,26 @@ impl<V> Cache<V> {
     }
 
     /// Takes a value out.
-    pub(crate) fn take(&mut self, card: &CardId) -> Option<V> {
-        let slot = self.slots.remove(card)?;
+    pub(crate) fn take(&mut self, key: &K) -> Option<V> {
+        let slot = self.slots.remove(key)?;
         self.bytes -= slot.bytes;
         Some(slot.value)
     }
 
     /// Looks at a value; that does not count as a use.
-    pub(crate) fn peek(&self, card: &CardId) -> Option<&V> {
-        self.slots.get(card).map(|slot| &slot.value)
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        self.slots.get(key).map(|slot| &slot.value)
     }
 
     /// Puts a value in that takes so many bytes, and drops the longest unused beyond the limits.
-    pub(crate) fn put(&mut self, card: CardId, value: V, value_bytes: usize) {
-        let _ = self.take(&card);
+    pub(crate) fn put(&mut self, key: K, value: V, value_bytes: usize) {
+        let _ = self.take(&key);
         self.tick += 1;
         let bytes = value_bytes + SLOT_BYTES;
         self.bytes += bytes;
-        self.uses.push_back((self.tick, card.clone()));
+        self.uses.push_back((self.tick, key.clone()));
         self.slots.insert(
-            card,
+            key,
             Slot {
                 value,
                 bytes,
@@ -70,11 +69,11 @@ impl<V> Cache<V> {
             },
         );
         while self.slots.len() > self.entries_max || self.bytes > self.bytes_max {
-            let Some((tick, card)) = self.uses.pop_front() else {
+            let Some((tick, key)) = self.uses.pop_front() else {
                 break;
             };
-            if self.slots.get(&card).is_some_and(|slot| slot.tick == tick) {
-                let _ = self.take(&card);
+            if self.slots.get(&key).is_some_and(|slot| slot.tick == tick) {
+                let _ = self.take(&key);
             }
         }
         self.forget_old_uses();
@@ -85,13 +84,15 @@ impl<V> Cache<V> {
         if self.uses.len() > 2 * self.slots.len() + 64 {
             let slots = &self.slots;
             self.uses
-                .retain(|(tick, card)| slots.get(card).is_some_and(|slot| slot.tick == *tick));
+                .retain(|(tick, key)| slots.get(key).is_some_and(|slot| slot.tick == *tick));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tidemark_domain::id::CardId;
+
     use super::*;
 
     fn card(number: usize) -> CardId {
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_longest_unused_goes_first() {
-        let mut cache = Cache::new(2, usize::MAX);
+        let mut cache = Cache::<CardId, _>::new(2, usize::MAX);
         cache.put(card(1), "one", 0);
         cache.put(card(2), "two", 0);
         let one = cache.take(&card(1)).unwrap();

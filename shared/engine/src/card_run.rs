@@ -6,6 +6,7 @@ use crate::call::BatchContext;
 use crate::cards::Cards;
 use crate::commit::{Card, commit_group};
 use crate::fold::{Effect, Step};
+use crate::keys::KeyViews;
 use crate::load::Inputs;
 use crate::plan::{CardRun, Planned};
 use crate::port::{Clock, PutOnce, StateStore};
@@ -35,6 +36,7 @@ pub(crate) async fn run_card<S: StateStore, C: Clock>(
     cards: &Cards<S>,
     run: &CardRun,
     inputs: Inputs,
+    keys: &KeyViews,
 ) -> RunDone {
     let mut done = RunDone {
         steps: Vec::with_capacity(run.events.len()),
@@ -48,6 +50,7 @@ pub(crate) async fn run_card<S: StateStore, C: Clock>(
         id: &run.card_id,
         warm,
         profile: inputs.profile,
+        keys,
         arrival_ms: run.events.last().map_or(0, |planned| planned.arrival_ms),
     };
     let mut rest = run.events.as_slice();

@@ -8,6 +8,7 @@ use tidemark_domain::id::CardId;
 use crate::cache::Cache;
 use crate::call::BatchContext;
 use crate::config::EngineConfig;
+use crate::keys::Keys;
 use crate::lock::lock;
 use crate::port::{Clock, StateItem, StateStore, StateVersion};
 use crate::profile::Profiles;
@@ -45,8 +46,9 @@ impl Warm {
 /// The cards of a process.
 pub(crate) struct Cards<S> {
     pub(crate) store: S,
-    pub(crate) states: Mutex<Cache<Warm>>,
+    pub(crate) states: Mutex<Cache<CardId, Warm>>,
     pub(crate) profiles: Profiles,
+    pub(crate) keys: Keys,
 }
 
 impl<S> Cards<S> {
@@ -56,6 +58,7 @@ impl<S> Cards<S> {
             store,
             states: Mutex::new(Cache::new(config.cache_cards_max, config.cache_bytes_max)),
             profiles: Profiles::new(config),
+            keys: Keys::new(config),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::cards::{Cards, Warm};
 use crate::config::SEGMENT_ROUNDS_MAX;
 use crate::directives::Judge;
 use crate::fold::{Folded, Step, expires_at_s, fold_group};
+use crate::keys::{CardInputs, KeyViews};
 use crate::plan::Planned;
 use crate::port::{Clock, Commit, PortError, StateItem, StateStore, StateWrite};
 use crate::profile::ProfileView;
@@ -21,6 +22,7 @@ pub(crate) struct Card<'r> {
     pub(crate) id: &'r CardId,
     pub(crate) warm: Warm,
     pub(crate) profile: ProfileView,
+    pub(crate) keys: &'r KeyViews,
     /// When the last record of its run arrived, ms since 1970-01-01T00:00:00Z.
     pub(crate) arrival_ms: i64,
 }
@@ -78,7 +80,11 @@ async fn fold_to_end<S: StateStore, C: Clock>(
     let mut folded = Folded::default();
     let (mut at, mut rounds) = (0, 0);
     loop {
-        fold_group(state, group, &card.profile, &judge, &mut folded);
+        let inputs = CardInputs {
+            profile: &card.profile,
+            keys: card.keys,
+        };
+        fold_group(state, group, inputs, &judge, &mut folded);
         if folded.needs.is_empty() {
             return Ok(folded);
         }

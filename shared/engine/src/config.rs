@@ -73,9 +73,15 @@ pub struct EngineConfig {
     pub profile_cache_cards_max: usize,
     /// How long a profile is kept warm, milliseconds.
     pub profile_max_age_ms: i64,
-    /// Attempts of a profile read, the first included; after them the card is scored without.
+    /// Keys whose labelled history (or its absence) is kept warm.
+    pub key_cache_max: usize,
+    /// Memory of the labelled histories kept warm, bytes (estimated).
+    pub key_cache_bytes_max: usize,
+    /// How long a labelled history is kept warm, milliseconds: a label counts for events after so long at most.
+    pub key_max_age_ms: i64,
+    /// Attempts of a profile read or of a read of keys, the first included; after them the card is scored without.
     pub profile_attempts_max: u32,
-    /// Profile reads that fail one after the other before the breaker opens.
+    /// Reads of profiles, or of keys, that fail one after the other before their breaker opens.
     pub breaker_failures_max: u32,
     /// How long the breaker stays open, milliseconds.
     pub breaker_open_ms: i64,
@@ -96,6 +102,9 @@ impl Default for EngineConfig {
             cache_bytes_max: 128 * 1024 * 1024,
             profile_cache_cards_max: 20_000,
             profile_max_age_ms: 60_000,
+            key_cache_max: 50_000,
+            key_cache_bytes_max: 32 * 1024 * 1024,
+            key_max_age_ms: 5_000,
             profile_attempts_max: 2,
             breaker_failures_max: 3,
             breaker_open_ms: 10_000,

@@ -1,21 +1,21 @@
 //! Folding a commit group: the events of a card that one conditional write makes durable together. Pure.
 
 use tidemark_domain::event::{Event, Label, Transaction};
-use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::fold::{self, Applied, LabelApplied, Taught};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::EventKey;
 use tidemark_domain::lifetime::HISTORY_MS;
-use tidemark_domain::model::ProfileInput;
+use tidemark_domain::model::Inputs;
 use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_domain::render::render_json;
 
 use crate::directives::Judge;
+use crate::keys::CardInputs;
 use crate::plan::Planned;
 use crate::port::OutcomeRecord;
-use crate::profile::ProfileView;
 use crate::trial::{self, TrialStep};
 
 /// What an event did to its card.
@@ -23,12 +23,30 @@ use crate::trial::{self, TrialStep};
 pub(crate) enum Effect {
     /// A transaction's outcome is to be sent.
     Outcome(Box<OutcomeStep>),
-    /// A label or profile took effect.
+    /// A profile took effect.
     Applied,
-    /// A label or profile was there already.
+    /// A profile was there already.
     Already,
+    /// A label is in the card, or the card has forgotten its event. It has its end when the keys of its event have it.
+    Label {
+        /// What the card made of it.
+        kept: LabelKept,
+        /// What the keys are to learn.
+        taught: Box<Taught>,
+    },
     /// The card's history refuses it.
     Refused(Refusal),
+}
+
+/// What a card made of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelKept {
+    /// It is kept now.
+    Now,
+    /// It was kept already.
+    Already,
+    /// The card has forgotten the event.
+    Forgotten,
 }
 
 /// An outcome to be sent once the state that holds it is committed.
@@ -75,14 +93,14 @@ pub(crate) struct Folded {
 pub(crate) fn fold_group(
     state: &mut History,
     events: &[Planned],
-    profile: &ProfileView,
+    inputs: CardInputs<'_>,
     judge: &Judge<'_>,
     folded: &mut Folded,
 ) {
     folded.steps.reserve(events.len() - folded.steps.len());
     for planned in &events[folded.steps.len()..] {
         let effect = match &planned.event {
-            Event::Transaction(tx) => apply_transaction(state, planned, tx, profile.input(), judge),
+            Event::Transaction(tx) => apply_transaction(state, planned, tx, inputs, judge),
             Event::Label(label) => apply_label(state, label, &judge.directives.policy),
             Event::Profile(_) => Ok(Effect::Already),
         };
@@ -95,6 +113,7 @@ pub(crate) fn fold_group(
         };
         folded.needs_commit |= match &effect {
             Effect::Outcome(step) => step.fresh,
+            Effect::Label { kept, .. } => *kept != LabelKept::Already,
             Effect::Applied | Effect::Refused(_) => true,
             Effect::Already => false,
         };
@@ -108,8 +127,9 @@ pub(crate) fn fold_group(
 /// The effect of a label, or the sealed segments that it needs.
 fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
     match fold::apply_label(state, label, policy) {
-        LabelApplied::Recorded => Ok(Effect::Applied),
-        LabelApplied::Already => Ok(Effect::Already),
+        LabelApplied::Recorded(taught) => Ok(label_effect(LabelKept::Now, taught)),
+        LabelApplied::Already(taught) => Ok(label_effect(LabelKept::Already, taught)),
+        LabelApplied::Forgotten(taught) => Ok(label_effect(LabelKept::Forgotten, taught)),
         LabelApplied::UnknownEvent => Ok(Effect::Refused(Refusal::new(
             RefusalCode::LabelWithoutEvent,
             "event_id: the card's history does not hold this event",
@@ -118,20 +138,30 @@ fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> Result<Ef
     }
 }
 
+fn label_effect(kept: LabelKept, taught: Taught) -> Effect {
+    let taught = Box::new(taught);
+    Effect::Label { kept, taught }
+}
+
 /// The effect of a transaction, or the sealed segments that it needs.
 fn apply_transaction(
     state: &mut History,
     planned: &Planned,
     tx: &Transaction,
-    profile: ProfileInput<'_>,
+    known: CardInputs<'_>,
     judge: &Judge<'_>,
 ) -> Result<Effect, Vec<SegmentKey>> {
     let policy = &*judge.directives.policy;
     let decided = judge.directives.overrides.find(&tx.card_id, planned.arrival_ms);
     // Before the event is part of the state: the candidate sees what the active policy sees.
-    let measured = trial::of_candidate(state, tx, profile, judge)?;
+    let measured = trial::of_candidate(state, tx, known, judge)?;
+    let keys = known.keys.inputs(tx, policy);
+    let inputs = Inputs {
+        profile: known.profile.input(),
+        keys: &keys,
+    };
     let began_ns = (judge.now_ns)();
-    let applied = fold::apply_overridden(state, tx, profile, policy, decided);
+    let applied = fold::apply_overridden(state, tx, inputs, policy, decided);
     let active_ns = (judge.now_ns)() - began_ns;
     let (entry, fresh) = match applied {
         Applied::Scored { entry } => (entry, true),

@@ -6,6 +6,7 @@ use tidemark_domain::id::CardId;
 use crate::call::BatchContext;
 use crate::cards::{Cards, Warm};
 use crate::config::{LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
+use crate::keys::KeyViews;
 use crate::lock::lock;
 use crate::plan::CardRun;
 use crate::port::{Clock, StateStore};
@@ -26,16 +27,17 @@ struct Missing {
     profiles: Vec<usize>,
 }
 
-/// Inputs for every run, in their order.
+/// Inputs for every run, in their order, and what is known of the keys of all.
 pub(crate) async fn load<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     cards: &Cards<S>,
     runs: &[CardRun],
-) -> Vec<Inputs> {
+) -> (Vec<Inputs>, KeyViews) {
     let (mut inputs, missing) = take_warm(context, cards, runs);
-    let (states, profiles) = future::join(
+    let (states, profiles, keys) = future::join3(
         load_states(context, cards, runs, missing.states),
         load_profiles(context, cards, runs, missing.profiles),
+        cards.keys.load(context, &cards.store, runs),
     )
     .await;
     for (run, warm) in states {
@@ -44,7 +46,7 @@ pub(crate) async fn load<S: StateStore, C: Clock>(
     for (run, profile) in profiles {
         inputs[run].profile = profile;
     }
-    inputs
+    (inputs, keys)
 }
 
 /// What is warm, and which runs lack what.

@@ -3,10 +3,13 @@
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
+use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
+use tidemark_domain::labelled::{LABELLED_MS, LabelledHistory};
+use tidemark_domain::lifetime::HISTORY_MS;
 use tidemark_domain::refusal::RefusalCode;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -89,6 +92,44 @@ pub struct StateWrite {
     pub item: StateItem,
     /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
     pub expires_at_s: i64,
+}
+
+/// A key beyond the card: `terminal` 0x5f… is one. Its identity stands for the id that events name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId {
+    /// The key's name in the policy.
+    pub name: KeyName,
+    /// `fingerprint64` of the id.
+    pub identity: u64,
+}
+
+impl std::fmt::Display for KeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{:016x}", self.name, self.identity)
+    }
+}
+
+/// A conditional write of a key's labelled history.
+#[derive(Clone, Debug)]
+pub struct KeyWrite {
+    /// Whose history it is.
+    pub key: KeyId,
+    /// The version that was read; `None`: the item must not exist.
+    pub expected: Option<StateVersion>,
+    /// The new item: the bytes of a [`LabelledHistory`].
+    pub item: StateItem,
+    /// When the item may be dropped by the store, in seconds since 1970-01-01T00:00:00Z.
+    pub expires_at_s: i64,
+}
+
+impl KeyWrite {
+    /// When a history may be dropped, in seconds since 1970-01-01T00:00:00Z: when its newest event is older than any is kept, and
+    /// older than any event that may still ask for it.
+    #[must_use]
+    pub fn expires_at_s(history: &LabelledHistory) -> i64 {
+        let newest_ms = history.newest_ms().unwrap_or(0);
+        newest_ms.saturating_add(LABELLED_MS.max(HISTORY_MS)) / 1000
+    }
 }
 
 /// What became of a conditional write.
@@ -191,6 +232,16 @@ pub trait StateStore: Send + Sync {
 
     /// Writes a card under its condition.
     fn commit(&self, write: &StateWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;
+
+    /// Reads labelled histories of at most [`LOAD_CARDS_MAX`](crate::config::LOAD_CARDS_MAX) keys, in the order asked for;
+    /// eventually consistent.
+    fn load_keys(
+        &self,
+        keys: &[KeyId],
+    ) -> impl Future<Output = Result<Metered<Vec<Option<StateItem>>>, PortError>> + Send;
+
+    /// Writes a key's labelled history under its condition.
+    fn commit_key(&self, write: &KeyWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;
 
     /// Writes a profile if it is newer than the stored one.
     fn put_profile(&self, profile: &Profile) -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;

@@ -73,7 +73,7 @@ impl WarmProfile {
 
 /// The profiles of a process: those that are warm, and the breaker before the others.
 pub(crate) struct Profiles {
-    pub(crate) warm: Mutex<Cache<WarmProfile>>,
+    pub(crate) warm: Mutex<Cache<CardId, WarmProfile>>,
     breaker: Mutex<Breaker>,
 }
 

@@ -48,6 +48,8 @@ pub enum Returned {
     StoreRefused,
     /// The store did not take the profile.
     ProfileFailed,
+    /// A key of a label's event could not be read or written: its card has the label, the key may not.
+    KeyFailed,
     /// The store did not take the decision.
     DecisionFailed,
     /// The sink did not take the outcome.
@@ -71,6 +73,7 @@ impl Returned {
             Self::CommitFailed => "commit_failed",
             Self::StoreRefused => "store_refused",
             Self::ProfileFailed => "profile_failed",
+            Self::KeyFailed => "key_failed",
             Self::DecisionFailed => "decision_failed",
             Self::SinkFailed => "sink_failed",
             Self::QuarantineFailed => "quarantine_failed",
@@ -95,6 +98,10 @@ pub struct CacheCounts {
     pub profile_hits: u64,
     /// Profiles that had to be read.
     pub profile_misses: u64,
+    /// Keys' labelled histories (or their absence) found warm.
+    pub key_hits: u64,
+    /// Keys' labelled histories that had to be read.
+    pub key_misses: u64,
     /// Profiles that were not even looked for: the mode is `degraded`, or the policy holds all transactions for low risk.
     pub profiles_spared: u64,
 }
@@ -148,6 +155,16 @@ pub struct BatchReport {
     pub units: Units,
     /// Card states written.
     pub commits: u64,
+    /// Labelled histories of keys written.
+    pub key_commits: u64,
+    /// Labelled histories of keys that could not be read: their events were scored without them.
+    pub keys_unread: u64,
+    /// Labels that taught the keys of an event which its card has forgotten.
+    pub labels_without_card: u64,
+    /// Times that a label said fraud and the identity of a key of its event was not known, so that it could not be taught.
+    pub labels_without_key: u64,
+    /// Labels that a key did not take, since it keeps newer events only.
+    pub labels_forgotten: u64,
     /// Sealed segments of hot cards read.
     pub segments_read: u64,
     /// Sealed segments of hot cards written.

@@ -9,12 +9,13 @@ use tidemark_domain::event::Transaction;
 use tidemark_domain::fold::segments_of_windows;
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
-use tidemark_domain::model::{ProfileInput, score};
+use tidemark_domain::model::{Inputs, score};
 use tidemark_domain::outcome::StoredOutcome;
 use tidemark_domain::policy::Policy;
 
 use crate::call::BatchContext;
 use crate::directives::Judge;
+use crate::keys::CardInputs;
 use crate::port::{Clock, StateStore};
 use crate::report::TrialCounts;
 use crate::user_record::UserRecords;
@@ -42,7 +43,7 @@ pub(crate) struct TrialStep {
 pub(crate) fn of_candidate(
     state: &History,
     tx: &Transaction,
-    profile: ProfileInput<'_>,
+    known: CardInputs<'_>,
     judge: &Judge<'_>,
 ) -> Result<Option<Measured>, Vec<SegmentKey>> {
     let candidate = judge.directives.candidate.as_ref();
@@ -53,11 +54,16 @@ pub(crate) fn of_candidate(
     if !needs.is_empty() {
         return Err(needs);
     }
-    let outcome = score(state, tx, profile, &candidate.policy);
+    let keys = known.keys.inputs(tx, &candidate.policy);
+    let inputs = Inputs {
+        profile: known.profile.input(),
+        keys: &keys,
+    };
+    let outcome = score(state, tx, inputs, &candidate.policy);
     // Once more, with the caches that the active policy will find.
     let candidate_ns = is_timed(tx.event_id.as_str()).then(|| {
         let began_ns = (judge.now_ns)();
-        std::hint::black_box(score(state, tx, profile, &candidate.policy));
+        std::hint::black_box(score(state, tx, inputs, &candidate.policy));
         (judge.now_ns)() - began_ns
     });
     Ok(Some(Measured { outcome, candidate_ns }))

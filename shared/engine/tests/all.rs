@@ -16,6 +16,7 @@ mod crash;
 mod failure;
 mod hot;
 mod hot_cost;
+mod keys;
 mod lifetime;
 mod pacing;
 mod steered;

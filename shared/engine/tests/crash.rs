@@ -161,6 +161,8 @@ fn conflicts_stale_reads_and_partial_answers_at_any_call_change_nothing_in_the_e
             Op::Send | Op::Quarantine => Fault::Partial(vec![0, 2, 3]),
             Op::LoadProfiles | Op::PutProfile | Op::PutTrials | Op::PutDecision => continue,
             Op::LoadSegments | Op::PutSegments => continue,
+            // Keys have a scenario of their own: `keys.rs`.
+            Op::LoadKeys | Op::CommitKey => continue,
         };
         check(&format!("{fault:?} at {call}"), |world| {
             world.faults.at_call(call as u64, fault.clone());

@@ -12,8 +12,8 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Allowance, Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};
 use tidemark_engine::port::{
-    Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage, ScoreSink,
-    SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Commit, DecisionRecord, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
+    ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord, Returned};
 
@@ -358,6 +358,14 @@ impl StateStore for PartitionStore {
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
         self.inner.commit(write).await
+    }
+
+    async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        self.inner.load_keys(keys).await
+    }
+
+    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+        self.inner.commit_key(write).await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {

@@ -84,7 +84,7 @@ metrics! {
     Reviews: Count,
     /// Outcomes with the decision `alert`.
     Alerts: Count,
-    /// Outcomes that lacked an input that the policy wants (`no_profile`, `history_only`, `neutral`); with the dimension `tier` once more by tier, `low_risk` included.
+    /// Outcomes that lacked an input that the policy wants (`no_profile`, `history_only`, `neutral`, `no_keys`); with the dimension `tier` once more by tier, `low_risk` included.
     Degraded: Count rare,
     /// Fields that no schema knows, in accepted events.
     UnknownFields: Count rare,
@@ -96,6 +96,12 @@ metrics! {
     SegmentsRead: Count rare,
     /// Sealed segments of hot cards written.
     SegmentsWritten: Count,
+    /// Labelled histories of keys written.
+    KeyWrites: Count rare,
+    /// Labelled histories of keys that could not be read or understood: their events were scored without them.
+    KeysUnread: Count rare,
+    /// Times that a label taught a key nothing: the key of its event is not known, or keeps newer events only.
+    LabelsUntaught: Count rare,
     /// Conditional writes that another writer won.
     Conflicts: Count rare,
     /// Calls tried again within a batch.

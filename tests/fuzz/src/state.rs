@@ -220,5 +220,8 @@ fn label(tx: &Transaction) -> Label {
         card_id: tx.card_id.clone(),
         verdict: Verdict::Fraud,
         known_since_ms: tx.occurred_at_ms,
+        occurred_at_ms: None,
+        merchant_id: None,
+        device_id: None,
     }
 }

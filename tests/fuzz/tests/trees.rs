@@ -53,7 +53,7 @@ fn mutated(bytes: &[u8], pieces: &[&[u8]], random: &mut Random) -> Vec<u8> {
 fn any_bytes_of_a_model_get_a_sound_answer() {
     let (mut models, mut errors) = (0, BTreeSet::new());
     for run in 0..RUNS {
-        let mut random = Random(run);
+        let mut random = Random::new(run);
         // Few bytes of the model are structure: a short piece of it is hit more often.
         let bytes = if run % 8 == 0 {
             (0..random.below(64))
@@ -79,7 +79,7 @@ fn any_bytes_of_a_model_get_a_sound_answer() {
 fn any_bytes_of_a_file_get_a_sound_answer() {
     let (mut models, mut errors) = (0, BTreeSet::new());
     for run in 0..JSON_RUNS {
-        let bytes = mutated(JSON, &PIECES, &mut Random(run));
+        let bytes = mutated(JSON, &PIECES, &mut Random::new(run));
         match check_json(&bytes) {
             Ok(None) => models += 1,
             Ok(Some(error)) => {

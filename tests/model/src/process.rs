@@ -13,8 +13,8 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
-    ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
+    Clock, Commit, DecisionRecord, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
@@ -396,6 +396,14 @@ impl StateStore for Ports {
             Reply::Commit(commit) => Ok(unmetered(commit)),
             _ => Err(mismatch()),
         }
+    }
+
+    async fn load_keys(&self, _keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        Err(PortError::Permanent("the scenario has no key".to_owned()))
+    }
+
+    async fn commit_key(&self, _write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+        Err(PortError::Permanent("the scenario has no key".to_owned()))
     }
 
     async fn put_profile(&self, _profile: &Profile) -> Result<Metered<PutOnce>, PortError> {

@@ -12,8 +12,8 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionRecord, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
-    ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Clock, Commit, DecisionRecord, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
 use crate::world::known::Judged;
@@ -164,6 +164,33 @@ impl StateStore for Ports {
         let judged = self.judged();
         self.call(Op::Commit, |stores, _| stores.commit(write, judged).map(free))
             .await
+    }
+
+    async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        self.call(Op::LoadKeys, |stores, ticket| {
+            let stale = ticket.fault == Some(Fault::Stale);
+            let items = keys.iter().map(|key| read(stores.tables.keys.get(key), stale));
+            Ok(free(items.collect()))
+        })
+        .await
+    }
+
+    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+        self.call(Op::CommitKey, |stores, _| {
+            let before = stores.tables.keys.get(&write.key).map(|versions| versions.now.clone());
+            if before.as_ref().map(|item| item.version) != write.expected {
+                return Ok(free(Commit::Conflict(before)));
+            }
+            let versions = Versions {
+                now: write.item.clone(),
+                before,
+                written_ms: stores.now_ms,
+                expires_at_s: write.expires_at_s,
+            };
+            stores.tables.keys.insert(write.key, versions);
+            Ok(free(Commit::Written))
+        })
+        .await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {

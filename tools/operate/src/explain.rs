@@ -1,6 +1,7 @@
 //! `tidemark explain`: a card's stored state, its windows and outcomes, and why.
 
 pub mod args;
+mod key;
 
 use std::collections::HashSet;
 
@@ -25,6 +26,9 @@ use crate::explain_view::{self, CardView, Sought};
 /// # Errors
 /// When the table can't be read, or holds no such card or event.
 pub async fn run(admin: &Admin, args: &ExplainArgs, json: bool) -> Result<Exit, CliError> {
+    if let Some(name) = &args.key {
+        return key::run(admin, &args.table(), name, &args.card, json).await;
+    }
     let policy = files::policy(args.policy.as_deref())?;
     let stored = Stored::read(admin, &args.table(), &args.card).await?;
     let at_ms = args.at;

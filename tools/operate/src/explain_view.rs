@@ -267,11 +267,8 @@ fn windows(text: &mut String, view: &CardView<'_>, entry: &Entry, of_what: &str)
     }
 }
 
-fn window_label(minutes: u16) -> String {
-    let key = FeatureKey {
-        kind: FeatureKind::Count,
-        window_minutes: minutes,
-    };
+fn window_label(minutes: u32) -> String {
+    let key = FeatureKey::new(FeatureKind::Count, minutes);
     key.window_label().unwrap_or_default()
 }
 
@@ -323,6 +320,7 @@ fn tier_words(tier: Tier) -> &'static str {
         Tier::HistoryOnly => "the history only",
         Tier::Neutral => "too little at hand: a neutral score",
         Tier::LowRisk => "low risk by the policy: the history and a part of the features",
+        Tier::NoKeys => "a key's labels out of reach",
     }
 }
 

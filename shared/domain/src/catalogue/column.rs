@@ -1,5 +1,21 @@
 //! What the table of features may say of one.
 
+/// The longest window in minutes: 30 days.
+pub(super) const WINDOW_MINUTES_MAX: u32 = 43_200;
+/// The longest window over labelled events in minutes: 120 days, since chargebacks come late.
+pub(super) const LABELLED_MINUTES_MAX: u32 = 172_800;
+
+/// Whose history a feature is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The card's own.
+    Card,
+    /// That of a key which the policy declares.
+    Key,
+    /// That of a key or of the card.
+    KeyOrCard,
+}
+
 /// The unit of a feature's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -23,6 +39,10 @@ pub enum Unit {
     Flag,
     /// Kilometres an hour.
     KmPerHour,
+    /// A number of frauds.
+    Frauds,
+    /// log2 of one over a probability.
+    Bits,
 }
 
 impl Unit {
@@ -40,6 +60,8 @@ impl Unit {
             Self::Ratio => "ratio",
             Self::Flag => "0 or 1",
             Self::KmPerHour => "km/h",
+            Self::Frauds => "frauds",
+            Self::Bits => "bits",
         }
     }
 }
@@ -76,6 +98,10 @@ needs! {
     Places,
     /// How many events were outside the profile's usual country.
     Abroad,
+    /// What labels say of a key beyond the card, or of the card's own events.
+    Labels,
+    /// Every known amount of the longest window by itself, as far as the head holds it.
+    EachAmount,
 }
 
 /// Some of the needs.

@@ -3,12 +3,14 @@
 //! A row's number is persisted in states: it is never given to another feature. A feature that is new here does not compile until
 //! [`measure`](crate::measure) has a value for it and [`model`](crate::model) says how surprising that is, or that it has no model.
 
-use super::column::{Need, Needs, Unit};
+use super::column::{LABELLED_MINUTES_MAX, Need, Needs, Subject, Unit, WINDOW_MINUTES_MAX};
 
 /// A row of the table.
 struct Row {
     /// In policies, outcomes and documents.
     name: &'static str,
+    /// Whose history it is measured in.
+    subject: Subject,
     /// Whether it is measured over a window that its name carries.
     windowed: bool,
     unit: Unit,
@@ -21,9 +23,19 @@ struct Row {
     scored: bool,
 }
 
+/// Most features are of the card.
+macro_rules! subject {
+    () => {
+        Subject::Card
+    };
+    ($subject:ident) => {
+        Subject::$subject
+    };
+}
+
 macro_rules! features {
     ($($(#[$doc:meta])* $number:literal $kind:ident {
-        name: $name:literal, windowed: $windowed:literal, unit: $unit:ident, needs: [$($need:ident),*],
+        name: $name:literal, $(of: $subject:ident,)? windowed: $windowed:literal, unit: $unit:ident, needs: [$($need:ident),*],
         reason_code: $reason_code:literal, words: $words:literal, scored: $scored:literal,
     })*) => {
         /// What a feature measures. Numbers are persisted in outcomes: keep them stable.
@@ -50,6 +62,7 @@ macro_rules! features {
                 match self {
                     $(Self::$kind => const { &Row {
                         name: $name,
+                        subject: subject!($($subject)?),
                         windowed: $windowed,
                         unit: Unit::$unit,
                         needs: Needs::of(&[$(Need::$need),*]),
@@ -159,6 +172,46 @@ features! {
         name: "foreign_to_profile", windowed: false, unit: Flag, needs: [Profile, Abroad],
         reason_code: "foreign_to_profile", words: "country other than the profile's usual one", scored: true,
     }
+    /// Known frauds in a row that their cards did not explain; a row ends when the policy's `run_gap_days` pass without one.
+    20 FraudRun {
+        name: "fraud_run", of: Key, windowed: false, unit: Frauds, needs: [Labels],
+        reason_code: "fraud_run", words: "known frauds in a row", scored: false,
+    }
+    /// Seconds since the first fraud of that row.
+    21 FraudRunAge {
+        name: "fraud_run_age", of: Key, windowed: false, unit: Seconds, needs: [Labels],
+        reason_code: "fraud_run_age", words: "a row of known frauds that began a short time ago", scored: false,
+    }
+    /// Known frauds in the window, explained ones included.
+    22 Frauds {
+        name: "frauds", of: KeyOrCard, windowed: true, unit: Frauds, needs: [Labels],
+        reason_code: "frauds_many", words: "known frauds", scored: false,
+    }
+    /// Seconds since the latest known fraud that its card did not explain.
+    23 SinceFraud {
+        name: "since_fraud", of: Key, windowed: false, unit: Seconds, needs: [Labels],
+        reason_code: "since_fraud_short", words: "a known fraud a short time ago", scored: false,
+    }
+    /// Amount over the median of the longest window's amounts before it.
+    24 AmountMedianRatio {
+        name: "amount_median_ratio", windowed: false, unit: Ratio, needs: [Amount, EachAmount],
+        reason_code: "amount_median_high", words: "amount many times this card's median", scored: false,
+    }
+    /// Amount over the mean of the longest window's amounts before the window.
+    25 AmountBeforeRatio {
+        name: "amount_before_ratio", windowed: true, unit: Ratio, needs: [Amount],
+        reason_code: "amount_before_high", words: "amount many times what was usual before", scored: false,
+    }
+    /// Largest amount of the window over the mean of the longest window's amounts before the window.
+    26 MaxRatio {
+        name: "max_ratio", windowed: true, unit: Ratio, needs: [Amount],
+        reason_code: "max_ratio_high", words: "largest amount many times what was usual before", scored: false,
+    }
+    /// Bits of the amount's tail among the amounts of all cards, by the policy's table.
+    27 AmountPopulation {
+        name: "amount_population", windowed: false, unit: Bits, needs: [Amount],
+        reason_code: "amount_population_high", words: "amount rare among all cards", scored: true,
+    }
 }
 
 impl FeatureKind {
@@ -189,6 +242,21 @@ impl FeatureKind {
     #[must_use]
     pub const fn is_windowed(self) -> bool {
         self.row().windowed
+    }
+
+    /// Whose history it is measured in.
+    #[must_use]
+    pub const fn subject(self) -> Subject {
+        self.row().subject
+    }
+
+    /// The longest window that it may have, minutes.
+    #[must_use]
+    pub const fn window_minutes_max(self) -> u32 {
+        match self.subject() {
+            Subject::Card => WINDOW_MINUTES_MAX,
+            Subject::Key | Subject::KeyOrCard => LABELLED_MINUTES_MAX,
+        }
     }
 
     /// The unit of its value.

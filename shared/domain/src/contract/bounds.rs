@@ -34,6 +34,7 @@ pub(super) mod profile_v {
 pub(super) mod label_v {
     pub(in crate::contract) const NAME: &str = "label";
     pub(in crate::contract) const V1: u32 = 1;
+    pub(in crate::contract) const V2: u32 = 2;
 }
 
 /// What the contract accepts, where a policy may choose.

@@ -34,11 +34,15 @@ pub(super) fn build(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> 
             Event::Transaction(transaction(members, true, arrival_ms, bounds)?),
         ),
         (profile_v::NAME, profile_v::V1) => (field::PROFILE_V1, Event::Profile(profile(members, arrival_ms, bounds)?)),
-        (label_v::NAME, label_v::V1) => (field::LABEL_V1, Event::Label(label(members, arrival_ms, bounds)?)),
+        (label_v::NAME, label_v::V1) => (
+            field::LABEL_V1,
+            Event::Label(label(members, false, arrival_ms, bounds)?),
+        ),
+        (label_v::NAME, label_v::V2) => (field::LABEL_V2, Event::Label(label(members, true, arrival_ms, bounds)?)),
         _ => {
             return Err(Refusal::new(
                 RefusalCode::UnknownVersion,
-                "`version`: expected 1 or 2 for a transaction, 1 for a profile or a label",
+                "`version`: expected 1 or 2 for a transaction or a label, 1 for a profile",
             ));
         }
     };
@@ -66,7 +70,7 @@ fn transaction(
     let channel = members.channel()?;
     let approved = members.flag(Field::Approved)?;
     let (device_id, place) = if with_device_and_place {
-        (members.device_id()?, members.place()?)
+        (members.optional_id(Field::DeviceId, DeviceId::new)?, members.place()?)
     } else {
         (None, None)
     };
@@ -121,14 +125,24 @@ fn profile(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Pr
     Ok(profile)
 }
 
-fn label(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Label, Refusal> {
-    let label = Label {
+fn label(members: &Members<'_>, with_event: bool, arrival_ms: i64, bounds: &Bounds) -> Result<Label, Refusal> {
+    let mut label = Label {
         event_id: members.id(Field::EventId, EventId::new)?,
         card_id: members.id(Field::CardId, CardId::new)?,
         verdict: members.verdict()?,
         known_since_ms: members.time(Field::KnownSinceMs)?,
+        occurred_at_ms: None,
+        merchant_id: None,
+        device_id: None,
     };
     not_ahead(Field::KnownSinceMs, label.known_since_ms, arrival_ms, bounds)?;
+    if with_event {
+        let occurred_at_ms = members.time(Field::OccurredAtMs)?;
+        not_ahead(Field::OccurredAtMs, occurred_at_ms, arrival_ms, bounds)?;
+        label.occurred_at_ms = Some(occurred_at_ms);
+        label.merchant_id = members.optional_id(Field::MerchantId, MerchantId::new)?;
+        label.device_id = members.optional_id(Field::DeviceId, DeviceId::new)?;
+    }
     Ok(label)
 }
 
@@ -201,11 +215,11 @@ impl Members<'_> {
         Err(refusal(RefusalCode::UnprintableId, field, expected))
     }
 
-    fn device_id(&self) -> Result<Option<DeviceId>, Refusal> {
-        if self.is_without(Field::DeviceId) {
+    fn optional_id<T>(&self, field: Field, new: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+        if self.is_without(field) {
             Ok(None)
         } else {
-            self.id(Field::DeviceId, DeviceId::new).map(Some)
+            self.id(field, new).map(Some)
         }
     }
 

@@ -90,3 +90,6 @@ pub(super) const PROFILE_V1: u32 = ENVELOPE
 
 /// The fields of a label, version 1.
 pub(super) const LABEL_V1: u32 = ENVELOPE | Field::EventId.bit() | Field::Verdict.bit() | Field::KnownSinceMs.bit();
+
+/// The fields of a label, version 2.
+pub(super) const LABEL_V2: u32 = LABEL_V1 | Field::OccurredAtMs.bit() | Field::MerchantId.bit() | Field::DeviceId.bit();

@@ -5,7 +5,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::catalogue::FeatureKind;
 use crate::id::ID_BYTES_MAX;
-use crate::outcome::{Decision, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, SCORE_MAX, Tier};
+use crate::outcome::{Decision, KEYS_MAX, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, SCORE_MAX, Tier};
+
+/// The name of a key.
+const KEY_PATTERN: &str = "[a-z][a-z0-9_]{0,15}";
 
 /// An outcome, version 1.
 #[derive(JsonSchema)]
@@ -46,6 +49,9 @@ pub(super) struct OutcomeV1 {
     tier: String,
     /// The number of events that the card had accepted before.
     state_version: u64,
+    /// Of each key of the policy of which labels were known, how many. Only where there are any.
+    #[schemars(schema_with = "key_versions", default, transform = without_default)]
+    key_versions: Option<()>,
     /// Inputs that were missing or stale.
     #[schemars(schema_with = "missing")]
     missing: Vec<String>,
@@ -66,6 +72,9 @@ struct ReasonV1 {
     /// What was unusual; first of all, with a share of 100, an override that made the decision.
     #[schemars(schema_with = "reason_code")]
     code: String,
+    /// The key whose labelled history it was seen in, if it is not the card's own: a name of the policy.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,15}$"))]
+    key: Option<String>,
     /// The window it was seen in, if it has one: `5m`, `1h`, `7d`.
     #[schemars(regex(pattern = "^[1-9][0-9]*[mhd]$"))]
     window: Option<String>,
@@ -98,11 +107,22 @@ fn profile_version(_: &mut SchemaGenerator) -> Schema {
 
 fn missing(_: &mut SchemaGenerator) -> Schema {
     let names = Missing::NAMES.map(|(_, name)| name);
-    json_schema!({"type": "array", "items": {"type": "string", "enum": names}, "uniqueItems": true})
+    let of_key = format!("^{}{KEY_PATTERN}$", Missing::KEY_UNAVAILABLE);
+    let items = json_schema!({"anyOf": [{"type": "string", "enum": names}, {"type": "string", "pattern": of_key}]});
+    json_schema!({"type": "array", "items": items, "uniqueItems": true})
+}
+
+fn key_versions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": format!("^{KEY_PATTERN}$")},
+        "additionalProperties": {"type": "integer", "minimum": 1},
+        "maxProperties": KEYS_MAX
+    })
 }
 
 fn reason_code(_: &mut SchemaGenerator) -> Schema {
-    let scored = FeatureKind::ALL.into_iter().filter(|kind| kind.is_scored());
+    let scored = FeatureKind::ALL.into_iter();
     let overrides = [OverrideAction::Allow, OverrideAction::Block].map(OverrideAction::reason_code);
     let codes: Vec<&str> = scored.map(FeatureKind::reason_code).chain(overrides).collect();
     json_schema!({"type": "string", "enum": codes})
@@ -126,7 +146,7 @@ fn approximate(_: &mut SchemaGenerator) -> Schema {
 
 fn feature_names() -> String {
     let kinds: Vec<&str> = FeatureKind::ALL.into_iter().map(FeatureKind::name).collect();
-    format!("^({})(_[1-9][0-9]*[mhd])?$", kinds.join("|"))
+    format!("^({KEY_PATTERN}\\.)?({})(_[1-9][0-9]*[mhd])?$", kinds.join("|"))
 }
 
 /// Takes out the default that a field gets which may be absent: absent, it has none.

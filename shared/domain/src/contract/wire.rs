@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::event::{Channel, Country, Currency, Event, Label, Profile, Transaction, Verdict};
-use crate::id::{DeviceId, ID_BYTES_MAX};
+use crate::id::{DeviceId, ID_BYTES_MAX, MerchantId};
 
 use super::bounds::{
     Bounds, MCC_MAX, PLACE_SCALE, SPEND_MINOR_MAX, TIME_MS_END, TIME_MS_START, TRANSACTIONS_PER_DAY_MAX, label_v,
@@ -152,6 +152,41 @@ struct LabelV1<'a> {
     known_since_ms: i64,
 }
 
+/// A label, version 2.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    title = "label, version 2",
+    description = "A verdict on a transaction, with what names that: it teaches the keys although its card has forgotten it."
+)]
+struct LabelV2<'a> {
+    #[schemars(schema_with = "label_name")]
+    schema: &'a str,
+    #[schemars(schema_with = "version_2")]
+    version: u32,
+    /// The transaction it speaks of, 1 to 128 bytes of UTF-8.
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
+    event_id: &'a str,
+    /// That transaction's card, 1 to 128 bytes of UTF-8. Also the partition key of the record.
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
+    card_id: &'a str,
+    /// What was found.
+    verdict: Verdict,
+    /// Since when that is known: milliseconds since 1970-01-01T00:00:00Z.
+    #[schemars(schema_with = "time")]
+    known_since_ms: i64,
+    /// When the transaction happened: milliseconds since 1970-01-01T00:00:00Z.
+    #[schemars(schema_with = "time")]
+    occurred_at_ms: i64,
+    /// Where its money went, 1 to 128 bytes of UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
+    merchant_id: Option<&'a str>,
+    /// The device that was used, 1 to 128 bytes of UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
+    device_id: Option<&'a str>,
+}
+
 /// The built-in limit of an amount, for the schema.
 const AMOUNT_MINOR_MAX: u64 = Bounds::BUILT_IN.amount_minor_max;
 
@@ -203,14 +238,15 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ),
         ("profile.v1.json", schemars::schema_for!(ProfileV1<'static>).to_value()),
         ("label.v1.json", schemars::schema_for!(LabelV1<'static>).to_value()),
+        ("label.v2.json", schemars::schema_for!(LabelV2<'static>).to_value()),
         ("outcome.v1.json", schemars::schema_for!(OutcomeV1).to_value()),
     ]
 }
 
 /// An event as JSON, for producers of our own.
 ///
-/// `version` matters for a transaction: 1 leaves out device and place, anything else is written as version 2. The JSON of an
-/// event that [`decode`](crate::contract::decode) gave decodes to the same event.
+/// `version` matters for a transaction: 1 leaves out device and place, anything else is written as version 2. A label that says when
+/// its transaction happened is written as version 2. The JSON of an event that [`decode`](crate::contract::decode) gave decodes to the same event.
 #[must_use]
 pub fn encode(event: &Event, version: u32) -> Vec<u8> {
     let json = match event {
@@ -221,7 +257,10 @@ pub fn encode(event: &Event, version: u32) -> Vec<u8> {
         }),
         Event::Transaction(transaction) => serde_json::to_vec(&transaction_v2(transaction)),
         Event::Profile(profile) => serde_json::to_vec(&profile_v1(profile)),
-        Event::Label(label) => serde_json::to_vec(&label_v1(label)),
+        Event::Label(label) => match label.occurred_at_ms {
+            Some(occurred_at_ms) => serde_json::to_vec(&label_v2(label, occurred_at_ms)),
+            None => serde_json::to_vec(&label_v1(label)),
+        },
     };
     // Writing into memory fails for maps with keys that are no strings; these types have none.
     json.unwrap_or_default()
@@ -280,5 +319,19 @@ fn label_v1(label: &Label) -> LabelV1<'_> {
         card_id: label.card_id.as_str(),
         verdict: label.verdict,
         known_since_ms: label.known_since_ms,
+    }
+}
+
+fn label_v2(label: &Label, occurred_at_ms: i64) -> LabelV2<'_> {
+    LabelV2 {
+        schema: label_v::NAME,
+        version: label_v::V2,
+        event_id: label.event_id.as_str(),
+        card_id: label.card_id.as_str(),
+        verdict: label.verdict,
+        known_since_ms: label.known_since_ms,
+        occurred_at_ms,
+        merchant_id: label.merchant_id.as_ref().map(MerchantId::as_str),
+        device_id: label.device_id.as_ref().map(DeviceId::as_str),
     }
 }

@@ -1,7 +1,7 @@
 //! What differs between two policies, and what each difference does to cards that have a history already.
 
 use crate::catalogue::FeatureKey;
-use crate::policy::Policy;
+use crate::policy::{Points, Policy};
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -95,6 +95,11 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         low_risk,
         neutral_below_events,
         profile_max_age_ms,
+        keys,
+        run_gap_ms,
+        population,
+        points,
+        explained,
     } = policy;
     let (windows, features) = (policy.windows(), policy.features());
     let mut list: Vec<(String, String, Effect)> = Vec::new();
@@ -143,6 +148,30 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
             Effect::Scores,
         );
     }
+    for key in keys {
+        add(
+            &format!("keys.{}", key.name),
+            key.field.as_str().to_owned(),
+            Effect::History,
+        );
+    }
+    add(
+        "labels.run_gap_days",
+        (run_gap_ms / MS_PER_DAY).to_string(),
+        Effect::Scores,
+    );
+    if let Some(population) = population {
+        let points = population.amounts.iter().zip(&population.bits);
+        let points: Vec<String> = points.map(|(amount, bits)| format!("{amount}:{bits}")).collect();
+        add("population", points.join(" "), Effect::Scores);
+    }
+    if let Some(points) = points {
+        add_points("points", points, &mut add);
+    }
+    if let Some(explained) = explained {
+        add("explained.from_bits", explained.from_bits.to_string(), Effect::Scores);
+        add_points("explained", &explained.points, &mut add);
+    }
     if let Some(low_risk) = low_risk {
         let categories = format!("{:?}", low_risk.merchant_categories);
         add(
@@ -154,6 +183,18 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         add("low_risk.features", names(low_risk.policy.features()), Effect::Scores);
     }
     list
+}
+
+fn add_points(section: &str, points: &Points, add: &mut impl FnMut(&str, String, Effect)) {
+    add(
+        &format!("{section}.prior_bits"),
+        points.prior_bits.to_string(),
+        Effect::Scores,
+    );
+    for table in &points.tables {
+        let value = format!("{:?} {:?} missing {}", table.edges, table.bits, table.missing_bits);
+        add(&format!("{section}.{}", table.key()), value, Effect::Scores);
+    }
 }
 
 fn names(features: impl Iterator<Item = FeatureKey>) -> String {

@@ -1,7 +1,7 @@
 //! What must hold in every state.
 
 use crate::event::Place;
-use crate::outcome::{Missing, REASONS_MAX, SCORE_MAX};
+use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, SCORE_MAX};
 
 use super::entry::Entry;
 use super::error::InvalidState;
@@ -142,6 +142,11 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
     let is_value = |value: Option<f64>| value.is_none_or(f64::is_finite);
     if outcome.features.len() > FEATURES_MAX || !outcome.features.iter().all(|(_, value)| is_value(*value)) {
         return Err(InvalidState::Features);
+    }
+    let is_known = |version: Option<u64>| version != Some(0);
+    let is_half = entry.device_fp_high.is_some() && entry.device_fp.is_none();
+    if is_half || outcome.keys.len() > KEYS_MAX || !outcome.keys.iter().all(|key| is_known(key.version)) {
+        return Err(InvalidState::Keys);
     }
     let is_error = |error: f64| error.is_finite() && error > 0.0;
     if outcome.approximate.len() > FEATURES_MAX || !outcome.approximate.iter().all(|(_, error)| is_error(*error)) {

@@ -1,4 +1,4 @@
-//! A card's state as bytes, format versions 1 to 3.
+//! A card's state as bytes, format versions 1 to 4.
 //!
 //! ```text
 //!  byte 0        then bits, least significant first, no padding between fields
@@ -10,14 +10,15 @@
 //! header  count:9  dropped:N4 (next_seq − count)
 //!         has_floor:1  [floor_ms:Z42  is_truncated:1  [events:N8  floor_ms − truncation floor:N32]]
 //!         version 2: references:8, then as many (`codec/segments.rs` has their drawing)
-//!         version 3: has_references:1  [as in version 2]  has_newest:1  [upper half of the newest arrival's fingerprint:32]
+//!         versions 3 and 4: has_references:1  [as in version 2]  has_newest:1  [upper half of the newest arrival's fingerprint:32]
 //!
 //! entry   ┌──────────┬─────────────┬────────┬───────┬──────────┬───────┬────────┬──────────┬───────┐
 //!         │ time     │ event_fp:32 │ amount │ score │ merchant │ place │ device │ approved │ plain │ [rare parts]
 //!         │ S25      │             │ S13    │ S6    │          │       │        │ :1       │ :1    │ if not plain
 //!         └──────────┴─────────────┴────────┴───────┴──────────┴───────┴────────┴──────────┴───────┘
 //!   time      ms since the entry before (the first: since the floor; without a floor its time itself, Z42)
-//!   merchant  index among the merchants so far, in as few bits as tell them and "new" apart; new: fingerprint:32
+//!   merchant  index among the merchants so far, in as few bits as tell them and "new" apart; new: fingerprint:32, and in
+//!             version 4 its upper half: 0 none │ 1 half:32
 //!   place     0 none │ 1 there is one: where the merchant was seen at a place before, 1 bit: 1 the same as then;
 //!             else latitude and longitude as differences to the place spelt last, zigzag, S14 each
 //!   device    0 none │ 1 then an index like the merchant's
@@ -25,14 +26,21 @@
 //!             merchant: the entry before's), decision is pass, tier, missing, policy and profile version are those of
 //!             the entry before, and there are no reasons, no label, no features
 //!
-//! rare    flags:8 (version 2: 9, version 3: 10), then for each set flag from the lowest on
+//! rare    flags:8 (version 2: 9, version 3: 10, version 4: 13), then for each set flag from the lowest on
 //!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
-//!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each kind:6 window:16 share:7
+//!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each a key and share:7
 //!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
+//!       version 4: decision:2 tier:3 missing:8
 //!   8   policy version:N4                    128  features: index among the lists so far, like the merchant's; new: count:8,
-//!                                                 each kind:6 window:16; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
+//!                                                 each a key; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
 //!   256  version 2: errors, like features
 //!   512  version 3: upper half of the event's fingerprint:32, but for the newest arrival's, which the header has
+//!  1024  version 4: upper halves of merchant and device, which are not those that were last seen with them: 0 none │ 1 half:32
+//!  2048  version 4: the card's own features explain the event
+//!  4096  version 4: keys: count:3, each a name and 0 unread │ 1 version:N8
+//!
+//! key of a feature: kind:6 window:16; in version 4: kind:6, then 0 window:16 │ 1 window:18 and a name
+//! name of a key: index among the names so far; new: length − 1:4 and characters of 7 bits
 //!
 //! * the highest bit says that the tier is `low_risk`, and the tier's bits are 0.
 //!
@@ -43,8 +51,8 @@
 //! ```
 //!
 //! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
-//! segments, errors of feature values. Version 3 is written where version 2 has none: upper halves of fingerprints. All are read
-//! for ever: a golden file of every kind of state proves it.
+//! segments, errors of feature values. Version 3 is written where version 2 has none: upper halves of events' fingerprints.
+//! Version 4 is written where an entry says something of keys beyond the card. All are read for ever: a golden file of every kind of state proves it.
 //!
 //! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
 //! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
@@ -115,7 +123,7 @@ fn encode_state(state: &History) -> Vec<u8> {
             );
         }
     }
-    if format == Format::V3 {
+    if format.has_flags() {
         bits.flag(!state.sealed.is_empty());
     }
     if format == Format::V2 || !state.sealed.is_empty() {
@@ -123,7 +131,7 @@ fn encode_state(state: &History) -> Vec<u8> {
         put_refs(&mut bits, &state.sealed);
     }
     let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
-    if format == Format::V3 {
+    if format.has_flags() {
         let newest_seq = state.next_seq.wrapping_sub(1);
         let newest = state.entries.iter().find(|entry| entry.seq == newest_seq);
         let high = newest.and_then(|entry| entry.event_fp_high);
@@ -170,11 +178,11 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
     let has_refs = match format {
         Format::V1 => false,
         Format::V2 => true,
-        Format::V3 => bits.flag()?,
+        Format::V3 | Format::V4 => bits.flag()?,
     };
     let sealed = if has_refs {
         let count = bits.get(REFS_BITS)? as usize;
-        if count == 0 && format == Format::V3 {
+        if count == 0 && format.has_flags() {
             return Err(InvalidState::Spelling.into());
         }
         get_refs(&mut bits, count)?
@@ -182,7 +190,7 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
         Vec::new()
     };
     let mut context = Context::new(format, count, first_seq, floor_ms.unwrap_or(0));
-    if format == Format::V3 {
+    if format.has_flags() {
         let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
         context.newest = Some((next_seq.wrapping_sub(1), high));
     }

@@ -21,12 +21,16 @@ pub struct Entry {
     pub event_fp_high: Option<u32>,
     /// The amount in minor units of the policy's base currency; [`UNPRICED`] when the policy had no rate for its own.
     pub amount_base_minor: u64,
-    /// `fingerprint32(merchant_id)`.
+    /// `fingerprint32(merchant_id)`: the lower half of `fingerprint64` of it.
     pub merchant_fp: u32,
+    /// The upper half, where the policy keeps a labelled history of merchants: with the lower one it is the key's identity.
+    pub merchant_fp_high: Option<u32>,
     /// The merchant's country.
     pub country: Country,
-    /// `fingerprint32(device_id)`.
+    /// `fingerprint32(device_id)`: the lower half of `fingerprint64` of it.
     pub device_fp: Option<u32>,
+    /// The upper half, where the policy keeps a labelled history of devices.
+    pub device_fp_high: Option<u32>,
     /// Where it was.
     pub place: Option<Place>,
     /// Whether the issuer approved it.
@@ -41,7 +45,26 @@ pub struct Entry {
 pub(crate) type OrderKey = (i64, u32);
 
 impl Entry {
+    /// `fingerprint64(merchant_id)`, where both halves are kept.
+    #[must_use]
+    pub fn merchant_identity(&self) -> Option<u64> {
+        self.merchant_fp_high.map(|high| whole(high, self.merchant_fp))
+    }
+
+    /// `fingerprint64(device_id)`, where both halves are kept.
+    #[must_use]
+    pub fn device_identity(&self) -> Option<u64> {
+        self.device_fp_high
+            .zip(self.device_fp)
+            .map(|(high, low)| whole(high, low))
+    }
+
     pub(crate) const fn order(&self) -> OrderKey {
         (self.time_ms, self.event_fp)
     }
+}
+
+/// A fingerprint from its halves.
+const fn whole(high: u32, low: u32) -> u64 {
+    (high as u64) << 32 | low as u64
 }

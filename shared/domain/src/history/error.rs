@@ -1,6 +1,6 @@
 //! Why bytes are not a card's state, and why a state can't be.
 
-use crate::outcome::{REASONS_MAX, SCORE_MAX};
+use crate::outcome::{KEYS_MAX, REASONS_MAX, SCORE_MAX};
 
 use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 
@@ -74,6 +74,9 @@ pub enum InvalidState {
     /// The state can be, but is never written like this.
     #[error("the bytes are not those that such a state is written in")]
     Spelling,
+    /// More than [`KEYS_MAX`] keys, a version of one that knows nothing, or half an identity.
+    #[error("more than {KEYS_MAX} keys, one of version 0, or half of one's identity")]
+    Keys,
     /// A bit in `missing` that has no name.
     #[error("an unknown input is missing")]
     Missing,

@@ -1,6 +1,6 @@
 //! Putting an event into a history.
 
-use crate::outcome::{REASONS_MAX, StoredOutcome};
+use crate::outcome::{KEYS_MAX, REASONS_MAX, StoredOutcome};
 
 use super::entry::Entry;
 use super::limits::FEATURES_MAX;
@@ -65,6 +65,7 @@ fn normalise(outcome: &mut StoredOutcome) {
     for (_, value) in &mut outcome.features {
         *value = value.filter(|number| number.is_finite());
     }
+    outcome.keys.truncate(KEYS_MAX);
     outcome.approximate.truncate(FEATURES_MAX);
     outcome
         .approximate
@@ -79,10 +80,7 @@ mod tests {
 
     #[test]
     fn an_outcome_is_kept_as_the_bytes_can_hold_it() {
-        let key = FeatureKey {
-            kind: FeatureKind::Count,
-            window_minutes: 60,
-        };
+        let key = FeatureKey::new(FeatureKind::Count, 60);
         let reason = Reason { key, share_pct: 20 };
         let mut outcome = StoredOutcome {
             score: 12,
@@ -96,6 +94,8 @@ mod tests {
                 .map(|value| (key, value))
                 .to_vec(),
             approximate: [0.25, 0.0, -1.0, f64::INFINITY].map(|error| (key, error)).to_vec(),
+            explained: false,
+            keys: Vec::new(),
         };
         normalise(&mut outcome);
         assert_eq!(outcome.reasons.len(), REASONS_MAX);

@@ -1,6 +1,7 @@
 //! What a walk over a card's history found: everything that features and score are made of.
 
 use crate::event::Profile;
+use crate::labelled::{AsOf, KeyInput};
 use crate::policy::{Feature, Policy};
 
 use super::window::{Amounts, Window};
@@ -56,13 +57,27 @@ pub(crate) struct Measured<'a> {
     /// Whether this event is.
     pub(crate) foreign: bool,
     pub(crate) travel: Option<Travel>,
+    /// Known frauds among the card's own events before this one, ms: those that were looked at one by one.
+    pub(super) frauds_ms: Vec<i64>,
+    /// Median of the known amounts before this event, base minor units, of those that were looked at one by one.
+    pub(super) median: Option<f64>,
+    /// Events of the longest window that were not looked at one by one, and the time of the last of them, ms.
+    pub(super) unlisted: u32,
+    pub(super) unlisted_last_ms: i64,
     pub(crate) profile: Option<&'a Profile>,
+    /// The labelled histories of the policy's keys, in its order.
+    pub(super) keys: &'a [KeyInput<'a>],
 }
 
 impl Measured<'_> {
     /// A feature's window.
     pub(crate) fn window(&self, feature: Feature) -> Option<&Window> {
         self.windows.get(feature.window?)
+    }
+
+    /// What labels had said of the feature's key before this event; `None` where nobody can say.
+    pub(super) fn key(&self, feature: Feature) -> Option<AsOf<'_>> {
+        self.keys.get(feature.key_at?)?.as_of(self.time_ms)
     }
 
     /// Events of the longest window before this one.

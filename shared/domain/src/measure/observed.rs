@@ -2,8 +2,9 @@
 
 use crate::event::Transaction;
 use crate::history::HistoryKey;
-use crate::id::fingerprint32;
-use crate::policy::{Policy, base_amount};
+use crate::history::{high, low};
+use crate::id::fingerprint64;
+use crate::policy::{KeyField, Policy, base_amount};
 
 /// A transaction with what stands for it in a history.
 pub(crate) struct Observed<'a> {
@@ -14,6 +15,9 @@ pub(crate) struct Observed<'a> {
     pub(crate) amount: Option<u64>,
     pub(crate) merchant_fp: u32,
     pub(crate) device_fp: Option<u32>,
+    /// The upper halves of the fingerprints, where the policy keeps labelled histories by them.
+    pub(crate) merchant_fp_high: Option<u32>,
+    pub(crate) device_fp_high: Option<u32>,
     /// What scores it: the policy, or its part for low risk.
     pub(crate) judge: &'a Policy,
     /// Whether the policy holds it for low risk.
@@ -27,12 +31,17 @@ impl<'a> Observed<'a> {
             .low_risk
             .as_ref()
             .filter(|low_risk| low_risk.holds(tx.mcc, amount));
+        let is_key = |field: KeyField| policy.keys.iter().any(|key| key.field == field);
+        let merchant = fingerprint64(tx.merchant_id.as_str());
+        let device = tx.device_id.as_ref().map(|device| fingerprint64(device.as_str()));
         Self {
             tx,
             key: HistoryKey::new(tx.event_id.as_str(), tx.occurred_at_ms),
             amount,
-            merchant_fp: fingerprint32(tx.merchant_id.as_str()),
-            device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),
+            merchant_fp: low(merchant),
+            device_fp: device.map(low),
+            merchant_fp_high: is_key(KeyField::Merchant).then(|| high(merchant)),
+            device_fp_high: device.filter(|_| is_key(KeyField::Device)).map(high),
             judge: low_risk.map_or(policy, |low_risk| &*low_risk.policy),
             is_low_risk: low_risk.is_some(),
         }

@@ -1,6 +1,6 @@
 //! The walk's memory: what the open windows hold so far, and what has been seen.
 
-use crate::event::{Country, Place, Profile};
+use crate::event::{Country, Place, Profile, Verdict};
 use crate::history::sealed::{Lister, Placed, Whole, country_fp};
 use crate::history::sketch::{Distinct, ERROR_SHARE, Sketch};
 use crate::history::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
@@ -43,6 +43,8 @@ pub(super) struct Pass<'a> {
     /// The profile's; without one this event's, and nobody reads what is counted by it.
     usual_country: Country,
     day_start_ms: i64,
+    /// Known amounts of earlier events, where each is wanted.
+    amounts: Vec<u64>,
     pub(super) measured: Measured<'a>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Pass<'a> {
             device_fp,
             usual_country,
             day_start_ms: time_ms.saturating_sub(MS_PER_DAY),
+            amounts: Vec::new(),
             measured: Measured {
                 time_ms,
                 amount,
@@ -96,7 +99,12 @@ impl<'a> Pass<'a> {
                 foreign_events: 0,
                 foreign: usual_country != tx.country,
                 travel: None,
+                frauds_ms: Vec::new(),
+                median: None,
+                unlisted: 0,
+                unlisted_last_ms: i64::MIN,
                 profile,
+                keys: &[],
             },
         };
         pass.count(amount.unwrap_or(UNPRICED), tx.approved, merchant_fp, tx.country);
@@ -144,6 +152,15 @@ impl<'a> Pass<'a> {
                 seq: entry.seq,
                 place,
             });
+        }
+        if self.watch.labels
+            && let Some((Verdict::Fraud, known_since_ms)) = entry.label
+            && known_since_ms <= self.measured.time_ms
+        {
+            self.measured.frauds_ms.push(entry.time_ms);
+        }
+        if self.watch.amounts && entry.amount_base_minor != UNPRICED {
+            self.amounts.push(entry.amount_base_minor.min(BASE_AMOUNT_MAX));
         }
         if let Some(device) = self.device_fp
             && let Some(other) = entry.device_fp
@@ -217,6 +234,8 @@ impl<'a> Pass<'a> {
     /// Counts sealed events in every window that is still open: all of them are in all of those.
     fn add_whole(&mut self, whole: Whole<'_>) {
         let summary = whole.summary;
+        self.measured.unlisted = self.measured.unlisted.saturating_add(summary.count);
+        self.measured.unlisted_last_ms = self.measured.unlisted_last_ms.max(summary.last_ms);
         let window = &mut self.window;
         window.count = window.count.saturating_add(summary.count);
         window.declined = window.declined.saturating_add(summary.declined);
@@ -314,7 +333,8 @@ impl<'a> Pass<'a> {
     }
 
     /// The end of the walk.
-    pub(super) fn finish(self) -> Measured<'a> {
+    pub(super) fn finish(mut self) -> Measured<'a> {
+        self.measured.median = median(&mut self.amounts);
         let mut measured = self.measured;
         if let Some(sketch) = &self.sketches.devices {
             (measured.devices, measured.devices_error) = estimate(sketch, measured.devices, measured.device_events);
@@ -335,6 +355,23 @@ impl<'a> Pass<'a> {
         }
         measured
     }
+}
+
+/// The median: of an even number the mean of the two in the middle.
+fn median(amounts: &mut [u64]) -> Option<f64> {
+    let middle = amounts.len() / 2;
+    if amounts.is_empty() {
+        return None;
+    }
+    let is_even = amounts.len().is_multiple_of(2);
+    let (below, upper, _) = amounts.select_nth_unstable(middle);
+    let upper = *upper as f64;
+    let lower = if is_even {
+        below.iter().max().map_or(upper, |lower| *lower as f64)
+    } else {
+        upper
+    };
+    Some(f64::midpoint(lower, upper))
 }
 
 /// The sketch beside an exact set; it begins with what the set holds.

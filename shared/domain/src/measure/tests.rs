@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{Observed, Walk, compute};
-use crate::catalogue::{FeatureKey, FeatureKind};
+use crate::catalogue::{FeatureKey, FeatureKind, Subject};
 use crate::event::{Channel, Country, Currency, Place, Profile, Transaction};
 use crate::history::{Entry, History};
 use crate::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
@@ -80,9 +80,12 @@ pub(crate) fn transaction(occurred_at_ms: i64, amount_minor: u64) -> Transaction
 }
 
 /// Every feature over every window.
-pub(crate) fn policy_of(windows: &[u16]) -> Policy {
+pub(crate) fn policy_of(windows: &[u32]) -> Policy {
     let mut names = Vec::new();
-    for kind in FeatureKind::ALL {
+    for kind in FeatureKind::ALL
+        .into_iter()
+        .filter(|kind| kind.subject() == Subject::Card)
+    {
         let windows = if kind.is_windowed() { windows } else { &[0] };
         names.extend(
             windows
@@ -91,7 +94,8 @@ pub(crate) fn policy_of(windows: &[u16]) -> Policy {
         );
     }
     let text = format!(
-        "version = 1\nwindows_minutes = {windows:?}\nfeatures = [{}]\n[weights]\n[thresholds]\nreview = 1\nalert = 2\n",
+        "version = 1\nwindows_minutes = {windows:?}\nfeatures = [{}]\n[weights]\n[thresholds]\nreview = 1\nalert = 2\n\
+         [population]\namounts_minor = [100, 1000]\nbits = [0.0, 3.0]\n",
         names.join(", ")
     );
     Policy::parse(&text, "test").unwrap()
@@ -107,6 +111,8 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
         merchant_fp: fingerprint32(tx.merchant_id.as_str()),
         country: tx.country,
         device_fp: tx.device_id.as_ref().map(|id| fingerprint32(id.as_str())),
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: tx.place,
         approved: tx.approved,
         outcome: StoredOutcome {
@@ -119,6 +125,8 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
             profile_version: None,
             features: Vec::new(),
             approximate: Vec::new(),
+            explained: false,
+            keys: Vec::new(),
         },
         label: None,
     }
@@ -198,7 +206,7 @@ fn a_profile_without_a_usual_count_a_day_has_none_to_compare_with() {
         let policy = policy_of(&[5, 1440]);
         let tx = transaction(0, 1);
         let event = Observed::new(&tx, &policy);
-        let measured = Walk::new(&event, &policy).measure(&History::default(), Some(&profile));
+        let measured = Walk::new(&event, &policy).measure(&History::default(), Some(&profile), &[]);
         measured.usual_per_day()
     };
     assert_eq!(usual(2.5), Some(2.5));

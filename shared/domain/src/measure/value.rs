@@ -1,25 +1,24 @@
 //! What each feature is worth, and how far off that may be.
 
-use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, Need};
-use crate::policy::{Compiled, Feature};
+use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, KeyName, Need};
+use crate::policy::{Feature, Policy};
 
 use super::measured::{HISTORY_EVENTS_MIN, Measured};
 
 const MS_PER_SECOND: f64 = 1000.0;
 const MS_PER_HOUR: f64 = 3_600_000.0;
+const MS_PER_MINUTE: i64 = 60_000;
 
 impl Measured<'_> {
     /// The features of the policy of which the value, or what it weighs in the score, rests on an estimate: how far the
     /// value may be off, 1 at least. In the policy's order.
-    pub(crate) fn errors(&self, policy: &Compiled) -> Vec<(FeatureKey, f64)> {
-        let errors = policy
-            .features()
-            .iter()
-            .map(|feature| (feature.key, self.error(*feature)));
-        errors
-            .filter(|(_, error)| *error > 0)
-            .map(|(key, error)| (key, f64::from(error)))
-            .collect()
+    pub(crate) fn errors(&self, policy: &Policy) -> Vec<(FeatureKey, f64)> {
+        let features = policy.compiled.features().iter();
+        let errors = features.map(|feature| match feature.key.kind {
+            FeatureKind::AmountMedianRatio => (feature.key, self.median_error()),
+            _ => (feature.key, f64::from(self.error(*feature))),
+        });
+        errors.filter(|(_, error)| *error > 0.0).collect()
     }
 
     /// What is new is as surprising as new ones were seldom before, and so are many different ones.
@@ -44,7 +43,16 @@ impl Measured<'_> {
             FeatureKind::ForeignToProfile => {
                 u32::from(self.profile.is_some() && self.foreign && self.foreign_unsure && is_prior)
             }
+            FeatureKind::Frauds if feature.key.of == Some(KeyName::CARD) => self.unlisted_within(feature),
             FeatureKind::Count
+            | FeatureKind::Frauds
+            | FeatureKind::FraudRun
+            | FeatureKind::FraudRunAge
+            | FeatureKind::SinceFraud
+            | FeatureKind::AmountMedianRatio
+            | FeatureKind::AmountBeforeRatio
+            | FeatureKind::MaxRatio
+            | FeatureKind::AmountPopulation
             | FeatureKind::Sum
             | FeatureKind::Mean
             | FeatureKind::Deviation
@@ -61,21 +69,26 @@ impl Measured<'_> {
     }
 
     /// The values of the policy's features.
-    pub(crate) fn values(&self, policy: &Compiled) -> Vec<FeatureValue> {
-        let features = policy.features().iter();
-        features.map(|feature| (feature.key, self.value(*feature))).collect()
+    pub(crate) fn values(&self, policy: &Policy) -> Vec<FeatureValue> {
+        let features = policy.compiled.features().iter();
+        features
+            .map(|feature| (feature.key, self.value(*feature, policy)))
+            .collect()
     }
 
     /// One value; `None` where its inputs are missing, or so absurd (a profile's) that no finite number comes out. One that
     /// needs this event's amount is `None` without it: a window's would be that of the other events.
-    fn value(&self, feature: Feature) -> Option<f64> {
+    pub(crate) fn value(&self, feature: Feature, policy: &Policy) -> Option<f64> {
+        if feature.key.is_surprise() {
+            return None;
+        }
         if self.amount.is_none() && feature.key.kind.needs().has(Need::Amount) {
             return None;
         }
-        self.raw(feature).filter(|value| value.is_finite())
+        self.raw(feature, policy).filter(|value| value.is_finite())
     }
 
-    fn raw(&self, feature: Feature) -> Option<f64> {
+    fn raw(&self, feature: Feature, policy: &Policy) -> Option<f64> {
         let window = || self.window(feature);
         match feature.key.kind {
             FeatureKind::Count => window().map(|window| f64::from(window.count)),
@@ -99,7 +112,79 @@ impl Measured<'_> {
                 .travel
                 .map(|travel| travel.km / (travel.elapsed_ms as f64 / MS_PER_HOUR)),
             FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.foreign)),
+            FeatureKind::FraudRun => {
+                let known = self.key(feature)?;
+                let run = known.run(policy.run_gap_ms);
+                Some(run.map_or(0.0, |run| f64::from(run.frauds)))
+            }
+            FeatureKind::FraudRunAge => {
+                let run = self.key(feature)?.run(policy.run_gap_ms)?;
+                Some(self.seconds_since(run.first_ms))
+            }
+            FeatureKind::Frauds => self.frauds(feature),
+            FeatureKind::SinceFraud => {
+                let latest_ms = self.key(feature)?.latest_unexplained_ms()?;
+                Some(self.seconds_since(latest_ms))
+            }
+            FeatureKind::AmountMedianRatio => self.amount_median_ratio(),
+            FeatureKind::AmountBeforeRatio => self.ratio_before(feature, self.amount?),
+            FeatureKind::MaxRatio => self.ratio_before(feature, window()?.max),
+            FeatureKind::AmountPopulation => {
+                let population = policy.population.as_ref()?;
+                Some(population.bits_of(self.amount? as f64))
+            }
         }
+    }
+
+    fn seconds_since(&self, time_ms: i64) -> f64 {
+        self.time_ms.saturating_sub(time_ms) as f64 / MS_PER_SECOND
+    }
+
+    /// Known frauds of a window, of a key or of the card's own events.
+    fn frauds(&self, feature: Feature) -> Option<f64> {
+        let window_ms = i64::from(feature.key.window_minutes) * MS_PER_MINUTE;
+        let frauds = if feature.key.of == Some(KeyName::CARD) {
+            let start_ms = self.time_ms.saturating_sub(window_ms);
+            let within = self.frauds_ms.iter().filter(|time_ms| **time_ms > start_ms).count();
+            u32::try_from(within).unwrap_or(u32::MAX)
+        } else {
+            self.key(feature)?.frauds_within(window_ms)
+        };
+        Some(f64::from(frauds))
+    }
+
+    /// Sealed events whose labels were not looked at, as far as the window may hold them.
+    fn unlisted_within(&self, feature: Feature) -> u32 {
+        let window_ms = i64::from(feature.key.window_minutes) * MS_PER_MINUTE;
+        if self.unlisted_last_ms > self.time_ms.saturating_sub(window_ms) {
+            self.unlisted
+        } else {
+            0
+        }
+    }
+
+    fn amount_median_ratio(&self) -> Option<f64> {
+        let (amount, prior) = (self.amount? as f64, self.prior());
+        // Where all earlier events are sealed, their mean stands for their median: both lie between the least and the greatest.
+        (prior.count >= HISTORY_EVENTS_MIN).then(|| amount / self.median.unwrap_or_else(|| prior.mean()))
+    }
+
+    /// The median of all lies between the least and the greatest of all.
+    fn median_error(&self) -> f64 {
+        let (Some(value), Some(amount)) = (self.amount_median_ratio(), self.amount) else {
+            return 0.0;
+        };
+        if self.unlisted == 0 {
+            return 0.0;
+        }
+        let of = |other: u64| (amount as f64 / other.max(1) as f64 - value).abs();
+        of(self.longest.min).max(of(self.longest.max))
+    }
+
+    /// An amount over the mean of the amounts before the feature's window.
+    fn ratio_before(&self, feature: Feature, amount: u64) -> Option<f64> {
+        let before = self.before(self.window(feature)?);
+        (before.count >= HISTORY_EVENTS_MIN && before.sum > 0).then(|| amount as f64 / before.mean())
     }
 
     fn amount_z(&self) -> Option<f64> {

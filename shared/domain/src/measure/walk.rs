@@ -4,6 +4,7 @@ use crate::event::Profile;
 use crate::history::sealed::SegmentKey;
 use crate::history::sketch::EXACT_MAX;
 use crate::history::{History, Piece};
+use crate::labelled::KeyInput;
 use crate::policy::Policy;
 
 use super::edges::Edges;
@@ -38,7 +39,12 @@ impl<'a> Walk<'a> {
 
     /// Walks back over the events at or before the event's time, as far as the longest window reaches: over the head's,
     /// then over the sealed ones.
-    pub(crate) fn measure<'p>(&self, state: &History, profile: Option<&'p Profile>) -> Measured<'p> {
+    pub(crate) fn measure<'p>(
+        &self,
+        state: &History,
+        profile: Option<&'p Profile>,
+        keys: &'p [KeyInput<'p>],
+    ) -> Measured<'p> {
         let (edges, windows) = (&self.edges, self.windows);
         let entries = state.entries();
         let (before, _) = entries.split_at(entries.partition_point(|entry| entry.time_ms <= edges.now_ms));
@@ -74,6 +80,7 @@ impl<'a> Walk<'a> {
         pass.measured.longest = window;
         pass.measured.first_ms = earliest;
         pass.measured.previous_ms = latest;
+        pass.measured.keys = keys;
         pass.measured.truncated = state.is_truncated_after(edges.oldest_ms);
         pass.finish()
     }

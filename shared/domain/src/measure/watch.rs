@@ -12,6 +12,10 @@ pub(super) struct Watch {
     pub(super) countries: bool,
     pub(super) devices: bool,
     pub(super) travel: bool,
+    /// Labels of the card's own events.
+    pub(super) labels: bool,
+    /// Every amount by itself.
+    pub(super) amounts: bool,
     /// Events by country: how many were abroad.
     foreign: bool,
 }
@@ -26,6 +30,8 @@ impl Watch {
                 Need::Devices => watch.devices = event.device_fp.is_some(),
                 Need::Places => watch.travel = true,
                 Need::Abroad => watch.foreign = true,
+                Need::Labels => watch.labels = true,
+                Need::EachAmount => watch.amounts = event.amount.is_some(),
                 // Every walk has these, or they are not there to be had.
                 Need::Amount | Need::Profile | Need::Day => {}
             }

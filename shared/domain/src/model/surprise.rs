@@ -65,7 +65,18 @@ pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> 
         FeatureKind::NewDevice => first(measured.new_device(), measured.devices, measured.device_events),
         FeatureKind::Speed => measured.travel.map(|travel| speed(travel.km, travel.elapsed_ms)),
         FeatureKind::ForeignToProfile => Some(foreign(measured)),
-        FeatureKind::Mean | FeatureKind::Deviation | FeatureKind::Min | FeatureKind::Max => None,
+        FeatureKind::AmountPopulation => measured.value(feature, policy),
+        FeatureKind::Mean
+        | FeatureKind::Deviation
+        | FeatureKind::Min
+        | FeatureKind::Max
+        | FeatureKind::FraudRun
+        | FeatureKind::FraudRunAge
+        | FeatureKind::Frauds
+        | FeatureKind::SinceFraud
+        | FeatureKind::AmountMedianRatio
+        | FeatureKind::AmountBeforeRatio
+        | FeatureKind::MaxRatio => None,
     };
     // Numbers from outside (a profile) may be absurd; NaN is no surprise, infinity the greatest.
     bits.filter(|bits| !bits.is_nan())

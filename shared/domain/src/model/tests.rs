@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalogue::FeatureKind;
+use crate::catalogue::{FeatureKey, FeatureKind};
 use crate::event::{Country, Currency, Place};
 use crate::history::BASE_AMOUNT_MAX;
 use crate::id::{DeviceId, MerchantId};
 use crate::measure::tests::{arrivals, policy_of, profile, state_of, transaction};
-use crate::outcome::Decision;
+use crate::outcome::{Decision, REASONS_MAX};
 use crate::policy::{Compiled, Feature, base_amount};
 
 const MINUTE: i64 = 60_000;
@@ -24,15 +24,15 @@ fn steady() -> Vec<Transaction> {
 
 fn bits(
     kind: FeatureKind,
-    window_minutes: u16,
+    window_minutes: u32,
     earlier: &[Transaction],
     tx: &Transaction,
     known: Option<&Profile>,
 ) -> f64 {
     let policy = policy_of(&[60, 1440, 43_200]);
     let event = Observed::new(tx, &policy);
-    let measured = Walk::new(&event, &policy).measure(&state_of(earlier), known);
-    let feature = Feature::new(FeatureKey::new(kind, window_minutes), policy.windows());
+    let measured = Walk::new(&event, &policy).measure(&state_of(earlier), known, &[]);
+    let feature = Feature::new(FeatureKey::new(kind, window_minutes), policy.windows(), &[]);
     surprise::of(feature, &measured, &policy)
 }
 

@@ -3,10 +3,12 @@
 
 use crate::catalogue::{FeatureKey, Needs};
 
+use super::key_terms::KeyTerms;
+
 /// What is measured over which windows, and what that weighs in the score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
-    windows: Vec<u16>,
+    windows: Vec<u32>,
     features: Vec<Feature>,
     needs: Needs,
     weights: Vec<Weight>,
@@ -18,6 +20,8 @@ pub(crate) struct Feature {
     pub(crate) key: FeatureKey,
     /// The window's place among the policy's; `None` for a feature without one, and where the policy has no such window.
     pub(crate) window: Option<usize>,
+    /// The key's place among the policy's; `None` for a feature of the card.
+    pub(crate) key_at: Option<usize>,
 }
 
 /// A feature that is scored.
@@ -29,18 +33,29 @@ pub(crate) struct Weight {
 }
 
 impl Feature {
-    /// The feature of this name, under these windows.
-    pub(crate) fn new(key: FeatureKey, windows: &[u16]) -> Self {
+    /// The feature of this name, under these windows and keys.
+    pub(crate) fn new(key: FeatureKey, windows: &[u32], keys: &[KeyTerms]) -> Self {
         let window = windows.iter().position(|minutes| *minutes == key.window_minutes);
-        Self { key, window }
+        let key_at = key.of.and_then(|name| keys.iter().position(|terms| terms.name == name));
+        Self { key, window, key_at }
     }
 }
 
 impl Compiled {
-    /// Of windows (minutes, ascending), features in the policy's order, and weights in the order of their features.
+    /// Of windows (minutes, ascending), features in the policy's order, and weights in the order of their features, without keys.
     #[must_use]
-    pub fn new(windows: Vec<u16>, features: &[FeatureKey], weights: &[(FeatureKey, f64)]) -> Self {
-        let feature = |key: &FeatureKey| Feature::new(*key, &windows);
+    pub fn new(windows: Vec<u32>, features: &[FeatureKey], weights: &[(FeatureKey, f64)]) -> Self {
+        Self::with_keys(windows, &[], features, weights)
+    }
+
+    /// The same of a policy that declares keys.
+    pub(super) fn with_keys(
+        windows: Vec<u32>,
+        keys: &[KeyTerms],
+        features: &[FeatureKey],
+        weights: &[(FeatureKey, f64)],
+    ) -> Self {
+        let feature = |key: &FeatureKey| Feature::new(*key, &windows, keys);
         let weight = |(key, weight): &(FeatureKey, f64)| Weight {
             feature: feature(key),
             weight: *weight,
@@ -56,16 +71,16 @@ impl Compiled {
     }
 
     /// The same over a part of the features.
-    pub(super) fn only(&self, keeps: impl Fn(FeatureKey) -> bool) -> Self {
+    pub(super) fn only(&self, keys: &[KeyTerms], keeps: impl Fn(FeatureKey) -> bool) -> Self {
         let features = self.features.iter().map(|feature| feature.key);
         let features: Vec<FeatureKey> = features.filter(|key| keeps(*key)).collect();
         let weights = self.weights.iter().map(|weight| (weight.feature.key, weight.weight));
         let weights: Vec<(FeatureKey, f64)> = weights.filter(|(key, _)| keeps(*key)).collect();
-        Self::new(self.windows.clone(), &features, &weights)
+        Self::with_keys(self.windows.clone(), keys, &features, &weights)
     }
 
     /// Window lengths in minutes, ascending, each once.
-    pub(crate) fn windows(&self) -> &[u16] {
+    pub(crate) fn windows(&self) -> &[u32] {
         &self.windows
     }
 
@@ -104,7 +119,7 @@ mod tests {
         let weights = all.weights().iter();
         let weights: Vec<_> = weights.map(|weight| (weight.feature.window, weight.weight)).collect();
         assert_eq!(weights, [(Some(1), 1.5), (None, 0.5)]);
-        let part = all.only(|key| key != new);
+        let part = all.only(&[], |key| key != new);
         assert_eq!(part, Compiled::new(vec![5, 60, 1440], &[count, mean], &[(count, 1.5)]));
         assert_eq!(part.needs(), Needs::of(&[Need::Amount]));
     }

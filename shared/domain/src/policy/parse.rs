@@ -1,6 +1,7 @@
 //! From TOML to a checked [`Policy`]: every key, its range and its default stands here once.
 
 mod features;
+mod learned;
 mod low_risk;
 
 use std::ops::RangeInclusive;
@@ -41,7 +42,7 @@ const NEUTRAL_BELOW_EVENTS: i64 = 1;
 /// Ages of profiles, days.
 const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 
-const TOP_KEYS: [&str; 14] = [
+const TOP_KEYS: [&str; 19] = [
     "version",
     "windows_minutes",
     "features",
@@ -56,6 +57,11 @@ const TOP_KEYS: [&str; 14] = [
     "low_risk",
     "neutral_below_events",
     "profile_max_age_days",
+    "keys",
+    "labels",
+    "population",
+    "points",
+    "explained",
 ];
 
 impl Policy {
@@ -105,7 +111,8 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
     // Each part is read before any is missed, so that all problems come together.
     let version = top.integer("version", &(1..=i64::from(u32::MAX)), None, problems);
     let windows = windows(&top, problems);
-    let features = features::features(&top, windows.as_deref(), problems);
+    let keys = learned::keys(&top, problems);
+    let features = features::features(&top, windows.as_deref(), keys.as_deref(), problems);
     let weights = features::weights(&top, features.as_deref(), problems);
     let thresholds = thresholds(&top, problems);
     let scoring = scoring(&top, problems);
@@ -127,10 +134,12 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
         .has("profile_max_age_days")
         .then(|| top.integer("profile_max_age_days", &PROFILE_DAYS, None, problems));
     let low_risk = low_risk::read(&top, features.as_deref(), weights.as_deref(), problems);
+    let (windows, features) = (windows?, features?);
+    let learned = learned::learned(&top, keys?, &windows, &features, problems)?;
     let policy = Policy {
         version: u32::try_from(version?).ok()?,
         bounds: bounds?,
-        compiled: Compiled::new(windows?, &features?, &weights?),
+        compiled: Compiled::with_keys(windows, &learned.keys, &features, &weights?),
         thresholds: thresholds?,
         scoring: scoring?,
         dedupe_horizon_ms: dedupe_horizon_ms?,
@@ -140,14 +149,19 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
         low_risk: None,
         neutral_below_events: u32::try_from(neutral_below_events?).ok()?,
         profile_max_age_ms: profile_max_age_days.flatten().map(|days| days * MS_PER_DAY),
+        keys: learned.keys,
+        run_gap_ms: learned.run_gap_ms,
+        population: learned.population,
+        points: learned.points,
+        explained: learned.explained,
     };
     let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
     Some(Policy { low_risk, ..policy })
 }
 
-fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {
+fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u32>> {
     let items = top.list("windows_minutes", problems)?;
-    let mut windows: Vec<u16> = Vec::new();
+    let mut windows: Vec<u32> = Vec::new();
     for item in items {
         let minutes = reader::integer(
             "windows_minutes",
@@ -156,7 +170,7 @@ fn windows(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<u16>> {
             &WINDOW_MINUTES,
             problems,
         )
-        .and_then(|minutes| u16::try_from(minutes).ok());
+        .and_then(|minutes| u32::try_from(minutes).ok());
         match minutes {
             Some(minutes) if windows.contains(&minutes) => {
                 problems.push(

@@ -77,6 +77,22 @@ impl<'a, 'i> Section<'a, 'i> {
         section
     }
 
+    /// A table of a list of tables; `None`: it is none, and that has been said.
+    pub(super) fn item(name: &'static str, item: &'a Spanned<DeValue<'i>>, problems: &mut Problems) -> Option<Self> {
+        let span = item.span();
+        match item.get_ref() {
+            DeValue::Table(table) => Some(Self {
+                name,
+                span,
+                table: Some(table),
+            }),
+            other => {
+                problems.push(&span, format!("expected tables in `{name}`, found {}", kind(other)));
+                None
+            }
+        }
+    }
+
     /// A table inside; an absent one has no keys, and a required one that is absent is a problem.
     pub(super) fn inside(&self, name: &'static str, required: bool, problems: &mut Problems) -> Self {
         let key = name.rsplit('.').next().unwrap_or(name);

@@ -9,6 +9,8 @@ use crate::history::{self, BASE_AMOUNT_MAX};
 use crate::outcome::Decision;
 
 use super::compiled::Compiled;
+use super::key_terms::KeyTerms;
+use super::learned::{Explained, Points, Population};
 
 const MS_PER_MINUTE: i64 = 60_000;
 
@@ -39,6 +41,16 @@ pub struct Policy {
     pub neutral_below_events: u32,
     /// How old a profile may be as of an event's time before its outcome says so, ms; `None`: any age.
     pub profile_max_age_ms: Option<i64>,
+    /// Keys beyond the card whose labelled histories are kept and read, at most [`KEYS_MAX`](crate::outcome::KEYS_MAX).
+    pub keys: Vec<KeyTerms>,
+    /// A row of frauds ends when so long passes without one, ms.
+    pub run_gap_ms: i64,
+    /// How rare amounts are among all cards.
+    pub population: Option<Population>,
+    /// Points, which score instead of surprise and weights.
+    pub points: Option<Points>,
+    /// Which events their card's own features explain; `None`: none is.
+    pub explained: Option<Explained>,
 }
 
 /// Which events a policy holds for low risk, and what they are scored with: their history, never a profile.
@@ -133,7 +145,7 @@ impl Policy {
     /// The most events that a card's head may keep.
     pub const HEAD_EVENTS_LIMIT: usize = history::HEAD_EVENTS_LIMIT;
     /// Minutes in a day, the window of `profile_count_ratio`.
-    pub const MINUTES_PER_DAY: u16 = 1440;
+    pub const MINUTES_PER_DAY: u32 = 1440;
     /// The most windows that a policy may name.
     pub const WINDOWS_LIMIT: usize = 16;
 
@@ -142,7 +154,7 @@ impl Policy {
 
     /// Window lengths in minutes, ascending, each once.
     #[must_use]
-    pub fn windows(&self) -> &[u16] {
+    pub fn windows(&self) -> &[u32] {
         self.compiled.windows()
     }
 

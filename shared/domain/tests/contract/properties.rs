@@ -101,12 +101,25 @@ fn profile() -> impl Strategy<Value = Event> {
 }
 
 fn label() -> impl Strategy<Value = Event> {
-    (id(), id(), any::<bool>(), 100_000_000_000..=ARRIVAL_MS).prop_map(|(event, card, fraud, known_since_ms)| {
+    let of_event = prop::option::of((
+        100_000_000_000..=ARRIVAL_MS,
+        prop::option::of(id()),
+        prop::option::of(id()),
+    ));
+    let label = (id(), id(), any::<bool>(), 100_000_000_000..=ARRIVAL_MS, of_event);
+    label.prop_map(|(event, card, fraud, known_since_ms, of_event)| {
+        let (occurred_at_ms, merchant, device) = match of_event {
+            Some((time_ms, merchant, device)) => (Some(time_ms), merchant, device),
+            None => (None, None, None),
+        };
         Event::Label(Label {
             event_id: EventId::new(&event).unwrap(),
             card_id: CardId::new(&card).unwrap(),
             verdict: if fraud { Verdict::Fraud } else { Verdict::Cleared },
             known_since_ms,
+            occurred_at_ms,
+            merchant_id: merchant.map(|id| MerchantId::new(&id).unwrap()),
+            device_id: device.map(|id| DeviceId::new(&id).unwrap()),
         })
     })
 }

@@ -132,7 +132,7 @@ fn field_faults() -> Vec<(RefusalCode, Vec<u8>)> {
         (UnknownVersion, set("version", "4294967298")),
         (UnknownVersion, set("version", "99999999999999999999")),
         (UnknownVersion, Payload::profile().set("version", "2").bytes()),
-        (UnknownVersion, Payload::label().set("version", "2").bytes()),
+        (UnknownVersion, Payload::label().set("version", "3").bytes()),
         (EmptyId, set("device_id", "\"\"")),
         (OverlongId, set("device_id", &overlong)),
         (OverlongId, set("merchant_id", &overlong_in_bytes)),

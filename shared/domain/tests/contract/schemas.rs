@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};
 use tidemark_domain::contract::{Bounds, MCC_MAX, schemas};
 use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Channel, Country, Currency};
 use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
-use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::render::render_json;
 
@@ -94,9 +94,10 @@ fn schemas_state_the_limits_of_the_decoder() {
 
 /// Renders an outcome with one reason and one feature.
 fn outcome(kind: FeatureKind, features: bool) -> Value {
-    let key = FeatureKey {
-        kind,
-        window_minutes: if kind.is_windowed() { 60 } else { 0 },
+    let window_minutes = if kind.is_windowed() { 60 } else { 0 };
+    let key = match kind.subject() {
+        Subject::Card => FeatureKey::new(kind, window_minutes),
+        _ => FeatureKey::of_key(KeyName::new("terminal").unwrap(), kind, window_minutes),
     };
     let entry = Entry {
         time_ms: 1_795_348_799_000,
@@ -107,6 +108,8 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
         merchant_fp: 2,
         country: Country::new("FR").unwrap(),
         device_fp: None,
+        device_fp_high: None,
+        merchant_fp_high: None,
         place: None,
         approved: true,
         outcome: StoredOutcome {
@@ -119,6 +122,16 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
             profile_version: None,
             features: if features { vec![(key, Some(0.5))] } else { Vec::new() },
             approximate: if features { vec![(key, 1.0)] } else { Vec::new() },
+            explained: false,
+            keys: if features {
+                let read = |name, version| KeyRead {
+                    name: KeyName::new(name).unwrap(),
+                    version,
+                };
+                vec![read("terminal", Some(3)), read("device", None)]
+            } else {
+                Vec::new()
+            },
         },
         label: None,
     };
@@ -146,10 +159,14 @@ fn the_schema_of_outcomes_has_what_is_written() {
     assert_eq!(keys(properties), keys(&whole));
     let plain = outcome(FeatureKind::Count, false);
     assert_eq!(strings(&schema["required"]), keys(&plain));
-    assert_eq!(
-        strings(&properties["missing"]["items"]["enum"]),
-        strings(&whole["missing"])
-    );
+    let missing = &properties["missing"]["items"]["anyOf"];
+    let (of_keys, inputs): (BTreeSet<_>, BTreeSet<_>) = strings(&whole["missing"])
+        .into_iter()
+        .partition(|name| name.starts_with("key_unavailable:"));
+    assert_eq!(strings(&missing[0]["enum"]), inputs);
+    assert_eq!(of_keys.into_iter().collect::<Vec<_>>(), ["key_unavailable:device"]);
+    assert_eq!(missing[1]["pattern"], "^key_unavailable:[a-z][a-z0-9_]{0,15}$");
+    assert_eq!(whole["key_versions"], serde_json::json!({"terminal": 3}));
     for (field, key) in [("schema", "const"), ("version", "const")] {
         assert_eq!(properties[field][key], whole[field], "{field}");
     }
@@ -160,7 +177,7 @@ fn the_schema_of_outcomes_has_what_is_written() {
         );
     }
     let reason = &schema["$defs"]["Reason"]["properties"];
-    for kind in FeatureKind::ALL.into_iter().filter(|kind| kind.is_scored()) {
+    for kind in FeatureKind::ALL {
         let written = outcome(kind, true);
         let written_reason = &written["reasons"][0];
         assert!(strings(&reason["code"]["enum"]).contains(written_reason["code"].as_str().unwrap()));

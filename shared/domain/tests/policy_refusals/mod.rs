@@ -3,7 +3,7 @@
 
 mod low_risk;
 
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};
 use tidemark_domain::policy::{Policy, PolicyProblem};
 
 /// The least that a policy must say.
@@ -373,14 +373,25 @@ fn columns_count_characters() {
 fn names_of_features_are_read_as_they_are_written() {
     for kind in FeatureKind::ALL {
         assert_eq!(FeatureKind::from_number(kind.number()), Some(kind));
-        let windows: &[u16] = if kind.is_windowed() {
+        let windows: &[u32] = if kind.is_windowed() {
             &[1, 5, 59, 60, 61, 120, 1439, 1440, 2880, 43_200]
         } else {
             &[0]
         };
         for minutes in windows {
-            let key = FeatureKey::new(kind, *minutes);
-            assert_eq!(FeatureKey::parse(&key.to_string()), Ok(key));
+            let names: &[Option<&str>] = match (kind.subject(), kind.is_scored()) {
+                (Subject::Card, true) => &[None, Some("surprise")],
+                (Subject::Card, false) => &[None],
+                (Subject::Key, _) => &[Some("terminal"), Some("ip")],
+                (Subject::KeyOrCard, _) => &[Some("terminal"), Some("card")],
+            };
+            for name in names {
+                let key = FeatureKey {
+                    of: name.and_then(KeyName::new),
+                    ..FeatureKey::new(kind, *minutes)
+                };
+                assert_eq!(FeatureKey::parse(&key.to_string()), Ok(key));
+            }
         }
     }
     assert_eq!(FeatureKey::new(FeatureKind::Count, 10_080).to_string(), "count_7d");
@@ -407,7 +418,12 @@ fn names_of_features_are_read_as_they_are_written() {
 fn the_reference_names_every_feature_and_key() {
     let reference = include_str!("../../../../docs/reference/policy.md");
     for kind in FeatureKind::ALL {
-        let name = format!("`{}{}`", kind.name(), if kind.is_windowed() { "_<window>" } else { "" });
+        let of = if kind.subject() == Subject::Card { "" } else { "<key>." };
+        let name = format!(
+            "`{of}{}{}`",
+            kind.name(),
+            if kind.is_windowed() { "_<window>" } else { "" }
+        );
         let line = reference
             .lines()
             .find(|line| line.starts_with('|') && line.contains(&name));

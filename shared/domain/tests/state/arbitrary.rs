@@ -4,10 +4,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Country, Place, Verdict};
 use tidemark_domain::history::{Entry, History, Truncation};
-use tidemark_domain::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 
 /// Mostly small, sometimes any.
 fn number() -> impl Strategy<Value = u64> {
@@ -34,8 +34,29 @@ fn place() -> impl Strategy<Value = Place> {
 
 fn key() -> impl Strategy<Value = FeatureKey> {
     let window = prop_oneof![Just(0), Just(60), any::<u16>()];
-    (prop::sample::select(FeatureKind::ALL.to_vec()), window)
-        .prop_map(|(kind, window_minutes)| FeatureKey { kind, window_minutes })
+    let of = prop_oneof![30 => Just(None), 1 => name().prop_map(Some)];
+    (prop::sample::select(FeatureKind::ALL.to_vec()), window, of).prop_map(|(kind, window, of)| FeatureKey {
+        kind,
+        // Of a key it may be longer than 16 bits say.
+        window_minutes: u32::from(window) * if of.is_some() { 4 } else { 1 },
+        of,
+    })
+}
+
+fn name() -> impl Strategy<Value = KeyName> {
+    let names = vec!["card", "surprise", "terminal", "ip", "a234567890123456"];
+    prop::sample::select(names).prop_map(|name| KeyName::new(name).unwrap())
+}
+
+fn keys() -> impl Strategy<Value = Vec<KeyRead>> {
+    let version = option::of(number().prop_map(|number| number.max(1)));
+    let read = (name(), version).prop_map(|(name, version)| KeyRead { name, version });
+    prop_oneof![30 => Just(Vec::new()), 1 => vec(read, 1..=4)]
+}
+
+/// Upper halves of fingerprints: few different ones, as few merchants have.
+fn high() -> impl Strategy<Value = Option<u32>> {
+    prop_oneof![30 => Just(None), 1 => (0_u32..3).prop_map(Some), 1 => any::<u32>().prop_map(Some)]
 }
 
 fn value() -> impl Strategy<Value = Option<f64>> {
@@ -69,6 +90,8 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         Tier::HistoryOnly,
         Tier::Neutral,
         Tier::LowRisk,
+        Tier::LowRisk,
+        Tier::NoKeys,
     ]);
     let missing = prop_oneof![Just(0_u8), 0_u8..=Missing::KNOWN];
     let reasons = vec(
@@ -88,9 +111,11 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         reasons,
         versions,
         (features, errors),
+        (prop_oneof![30 => Just(false), 1 => Just(true)], keys()),
     )
         .prop_map(
-            |(score, decision, tier, missing, reasons, (policy_version, profile_version), (features, approximate))| {
+            |(score, decision, tier, missing, reasons, versions, (features, approximate), (explained, keys))| {
+                let (policy_version, profile_version) = versions;
                 StoredOutcome {
                     score,
                     decision,
@@ -106,6 +131,8 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
                     profile_version,
                     features,
                     approximate,
+                    explained,
+                    keys,
                 }
             },
         )
@@ -124,14 +151,14 @@ pub fn entry() -> impl Strategy<Value = Entry> {
         number(),
         fingerprint(),
         country(),
-        option::of(fingerprint()),
+        (option::of(fingerprint()), high(), high()),
         option::of(place()),
     );
     let time = prop_oneof![4 => 1_780_000_000_000_i64..1_790_000_000_000, 1 => any::<i64>(), 1 => Just(0)];
     (time, what, any::<bool>(), outcome(), label).prop_map(
         |(
             time_ms,
-            ((event_fp, event_fp_high), amount_base_minor, merchant_fp, country, device_fp, place),
+            ((event_fp, event_fp_high), amount_base_minor, merchant_fp, country, (device_fp, one, two), place),
             approved,
             outcome,
             label,
@@ -143,8 +170,10 @@ pub fn entry() -> impl Strategy<Value = Entry> {
                 event_fp_high,
                 amount_base_minor,
                 merchant_fp,
+                merchant_fp_high: one,
                 country,
                 device_fp,
+                device_fp_high: two.filter(|_| device_fp.is_some()),
                 place,
                 approved,
                 outcome,

@@ -22,6 +22,10 @@ pub enum Op {
     PutDecision,
     /// `StateStore::put_trials`.
     PutTrials,
+    /// `StateStore::load_keys`.
+    LoadKeys,
+    /// `StateStore::commit_key`.
+    CommitKey,
     /// `StateStore::load_segments`.
     LoadSegments,
     /// `StateStore::put_segments`.

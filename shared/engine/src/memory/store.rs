@@ -12,7 +12,8 @@ use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{
-    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Commit, DecisionRecord, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateWrite, Units,
 };
 
 /// What an item holds beside its payload, bytes: attribute names, sort key, version and expiry (estimated).
@@ -35,6 +36,9 @@ struct Inner {
     profiles: FixedMap<CardId, Versions<Profile>>,
     decisions: FixedMap<EventKey, DecisionRecord>,
     segments: BTreeMap<(CardId, SegmentKey), SegmentItem>,
+    keys: BTreeMap<KeyId, Versions<StateItem>>,
+    /// When labelled histories may be dropped, in seconds since 1970-01-01T00:00:00Z.
+    keys_expire_at_s: BTreeMap<KeyId, i64>,
     trials: BTreeMap<(String, String), TrialBatch>,
 }
 
@@ -105,6 +109,24 @@ impl MemoryStore {
         lock(&self.inner).segments.values().cloned().collect()
     }
 
+    /// Every labelled history, ordered by key.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(KeyId, StateItem)> {
+        let inner = lock(&self.inner);
+        inner
+            .keys
+            .iter()
+            .map(|(key, versions)| (*key, versions.now.clone()))
+            .collect()
+    }
+
+    /// Puts a labelled history there unconditionally, as another writer would.
+    pub fn set_key(&self, key: KeyId, item: StateItem) {
+        let mut inner = lock(&self.inner);
+        let before = inner.keys.remove(&key).map(|versions| versions.now);
+        inner.keys.insert(key, Versions { now: item, before });
+    }
+
     /// Every batch of trials by partition and sort key, in order.
     #[must_use]
     pub fn trials(&self) -> Vec<((String, String), TrialBatch)> {
@@ -143,6 +165,10 @@ impl MemoryStore {
         let is_over = |card: &CardId| states_expire_at_s.get(card).is_some_and(|at_s| *at_s < now_s);
         states.retain(|card, _| !is_over(card));
         inner.segments.retain(|_, item| item.expires_at_s >= now_s);
+        let Inner {
+            keys, keys_expire_at_s, ..
+        } = &mut *inner;
+        keys.retain(|key, _| keys_expire_at_s.get(key).is_none_or(|at_s| *at_s >= now_s));
         inner.decisions.retain(|_, decision| decision.expires_at_s >= now_s);
     }
 
@@ -167,6 +193,20 @@ impl MemoryStore {
             Some(versions) => return Commit::Conflict(Some(versions.now.clone())),
         }
         inner.states_expire_at_s.insert(expiry.0, expiry.1);
+        Commit::Written
+    }
+}
+
+impl MemoryStore {
+    fn write_key(&self, write: &KeyWrite) -> Commit {
+        let mut inner = lock(&self.inner);
+        let found = inner.keys.get(&write.key).map(|versions| versions.now.clone());
+        if found.as_ref().map(|item| item.version) != write.expected {
+            return Commit::Conflict(found);
+        }
+        let now = write.item.clone();
+        inner.keys.insert(write.key, Versions { now, before: found });
+        inner.keys_expire_at_s.insert(write.key, write.expires_at_s);
         Commit::Written
     }
 }
@@ -273,6 +313,35 @@ impl StateStore for MemoryStore {
         };
         self.faults.finish(fault).await?;
         let bytes = write.item.bytes.len() + write.card_id.as_str().len() + ITEM_OVERHEAD_BYTES;
+        Ok(metered(answer, write_units(bytes), 0.0))
+    }
+
+    async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        let fault = self.faults.begin(Op::LoadKeys).await?;
+        let stale = matches!(fault, Some(Fault::StaleRead));
+        let items: Vec<Option<StateItem>> = {
+            let inner = lock(&self.inner);
+            keys.iter().map(|key| read(inner.keys.get(key), stale)).collect()
+        };
+        let size = |item: &Option<StateItem>| item.as_ref().map_or(0, |item| item.bytes.len() + ITEM_OVERHEAD_BYTES);
+        let units = items.iter().map(|item| read_units(size(item))).sum();
+        self.faults.finish(fault).await?;
+        Ok(metered(items, 0.0, units))
+    }
+
+    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+        let fault = self.faults.begin(Op::CommitKey).await?;
+        let found = || {
+            let inner = lock(&self.inner);
+            inner.keys.get(&write.key).map(|versions| versions.now.clone())
+        };
+        let answer = match &fault {
+            Some(Fault::Conflict) => Commit::Conflict(found()),
+            Some(Fault::ConflictWithoutItem) => Commit::Conflict(None),
+            _ => self.write_key(write),
+        };
+        self.faults.finish(fault).await?;
+        let bytes = write.item.bytes.len() + ITEM_OVERHEAD_BYTES;
         Ok(metered(answer, write_units(bytes), 0.0))
     }
 

@@ -242,7 +242,7 @@ impl Evidence<'_> {
             (None, _) if accepted.judged.mode == Mode::Degraded => ProfileInput::Skipped,
             (None, Tier::NoProfile | Tier::Neutral) => ProfileInput::Unavailable,
             (None, Tier::HistoryOnly) => ProfileInput::Skipped,
-            (None, Tier::Full | Tier::LowRisk) => ProfileInput::Absent,
+            (None, Tier::Full | Tier::LowRisk | Tier::NoKeys) => ProfileInput::Absent,
         }
     }
 

@@ -19,6 +19,10 @@ pub enum Op {
     Commit,
     /// Writes a profile.
     PutProfile,
+    /// Reads keys' labelled histories.
+    LoadKeys,
+    /// Writes a key's labelled history under its condition.
+    CommitKey,
     /// Records a decision.
     PutDecision,
     /// Keeps a candidate's outcomes.
@@ -49,7 +53,7 @@ impl Op {
     /// Whether it is an eventually consistent read.
     #[must_use]
     pub const fn may_be_stale(self) -> bool {
-        matches!(self, Self::LoadStates | Self::LoadProfiles)
+        matches!(self, Self::LoadStates | Self::LoadProfiles | Self::LoadKeys)
     }
 
     /// Whether it takes items that may be left out one by one.

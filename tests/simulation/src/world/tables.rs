@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
-use tidemark_engine::port::{DecisionRecord, StateItem};
+use tidemark_engine::port::{DecisionRecord, KeyId, StateItem};
 
 use super::known::Life;
 
@@ -46,6 +46,8 @@ pub struct Tables {
     pub profiles: BTreeMap<String, Versions<Profile>>,
     /// Sealed segments by card and key.
     pub segments: BTreeMap<(String, SegmentKey), SegmentValue>,
+    /// Labelled histories by key.
+    pub keys: BTreeMap<KeyId, Versions<StateItem>>,
     /// Recorded decisions by event.
     pub decisions: BTreeMap<DecisionKey, DecisionRecord>,
     /// What every card's items have accepted: the simulator's knowledge, not the store's.

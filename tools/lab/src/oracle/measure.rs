@@ -249,6 +249,43 @@ impl<'a> View<'a> {
                 .journey()
                 .map(|(km, elapsed_ms)| km / (elapsed_ms as f64 / MS_PER_HOUR)),
             FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.is_foreign())),
+            FeatureKind::AmountMedianRatio => {
+                let mut own = self.own_amounts();
+                own.sort_unstable();
+                let middle = own.len() / 2;
+                let median = || match own.len() % 2 {
+                    0 => (own[middle - 1] + own[middle]) as f64 / 2.0,
+                    _ => own[middle] as f64,
+                };
+                (own.len() >= OWN_HISTORY_MIN).then(|| amount / median())
+            }
+            FeatureKind::AmountBeforeRatio | FeatureKind::MaxRatio => {
+                let window_ms = i64::from(key.window_minutes) * MS_PER_MINUTE;
+                let before = self.amounts_before(window_ms);
+                let largest = held().amounts.iter().copied().max().unwrap_or(0) as f64;
+                let of = if key.kind == FeatureKind::MaxRatio {
+                    largest
+                } else {
+                    amount
+                };
+                (before.len() >= OWN_HISTORY_MIN).then(|| of / mean(&before))
+            }
+            FeatureKind::AmountPopulation => self.policy.population.as_ref().map(|population| {
+                let knots: Vec<(f64, f64)> = population
+                    .amounts
+                    .iter()
+                    .copied()
+                    .zip(population.bits.iter().copied())
+                    .collect();
+                let (below, above): (Vec<_>, Vec<_>) = knots.into_iter().partition(|(knot, _)| *knot <= amount);
+                match (below.last(), above.first()) {
+                    (Some((low, bits)), Some((high, more))) => bits + (more - bits) * (amount - low) / (high - low),
+                    (Some((_, bits)), None) | (None, Some((_, bits))) => *bits,
+                    (None, None) => 0.0,
+                }
+            }),
+            // The oracle looks at one card alone, and at no label: nothing of these is recomputed.
+            FeatureKind::FraudRun | FeatureKind::FraudRunAge | FeatureKind::Frauds | FeatureKind::SinceFraud => None,
         }
     }
 
@@ -281,8 +318,20 @@ pub(super) fn deviation(amounts: &[u64]) -> f64 {
 
 /// Whether a feature is made of the event's amount.
 fn is_of_amounts(kind: FeatureKind) -> bool {
-    use FeatureKind::{AmountRatio, AmountZ, Deviation, Max, Mean, Min, ProfileAmountZ, Sum};
-    [Sum, Mean, Deviation, Min, Max, AmountZ, AmountRatio, ProfileAmountZ].contains(&kind)
+    use FeatureKind::{
+        AmountBeforeRatio, AmountMedianRatio, AmountPopulation, AmountRatio, AmountZ, Deviation, Max, MaxRatio, Mean,
+        Min, ProfileAmountZ, Sum,
+    };
+    let of_window = [Sum, Mean, Deviation, Min, Max, MaxRatio, AmountBeforeRatio].contains(&kind);
+    of_window
+        || [
+            AmountZ,
+            AmountRatio,
+            AmountMedianRatio,
+            AmountPopulation,
+            ProfileAmountZ,
+        ]
+        .contains(&kind)
 }
 
 /// Great-circle distance by the spherical law of cosines' stable sibling, in vectors: the angle between two directions.

@@ -118,7 +118,7 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
     match key.kind {
         FeatureKind::Count => {
             let longest = policy.windows().iter().copied().max().unwrap_or(0);
-            if view.usual_per_day().is_none() && 2 * u32::from(key.window_minutes) > u32::from(longest) {
+            if view.usual_per_day().is_none() && 2 * key.window_minutes > longest {
                 return 0.0;
             }
             let belief = rate(view, view.before(window_ms).count(), window_ms);
@@ -189,6 +189,7 @@ fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64 {
             let abroad = view.earlier.iter().filter(|past| Some(past.country) != usual).count();
             bits(rare(abroad, view.earlier.len()))
         }
+        FeatureKind::AmountPopulation => view.value(key).unwrap_or(0.0),
         FeatureKind::Speed => view.journey().map_or(0.0, |(km, elapsed_ms)| {
             (km - 10.0).max(0.0) / (elapsed_ms as f64 / MS_PER_HOUR + 1.0 / 6.0) / 150.0
         }),

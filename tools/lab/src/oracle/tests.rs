@@ -48,8 +48,8 @@ impl System {
                 Fate::Applied
             }
             Event::Label(label) => match fold::apply_label(self.states.entry(card).or_default(), label, policy) {
-                LabelApplied::Recorded => Fate::Applied,
-                LabelApplied::Already => Fate::Duplicate,
+                LabelApplied::Recorded(_) | LabelApplied::Forgotten(_) => Fate::Applied,
+                LabelApplied::Already(_) => Fate::Duplicate,
                 LabelApplied::UnknownEvent => Fate::Refused(RefusalCode::LabelWithoutEvent),
                 LabelApplied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
             },

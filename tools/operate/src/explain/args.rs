@@ -9,7 +9,7 @@ use crate::places::PrefixArg;
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The card's token
+    /// The card's token; with --key, the id of the key, as in a transaction
     #[arg(allow_hyphen_values = true)]
     pub card: String,
     /// Only this event
@@ -18,6 +18,9 @@ pub struct ExplainArgs {
     /// Of several events of that id, the one of this time (occurred_at_ms) [default: the newest]
     #[arg(long, value_name = "MS", requires = "event")]
     pub at: Option<i64>,
+    /// What labels say of a key beyond the card: its name in the policy's [[keys]], as in --key terminal ID
+    #[arg(long, value_name = "NAME", conflicts_with = "event")]
+    pub key: Option<String>,
     /// The deployment
     #[command(flatten)]
     pub deployment: PrefixArg,

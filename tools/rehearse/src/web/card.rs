@@ -94,7 +94,7 @@ fn event(entry: &Entry, entries: &[&Entry], policy: &Policy) -> Event {
             Verdict::Cleared => "cleared",
         }),
         in_windows: policy
-            .windows
+            .windows()
             .iter()
             .map(|minutes| in_window(entry, entries, i64::from(*minutes) * MS_PER_MINUTE))
             .collect(),
@@ -111,7 +111,7 @@ fn in_window(entry: &Entry, entries: &[&Entry], window_ms: i64) -> (u64, u64) {
     })
 }
 
-fn label(minutes: u16) -> String {
+fn label(minutes: u32) -> String {
     FeatureKey::new(FeatureKind::Count, minutes)
         .window_label()
         .unwrap_or_default()

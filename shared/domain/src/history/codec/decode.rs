@@ -1,17 +1,18 @@
 //! Reads entries, whatever the bytes are. The order of the fields is the drawing's at the head of the module above.
 
-use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue};
+use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, KeyName};
 use crate::event::{Place, Verdict};
 use crate::history::bits::{BitReader, unzigzag};
 use crate::history::entry::Entry;
 use crate::history::error::{CodecError, InvalidState};
-use crate::outcome::{Decision, Missing, Reason, StoredOutcome, Tier};
+use crate::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 
 use super::encode::{is_whole, rare_parts};
 use super::fields::{get_country, get_fingerprint, get_index, get_u32};
 use super::format::{
-    Context, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
-    WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+    CHARACTER_BITS, Context, Format, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
+    LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
+    WINDOW_BITS, part,
 };
 
 /// Reads so many entries; the first one's time stands against the context's if that says something.
@@ -44,9 +45,18 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     let amount_base_minor = bits.series(&mut context.amount)?;
     let score = u16::try_from(bits.series(&mut context.score)?).map_err(|_| InvalidState::Score)?;
     let (merchant, merchant_fp) = get_fingerprint(bits, &context.merchants)?;
+    let mut expected = context.expected_highs(merchant, None);
+    if context.format == Format::V4 && merchant == context.merchants.len() {
+        expected.merchant = get_high(bits)?;
+    }
     let place = get_place(bits, context, merchant)?;
-    let device_fp = if bits.flag()? {
-        Some(get_device(bits, context)?)
+    let device = if bits.flag()? {
+        let (device, device_fp) = get_fingerprint(bits, &context.devices)?;
+        expected.device = context.expected_highs(merchant, Some(device)).device;
+        if context.format == Format::V4 && device == context.devices.len() {
+            expected.device = get_high(bits)?;
+        }
+        Some((device, device_fp))
     } else {
         None
     };
@@ -62,6 +72,8 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         profile_version: last.profile_version,
         features: Vec::new(),
         approximate: Vec::new(),
+        explained: false,
+        keys: Vec::new(),
     };
     let mut entry = Entry {
         time_ms,
@@ -70,15 +82,20 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         event_fp_high: None,
         amount_base_minor,
         merchant_fp,
+        merchant_fp_high: expected.merchant,
         country: context.expected_country(merchant),
-        device_fp,
+        device_fp: device.map(|(_, device_fp)| device_fp),
+        device_fp_high: expected.device,
         place,
         approved,
         outcome,
         label: None,
     };
     if !bits.flag()? {
-        get_parts(bits, context, &mut entry, merchant)?;
+        get_parts(bits, context, &mut entry, merchant, expected)?;
+    }
+    if let Some((device, device_fp)) = device {
+        context.learn_device(device, device_fp, entry.device_fp_high);
     }
     if context.is_newest(&entry) {
         entry.event_fp_high = context.newest.and_then(|(_, high)| high);
@@ -112,12 +129,8 @@ fn get_place(bits: &mut BitReader<'_>, context: &mut Context, merchant: usize) -
     Ok(Some(context.place))
 }
 
-fn get_device(bits: &mut BitReader<'_>, context: &mut Context) -> Result<u32, CodecError> {
-    let (index, device_fp) = get_fingerprint(bits, &context.devices)?;
-    if index == context.devices.len() {
-        context.devices.push(device_fp);
-    }
-    Ok(device_fp)
+fn get_high(bits: &mut BitReader<'_>) -> Result<Option<u32>, CodecError> {
+    Ok(if bits.flag()? { Some(get_u32(bits)?) } else { None })
 }
 
 fn get_parts(
@@ -125,8 +138,9 @@ fn get_parts(
     context: &mut Context,
     entry: &mut Entry,
     merchant: usize,
+    expected: Highs,
 ) -> Result<(), CodecError> {
-    // 10 bits fit.
+    // 13 bits fit.
     let parts = bits.get(context.format.part_bits())? as u16;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
@@ -139,10 +153,15 @@ fn get_parts(
     }
     if parts & part::DECISION != 0 {
         outcome.decision = get_decision(bits.get(2)?)?;
-        let tier = bits.get(2)?;
-        let missing = bits.get(8)? as u8;
-        outcome.tier = get_tier(tier, missing & LOW_RISK != 0)?;
-        outcome.missing = Missing(missing & !LOW_RISK);
+        if context.format == Format::V4 {
+            outcome.tier = get_any_tier(bits.get(3)?)?;
+            outcome.missing = Missing(bits.get(8)? as u8);
+        } else {
+            let tier = bits.get(2)?;
+            let missing = bits.get(8)? as u8;
+            outcome.tier = get_tier(tier, missing & LOW_RISK != 0)?;
+            outcome.missing = Missing(missing & !LOW_RISK);
+        }
     }
     if parts & part::POLICY != 0 {
         let version = bits.number(POLICY_WIDTH)?;
@@ -156,7 +175,7 @@ fn get_parts(
         };
     }
     if parts & part::REASONS != 0 {
-        outcome.reasons = get_reasons(bits)?;
+        outcome.reasons = get_reasons(bits, context)?;
     }
     if parts & part::LABEL != 0 {
         let verdict = if bits.flag()? { Verdict::Cleared } else { Verdict::Fraud };
@@ -174,7 +193,15 @@ fn get_parts(
     if parts & part::IDENTITY != 0 {
         entry.event_fp_high = Some(get_u32(bits)?);
     }
-    if parts == 0 || rare_parts(context, entry, merchant) != parts {
+    if parts & part::KEY_IDENTITIES != 0 {
+        entry.merchant_fp_high = get_high(bits)?;
+        entry.device_fp_high = get_high(bits)?;
+    }
+    entry.outcome.explained = parts & part::EXPLAINED != 0;
+    if parts & part::KEYS != 0 {
+        entry.outcome.keys = get_keys(bits, context)?;
+    }
+    if parts == 0 || rare_parts(context, entry, merchant, expected) != parts {
         return Err(InvalidState::Spelling.into());
     }
     Ok(())
@@ -200,24 +227,64 @@ fn get_tier(number: u64, is_low_risk: bool) -> Result<Tier, CodecError> {
         .ok_or(CodecError::UnknownNumber { what: "a tier", number })
 }
 
-fn get_key(bits: &mut BitReader<'_>) -> Result<FeatureKey, CodecError> {
+fn get_any_tier(number: u64) -> Result<Tier, CodecError> {
+    let tier = Tier::ALL.into_iter().find(|tier| *tier as u64 == number);
+    tier.ok_or(CodecError::UnknownNumber { what: "a tier", number })
+}
+
+fn get_keys(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<KeyRead>, CodecError> {
+    let count = bits.get(KEYS_BITS)?;
+    (0..count)
+        .map(|_| {
+            let name = get_name(bits, context)?;
+            let version = if bits.flag()? {
+                Some(bits.number(KEY_VERSION_WIDTH)?)
+            } else {
+                None
+            };
+            Ok(KeyRead { name, version })
+        })
+        .collect()
+}
+
+fn get_name(bits: &mut BitReader<'_>, context: &mut Context) -> Result<KeyName, CodecError> {
+    let index = get_index(bits, context.names.len())?;
+    if let Some(name) = context.names.get(index) {
+        return Ok(*name);
+    }
+    let length = bits.get(NAME_BITS)? as usize + 1;
+    let mut bytes = [0; KeyName::BYTES_MAX];
+    for byte in bytes.iter_mut().take(length) {
+        *byte = bits.get(CHARACTER_BITS)? as u8;
+    }
+    let name = std::str::from_utf8(&bytes[..length]).ok().and_then(KeyName::new);
+    let name = name
+        .filter(|name| !context.names.contains(name))
+        .ok_or(InvalidState::Spelling)?;
+    context.names.push(name);
+    Ok(name)
+}
+
+fn get_key(bits: &mut BitReader<'_>, context: &mut Context) -> Result<FeatureKey, CodecError> {
     let number = bits.get(KIND_BITS)?;
     let kind = FeatureKind::from_number(number as u8).ok_or(CodecError::UnknownNumber {
         what: "a feature",
         number,
     })?;
-    Ok(FeatureKey {
-        kind,
-        window_minutes: bits.get(WINDOW_BITS)? as u16,
-    })
+    if context.format != Format::V4 || !bits.flag()? {
+        // 16 bits fit.
+        return Ok(FeatureKey::new(kind, bits.get(WINDOW_BITS)? as u32));
+    }
+    let window_minutes = bits.get(LONG_WINDOW_BITS)? as u32;
+    Ok(FeatureKey::of_key(get_name(bits, context)?, kind, window_minutes))
 }
 
-fn get_reasons(bits: &mut BitReader<'_>) -> Result<Vec<Reason>, CodecError> {
+fn get_reasons(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<Reason>, CodecError> {
     let count = bits.get(3)?;
     (0..count)
         .map(|_| {
             Ok(Reason {
-                key: get_key(bits)?,
+                key: get_key(bits, context)?,
                 share_pct: bits.get(SHARE_BITS)? as u8,
             })
         })
@@ -228,7 +295,7 @@ fn get_features(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<F
     let index = get_index(bits, context.lists.len())?;
     if index == context.lists.len() {
         let count = bits.get(8)?;
-        let list = (0..count).map(|_| get_key(bits)).collect::<Result<_, _>>()?;
+        let list = (0..count).map(|_| get_key(bits, context)).collect::<Result<_, _>>()?;
         if context.lists.contains(&list) {
             return Err(InvalidState::Spelling.into());
         }

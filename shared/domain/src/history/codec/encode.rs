@@ -1,15 +1,16 @@
 //! Writes entries. The order of the fields is the drawing's at the head of the module above.
 
-use crate::catalogue::{FeatureKey, FeatureValue};
+use crate::catalogue::{FeatureKey, FeatureValue, KeyName};
 use crate::event::Place;
 use crate::history::bits::{BitWriter, index_bits, zigzag};
 use crate::history::entry::Entry;
-use crate::outcome::{Decision, Reason, Tier};
+use crate::outcome::{Decision, KeyRead, Reason, Tier};
 
 use super::fields::{put_country, put_index};
 use super::format::{
-    Context, INSTANT_WIDTH, KIND_BITS, KNOWN_SINCE_WIDTH, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS,
-    WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+    CHARACTER_BITS, Context, Format, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
+    LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
+    WINDOW_BITS, part,
 };
 
 /// Writes entries; the first one's time stands against the context's if that says something.
@@ -31,22 +32,38 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
     bits.series(entry.amount_base_minor, &mut context.amount);
     bits.series(u64::from(entry.outcome.score), &mut context.score);
     let merchant = put_index(bits, &context.merchants, entry.merchant_fp);
+    let mut expected = context.expected_highs(merchant, None);
+    if context.format == Format::V4 && merchant == context.merchants.len() {
+        put_high(bits, entry.merchant_fp_high);
+        expected.merchant = entry.merchant_fp_high;
+    }
     put_place(bits, context, entry.place, merchant);
     match entry.device_fp {
         None => bits.flag(false),
         Some(device_fp) => {
             bits.flag(true);
-            if put_index(bits, &context.devices, device_fp) == context.devices.len() {
-                context.devices.push(device_fp);
+            let device = put_index(bits, &context.devices, device_fp);
+            expected.device = context.expected_highs(merchant, Some(device)).device;
+            if context.format == Format::V4 && device == context.devices.len() {
+                put_high(bits, entry.device_fp_high);
+                expected.device = entry.device_fp_high;
             }
+            context.learn_device(device, device_fp, entry.device_fp_high);
         }
     }
-    let parts = rare_parts(context, entry, merchant);
+    let parts = rare_parts(context, entry, merchant, expected);
     bits.put(u64::from(entry.approved) | u64::from(parts == 0) << 1, 2);
     if parts != 0 {
         put_parts(bits, context, entry, parts);
     }
     context.learn(entry, merchant);
+}
+
+fn put_high(bits: &mut BitWriter, high: Option<u32>) {
+    bits.flag(high.is_some());
+    if let Some(high) = high {
+        bits.put(u64::from(high), 32);
+    }
 }
 
 #[inline(always)]
@@ -78,7 +95,7 @@ fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
 
 /// Which parts an entry has that are not as expected.
 #[inline(always)]
-pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u16 {
+pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Highs) -> u16 {
     let (outcome, last) = (&entry.outcome, &context.last);
     let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
     let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
@@ -95,6 +112,17 @@ pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize) -> u
             part::IDENTITY,
             entry.event_fp_high.is_some() && !context.is_newest(entry),
         )
+        | flag(part::KEY_IDENTITIES, highs(entry) != expected)
+        | flag(part::EXPLAINED, outcome.explained)
+        | flag(part::KEYS, !outcome.keys.is_empty())
+}
+
+/// The upper halves that an entry has.
+pub(super) const fn highs(entry: &Entry) -> Highs {
+    Highs {
+        merchant: entry.merchant_fp_high,
+        device: entry.device_fp_high,
+    }
 }
 
 fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u16) {
@@ -111,12 +139,17 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     }
     if parts & part::DECISION != 0 {
         bits.put(outcome.decision as u64, 2);
-        let (tier, low_risk) = match outcome.tier {
-            Tier::LowRisk => (Tier::Full, LOW_RISK),
-            tier => (tier, 0),
-        };
-        bits.put(tier as u64, 2);
-        bits.put(u64::from(outcome.missing.0 | low_risk), 8);
+        if context.format == Format::V4 {
+            bits.put(outcome.tier as u64, 3);
+            bits.put(u64::from(outcome.missing.0), 8);
+        } else {
+            let (tier, low_risk) = match outcome.tier {
+                Tier::LowRisk => (Tier::Full, LOW_RISK),
+                tier => (tier, 0),
+            };
+            bits.put(tier as u64, 2);
+            bits.put(u64::from(outcome.missing.0 | low_risk), 8);
+        }
     }
     if parts & part::POLICY != 0 {
         bits.number(u64::from(outcome.policy_version), POLICY_WIDTH);
@@ -128,7 +161,7 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
         }
     }
     if parts & part::REASONS != 0 {
-        put_reasons(bits, &outcome.reasons);
+        put_reasons(bits, context, &outcome.reasons);
     }
     if let Some((verdict, known_since_ms)) = entry.label {
         bits.put(verdict as u64 - 1, 1);
@@ -150,19 +183,60 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     {
         bits.put(u64::from(high), 32);
     }
+    if parts & part::KEY_IDENTITIES != 0 {
+        put_high(bits, entry.merchant_fp_high);
+        put_high(bits, entry.device_fp_high);
+    }
+    if parts & part::KEYS != 0 {
+        put_keys(bits, context, &outcome.keys);
+    }
 }
 
-fn put_reasons(bits: &mut BitWriter, reasons: &[Reason]) {
+fn put_keys(bits: &mut BitWriter, context: &mut Context, keys: &[KeyRead]) {
+    bits.put(keys.len() as u64, KEYS_BITS);
+    for key in keys {
+        put_name(bits, context, key.name);
+        bits.flag(key.version.is_some());
+        if let Some(version) = key.version {
+            bits.number(version, KEY_VERSION_WIDTH);
+        }
+    }
+}
+
+/// The index of a key's name among those so far; a new one is spelt.
+fn put_name(bits: &mut BitWriter, context: &mut Context, name: KeyName) {
+    let known = context.names.len();
+    let index = context.names.iter().position(|other| *other == name).unwrap_or(known);
+    bits.put(index as u64, index_bits(known + 1));
+    if index == known {
+        bits.put(name.as_str().len() as u64 - 1, NAME_BITS);
+        name.as_str()
+            .bytes()
+            .for_each(|byte| bits.put(u64::from(byte), CHARACTER_BITS));
+        context.names.push(name);
+    }
+}
+
+fn put_reasons(bits: &mut BitWriter, context: &mut Context, reasons: &[Reason]) {
     bits.put(reasons.len() as u64, 3);
     for reason in reasons {
-        put_key(bits, reason.key);
+        put_key(bits, context, reason.key);
         bits.put(u64::from(reason.share_pct), SHARE_BITS);
     }
 }
 
-fn put_key(bits: &mut BitWriter, key: FeatureKey) {
+fn put_key(bits: &mut BitWriter, context: &mut Context, key: FeatureKey) {
     bits.put(u64::from(key.kind.number()), KIND_BITS);
-    bits.put(u64::from(key.window_minutes), WINDOW_BITS);
+    if context.format == Format::V4 {
+        bits.flag(key.of.is_some());
+    }
+    match key.of {
+        None => bits.put(u64::from(key.window_minutes), WINDOW_BITS),
+        Some(name) => {
+            bits.put(u64::from(key.window_minutes), LONG_WINDOW_BITS);
+            put_name(bits, context, name);
+        }
+    }
 }
 
 fn put_features(bits: &mut BitWriter, context: &mut Context, features: &[FeatureValue]) {
@@ -171,7 +245,7 @@ fn put_features(bits: &mut BitWriter, context: &mut Context, features: &[Feature
     bits.put(index as u64, index_bits(context.lists.len() + 1));
     if index == context.lists.len() {
         bits.put(features.len() as u64, 8);
-        features.iter().for_each(|(key, _)| put_key(bits, *key));
+        features.iter().for_each(|(key, _)| put_key(bits, context, *key));
         context.lists.push(features.iter().map(|(key, _)| *key).collect());
     }
     for (_, value) in features {

@@ -1,26 +1,37 @@
 //! The formats of a state, the widths of their fields, and what writer and reader both know when they come to an entry.
 
-use crate::catalogue::{FeatureKey, FeatureKind};
+use crate::catalogue::{FeatureKey, FeatureKind, KeyName};
 use crate::event::{Country, Place};
 use crate::history::bits::Width;
 use crate::history::entry::Entry;
 use crate::history::limits::{ENTRIES_MAX, FEATURES_MAX, HEAD_EVENTS_LIMIT};
 use crate::history::state::History;
-use crate::outcome::{Missing, REASONS_MAX, Tier};
+use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, Tier};
 
 /// What a state takes besides its entries at most, bytes: 565 bits and the version.
 pub(in crate::history) const HEADER_BYTES_MAX: usize = 72;
 /// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
-/// bits (`Nw` takes 128 − w at most).
+/// bits (`Nw` takes 128 − w at most) up to version 3.
 const PLAIN_BYTES_MAX: usize = 121;
+/// What version 4 adds to it: a longer tier, three flags and four upper halves with theirs, 137 bits.
+const PLAIN_BYTES_MORE: usize = 18;
+/// The name of a key at its longest: an index, a length and 16 characters.
+const NAME_BYTES_MAX: usize = 18;
 /// 29 bits and their share of the count.
 const REASON_BYTES_MAX: usize = 4;
 /// 22 bits for the key, 66 for the value.
 const FEATURE_BYTES_MAX: usize = 11;
+/// What the feature of a key takes more: a longer window and a name.
+const OF_KEY_BYTES_MAX: usize = 1 + NAME_BYTES_MAX;
+/// A name and its version.
+const KEY_BYTES_MAX: usize = NAME_BYTES_MAX + 16;
 
 /// What any entry takes at most, bytes.
-pub(in crate::history) const ENTRY_BYTES_MAX: usize =
-    PLAIN_BYTES_MAX + REASON_BYTES_MAX * REASONS_MAX + 2 * FEATURE_BYTES_MAX * FEATURES_MAX;
+pub(in crate::history) const ENTRY_BYTES_MAX: usize = PLAIN_BYTES_MAX
+    + PLAIN_BYTES_MORE
+    + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
+    + 2 * (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * FEATURES_MAX
+    + KEY_BYTES_MAX * KEYS_MAX;
 
 pub(super) const COUNT_BITS: u32 = 9;
 pub(super) const REFS_BITS: u32 = 8;
@@ -35,6 +46,14 @@ pub(super) const KNOWN_SINCE_WIDTH: u32 = 30;
 pub(super) const KIND_BITS: u32 = 6;
 pub(super) const WINDOW_BITS: u32 = 16;
 pub(super) const SHARE_BITS: u32 = 7;
+/// The window of a feature that is of a key, or may be: up to 120 days.
+pub(super) const LONG_WINDOW_BITS: u32 = 18;
+/// The length of a key's name less 1.
+pub(super) const NAME_BITS: u32 = 4;
+/// A character of a key's name.
+pub(super) const CHARACTER_BITS: u32 = 7;
+pub(super) const KEYS_BITS: u32 = 3;
+pub(super) const KEY_VERSION_WIDTH: u32 = 8;
 pub(super) const WHOLE_WIDTH: u32 = 8;
 /// A whole feature value below this is written as a number, any other as 64 bits.
 pub(super) const WHOLE_MAX: f64 = 4_294_967_296.0;
@@ -53,6 +72,12 @@ pub(super) mod part {
     pub(in crate::history::codec) const APPROXIMATE: u16 = 256;
     /// From version 3 on.
     pub(in crate::history::codec) const IDENTITY: u16 = 512;
+    /// From version 4 on.
+    pub(in crate::history::codec) const KEY_IDENTITIES: u16 = 1024;
+    /// From version 4 on.
+    pub(in crate::history::codec) const EXPLAINED: u16 = 2048;
+    /// From version 4 on.
+    pub(in crate::history::codec) const KEYS: u16 = 4096;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -64,6 +89,8 @@ pub(super) enum Format {
     V2,
     /// An entry has its whole fingerprint.
     V3,
+    /// An entry has something of keys beyond the card.
+    V4,
 }
 
 impl Format {
@@ -77,16 +104,26 @@ impl Format {
     }
 
     pub(super) fn of_entries(entries: &[Entry]) -> Self {
-        let mut format = Self::V1;
-        for entry in entries {
-            if entry.event_fp_high.is_some() {
-                return Self::V3;
-            }
-            if !entry.outcome.approximate.is_empty() {
-                format = Self::V2;
-            }
+        let formats = entries.iter().map(Self::of_entry);
+        formats.fold(Self::V1, |one, other| if other as u8 > one as u8 { other } else { one })
+    }
+
+    /// The first format that has a place for all of an entry.
+    pub(super) fn of_entry(entry: &Entry) -> Self {
+        if speaks_of_keys(entry) {
+            Self::V4
+        } else if entry.event_fp_high.is_some() {
+            Self::V3
+        } else if !entry.outcome.approximate.is_empty() {
+            Self::V2
+        } else {
+            Self::V1
         }
-        format
+    }
+
+    /// Whether it has flags for references and for the newest arrival's fingerprint, and no more than that.
+    pub(super) const fn has_flags(self) -> bool {
+        matches!(self, Self::V3 | Self::V4)
     }
 
     pub(super) const fn of_version(version: u8) -> Option<Self> {
@@ -94,6 +131,7 @@ impl Format {
             1 => Some(Self::V1),
             2 => Some(Self::V2),
             3 => Some(Self::V3),
+            4 => Some(Self::V4),
             _ => None,
         }
     }
@@ -103,6 +141,7 @@ impl Format {
             Self::V1 => 1,
             Self::V2 => 2,
             Self::V3 => 3,
+            Self::V4 => 4,
         }
     }
 
@@ -112,16 +151,39 @@ impl Format {
             Self::V1 => 8,
             Self::V2 => 9,
             Self::V3 => 10,
+            Self::V4 => 13,
         }
     }
+}
+
+/// Whether an entry says something of keys beyond the card.
+fn speaks_of_keys(entry: &Entry) -> bool {
+    let outcome = &entry.outcome;
+    let is_of_key = |key: &FeatureKey| key.of.is_some();
+    entry.merchant_fp_high.is_some()
+        || entry.device_fp_high.is_some()
+        || outcome.explained
+        || !outcome.keys.is_empty()
+        || outcome.tier == Tier::NoKeys
+        || outcome.reasons.iter().any(|reason| is_of_key(&reason.key))
+        || outcome.features.iter().any(|(key, _)| is_of_key(key))
+        || outcome.approximate.iter().any(|(key, _)| is_of_key(key))
 }
 
 /// An upper bound of what an entry takes, bytes.
 pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
     let outcome = &entry.outcome;
-    PLAIN_BYTES_MAX
+    let of_entry = PLAIN_BYTES_MAX
         + REASON_BYTES_MAX * outcome.reasons.len()
-        + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len())
+        + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len());
+    if !speaks_of_keys(entry) {
+        return of_entry;
+    }
+    let reasons = outcome.reasons.iter().map(|reason| reason.key);
+    let features = outcome.features.iter().map(|(key, _)| *key);
+    let errors = outcome.approximate.iter().map(|(key, _)| *key);
+    let of_keys = reasons.chain(features).chain(errors).filter(|key| key.of.is_some());
+    of_entry + PLAIN_BYTES_MORE + OF_KEY_BYTES_MAX * of_keys.count() + KEY_BYTES_MAX * outcome.keys.len()
 }
 
 /// What writer and reader both know when they come to an entry.
@@ -133,7 +195,11 @@ pub(super) struct Context {
     /// What was last seen at each merchant.
     pub(super) seen: Vec<Seen>,
     pub(super) devices: Vec<u32>,
+    /// The upper half that was last seen with each device.
+    pub(super) device_highs: Vec<Option<u32>>,
     pub(super) lists: Vec<Vec<FeatureKey>>,
+    /// Names of keys so far.
+    pub(super) names: Vec<KeyName>,
     pub(super) time: Width,
     pub(super) amount: Width,
     pub(super) score: Width,
@@ -144,10 +210,19 @@ pub(super) struct Context {
     pub(super) last: Last,
 }
 
+/// Upper halves of an entry's fingerprints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Highs {
+    pub(super) merchant: Option<u32>,
+    pub(super) device: Option<u32>,
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
     pub(super) country: Country,
     pub(super) place: Option<Place>,
+    /// The upper half of its fingerprint.
+    pub(super) high: Option<u32>,
 }
 
 /// Beside the bits of `missing`: the tier is the low-risk one, which the tier's two bits, then 0, can't say.
@@ -173,7 +248,9 @@ impl Context {
             merchants: Vec::with_capacity(entries.min(32)),
             seen: Vec::with_capacity(entries.min(32)),
             devices: Vec::new(),
+            device_highs: Vec::new(),
             lists: Vec::new(),
+            names: Vec::new(),
             time: Width::new(25),
             amount: Width::new(13),
             score: Width::new(6),
@@ -195,17 +272,38 @@ impl Context {
         }
     }
 
+    /// The upper halves that are expected of a merchant and a device that are known.
+    pub(super) fn expected_highs(&self, merchant: usize, device: Option<usize>) -> Highs {
+        Highs {
+            merchant: self.seen.get(merchant).and_then(|seen| seen.high),
+            device: device.and_then(|device| self.device_highs.get(device).copied().flatten()),
+        }
+    }
+
+    /// Takes note of a device; a new one stands behind the others.
+    pub(super) fn learn_device(&mut self, device: usize, device_fp: u32, high: Option<u32>) {
+        match self.device_highs.get_mut(device) {
+            Some(known) => *known = high,
+            None => {
+                self.devices.push(device_fp);
+                self.device_highs.push(high);
+            }
+        }
+    }
+
     /// Takes note of an entry that was written or read.
     #[inline(always)]
     pub(super) fn learn(&mut self, entry: &Entry, merchant: usize) {
         if let Some(seen) = self.seen.get_mut(merchant) {
             seen.country = entry.country;
             seen.place = entry.place.or(seen.place);
+            seen.high = entry.merchant_fp_high;
         } else {
             self.merchants.push(entry.merchant_fp);
             self.seen.push(Seen {
                 country: entry.country,
                 place: entry.place,
+                high: entry.merchant_fp_high,
             });
         }
         if self.is_newest(entry) {

@@ -11,7 +11,7 @@
 //! C          count:5, each 2 letters of 5 bits and events:N4  has_more:1  [events:N4  sketch]
 //! sketch     64 registers of 4 bits
 //!
-//! segment    byte 0: version = 1 or 2, then bits: is_index:1  count:9, then as many references, or entries: seq of the
+//! segment    byte 0: version = 1 to 3, then bits: is_index:1  count:9, then as many references, or entries: seq of the
 //!            first:N16, then entries like a state's of version 2 without a floor
 //! version 2  an index has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
 //!            state's of version 3, but none of them is the newest arrival
@@ -22,7 +22,8 @@
 //!            in each of them:N4
 //! ```
 //!
-//! Version 2 is written where version 1 has no place for it: a list, or the upper half of a fingerprint.
+//! Version 2 is written where version 1 has no place for it: a list, or the upper half of an event's fingerprint. Version 3 is of
+//! leaves alone, whose entries are like a state's of version 4.
 
 use crate::event::Place;
 use crate::history::bits::{BitReader, BitWriter, unzigzag, zigzag};
@@ -42,6 +43,7 @@ use super::format::{COUNT_BITS, Context, Format, INSTANT_WIDTH};
 
 const SEGMENT_V1: u8 = 1;
 const SEGMENT_V2: u8 = 2;
+const SEGMENT_V3: u8 = 3;
 const LEVEL_BITS: u32 = 4;
 const SPAN_WIDTH: u32 = 25;
 const SET_BITS: u32 = 5;
@@ -144,16 +146,24 @@ fn put_countries(bits: &mut BitWriter, countries: &Countries) {
 
 /// Which format of segments has a place for all of it.
 fn segment_version(node: &Node) -> u8 {
-    let is_v1 = match node {
-        Node::Index(index) => index.known.is_empty(),
-        Node::Leaf(entries) => entries.iter().all(|entry| entry.event_fp_high.is_none()),
-    };
-    if is_v1 { SEGMENT_V1 } else { SEGMENT_V2 }
+    match node {
+        Node::Index(index) if index.known.is_empty() => SEGMENT_V1,
+        Node::Index(_) => SEGMENT_V2,
+        Node::Leaf(entries) => match Format::of_entries(entries) {
+            Format::V1 | Format::V2 => SEGMENT_V1,
+            Format::V3 => SEGMENT_V2,
+            Format::V4 => SEGMENT_V3,
+        },
+    }
 }
 
 /// A leaf's entries are like those of a state of this format.
 const fn format_of_leaf(version: u8) -> Format {
-    if version == SEGMENT_V1 { Format::V2 } else { Format::V3 }
+    match version {
+        SEGMENT_V1 => Format::V2,
+        SEGMENT_V2 => Format::V3,
+        _ => Format::V4,
+    }
 }
 
 /// A segment as bytes.
@@ -188,7 +198,7 @@ pub(in crate::history) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecErro
     let (version, rest) = match bytes {
         [] => return Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => return Err(CodecError::TooLong),
-        [version @ (SEGMENT_V1 | SEGMENT_V2), rest @ ..] => (*version, rest),
+        [version @ (SEGMENT_V1 | SEGMENT_V2 | SEGMENT_V3), rest @ ..] => (*version, rest),
         [version, ..] => return Err(CodecError::UnknownVersion(*version)),
     };
     let mut bits = BitReader::new(rest);

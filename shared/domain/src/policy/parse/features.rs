@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
 
-use crate::catalogue::{FeatureKey, FeatureKind, Need, UnknownFeature};
+use crate::catalogue::{FeatureKey, FeatureKind, KeyName, Need, Subject, UnknownFeature};
+use crate::policy::key_terms::KeyTerms;
 use crate::policy::reader::{self, Problems, Section};
 use crate::policy::terms::Policy;
 
@@ -13,10 +14,11 @@ const WEIGHTS: RangeInclusive<f64> = 0.0..=100.0;
 
 pub(super) fn features(
     top: &Section<'_, '_>,
-    windows: Option<&[u16]>,
+    windows: Option<&[u32]>,
+    keys: Option<&[KeyTerms]>,
     problems: &mut Problems,
 ) -> Option<Vec<FeatureKey>> {
-    named(top, |name| feature(name, windows), problems)
+    named(top, |name| feature(name, windows, keys), problems)
 }
 
 /// The list `features` of a section: each is named once, and is what `read` says of its name.
@@ -46,16 +48,31 @@ pub(super) fn named(
     Some(features)
 }
 
-/// Reads one feature's name and holds it against the windows.
-pub(super) fn feature(name: &str, windows: Option<&[u16]>) -> Result<FeatureKey, String> {
+/// Reads one feature's name and holds it against windows and keys.
+pub(super) fn feature(name: &str, windows: Option<&[u32]>, keys: Option<&[KeyTerms]>) -> Result<FeatureKey, String> {
     let key = FeatureKey::parse(name).map_err(|error| match error {
         UnknownFeature::Kind => format!("unknown feature `{name}`, expected one of: {}", names(|_| true)),
         other => format!("`{name}`: {other}"),
     })?;
+    if let (Some(of), Some(keys)) = (key.key(), keys)
+        && !keys.iter().any(|terms| terms.name == of)
+    {
+        return Err(format!("`{name}` is of the key `{of}`, expected it among [[keys]]"));
+    }
     let Some(windows) = windows else { return Ok(key) };
     let longest = windows.last().copied().unwrap_or(0);
+    if key.kind.subject() != Subject::Card {
+        // Of a key's own history, which is kept apart; of the card's, as far as the longest window reaches.
+        return if key.of == Some(KeyName::CARD) && key.window_minutes > longest {
+            Err(format!(
+                "`{name}` reaches beyond the longest of windows_minutes, expected at most {longest} minutes"
+            ))
+        } else {
+            Ok(key)
+        };
+    }
     if key.window_minutes > 0 && !windows.contains(&key.window_minutes) {
-        let list: Vec<String> = windows.iter().map(u16::to_string).collect();
+        let list: Vec<String> = windows.iter().map(u32::to_string).collect();
         let minutes = key.window_minutes;
         return Err(format!(
             "`{name}` needs the window of {minutes} minutes, expected one of windows_minutes: {}",
@@ -85,7 +102,8 @@ pub(super) fn weights(
     features: Option<&[FeatureKey]>,
     problems: &mut Problems,
 ) -> Option<Vec<(FeatureKey, f64)>> {
-    let section = top.inside("weights", true, problems);
+    // Where points score, there may be none.
+    let section = top.inside("weights", !top.has("points"), problems);
     let mut weights: Vec<(FeatureKey, f64)> = Vec::new();
     for (name, key_span, value) in section.entries() {
         let path = format!("weights.{name}");
@@ -101,8 +119,8 @@ pub(super) fn weights(
 }
 
 fn weighable(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
-    let key = feature(name, None)?;
-    if !key.kind.is_scored() {
+    let key = feature(name, None, None)?;
+    if !key.kind.is_scored() || key.of.is_some() {
         return Err(format!(
             "`{name}` is not scored, expected a weight for one of: {}",
             names(FeatureKind::is_scored)

@@ -20,7 +20,12 @@ impl Rules {
     /// The section of a policy that is whole otherwise.
     pub(super) fn applied_to(self, policy: &Policy) -> LowRisk {
         let cheap = Policy {
-            compiled: policy.compiled.only(|key| self.features.contains(&key)),
+            compiled: policy.compiled.only(&policy.keys, |key| self.features.contains(&key)),
+            points: policy
+                .points
+                .as_ref()
+                .map(|points| points.only(|key| self.features.contains(&key))),
+            explained: None,
             ..policy.clone()
         };
         LowRisk {
@@ -46,6 +51,8 @@ pub(super) fn read(
     let amounts = 1..=i64::try_from(crate::history::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount = section.integer("amount_max_minor", &amounts, None, problems);
     let merchant_categories = categories(&section, problems);
+    // Points have a prior: without a table an event gets the score of that.
+    let weights = weights.filter(|_| !top.has("points"));
     let features = chosen(&section, features, weights, problems);
     Some(Rules {
         amount_max_minor: u64::try_from(amount?).ok()?,
@@ -103,7 +110,12 @@ fn chosen(
 }
 
 fn one(name: &str, features: Option<&[FeatureKey]>) -> Result<FeatureKey, String> {
-    let key = feature(name, None)?;
+    let key = feature(name, None, None)?;
+    if key.of.is_some() && !key.is_surprise() {
+        return Err(format!(
+            "`{name}` is made of labels, expected features of the history: events of low risk are scored without keys"
+        ));
+    }
     if key.kind.needs().has(Need::Profile) {
         return Err(format!(
             "`{name}` needs the profile, expected features of the history: events of low risk are scored without a profile"

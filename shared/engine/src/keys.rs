@@ -1,0 +1,385 @@
+//! Keys beyond the card: their labelled histories are read before a batch is folded, behind a cache and a breaker of their own, and
+//! taught by its labels once these are durable in their cards.
+//!
+//! The card's write is the truth. A key's history is a set that only grows, so that a label may teach it any number of times, in
+//! any order: a label's record has its end only when every key has it, and until then it comes again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use futures_util::{StreamExt, stream};
+use tidemark_domain::control::Mode;
+use tidemark_domain::event::{Event, Transaction};
+use tidemark_domain::fold::Taught;
+use tidemark_domain::id::{DeviceId, fingerprint64};
+use tidemark_domain::labelled::{Added, KeyInput, LabelledEvent, LabelledHistory};
+use tidemark_domain::policy::{KeyField, KeyTerms, Policy};
+
+use crate::breaker::Breaker;
+use crate::cache::Cache;
+use crate::call::BatchContext;
+use crate::config::{EngineConfig, LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
+use crate::hash::FixedMap;
+use crate::lock::lock;
+use crate::plan::CardRun;
+use crate::port::{Clock, Commit, KeyId, KeyWrite, Metered, PortError, StateItem, StateStore, StateVersion};
+use crate::profile::ProfileView;
+use crate::report::Returned;
+
+/// A key's history in memory besides its labels, bytes (estimated).
+const KEY_BYTES: usize = 120;
+
+/// What is known of a key while a batch lasts.
+#[derive(Clone, Debug)]
+pub(crate) enum KeyView {
+    /// Its labelled history.
+    Known(Arc<LabelledHistory>),
+    /// No label has come for it yet.
+    Absent,
+    /// It could not be read.
+    Unavailable,
+}
+
+impl KeyView {
+    fn input(&self) -> KeyInput<'_> {
+        match self {
+            Self::Known(history) => KeyInput::Known(history),
+            Self::Absent => KeyInput::Absent,
+            Self::Unavailable => KeyInput::Unavailable,
+        }
+    }
+}
+
+/// What is known of the keys of a batch's transactions.
+#[derive(Debug, Default)]
+pub(crate) struct KeyViews {
+    views: FixedMap<KeyId, KeyView>,
+}
+
+impl KeyViews {
+    /// The labelled histories for a transaction, in the order of a policy's keys.
+    pub(crate) fn inputs(&self, tx: &Transaction, policy: &Policy) -> Vec<KeyInput<'_>> {
+        let input = |terms: &KeyTerms| match key_of(tx, terms) {
+            Some(key) => self.views.get(&key).map_or(KeyInput::Unavailable, KeyView::input),
+            None => KeyInput::Unnamed,
+        };
+        policy.keys.iter().map(input).collect()
+    }
+}
+
+/// What is known of a card and of the keys of its events besides its history.
+#[derive(Clone, Copy)]
+pub(crate) struct CardInputs<'a> {
+    pub(crate) profile: &'a ProfileView,
+    pub(crate) keys: &'a KeyViews,
+}
+
+/// The key that a transaction names.
+fn key_of(tx: &Transaction, terms: &KeyTerms) -> Option<KeyId> {
+    let id = match terms.field {
+        KeyField::Merchant => Some(tx.merchant_id.as_str()),
+        KeyField::Device => tx.device_id.as_ref().map(DeviceId::as_str),
+    };
+    id.map(|id| KeyId {
+        name: terms.name,
+        identity: fingerprint64(id),
+    })
+}
+
+/// A history kept warm, or its absence: which version the next writer must name, and since when it is warm.
+#[derive(Clone, Debug, Default)]
+struct WarmKey {
+    history: Arc<LabelledHistory>,
+    version: Option<StateVersion>,
+    loaded_at_ms: i64,
+}
+
+impl WarmKey {
+    /// What an item holds.
+    fn of(item: Option<&StateItem>, loaded_at_ms: i64) -> Result<Self, Returned> {
+        let Some(item) = item else {
+            return Ok(Self {
+                loaded_at_ms,
+                ..Self::default()
+            });
+        };
+        let history = LabelledHistory::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
+        Ok(Self {
+            history: Arc::new(history),
+            version: Some(item.version),
+            loaded_at_ms,
+        })
+    }
+
+    fn is_fresh(&self, now_ms: i64, age_ms_max: i64) -> bool {
+        now_ms.saturating_sub(self.loaded_at_ms) < age_ms_max
+    }
+
+    fn view(&self) -> KeyView {
+        match self.version {
+            Some(_) => KeyView::Known(Arc::clone(&self.history)),
+            None => KeyView::Absent,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        KEY_BYTES + size_of_val(self.history.labels())
+    }
+}
+
+/// The keys of a process: those that are warm, and the breaker before the others.
+pub(crate) struct Keys {
+    warm: Mutex<Cache<KeyId, WarmKey>>,
+    breaker: Mutex<Breaker>,
+}
+
+impl Keys {
+    /// Nothing is warm, and the breaker is closed.
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        Self {
+            warm: Mutex::new(Cache::new(config.key_cache_max, config.key_cache_bytes_max)),
+            breaker: Mutex::new(Breaker::new(config.breaker_failures_max, config.breaker_open_ms)),
+        }
+    }
+
+    /// What is known of the keys that a batch's transactions name, under the policies that score them.
+    pub(crate) async fn load<S: StateStore, C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        store: &S,
+        runs: &[CardRun],
+    ) -> KeyViews {
+        let mut views = KeyViews::default();
+        if context.directives.mode == Mode::Degraded {
+            return views;
+        }
+        let (named, now_ms) = (named(context, runs), context.clock.now_ms());
+        let mut missing = Vec::new();
+        {
+            let warm = lock(&self.warm);
+            for key in named {
+                let known = warm.peek(&key);
+                match known.filter(|known| known.is_fresh(now_ms, context.config.key_max_age_ms)) {
+                    Some(known) => _ = views.views.insert(key, known.view()),
+                    None => missing.push(key),
+                }
+            }
+        }
+        {
+            let mut report = context.report();
+            report.cache.key_hits = views.views.len() as u64;
+            report.cache.key_misses = missing.len() as u64;
+        }
+        let reads = missing
+            .chunks(LOAD_CARDS_MAX)
+            .map(|keys| self.read(context, store, keys));
+        let reads = stream::iter(reads.collect::<Vec<_>>()).buffered(LOADS_CONCURRENT_MAX);
+        for (key, view) in reads.concat().await {
+            views.views.insert(key, view);
+        }
+        views
+    }
+
+    /// Reads histories, and keeps them warm. One that can't be read or decoded is unavailable.
+    async fn read<S: StateStore, C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        store: &S,
+        keys: &[KeyId],
+    ) -> Vec<(KeyId, KeyView)> {
+        let unavailable = || keys.iter().map(|key| (*key, KeyView::Unavailable)).collect();
+        if !lock(&self.breaker).allow(context.clock.now_ms()) {
+            context.report().breaker_rejected += keys.len() as u64;
+            return unavailable();
+        }
+        let call = || store.load_keys(keys);
+        let (attempts_max, until_ms) = (context.config.profile_attempts_max, context.bounds.stop_at_ms);
+        let answer = context.with_attempts(attempts_max, until_ms, call).await;
+        let items = match answer {
+            Ok(answer) if answer.value.len() == keys.len() => context.metered(answer),
+            _ => {
+                let now_ms = context.clock.now_ms();
+                lock(&self.breaker).failed(now_ms);
+                context.report().keys_unread += keys.len() as u64;
+                return unavailable();
+            }
+        };
+        lock(&self.breaker).succeeded();
+        let now_ms = context.clock.now_ms();
+        let found = keys
+            .iter()
+            .zip(&items)
+            .map(|(key, item)| match WarmKey::of(item.as_ref(), now_ms) {
+                Ok(warm) => {
+                    let view = warm.view();
+                    self.keep(*key, warm);
+                    (*key, view)
+                }
+                Err(_) => {
+                    context.report().keys_unread += 1;
+                    (*key, KeyView::Unavailable)
+                }
+            });
+        found.collect()
+    }
+
+    fn keep(&self, key: KeyId, warm: WarmKey) {
+        let bytes = warm.bytes();
+        lock(&self.warm).put(key, warm, bytes);
+    }
+
+    /// Teaches the keys of a policy what labels say. The answer is for each of `lessons`: whether all its keys have it.
+    pub(crate) async fn teach<S: StateStore, C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        store: &S,
+        lessons: &[Taught],
+    ) -> Vec<Result<(), Returned>> {
+        let mut by_key: BTreeMap<KeyId, Vec<(usize, LabelledEvent)>> = BTreeMap::new();
+        for (at, taught) in lessons.iter().enumerate() {
+            for terms in &context.directives.policy.keys {
+                let Some(identity) = taught.identity(terms.field) else {
+                    context.report().labels_without_key += u64::from(!taught.labels.is_empty());
+                    continue;
+                };
+                let key = KeyId {
+                    name: terms.name,
+                    identity,
+                };
+                let of_key = by_key.entry(key).or_default();
+                of_key.extend(taught.labels.iter().map(|label| (at, *label)));
+            }
+        }
+        by_key.retain(|_, labels| !labels.is_empty());
+        let writes = by_key.iter().map(|(key, labels)| async move {
+            let labels: Vec<LabelledEvent> = labels.iter().map(|(_, label)| *label).collect();
+            (key, self.teach_one(context, store, *key, &labels).await)
+        });
+        let writes = stream::iter(writes.collect::<Vec<_>>()).buffered(context.config.commits_concurrent_max);
+        let mut ends = vec![Ok(()); lessons.len()];
+        for (key, written) in writes.collect::<Vec<_>>().await {
+            let of_key = by_key.get(key).into_iter().flatten();
+            for (at, _) in of_key.filter(|_| written.is_err()) {
+                ends[*at] = written;
+            }
+        }
+        ends
+    }
+
+    /// Puts labels into one key's history, against other writers if need be.
+    async fn teach_one<S: StateStore, C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        store: &S,
+        key: KeyId,
+        labels: &[LabelledEvent],
+    ) -> Result<(), Returned> {
+        let (now_ms, age_ms_max) = (context.clock.now_ms(), context.config.key_max_age_ms);
+        let known = lock(&self.warm)
+            .peek(&key)
+            .filter(|known| known.is_fresh(now_ms, age_ms_max))
+            .cloned();
+        let mut warm = match known {
+            Some(warm) => warm,
+            None => self.read_for_write(context, store, key).await?,
+        };
+        for _ in 0..=context.config.conflicts_per_card_max {
+            if context.clock.now_ms() >= context.bounds.stop_at_ms {
+                return Err(Returned::Deadline);
+            }
+            let mut history = LabelledHistory::clone(&warm.history);
+            let added: Vec<Added> = labels.iter().map(|label| history.add(*label)).collect();
+            context.report().labels_forgotten +=
+                added.iter().filter(|added| **added == Added::Forgotten).count() as u64;
+            if !added.contains(&Added::Now) {
+                // What was read is the store's or older, and a set that only grows holds them there, too.
+                return Ok(());
+            }
+            let number = warm.version.map_or(0, |read| read.number) + 1;
+            let write = KeyWrite {
+                key,
+                expected: warm.version,
+                expires_at_s: KeyWrite::expires_at_s(&history),
+                item: StateItem::new(number, history.encode()),
+            };
+            match self.commit(context, store, &write).await? {
+                Commit::Written => {
+                    let now_ms = context.clock.now_ms();
+                    let written = WarmKey {
+                        history: Arc::new(history),
+                        version: Some(write.item.version),
+                        loaded_at_ms: now_ms,
+                    };
+                    self.keep(key, written);
+                    return Ok(());
+                }
+                Commit::Conflict(Some(winner)) => warm = WarmKey::of(Some(&winner), context.clock.now_ms())?,
+                Commit::Conflict(None) => warm = self.read_for_write(context, store, key).await?,
+            }
+        }
+        Err(Returned::ConflictLimit)
+    }
+
+    /// Writes under the condition. What landed without an answer conflicts with itself: its labels are found there then.
+    async fn commit<S: StateStore, C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        store: &S,
+        write: &KeyWrite,
+    ) -> Result<Commit, Returned> {
+        let call = || store.commit_key(write);
+        match context.with_retries(context.bounds.stop_at_ms, call).await {
+            Ok(answer) => {
+                let commit = context.metered(answer);
+                let mut report = context.report();
+                match commit {
+                    Commit::Written => report.key_commits += 1,
+                    Commit::Conflict(_) => report.conflicts += 1,
+                }
+                Ok(commit)
+            }
+            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
+            Err(_) => Err(Returned::KeyFailed),
+        }
+    }
+
+    async fn read_for_write<S: StateStore, C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        store: &S,
+        key: KeyId,
+    ) -> Result<WarmKey, Returned> {
+        let keys = [key];
+        let call = || store.load_keys(&keys);
+        let answer = context.with_retries(context.bounds.stop_at_ms, call).await;
+        let items: Metered<Vec<Option<StateItem>>> = answer.map_err(|_| Returned::KeyFailed)?;
+        let items = context.metered(items);
+        let now_ms = context.clock.now_ms();
+        WarmKey::of(items.first().and_then(Option::as_ref), now_ms)
+    }
+}
+
+/// Every key that a policy in force wants for some transaction of the batch, each once, in the order in which they come.
+fn named<C: Clock>(context: &BatchContext<'_, C>, runs: &[CardRun]) -> Vec<KeyId> {
+    let directives = &context.directives;
+    let candidate = directives.candidate.as_ref().map(|candidate| &*candidate.policy);
+    let policies = || std::iter::once(&*directives.policy).chain(candidate);
+    if policies().all(|policy| policy.keys.is_empty()) {
+        return Vec::new();
+    }
+    let mut seen: FixedMap<KeyId, ()> = FixedMap::default();
+    let mut named = Vec::new();
+    for planned in runs.iter().flat_map(|run| &run.events) {
+        let Event::Transaction(tx) = &planned.event else {
+            continue;
+        };
+        for policy in policies().filter(|policy| policy.low_risk_for(tx).is_none()) {
+            for key in policy.keys.iter().filter_map(|terms| key_of(tx, terms)) {
+                if seen.insert(key, ()).is_none() {
+                    named.push(key);
+                }
+            }
+        }
+    }
+    named
+}
