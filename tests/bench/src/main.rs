@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a main: its output is what it is for
 
 mod cold_start;
+mod detection;
 mod handbook;
 mod handler;
 
@@ -14,6 +15,12 @@ const USAGE: &str = "usage: bench <what>
   handbook DIR [--jsonl FILE]   the Fraud Detection Handbook's stream through contract and fold: counts and means over
                                 1, 7 and 30 days against the published ones; exits with 1 when one differs without a tie.
                                 --jsonl writes the stream as events for `tidemark score`.
+  detection DIR [--choice] [--json]
+                                the same stream by the Handbook's protocol: what `tidemark train` learns on five training
+                                weeks, scored on the weeks after next; figures as one line of JSON. --choice measures the three
+                                earlier weeks that choices are made by. Takes minutes
+  parity DIR                    the frauds of a terminal that labels tell of, against the published ones of the book's delayed
+                                windows; exits with 1 when one differs
   handler [CARDS BATCHES]       the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
   telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
                                 figures go to standard error
@@ -27,6 +34,11 @@ fn main() -> ExitCode {
     let result = match args.as_slice() {
         ["handbook", directory] => run_handbook(directory, None),
         ["handbook", directory, "--jsonl", file] => run_handbook(directory, Some(file)),
+        ["detection", directory] | ["detection", directory, "--json"] => run_detection(directory, false),
+        ["detection", directory, "--choice"] | ["detection", directory, "--choice", "--json"] => {
+            run_detection(directory, true)
+        }
+        ["parity", directory] if handbook::is_there(directory.as_ref()) => detection::parity(directory.as_ref()),
         ["handler"] => handler::run(&handler::CARDS, handler::BATCHES),
         ["handler", cards, batches] => match (cards.parse(), batches.parse()) {
             (Ok(cards), Ok(batches)) => handler::run(&[cards], batches),
@@ -74,6 +86,18 @@ fn run_handbook(directory: &str, jsonl: Option<&str>) -> Result<String, String> 
     handbook::run(&handbook::Options {
         directory: directory.into(),
         jsonl: jsonl.map(Into::into),
+    })
+}
+
+fn run_detection(directory: &str, choice: bool) -> Result<String, String> {
+    if !handbook::is_there(directory.as_ref()) {
+        return Err(format!(
+            "{directory} does not hold the reference stream (two .csv.gz files)"
+        ));
+    }
+    detection::run(&detection::Options {
+        directory: directory.into(),
+        choice,
     })
 }
 

@@ -16,6 +16,8 @@ use rehearse::drill::args::DrillArgs;
 use rehearse::local::args::LocalUpArgs;
 use tidemark_aws::admin::READ_BUDGET_MS;
 
+use crate::train::{BacktestArgs, ExportArgs, TrainArgs};
+
 /// Card transactions in, anomaly scores out, once each.
 #[derive(Debug, Parser)]
 #[command(
@@ -47,6 +49,21 @@ pub enum Command {
     Demo(DemoArgs),
     /// Score a file of events with the same engine, without AWS
     Score(ScoreArgs),
+    /// Learn a policy from a history and its labels
+    #[command(
+        after_help = "The history is replayed through the engine: features as of each event, labels as of when they were known. The policy that\ncomes of it has points, each bin of each feature with its bits; it is published, tried and activated like any other.\n\nExample:\n  tidemark train -i history.jsonl --train-until 2018-08-08 --alerts-per-day 50 -o trained.toml\n  tidemark backtest -i history.jsonl --policy policy.toml --policy trained.toml --from 2018-08-08 --to 2018-08-15"
+    )]
+    Train(TrainArgs),
+    /// Hold policies against a history: what each would have found, and what it would have cost
+    #[command(
+        after_help = "Labels count as of when they were known: a policy that looks at labels sees what it would have seen then. What an event\nwas in the end, all labels of the file say.\n\nExample:\n  tidemark backtest -i history.jsonl --policy a.toml --policy b.toml --from 2018-08-08 --to 2018-08-15 --json | jq .flips"
+    )]
+    Backtest(BacktestArgs),
+    /// Write a training set: features as of each event, labels as known at a time
+    #[command(
+        after_help = "Example:\n  tidemark export -i history.jsonl --policy policy.toml --from 2018-07-25 -o rows.csv"
+    )]
+    Export(ExportArgs),
     /// Write a simulated stream as JSON lines
     Simulate(SimulateArgs),
     /// Send events from a file or stdin to a Kinesis stream
@@ -125,6 +142,9 @@ impl Command {
             self,
             Self::Demo(_)
                 | Self::Score(_)
+                | Self::Train(_)
+                | Self::Backtest(_)
+                | Self::Export(_)
                 | Self::Simulate(_)
                 | Self::Drill(_)
                 | Self::Local(_)

@@ -4,8 +4,10 @@
 
 pub mod cli;
 pub mod doctor;
+pub mod learning;
 pub mod manual;
 pub mod score;
 pub mod score_file;
 pub mod simulate;
+pub mod train;
 pub mod version;

@@ -11,7 +11,7 @@ use terminal::ui::{self, paint};
 use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand};
-use tidemark_cli::{doctor, manual, score, simulate};
+use tidemark_cli::{doctor, manual, score, simulate, train};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -45,6 +45,9 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Demo(args) if args.chaos => Box::pin(chaos::show::run(args, json)).await,
         Command::Demo(args) => Box::pin(demo::run(args, json)).await,
         Command::Score(args) => score::run(args, json),
+        Command::Train(args) => train::run_train(args, json),
+        Command::Backtest(args) => train::run_backtest(args, json),
+        Command::Export(args) => train::run_export(args, json),
         Command::Simulate(args) => simulate::run(args),
         Command::Send(args) => send::run(&admin().await, args, json).await,
         Command::Explain(args) => explain::run(&admin().await, args, json).await,

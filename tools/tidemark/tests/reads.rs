@@ -10,7 +10,10 @@ use localcloud::{FaultKind, FaultPlan, Faults, Function, LocalCloud, Names, Prov
 use rehearse::stack::{Stack, StackOptions};
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
-use tidemark_aws::admin::{PutRecord, READ_BUDGET_MS, ReadFrom};
+use tidemark_aws::admin::{ItemValue, PutRecord, READ_BUDGET_MS, ReadFrom};
+use tidemark_domain::event::Verdict;
+use tidemark_domain::id::fingerprint64;
+use tidemark_domain::labelled::{LabelledEvent, LabelledHistory};
 
 /// Every operation by which the command reads.
 const READS: [(Service, &str); 10] = [
@@ -372,5 +375,57 @@ async fn a_card_is_explained_with_its_events_ids() {
     let output = world.run(&["explain", "card-1", "--scores", "empty-scores"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.matches("(its id is no longer known)").count(), 5, "{text}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_labels_say_of_a_key_is_shown() {
+    let world = World::start().await;
+    let mut history = LabelledHistory::default();
+    let label = |time_ms: i64, verdict: Verdict, explained: Option<bool>| LabelledEvent {
+        time_ms,
+        event: 7,
+        known_since_ms: time_ms + 86_400_000,
+        verdict,
+        explained,
+    };
+    let _ = history.add(label(1_790_000_000_000, Verdict::Fraud, Some(false)));
+    let _ = history.add(label(1_790_000_000_000, Verdict::Cleared, None));
+    let text = |text: String| ItemValue::Text(text);
+    let item = [
+        ("pk", text(format!("k#terminal#{:016x}", fingerprint64("shop-1")))),
+        ("sk", text("l".to_owned())),
+        ("b", ItemValue::Binary(history.encode())),
+        ("v", ItemValue::Number("2".to_owned())),
+    ];
+    let item = item.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    assert!(
+        world
+            .cloud
+            .admin()
+            .put_new_item(&world.names.table, &item)
+            .await
+            .unwrap()
+    );
+    let shown = world.json(0, &["explain", "--key", "terminal", "shop-1"]).await;
+    assert_eq!((&shown["version"], &shown["forgotten"]), (&json!(2), &json!(0)));
+    let labels = &shown["labels"];
+    assert_eq!(
+        (&labels[0]["verdict"], &labels[0]["explained"]),
+        (&json!("fraud"), &json!(false))
+    );
+    let output = world.run(&["explain", "--key", "terminal", "shop-1"]).await;
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        words.contains("not explained by its card") && words.contains("cleared"),
+        "{words}"
+    );
+    for arguments in [
+        ["explain", "--key", "terminal", "shop-2"],
+        ["explain", "--key", "Not a name", "shop-1"],
+    ] {
+        let error = world.json(5, &arguments).await;
+        assert_eq!(error["error"]["code"], "no_such_key");
+    }
     world.stop().await;
 }

@@ -27,10 +27,10 @@ const TRANSACTIONS: &str = "transactions-2018-04-01-to-2018-08-14.csv.gz";
 /// The published features of some of them.
 const FEATURES: &str = "features-2018-07-25-to-2018-08-14-sample.csv.gz";
 /// 2018-04-01T00:00:00Z in milliseconds since 1970: the zero of the stream's seconds.
-const START_MS: i64 = 1_522_540_800_000;
+pub const START_MS: i64 = 1_522_540_800_000;
 /// Windows that are compared, in days; the published columns bear the same numbers.
-const WINDOWS_DAYS: [u16; 3] = [1, 7, 30];
-const MINUTES_PER_DAY: u16 = 1_440;
+const WINDOWS_DAYS: [u32; 3] = [1, 7, 30];
+const MINUTES_PER_DAY: u32 = 1_440;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// A published mean (a rolling sum of doubles, in euro) may be off by this many euro.
 const MEAN_TOLERANCE_EUR: f64 = 1e-6;
@@ -126,7 +126,7 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
         )),
         None => None,
     };
-    let lines = read_events(&options.directory.join(TRANSACTIONS))?;
+    let lines = read_events(&options.directory)?;
     let mut cards: HashMap<CardId, History> = HashMap::new();
     let mut report = Report::default();
     // What may differ: the later rows of a tie, where the publisher's order and the stream's need not agree.
@@ -188,6 +188,7 @@ fn compare(
                 .get(FeatureKey {
                     kind,
                     window_minutes: days * MINUTES_PER_DAY,
+                    of: None,
                 })
                 .unwrap_or(f64::NAN)
         };
@@ -212,23 +213,33 @@ fn compare(
 }
 
 /// One transaction of the stream as an event.
-struct HandbookEvent {
+pub struct HandbookEvent {
     number: u64,
-    customer: u32,
-    second: i64,
+    /// The card's number.
+    pub customer: u32,
+    /// Seconds since [`START_MS`].
+    pub second: i64,
+    /// Whether it is fraud.
+    pub fraud: bool,
     /// The amount is 0, which the contract does not take: it counts as one cent.
     raised: bool,
-    json: Vec<u8>,
+    /// The event.
+    pub json: Vec<u8>,
 }
 
-fn read_events(path: &Path) -> Result<Vec<HandbookEvent>, String> {
-    let mut rows = Rows::open(path)?;
-    let [id, time, customer, terminal, cents] = rows.columns([
+/// The stream of a directory, in time order.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read_events(directory: &Path) -> Result<Vec<HandbookEvent>, String> {
+    let mut rows = Rows::open(&directory.join(TRANSACTIONS))?;
+    let [id, time, customer, terminal, cents, fraud] = rows.columns([
         "TRANSACTION_ID",
         "TX_TIME_SECONDS",
         "CUSTOMER_ID",
         "TERMINAL_ID",
         "cents",
+        "TX_FRAUD",
     ])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -246,11 +257,38 @@ fn read_events(path: &Path) -> Result<Vec<HandbookEvent>, String> {
             number,
             customer,
             second,
+            fraud: row.parse::<u8>(fraud)? == 1,
             raised: cents == 0,
             json: json.into_bytes(),
         });
     }
     Ok(events)
+}
+
+/// The frauds of a terminal in the book's delayed windows, by event id: share of frauds times number of transactions.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn read_terminal_frauds(directory: &Path, windows: &[&str]) -> Result<HashMap<String, Vec<f64>>, String> {
+    let mut rows = Rows::open(&directory.join(FEATURES))?;
+    let [id] = rows.columns(["TRANSACTION_ID"])?;
+    let mut columns = Vec::new();
+    for window in windows {
+        let (count, risk) = (
+            format!("TERMINAL_ID_NB_TX_{window}_WINDOW"),
+            format!("TERMINAL_ID_RISK_{window}_WINDOW"),
+        );
+        columns.push(rows.columns([count.as_str(), risk.as_str()])?);
+    }
+    let mut frauds = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(columns.len());
+        for [count, risk] in &columns {
+            values.push(row.parse::<f64>(*count)? * row.parse::<f64>(*risk)?);
+        }
+        frauds.insert(format!("handbook-{}", row.parse::<u64>(id)?), values);
+    }
+    Ok(frauds)
 }
 
 fn read_published(path: &Path) -> Result<HashMap<u64, Published>, String> {

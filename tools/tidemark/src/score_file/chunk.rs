@@ -8,30 +8,30 @@ use terminal::lines::Line;
 use super::glance::{Glance, Glances};
 
 /// Lines that are held at once.
-pub(super) const CHUNK_LINES_MAX: usize = 64 * 1024;
+pub(crate) const CHUNK_LINES_MAX: usize = 64 * 1024;
 /// Bytes of lines that are held at once; the line that goes beyond is still taken.
-pub(super) const CHUNK_BYTES_MAX: usize = 32 << 20;
+pub(crate) const CHUNK_BYTES_MAX: usize = 32 << 20;
 
 /// A line of a chunk.
-pub(super) struct ChunkLine {
+pub(crate) struct ChunkLine {
     /// Its number in the file, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Where its text is, or the length of one that was too long to be held.
     text: Result<Range<usize>, u64>,
-    pub(super) glance: Glance,
+    pub(crate) glance: Glance,
 }
 
 /// A part of a file.
 #[derive(Default)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     glances: Glances,
     text: Vec<u8>,
-    pub(super) lines: Vec<ChunkLine>,
+    pub(crate) lines: Vec<ChunkLine>,
 }
 
 impl Chunk {
     /// Takes a line.
-    pub(super) fn push(&mut self, number: u64, line: Line<'_>) {
+    pub(crate) fn push(&mut self, number: u64, line: Line<'_>) {
         let (text, glance) = match line {
             Line::Whole(payload) => {
                 let start = self.text.len();
@@ -44,17 +44,17 @@ impl Chunk {
     }
 
     /// Whether no further line is to be taken.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.lines.len() >= CHUNK_LINES_MAX || self.text.len() >= CHUNK_BYTES_MAX
     }
 
     /// The text of a line, or the length of one that was too long to be held.
-    pub(super) fn text(&self, line: usize) -> Result<&[u8], u64> {
+    pub(crate) fn text(&self, line: usize) -> Result<&[u8], u64> {
         self.lines[line].text.clone().map(|range| &self.text[range])
     }
 
     /// Forgets all lines.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.lines.clear();
     }

@@ -13,9 +13,12 @@ use tidemark_domain::id::fingerprint64;
 /// What a line calls itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A transaction.
     Transaction,
+    /// A profile.
     Profile,
+    /// A label.
     Label,
     /// Nothing that the contract takes.
     #[serde(other)]
@@ -24,7 +27,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// What a line calls itself.
-    pub(super) fn of(line: &[u8]) -> Self {
+    pub(crate) fn of(line: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Schema {
             schema: Kind,
@@ -35,15 +38,15 @@ impl Kind {
 
 /// A line at a glance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Glance {
+pub(crate) struct Glance {
     /// A fingerprint of the card: all lines of a card have the same.
-    pub(super) card: u64,
+    pub(crate) card: u64,
     /// When a transaction happened, ms since 1970-01-01T00:00:00Z.
-    pub(super) occurred_at_ms: Option<i64>,
+    pub(crate) occurred_at_ms: Option<i64>,
 }
 
 /// Looks at lines.
-pub(super) struct Glances {
+pub(crate) struct Glances {
     card_id: Finder<'static>,
     occurred_at_ms: Finder<'static>,
 }
@@ -59,7 +62,7 @@ impl Default for Glances {
 
 impl Glances {
     /// Looks at a line.
-    pub(super) fn at(&self, line: &[u8]) -> Glance {
+    pub(crate) fn at(&self, line: &[u8]) -> Glance {
         self.plain(line).unwrap_or_else(|| by_json(line))
     }
 

@@ -26,13 +26,15 @@ use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use memchr::memmem;
 use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::policy::Policy;
 
+pub use glance::Kind;
 pub use summary::ScoreSummary;
 
-use chunk::Chunk;
-use scorer::{LineEnd, Scorer};
+pub(crate) use chunk::Chunk;
+pub(crate) use scorer::{LineEnd, Scorer};
 use sorted::Held;
 
 /// Buffers of input and outputs, bytes.
@@ -148,6 +150,7 @@ fn score<'a>(
         refused,
         bar,
         taken: 0,
+        after_label: false,
     };
     let lines = Lines::new(input, options.policy.bounds.payload_bytes_max);
     let read = run.take_all(lines, options.sort);
@@ -166,6 +169,8 @@ struct Run<'a> {
     refused: Option<&'a mut dyn Write>,
     bar: &'a ProgressBar,
     taken: u64,
+    /// Whether the line before is a label that teaches keys.
+    after_label: bool,
 }
 
 impl Run<'_> {
@@ -189,6 +194,12 @@ impl Run<'_> {
 
     /// Takes a line, and scores the chunk that it fills.
     fn take(&mut self, number: u64, line: Line<'_>) -> Result<(), ScoreFileError> {
+        // What labels teach the keys, events after them find: a batch reads its keys before it teaches any.
+        let is_label = self.scorer.learns() && is_label(&line);
+        if self.after_label && !is_label {
+            self.score_chunk()?;
+        }
+        self.after_label = is_label;
         self.chunk.push(number, line);
         self.taken += 1;
         if self.taken.is_multiple_of(PROGRESS_EVERY_LINES) {
@@ -226,6 +237,14 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a line is a label.
+fn is_label(line: &Line<'_>) -> bool {
+    match line {
+        Line::Whole(payload) => memmem::find(payload, b"\"label\"").is_some() && Kind::of(payload) == Kind::Label,
+        Line::TooLong { .. } => false,
     }
 }
 

@@ -33,7 +33,7 @@ const WARM_PROFILES_MAX: usize = 100_000;
 
 /// What became of a line.
 #[derive(Debug)]
-pub(super) enum LineEnd {
+pub(crate) enum LineEnd {
     /// Scored: its outcome is a line of the output.
     Outcome(Vec<u8>),
     /// Refused.
@@ -43,7 +43,7 @@ pub(super) enum LineEnd {
 }
 
 /// Takes chunks to their ends, by the engine that the score function runs.
-pub(super) struct Scorer {
+pub(crate) struct Scorer {
     engine: Engine<FileStore, MemorySink, MemoryQuarantine, ManualClock>,
     store: FileStore,
     sink: MemorySink,
@@ -59,7 +59,7 @@ pub(super) struct Scorer {
 
 impl Scorer {
     /// Nothing is known of any card. With `features` each outcome carries the value of every feature of the policy.
-    pub(super) fn new(mut policy: Policy, features: bool, arrival: Arrival) -> Self {
+    pub(crate) fn new(mut policy: Policy, features: bool, arrival: Arrival) -> Self {
         policy.outcome_features |= features;
         let arrival_ms = match arrival {
             Arrival::AtEventTime => {
@@ -92,11 +92,16 @@ impl Scorer {
         }
     }
 
+    /// Whether labels teach keys.
+    pub(crate) fn learns(&self) -> bool {
+        !self.engine.own_policy().keys.is_empty()
+    }
+
     /// What became of each line, in their order.
     ///
     /// # Errors
     /// When the engine does not finish a line, which in memory is a bug.
-    pub(super) fn score(&mut self, chunk: &Chunk) -> Result<Vec<LineEnd>, ScoreFileError> {
+    pub(crate) fn score(&mut self, chunk: &Chunk) -> Result<Vec<LineEnd>, ScoreFileError> {
         let mut ends: Vec<LineEnd> = Vec::with_capacity(chunk.lines.len());
         let mut lanes = vec![Vec::new(); LANES];
         for (at, line) in chunk.lines.iter().enumerate() {
@@ -117,7 +122,7 @@ impl Scorer {
     }
 
     /// What became of all lines.
-    pub(super) fn into_summary(mut self) -> ScoreSummary {
+    pub(crate) fn into_summary(mut self) -> ScoreSummary {
         let newest_ms = &self.newest_ms;
         let profile_alone = self.store.count_profiles(|card| !newest_ms.contains_key(card));
         self.summary.cards = newest_ms.len() as u64 + profile_alone;
@@ -126,7 +131,7 @@ impl Scorer {
 
     /// Bytes that are kept of a card's state, and of its segments.
     #[cfg(test)]
-    pub(super) fn bytes_of(&self, card: &CardId) -> (usize, usize) {
+    pub(crate) fn bytes_of(&self, card: &CardId) -> (usize, usize) {
         self.store.bytes_of(card)
     }
 

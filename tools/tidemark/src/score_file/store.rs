@@ -13,7 +13,8 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::lifetime::{HISTORY_MS, SEGMENT_MS};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Commit, DecisionRecord, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateWrite, Units,
 };
 
 const SECOND_MS: i64 = 1_000;
@@ -22,6 +23,8 @@ const SECOND_MS: i64 = 1_000;
 #[derive(Clone)]
 pub(super) struct FileStore {
     cards: Arc<Mutex<HashMap<CardId, StoredCard>>>,
+    /// Labelled histories of keys.
+    keys: Arc<Mutex<HashMap<KeyId, StateItem>>>,
     /// How long an event can matter behind its card's newest, ms: the policy's.
     retention_ms: i64,
 }
@@ -94,6 +97,7 @@ impl FileStore {
     pub(super) fn new(retention_ms: i64) -> Self {
         Self {
             cards: Arc::default(),
+            keys: Arc::default(),
             retention_ms,
         }
     }
@@ -163,6 +167,21 @@ impl StateStore for FileStore {
 
     async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
         free(self.with(&write.card_id, |stored| stored.write(write, self.retention_ms)))
+    }
+
+    async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
+        let stored = lock(&self.keys);
+        free(keys.iter().map(|key| stored.get(key).cloned()).collect())
+    }
+
+    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+        let mut stored = lock(&self.keys);
+        let found = stored.get(&write.key);
+        if found.map(|item| item.version) != write.expected {
+            return free(Commit::Conflict(found.cloned()));
+        }
+        stored.insert(write.key, write.item.clone());
+        free(Commit::Written)
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {

@@ -1,0 +1,42 @@
+//! Learning from a file: the history replayed through the real engine, features as of each event, labels as of when they were
+//! known. `train` fits points to it, `backtest` holds policies against it, `export` writes it down.
+
+pub mod backtest;
+pub mod export;
+pub mod labels;
+mod policy_text;
+pub mod replay;
+#[cfg(test)]
+mod tests;
+pub mod train;
+
+/// What can go wrong with a history.
+#[derive(Debug, thiserror::Error)]
+pub enum LearningError {
+    /// The file can't be read, or the engine gave a line back.
+    #[error(transparent)]
+    File(#[from] crate::score_file::ScoreFileError),
+    /// The file can't be read, or is no file of events.
+    #[error(transparent)]
+    Lines(#[from] terminal::lines::LinesError),
+    /// A transaction comes after one that happened later.
+    #[error("line {line}: this transaction happened {behind_ms} ms before an earlier line's")]
+    OutOfOrder {
+        /// The line, from 1.
+        line: u64,
+        /// How far behind, ms.
+        behind_ms: i64,
+    },
+    /// Nothing of the file lies in the range.
+    #[error("no transaction of the file lies in the range")]
+    NothingInRange,
+    /// Nothing can be learned.
+    #[error(transparent)]
+    Learn(#[from] learn::LearnError),
+    /// An outcome that can't be read: a bug.
+    #[error("an outcome can't be read: this is a bug ({0})")]
+    Outcome(serde_json::Error),
+    /// A policy that was made is not one: a bug.
+    #[error("the policy that was made is wrong: this is a bug ({0})")]
+    Policy(String),
+}

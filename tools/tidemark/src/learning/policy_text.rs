@@ -1,0 +1,124 @@
+//! The text of a policy that learned: what the one it began with says, and the tables that were learned, with what lay in each bin.
+
+use std::fmt::Write as _;
+
+use learn::points::{FeatureReport, Report};
+use learn::quantiles::Population;
+use toml::{Table, Value};
+
+use super::LearningError;
+
+/// The tables that training writes anew.
+const LEARNED: [&str; 4] = ["population", "points", "explained", "weights"];
+
+/// A policy under way: the file that it began with, as far as it stays, and what was learned.
+#[derive(Clone, Debug)]
+pub struct PolicyText {
+    base: Table,
+    learned: String,
+}
+
+impl PolicyText {
+    /// What stays of a policy's text.
+    ///
+    /// # Errors
+    /// When it is no TOML.
+    pub fn new(text: &str) -> Result<Self, LearningError> {
+        let mut base: Table = toml::from_str(text).map_err(|error| LearningError::Policy(error.to_string()))?;
+        LEARNED.iter().for_each(|name| _ = base.remove(*name));
+        Ok(Self {
+            base,
+            learned: String::new(),
+        })
+    }
+
+    /// The version that the policy has.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.base.get("version").and_then(Value::as_integer).unwrap_or(0)
+    }
+
+    /// Sets a member of the file's top level.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.base.insert(key.to_owned(), value.into());
+    }
+
+    /// Sets a member of a table of the file.
+    pub fn set_in(&mut self, table: &str, key: &str, value: impl Into<Value>) {
+        let entry = self.base.entry(table).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(table) = entry {
+            table.insert(key.to_owned(), value.into());
+        }
+    }
+
+    /// The features that must stay, since another part of the file names them.
+    #[must_use]
+    pub fn features_named_elsewhere(&self) -> Vec<String> {
+        let low_risk = self.base.get("low_risk").and_then(|table| table.get("features"));
+        let names = low_risk.and_then(Value::as_array).into_iter().flatten();
+        names.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// Adds the population's amounts.
+    pub fn add_population(&mut self, population: &Population) {
+        let knots = population.knots();
+        let amounts: Vec<String> = knots.iter().map(|knot| knot.amount_minor.to_string()).collect();
+        let bits: Vec<String> = knots.iter().map(|knot| number(knot.bits)).collect();
+        let _ = write!(
+            self.learned,
+            "\n# How rare amounts are among all cards, base minor units and bits.\n[population]\namounts_minor = [{}]\nbits = [{}]\n",
+            amounts.join(", "),
+            bits.join(", "),
+        );
+    }
+
+    /// Adds tables of points under a name, with what lay in each bin beside it.
+    pub fn add_points(&mut self, name: &str, words: &str, first: &str, prior_bits: f64, report: &Report) {
+        let _ = write!(
+            self.learned,
+            "\n# {words}\n# Learned from {} events, {} of them fraud.\n[{name}]\n{first}prior_bits = {}\n",
+            report.events,
+            report.frauds,
+            number(prior_bits)
+        );
+        for feature in &report.features {
+            self.learned.push_str(&table(name, feature));
+        }
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When it can't be written, which is a bug.
+    pub fn render(&self, head: &str) -> Result<String, LearningError> {
+        let base = toml::to_string(&self.base).map_err(|error| LearningError::Policy(error.to_string()))?;
+        Ok(format!("{head}{base}{}", self.learned))
+    }
+}
+
+fn table(name: &str, feature: &FeatureReport) -> String {
+    let bins = || feature.bins.iter().filter(|bin| !bin.missing);
+    let edges: Vec<String> = bins().filter_map(|bin| bin.from).map(number).collect();
+    let bits: Vec<String> = bins().map(|bin| number(bin.bits)).collect();
+    let missing = feature.bins.iter().find(|bin| bin.missing);
+    let share = |bin: &learn::points::BinReport| format!("{}/{}", bin.frauds, bin.events);
+    let shares: Vec<String> = feature.bins.iter().map(share).collect();
+    format!(
+        "\n[[{name}.tables]]\nfeature = \"{}\"\nedges = [{}]\nbits = [{}]\nmissing_bits = {}\n# frauds of events, bin by bin, missing last: {}\n",
+        feature.feature,
+        edges.join(", "),
+        bits.join(", "),
+        number(missing.map_or(0.0, |bin| bin.bits)),
+        shares.join(" "),
+    )
+}
+
+/// A number as TOML has it: the shortest that reads back as the same.
+fn number(value: f64) -> String {
+    let text = format!("{value}");
+    if text.contains(['.', 'e']) {
+        text
+    } else {
+        format!("{text}.0")
+    }
+}

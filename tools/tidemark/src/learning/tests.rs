@@ -1,0 +1,290 @@
+//! Learning from a stream with compromised terminals: what is learned, that it is the same every time, and that nothing leaks.
+
+use std::path::{Path, PathBuf};
+
+use lab::dice::Dice;
+use serde_json::{Value, json};
+use tidemark_domain::policy::Policy;
+
+use super::LearningError;
+use super::backtest::{BacktestOptions, backtest};
+use super::export::{ExportOptions, export};
+use super::labels::Labels;
+use super::replay::{lines, replay};
+use super::train::{TrainOptions, train};
+use crate::score_file::{Arrival, ScoreOptions};
+
+const DAY_MS: i64 = 86_400_000;
+const START_MS: i64 = 1_700_006_400_000;
+const DAYS: i64 = 80;
+const CARDS: u64 = 120;
+const TERMINALS: u64 = 60;
+/// Training ends here, and the test begins.
+const SPLIT_DAY: i64 = 66;
+
+/// One transaction a card and day. A terminal is compromised for some days now and then: half of what is paid there is fraud then.
+fn stream() -> (Vec<Value>, Vec<Value>) {
+    let mut dice = Dice::new(7, 0);
+    let (mut events, mut labels) = (Vec::new(), Vec::new());
+    let compromised: Vec<(u64, i64, i64)> = (0..40)
+        .map(|_| {
+            let first = dice.between(2, DAYS - 4);
+            (dice.below(TERMINALS), first, first + dice.between(6, 20))
+        })
+        .collect();
+    for day in 0..DAYS {
+        for card in 0..CARDS {
+            let terminal = dice.below(TERMINALS);
+            let time_ms = START_MS + day * DAY_MS + i64::try_from(card).unwrap() * 600_000;
+            let id = format!("e{day}-{card}");
+            let is_bad = compromised
+                .iter()
+                .any(|(of, first, last)| *of == terminal && (*first..*last).contains(&day));
+            if is_bad && dice.chance(0.5) {
+                labels.push(
+                    json!({"schema": "label", "version": 1, "event_id": id, "card_id": format!("c{card}"),
+                    "verdict": "fraud", "known_since_ms": time_ms + dice.between(1, 3) * DAY_MS}),
+                );
+            }
+            events.push(
+                json!({"schema": "transaction", "version": 1, "event_id": id, "card_id": format!("c{card}"),
+                "occurred_at_ms": time_ms, "amount_minor": 500 + dice.below(5_000), "currency": "EUR",
+                "merchant_id": format!("t{terminal}"), "mcc": 5999, "country": "FR", "channel": "point_of_sale",
+                "approved": true}),
+            );
+        }
+    }
+    (events, labels)
+}
+
+fn write(folder: &Path, name: &str, rows: &[&Value]) -> PathBuf {
+    let path = folder.join(name);
+    let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn options(input: &Path) -> TrainOptions {
+    TrainOptions {
+        input: input.to_path_buf(),
+        base: Policy::default_text().to_owned(),
+        from_ms: Some(START_MS + 20 * DAY_MS),
+        until_ms: START_MS + SPLIT_DAY * DAY_MS,
+        label_delay_ms: 2 * DAY_MS,
+        alerts_a_day: 3.0,
+        unlabelled: false,
+    }
+}
+
+#[test]
+fn what_no_single_card_shows_is_learned_and_nothing_that_is_known_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, labels) = stream();
+    let all: Vec<&Value> = events.iter().chain(&labels).collect();
+    let file = write(folder.path(), "history.jsonl", &all);
+    let trained = train(&options(&file)).unwrap();
+    let again = train(&options(&file)).unwrap();
+    assert_eq!(trained.text, again.text, "byte for byte");
+    let learned = &trained.points.as_ref().unwrap().points.features;
+    assert!(
+        learned.iter().any(|feature| feature.name == "terminal.fraud_run"),
+        "{learned:?}"
+    );
+
+    // Labels may stand anywhere in the file.
+    let first: Vec<&Value> = labels.iter().rev().chain(&events).collect();
+    let elsewhere = write(folder.path(), "labels-first.jsonl", &first);
+    assert_eq!(train(&options(&elsewhere)).unwrap().text, trained.text);
+    // A planted leak: labels that become known after the training's end, on events before it.
+    let until_ms = options(&file).until_ms;
+    let leak: Vec<Value> = events
+        .iter()
+        .filter(|event| event["occurred_at_ms"].as_i64().unwrap() < until_ms)
+        .map(|event| {
+            json!({"schema": "label", "version": 2, "event_id": event["event_id"], "card_id": event["card_id"],
+            "verdict": "fraud", "known_since_ms": until_ms + 1, "occurred_at_ms": event["occurred_at_ms"],
+            "merchant_id": event["merchant_id"]})
+        })
+        .collect();
+    let planted: Vec<&Value> = leak.iter().chain(all.iter().copied()).collect();
+    let planted = write(folder.path(), "planted.jsonl", &planted);
+    assert_eq!(
+        train(&options(&planted)).unwrap().text,
+        trained.text,
+        "a later label has leaked"
+    );
+
+    // On later days it ranks far better than the policy that it began with, which sees single cards.
+    let found = backtest(&BacktestOptions {
+        input: file,
+        policies: vec![
+            ("built in".to_owned(), Policy::default_policy()),
+            ("trained".to_owned(), trained.policy),
+        ],
+        from_ms: until_ms,
+        until_ms: START_MS + DAYS * DAY_MS,
+        label_delay_ms: 2 * DAY_MS,
+        cards_a_day: 10,
+        leave_out_compromised: false,
+    })
+    .unwrap();
+    assert_eq!(
+        found.events,
+        ((DAYS - SPLIT_DAY) * i64::try_from(CARDS).unwrap()) as usize
+    );
+    assert!(found.frauds > 30, "{} frauds", found.frauds);
+    let auc = |at: usize| found.policies[at].whole.auc.unwrap();
+    assert!(auc(1) > auc(0) + 0.2 && auc(1) > 0.7, "{} {}", auc(0), auc(1));
+    let interval = found.policies[1].auc_interval.unwrap();
+    assert!(interval.low < auc(1) && auc(1) < interval.high && interval.low < interval.high);
+    assert!(found.flips[0].gained[1] > found.flips[0].lost[1], "{:?}", found.flips);
+}
+
+#[test]
+fn a_training_row_is_what_the_file_path_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, labels) = stream();
+    let keyed = "\n[[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n";
+    let text = Policy::default_text().replace(
+        "features = [",
+        "features = [ \"terminal.fraud_run\", \"terminal.since_fraud\",",
+    );
+    let policy = Policy::parse(&format!("{text}{keyed}"), "keyed.toml").unwrap();
+    // As a stream brings them: each label when it is known.
+    let mut in_time: Vec<&Value> = events.iter().chain(&labels).collect();
+    let time = |row: &Value| {
+        row.get("occurred_at_ms")
+            .or_else(|| row.get("known_since_ms"))
+            .unwrap()
+            .as_i64()
+            .unwrap()
+    };
+    in_time.sort_by_key(|row| (time(row), row["schema"] == "transaction"));
+    let file = write(folder.path(), "history.jsonl", &in_time);
+    let mut rows = Vec::new();
+    let options = ExportOptions {
+        input: file.clone(),
+        policy: policy.clone(),
+        from_ms: i64::MIN,
+        until_ms: i64::MAX,
+        labels_as_of_ms: START_MS + 40 * DAY_MS,
+        label_delay_ms: 0,
+        json_lines: true,
+    };
+    let (written, frauds) = export(&options, &mut rows).unwrap();
+    let known = labels
+        .iter()
+        .filter(|label| label["known_since_ms"].as_i64().unwrap() <= START_MS + 40 * DAY_MS);
+    assert_eq!((written, frauds), (events.len() as u64, known.count() as u64));
+    // `score` takes the file as it is: the same engine, and the same values.
+    let output = folder.path().join("outcomes.jsonl");
+    let score = ScoreOptions {
+        input: file,
+        output: output.clone(),
+        refused: None,
+        policy,
+        features: true,
+        arrival: Arrival::AtEventTime,
+        sort: false,
+        progress: false,
+    };
+    crate::score_file::run(&score).unwrap();
+    let outcomes = std::fs::read_to_string(output).unwrap();
+    let rows = String::from_utf8(rows).unwrap();
+    let mut runs = 0;
+    for (row, outcome) in rows.lines().zip(outcomes.lines()) {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let outcome: Value = serde_json::from_str(outcome).unwrap();
+        assert_eq!(
+            (&row["event_id"], &row["score"]),
+            (&outcome["event_id"], &outcome["score"])
+        );
+        for (name, value) in outcome["features"].as_object().unwrap() {
+            assert_eq!(&row[name], value, "{name} of {}", row["event_id"]);
+        }
+        runs += usize::from(row["terminal.fraud_run"].as_f64().is_some_and(|run| run > 0.0));
+    }
+    assert_eq!(rows.lines().count(), outcomes.lines().count());
+    assert!(runs > 100, "{runs} events at a terminal with a run");
+}
+
+#[test]
+fn what_cannot_be_learned_from_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, labels) = stream();
+    let few: Vec<&Value> = events.iter().chain(&labels[..20]).collect();
+    let few = write(folder.path(), "few.jsonl", &few);
+    let error = train(&options(&few)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LearningError::Learn(learn::LearnError::TooFewFrauds { found: 0..=20, .. })
+        ),
+        "{error}"
+    );
+    let swapped: Vec<&Value> = [&events[5], &events[4]].into_iter().collect();
+    let swapped = write(folder.path(), "swapped.jsonl", &swapped);
+    let policy = Policy::default_policy();
+    let labels = Labels::default();
+    let error = replay(&swapped, &policy, &labels, i64::MAX, |_| Ok(())).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LearningError::OutOfOrder {
+                line: 2,
+                behind_ms: 600_000
+            }
+        ),
+        "{error}"
+    );
+    let early = TrainOptions {
+        until_ms: START_MS - 1,
+        ..options(&few)
+    };
+    assert!(matches!(train(&early).unwrap_err(), LearningError::NothingInRange));
+}
+
+#[test]
+fn without_labels_amounts_alone_are_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, _) = stream();
+    let file = write(folder.path(), "events.jsonl", &events.iter().collect::<Vec<_>>());
+    let options = TrainOptions {
+        unlabelled: true,
+        ..options(&file)
+    };
+    let trained = train(&options).unwrap();
+    assert!(trained.points.is_none() && trained.policy.population.is_some());
+    assert_eq!(trained.policy.version, 2);
+    assert!(
+        trained
+            .policy
+            .weights()
+            .any(|(key, _)| key.to_string() == "amount_population")
+    );
+}
+
+#[test]
+fn a_label_counts_from_when_it_is_known_and_the_delay_has_passed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, _) = stream();
+    let time_ms = events[0]["occurred_at_ms"].as_i64().unwrap();
+    let label = |known_ms: i64, verdict: &str| {
+        json!({"schema": "label", "version": 1, "event_id": events[0]["event_id"], "card_id": events[0]["card_id"],
+            "verdict": verdict, "known_since_ms": known_ms})
+    };
+    let labels = [label(time_ms + 1, "fraud"), label(time_ms + 9 * DAY_MS, "cleared")];
+    let file = write(
+        folder.path(),
+        "labels.jsonl",
+        &labels.iter().chain(&events[..3]).collect::<Vec<_>>(),
+    );
+    let policy = Policy::default_policy();
+    let labels = Labels::read(|| lines(&file, &policy), 7 * DAY_MS).unwrap();
+    let event = super::labels::event_number("c0", "e0-0");
+    let fraud = |as_of_ms: i64| labels.is_fraud(event, as_of_ms);
+    assert_eq!(
+        [time_ms + 7 * DAY_MS - 1, time_ms + 7 * DAY_MS, time_ms + 9 * DAY_MS].map(fraud),
+        [false, true, false]
+    );
+}

@@ -1,0 +1,332 @@
+//! `tidemark train`: points from a history and its labels, as a policy.
+//!
+//! Three walks over the file. The first takes amounts: how rare each is among all cards, which needs no label. The second measures the
+//! card's own features, and learns from them which frauds a card explains by itself. The third measures all features with keys, whose
+//! rows of unexplained frauds rest on the second, and learns the points. So what is measured in training is what is measured in use.
+
+use std::path::PathBuf;
+
+use learn::metrics::{Case, Ranked, utc_day};
+use learn::quantiles::{KNOTS_MAX, Population};
+use learn::{Fitted, Options, Row, Table, points};
+use tidemark_domain::catalogue::FeatureKey;
+use tidemark_domain::model::points_score;
+use tidemark_domain::policy::Policy;
+
+use super::LearningError;
+use super::labels::Labels;
+use super::policy_text::PolicyText;
+use super::replay::{self, Scored, amount_of};
+use terminal::lines::Line;
+
+const MS_PER_DAY: i64 = 86_400_000;
+const MINUTES_PER_DAY: i64 = 1_440;
+/// Windows that the features to choose from need, minutes.
+const WINDOWS: [i64; 5] = [60, 1_440, 10_080, 20_160, 43_200];
+/// Features of the card to choose from.
+const CARD: [&str; 16] = [
+    "amount_population",
+    "amount_median_ratio",
+    "surprise.sum_7d",
+    "surprise.sum_1d",
+    "max_ratio_14d",
+    "amount_before_ratio_14d",
+    "surprise.amount_z",
+    "surprise.count_1h",
+    "surprise.count_1d",
+    "surprise.count_7d",
+    "share_declined_1d",
+    "since_last",
+    "surprise.new_merchant",
+    "surprise.new_country",
+    "surprise.new_device",
+    "surprise.speed",
+];
+/// Features of each key to choose from.
+const OF_KEY: [&str; 3] = ["fraud_run", "fraud_run_age", "since_fraud"];
+/// Days of the range's end by which the alerts a day are set.
+const BUDGET_DAYS: i64 = 28;
+/// Review takes so many times as many events as alerts.
+const REVIEW_FACTOR: f64 = 4.0;
+/// From so many bits on (log2 odds by the card's own features, prior included), a card explains a fraud: odds of 1 to 45. Limits from −6.5
+/// to −4.5 are alike on the weeks that choices were made by (docs/reference/detection.md).
+const EXPLAINED_FROM_BITS: f64 = -5.5;
+
+/// What to learn from, and for what.
+#[derive(Clone, Debug)]
+pub struct TrainOptions {
+    /// Events and labels, one a line, in event-time order.
+    pub input: PathBuf,
+    /// The policy to begin with.
+    pub base: String,
+    /// Events from this time on are learned from, ms since 1970-01-01T00:00:00Z; `None`: 30 days after the first one.
+    pub from_ms: Option<i64>,
+    /// As of when labels are known, ms since 1970-01-01T00:00:00Z: nothing from then on is looked at.
+    pub until_ms: i64,
+    /// How late labels are, ms.
+    pub label_delay_ms: i64,
+    /// How many alerts a day somebody can look at.
+    pub alerts_a_day: f64,
+    /// Only what needs no label: the population's amounts.
+    pub unlabelled: bool,
+}
+
+/// A policy that learned.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Its text.
+    pub text: String,
+    /// Checked.
+    pub policy: Policy,
+    /// What it learned of the card alone, and of all.
+    pub explained: Option<Fitted>,
+    /// What it learned of all; `None` without labels.
+    pub points: Option<Fitted>,
+}
+
+/// Learns.
+///
+/// # Errors
+/// When the file can't be read or is out of order, or holds too little to learn from.
+pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
+    let base = parse(&options.base)?;
+    let (amounts, first_ms) = amounts(options, &base)?;
+    let population = Population::fit(amounts, KNOTS_MAX)?;
+    let mut text = PolicyText::new(&options.base)?;
+    let version = text.version() + 1;
+    text.set("version", version);
+    text.set("windows_minutes", windows(&base));
+    if options.unlabelled {
+        return unlabelled(options, text, &base, &population);
+    }
+    if base.keys.is_empty() {
+        text.set("keys", toml::Value::Array(vec![terminal()]));
+    }
+    let from_ms = options.from_ms.unwrap_or(first_ms + 30 * MS_PER_DAY);
+    let labels = Labels::read(|| replay::lines(&options.input, &base), options.label_delay_ms)?;
+    let names: Vec<String> = CARD.map(str::to_owned).to_vec();
+    let own = fit(
+        options,
+        &with(&text, &population, None, &names)?,
+        &labels,
+        from_ms,
+        &names,
+    )?;
+    let keyed = parse(&with_text(&text, &population, Some(&own.0), &names)?)?;
+    let mut all = names;
+    for key in &keyed.keys {
+        all.extend(OF_KEY.map(|feature| format!("{}.{feature}", key.name)));
+    }
+    let policy = with(&text, &population, Some(&own.0), &all)?;
+    let (fitted, table) = fit(options, &policy, &labels, from_ms, &all)?;
+    set_thresholds(&mut text, &fitted, &table, options)?;
+    finish(text, &population, own.0, fitted)
+}
+
+fn parse(text: &str) -> Result<Policy, LearningError> {
+    Policy::parse(text, "trained.toml").map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        LearningError::Policy(problems.join("; "))
+    })
+}
+
+/// The merchant (or its terminal) as a key.
+fn terminal() -> toml::Value {
+    let members = [("name", "terminal"), ("field", "merchant_id"), ("keeps", "labelled")];
+    let members = members.map(|(name, value)| (name.to_owned(), toml::Value::from(value)));
+    toml::Value::Table(members.into_iter().collect())
+}
+
+fn windows(base: &Policy) -> toml::Value {
+    let mut windows: Vec<i64> = base.windows().iter().map(|minutes| i64::from(*minutes)).collect();
+    windows.extend(WINDOWS);
+    windows.sort_unstable();
+    windows.dedup();
+    debug_assert!(windows.last().is_some_and(|longest| *longest >= 30 * MINUTES_PER_DAY));
+    toml::Value::Array(windows.into_iter().map(toml::Value::from).collect())
+}
+
+/// The amounts of all transactions before the end, base minor units, and the time of the first.
+fn amounts(options: &TrainOptions, policy: &Policy) -> Result<(Vec<u64>, i64), LearningError> {
+    let mut amounts = Vec::new();
+    let mut first_ms = None;
+    let mut lines = replay::lines(&options.input, policy)?;
+    while let Some((_, line)) = lines.next()? {
+        let Line::Whole(payload) = line else { continue };
+        let Some(time_ms) = replay::time_of(payload) else {
+            continue;
+        };
+        if time_ms >= options.until_ms {
+            break;
+        }
+        first_ms = first_ms.or(Some(time_ms));
+        amounts.extend(Some(amount_of(payload, policy)).filter(|amount| *amount > 0));
+    }
+    Ok((amounts, first_ms.ok_or(LearningError::NothingInRange)?))
+}
+
+/// The text of a policy that measures these features, and those which tell what is explained.
+fn with_text(
+    text: &PolicyText,
+    population: &Population,
+    explained: Option<&Fitted>,
+    names: &[String],
+) -> Result<String, LearningError> {
+    let mut text = text.clone();
+    let mut features = names.to_vec();
+    features.extend(text.features_named_elsewhere());
+    features.sort_unstable();
+    features.dedup();
+    text.set("features", features);
+    text.add_population(population);
+    if let Some(fitted) = explained {
+        add_explained(&mut text, fitted);
+    }
+    // Without points there must be weights; nobody looks at what is scored by these.
+    text.set_in("weights", "amount_population", 1.0);
+    text.render("")
+}
+
+fn with(
+    text: &PolicyText,
+    population: &Population,
+    explained: Option<&Fitted>,
+    names: &[String],
+) -> Result<Policy, LearningError> {
+    parse(&with_text(text, population, explained, names)?)
+}
+
+fn add_explained(text: &mut PolicyText, fitted: &Fitted) {
+    let first = format!("from_bits = {EXPLAINED_FROM_BITS:?}\n");
+    let words = "Which events their card's own features explain: a fraud of one says little of its keys.";
+    text.add_points("explained", words, &first, fitted.points.prior_bits, &fitted.report);
+}
+
+/// Measures the features of a policy, and learns from those that are named.
+fn fit(
+    options: &TrainOptions,
+    policy: &Policy,
+    labels: &Labels,
+    from_ms: i64,
+    names: &[String],
+) -> Result<(Fitted, Table), LearningError> {
+    let mut table = Table::new(names.to_vec())?;
+    let order: Vec<FeatureKey> = policy.features().collect();
+    let places: Vec<Option<usize>> = names
+        .iter()
+        .map(|name| order.iter().position(|key| key.to_string() == *name))
+        .collect();
+    // What happened later has no label yet that could be known.
+    let last_ms = options.until_ms - options.label_delay_ms;
+    replay::replay(&options.input, policy, labels, options.until_ms, |scored: Scored| {
+        if scored.time_ms < from_ms || scored.time_ms > last_ms {
+            return Ok(());
+        }
+        let values: Vec<Option<f64>> = places
+            .iter()
+            .map(|place| place.and_then(|at| scored.values.get(at).copied().flatten()))
+            .collect();
+        let row = Row {
+            at_ms: scored.time_ms,
+            card: scored.card,
+            amount_minor: scored.amount_minor,
+            fraud: labels.is_fraud(scored.event, options.until_ms),
+        };
+        table.push(row, &values).map_err(LearningError::from)
+    })?;
+    let fitted = points::fit(&table, &Options::new(options.label_delay_ms))?;
+    Ok((fitted, table))
+}
+
+/// Sets the thresholds by the alerts a day that somebody can look at, on the end of the range.
+fn set_thresholds(
+    text: &mut PolicyText,
+    fitted: &Fitted,
+    table: &Table,
+    options: &TrainOptions,
+) -> Result<(), LearningError> {
+    let scores = fitted.points.scores(table);
+    let rows = (0..table.len()).filter_map(|at| Some((table.row(at)?, scores.get(at)?)));
+    let newest_ms = rows.clone().map(|(row, _)| row.at_ms).max().unwrap_or(0);
+    let late = rows.filter(|(row, _)| row.at_ms > newest_ms - BUDGET_DAYS * MS_PER_DAY);
+    let cases: Vec<Case> = late
+        .map(|(row, bits)| Case {
+            score: f64::from(points_score(*bits)),
+            fraud: row.fraud,
+            day: utc_day(row.at_ms),
+            card: row.card,
+            amount_minor: row.amount_minor,
+        })
+        .collect();
+    let ranked = Ranked::new(&cases)?;
+    let sample = ranked.all();
+    let alert = sample.threshold_for(options.alerts_a_day).unwrap_or(1_000.0).max(2.0);
+    let review = sample
+        .threshold_for(options.alerts_a_day * REVIEW_FACTOR)
+        .unwrap_or(1.0);
+    #[allow(clippy::cast_possible_truncation)] // scores are from 0 to 1000
+    let whole = |score: f64| score as i64;
+    text.set_in("thresholds", "alert", whole(alert));
+    text.set_in("thresholds", "review", whole(review.clamp(1.0, alert - 1.0)));
+    Ok(())
+}
+
+/// The policy, with nothing but what its points look at.
+fn finish(
+    mut text: PolicyText,
+    population: &Population,
+    own: Fitted,
+    fitted: Fitted,
+) -> Result<Trained, LearningError> {
+    let used = |fitted: &Fitted| -> Vec<String> {
+        fitted
+            .points
+            .features
+            .iter()
+            .map(|feature| feature.name.clone())
+            .collect()
+    };
+    let mut features = used(&fitted);
+    features.extend(used(&own));
+    features.extend(text.features_named_elsewhere());
+    features.sort_unstable();
+    features.dedup();
+    text.set("features", features);
+    text.add_population(population);
+    add_explained(&mut text, &own);
+    let words = "Bits of each bin; their sum is the log2 odds of fraud.";
+    text.add_points("points", words, "", fitted.points.prior_bits, &fitted.report);
+    let text = text.render("# Made by `tidemark train`.\n")?;
+    Ok(Trained {
+        policy: parse(&text)?,
+        text,
+        explained: Some(own),
+        points: Some(fitted),
+    })
+}
+
+/// The policy to begin with, its weights and one more for amounts that are rare among all cards.
+fn unlabelled(
+    _options: &TrainOptions,
+    mut text: PolicyText,
+    base: &Policy,
+    population: &Population,
+) -> Result<Trained, LearningError> {
+    let mut features: Vec<String> = base.features().map(|key| key.to_string()).collect();
+    features.push("amount_population".to_owned());
+    features.sort_unstable();
+    features.dedup();
+    text.set("features", features);
+    for (key, weight) in base.weights() {
+        text.set_in("weights", &key.to_string(), weight);
+    }
+    text.set_in("weights", "amount_population", 1.0);
+    text.add_population(population);
+    let text = text.render("# Made by `tidemark train --unlabelled`.\n")?;
+    Ok(Trained {
+        policy: parse(&text)?,
+        text,
+        explained: None,
+        points: None,
+    })
+}

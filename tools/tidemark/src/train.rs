@@ -1,0 +1,395 @@
+//! `tidemark train`, `backtest` and `export`: their arguments and what they print; the work is in [`crate::learning`].
+
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use learn::Fitted;
+use learn::metrics::AtThreshold;
+use terminal::error::{CliError, Exit};
+use terminal::{clock, files, ui, when};
+use tidemark_domain::policy::Policy;
+use tidemark_engine::causes;
+
+use crate::learning::LearningError;
+use crate::learning::backtest::{Backtest, BacktestOptions, Figures, OfPolicy, backtest};
+use crate::learning::export::{ExportOptions, export};
+use crate::learning::train::{TrainOptions, Trained, train};
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Events and labels as JSON lines, the events in the order of their times
+    #[arg(long, short)]
+    pub input: PathBuf,
+    /// The policy to begin with (TOML) [default: the built-in policy]
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+    /// As of when labels are known: 2018-08-08, 2018-08-08T00:00:00Z, or ms since 1970. Nothing from then on is looked at
+    #[arg(long, value_name = "TIME")]
+    pub train_until: String,
+    /// Learn from events from this time on [default: 30 days after the first one]
+    #[arg(long, value_name = "TIME")]
+    pub train_from: Option<String>,
+    /// How late labels are: none counts sooner after its event than this
+    #[arg(long, value_name = "SPAN", default_value = "7d")]
+    pub label_delay: String,
+    /// How many alerts a day somebody can look at: sets the thresholds
+    #[arg(long, value_name = "NUMBER", default_value_t = 50.0)]
+    pub alerts_per_day: f64,
+    /// Learn only what needs no label: how rare amounts are among all cards
+    #[arg(long)]
+    pub unlabelled: bool,
+    /// Where the policy goes; - is stdout
+    #[arg(long, short)]
+    pub output: PathBuf,
+}
+
+/// Arguments of `backtest`.
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// Events and labels as JSON lines, the events in the order of their times
+    #[arg(long, short)]
+    pub input: PathBuf,
+    /// A policy file (TOML); name several to hold them against the first
+    #[arg(long, required = true)]
+    pub policy: Vec<PathBuf>,
+    /// Events from this time on count; those before warm the histories
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// Events from this time on are not looked at
+    #[arg(long, value_name = "TIME")]
+    pub to: String,
+    /// How late labels are: none counts sooner after its event than this
+    #[arg(long, value_name = "SPAN", default_value = "7d")]
+    pub label_delay: String,
+    /// Cards that somebody looks at a day, for card precision
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub cards_per_day: usize,
+    /// Leave out events of cards that had a fraud which was known by then
+    #[arg(long)]
+    pub without_compromised: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Events and labels as JSON lines, the events in the order of their times
+    #[arg(long, short)]
+    pub input: PathBuf,
+    /// The policy whose features are written [default: the built-in policy]
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+    /// Events from this time on are written; those before warm the histories [default: all]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Events from this time on are not looked at [default: none]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// As of when labels are known [default: --to, or all that the file has]
+    #[arg(long, value_name = "TIME")]
+    pub labels_as_of: Option<String>,
+    /// How late labels are: none counts sooner after its event than this
+    #[arg(long, value_name = "SPAN", default_value = "0d")]
+    pub label_delay: String,
+    /// JSON lines instead of CSV
+    #[arg(long)]
+    pub json_lines: bool,
+    /// Where the rows go; - is stdout
+    #[arg(long, short)]
+    pub output: PathBuf,
+}
+
+/// Learns a policy from a file.
+///
+/// # Errors
+/// When the file or an argument is wrong, or there is too little to learn from.
+pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
+    let base = match &args.policy {
+        Some(path) => {
+            files::policy(Some(path))?;
+            std::fs::read_to_string(path)
+                .map_err(|e| CliError::input("policy_file", e, "Name a readable policy file (TOML)."))?
+        }
+        None => Policy::default_text().to_owned(),
+    };
+    let options = TrainOptions {
+        input: args.input.clone(),
+        base,
+        from_ms: time("--train-from", args.train_from.as_deref())?,
+        until_ms: required_time("--train-until", &args.train_until)?,
+        label_delay_ms: span("--label-delay", &args.label_delay)?,
+        alerts_a_day: args.alerts_per_day,
+        unlabelled: args.unlabelled,
+    };
+    let step = ui::step("learning", json);
+    let trained = train(&options).map_err(cli_error)?;
+    step.finish_and_clear();
+    write(&args.output, trained.text.as_bytes())?;
+    let said = if json {
+        trained_json(&trained).to_string() + "\n"
+    } else {
+        trained_text(&trained)
+    };
+    if args.output == Path::new("-") {
+        ui::note(said.trim_end());
+    } else {
+        ui::out(&said);
+    }
+    Ok(Exit::Ok)
+}
+
+fn trained_json(trained: &Trained) -> serde_json::Value {
+    let report = |fitted: &Option<Fitted>| serde_json::json!(fitted.as_ref().map(|fitted| &fitted.report));
+    serde_json::json!({
+        "version": trained.policy.version,
+        "review": trained.policy.thresholds.review,
+        "alert": trained.policy.thresholds.alert,
+        "points": report(&trained.points),
+        "explained": report(&trained.explained),
+    })
+}
+
+/// What a risk owner signs: each feature with its bins, what lay in them, and what they add.
+fn trained_text(trained: &Trained) -> String {
+    let mut text = format!("policy version {}\n", trained.policy.version);
+    let Some(fitted) = &trained.points else {
+        text.push_str("learned how rare amounts are among all cards; no label was looked at\n");
+        return text;
+    };
+    let report = &fitted.report;
+    let _ = writeln!(
+        text,
+        "learned from {} events, {} of them fraud; review from {} on, alert from {} on\n",
+        ui::grouped(report.events as u64),
+        ui::grouped(report.frauds as u64),
+        trained.policy.thresholds.review,
+        trained.policy.thresholds.alert
+    );
+    for feature in &report.features {
+        let earns = feature
+            .earns
+            .map_or_else(String::new, |earns| format!("  earns {earns:.2} bits a fraud"));
+        let _ = writeln!(text, "{}{earns}", feature.feature);
+        for bin in &feature.bins {
+            let range = match (bin.from, bin.below) {
+                _ if bin.missing => "missing".to_owned(),
+                (None, Some(below)) => format!("below {below}"),
+                (Some(from), Some(below)) => format!("{from} to {below}"),
+                (Some(from), None) => format!("from {from}"),
+                (None, None) => "any".to_owned(),
+            };
+            let _ = writeln!(
+                text,
+                "  {range:<26}{:>7.2} bits{:>12} events{:>9} frauds",
+                bin.bits,
+                ui::grouped(bin.events),
+                ui::grouped(bin.frauds)
+            );
+        }
+    }
+    for dropped in &report.dropped {
+        let _ = writeln!(text, "left out: {} ({:?})", dropped.feature, dropped.why);
+    }
+    text
+}
+
+/// Holds policies against a file.
+///
+/// # Errors
+/// When the file or an argument is wrong, or nothing of the file lies in the range.
+pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
+    let named = |path: &PathBuf| Ok((path.display().to_string(), files::policy(Some(path))?));
+    let options = BacktestOptions {
+        input: args.input.clone(),
+        policies: args.policy.iter().map(named).collect::<Result<_, CliError>>()?,
+        from_ms: required_time("--from", &args.from)?,
+        until_ms: required_time("--to", &args.to)?,
+        label_delay_ms: span("--label-delay", &args.label_delay)?,
+        cards_a_day: args.cards_per_day,
+        leave_out_compromised: args.without_compromised,
+    };
+    let step = ui::step("replaying", json);
+    let found = backtest(&options).map_err(cli_error)?;
+    step.finish_and_clear();
+    ui::out(&ui::json_or(json, &found, render)?);
+    Ok(Exit::Ok)
+}
+
+fn render(found: &Backtest) -> String {
+    let mut text = format!(
+        "{} events, {} of them fraud by the labels of the whole file",
+        ui::grouped(found.events as u64),
+        ui::grouped(found.frauds as u64)
+    );
+    if found.left_out > 0 {
+        let _ = write!(
+            text,
+            "; {} of known compromised cards left out",
+            ui::grouped(found.left_out as u64)
+        );
+    }
+    text.push('\n');
+    for policy in &found.policies {
+        text.push_str(&of_policy(policy, found.cards_a_day));
+    }
+    for flips in &found.flips {
+        let _ = writeln!(
+            text,
+            "\n{} against {}: {} alerts lost ({} fraud), {} gained ({} fraud)",
+            flips.name,
+            found.policies.first().map_or("", |first| &first.name),
+            flips.lost[0],
+            flips.lost[1],
+            flips.gained[0],
+            flips.gained[1]
+        );
+    }
+    text
+}
+
+fn of_policy(policy: &OfPolicy, cards_a_day: usize) -> String {
+    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+    let between = |interval: &Option<learn::metrics::Interval>| {
+        interval.map_or_else(String::new, |interval| {
+            format!(" ({:.3} to {:.3})", interval.low, interval.high)
+        })
+    };
+    let mut text = format!(
+        "\n{} (version {})\n  AUC {}{}   average precision {}{}   card precision@{cards_a_day} {}\n",
+        policy.name,
+        policy.version,
+        share(policy.whole.auc),
+        between(&policy.auc_interval),
+        share(policy.whole.ap),
+        between(&policy.ap_interval),
+        share(policy.whole.card_precision)
+    );
+    text.push_str(&at("alert", &policy.alert));
+    text.push_str(&at("alert or review", &policy.review));
+    for (day, Figures { events, frauds, ap, .. }) in &policy.weeks {
+        let first_ms = day * learn::metrics::MS_PER_DAY;
+        let _ = writeln!(
+            text,
+            "  week of {}  {:>9} events {:>6} frauds   average precision {}",
+            when::instant(first_ms).get(..10).unwrap_or_default(),
+            ui::grouped(*events as u64),
+            ui::grouped(*frauds as u64),
+            share(*ap)
+        );
+    }
+    text
+}
+
+fn at(name: &str, at: &AtThreshold) -> String {
+    let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+    let interval = at.precision_interval.map_or_else(String::new, |interval| {
+        format!(" ({:.1} to {:.1} %)", 100.0 * interval.low, 100.0 * interval.high)
+    });
+    format!(
+        "  {name:<16} from {:>4}: {:>8.1} a day, precision {}{interval}, recall {}, {} of {} minor units of fraud\n",
+        at.threshold,
+        at.alerts_a_day,
+        percent(at.precision),
+        percent(at.recall),
+        ui::grouped(at.found_minor),
+        ui::grouped(at.frauds_minor)
+    )
+}
+
+/// Writes a training set.
+///
+/// # Errors
+/// When the file or an argument is wrong.
+pub fn run_export(args: &ExportArgs, json: bool) -> Result<Exit, CliError> {
+    let until_ms = time("--to", args.to.as_deref())?.unwrap_or(i64::MAX);
+    let options = ExportOptions {
+        input: args.input.clone(),
+        policy: files::policy(args.policy.as_deref())?,
+        from_ms: time("--from", args.from.as_deref())?.unwrap_or(i64::MIN),
+        until_ms,
+        labels_as_of_ms: time("--labels-as-of", args.labels_as_of.as_deref())?.unwrap_or(until_ms),
+        label_delay_ms: span("--label-delay", &args.label_delay)?,
+        json_lines: args.json_lines,
+    };
+    let failed = |e: std::io::Error| CliError::input("output", e, "Check the path and the room on the disk.");
+    let mut output: Box<dyn Write> = if args.output == Path::new("-") {
+        Box::new(BufWriter::new(std::io::stdout().lock()))
+    } else {
+        Box::new(BufWriter::new(std::fs::File::create(&args.output).map_err(failed)?))
+    };
+    let (events, frauds) = export(&options, &mut *output).map_err(cli_error)?;
+    output.flush().map_err(failed)?;
+    if json {
+        let said = serde_json::json!({"events": events, "frauds": frauds}).to_string();
+        if args.output == Path::new("-") {
+            ui::note(&said);
+        } else {
+            ui::out(&(said + "\n"));
+        }
+    } else {
+        ui::note(&format!(
+            "{} events, {} of them fraud",
+            ui::grouped(events),
+            ui::grouped(frauds)
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let written = if path == Path::new("-") {
+        std::io::stdout().lock().write_all(bytes)
+    } else {
+        std::fs::write(path, bytes)
+    };
+    written.map_err(|e| CliError::input("output", e, "Check the path and the room on the disk."))
+}
+
+fn required_time(option: &str, text: &str) -> Result<i64, CliError> {
+    // A day is its beginning, UTC.
+    let text = if text.len() == 10 && text.contains('-') {
+        format!("{text}T00:00:00Z")
+    } else {
+        text.to_owned()
+    };
+    when::parse(option, &text, clock::now_ms())
+}
+
+fn time(option: &str, text: Option<&str>) -> Result<Option<i64>, CliError> {
+    text.map(|text| required_time(option, text)).transpose()
+}
+
+/// A length of time as people write it: 7d, 12h.
+fn span(option: &str, text: &str) -> Result<i64, CliError> {
+    // "7d" is a time that long ago.
+    let ago_ms = when::parse(option, text, 0)?;
+    if ago_ms > 0 {
+        let what = format!("{option} {text}: not a length of time");
+        return Err(CliError::input("time", what, "Write 7d, 12h or 30m."));
+    }
+    Ok(-ago_ms)
+}
+
+fn cli_error(error: LearningError) -> CliError {
+    match error {
+        LearningError::Lines(error) => error.into_cli(""),
+        LearningError::OutOfOrder { .. } => CliError::input(
+            "history_order",
+            causes(&error),
+            "Sort the file by event time: learning needs what was known at each event.",
+        ),
+        LearningError::NothingInRange => CliError::input(
+            "history_range",
+            causes(&error),
+            "Look at the times of the file, and at the range that was asked for.",
+        ),
+        LearningError::Learn(_) => CliError::input(
+            "too_little_to_learn",
+            causes(&error),
+            "docs/concepts/learning.md says what learning needs.",
+        ),
+        error => CliError::input("learning", causes(&error), "Check the paths and the policy."),
+    }
+}
