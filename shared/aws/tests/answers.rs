@@ -1,10 +1,8 @@
 //! The ports against answers that no emulator gives: throttles, partial failures, silence, closed connections.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{Answer, serve};
 use serde_json::{Value, json};
-use support::{Answer, serve};
 use tidemark_aws::{AwsSettings, DynamoStore, KinesisSink, SqsQuarantine, connect, limits};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;

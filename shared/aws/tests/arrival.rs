@@ -1,10 +1,8 @@
 //! Arrival times in the service's own JSON: seconds with a fraction, of which half of all milliseconds are not exact.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod support;
-
+use crate::support::{Answer, serve_at};
 use serde_json::{Value, json};
-use support::{Answer, serve_at};
 use tidemark_aws::admin::{Admin, ReadFrom};
 use tidemark_aws::{AwsSettings, KinesisReader, connect};
 use tidemark_redrive::port::ShardReader;

@@ -1,5 +1,5 @@
 //! A server on loopback that answers AWS's JSON protocols with what a test says.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::{Arc, Mutex};
 
