@@ -275,7 +275,7 @@ async fn a_mapping_that_cannot_drain_says_so_in_time() {
     assert!(error.to_string().contains("not done within 500 ms"), "{error}");
 }
 
-/// Not a test: `cargo test -p localcloud --test mapping -- --ignored --nocapture throughput` prints what the local Kinesis
+/// Not a test: `cargo test -p localcloud --test all -- --ignored --nocapture throughput` prints what the local Kinesis
 /// and the mapping carry.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]

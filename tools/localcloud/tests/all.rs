@@ -1,0 +1,13 @@
+//! Every test of the crate in one program: it is linked once.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod faults;
+mod limits;
+mod mapping;
+mod runtime_api;
