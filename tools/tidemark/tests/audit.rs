@@ -8,13 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
-mod world;
-
+use crate::world::World;
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
 use tidemark_aws::admin::ItemValue;
 use tidemark_domain::policy::Policy;
-use world::World;
 
 const DRAIN_MS_MAX: u64 = 60_000;
 const DAY_MS: i64 = 86_400_000;

@@ -8,16 +8,14 @@
     reason = "a test fails by panicking, and this one drives real time"
 )]
 
-mod world;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::world::{LOOK_MS, World, transaction};
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
-use world::{LOOK_MS, World, transaction};
 
 /// What an activation promises: in force within so many milliseconds.
 const EFFECT_MS: i64 = 15_000;

@@ -7,13 +7,11 @@
     reason = "a test fails by panicking, and this one drives real time"
 )]
 
-mod world;
-
+use crate::world::{World, transaction};
 use serde_json::json;
 use tidemark_aws::admin::{ControlPut, Expected};
 use tidemark_domain::control::item::{ACTIVE, Field, Fields, MODE};
 use tidemark_domain::policy::Policy;
-use world::{World, transaction};
 
 /// How often two operators meet.
 const MEETINGS: u32 = 4;

@@ -1,7 +1,5 @@
 //! A cloud on this machine with the command's environment for it: shared by the tests of the control plane.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
