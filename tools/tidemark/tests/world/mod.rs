@@ -1,5 +1,7 @@
 //! A cloud on this machine with the command's environment for it: shared by the tests of the control plane.
 
+#![allow(clippy::disallowed_methods, reason = "it waits in real time")]
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
