@@ -288,3 +288,24 @@ fn a_label_counts_from_when_it_is_known_and_the_delay_has_passed() {
         [false, true, false]
     );
 }
+
+#[test]
+fn devices_are_learned_where_the_history_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut events, labels) = stream();
+    for event in &mut events {
+        event["version"] = json!(2);
+        event["device_id"] = event["merchant_id"].take();
+        event["merchant_id"] = json!("the only shop");
+    }
+    let all: Vec<&Value> = events.iter().chain(&labels).collect();
+    let file = write(folder.path(), "history.jsonl", &all);
+    let trained = train(&options(&file)).unwrap();
+    let keys: Vec<String> = trained.policy.keys.iter().map(|key| key.name.to_string()).collect();
+    assert_eq!(keys, ["terminal", "device"]);
+    let learned = &trained.points.as_ref().unwrap().points.features;
+    assert!(
+        learned.iter().any(|feature| feature.name == "device.fraud_run"),
+        "{learned:?}"
+    );
+}

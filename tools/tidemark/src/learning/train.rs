@@ -11,7 +11,7 @@ use learn::quantiles::{KNOTS_MAX, Population};
 use learn::{Fitted, Options, Row, Table, points};
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::model::points_score;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{KeyField, Policy};
 
 use super::LearningError;
 use super::labels::Labels;
@@ -90,8 +90,8 @@ pub struct Trained {
 /// When the file can't be read or is out of order, or holds too little to learn from.
 pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     let base = parse(&options.base)?;
-    let (amounts, first_ms) = amounts(options, &base)?;
-    let population = Population::fit(amounts, KNOTS_MAX)?;
+    let looked = look(options, &base)?;
+    let population = Population::fit(looked.amounts, KNOTS_MAX)?;
     let mut text = PolicyText::new(&options.base)?;
     let version = text.version() + 1;
     text.set("version", version);
@@ -100,9 +100,11 @@ pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
         return unlabelled(options, text, &base, &population);
     }
     if base.keys.is_empty() {
-        text.set("keys", toml::Value::Array(vec![terminal()]));
+        let mut keys = vec![key("terminal", KeyField::Merchant)];
+        keys.extend(looked.has_devices.then(|| key("device", KeyField::Device)));
+        text.set("keys", toml::Value::Array(keys));
     }
-    let from_ms = options.from_ms.unwrap_or(first_ms + 30 * MS_PER_DAY);
+    let from_ms = options.from_ms.unwrap_or(looked.first_ms + 30 * MS_PER_DAY);
     let labels = Labels::read(|| replay::lines(&options.input, &base), options.label_delay_ms)?;
     let names: Vec<String> = CARD.map(str::to_owned).to_vec();
     let own = fit(
@@ -130,9 +132,9 @@ fn parse(text: &str) -> Result<Policy, LearningError> {
     })
 }
 
-/// The merchant (or its terminal) as a key.
-fn terminal() -> toml::Value {
-    let members = [("name", "terminal"), ("field", "merchant_id"), ("keeps", "labelled")];
+/// A key as a policy declares it.
+fn key(name: &str, field: KeyField) -> toml::Value {
+    let members = [("name", name), ("field", field.as_str()), ("keeps", "labelled")];
     let members = members.map(|(name, value)| (name.to_owned(), toml::Value::from(value)));
     toml::Value::Table(members.into_iter().collect())
 }
@@ -146,9 +148,18 @@ fn windows(base: &Policy) -> toml::Value {
     toml::Value::Array(windows.into_iter().map(toml::Value::from).collect())
 }
 
-/// The amounts of all transactions before the end, base minor units, and the time of the first.
-fn amounts(options: &TrainOptions, policy: &Policy) -> Result<(Vec<u64>, i64), LearningError> {
-    let mut amounts = Vec::new();
+/// What a first look at a history tells.
+struct Looked {
+    /// The amounts of all transactions before the end, base minor units.
+    amounts: Vec<u64>,
+    /// When the first of them was, ms since 1970-01-01T00:00:00Z.
+    first_ms: i64,
+    /// Whether any of them names a device.
+    has_devices: bool,
+}
+
+fn look(options: &TrainOptions, policy: &Policy) -> Result<Looked, LearningError> {
+    let (mut amounts, mut has_devices) = (Vec::new(), false);
     let mut first_ms = None;
     let mut lines = replay::lines(&options.input, policy)?;
     while let Some((_, line)) = lines.next()? {
@@ -160,9 +171,23 @@ fn amounts(options: &TrainOptions, policy: &Policy) -> Result<(Vec<u64>, i64), L
             break;
         }
         first_ms = first_ms.or(Some(time_ms));
+        has_devices = has_devices || names_device(payload);
         amounts.extend(Some(amount_of(payload, policy)).filter(|amount| *amount > 0));
     }
-    Ok((amounts, first_ms.ok_or(LearningError::NothingInRange)?))
+    Ok(Looked {
+        amounts,
+        first_ms: first_ms.ok_or(LearningError::NothingInRange)?,
+        has_devices,
+    })
+}
+
+fn names_device(payload: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        device_id: Option<serde::de::IgnoredAny>,
+    }
+    memchr::memmem::find(payload, b"\"device_id\"").is_some()
+        && serde_json::from_slice::<Named>(payload).is_ok_and(|named| named.device_id.is_some())
 }
 
 /// The text of a policy that measures these features, and those which tell what is explained.
