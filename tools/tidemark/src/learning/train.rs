@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use learn::metrics::{Case, Ranked, utc_day};
 use learn::quantiles::{KNOTS_MAX, Population};
-use learn::{Fitted, Options, Row, Table, points};
+use learn::{Fitted, LearnError, Options, Row, Table, points};
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::model::points_score;
 use tidemark_domain::policy::{KeyField, Policy};
@@ -107,22 +107,22 @@ pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     let from_ms = options.from_ms.unwrap_or(looked.first_ms + 30 * MS_PER_DAY);
     let labels = Labels::read(|| replay::lines(&options.input, &base), options.label_delay_ms)?;
     let names: Vec<String> = CARD.map(str::to_owned).to_vec();
-    let own = fit(
+    let own = explaining(fit(
         options,
         &with(&text, &population, None, &names)?,
         &labels,
         from_ms,
         &names,
-    )?;
-    let keyed = parse(&with_text(&text, &population, Some(&own.0), &names)?)?;
+    ))?;
+    let keyed = with(&text, &population, own.as_ref(), &names)?;
     let mut all = names;
     for key in &keyed.keys {
         all.extend(OF_KEY.map(|feature| format!("{}.{feature}", key.name)));
     }
-    let policy = with(&text, &population, Some(&own.0), &all)?;
+    let policy = with(&text, &population, own.as_ref(), &all)?;
     let (fitted, table) = fit(options, &policy, &labels, from_ms, &all)?;
     set_thresholds(&mut text, &fitted, &table, options)?;
-    finish(text, &population, own.0, fitted)
+    finish(text, &population, own, fitted)
 }
 
 fn parse(text: &str) -> Result<Policy, LearningError> {
@@ -146,6 +146,15 @@ fn windows(base: &Policy) -> toml::Value {
     windows.dedup();
     debug_assert!(windows.last().is_some_and(|longest| *longest >= 30 * MINUTES_PER_DAY));
     toml::Value::Array(windows.into_iter().map(toml::Value::from).collect())
+}
+
+/// What was learned of the card's own features. Where they tell no fraud from the rest, no card explains any.
+fn explaining(fitted: Result<(Fitted, Table), LearningError>) -> Result<Option<Fitted>, LearningError> {
+    match fitted {
+        Ok((fitted, _)) => Ok(Some(fitted)),
+        Err(LearningError::Learn(LearnError::NothingLearned | LearnError::NothingVaries)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a first look at a history tells.
@@ -300,7 +309,7 @@ fn set_thresholds(
 fn finish(
     mut text: PolicyText,
     population: &Population,
-    own: Fitted,
+    own: Option<Fitted>,
     fitted: Fitted,
 ) -> Result<Trained, LearningError> {
     let used = |fitted: &Fitted| -> Vec<String> {
@@ -312,20 +321,22 @@ fn finish(
             .collect()
     };
     let mut features = used(&fitted);
-    features.extend(used(&own));
+    features.extend(own.iter().flat_map(used));
     features.extend(text.features_named_elsewhere());
     features.sort_unstable();
     features.dedup();
     text.set("features", features);
     text.add_population(population);
-    add_explained(&mut text, &own);
+    if let Some(own) = &own {
+        add_explained(&mut text, own);
+    }
     let words = "Bits of each bin; their sum is the log2 odds of fraud.";
     text.add_points("points", words, "", fitted.points.prior_bits, &fitted.report);
     let text = text.render("# Made by `tidemark train`.\n")?;
     Ok(Trained {
         policy: parse(&text)?,
         text,
-        explained: Some(own),
+        explained: own,
         points: Some(fitted),
     })
 }
