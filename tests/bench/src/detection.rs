@@ -34,12 +34,23 @@ const BASE: &str = "version = 1\nwindows_minutes = [60, 1440, 10080, 43200]\n\
     [weights]\ncount_1h = 0.5\ncount_1d = 0.5\nsum_7d = 1.0\namount_z = 1.0\nnew_merchant = 0.3\n\
     [thresholds]\nreview = 600\nalert = 800\n[currency]\nbase = \"EUR\"\n";
 
+/// Training weeks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weeks {
+    /// The five.
+    Five,
+    /// The published one alone.
+    Published,
+    /// The three earlier ones that choices are made by.
+    Choice,
+}
+
 /// What to do.
 pub struct Options {
     /// Where the reference files are.
     pub directory: PathBuf,
-    /// Whether the splits that choices are made by are measured instead of the published ones.
-    pub choice: bool,
+    /// Which training weeks are measured.
+    pub weeks: Weeks,
 }
 
 /// Area under the curve, average precision, card precision at 100.
@@ -61,7 +72,11 @@ pub fn run(options: &Options) -> Result<String, String> {
 }
 
 fn measure(events: &[HandbookEvent], file: &Path, options: &Options) -> Result<Value, String> {
-    let splits: &[i64] = if options.choice { &CHOICE_SPLITS } else { &SPLITS };
+    let splits: &[i64] = match options.weeks {
+        Weeks::Five => &SPLITS,
+        Weeks::Published => &SPLITS[SPLITS.len() - 1..],
+        Weeks::Choice => &CHOICE_SPLITS,
+    };
     let (mut points, mut unlabelled) = (Vec::new(), Vec::new());
     for first_day in splits {
         for (unlabelled_only, figures) in [(false, &mut points), (true, &mut unlabelled)] {

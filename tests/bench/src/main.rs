@@ -8,6 +8,7 @@ mod handler;
 
 use std::process::ExitCode;
 
+use detection::Weeks;
 use lab::typical;
 
 const USAGE: &str = "usage: bench <what>
@@ -15,10 +16,10 @@ const USAGE: &str = "usage: bench <what>
   handbook DIR [--jsonl FILE]   the Fraud Detection Handbook's stream through contract and fold: counts and means over
                                 1, 7 and 30 days against the published ones; exits with 1 when one differs without a tie.
                                 --jsonl writes the stream as events for `tidemark score`.
-  detection DIR [--choice] [--json]
+  detection DIR [--json | --published | --choice]
                                 the same stream by the Handbook's protocol: what `tidemark train` learns on five training
-                                weeks, scored on the weeks after next; figures as one line of JSON. --choice measures the three
-                                earlier weeks that choices are made by. Takes minutes
+                                weeks, scored on the weeks after next; figures as one line of JSON. --published measures the
+                                last of the five alone, --choice the three earlier weeks that choices are made by. Takes minutes
   parity DIR                    the frauds of a terminal that labels tell of, against the published ones of the book's delayed
                                 windows; exits with 1 when one differs
   handler [CARDS BATCHES]       the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
@@ -34,10 +35,9 @@ fn main() -> ExitCode {
     let result = match args.as_slice() {
         ["handbook", directory] => run_handbook(directory, None),
         ["handbook", directory, "--jsonl", file] => run_handbook(directory, Some(file)),
-        ["detection", directory] | ["detection", directory, "--json"] => run_detection(directory, false),
-        ["detection", directory, "--choice"] | ["detection", directory, "--choice", "--json"] => {
-            run_detection(directory, true)
-        }
+        ["detection", directory] | ["detection", directory, "--json"] => run_detection(directory, Weeks::Five),
+        ["detection", directory, "--published"] => run_detection(directory, Weeks::Published),
+        ["detection", directory, "--choice"] => run_detection(directory, Weeks::Choice),
         ["parity", directory] if handbook::is_there(directory.as_ref()) => detection::parity(directory.as_ref()),
         ["handler"] => handler::run(&handler::CARDS, handler::BATCHES),
         ["handler", cards, batches] => match (cards.parse(), batches.parse()) {
@@ -89,7 +89,7 @@ fn run_handbook(directory: &str, jsonl: Option<&str>) -> Result<String, String> 
     })
 }
 
-fn run_detection(directory: &str, choice: bool) -> Result<String, String> {
+fn run_detection(directory: &str, weeks: Weeks) -> Result<String, String> {
     if !handbook::is_there(directory.as_ref()) {
         return Err(format!(
             "{directory} does not hold the reference stream (two .csv.gz files)"
@@ -97,7 +97,7 @@ fn run_detection(directory: &str, choice: bool) -> Result<String, String> {
     }
     detection::run(&detection::Options {
         directory: directory.into(),
-        choice,
+        weeks,
     })
 }
 
