@@ -28,16 +28,50 @@ pub(super) fn may_hold_text(bytes: &[u8]) -> bool {
     }
     let (mut digits, mut run, mut longest) = (0, 0, 0);
     for byte in bytes {
-        digits += usize::from(byte.is_ascii_digit());
-        run = run_of_base64(run, *byte);
-        longest = longest.max(run);
-        // What no text of ASCII has: another script, or UTF-16.
-        if !byte.is_ascii() || byte.is_ascii_control() && !byte.is_ascii_whitespace() {
-            return true;
+        match PLACES[usize::from(*byte)] {
+            Place::Digit => (digits, run) = (digits + 1, run + 1),
+            Place::Base64 => run += 1,
+            Place::LineEnd => {}
+            Place::Between => (longest, run) = (longest.max(run), 0),
+            Place::Other => return true,
         }
     }
+    longest = longest.max(run);
     digits >= DIGITS_MIN || longest >= BASE64_MIN && may_hold_encoded(bytes)
 }
+
+/// What a byte is in a text that is looked at.
+#[derive(Clone, Copy)]
+enum Place {
+    Digit,
+    /// Another character of base64.
+    Base64,
+    /// Passed over in base64.
+    LineEnd,
+    /// What parts two runs of base64.
+    Between,
+    /// What no text of ASCII has: another script, or UTF-16.
+    Other,
+}
+
+/// What each byte is.
+const PLACES: [Place; 256] = {
+    let mut places = [Place::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        #[allow(clippy::cast_possible_truncation)] // below 256
+        let character = byte as u8;
+        places[byte] = match character {
+            b'0'..=b'9' => Place::Digit,
+            b'\r' | b'\n' => Place::LineEnd,
+            _ if SEXTETS[byte] != NO_SEXTET => Place::Base64,
+            _ if character.is_ascii_control() && !character.is_ascii_whitespace() => Place::Other,
+            _ => Place::Between,
+        };
+        byte += 1;
+    }
+    places
+};
 
 /// How long a run of base64 is with one more byte: a line's end is passed over, and the zeros of UTF-16.
 fn run_of_base64(before: usize, byte: u8) -> usize {
