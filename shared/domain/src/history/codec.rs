@@ -77,7 +77,7 @@ use segments::{get_refs, put_refs};
 pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 
-pub(super) use format::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entry_bytes_max};
+pub(super) use format::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
 pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
 
 /// What a typical entry takes, bytes; the buffer's first size.

@@ -316,13 +316,18 @@ impl History {
 
     /// Whether the head may not fit [`STATE_BYTES_MAX`].
     fn is_over_bytes(&self) -> bool {
-        self.bytes_max() > STATE_BYTES_MAX
+        // Hardly any is near the limit.
+        let rough = self.fixed_bytes_max() + codec::entries_bytes_max(&self.entries);
+        rough > STATE_BYTES_MAX && self.bytes_max() > STATE_BYTES_MAX
     }
 
     fn bytes_max(&self) -> usize {
-        let fixed = codec::HEADER_BYTES_MAX + (self.sealed.len() + FANOUT) * codec::REF_BYTES_MAX;
         let entries: usize = self.entries.iter().map(codec::entry_bytes_max).sum();
-        fixed + entries
+        self.fixed_bytes_max() + entries
+    }
+
+    fn fixed_bytes_max(&self) -> usize {
+        codec::HEADER_BYTES_MAX + (self.sealed.len() + FANOUT) * codec::REF_BYTES_MAX
     }
 
     /// Segments that are not at hand and without which a new event can't be kept: an index is made of its segments' lists.

@@ -61,6 +61,8 @@ pub(crate) struct Measured<'a> {
     pub(super) frauds_ms: Vec<i64>,
     /// Median of the known amounts before this event, base minor units, of those that were looked at one by one.
     pub(super) median: Option<f64>,
+    /// Whether events were counted by the sums of their segment: only then can anything be an estimate.
+    pub(super) summed: bool,
     /// Events of the longest window that were not looked at one by one, and the time of the last of them, ms.
     pub(super) unlisted: u32,
     pub(super) unlisted_last_ms: i64,

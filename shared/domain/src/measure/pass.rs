@@ -101,6 +101,7 @@ impl<'a> Pass<'a> {
                 travel: None,
                 frauds_ms: Vec::new(),
                 median: None,
+                summed: false,
                 unlisted: 0,
                 unlisted_last_ms: i64::MIN,
                 profile,
@@ -234,6 +235,7 @@ impl<'a> Pass<'a> {
     /// Counts sealed events in every window that is still open: all of them are in all of those.
     fn add_whole(&mut self, whole: Whole<'_>) {
         let summary = whole.summary;
+        self.measured.summed = true;
         self.measured.unlisted = self.measured.unlisted.saturating_add(summary.count);
         self.measured.unlisted_last_ms = self.measured.unlisted_last_ms.max(summary.last_ms);
         let window = &mut self.window;

@@ -13,6 +13,9 @@ impl Measured<'_> {
     /// The features of the policy of which the value, or what it weighs in the score, rests on an estimate: how far the
     /// value may be off, 1 at least. In the policy's order.
     pub(crate) fn errors(&self, policy: &Policy) -> Vec<(FeatureKey, f64)> {
+        if !self.summed {
+            return Vec::new();
+        }
         let features = policy.compiled.features().iter();
         let errors = features.map(|feature| match feature.key.kind {
             FeatureKind::AmountMedianRatio => (feature.key, self.median_error()),
