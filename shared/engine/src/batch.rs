@@ -180,6 +180,7 @@ impl Ends {
     fn sent(&mut self, sent: &Sent, records: &UserRecords<'_>, report: &mut BatchReport) {
         report.scores.reserve(sent.sent.len());
         report.arrivals_ms.reserve(sent.sent.len());
+        report.occurred_ms.reserve(sent.sent.len());
         for (record, step) in &sent.sent {
             self.set(*record, if step.fresh { End::Scored } else { End::Duplicate });
             if step.fresh {
@@ -188,6 +189,7 @@ impl Ends {
                 report.overridden += u64::from(step.overridden);
                 report.scores.push(step.score);
                 report.arrivals_ms.push(records.input(*record).arrival_ms);
+                report.occurred_ms.push(step.time_ms);
                 report.newest_event_ms = report.newest_event_ms.max(Some(step.time_ms));
             }
         }

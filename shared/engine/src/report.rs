@@ -135,6 +135,8 @@ pub struct BatchReport {
     pub scores: Vec<u16>,
     /// When the records of these transactions arrived, ms since 1970-01-01T00:00:00Z, in the same order.
     pub arrivals_ms: Vec<i64>,
+    /// When these transactions happened, ms since 1970-01-01T00:00:00Z, in the same order.
+    pub occurred_ms: Vec<i64>,
     /// The newest event time among them, ms since 1970-01-01T00:00:00Z.
     pub newest_event_ms: Option<i64>,
     /// Transactions that count now, but whose outcome was not sent: they are among `returned`, and come again as duplicates.

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use terminal::lines::Line;
 
-use super::glance::{Glance, Glances};
+use super::glance::Glances;
 
 /// Lines that are held at once.
-pub(crate) const CHUNK_LINES_MAX: usize = 64 * 1024;
+pub(crate) const CHUNK_LINES_MAX: usize = 128 * 1024;
 /// Bytes of lines that are held at once; the line that goes beyond is still taken.
 pub(crate) const CHUNK_BYTES_MAX: usize = 32 << 20;
 
@@ -18,7 +18,8 @@ pub(crate) struct ChunkLine {
     pub(crate) number: u64,
     /// Where its text is, or the length of one that was too long to be held.
     text: Result<Range<usize>, u64>,
-    pub(crate) glance: Glance,
+    /// A fingerprint of its card.
+    pub(crate) card: u64,
 }
 
 /// A part of a file.
@@ -32,15 +33,15 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// Takes a line.
     pub(crate) fn push(&mut self, number: u64, line: Line<'_>) {
-        let (text, glance) = match line {
+        let (text, card) = match line {
             Line::Whole(payload) => {
                 let start = self.text.len();
                 self.text.extend_from_slice(payload);
-                (Ok(start..self.text.len()), self.glances.at(payload))
+                (Ok(start..self.text.len()), self.glances.card(payload))
             }
-            Line::TooLong { bytes } => (Err(bytes), Glance::default()),
+            Line::TooLong { bytes } => (Err(bytes), 0),
         };
-        self.lines.push(ChunkLine { number, text, glance });
+        self.lines.push(ChunkLine { number, text, card });
     }
 
     /// Whether no further line is to be taken.

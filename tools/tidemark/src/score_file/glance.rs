@@ -1,4 +1,4 @@
-//! What a line says about itself at a glance: whose it is, and when it was.
+//! What a line says about itself at a glance: whose it is.
 //!
 //! A glance judges nothing: the contract does that, in the engine. It is right about every line that the contract accepts,
 //! and may say anything about the others.
@@ -36,103 +36,49 @@ impl Kind {
     }
 }
 
-/// A line at a glance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Glance {
-    /// A fingerprint of the card: all lines of a card have the same.
-    pub(crate) card: u64,
-    /// When a transaction happened, ms since 1970-01-01T00:00:00Z.
-    pub(crate) occurred_at_ms: Option<i64>,
-}
-
 /// Looks at lines.
 pub(crate) struct Glances {
     card_id: Finder<'static>,
-    occurred_at_ms: Finder<'static>,
 }
 
 impl Default for Glances {
     fn default() -> Self {
         Self {
             card_id: Finder::new("\"card_id\""),
-            occurred_at_ms: Finder::new("\"occurred_at_ms\""),
         }
     }
 }
 
 impl Glances {
-    /// Looks at a line.
-    pub(crate) fn at(&self, line: &[u8]) -> Glance {
+    /// A fingerprint of a line's card: all lines of a card have the same.
+    pub(crate) fn card(&self, line: &[u8]) -> u64 {
         self.plain(line).unwrap_or_else(|| by_json(line))
     }
 
-    /// Most lines have each name once, and nothing in them is spelled by an escape: what follows a name is its value then.
-    fn plain(&self, line: &[u8]) -> Option<Glance> {
+    /// Most lines have the name once, and nothing in them is spelled by an escape: what follows the name is its value then.
+    fn plain(&self, line: &[u8]) -> Option<u64> {
         if memchr(b'\\', line).is_some() {
             return None;
         }
-        let card = sole(&self.card_id, line)?.strip_prefix(b"\"")?;
+        let after = &line[self.card_id.find(line)? + self.card_id.needle().len()..];
+        if self.card_id.find(after).is_some() {
+            return None;
+        }
+        let value = after.trim_ascii_start().strip_prefix(b":")?;
+        let card = value.trim_ascii_start().strip_prefix(b"\"")?;
         let card = &card[..memchr(b'"', card)?];
-        let occurred_at_ms = match self.occurred_at_ms.find(line) {
-            Some(_) => Some(whole(sole(&self.occurred_at_ms, line)?)?),
-            None => None,
-        };
-        Some(Glance {
-            card: fingerprint64(std::str::from_utf8(card).ok()?),
-            occurred_at_ms,
-        })
+        Some(fingerprint64(std::str::from_utf8(card).ok()?))
     }
-}
-
-/// What follows a name that stands in a line just once.
-fn sole<'a>(name: &Finder<'_>, line: &'a [u8]) -> Option<&'a [u8]> {
-    let after = &line[name.find(line)? + name.needle().len()..];
-    if name.find(after).is_some() {
-        return None;
-    }
-    after
-        .trim_ascii_start()
-        .strip_prefix(b":")
-        .map(<[u8]>::trim_ascii_start)
-}
-
-/// The whole number that a text begins with.
-fn whole(text: &[u8]) -> Option<i64> {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
-    if matches!(text[end], b'.' | b'e' | b'E') {
-        return None;
-    }
-    std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
 /// As any reader of JSON sees a line.
-fn by_json(line: &[u8]) -> Glance {
-    #[derive(Deserialize)]
-    struct Timed<'a> {
-        #[serde(borrow)]
-        card_id: Cow<'a, str>,
-        #[serde(default)]
-        occurred_at_ms: Option<i64>,
-    }
+fn by_json(line: &[u8]) -> u64 {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
         card_id: Cow<'a, str>,
     }
-    if let Ok(timed) = serde_json::from_slice::<Timed<'_>>(line) {
-        return Glance {
-            card: fingerprint64(&timed.card_id),
-            occurred_at_ms: timed.occurred_at_ms,
-        };
-    }
-    // A profile or a label may have a member of that name that is no time: the contract does not know it there.
-    serde_json::from_slice::<Named<'_>>(line).map_or_else(
-        |_| Glance::default(),
-        |named| Glance {
-            card: fingerprint64(&named.card_id),
-            occurred_at_ms: None,
-        },
-    )
+    serde_json::from_slice::<Named<'_>>(line).map_or(0, |named| fingerprint64(&named.card_id))
 }
 
 #[cfg(test)]
@@ -144,27 +90,23 @@ mod tests {
 
     use super::*;
 
-    fn glance(line: &str) -> Glance {
-        Glances::default().at(line.as_bytes())
+    fn card(line: &str) -> u64 {
+        Glances::default().card(line.as_bytes())
     }
 
     #[test]
     fn a_card_is_the_same_in_every_spelling_and_whatever_else_a_line_has() {
-        let plain = glance(r#"{"schema":"transaction", "card_id" : "ab", "occurred_at_ms": 5 }"#);
-        assert_eq!((plain.card, plain.occurred_at_ms), (fingerprint64("ab"), Some(5)));
+        let plain = card(r#"{"schema":"transaction", "card_id" : "ab", "occurred_at_ms": 5 }"#);
+        assert_eq!(plain, fingerprint64("ab"));
         for line in [
             r#"{"x":[{"card_id":1}],"card_id":"ab","occurred_at_ms":5}"#,
             r#"{"x":{"occurred_at_ms":7},"card_id":"ab","occurred_at_ms":5}"#,
             r#"{"card_\u0069d":"\u0061b","occurred_at_ms":5}"#,
-        ] {
-            assert_eq!(glance(line), plain, "{line}");
-        }
-        for line in [
             r#"{"schema":"label","card_id":"ab","occurred_at_ms":"5"}"#,
             r#"{"schema":"label","card_id":"ab","occurred_at_ms":[1]}"#,
             r#"{"schema":"label","card_id":"ab"}"#,
         ] {
-            assert_eq!(glance(line).card, plain.card, "{line}");
+            assert_eq!(card(line), plain, "{line}");
         }
     }
 
@@ -174,18 +116,13 @@ mod tests {
         let config = SimConfig::new(11, 6_000, 100, 1_760_000_000_000, &policy);
         let glances = Glances::default();
         for record in generate(&config) {
-            let glance = glances.at(&record.payload);
             let Ok(decoded) = contract::decode(&record.payload, record.sent_at_ms, &policy.bounds) else {
                 continue;
             };
-            assert_eq!(glance.card, fingerprint64(decoded.event.card_id().as_str()));
-            assert_eq!(
-                Kind::of(&record.payload) == Kind::Transaction,
-                glance.occurred_at_ms.is_some()
-            );
-            if let Event::Transaction(tx) = &decoded.event {
-                assert_eq!(glance.occurred_at_ms, Some(tx.occurred_at_ms));
-            }
+            let card = glances.card(&record.payload);
+            assert_eq!(card, fingerprint64(decoded.event.card_id().as_str()));
+            let is_transaction = matches!(decoded.event, Event::Transaction(_));
+            assert_eq!(Kind::of(&record.payload) == Kind::Transaction, is_transaction);
         }
     }
 

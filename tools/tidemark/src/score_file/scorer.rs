@@ -8,12 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tidemark_domain::id::CardId;
+use tidemark_domain::id::fingerprint64;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_engine::config::BATCH_RECORDS_MAX;
 use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink};
-use tidemark_engine::port::OutcomeRecord;
 use tidemark_engine::record::OfAggregate;
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
@@ -24,8 +23,9 @@ use super::{Arrival, ScoreFileError, ScoreSummary};
 
 /// With no arrival time, the contract's bounds on time are this wide, ms: no time that it can read is outside.
 const UNBOUNDED_MS: i64 = i64::MAX / 4;
-/// So many lanes that a full chunk gives full batches, most of the time.
-const LANES: usize = CHUNK_LINES_MAX / BATCH_RECORDS_MAX + 2;
+/// Lines of a lane in a full chunk, about: what a batch makes of so many stays in the processor's cache until it is written.
+const LANE_LINES: usize = 1_024;
+const LANES: usize = CHUNK_LINES_MAX / LANE_LINES;
 /// Memory of the states that the engine keeps decoded from one batch to the next, bytes.
 const WARM_BYTES_MAX: usize = 256 << 20;
 /// Cards whose profile the engine keeps from one batch to the next.
@@ -52,8 +52,8 @@ pub(crate) struct Scorer {
     payload_bytes_max: usize,
     /// What stands for a sequence number: the place in the batch.
     places: Vec<String>,
-    /// The newest event of each card with one, ms.
-    newest_ms: HashMap<CardId, i64>,
+    /// The newest event of each card with one, ms, by the card's fingerprint.
+    newest_ms: HashMap<u64, i64>,
     summary: ScoreSummary,
 }
 
@@ -107,7 +107,7 @@ impl Scorer {
         for (at, line) in chunk.lines.iter().enumerate() {
             let end = match chunk.text(at) {
                 Ok(_) => {
-                    lanes[lane_of(line.glance.card)].push(at);
+                    lanes[lane_of(line.card)].push(at);
                     LineEnd::Silent
                 }
                 Err(bytes) => LineEnd::Refused(self.oversize(bytes)),
@@ -124,14 +124,16 @@ impl Scorer {
     /// What became of all lines.
     pub(crate) fn into_summary(mut self) -> ScoreSummary {
         let newest_ms = &self.newest_ms;
-        let profile_alone = self.store.count_profiles(|card| !newest_ms.contains_key(card));
+        let profile_alone = self
+            .store
+            .count_profiles(|card| !newest_ms.contains_key(&fingerprint64(card.as_str())));
         self.summary.cards = newest_ms.len() as u64 + profile_alone;
         self.summary
     }
 
     /// Bytes that are kept of a card's state, and of its segments.
     #[cfg(test)]
-    pub(crate) fn bytes_of(&self, card: &CardId) -> (usize, usize) {
+    pub(crate) fn bytes_of(&self, card: &tidemark_domain::id::CardId) -> (usize, usize) {
         self.store.bytes_of(card)
     }
 
@@ -171,13 +173,14 @@ impl Scorer {
         let kind = |line: usize| Kind::of(chunk.text(line).unwrap_or_default());
         // A transaction that is known already has its outcome sent again; a file has one line for one event.
         let mut outcomes = self.sink.take().into_iter();
+        let mut occurred_ms = report.occurred_ms.iter();
         for (line, end) in lines.iter().zip(&report.ends) {
-            let glance = chunk.lines[*line].glance;
             match end {
                 End::Scored => {
-                    let outcome = outcomes.next();
-                    ends[*line] =
-                        outcome.map_or(LineEnd::Silent, |outcome| self.scored(outcome, glance.occurred_at_ms));
+                    if let Some((outcome, time_ms)) = outcomes.next().zip(occurred_ms.next()) {
+                        self.count_scored(chunk.lines[*line].card, *time_ms);
+                        ends[*line] = LineEnd::Outcome(outcome.bytes);
+                    }
                 }
                 End::Duplicate => {
                     self.summary.duplicate += 1;
@@ -203,13 +206,11 @@ impl Scorer {
     }
 
     /// Counts a transaction that counts now, and whether it came after a later one of its card.
-    fn scored(&mut self, outcome: OutcomeRecord, occurred_at_ms: Option<i64>) -> LineEnd {
+    fn count_scored(&mut self, card: u64, time_ms: i64) {
         self.summary.scored += 1;
-        let time_ms = occurred_at_ms.unwrap_or(i64::MIN);
-        let newest_ms = self.newest_ms.entry(outcome.card_id).or_insert(time_ms);
+        let newest_ms = self.newest_ms.entry(card).or_insert(time_ms);
         self.summary.out_of_order += u64::from(time_ms < *newest_ms);
         *newest_ms = time_ms.max(*newest_ms);
-        LineEnd::Outcome(outcome.bytes)
     }
 
     fn count(&mut self, ends: &[LineEnd]) {
