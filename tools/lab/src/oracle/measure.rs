@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Country, Place, Profile, Transaction};
 use tidemark_domain::policy::Policy;
 
@@ -24,7 +23,7 @@ pub(super) struct View<'a> {
     /// Base minor units, where there is a rate.
     pub(super) amount: Option<u64>,
     pub(super) profile: Option<&'a Profile>,
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
     /// The windows that were looked through already, by their length.
     windows: RefCell<Vec<(i64, Rc<Held>)>>,
     card: &'a NaiveCard,
@@ -204,96 +203,6 @@ impl<'a> View<'a> {
             .map(|profile| profile.transactions_per_day)
             .filter(|usual| *usual > 0.0)
     }
-
-    /// A feature's value as the reference defines it.
-    #[allow(clippy::cast_precision_loss)]
-    pub(super) fn value(&self, key: FeatureKey) -> Option<f64> {
-        if self.amount.is_none() && is_of_amounts(key.kind) {
-            return None;
-        }
-        let amount = self.amount.unwrap_or(0) as f64;
-        let flag = |is: bool| if is { 1.0 } else { 0.0 };
-        let held = || self.window(i64::from(key.window_minutes) * MS_PER_MINUTE);
-        match key.kind {
-            FeatureKind::Count => Some(held().count as f64),
-            FeatureKind::Sum => Some(total(&held().amounts) as f64),
-            FeatureKind::Mean => Some(mean(&held().amounts)),
-            FeatureKind::Deviation => Some(deviation(&held().amounts)),
-            FeatureKind::Min => Some(held().amounts.iter().copied().min().unwrap_or(0) as f64),
-            FeatureKind::Max => Some(held().amounts.iter().copied().max().unwrap_or(0) as f64),
-            FeatureKind::ShareDeclined => {
-                let held = held();
-                Some(held.declined as f64 / held.count as f64)
-            }
-            FeatureKind::DistinctMerchants => Some(held().merchants as f64),
-            FeatureKind::DistinctCountries => Some(held().countries as f64),
-            FeatureKind::SinceLast => self.since_last_ms().map(|elapsed| elapsed as f64 / 1000.0),
-            FeatureKind::AmountZ => {
-                let own = self.own_amounts();
-                let spread = deviation(&own);
-                (own.len() >= OWN_HISTORY_MIN && spread > 0.0).then(|| (amount - mean(&own)) / spread)
-            }
-            FeatureKind::AmountRatio => {
-                let own = self.own_amounts();
-                (own.len() >= OWN_HISTORY_MIN).then(|| amount / mean(&own))
-            }
-            FeatureKind::ProfileAmountZ => self.profile.and_then(|profile| {
-                let spread = profile.spend_deviation_minor;
-                (spread > 0.0).then(|| (amount - profile.spend_mean_minor) / spread)
-            }),
-            FeatureKind::ProfileCountRatio => self.usual_per_day().map(|usual| self.count_in_day() as f64 / usual),
-            FeatureKind::NewMerchant => self.is_new_merchant().map(flag),
-            FeatureKind::NewCountry => self.is_new_country().map(flag),
-            FeatureKind::NewDevice => self.is_new_device().map(flag),
-            FeatureKind::Speed => self
-                .journey()
-                .map(|(km, elapsed_ms)| km / (elapsed_ms as f64 / MS_PER_HOUR)),
-            FeatureKind::ForeignToProfile => self.profile.map(|_| flag(self.is_foreign())),
-            FeatureKind::AmountMedianRatio => {
-                let mut own = self.own_amounts();
-                own.sort_unstable();
-                let middle = own.len() / 2;
-                let median = || match own.len() % 2 {
-                    0 => (own[middle - 1] + own[middle]) as f64 / 2.0,
-                    _ => own[middle] as f64,
-                };
-                (own.len() >= OWN_HISTORY_MIN).then(|| amount / median())
-            }
-            FeatureKind::AmountBeforeRatio | FeatureKind::MaxRatio => {
-                let window_ms = i64::from(key.window_minutes) * MS_PER_MINUTE;
-                let before = self.amounts_before(window_ms);
-                let largest = held().amounts.iter().copied().max().unwrap_or(0) as f64;
-                let of = if key.kind == FeatureKind::MaxRatio {
-                    largest
-                } else {
-                    amount
-                };
-                (before.len() >= OWN_HISTORY_MIN).then(|| of / mean(&before))
-            }
-            FeatureKind::AmountPopulation => self.policy.population.as_ref().map(|population| {
-                let knots: Vec<(f64, f64)> = population
-                    .amounts
-                    .iter()
-                    .copied()
-                    .zip(population.bits.iter().copied())
-                    .collect();
-                let (below, above): (Vec<_>, Vec<_>) = knots.into_iter().partition(|(knot, _)| *knot <= amount);
-                match (below.last(), above.first()) {
-                    (Some((low, bits)), Some((high, more))) => bits + (more - bits) * (amount - low) / (high - low),
-                    (Some((_, bits)), None) | (None, Some((_, bits))) => *bits,
-                    (None, None) => 0.0,
-                }
-            }),
-            // The oracle looks at one card alone, and at no label: nothing of these is recomputed.
-            FeatureKind::FraudRun | FeatureKind::FraudRunAge | FeatureKind::Frauds | FeatureKind::SinceFraud => None,
-        }
-    }
-
-    /// Every feature of the policy, where its outcomes carry them.
-    pub(super) fn values(&self) -> Vec<(FeatureKey, Option<f64>)> {
-        let asked = self.policy.features().filter(|_| self.policy.outcome_features);
-        asked.map(|key| (key, self.value(key))).collect()
-    }
 }
 
 pub(super) fn total(amounts: &[u64]) -> u128 {
@@ -314,24 +223,6 @@ pub(super) fn deviation(amounts: &[u64]) -> f64 {
         .map(|amount| (*amount as f64 - mean) * (*amount as f64 - mean))
         .sum();
     (squares / amounts.len() as f64).sqrt()
-}
-
-/// Whether a feature is made of the event's amount.
-fn is_of_amounts(kind: FeatureKind) -> bool {
-    use FeatureKind::{
-        AmountBeforeRatio, AmountMedianRatio, AmountPopulation, AmountRatio, AmountZ, Deviation, Max, MaxRatio, Mean,
-        Min, ProfileAmountZ, Sum,
-    };
-    let of_window = [Sum, Mean, Deviation, Min, Max, MaxRatio, AmountBeforeRatio].contains(&kind);
-    of_window
-        || [
-            AmountZ,
-            AmountRatio,
-            AmountMedianRatio,
-            AmountPopulation,
-            ProfileAmountZ,
-        ]
-        .contains(&kind)
 }
 
 /// Great-circle distance by the spherical law of cosines' stable sibling, in vectors: the angle between two directions.

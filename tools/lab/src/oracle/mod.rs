@@ -7,9 +7,11 @@
 
 mod amount;
 mod compare;
+mod features;
 mod history;
 mod measure;
 mod surprise;
+mod tails;
 #[cfg(test)]
 mod tests;
 
