@@ -1,5 +1,6 @@
 //! One invocation: payload and context in, the answer and what to report out. Knows nothing of Lambda's runtime loop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambda_runtime::{Context, Diagnostic};
@@ -130,7 +131,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
         let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
         let directives = self.steered.ready_unpaused(deadline_ms).await;
         let mode = directives.as_ref().map(|directives| directives.mode);
-        let policy_version = directives.as_ref().map(|directives| directives.policy.version);
+        let policy = directives.as_ref().map(|directives| Arc::clone(&directives.policy));
         let report = self.steered.process_by(&records, deadline_ms, directives).await;
         let finished_ms = self.steered.clock().now_ms();
         let control = self.steered.status(finished_ms);
@@ -146,7 +147,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock, P: ControlPlane> Scor
             cold,
             control: &control,
             mode,
-            policy_version,
+            policy: policy.as_deref(),
             tariff: &self.tariff,
             trace_id: context.xray_trace_id.as_deref(),
         };

@@ -2,6 +2,7 @@
 
 use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
+use tidemark_domain::policy::Policy;
 use tidemark_engine::control::ControlStatus;
 use tidemark_engine::{BatchReport, Returned, causes};
 use tidemark_settings::process;
@@ -23,7 +24,8 @@ pub(crate) struct BatchFacts<'a> {
     pub cold: bool,
     pub control: &'a ControlStatus,
     pub mode: Option<Mode>,
-    pub policy_version: Option<u32>,
+    /// The policy in force.
+    pub policy: Option<&'a Policy>,
     pub tariff: &'a Tariff,
     /// X-Ray's, where Lambda names one.
     pub trace_id: Option<&'a str>,
@@ -65,12 +67,6 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
         .metric(Metric::UnknownFields, float(report.unknown_fields))
         .metric(Metric::SegmentsRead, float(report.segments_read))
         .metric(Metric::SegmentsWritten, float(report.segments_written))
-        .metric(Metric::KeyWrites, float(report.key_commits))
-        .metric(Metric::KeysUnread, float(report.keys_unread))
-        .metric(
-            Metric::LabelsUntaught,
-            float(report.labels_without_key + report.labels_forgotten),
-        )
         .metric(Metric::Conflicts, float(report.conflicts))
         .metric(Metric::Retries, float(report.retries))
         .metric(Metric::Throttles, float(report.throttles))
@@ -82,6 +78,7 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
         .metric(Metric::DeadlineStops, float(stopped))
         .metric(Metric::ColdStarts, float(u64::from(facts.cold)));
     line = outcome_metrics(line, facts, report);
+    line = learning_metrics(line, facts, report);
     line = control_metrics(line, facts, report);
     if let Some((oldest, newest)) = facts.arrivals_ms {
         line = line
@@ -130,6 +127,30 @@ fn outcome_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) 
     }
 }
 
+/// What a policy that learned lives on: labels, the keys that they teach, and whether it decides as often as it was set to.
+fn learning_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
+    let untaught = report.labels_without_key + report.labels_forgotten;
+    let expected = facts.policy.and_then(|policy| policy.expected);
+    let of_scored = |share: f64| float(report.scored) * share;
+    let line = line
+        .metric(Metric::KeyWrites, float(report.key_commits))
+        .metric(Metric::KeysUnread, float(report.keys_unread))
+        .metric(Metric::LabelsUntaught, float(untaught))
+        .metric(
+            Metric::AlertsExpected,
+            of_scored(expected.map_or(0.0, |expected| expected.alert_share)),
+        )
+        .metric(
+            Metric::ReviewsExpected,
+            of_scored(expected.map_or(0.0, |expected| expected.review_share)),
+        );
+    // Where nothing learns from labels, none that come are no news.
+    match facts.policy.filter(|policy| !policy.keys.is_empty()) {
+        Some(_) => line.metric(Metric::Labels, float(report.labels)),
+        None => line,
+    }
+}
+
 /// What the control plane had to say in the batch.
 fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
     let mut line = line
@@ -146,8 +167,8 @@ fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) 
     if let Some(mode) = facts.mode {
         line = line.property("mode", mode.as_str());
     }
-    match facts.policy_version {
-        Some(version) => line.property("policy_version", version),
+    match facts.policy {
+        Some(policy) => line.property("policy_version", policy.version),
         None => line,
     }
 }
@@ -204,6 +225,28 @@ pub(crate) fn log(facts: &BatchFacts<'_>, report: &BatchReport) {
             request_id,
             outcomes = without_profile,
             "scored without profiles: they could not be read"
+        );
+    }
+    log_keys(request_id, report);
+}
+
+fn log_keys(request_id: &str, report: &BatchReport) {
+    let code = ErrorCode::KeysUnavailable.as_str();
+    if report.keys_unread > 0 {
+        tracing::warn!(
+            code,
+            request_id,
+            keys = report.keys_unread,
+            "scored without the labelled histories of keys: they could not be read"
+        );
+    }
+    for key in &report.keys_damaged {
+        // The name of its item, without `k#`: a fingerprint, nothing that anybody sent.
+        tracing::warn!(
+            code,
+            request_id,
+            key = %key,
+            "the stored history of a key can't be understood: its labels come again until it is restored"
         );
     }
 }

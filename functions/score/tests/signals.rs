@@ -395,3 +395,35 @@ async fn what_labels_teach_keys_is_counted_and_so_is_what_they_do_not() {
     world.faults.at(Op::LoadKeys, ALWAYS, Fault::Before(throttled()));
     assert_eq!(of(&world.run(&[transaction("e2", "a")]).await), [0.0, 1.0, 0.0]);
 }
+
+#[tokio::test]
+async fn a_policy_that_says_how_often_it_decides_is_held_against_it() {
+    let expected = "\n[expected]\nalert_share = 0.25\nreview_share = 0.5\n";
+    let policy = Policy::parse(&format!("{}{expected}", Policy::default_text()), "expected.toml").unwrap();
+    let (expecting, silent) = (world_by(1_000, EngineConfig::default(), policy), world(1_000));
+    let events = [transaction("e1", "a"), transaction("e2", "b"), transaction("e3", "c")];
+    let of = |handled: &Handled| ["Scored", "AlertsExpected", "ReviewsExpected"].map(|name| metric(handled, name));
+    assert_eq!(of(&expecting.run(&events).await), [3.0, 0.75, 1.5]);
+    // Of what counted before, nothing is expected once more.
+    assert_eq!(of(&expecting.run(&events).await), [0.0, 0.0, 0.0]);
+    assert_eq!(of(&silent.run(&events).await), [3.0, 0.0, 0.0]);
+}
+
+#[tokio::test]
+async fn labels_are_told_where_the_policy_learns_from_them() {
+    let keys = "\n[[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n";
+    let with_keys = Policy::parse(&format!("{}{keys}", Policy::default_text()), "keys.toml").unwrap();
+    let label = json!({"schema": "label", "version": 1, "event_id": "e1", "card_id": "a", "verdict": "fraud",
+        "known_since_ms": ARRIVAL_MS});
+    let learning = world_by(1_000, EngineConfig::default(), with_keys);
+    let handled = learning.run(&[transaction("e1", "a"), label.clone()]).await;
+    assert_eq!(metric(&handled, "Labels"), 1.0);
+    assert_eq!(
+        metric(&learning.run(std::slice::from_ref(&label)).await, "Labels"),
+        1.0,
+        "known already"
+    );
+    assert_eq!(metric(&learning.run(&[transaction("e2", "a")]).await, "Labels"), 0.0);
+    let other = world(1_000).run(&[transaction("e1", "a"), label]).await;
+    assert!(lines(&other)[0].get("Labels").is_none(), "nobody waits for labels");
+}

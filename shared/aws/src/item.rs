@@ -174,6 +174,15 @@ pub(crate) fn read_state(mut item: Item) -> Result<StateItem, PortError> {
     }
 }
 
+/// As [`read_state`] for one of many items: one that lacks an attribute is as little understood as one with damaged bytes, and no
+/// reason to hold up the others. It stands for no bytes, which nothing is decoded from.
+pub(crate) fn read_one_state(item: Item) -> StateItem {
+    read_state(item).unwrap_or_else(|_| StateItem {
+        version: StateVersion { number: 0, tag: None },
+        bytes: Vec::new(),
+    })
+}
+
 pub(crate) fn decision_item(decision: &DecisionRecord) -> Result<Item, PortError> {
     let outcome = std::str::from_utf8(&decision.outcome_json).map_err(|_| malformed("decision", OUTCOME))?;
     let mut item = key(&decision.event.card_id, &decision_key(&decision.event));

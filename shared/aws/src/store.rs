@@ -292,10 +292,7 @@ impl StateStore for DynamoStore {
         for card in cards {
             let state = match first_at.get(card) {
                 Some(at) => states[*at].clone(),
-                None => items
-                    .remove(&item::partition_key(card))
-                    .map(item::read_state)
-                    .transpose()?,
+                None => items.remove(&item::partition_key(card)).map(item::read_one_state),
             };
             first_at.entry(card).or_insert(states.len());
             states.push(state);
@@ -363,10 +360,10 @@ impl StateStore for DynamoStore {
         let Metered { value: items, units } = self.load_partitions(partitions, item::LABELLED).await?;
         let found = keys.iter().map(|key| {
             let found = items.get(&item::key_partition(*key)).cloned();
-            found.map(item::read_state).transpose()
+            found.map(item::read_one_state)
         });
         Ok(Metered {
-            value: found.collect::<Result<_, _>>()?,
+            value: found.collect(),
             units,
         })
     }

@@ -8,8 +8,10 @@ use aws_sdk_dynamodb::types::{
 use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Country, Profile};
+use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey, fingerprint64};
+use tidemark_domain::labelled::LabelledHistory;
 use tidemark_engine::port::{
     Commit, DecisionRecord, KeyId, KeyWrite, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
     StateWrite,
@@ -317,4 +319,41 @@ async fn a_keys_labelled_history_is_kept_under_its_version_and_read_by_key() {
         .key("sk", AttributeValue::S("l".to_owned()));
     let stored = stored.send().await.unwrap().item.unwrap();
     assert_eq!(stored["ttl"], AttributeValue::N("2000000000".to_owned()));
+}
+
+/// Somebody wrote to the table by hand. The other cards and keys of the batch are none of that.
+#[tokio::test]
+async fn an_item_without_its_attributes_holds_up_no_other() {
+    let (store, clients) = store().await;
+    store.commit(&write(card(1), None, vec![1])).await.unwrap();
+    let key = |id: &str| KeyId {
+        name: KeyName::new("terminal").unwrap(),
+        identity: fingerprint64(id),
+    };
+    let good = KeyWrite {
+        key: key("good"),
+        expected: None,
+        item: StateItem::new(1, vec![1]),
+        expires_at_s: 2_000_000_000,
+    };
+    store.commit_key(&good).await.unwrap();
+    for (pk, sk) in [("c#card-2".to_owned(), "s"), (format!("k#{}", key("bad")), "l")] {
+        let put = clients.dynamodb.put_item().table_name(TABLE);
+        let put = put
+            .item("pk", AttributeValue::S(pk))
+            .item("sk", AttributeValue::S(sk.to_owned()));
+        put.send().await.unwrap();
+    }
+    let states = store.load_states(&[card(1), card(2), card(3)]).await.unwrap().value;
+    let keys = store
+        .load_keys(&[key("good"), key("bad"), key("none")])
+        .await
+        .unwrap()
+        .value;
+    for found in [states, keys] {
+        assert_eq!(found[0], Some(StateItem::new(1, vec![1])));
+        let damaged = found[1].as_ref().unwrap();
+        assert!(History::decode(&damaged.bytes).is_err() && LabelledHistory::decode(&damaged.bytes).is_err());
+        assert_eq!(found[2], None);
+    }
 }

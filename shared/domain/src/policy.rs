@@ -10,7 +10,7 @@ mod terms;
 
 pub use compiled::Compiled;
 pub use key_terms::{KeyField, KeyTerms};
-pub use learned::{Explained, Points, PointsTable, Population};
+pub use learned::{ExpectedShares, Explained, Points, PointsTable, Population};
 pub use problem::PolicyProblem;
 pub use terms::{CurrencyRates, LowRisk, Policy, Scoring, Thresholds, base_amount};
 

@@ -160,6 +160,7 @@ impl Ends {
                     Effect::Applied => self.set(step.record, End::Applied),
                     Effect::Already => self.set(step.record, End::Duplicate),
                     Effect::Label { kept, .. } => {
+                        report.labels += 1;
                         report.labels_without_card += u64::from(kept == LabelKept::Forgotten);
                         let is_known = kept == LabelKept::Already;
                         self.set(step.record, if is_known { End::Duplicate } else { End::Applied });

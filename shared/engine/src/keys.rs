@@ -205,11 +205,10 @@ impl Keys {
             }
         };
         lock(&self.breaker).succeeded();
-        let now_ms = context.clock.now_ms();
         let found = keys
             .iter()
             .zip(&items)
-            .map(|(key, item)| match WarmKey::of(item.as_ref(), now_ms) {
+            .map(|(key, item)| match understood(context, *key, item.as_ref()) {
                 Ok(warm) => {
                     let view = warm.view();
                     self.keep(*key, warm);
@@ -313,7 +312,7 @@ impl Keys {
                     self.keep(key, written);
                     return Ok(());
                 }
-                Commit::Conflict(Some(winner)) => warm = WarmKey::of(Some(&winner), context.clock.now_ms())?,
+                Commit::Conflict(Some(winner)) => warm = understood(context, key, Some(&winner))?,
                 Commit::Conflict(None) => warm = self.read_for_write(context, store, key).await?,
             }
         }
@@ -354,9 +353,18 @@ impl Keys {
         let answer = context.with_retries(context.bounds.stop_at_ms, call).await;
         let items: Metered<Vec<Option<StateItem>>> = answer.map_err(|_| Returned::KeyFailed)?;
         let items = context.metered(items);
-        let now_ms = context.clock.now_ms();
-        WarmKey::of(items.first().and_then(Option::as_ref), now_ms)
+        understood(context, key, items.first().and_then(Option::as_ref))
     }
+}
+
+/// What an item holds that was read now. One that can't be understood is named in the report.
+fn understood<C: Clock>(
+    context: &BatchContext<'_, C>,
+    key: KeyId,
+    item: Option<&StateItem>,
+) -> Result<WarmKey, Returned> {
+    let found = WarmKey::of(item, context.clock.now_ms());
+    found.inspect_err(|_| context.report().name_damaged(key))
 }
 
 /// Every key that a policy in force wants for some transaction of the batch, each once, in the order in which they come.

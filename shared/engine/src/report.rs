@@ -6,9 +6,12 @@ use serde::Serialize;
 use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::refusal::RefusalCode;
 
-use crate::port::Units;
+use crate::port::{KeyId, Units};
 use crate::record::{InRecord, compare_sequence_numbers};
 use crate::user_record::UserRecords;
+
+/// So many keys with an unreadable history a report names.
+pub const KEYS_NAMED_MAX: usize = 8;
 
 /// How a user record ended in this batch. Each has exactly one end (I1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,6 +164,10 @@ pub struct BatchReport {
     pub key_commits: u64,
     /// Labelled histories of keys that could not be read: their events were scored without them.
     pub keys_unread: u64,
+    /// Of these, keys whose stored history can't be understood, each once and at most [`KEYS_NAMED_MAX`] of them.
+    pub keys_damaged: Vec<KeyId>,
+    /// Labels that got their end, known ones included.
+    pub labels: u64,
     /// Labels that taught the keys of an event which its card has forgotten.
     pub labels_without_card: u64,
     /// Times that a label said fraud and the identity of a key of its event was not known, so that it could not be taught.
@@ -218,6 +225,13 @@ impl BatchReport {
         let records = UserRecords::untouched(batch);
         report.count_ends(vec![End::Returned(why); batch.len()], records);
         report
+    }
+
+    /// Names a key whose stored history can't be understood.
+    pub(crate) fn name_damaged(&mut self, key: KeyId) {
+        if self.keys_damaged.len() < KEYS_NAMED_MAX && !self.keys_damaged.contains(&key) {
+            self.keys_damaged.push(key);
+        }
     }
 
     /// Counts how the user records of a batch ended, and finds the lowest record that must come again.

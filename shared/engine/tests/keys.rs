@@ -252,8 +252,10 @@ fn a_key_that_cannot_be_decoded_is_never_overwritten() {
     world.store.set_key(terminal("bad"), damaged.clone());
     let report = world.run(&records([at("c", "c1", 60, "bad")]));
     assert_eq!((report.tiers, report.keys_unread), ([(Tier::NoKeys, 1)].into(), 1));
+    assert_eq!(report.keys_damaged, [terminal("bad")]);
     let report = world.run(&records([verdict("c", "c1", "fraud", 30)]));
     assert_eq!(report.ends, [End::Returned(Returned::StateCorrupt)]);
+    assert_eq!(report.keys_damaged, [terminal("bad")]);
     let keys = world.store.keys();
     assert!(keys.contains(&(terminal("bad"), damaged)));
 }

@@ -56,6 +56,8 @@ codes! {
     ControlUnread = "TM-3004",
     /// An item of the control plane is not what it should be: its last good copy stays in force.
     ControlItemInvalid = "TM-3005",
+    /// Labelled histories of keys cannot be read: transactions are scored without them, and outcomes say so.
+    KeysUnavailable = "TM-3007",
     /// Metrics could not be written to standard output.
     MetricsUnwritten = "TM-4001",
     /// A redrive's request is not one: not JSON, an unknown source, or a field that does not go with its source.

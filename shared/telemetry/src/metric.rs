@@ -96,6 +96,12 @@ metrics! {
     SegmentsRead: Count rare,
     /// Sealed segments of hot cards written.
     SegmentsWritten: Count,
+    /// Alerts that the policy in force expects of so many transactions, by its `[expected]`.
+    AlertsExpected: None rare,
+    /// Reviews that the policy in force expects of so many transactions, by its `[expected]`.
+    ReviewsExpected: None rare,
+    /// Labels that got their end, known ones included; told where the policy in force declares keys.
+    Labels: Count rare,
     /// Labelled histories of keys written.
     KeyWrites: Count rare,
     /// Labelled histories of keys that could not be read or understood: their events were scored without them.

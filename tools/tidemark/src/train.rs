@@ -146,6 +146,10 @@ fn trained_json(trained: &Trained) -> serde_json::Value {
         "version": trained.policy.version,
         "review": trained.policy.thresholds.review,
         "alert": trained.policy.thresholds.alert,
+        "expected": trained.policy.expected.map(|expected| serde_json::json!({
+            "alert_share": expected.alert_share,
+            "review_share": expected.review_share,
+        })),
         "points": report(&trained.points),
         "explained": report(&trained.explained),
     })
@@ -161,12 +165,20 @@ fn trained_text(trained: &Trained) -> String {
     let report = &fitted.report;
     let _ = writeln!(
         text,
-        "learned from {} events, {} of them fraud; review from {} on, alert from {} on\n",
+        "learned from {} events, {} of them fraud; review from {} on, alert from {} on",
         ui::grouped(report.events as u64),
         ui::grouped(report.frauds as u64),
         trained.policy.thresholds.review,
         trained.policy.thresholds.alert
     );
+    if let Some(expected) = trained.policy.expected {
+        let _ = writeln!(
+            text,
+            "of 1,000 events it alerts {:.1} and reviews {:.1} at the end of the range\n",
+            1_000.0 * expected.alert_share,
+            1_000.0 * expected.review_share
+        );
+    }
     for feature in &report.features {
         let earns = feature
             .earns

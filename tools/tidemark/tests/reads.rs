@@ -409,6 +409,8 @@ async fn what_labels_say_of_a_key_is_shown() {
     );
     let shown = world.json(0, &["explain", "--key", "terminal", "shop-1"]).await;
     assert_eq!((&shown["version"], &shown["forgotten"]), (&json!(2), &json!(0)));
+    let logged = format!("terminal#{:016x}", fingerprint64("shop-1"));
+    assert_eq!(world.json(0, &["explain", "--key", "terminal", &logged]).await, shown);
     let labels = &shown["labels"];
     assert_eq!(
         (&labels[0]["verdict"], &labels[0]["explained"]),

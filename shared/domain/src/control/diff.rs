@@ -22,6 +22,8 @@ pub struct Difference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
+    /// Nothing, and no score changes either: only what an alarm is held against.
+    Alarms,
     /// Nothing: only scores to come change.
     Scores,
     /// More or fewer events are accepted than before.
@@ -37,6 +39,7 @@ impl Effect {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Alarms => "alarms",
             Self::Scores => "scores",
             Self::Accepts => "accepts other events",
             Self::History => "histories",
@@ -100,6 +103,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         population,
         points,
         explained,
+        expected,
     } = policy;
     let (windows, features) = (policy.windows(), policy.features());
     let mut list: Vec<(String, String, Effect)> = Vec::new();
@@ -171,6 +175,11 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
     if let Some(explained) = explained {
         add("explained.from_bits", explained.from_bits.to_string(), Effect::Scores);
         add_points("explained", &explained.points, &mut add);
+    }
+    if let Some(expected) = expected {
+        let (alert, review) = (expected.alert_share, expected.review_share);
+        add("expected.alert_share", alert.to_string(), Effect::Alarms);
+        add("expected.review_share", review.to_string(), Effect::Alarms);
     }
     if let Some(low_risk) = low_risk {
         let categories = format!("{:?}", low_risk.merchant_categories);

@@ -350,6 +350,7 @@ fn a_diff_names_each_key_with_its_effect_and_nothing_for_equal_policies() {
         .replace("head_events_max = 400", "head_events_max = 100")
         .replace("GBP = 1.17\n", "")
         .replace("version = 1\n", "version = 2\n");
+    let text = text + "\n[expected]\nalert_share = 0.001\nreview_share = 0.004\n";
     let other = Policy::parse(&text, "other").unwrap();
     let found = diff(&policy, &other);
     let keys: Vec<_> = found
@@ -362,6 +363,8 @@ fn a_diff_names_each_key_with_its_effect_and_nothing_for_equal_policies() {
             ("head_events_max", Effect::History),
             ("thresholds.alert", Effect::Scores),
             ("currency.rates.GBP", Effect::Scores),
+            ("expected.alert_share", Effect::Alarms),
+            ("expected.review_share", Effect::Alarms),
         ]
     );
     assert_eq!(

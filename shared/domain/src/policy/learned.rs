@@ -1,4 +1,4 @@
-//! What a policy learned from labels, or from amounts alone: tables of points, and the population's amounts.
+//! What a policy learned from labels, or from amounts alone: tables of points, the population's amounts, and what its decisions were.
 
 use crate::catalogue::FeatureKey;
 
@@ -64,6 +64,15 @@ pub struct Explained {
     pub points: Points,
     /// From so many bits on an event is explained.
     pub from_bits: f64,
+}
+
+/// What share of the transactions a policy is to decide how, by what it was set with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExpectedShares {
+    /// The share with the decision `alert`, 0 to 1.
+    pub alert_share: f64,
+    /// The share with the decision `review`, 0 to 1.
+    pub review_share: f64,
 }
 
 /// How rare amounts are among all cards: a table of the tail.

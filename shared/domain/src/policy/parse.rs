@@ -42,7 +42,7 @@ const NEUTRAL_BELOW_EVENTS: i64 = 1;
 /// Ages of profiles, days.
 const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 
-const TOP_KEYS: [&str; 19] = [
+const TOP_KEYS: [&str; 20] = [
     "version",
     "windows_minutes",
     "features",
@@ -62,6 +62,7 @@ const TOP_KEYS: [&str; 19] = [
     "population",
     "points",
     "explained",
+    "expected",
 ];
 
 impl Policy {
@@ -154,6 +155,7 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
         population: learned.population,
         points: learned.points,
         explained: learned.explained,
+        expected: learned.expected,
     };
     let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
     Some(Policy { low_risk, ..policy })

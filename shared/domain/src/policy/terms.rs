@@ -10,7 +10,7 @@ use crate::outcome::Decision;
 
 use super::compiled::Compiled;
 use super::key_terms::KeyTerms;
-use super::learned::{Explained, Points, Population};
+use super::learned::{ExpectedShares, Explained, Points, Population};
 
 const MS_PER_MINUTE: i64 = 60_000;
 
@@ -51,6 +51,8 @@ pub struct Policy {
     pub points: Option<Points>,
     /// Which events their card's own features explain; `None`: none is.
     pub explained: Option<Explained>,
+    /// How often it is to alert and to review; `None`: it does not say. No score depends on it.
+    pub expected: Option<ExpectedShares>,
 }
 
 /// Which events a policy holds for low risk, and what they are scored with: their history, never a profile.

@@ -1,6 +1,7 @@
 //! Every refusal of a policy, with its place.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod learned;
 mod low_risk;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};
@@ -447,7 +448,7 @@ fn the_reference_names_every_feature_and_key() {
         );
     }
     let least = problems(
-        "x = 1\n[scoring]\nx=1\n[bounds]\nx=1\n[outcome]\nx=1\n[currency]\nx=1\n[low_risk]\nx=1\n[thresholds]\nx=1\n",
+        "x = 1\n[scoring]\nx=1\n[bounds]\nx=1\n[outcome]\nx=1\n[currency]\nx=1\n[low_risk]\nx=1\n[thresholds]\nx=1\n[expected]\nx=1\n",
     );
     let lists = least
         .iter()

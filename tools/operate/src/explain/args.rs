@@ -18,7 +18,8 @@ pub struct ExplainArgs {
     /// Of several events of that id, the one of this time (occurred_at_ms) [default: the newest]
     #[arg(long, value_name = "MS", requires = "event")]
     pub at: Option<i64>,
-    /// What labels say of a key beyond the card: its name in the policy's [[keys]], as in --key terminal ID
+    /// What labels say of a key beyond the card: its name in the policy's [[keys]], as in --key terminal ID. In place of the id a
+    /// log's name of it may stand, as in --key terminal 'terminal#0123456789abcdef'
     #[arg(long, value_name = "NAME", conflicts_with = "event")]
     pub key: Option<String>,
     /// The deployment

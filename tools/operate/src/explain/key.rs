@@ -31,7 +31,7 @@ pub async fn run(admin: &Admin, table: &str, name: &str, id: &str, json: bool) -
     };
     let key = KeyId {
         name: key_name,
-        identity: fingerprint64(id),
+        identity: identity(name, id),
     };
     let found = super::get(admin, table, &item::key_partition(key), item::LABELLED).await?;
     let bytes = match found.as_ref().and_then(|item| item.get(item::BYTES)) {
@@ -58,6 +58,14 @@ pub async fn run(admin: &Admin, table: &str, name: &str, id: &str, json: bool) -
         as_text(name, id, &history)
     });
     Ok(Exit::Ok)
+}
+
+/// What stands for a key: the fingerprint of its id, or the one that a log's line has, as in `terminal#0123456789abcdef`.
+fn identity(name: &str, id: &str) -> u64 {
+    let logged = id.strip_prefix(name).and_then(|rest| rest.strip_prefix('#'));
+    let logged = logged.filter(|digits| digits.len() == 16);
+    let logged = logged.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    logged.unwrap_or_else(|| fingerprint64(id))
 }
 
 fn explained(label: &LabelledEvent) -> &'static str {

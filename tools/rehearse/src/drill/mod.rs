@@ -1,6 +1,7 @@
 //! `tidemark drill`: a runbook page carried out on a local AWS with the trouble really there.
 
 pub mod args;
+mod learned;
 pub mod page;
 pub mod pipeline;
 pub mod run;

@@ -17,6 +17,8 @@ pub const PAGES: &[(&str, &str)] = &[
     ("poison-flood", include_str!("../../../../docs/runbook/poison-flood.md")),
     ("commit-ratio", include_str!("../../../../docs/runbook/commit-ratio.md")),
     ("degraded", include_str!("../../../../docs/runbook/degraded.md")),
+    ("keys-unread", include_str!("../../../../docs/runbook/keys-unread.md")),
+    ("model-stale", include_str!("../../../../docs/runbook/model-stale.md")),
     ("cost-spike", include_str!("../../../../docs/runbook/cost-spike.md")),
     (
         "control-plane",

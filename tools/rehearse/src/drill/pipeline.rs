@@ -59,7 +59,7 @@ pub(super) struct Pipeline {
     pub seed: u64,
     command: PathBuf,
     /// Where commands run, so that files that a page writes are the drill's own.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 /// A command to run: the page's words, or the drill's own.

@@ -52,7 +52,7 @@ async fn drill_on(pipeline: &Pipeline, page: &Page, trouble: Trouble, data_dir: 
             commands.push(pipeline.run(Child::of(command)).await?);
         }
     }
-    trouble.end(pipeline);
+    trouble.end(pipeline).await?;
     let ended_ms = now_ms();
     for command in page.of(Section::WayBack) {
         commands.push(pipeline.run(Child::of(command)).await?);

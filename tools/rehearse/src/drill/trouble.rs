@@ -9,6 +9,7 @@ use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 
+use super::learned;
 use super::pipeline::{Child, Pipeline};
 use crate::stack::mapping_options;
 
@@ -52,11 +53,15 @@ pub enum Trouble {
     ControlOutage,
     /// One card has more events than all others.
     HotCard,
+    /// Somebody damaged the labelled history of a merchant.
+    KeyDamaged,
+    /// A policy alerts far more than it expects, and labels were not sent.
+    Drift,
 }
 
 impl Trouble {
     /// As pages name them.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 12] = [
         ("steady", Self::Steady),
         ("slow-table", Self::SlowTable),
         ("throttled-table", Self::ThrottledTable),
@@ -67,6 +72,8 @@ impl Trouble {
         ("trimmed", Self::Trimmed),
         ("control-outage", Self::ControlOutage),
         ("hot-card", Self::HotCard),
+        ("key-damaged", Self::KeyDamaged),
+        ("drift", Self::Drift),
     ];
 
     /// Finds one by its name.
@@ -92,14 +99,21 @@ impl Trouble {
             Self::Trimmed => "a dead letter names records that the stream no longer has",
             Self::ControlOutage => "single reads of the table, which the control plane needs, fail",
             Self::HotCard => "one card has more events than all others together",
+            Self::KeyDamaged => "the labelled history of a merchant is damaged, and a label for it comes",
+            Self::Drift => "a policy alerts far more than it expects, and labels were not sent",
         }
+    }
+
+    /// Whether the drill is about batches that the mapping gave up.
+    fn gives_up(self) -> bool {
+        matches!(self, Self::StoreOutage | Self::KeyDamaged)
     }
 
     /// The mapping's options for the drill.
     #[must_use]
     pub fn mapping(self) -> EsmOptions {
         EsmOptions {
-            retries_max: Some(if self == Self::StoreOutage { RETRIES_MAX } else { 1_000 }),
+            retries_max: Some(if self.gives_up() { RETRIES_MAX } else { 1_000 }),
             ..mapping_options()
         }
     }
@@ -137,10 +151,12 @@ impl Trouble {
                     .await?;
             }
             Self::HotCard => pipeline.put(&hot_card()).await?,
+            Self::KeyDamaged => learned::damage_key(pipeline).await?,
+            Self::Drift => learned::drift(pipeline).await?,
             Self::Steady => {}
         }
         pipeline.put(&traffic(pipeline.seed + 1)).await?;
-        if self == Self::StoreOutage {
+        if self.gives_up() {
             let given_up = || pipeline.stack.mapping.stats().esm.on_failure_sent > 0;
             wait_until(given_up).await?;
         }
@@ -148,9 +164,13 @@ impl Trouble {
     }
 
     /// Ends the trouble where a person's commands do not.
-    pub(super) fn end(self, pipeline: &Pipeline) {
+    pub(super) async fn end(self, pipeline: &Pipeline) -> Result<(), CliError> {
         if let Some(faults) = pipeline.stack.cloud.faults() {
             faults.clear();
+        }
+        match self {
+            Self::KeyDamaged => learned::restore_key(pipeline).await,
+            _ => Ok(()),
         }
     }
 }
@@ -218,9 +238,9 @@ async fn wait_until(holds: impl Fn() -> bool) -> Result<(), CliError> {
     ))
 }
 
-/// The policy that a rollback has to go back from, as a file.
+/// The policy that a rollback has to go back from, as a file. Merchants are keys to it, as to a policy that learned.
 pub(super) fn second_policy(folder: &Path) -> std::io::Result<std::path::PathBuf> {
     let path = folder.join("second-policy.toml");
-    std::fs::write(&path, Policy::default_text().replacen("version = 1", "version = 2", 1))?;
+    std::fs::write(&path, learned::policy_with_keys(2))?;
     Ok(path)
 }

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::LearningError;
 
 /// The tables that training writes anew.
-const LEARNED: [&str; 4] = ["population", "points", "explained", "weights"];
+const LEARNED: [&str; 5] = ["population", "points", "explained", "expected", "weights"];
 
 /// A policy under way: the file that it began with, as far as it stays, and what was learned.
 #[derive(Clone, Debug)]

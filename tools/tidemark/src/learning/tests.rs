@@ -91,6 +91,15 @@ fn what_no_single_card_shows_is_learned_and_nothing_that_is_known_later() {
         "{learned:?}"
     );
 
+    // The budget was three alerts a day of 120 events: what is expected is at most that.
+    let expected = trained.policy.expected.unwrap();
+    let alerts_a_day = expected.alert_share * CARDS as f64;
+    assert!(alerts_a_day > 0.0 && alerts_a_day <= 3.0, "{expected:?}");
+    assert!(
+        expected.review_share > 0.0 && expected.review_share * CARDS as f64 <= 12.0,
+        "{expected:?}"
+    );
+
     // Labels may stand anywhere in the file.
     let first: Vec<&Value> = labels.iter().rev().chain(&events).collect();
     let elsewhere = write(folder.path(), "labels-first.jsonl", &first);
@@ -255,7 +264,7 @@ fn without_labels_amounts_alone_are_learned() {
     };
     let trained = train(&options).unwrap();
     assert!(trained.points.is_none() && trained.policy.population.is_some());
-    assert_eq!(trained.policy.version, 2);
+    assert_eq!((trained.policy.version, trained.policy.expected), (2, None));
     assert!(
         trained
             .policy

@@ -48,6 +48,8 @@ const OF_KEY: [&str; 3] = ["fraud_run", "fraud_run_age", "since_fraud"];
 const BUDGET_DAYS: i64 = 28;
 /// Review takes so many times as many events as alerts.
 const REVIEW_FACTOR: f64 = 4.0;
+/// Shares are written in so many parts of the whole.
+const SHARE_PARTS: f64 = 1e6;
 /// From so many bits on (log2 odds by the card's own features, prior included), a card explains a fraud: odds of 1 to 45. Limits from −6.5
 /// to −4.5 are alike on the weeks that choices were made by (docs/reference/detection.md).
 const EXPLAINED_FROM_BITS: f64 = -5.5;
@@ -272,7 +274,8 @@ fn fit(
     Ok((fitted, table))
 }
 
-/// Sets the thresholds by the alerts a day that somebody can look at, on the end of the range.
+/// Sets the thresholds by the alerts a day that somebody can look at, on the end of the range, and says what share of its events they
+/// alert and review.
 fn set_thresholds(
     text: &mut PolicyText,
     fitted: &Fitted,
@@ -300,8 +303,20 @@ fn set_thresholds(
         .unwrap_or(1.0);
     #[allow(clippy::cast_possible_truncation)] // scores are from 0 to 1000
     let whole = |score: f64| score as i64;
+    let review = review.clamp(1.0, alert - 1.0);
     text.set_in("thresholds", "alert", whole(alert));
-    text.set_in("thresholds", "review", whole(review.clamp(1.0, alert - 1.0)));
+    text.set_in("thresholds", "review", whole(review));
+    // What an alarm is held against when the policy is in force (docs/runbook/model-stale.md).
+    let share = |decides: &dyn Fn(f64) -> bool| {
+        let decided = cases.iter().filter(|case| decides(case.score)).count();
+        (decided as f64 / cases.len() as f64 * SHARE_PARTS).round() / SHARE_PARTS
+    };
+    text.set_in("expected", "alert_share", share(&|score| score >= alert));
+    text.set_in(
+        "expected",
+        "review_share",
+        share(&|score| score >= review && score < alert),
+    );
     Ok(())
 }
 

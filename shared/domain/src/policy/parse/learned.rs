@@ -1,4 +1,4 @@
-//! `[[keys]]`, `[labels]`, `[population]`, `[points]` and `[explained]`: what was learned, or is to be learned from.
+//! `[[keys]]`, `[labels]`, `[population]`, `[points]`, `[explained]` and `[expected]`: what was learned, or is to be learned from.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use crate::catalogue::{FeatureKey, KeyName, Subject};
 use crate::outcome::KEYS_MAX;
 use crate::policy::compiled::Feature;
 use crate::policy::key_terms::{KeyField, KeyTerms};
-use crate::policy::learned::{Explained, Points, PointsTable, Population};
+use crate::policy::learned::{ExpectedShares, Explained, Points, PointsTable, Population};
 use crate::policy::reader::{self, Problems, Section};
 
 use super::features::feature;
@@ -22,6 +22,7 @@ const RUN_GAPS: RangeInclusive<i64> = 1..=120;
 const BITS: RangeInclusive<f64> = -100.0..=100.0;
 const EDGES: RangeInclusive<f64> = -1e15..=1e15;
 const AMOUNTS: RangeInclusive<f64> = 0.0..=1e15;
+const SHARES: RangeInclusive<f64> = 0.0..=1.0;
 /// The most tables of points.
 const TABLES_MAX: usize = 64;
 /// The most edges of a table, and the most amounts of the population's.
@@ -34,6 +35,7 @@ pub(super) struct Learned {
     pub(super) population: Option<Population>,
     pub(super) points: Option<Points>,
     pub(super) explained: Option<Explained>,
+    pub(super) expected: Option<ExpectedShares>,
 }
 
 /// The keys that the policy declares.
@@ -122,6 +124,7 @@ pub(super) fn learned(
     let explained = section(top, "explained", problems).map(|section| reader.explained(&section, problems));
     let population = section(top, "population", problems).map(|section| population(&section, problems));
     let population = flipped(population)?;
+    let expected = section(top, "expected", problems).map(|section| expected(&section, problems));
     let wants_population = features.iter().any(|key| key.kind.name() == "amount_population");
     if wants_population && population.is_none() {
         let message = "`amount_population` needs the table [population]: `tidemark train` fits one";
@@ -132,6 +135,7 @@ pub(super) fn learned(
         population,
         points: flipped(points)?,
         explained: flipped(explained)?,
+        expected: flipped(expected)?,
         keys,
     })
 }
@@ -261,6 +265,21 @@ fn population(section: &Section<'_, '_>, problems: &mut Problems) -> Option<Popu
         problems.push(&section.place("bits"), message);
     }
     Some(Population { amounts, bits })
+}
+
+fn expected(section: &Section<'_, '_>, problems: &mut Problems) -> Option<ExpectedShares> {
+    section.refuse_unknown(&["alert_share", "review_share"], problems);
+    let alert_share = section.number("alert_share", &SHARES, None, problems);
+    let review_share = section.number("review_share", &SHARES, None, problems);
+    let expected = ExpectedShares {
+        alert_share: alert_share?,
+        review_share: review_share?,
+    };
+    if expected.alert_share + expected.review_share > 1.0 {
+        let message = "expected alert_share and review_share to be 1 together at most";
+        problems.push(&section.place("review_share"), message);
+    }
+    Some(expected)
 }
 
 /// A list of numbers in a range.
