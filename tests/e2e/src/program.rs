@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
     /// It could not be started, or talked to.
-    #[error("{program}: {source}")]
+    #[error("{program} can't be run or talked to")]
     Io {
         /// Which program.
         program: String,

@@ -29,8 +29,8 @@ pub enum LocalError {
         source: std::io::Error,
     },
     /// The embedded table store did not open.
-    #[error("the local table store did not open: {0}")]
-    Table(String),
+    #[error("the local table store did not open")]
+    Table(#[source] dynoxide::errors::DynoxideError),
     /// A stream, table or queue could not be made or read.
     #[error(transparent)]
     Admin(#[from] AdminError),

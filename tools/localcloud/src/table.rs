@@ -27,7 +27,7 @@ pub(crate) async fn start(file: Option<&Path>, faults: Option<&Faults>) -> Resul
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),
     };
-    let database = database.map_err(|error| LocalError::Table(error.to_string()))?;
+    let database = database.map_err(LocalError::Table)?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(LocalError::Listen)?;
     let store = listener.local_addr().map_err(LocalError::Listen)?;
     let (stop, stopped) = oneshot::channel::<()>();

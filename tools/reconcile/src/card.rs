@@ -30,7 +30,7 @@ impl StoredCard {
     pub fn whole_state(&self) -> Result<Option<History>, Broken> {
         let Some(bytes) = &self.state else { return Ok(None) };
         let state = History::decode(bytes);
-        let mut state = state.map_err(|error| Broken(format!("the state: {error}")))?;
+        let mut state = state.map_err(|error| Broken::new("the state", error))?;
         supply(&mut state, &self.segments)?;
         Ok(Some(state))
     }
@@ -80,7 +80,7 @@ pub fn supply(state: &mut History, segments: &HashMap<SegmentKey, Vec<u8>>) -> R
         }
         for (key, bytes) in found {
             let supplied = state.supply_segment(key, bytes);
-            supplied.map_err(|error| Broken(format!("a sealed segment: {error}")))?;
+            supplied.map_err(|error| Broken::new("a sealed segment", error))?;
         }
     }
 }

@@ -51,12 +51,15 @@ pub(crate) struct OutcomeHead<'a> {
 
 impl<'a> OutcomeHead<'a> {
     pub(crate) fn read(outcome: &'a [u8]) -> Result<Self, Broken> {
-        serde_json::from_slice(outcome).map_err(|error| Broken(format!("an outcome: {error}")))
+        serde_json::from_slice(outcome).map_err(|error| Broken::new("an outcome", error))
     }
 
     pub(crate) fn event(&self) -> Result<EventKey, Broken> {
         let event = EventKey::new(&self.card_id, &self.event_id, self.occurred_at_ms);
-        event.ok_or_else(|| Broken("an outcome: its ids are none".to_owned()))
+        event.ok_or_else(|| Broken {
+            what: "an outcome: its ids are none".to_owned(),
+            why: None,
+        })
     }
 }
 

@@ -108,7 +108,7 @@ impl Audit {
     /// # Errors
     /// When something of it can't be read.
     pub fn take_card(&mut self, card: &CardId, stored: &StoredCard) -> Result<(), Broken> {
-        let of_card = |Broken(what): Broken| Broken(format!("card {card}: {what}"));
+        let of_card = |broken: Broken| broken.of_card(card);
         let state = stored.whole_state().map_err(of_card)?;
         let decisions = stored.decisions().map_err(of_card)?;
         let facts = stored.facts_with(state.as_ref());

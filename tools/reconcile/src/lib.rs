@@ -32,6 +32,8 @@
 //! # Ok::<(), reconcile::Broken>(())
 //! ```
 
+use tidemark_domain::id::CardId;
+
 mod account;
 mod card;
 mod dead;
@@ -53,6 +55,30 @@ pub use quarantine::{QuarantineNote, Quarantined};
 pub use record::{Accepted, BoundsInForce, Claim, Record};
 
 /// Something that was read back is none of ours: what, and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("can't read back {0}")]
-pub struct Broken(pub String);
+#[derive(Debug, thiserror::Error)]
+#[error("can't read back {what}")]
+pub struct Broken {
+    /// What it is.
+    pub what: String,
+    /// What its decoder says.
+    #[source]
+    pub why: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Broken {
+    fn new(what: &str, why: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self {
+            what: what.to_owned(),
+            why: Some(Box::new(why)),
+        }
+    }
+
+    /// The same, of a card.
+    #[must_use]
+    pub fn of_card(self, card: &CardId) -> Self {
+        Self {
+            what: format!("card {card}: {}", self.what),
+            ..self
+        }
+    }
+}

@@ -32,7 +32,7 @@ pub enum Line<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
     /// Reading failed.
-    #[error("can't read the events: {0}")]
+    #[error("can't read the events")]
     Read(#[from] io::Error),
     /// It is no file of JSON lines.
     #[error("{looks}")]

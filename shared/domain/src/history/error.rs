@@ -34,7 +34,7 @@ pub enum CodecError {
         number: u64,
     },
     /// The fields are readable, but no card can be in this state.
-    #[error("{0}")]
+    #[error(transparent)]
     Invalid(#[from] InvalidState),
 }
 

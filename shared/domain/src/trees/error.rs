@@ -88,7 +88,7 @@ pub enum DecodeError {
         tree: usize,
     },
     /// The fields are readable, but no model has them.
-    #[error("{0}")]
+    #[error(transparent)]
     Invalid(#[from] InvalidModel),
 }
 
@@ -210,7 +210,7 @@ pub enum ImportError {
         node: u32,
     },
     /// The file can be read, but no model is like that.
-    #[error("{0}")]
+    #[error(transparent)]
     Invalid(#[from] InvalidModel),
 }
 

@@ -3,6 +3,7 @@
 
 mod circles;
 mod dependencies;
+mod errors;
 mod invariants;
 mod paths;
 mod recipes;

@@ -10,6 +10,7 @@ use tidemark_aws::item;
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
+use tidemark_engine::causes;
 
 use crate::account::queue::QueueContent;
 use crate::account::{Accepted, Evidence, dropped, message, queue};
@@ -293,7 +294,7 @@ pub async fn read_table(
     }
     for (card, state) in &mut states {
         let supplied = supply(state, &segments.remove(card).unwrap_or_default());
-        supplied.map_err(|Broken(what)| broken(&format!("card {card}: {what}")))?;
+        supplied.map_err(|error| not_ours(error.of_card(card)))?;
         evidence.cards.entry(card.clone()).or_default().take_state(state);
     }
     let by_name = |(card, state): (CardId, History)| (card.as_str().to_owned(), state);
@@ -301,7 +302,7 @@ pub async fn read_table(
 }
 
 fn decode(card: &CardId, bytes: &[u8]) -> Result<History, CliError> {
-    History::decode(bytes).map_err(|e| broken(&format!("the state of card {card}: {e}")))
+    History::decode(bytes).map_err(|e| broken(&format!("can't read back the state of card {card}: {e}")))
 }
 
 /// A card's sealed segments, as they are stored.
@@ -341,12 +342,12 @@ pub fn read_item(item: &Item) -> Result<Option<(CardId, CardItem)>, CliError> {
         (item::STATE, Some(ItemValue::Binary(bytes)), ..) => CardItem::State(bytes.clone()),
         (sk, Some(ItemValue::Binary(bytes)), ..) if sk.starts_with(item::SEGMENT_PREFIX) => {
             let key = u64::from_str_radix(&sk[item::SEGMENT_PREFIX.len()..], 16);
-            let key = key.map_err(|_| broken(&format!("the key of a sealed segment of card {card}")))?;
+            let key = key.map_err(|_| broken(&format!("can't read back the key of a sealed segment of card {card}")))?;
             CardItem::Segment(SegmentKey(key), bytes.clone())
         }
         (item::PROFILE, _, Some(ItemValue::Number(version)), _) => {
             let version = version.parse();
-            CardItem::Profile(version.map_err(|_| broken(&format!("the profile version of card {card}")))?)
+            CardItem::Profile(version.map_err(|_| broken(&format!("can't read back the profile version of card {card}")))?)
         }
         (sk, _, _, Some(ItemValue::Text(outcome))) if item::is_decision(sk) => {
             CardItem::Decision(outcome.clone().into_bytes())
@@ -378,13 +379,13 @@ pub fn stored_card(items: &[Item]) -> Result<StoredCard, CliError> {
 #[must_use]
 #[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
 pub fn not_ours(what: Broken) -> CliError {
-    broken(&what.0)
+    broken(&causes(&what))
 }
 
 fn broken(what: &str) -> CliError {
     CliError::service(
         "broken_evidence",
-        format!("can't read back {what}"),
+        what,
         "Something else writes to this stream or table, or this is a bug in tidemark: see the code's page.",
     )
 }

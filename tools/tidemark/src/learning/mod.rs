@@ -34,8 +34,14 @@ pub enum LearningError {
     #[error(transparent)]
     Learn(#[from] learn::LearnError),
     /// An outcome that can't be read: a bug.
-    #[error("an outcome can't be read: this is a bug ({0})")]
-    Outcome(serde_json::Error),
+    #[error("an outcome can't be read: this is a bug")]
+    Outcome(#[source] serde_json::Error),
+    /// The policy to begin with is no TOML.
+    #[error("the policy to begin with can't be taken apart")]
+    Base(#[source] toml::de::Error),
+    /// A policy can't be written as TOML: a bug.
+    #[error("the policy that was made can't be written: this is a bug")]
+    Render(#[source] toml::ser::Error),
     /// A policy that was made is not one: a bug.
     #[error("the policy that was made is wrong: this is a bug ({0})")]
     Policy(String),

@@ -24,7 +24,7 @@ impl PolicyText {
     /// # Errors
     /// When it is no TOML.
     pub fn new(text: &str) -> Result<Self, LearningError> {
-        let mut base: Table = toml::from_str(text).map_err(|error| LearningError::Policy(error.to_string()))?;
+        let mut base: Table = toml::from_str(text).map_err(LearningError::Base)?;
         LEARNED.iter().for_each(|name| _ = base.remove(*name));
         Ok(Self {
             base,
@@ -91,7 +91,7 @@ impl PolicyText {
     /// # Errors
     /// When it can't be written, which is a bug.
     pub fn render(&self, head: &str) -> Result<String, LearningError> {
-        let base = toml::to_string(&self.base).map_err(|error| LearningError::Policy(error.to_string()))?;
+        let base = toml::to_string(&self.base).map_err(LearningError::Render)?;
         Ok(format!("{head}{base}{}", self.learned))
     }
 }
