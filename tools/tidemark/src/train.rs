@@ -14,7 +14,7 @@ use tidemark_engine::causes;
 
 use crate::learning::LearningError;
 use crate::learning::backtest::{Backtest, BacktestOptions, Figures, OfPolicy, backtest};
-use crate::learning::export::{ExportOptions, export};
+use crate::learning::export::{ExportOptions, RowFormat, export};
 use crate::learning::train::{TrainOptions, Trained, train};
 
 /// Arguments of `train`.
@@ -96,6 +96,9 @@ pub struct ExportArgs {
     /// JSON lines instead of CSV
     #[arg(long)]
     pub json_lines: bool,
+    /// Parquet instead of CSV, where the command was built with it: --features parquet
+    #[arg(long, conflicts_with = "json_lines")]
+    pub parquet: bool,
     /// Where the rows go; - is stdout
     #[arg(long, short)]
     pub output: PathBuf,
@@ -323,11 +326,15 @@ pub fn run_export(args: &ExportArgs, json: bool) -> Result<Exit, CliError> {
         until_ms,
         labels_as_of_ms: time("--labels-as-of", args.labels_as_of.as_deref())?.unwrap_or(until_ms),
         label_delay_ms: span("--label-delay", &args.label_delay)?,
-        json_lines: args.json_lines,
+        format: match (args.json_lines, args.parquet) {
+            (_, true) => RowFormat::Parquet,
+            (true, false) => RowFormat::JsonLines,
+            (false, false) => RowFormat::Csv,
+        },
     };
     let failed = |e: std::io::Error| CliError::input("output", e, "Check the path and the room on the disk.");
-    let mut output: Box<dyn Write> = if args.output == Path::new("-") {
-        Box::new(BufWriter::new(std::io::stdout().lock()))
+    let mut output: Box<dyn Write + Send> = if args.output == Path::new("-") {
+        Box::new(BufWriter::new(std::io::stdout()))
     } else {
         Box::new(BufWriter::new(std::fs::File::create(&args.output).map_err(failed)?))
     };
@@ -401,6 +408,11 @@ fn cli_error(error: LearningError) -> CliError {
             "too_little_to_learn",
             causes(&error),
             "docs/concepts/learning.md says what learning needs.",
+        ),
+        LearningError::NoParquet => CliError::input(
+            "no_parquet",
+            causes(&error),
+            "Leave --parquet out, or build the command with it: cargo install --path tools/tidemark --features parquet.",
         ),
         error => CliError::input("learning", causes(&error), "Check the paths and the policy."),
     }

@@ -18,4 +18,5 @@ mod privacy;
 mod reads;
 mod redrive;
 mod send;
+mod training_set;
 mod world;

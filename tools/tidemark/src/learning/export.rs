@@ -1,6 +1,9 @@
 //! `tidemark export`: the training set itself, point in time: each event with the values of its features as of its own time, and its label
 //! as it was known at a time.
 
+#[cfg(feature = "parquet")]
+mod parquet;
+
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -10,6 +13,18 @@ use super::LearningError;
 use super::labels::Labels;
 use super::replay::{self, Scored};
 use crate::score_file::ScoreFileError;
+
+/// What the rows are written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowFormat {
+    /// A table with a head, by RFC 4180.
+    #[default]
+    Csv,
+    /// A JSON object a line.
+    JsonLines,
+    /// Parquet, where the command was built with it.
+    Parquet,
+}
 
 /// What to write down.
 #[derive(Clone, Debug)]
@@ -26,24 +41,22 @@ pub struct ExportOptions {
     pub labels_as_of_ms: i64,
     /// How late labels are, ms.
     pub label_delay_ms: i64,
-    /// JSON lines instead of CSV.
-    pub json_lines: bool,
+    /// As what.
+    pub format: RowFormat,
 }
 
 /// Writes it, and says how many events and how many frauds.
 ///
 /// # Errors
 /// When the file can't be read or is out of order, or nothing can be written.
-pub fn export(options: &ExportOptions, output: &mut dyn Write) -> Result<(u64, u64), LearningError> {
+pub fn export(options: &ExportOptions, output: &mut (dyn Write + Send)) -> Result<(u64, u64), LearningError> {
     let labels = Labels::read(
         || replay::lines(&options.input, &options.policy),
         options.label_delay_ms,
     )?;
     let names: Vec<String> = options.policy.features().map(|key| key.to_string()).collect();
     let (mut events, mut frauds) = (0, 0);
-    if !options.json_lines {
-        write_line(output, &header(&names))?;
-    }
+    let mut rows = Rows::begin(options.format, &names, output)?;
     replay::replay(
         &options.input,
         &options.policy,
@@ -56,15 +69,56 @@ pub fn export(options: &ExportOptions, output: &mut dyn Write) -> Result<(u64, u
             let fraud = labels.is_fraud(scored.event, options.labels_as_of_ms);
             events += 1;
             frauds += u64::from(fraud);
-            let line = if options.json_lines {
-                json(&scored, &names, fraud)
-            } else {
-                csv(&scored, fraud)
-            };
-            write_line(output, &line)
+            rows.row(&scored, fraud)
         },
     )?;
+    rows.finish()?;
     Ok((events, frauds))
+}
+
+/// The file under way.
+enum Rows<'a> {
+    Csv(&'a mut (dyn Write + Send)),
+    JsonLines(&'a mut (dyn Write + Send), &'a [String]),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<parquet::ParquetRows<'a>>),
+}
+
+impl<'a> Rows<'a> {
+    fn begin(
+        format: RowFormat,
+        names: &'a [String],
+        output: &'a mut (dyn Write + Send),
+    ) -> Result<Self, LearningError> {
+        match format {
+            RowFormat::Csv => {
+                write_line(output, &header(names))?;
+                Ok(Self::Csv(output))
+            }
+            RowFormat::JsonLines => Ok(Self::JsonLines(output, names)),
+            #[cfg(feature = "parquet")]
+            RowFormat::Parquet => Ok(Self::Parquet(Box::new(parquet::ParquetRows::begin(names, output)?))),
+            #[cfg(not(feature = "parquet"))]
+            RowFormat::Parquet => Err(LearningError::NoParquet),
+        }
+    }
+
+    fn row(&mut self, scored: &Scored, fraud: bool) -> Result<(), LearningError> {
+        match self {
+            Self::Csv(output) => write_line(*output, &csv(scored, fraud)),
+            Self::JsonLines(output, names) => write_line(*output, &json(scored, names, fraud)),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.row(scored, fraud),
+        }
+    }
+
+    fn finish(self) -> Result<(), LearningError> {
+        match self {
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.finish(),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn write_line(output: &mut dyn Write, line: &str) -> Result<(), LearningError> {

@@ -33,6 +33,13 @@ pub enum LearningError {
     /// Nothing can be learned.
     #[error(transparent)]
     Learn(#[from] learn::LearnError),
+    /// Parquet was asked for.
+    #[error("this command was built without Parquet")]
+    NoParquet,
+    /// A Parquet file could not be written.
+    #[cfg(feature = "parquet")]
+    #[error(transparent)]
+    Columns(#[from] columns::ColumnsError),
     /// An outcome that can't be read: a bug.
     #[error("an outcome can't be read: this is a bug")]
     Outcome(#[source] serde_json::Error),

@@ -8,7 +8,7 @@ use tidemark_domain::policy::Policy;
 
 use super::LearningError;
 use super::backtest::{BacktestOptions, backtest};
-use super::export::{ExportOptions, export};
+use super::export::{ExportOptions, RowFormat, export};
 use super::labels::Labels;
 use super::replay::{lines, replay};
 use super::train::{TrainOptions, train};
@@ -178,7 +178,7 @@ fn a_training_row_is_what_the_file_path_served() {
         until_ms: i64::MAX,
         labels_as_of_ms: START_MS + 40 * DAY_MS,
         label_delay_ms: 0,
-        json_lines: true,
+        format: RowFormat::JsonLines,
     };
     let (written, frauds) = export(&options, &mut rows).unwrap();
     let known = labels
