@@ -3,7 +3,7 @@
 use lambda_runtime::{Context, Diagnostic};
 use tidemark_engine::port::Clock;
 use tidemark_redrive::port::{Inbox, Processor, ShardReader};
-use tidemark_redrive::{Outcome, Redrive, Request, RequestError, Response};
+use tidemark_redrive::{CallOutcome, Redrive, Request, RequestError, Response};
 use tidemark_telemetry::{EmfLine, ErrorCode};
 
 use crate::telemetry::{self, CallFacts};
@@ -82,7 +82,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> RedriveFunction<R, I, P, 
         }
     }
 
-    fn answered(&self, request: &Request, outcome: Outcome, context: &Context, started_ms: i64) -> Handled {
+    fn answered(&self, request: &Request, outcome: CallOutcome, context: &Context, started_ms: i64) -> Handled {
         let facts = CallFacts {
             function: &self.name,
             request_id: &context.request_id,

@@ -1,6 +1,6 @@
 //! What one call is reported as: metrics, and log lines. Counts, codes and ids of messages only (I9).
 
-use tidemark_redrive::{Outcome, Request, Stopped};
+use tidemark_redrive::{CallOutcome, Request, Stopped};
 use tidemark_telemetry::emf::{Dimension, float, milliseconds};
 use tidemark_telemetry::{EmfLine, Metric};
 
@@ -14,7 +14,7 @@ pub(crate) struct CallFacts<'a> {
 }
 
 /// One line for the call, and one for each refusal code in it. A dry run gives no record an end, so it counts its calls alone.
-pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &Outcome) -> Vec<EmfLine> {
+pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &CallOutcome) -> Vec<EmfLine> {
     let stats = &outcome.stats;
     let line = EmfLine::new(facts.finished_ms, facts.function)
         .property("request_id", facts.request_id)
@@ -43,7 +43,7 @@ pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &Outcome) -> Vec<EmfLine> 
 
 /// How long the oldest record waits of which a letter was looked at. A look that found nothing to its end says so with 0; a
 /// redrive knows only of the letters it took.
-fn age_metric(line: EmfLine, facts: &CallFacts<'_>, outcome: &Outcome) -> EmfLine {
+fn age_metric(line: EmfLine, facts: &CallFacts<'_>, outcome: &CallOutcome) -> EmfLine {
     let oldest_ms = outcome.stats.oldest_letter_ms;
     let is_empty = facts.request.look && outcome.response.stopped == Stopped::Done;
     match oldest_ms.or(is_empty.then_some(facts.finished_ms)) {
@@ -53,7 +53,7 @@ fn age_metric(line: EmfLine, facts: &CallFacts<'_>, outcome: &Outcome) -> EmfLin
 }
 
 /// Where the records ended.
-fn account_metrics(line: EmfLine, facts: &CallFacts<'_>, outcome: &Outcome) -> EmfLine {
+fn account_metrics(line: EmfLine, facts: &CallFacts<'_>, outcome: &CallOutcome) -> EmfLine {
     let (account, stats) = (&outcome.response.account, &outcome.stats);
     let unrecoverable = account.unrecoverable_messages + account.rejected_messages;
     let line = line
@@ -76,7 +76,7 @@ fn account_metrics(line: EmfLine, facts: &CallFacts<'_>, outcome: &Outcome) -> E
 }
 
 /// One line for the call, and one for each thing that somebody should look at.
-pub(crate) fn log(facts: &CallFacts<'_>, outcome: &Outcome) {
+pub(crate) fn log(facts: &CallFacts<'_>, outcome: &CallOutcome) {
     let (response, request_id) = (&outcome.response, facts.request_id);
     let account = &response.account;
     tracing::info!(
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn lines_of(request: &Request, oldest_letter_ms: Option<i64>) -> Vec<Value> {
-        let outcome = Outcome {
+        let outcome = CallOutcome {
             response: Response {
                 account: Account {
                     messages: 3,

@@ -13,8 +13,8 @@ pub enum BreakerState {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         until_ms: i64,
     },
-    /// One trial is under way; nothing else until its answer. Should the answer never come (a process may be frozen or
-    /// killed in between), another trial goes from then on.
+    /// One probe is under way; nothing else until its answer. Should the answer never come (a process may be frozen or
+    /// killed in between), another probe goes from then on.
     HalfOpen {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         until_ms: i64,
@@ -46,7 +46,7 @@ impl Breaker {
         self.state
     }
 
-    /// Whether a call may go now. In the open state, the first call after its time becomes the trial.
+    /// Whether a call may go now. In the open state, the first call after its time becomes the probe.
     pub fn allow(&mut self, now_ms: i64) -> bool {
         match self.state {
             BreakerState::Closed { .. } => true,
@@ -103,8 +103,8 @@ mod tests {
     fn after_its_time_one_trial_goes_and_decides() {
         let mut breaker = Breaker::new(1, 1_000);
         breaker.failed(0);
-        assert!(breaker.allow(1_000), "the trial");
-        assert!(!breaker.allow(1_001), "only one trial at a time");
+        assert!(breaker.allow(1_000), "the probe");
+        assert!(!breaker.allow(1_001), "only one probe at a time");
         breaker.failed(1_002);
         assert_eq!(breaker.state(), BreakerState::Open { until_ms: 2_002 });
         assert!(breaker.allow(2_002));
@@ -118,7 +118,7 @@ mod tests {
         breaker.failed(0);
         assert!(breaker.allow(1_000));
         assert!(!breaker.allow(1_999));
-        assert!(breaker.allow(2_000), "another trial");
+        assert!(breaker.allow(2_000), "another probe");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::common::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, PackedRecord};
 use tidemark_domain::refusal::RefusalCode::{AggregateDigest, NotJson, NotUtf8};
 use tidemark_engine::config::{BATCH_RECORDS_MAX, BATCH_USER_RECORDS_MAX};
 use tidemark_engine::memory::{Fault, Op};
@@ -35,7 +35,7 @@ fn packed(payloads: &[Vec<u8>], sizes: &[usize]) -> Vec<Record> {
 fn aggregate(payloads: &[Vec<u8>]) -> Vec<u8> {
     let mut aggregator = Aggregator::new();
     for (at, data) in payloads.iter().enumerate() {
-        let user = UserRecord {
+        let user = PackedRecord {
             partition_key: &format!("key-{at}"),
             explicit_hash_key: None,
             data,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::*;
 use futures_util::FutureExt;
-use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
@@ -109,7 +109,7 @@ fn aggregates(records: usize, per: usize) -> Vec<Record> {
         let mut aggregator = Aggregator::new();
         for at in 0..per {
             let data = tx(&format!("card-{record}-{at}"), &format!("e-{record}-{at}"), 60, 1_000);
-            let user = UserRecord {
+            let user = PackedRecord {
                 partition_key: "k",
                 explicit_hash_key: None,
                 data: &data,

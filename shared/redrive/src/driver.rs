@@ -21,7 +21,7 @@ use crate::request::RequestError;
 use crate::source::Source;
 pub use redrive::{Queues, Redrive};
 use run::Run;
-pub use run::{Outcome, Stats};
+pub use run::{CallOutcome, Stats};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Redrives until the source has nothing more, the request's bound is reached, or `deadline_ms` (milliseconds since
@@ -30,7 +30,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     ///
     /// # Errors
     /// When the request contradicts itself. Nothing was read then.
-    pub async fn run(&self, request: &Request, deadline_ms: i64) -> Result<Outcome, RequestError> {
+    pub async fn run(&self, request: &Request, deadline_ms: i64) -> Result<CallOutcome, RequestError> {
         request.check()?;
         let mut run = Run::new(request, &self.config, self.clock.now_ms(), deadline_ms);
         match request.source {

@@ -22,7 +22,7 @@ pub mod walk;
 
 pub use api::{Account, Problem, RangeRequest, Request, Response, Stopped, UnrecoverableMessage};
 pub use cursor::Cursor;
-pub use driver::{Outcome, Queues, Redrive, Stats};
+pub use driver::{CallOutcome, Queues, Redrive, Stats};
 pub use letter::Home;
 pub use limits::RedriveConfig;
 pub use request::RequestError;

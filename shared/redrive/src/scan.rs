@@ -10,7 +10,7 @@ use crate::walk::{PageEnd, Want};
 
 /// Which records of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct ScanBounds {
     /// Where to begin.
     pub from: ReadFrom,
     /// The last number that belongs to it.
@@ -37,7 +37,7 @@ enum Place {
 /// A walk over one shard.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    bounds: Bounds,
+    bounds: ScanBounds,
     place: Place,
     last: Option<String>,
     /// The place to begin was refused: what is there begins later.
@@ -49,7 +49,7 @@ pub struct Scan {
 impl Scan {
     /// A walk that gives up after so many pages in a row without a record.
     #[must_use]
-    pub fn new(bounds: Bounds, empty_pages_max: u32) -> Self {
+    pub fn new(bounds: ScanBounds, empty_pages_max: u32) -> Self {
         Self {
             bounds,
             place: Place::Unplaced,

@@ -4,7 +4,7 @@
 use crate::common::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::memory::{Fault, Op};
@@ -75,7 +75,7 @@ fn reasons_choose_payloads_and_a_run_looks_at_each_once() {
 fn aggregate(payloads: &[&[u8]]) -> Vec<u8> {
     let mut aggregator = Aggregator::new();
     for data in payloads {
-        let user = UserRecord {
+        let user = PackedRecord {
             partition_key: "card",
             explicit_hash_key: None,
             data,

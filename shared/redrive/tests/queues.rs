@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use crate::common::*;
-use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{AGGREGATE_USER_RECORDS_MAX, Aggregator, PackedRecord};
 use tidemark_engine::config::BATCH_USER_RECORDS_MAX;
 use tidemark_engine::port::Clock;
 use tidemark_redrive::limits::UNRECOVERABLE_BYTES_MAX;
@@ -113,7 +113,7 @@ fn a_page_of_more_user_records_than_a_batch_may_have_is_fed_in_several() {
     for at in 0..records as u64 {
         let mut aggregator = Aggregator::new();
         for _ in 0..per {
-            let user = UserRecord {
+            let user = PackedRecord {
                 partition_key: "card",
                 explicit_hash_key: None,
                 data: &event,

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use crate::common::*;
-use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;
 use tidemark_redrive::limits::ATTEMPTS_MAX;
@@ -189,7 +189,7 @@ fn an_aggregated_record_is_one_record_with_many_ends() {
     users.push(("bad".to_owned(), b"poison".to_vec()));
     let mut writer = Aggregator::new();
     for (partition_key, data) in &users {
-        let user = UserRecord {
+        let user = PackedRecord {
             partition_key,
             explicit_hash_key: None,
             data,

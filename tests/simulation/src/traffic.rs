@@ -5,7 +5,7 @@ mod payload;
 
 use std::collections::BTreeMap;
 
-use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_domain::lifetime::HISTORY_MS;
 
 use crate::dice::Dice;
@@ -293,7 +293,7 @@ fn packed(dice: &mut Dice, key: String, parts: &[Vec<u8>], at_ms: i64) -> Sent {
 fn write(key: &str, parts: &[Vec<u8>]) -> Vec<u8> {
     let mut aggregator = Aggregator::new();
     for part in parts {
-        let record = UserRecord {
+        let record = PackedRecord {
             partition_key: key,
             explicit_hash_key: None,
             data: part,

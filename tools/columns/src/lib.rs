@@ -18,7 +18,7 @@ pub const GROUP_ROWS_MAX: usize = 1 << 16;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// UTF-8; never missing.
     Text,
     /// A whole number; never missing.
@@ -69,14 +69,15 @@ impl<W: Write + Send> Rows<W> {
     ///
     /// # Errors
     /// When two columns have one name, or nothing can be written.
-    pub fn new(output: W, columns: &[(&str, Kind)]) -> Result<Self, ColumnsError> {
-        let fields: Result<Vec<TypePtr>, ParquetError> = columns.iter().map(|(name, kind)| field(name, *kind)).collect();
+    pub fn new(output: W, columns: &[(&str, ColumnKind)]) -> Result<Self, ColumnsError> {
+        let fields: Result<Vec<TypePtr>, ParquetError> =
+            columns.iter().map(|(name, kind)| field(name, *kind)).collect();
         let schema = Type::group_type_builder("row").with_fields(fields?).build()?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let held = |(_, kind): &(&str, Kind)| match kind {
-            Kind::Text => Held::Text(Vec::new()),
-            Kind::Whole => Held::Whole(Vec::new()),
-            Kind::Number => Held::Number(Vec::new(), Vec::new()),
+        let held = |(_, kind): &(&str, ColumnKind)| match kind {
+            ColumnKind::Text => Held::Text(Vec::new()),
+            ColumnKind::Whole => Held::Whole(Vec::new()),
+            ColumnKind::Number => Held::Number(Vec::new(), Vec::new()),
         };
         Ok(Self {
             writer: SerializedFileWriter::new(output, Arc::new(schema), Arc::new(properties))?,
@@ -152,11 +153,11 @@ impl<W: Write + Send> Rows<W> {
     }
 }
 
-fn field(name: &str, kind: Kind) -> Result<TypePtr, ParquetError> {
+fn field(name: &str, kind: ColumnKind) -> Result<TypePtr, ParquetError> {
     let (physical, logical, repetition) = match kind {
-        Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String), Repetition::REQUIRED),
-        Kind::Whole => (Physical::INT64, None, Repetition::REQUIRED),
-        Kind::Number => (Physical::DOUBLE, None, Repetition::OPTIONAL),
+        ColumnKind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String), Repetition::REQUIRED),
+        ColumnKind::Whole => (Physical::INT64, None, Repetition::REQUIRED),
+        ColumnKind::Number => (Physical::DOUBLE, None, Repetition::OPTIONAL),
     };
     let field = Type::primitive_type_builder(name, physical);
     let field = field.with_logical_type(logical).with_repetition(repetition);

@@ -1,14 +1,14 @@
 //! What is written is read back: by the library's own reader, value by value.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use columns::{ColumnsError, GROUP_ROWS_MAX, Kind, Rows, Value};
+use columns::{ColumnKind, ColumnsError, GROUP_ROWS_MAX, Rows, Value};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
-const COLUMNS: [(&str, Kind); 3] = [
-    ("event_id", Kind::Text),
-    ("occurred_at_ms", Kind::Whole),
-    ("terminal.fraud_run", Kind::Number),
+const COLUMNS: [(&str, ColumnKind); 3] = [
+    ("event_id", ColumnKind::Text),
+    ("occurred_at_ms", ColumnKind::Whole),
+    ("terminal.fraud_run", ColumnKind::Number),
 ];
 
 #[test]
@@ -45,7 +45,10 @@ fn every_value_comes_back_missing_ones_too_and_groups_have_no_seam() {
 #[test]
 fn a_file_without_rows_has_its_columns() {
     let file = tempfile::tempfile().unwrap();
-    Rows::new(file.try_clone().unwrap(), &COLUMNS).unwrap().finish().unwrap();
+    Rows::new(file.try_clone().unwrap(), &COLUMNS)
+        .unwrap()
+        .finish()
+        .unwrap();
     let reader = SerializedFileReader::new(file).unwrap();
     let columns = reader.metadata().file_metadata().schema_descr().columns().len();
     assert_eq!((columns, reader.metadata().num_row_groups()), (3, 0));

@@ -202,7 +202,7 @@ fn a_record_that_is_in_quarantine_in_part_is_not_kept() {
 }
 
 fn aggregate() -> Accepted {
-    use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+    use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
     let event = |id: &str| {
         serde_json::json!({
             "schema": "profile", "version": 1, "card_id": id, "profile_version": 3, "usual_country": "FR", "spend_mean_minor": 3100.0,
@@ -212,7 +212,7 @@ fn aggregate() -> Accepted {
     };
     let mut aggregator = Aggregator::new();
     for payload in [event("c").as_str(), "no event", "no event either"] {
-        let part = UserRecord {
+        let part = PackedRecord {
             partition_key: "c",
             explicit_hash_key: None,
             data: payload.as_bytes(),
@@ -282,10 +282,10 @@ fn an_aggregate_that_can_not_be_taken_apart_is_refused_whole() {
 
 #[test]
 fn an_aggregate_within_an_aggregate_is_one_refused_user_record() {
-    use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+    use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
     let inner = aggregate();
     let mut outer = Aggregator::new();
-    let part = UserRecord {
+    let part = PackedRecord {
         partition_key: "c",
         explicit_hash_key: None,
         data: &inner.payload,

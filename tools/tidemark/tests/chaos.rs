@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use localcloud::{FaultKind, FaultPlan, Service};
-use rehearse::chaos::{self, Outage, Outcome, Scenario};
+use rehearse::chaos::{self, ChaosRun, Outage, Scenario};
 
 fn score_binary() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
@@ -29,7 +29,7 @@ fn seed(default: u64) -> u64 {
     named.map_or(default, |text| text.parse().unwrap())
 }
 
-async fn run(scenario: &Scenario) -> Outcome {
+async fn run(scenario: &Scenario) -> ChaosRun {
     eprintln!("chaos: TIDEMARK_CHAOS_SEED={}", scenario.seed);
     let folder = tempfile::tempdir().unwrap();
     let outcome = chaos::run(scenario, folder.path(), &score_binary()).await.unwrap();
@@ -38,7 +38,7 @@ async fn run(scenario: &Scenario) -> Outcome {
 }
 
 /// Every record has an end, every event one outcome, and every outcome and state is the recomputation's.
-fn assert_exact(outcome: &Outcome) {
+fn assert_exact(outcome: &ChaosRun) {
     let problems = outcome.report.problems();
     assert!(
         problems.is_empty(),

@@ -67,7 +67,9 @@ async fn a_training_row_is_what_the_live_path_served() {
     let world = World::start().await;
     let policy = lines(&world, "keyed.toml", &policy()).await;
     for words in [["publish", &policy], ["activate", "2"]] {
-        world.json(0, &[&["policy"], &words[..], &["--reason", "a test"]].concat()).await;
+        world
+            .json(0, &[&["policy"], &words[..], &["--reason", "a test"]].concat())
+            .await;
     }
     let parts = history();
     for part in &parts {
@@ -82,7 +84,16 @@ async fn a_training_row_is_what_the_live_path_served() {
     let text: String = parts.iter().flatten().map(|event| format!("{event}\n")).collect();
     let input = lines(&world, "history.jsonl", &text).await;
     let output = format!("{input}.rows");
-    let words = ["export", "-i", &input, "--policy", &policy, "--json-lines", "-o", &output];
+    let words = [
+        "export",
+        "-i",
+        &input,
+        "--policy",
+        &policy,
+        "--json-lines",
+        "-o",
+        &output,
+    ];
     let said = world.json(0, &words).await;
     assert_eq!(said, json!({"events": 2 * EVENTS, "frauds": parts[1].len()}));
 
@@ -103,7 +114,13 @@ async fn a_training_row_is_what_the_live_path_served() {
         learned += i64::from(row["terminal.fraud_run"].as_f64().is_some_and(|run| run > 0.0));
     }
     assert_eq!((seen, served.len()), (2 * EVENTS, 2 * EVENTS as usize));
-    let after = parts[2].iter().filter(|event| event["merchant_id"] == format!("m{BAD}"));
-    assert_eq!(learned, after.count() as i64, "each event there after the labels, and no other");
+    let after = parts[2]
+        .iter()
+        .filter(|event| event["merchant_id"] == format!("m{BAD}"));
+    assert_eq!(
+        learned,
+        after.count() as i64,
+        "each event there after the labels, and no other"
+    );
     world.stop().await;
 }

@@ -24,7 +24,7 @@ use crate::refusal::{Refusal, RefusalCode};
 use self::format::{digest_of, field};
 use self::protobuf::{Malformed, Reader, Value};
 
-pub use self::format::{AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, UserRecord};
+pub use self::format::{AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, PackedRecord};
 pub use self::write::Aggregator;
 
 /// Takes a record apart: its user records in the producer's order, at least one and at most
@@ -34,7 +34,7 @@ pub use self::write::Aggregator;
 /// For the whole record, once it begins with the magic: `aggregate_digest` when the digest at its end is not that of what
 /// it holds (forged, or cut), `aggregate_malformed` when that is no protobuf of the shape above, points beyond a table or
 /// holds no record, `aggregate_too_many` beyond the limit.
-pub fn take_apart(record: &[u8]) -> Result<Option<Vec<UserRecord<'_>>>, Refusal> {
+pub fn take_apart(record: &[u8]) -> Result<Option<Vec<PackedRecord<'_>>>, Refusal> {
     let Some(signed) = record.strip_prefix(&AGGREGATE_MAGIC) else {
         return Ok(None);
     };
@@ -109,7 +109,7 @@ impl<'a> Tables<'a> {
         Ok(tables)
     }
 
-    fn user_records(&self) -> Result<Vec<UserRecord<'a>>, Flaw> {
+    fn user_records(&self) -> Result<Vec<PackedRecord<'a>>, Flaw> {
         if self.records.is_empty() {
             return Err(Flaw::Malformed(
                 "payload: expected an aggregated record to hold at least one user record",
@@ -118,13 +118,13 @@ impl<'a> Tables<'a> {
         self.records.iter().map(|record| self.user_record(record)).collect()
     }
 
-    fn user_record(&self, record: &Indexed<'a>) -> Result<UserRecord<'a>, Flaw> {
+    fn user_record(&self, record: &Indexed<'a>) -> Result<PackedRecord<'a>, Flaw> {
         const BEYOND: Flaw = Flaw::Malformed("payload: expected indexes within the tables of the aggregated record");
         let missing = Flaw::Malformed("payload: expected a partition key and data in each user record");
         let (Some(partition_key), Some(data)) = (record.partition_key, record.data) else {
             return Err(missing);
         };
-        Ok(UserRecord {
+        Ok(PackedRecord {
             partition_key: at(&self.partition_keys, partition_key).ok_or(BEYOND)?,
             explicit_hash_key: match record.hash_key {
                 Some(hash_key) => Some(at(&self.hash_keys, hash_key).ok_or(BEYOND)?),

@@ -5,7 +5,7 @@ use md5::{Digest, Md5};
 use proptest::prelude::*;
 use prost::Message;
 use tidemark_domain::contract::aggregate::{
-    AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, Aggregator, UserRecord, take_apart,
+    AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, Aggregator, PackedRecord, take_apart,
 };
 use tidemark_domain::contract::{Bounds, decode};
 use tidemark_domain::refusal::RefusalCode::{self, AggregateDigest, AggregateMalformed, AggregateTooMany, NotUtf8};
@@ -189,7 +189,7 @@ fn fields_of_a_later_version_tags_and_any_order_are_tolerated() {
     let strangers: &[u8] = &[0x48, 1, 0x51, 0, 0, 0, 0, 0, 0, 0, 0, 0x5A, 1, b'x', 0x65, 0, 0, 0, 0];
     let message = [records.encode_to_vec(), strangers.to_vec(), keys.encode_to_vec()].concat();
     let records = signed(&message);
-    let expected = UserRecord {
+    let expected = PackedRecord {
         partition_key: "a",
         explicit_hash_key: None,
         data: b"x",
@@ -207,7 +207,7 @@ fn the_limits_of_user_records_and_keys_are_exact() {
     let message = aggregate(&keys, vec![record(0, b"")]).encode_to_vec();
     assert_eq!(code(&signed(&message)), AggregateTooMany);
     let mut aggregator = Aggregator::new();
-    let user = UserRecord {
+    let user = PackedRecord {
         partition_key: "a",
         explicit_hash_key: None,
         data: b"",
@@ -223,7 +223,7 @@ fn no_aggregate_of_events_within_a_mebibyte_is_over_the_limit() {
     let shortest = br#"{"schema":"label","version":1,"event_id":"e","card_id":"c","verdict":"fraud","known_since_ms":100000000000}"#;
     assert!(decode(shortest, 1_795_348_800_000, &Bounds::default()).is_ok());
     let mut aggregator = Aggregator::new();
-    let user = UserRecord {
+    let user = PackedRecord {
         partition_key: "c",
         explicit_hash_key: None,
         data: shortest,
@@ -243,8 +243,8 @@ fn user_records() -> impl Strategy<Value = Vec<(String, Option<String>, Vec<u8>)
     prop::collection::vec((key, hash, prop::collection::vec(any::<u8>(), 0..300)), 1..40)
 }
 
-fn borrowed(record: &(String, Option<String>, Vec<u8>)) -> UserRecord<'_> {
-    UserRecord {
+fn borrowed(record: &(String, Option<String>, Vec<u8>)) -> PackedRecord<'_> {
+    PackedRecord {
         partition_key: &record.0,
         explicit_hash_key: record.1.as_deref(),
         data: &record.2,
@@ -261,7 +261,7 @@ proptest! {
         let bytes = aggregator.bytes();
         let whole = aggregator.finish();
         prop_assert_eq!(whole.len(), bytes);
-        let expected: Vec<UserRecord<'_>> = records.iter().map(borrowed).collect();
+        let expected: Vec<PackedRecord<'_>> = records.iter().map(borrowed).collect();
         prop_assert_eq!(take_apart(&whole), Ok(Some(expected)));
         // And prost, which knows nothing of our writer, reads the same.
         let message = AggregatedRecord::decode(&whole[4..whole.len() - 16]).unwrap();

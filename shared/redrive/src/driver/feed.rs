@@ -13,7 +13,7 @@ use crate::source::Source;
 
 /// What became of a record in this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Redriven {
     /// It has its end (or was only looked at, in a dry run). The account has it.
     Ended,
     /// The engine could not take it to an end.
@@ -24,7 +24,7 @@ pub(super) enum Fate {
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Takes records to their end, in their order, as far as the call's bounds allow.
-    pub(super) async fn feed(&self, run: &mut Run<'_>, records: &[InRecord<'_>]) -> Vec<Fate> {
+    pub(super) async fn feed(&self, run: &mut Run<'_>, records: &[InRecord<'_>]) -> Vec<Redriven> {
         let mut fates = Vec::with_capacity(records.len());
         let batch_max = run.record_pace.batch_max(self.config.batch_records_max);
         while fates.len() < records.len() && run.may_go_on(self.clock.now_ms()) {
@@ -40,14 +40,14 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
             if run.request.dry_run {
                 run.account.found += batch.len() as u64;
-                fates.extend(batch.iter().map(|_| Fate::Ended));
+                fates.extend(batch.iter().map(|_| Redriven::Ended));
                 continue;
             }
             // In a box of its own: the future of a whole batch is large.
             let report = Box::pin(self.processor.process(batch, run.engine_deadline_ms)).await;
             let of_batch = account(run, batch, &report);
-            let ended = of_batch.iter().filter(|fate| **fate == Fate::Ended).count();
-            let failed = of_batch.iter().filter(|fate| **fate == Fate::Failed).count();
+            let ended = of_batch.iter().filter(|fate| **fate == Redriven::Ended).count();
+            let failed = of_batch.iter().filter(|fate| **fate == Redriven::Failed).count();
             fates.extend(of_batch);
             run.batch_done(ended, failed);
             // In a range, a card's later events wait for those that failed (I4): they are of a later batch, which waits too.
@@ -55,7 +55,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 break;
             }
         }
-        fates.resize(records.len(), Fate::NotYet);
+        fates.resize(records.len(), Redriven::NotYet);
         fates
     }
 
@@ -75,7 +75,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 }
 
 /// Counts the ends of a batch: the fates of its records, or of those before the first that was one too many.
-fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Fate> {
+fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Redriven> {
     run.stats.units += report.units;
     run.stats.throttles += report.throttles;
     run.stats.retries += report.retries;
@@ -88,7 +88,7 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
             break;
         }
         let fate = count(run, of_record);
-        if fate == Fate::Ended {
+        if fate == Redriven::Ended {
             run.account.found += 1;
             run.recovered(record.arrival_ms);
         }
@@ -99,14 +99,14 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
 
 /// Counts the ends of one record: an aggregated one has many. It has its end when all of them have theirs; until then none of
 /// them is counted, for they are counted when it comes again.
-fn count(run: &mut Run<'_>, ends: &[End]) -> Fate {
+fn count(run: &mut Run<'_>, ends: &[End]) -> Redriven {
     let returned = |end: &End| matches!(end, End::Returned(_));
     if ends.contains(&End::Returned(Returned::Deadline)) {
         run.stop(Stopped::Deadline);
-        return Fate::NotYet;
+        return Redriven::NotYet;
     }
     if ends.is_empty() || ends.iter().any(returned) {
-        return Fate::Failed;
+        return Redriven::Failed;
     }
     let account = &mut run.account;
     for end in ends {
@@ -122,5 +122,5 @@ fn count(run: &mut Run<'_>, ends: &[End]) -> Fate {
         }
     }
     account.unpacked += ends.len() as u64 - 1;
-    Fate::Ended
+    Redriven::Ended
 }

@@ -16,12 +16,12 @@ use tidemark_engine::InRecord;
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
 
-use super::feed::Fate;
+use super::feed::Redriven;
 use super::queue::Moved;
 use super::redrive::Redrive;
 use super::run::Run;
 use super::step::Step;
-use super::work::{Stage, Verdict, Work};
+use super::work::{Handling, Stage, Work};
 use crate::api::Problem;
 use crate::letter::{Letter, Rejection, first_arrival_ms};
 use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX};
@@ -183,7 +183,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             let (had, new): (Vec<usize>, Vec<usize>) = hit.spans.iter().partition(|span| works[**span].has(number));
             had.into_iter().for_each(|span| works[span].keep(number));
             if !new.is_empty() {
-                note(run, works, &new, number, fates.next().unwrap_or(Fate::NotYet));
+                note(run, works, &new, number, fates.next().unwrap_or(Redriven::NotYet));
             }
         }
     }
@@ -200,7 +200,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             count_once(run, work);
             run.account.found += work.failed;
             match work.verdict(end) {
-                Verdict::Done { beyond } => {
+                Handling::Done { beyond } => {
                     run.account.filtered_out += beyond;
                     if run.request.dry_run {
                         run.keep(&work.message.id, work.message.receipt.clone());
@@ -215,31 +215,31 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     }
 
     /// A message whose range did not come to its end as a whole.
-    async fn not_done(&self, run: &mut Run<'_>, work: &Work, verdict: Verdict) {
+    async fn not_done(&self, run: &mut Run<'_>, work: &Work, verdict: Handling) {
         let records = work.letter.records;
         let (why, absent) = match verdict {
-            Verdict::Stays {
+            Handling::Stays {
                 without_end,
                 unfinished,
             } => {
                 stays(run, work, without_end, unfinished);
                 return;
             }
-            Verdict::Trimmed { lost, beyond } => {
+            Handling::Trimmed { lost, beyond } => {
                 run.account.filtered_out += beyond;
                 let detail = format!("{lost} of {records} records are past the stream's retention");
                 (Rejection::new(ErrorCode::PastRetention, detail), lost)
             }
-            Verdict::NotOfShard { missing } => {
+            Handling::NotOfShard { missing } => {
                 let detail = "KinesisBatchInfo.startSequenceNumber: the shard never gave it";
                 (Rejection::new(ErrorCode::SequenceNumberInvalid, detail), missing)
             }
-            Verdict::Miscounted { missing } | Verdict::Done { beyond: missing } => {
+            Handling::Miscounted { missing } | Handling::Done { beyond: missing } => {
                 let detail = format!("counts {records} records, {missing} more than its range holds");
                 (Rejection::new(ErrorCode::LetterMiscounted, detail), missing)
             }
         };
-        let is_lost = matches!(verdict, Verdict::Trimmed { .. });
+        let is_lost = matches!(verdict, Handling::Trimmed { .. });
         let moved = moved(&work.message, Some((records, work.ended)));
         let is_moved = self.move_out(run, &self.queues.dead_letter, moved, &why).await;
         let account = &mut run.account;
@@ -277,9 +277,9 @@ fn count_once(run: &mut Run<'_>, work: &Work) {
 }
 
 /// A record's fate, for each letter whose range it lies in: it ends once, and is done already for all others.
-fn note(run: &mut Run<'_>, works: &mut [Work], spans: &[usize], number: &str, fate: Fate) {
+fn note(run: &mut Run<'_>, works: &mut [Work], spans: &[usize], number: &str, fate: Redriven) {
     for (order, span) in spans.iter().enumerate() {
-        if fate == Fate::Ended && order > 0 {
+        if fate == Redriven::Ended && order > 0 {
             run.account.found += 1;
             run.account.already_done += u64::from(!run.request.dry_run);
         }

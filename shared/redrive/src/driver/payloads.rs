@@ -5,7 +5,7 @@ use tidemark_engine::port::Clock;
 use tidemark_engine::record::OfAggregate;
 use tidemark_telemetry::ErrorCode;
 
-use super::feed::Fate;
+use super::feed::Redriven;
 use super::queue::Moved;
 use super::redrive::Redrive;
 use super::run::Run;
@@ -109,20 +109,20 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         drop(records);
         let mut done = Vec::new();
         for (payload, fate) in payloads.into_iter().zip(fates) {
-            if fate == Fate::NotYet {
+            if fate == Redriven::NotYet {
                 hold(run, payload.messages);
                 continue;
             }
             run.account.messages += payload.messages.len() as u64;
             run.account.expected += 1;
-            if fate == Fate::Failed {
+            if fate == Redriven::Failed {
                 run.account.found += 1;
                 run.account.returned += 1;
                 let id = payload.messages.first().map(|part| part.id.clone());
                 let detail = "the record has no end yet: it stays in quarantine";
                 run.problem(Problem::new(ErrorCode::RecordsNotRedriven, id.as_deref(), detail));
             }
-            if fate == Fate::Failed || run.request.dry_run {
+            if fate == Redriven::Failed || run.request.dry_run {
                 keep(run, payload.messages);
             } else {
                 done.extend(payload.messages.into_iter().map(|part| part.receipt));

@@ -6,7 +6,7 @@ use tidemark_engine::InRecord;
 use tidemark_engine::port::Clock;
 use tidemark_telemetry::ErrorCode;
 
-use super::feed::Fate;
+use super::feed::Redriven;
 use super::redrive::Redrive;
 use super::run::Run;
 use super::step::Step;
@@ -15,7 +15,7 @@ use crate::cursor::ShardLeft;
 use crate::limits::CLOCK_SLACK_MS;
 use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader, StreamRecord};
 use crate::rate::BACKOFF;
-use crate::scan::{Bounds, Scan};
+use crate::scan::{Scan, ScanBounds};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     pub(super) async fn range(&self, run: &mut Run<'_>) {
@@ -95,19 +95,19 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let had: BTreeSet<String> = left.done.drain(..).collect();
         let hits = scan.page(&page.records, page.end());
         let of_range: Vec<&StreamRecord> = hits.iter().map(|at| &page.records[*at]).collect();
-        let mut fates: Vec<Fate> = of_range
+        let mut fates: Vec<Redriven> = of_range
             .iter()
             .map(|record| {
                 if had.contains(&record.sequence_number) {
-                    Fate::Ended
+                    Redriven::Ended
                 } else {
-                    Fate::NotYet
+                    Redriven::NotYet
                 }
             })
             .collect();
         let mut failed = 0;
         loop {
-            let open: Vec<usize> = (0..fates.len()).filter(|at| fates[*at] != Fate::Ended).collect();
+            let open: Vec<usize> = (0..fates.len()).filter(|at| fates[*at] != Redriven::Ended).collect();
             if open.is_empty() {
                 break;
             }
@@ -120,14 +120,14 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             for (at, fate) in open.into_iter().zip(came) {
                 fates[at] = fate;
             }
-            if run.is_stopped() || fates.iter().all(|fate| *fate == Fate::Ended) {
+            if run.is_stopped() || fates.iter().all(|fate| *fate == Redriven::Ended) {
                 break;
             }
             failed += 1;
             let pause_ms = BACKOFF.full_jitter_ms(failed, self.clock.random());
             self.clock.sleep_ms(pause_ms).await;
         }
-        let without_end = fates.iter().filter(|fate| **fate == Fate::Failed).count() as u64;
+        let without_end = fates.iter().filter(|fate| **fate == Redriven::Failed).count() as u64;
         run.account.returned += without_end;
         run.account.found += without_end;
         progress(left, &of_range, &fates);
@@ -147,14 +147,14 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 }
 
 /// What a shard's part of the range is.
-fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> Bounds {
+fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> ScanBounds {
     let from = match (after, &range.from_sequence_number, range.since_ms) {
         (Some(after), _, _) => ReadFrom::After(after.clone()),
         (None, Some(from), _) => ReadFrom::At(from.clone()),
         (None, None, Some(since_ms)) => ReadFrom::Time(since_ms),
         (None, None, None) => ReadFrom::Oldest,
     };
-    Bounds {
+    ScanBounds {
         from,
         to: range.to_sequence_number.clone(),
         since_ms: range.since_ms,
@@ -165,12 +165,12 @@ fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> Boun
 }
 
 /// Every record up to `after` has its end, and those of `done`.
-fn progress(left: &mut ShardLeft, records: &[&StreamRecord], fates: &[Fate]) {
+fn progress(left: &mut ShardLeft, records: &[&StreamRecord], fates: &[Redriven]) {
     let mut broken = false;
     for (record, fate) in records.iter().zip(fates) {
-        broken |= *fate != Fate::Ended;
+        broken |= *fate != Redriven::Ended;
         let number = record.sequence_number.clone();
-        match (broken, *fate == Fate::Ended) {
+        match (broken, *fate == Redriven::Ended) {
             (false, _) => left.after = Some(number),
             (true, true) => left.done.push(number),
             (true, false) => {}

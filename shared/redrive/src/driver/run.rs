@@ -37,7 +37,7 @@ pub struct Stats {
 
 /// What one call came to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct CallOutcome {
     /// The answer.
     pub response: Response,
     /// What else there is to report.
@@ -214,7 +214,7 @@ impl<'r> Run<'r> {
         *oldest = (*oldest).min(arrival_ms);
     }
 
-    pub(super) fn finish(mut self) -> Outcome {
+    pub(super) fn finish(mut self) -> CallOutcome {
         if self.request.source == Source::Range {
             // Nobody said how many there should be.
             self.account.expected = self.account.found;
@@ -233,7 +233,7 @@ impl<'r> Run<'r> {
             parts: self.parts,
             shards: self.shards,
         });
-        Outcome {
+        CallOutcome {
             response: Response {
                 account: self.account,
                 cursor,

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::feed::Fate;
+use super::feed::Redriven;
 use crate::cursor::Part;
 use crate::letter::Letter;
 use crate::port::Received;
@@ -54,7 +54,7 @@ enum Earlier {
 
 /// What is to be done with a message whose range was visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Handling {
     /// Each record has its end. So many are there beyond those that the letter counts.
     Done { beyond: u64 },
     /// So many are past retention.
@@ -112,13 +112,13 @@ impl Work {
     }
 
     /// Notes a record's fate; records come in their order.
-    pub(super) fn note(&mut self, number: &str, fate: Fate) {
+    pub(super) fn note(&mut self, number: &str, fate: Redriven) {
         match fate {
-            Fate::Ended => self.ended += 1,
-            Fate::Failed => self.failed += 1,
-            Fate::NotYet => self.stage = Stage::Cut,
+            Redriven::Ended => self.ended += 1,
+            Redriven::Failed => self.failed += 1,
+            Redriven::NotYet => self.stage = Stage::Cut,
         }
-        if fate == Fate::Ended {
+        if fate == Redriven::Ended {
             self.keep(number);
         }
     }
@@ -154,19 +154,19 @@ impl Work {
     }
 
     /// What the walk's end means. Its letter's count is what tells a lost record from one that never was.
-    pub(super) fn verdict(&self, end: SpanEnd) -> Verdict {
+    pub(super) fn verdict(&self, end: SpanEnd) -> Handling {
         let found = self.ended + self.failed;
         let lost = self.letter.records.saturating_sub(found);
         let without_end = self.letter.records.max(found) - self.ended;
         if self.failed > 0 || end == SpanEnd::Unfinished {
             let unfinished = end == SpanEnd::Unfinished;
-            return Verdict::Stays {
+            return Handling::Stays {
                 without_end,
                 unfinished,
             };
         }
         if end == SpanEnd::NotOfShard {
-            return Verdict::NotOfShard { missing: lost };
+            return Handling::NotOfShard { missing: lost };
         }
         let missed_earlier = self.earlier == Earlier::Part { trimmed: true };
         if end == SpanEnd::Trimmed || missed_earlier {
@@ -176,13 +176,13 @@ impl Work {
             let lost = if missed_first { lost.max(1) } else { lost };
             if lost > 0 {
                 let beyond = (found + lost).saturating_sub(self.letter.records);
-                return Verdict::Trimmed { lost, beyond };
+                return Handling::Trimmed { lost, beyond };
             }
         }
         if lost > 0 {
-            return Verdict::Miscounted { missing: lost };
+            return Handling::Miscounted { missing: lost };
         }
-        Verdict::Done {
+        Handling::Done {
             beyond: found - self.letter.records,
         }
     }

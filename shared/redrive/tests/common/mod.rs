@@ -14,7 +14,7 @@ use tidemark_engine::{BatchReport, Engine, EngineConfig, InRecord};
 use tidemark_redrive::memory::{MemoryInbox, MemoryStream, Script};
 use tidemark_redrive::port::StreamRecord;
 use tidemark_redrive::{
-    Home, Outcome, Queues, Redrive, RedriveConfig, Request, Response, Source, Stopped, UnrecoverableMessage,
+    CallOutcome, Home, Queues, Redrive, RedriveConfig, Request, Response, Source, Stopped, UnrecoverableMessage,
 };
 
 /// When the first record arrives, ms since 1970-01-01T00:00:00Z.
@@ -175,12 +175,12 @@ impl World {
     }
 
     /// One call with fifteen minutes to its deadline.
-    pub fn call(&self, request: &Request) -> Outcome {
+    pub fn call(&self, request: &Request) -> CallOutcome {
         self.call_for(request, 15 * MINUTE_MS)
     }
 
     /// One call with so much time.
-    pub fn call_for(&self, request: &Request, time_ms: i64) -> Outcome {
+    pub fn call_for(&self, request: &Request, time_ms: i64) -> CallOutcome {
         let deadline_ms = self.clock.now_ms() + time_ms;
         let function = self.function();
         // Ports in memory are always ready.

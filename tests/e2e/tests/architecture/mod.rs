@@ -5,6 +5,7 @@ mod circles;
 mod dependencies;
 mod errors;
 mod invariants;
+mod names;
 mod paths;
 mod recipes;
 mod sources;

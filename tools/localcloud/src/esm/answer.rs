@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Meaning {
     /// All records are done.
     Success,
     /// The records before this index are done; this one and all later ones come again.
@@ -21,21 +21,21 @@ pub(super) enum Verdict {
 
 /// Reads an answer as AWS does. An empty or null answer or list is success. The lowest of the named records is the
 /// checkpoint. An identifier that is unknown, empty, null or under a misspelt name fails the whole batch.
-pub(super) fn verdict(response: &[u8], report_item_failures: bool, batch: &[Arc<EsmRecord>]) -> Verdict {
+pub(super) fn verdict(response: &[u8], report_item_failures: bool, batch: &[Arc<EsmRecord>]) -> Meaning {
     if !report_item_failures || response.is_empty() {
-        return Verdict::Success;
+        return Meaning::Success;
     }
-    let whole = Verdict::Whole { error: false };
+    let whole = Meaning::Whole { error: false };
     let Ok(answer) = serde_json::from_slice::<Value>(response) else {
         return whole;
     };
     let failures = match answer {
-        Value::Null => return Verdict::Success,
+        Value::Null => return Meaning::Success,
         Value::Object(mut fields) => fields.remove("batchItemFailures").unwrap_or_default(),
         _ => return whole,
     };
     let failures = match failures {
-        Value::Null => return Verdict::Success,
+        Value::Null => return Meaning::Success,
         Value::Array(failures) => failures,
         _ => return whole,
     };
@@ -47,5 +47,5 @@ pub(super) fn verdict(response: &[u8], report_item_failures: bool, batch: &[Arc<
         };
         lowest = Some(lowest.map_or(index, |lowest: usize| lowest.min(index)));
     }
-    lowest.map_or(Verdict::Success, Verdict::From)
+    lowest.map_or(Meaning::Success, Meaning::From)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answer::{Verdict, verdict};
+use super::answer::{Meaning, verdict};
 use super::lane::{Batch, Busy, Condition, EsmRecord, LastInvocation, Next};
 use super::notice::{Parties, notice};
 use super::options::EsmOptions;
@@ -250,7 +250,7 @@ impl Esm {
                 lane.retry.push_front(batch);
                 return Vec::new();
             }
-            InvokeOutcome::Failed { request_id } => (Verdict::Whole { error: true }, request_id),
+            InvokeOutcome::Failed { request_id } => (Meaning::Whole { error: true }, request_id),
             InvokeOutcome::Answered { request_id, response } => (
                 verdict(response, self.options.report_item_failures, &batch.records),
                 request_id,
@@ -258,24 +258,24 @@ impl Esm {
         };
         self.stats.invocations += 1;
         batch.invocations += 1;
-        let error = verdict == Verdict::Whole { error: true };
+        let error = verdict == Meaning::Whole { error: true };
         batch.last = Some(LastInvocation {
             request_id: request_id.clone(),
             error,
         });
         match verdict {
-            Verdict::Success => {
+            Meaning::Success => {
                 self.finish(&id, &batch.records);
                 Vec::new()
             }
-            Verdict::From(first) => {
+            Meaning::From(first) => {
                 self.stats.partial_failures += 1;
                 let rest = batch.records.split_off(first);
                 self.finish(&id, &batch.records);
                 let cut = first > 0;
                 self.after_partial(&id, index, Batch { records: rest, ..batch }, cut, now_ms)
             }
-            Verdict::Whole { .. } => {
+            Meaning::Whole { .. } => {
                 self.stats.failures += 1;
                 self.after_failure(&id, index, batch, now_ms)
             }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::partial::Cut;
 use super::plan::{FaultKind, Service};
 use super::table_limit::{Admission, TableLimit};
-use super::{Faults, Verdict, answer, partial};
+use super::{Faults, Treatment, answer, partial};
 use crate::clock::{now_ms, sleep_ms};
 use crate::loopback;
 
@@ -169,7 +169,7 @@ impl Door {
         operation: &str,
         (parts, body): (&request::Parts, Bytes),
         share: f64,
-        verdict: Verdict,
+        verdict: Treatment,
     ) -> Response<Body> {
         let Some(cut) = partial::cut(operation, &body, share, verdict.seed) else {
             let has_items = matches!(

@@ -62,7 +62,7 @@ struct Running {
 
 /// What a request meets: a wait, then perhaps a fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Verdict {
+pub(crate) struct Treatment {
     pub delay_ms: u64,
     pub fault: Option<FaultKind>,
     /// The seed of draws within the request.
@@ -164,8 +164,8 @@ impl Faults {
     }
 
     /// What a request meets.
-    pub(crate) fn decide(&self, service: Service, operation: &str, body: &[u8]) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(crate) fn decide(&self, service: Service, operation: &str, body: &[u8]) -> Treatment {
+        let mut verdict = Treatment::default();
         if !self.inner.any.load(Ordering::Relaxed) {
             return verdict;
         }
@@ -211,18 +211,18 @@ impl Running {
 mod tests {
     use super::*;
 
-    fn ask(faults: &Faults) -> Verdict {
+    fn ask(faults: &Faults) -> Treatment {
         faults.decide(Service::DynamoDb, "PutItem", b"{}")
     }
 
     #[test]
     fn without_a_plan_everything_passes() {
         let faults = Faults::new(1);
-        assert_eq!(ask(&faults), Verdict::default());
+        assert_eq!(ask(&faults), Treatment::default());
         let id = faults.add(FaultPlan::down(Service::DynamoDb));
         assert_eq!(ask(&faults).fault, Some(FaultKind::Down));
         faults.remove(id);
-        assert_eq!(ask(&faults), Verdict::default());
+        assert_eq!(ask(&faults), Treatment::default());
         assert_eq!(faults.total(), 1, "what happened stays counted");
     }
 

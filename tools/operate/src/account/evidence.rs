@@ -342,12 +342,15 @@ pub fn read_item(item: &Item) -> Result<Option<(CardId, CardItem)>, CliError> {
         (item::STATE, Some(ItemValue::Binary(bytes)), ..) => CardItem::State(bytes.clone()),
         (sk, Some(ItemValue::Binary(bytes)), ..) if sk.starts_with(item::SEGMENT_PREFIX) => {
             let key = u64::from_str_radix(&sk[item::SEGMENT_PREFIX.len()..], 16);
-            let key = key.map_err(|_| broken(&format!("can't read back the key of a sealed segment of card {card}")))?;
+            let key =
+                key.map_err(|_| broken(&format!("can't read back the key of a sealed segment of card {card}")))?;
             CardItem::Segment(SegmentKey(key), bytes.clone())
         }
         (item::PROFILE, _, Some(ItemValue::Number(version)), _) => {
             let version = version.parse();
-            CardItem::Profile(version.map_err(|_| broken(&format!("can't read back the profile version of card {card}")))?)
+            CardItem::Profile(
+                version.map_err(|_| broken(&format!("can't read back the profile version of card {card}")))?,
+            )
         }
         (sk, _, _, Some(ItemValue::Text(outcome))) if item::is_decision(sk) => {
             CardItem::Decision(outcome.clone().into_bytes())

@@ -1,7 +1,7 @@
 //! Events into records: one each, or many aggregated into one.
 
 use tidemark_aws::admin::PutRecord;
-use tidemark_domain::contract::aggregate::{Aggregator, UserRecord};
+use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_domain::id::fingerprint64;
 
 use super::card_of;
@@ -46,7 +46,7 @@ impl Packer {
         let Some(lane) = lane else {
             return vec![piece(key.to_owned(), card.is_some(), vec![line], data)];
         };
-        let event = UserRecord {
+        let event = PackedRecord {
             partition_key: key,
             explicit_hash_key: None,
             data: &data,

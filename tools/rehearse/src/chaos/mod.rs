@@ -153,7 +153,7 @@ impl Injected {
 
 /// What came out of a scenario.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct ChaosRun {
     /// The account and the recomputation.
     pub report: DemoReport,
     /// What went wrong.
@@ -166,7 +166,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// When something on this machine fails, or the path comes to a halt.
-pub async fn run(scenario: &Scenario, data_dir: &Path, score_binary: &Path) -> Result<Outcome, CliError> {
+pub async fn run(scenario: &Scenario, data_dir: &Path, score_binary: &Path) -> Result<ChaosRun, CliError> {
     let mut options = StackOptions::new(data_dir, scenario.shards, Some(score_binary), true);
     options.fault_seed = Some(scenario.seed);
     options.mapping = scenario.mapping.clone();
@@ -177,7 +177,7 @@ pub async fn run(scenario: &Scenario, data_dir: &Path, score_binary: &Path) -> R
     outcome
 }
 
-async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError> {
+async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<ChaosRun, CliError> {
     let policy = Policy::default_policy();
     let faults = layer(stack)?;
     let started_ms = now_ms();
@@ -211,7 +211,7 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<Outcome, CliError>
         sent: (produced.meant + produced.resent).saturating_sub(produced.foreign),
         elapsed_ms,
     };
-    Ok(Outcome {
+    Ok(ChaosRun {
         report: demo::judge(run, &records, &found, usage::Usage::default(), &policy)?,
         injected,
         esm: stack.mapping.stats().esm,

@@ -22,7 +22,7 @@ pub(super) mod field {
 
 /// What a producer put, borrowed from the record that it was aggregated into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserRecord<'a> {
+pub struct PackedRecord<'a> {
     /// Its own partition key; the aggregate went to the stream under that of one of its records.
     pub partition_key: &'a str,
     /// Its own explicit hash key, a decimal number of 128 bits as text. Not checked: nothing here is routed by it.

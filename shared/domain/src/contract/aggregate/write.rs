@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::format::{
-    AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, UserRecord, digest_of, field,
+    AGGREGATE_DIGEST_BYTES, AGGREGATE_MAGIC, AGGREGATE_USER_RECORDS_MAX, PackedRecord, digest_of, field,
 };
 use super::protobuf::wire_type;
 
@@ -45,7 +45,7 @@ impl Aggregator {
 
     /// Takes a user record if, with it, the aggregated record has at most `bytes_max` bytes and no more user records than
     /// a reader takes; whether it did.
-    pub fn push(&mut self, record: &UserRecord<'_>, bytes_max: usize) -> bool {
+    pub fn push(&mut self, record: &PackedRecord<'_>, bytes_max: usize) -> bool {
         if self.user_records == AGGREGATE_USER_RECORDS_MAX {
             return false;
         }

@@ -2,21 +2,21 @@
 
 use std::io::Write;
 
-use columns::{Kind, Value};
+use columns::{ColumnKind, Value};
 
 use super::KEYS;
 use crate::learning::LearningError;
 use crate::learning::replay::Scored;
 
 /// What the columns before the features hold, in the order of [`KEYS`].
-const KINDS: [Kind; KEYS.len()] = [
-    Kind::Text,
-    Kind::Text,
-    Kind::Whole,
-    Kind::Whole,
-    Kind::Whole,
-    Kind::Text,
-    Kind::Whole,
+const KINDS: [ColumnKind; KEYS.len()] = [
+    ColumnKind::Text,
+    ColumnKind::Text,
+    ColumnKind::Whole,
+    ColumnKind::Whole,
+    ColumnKind::Whole,
+    ColumnKind::Text,
+    ColumnKind::Whole,
 ];
 
 /// A file under way.
@@ -25,8 +25,8 @@ pub(super) struct ParquetRows<'a>(columns::Rows<&'a mut (dyn Write + Send)>);
 impl<'a> ParquetRows<'a> {
     pub(super) fn begin(names: &[String], output: &'a mut (dyn Write + Send)) -> Result<Self, LearningError> {
         let keys = KEYS.into_iter().zip(KINDS);
-        let features = names.iter().map(|name| (name.as_str(), Kind::Number));
-        let columns: Vec<(&str, Kind)> = keys.chain(features).collect();
+        let features = names.iter().map(|name| (name.as_str(), ColumnKind::Number));
+        let columns: Vec<(&str, ColumnKind)> = keys.chain(features).collect();
         Ok(Self(columns::Rows::new(output, &columns)?))
     }
 
