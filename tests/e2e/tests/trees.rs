@@ -1,6 +1,7 @@
 //! Boosted trees: XGBoost itself trains models and says what they say, and our evaluation of the same files says the same.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "trees/training_set.rs"]
 mod training_set;
 
 use std::path::Path;
