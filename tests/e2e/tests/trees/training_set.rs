@@ -1,6 +1,8 @@
 //! The page of the training set, carried out: the real command writes the files, pandas, DuckDB and XGBoost read them, and the model
 //! that comes of it is one of ours.
 
+#![allow(clippy::disallowed_methods, reason = "the page's times are relative to now")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
