@@ -8,7 +8,7 @@
 //! 3. anywhere in the text: `card_number`, `too_deep`, `duplicate_key`;
 //! 4. `schema`, then `version`;
 //! 5. the fields, in the order of docs/reference/contract.md: missing, mistyped, then the value;
-//! 6. times against arrival: `future_timestamp`, `too_late`.
+//! 6. times against arrival and each other: `future_timestamp`, `too_late`, `account_after_event`.
 
 pub mod aggregate;
 mod bounds;
@@ -17,6 +17,7 @@ mod card_number;
 mod country;
 mod currency;
 mod field;
+mod links;
 mod outcome_schema;
 mod read;
 mod wire;

@@ -4,6 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{CardId, DeviceId, EventId, EventKey, MerchantId};
 
+mod links;
+
+pub use links::{LINKS_MAX, Links};
+
+/// The highest merchant category code.
+pub const MCC_MAX: u16 = 9999;
+
 /// One accepted event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -54,6 +61,10 @@ pub struct Transaction {
     pub device_id: Option<DeviceId>,
     /// From version 2 on.
     pub place: Option<Place>,
+    /// Further ids by name, from version 3 on.
+    pub links: Links,
+    /// When the card's account was opened, from version 3 on: milliseconds since 1970-01-01T00:00:00Z.
+    pub account_opened_at_ms: Option<i64>,
 }
 
 impl Transaction {
@@ -106,6 +117,8 @@ pub struct Label {
     pub merchant_id: Option<MerchantId>,
     /// The device that was used, from version 2 on.
     pub device_id: Option<DeviceId>,
+    /// Its further ids by name, from version 2 on.
+    pub links: Links,
 }
 
 /// What a label says. Numbers are persisted: keep them stable.

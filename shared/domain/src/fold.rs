@@ -146,6 +146,8 @@ fn beyond(detail: &str) -> Applied {
 fn new_entry(event: &Observed<'_>, seq: u64, outcome: StoredOutcome) -> Entry {
     let (tx, key) = (event.tx, event.key);
     Entry {
+        links: event.links.clone(),
+        category: event.category,
         time_ms: key.time_ms,
         seq,
         event_fp: low(key.fingerprint),

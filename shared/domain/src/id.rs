@@ -77,6 +77,10 @@ id!(
     /// The device that the customer used, where there is one.
     DeviceId
 );
+id!(
+    /// A further id of a transaction, under a name that the policy knows: an ip, an account, the hash of an address.
+    LinkId
+);
 
 /// What makes an event one event: its card, its id and when it happened. A record that has all three in common with another
 /// is the same event; the same id on another card, or at another time, is another event. Whatever compares events compares

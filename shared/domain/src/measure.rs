@@ -2,6 +2,7 @@
 //!
 //! The formulas are in `docs/concepts/windows.md`; [`compute`] is the whole interface.
 
+mod calendar;
 mod distinct;
 mod edges;
 mod geo;
@@ -22,6 +23,7 @@ use crate::policy::Policy;
 
 pub use measured::HISTORY_EVENTS_MIN;
 
+pub(crate) use calendar::HOURS;
 pub(crate) use measured::Measured;
 pub(crate) use observed::Observed;
 pub(crate) use walk::Walk;

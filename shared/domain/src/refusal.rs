@@ -71,6 +71,10 @@ codes! {
     OverlongId = "overlong_id",
     /// An identifier holds a control character, a line separator or a bidirectional mark.
     UnprintableId = "unprintable_id",
+    /// More ids in `links` than the limit.
+    TooManyLinks = "too_many_links",
+    /// A name in `links` that is not of the shape of such names.
+    LinkName = "link_name",
     /// The amount is zero or negative.
     AmountNotPositive = "amount_not_positive",
     /// The amount is over the limit.
@@ -89,6 +93,8 @@ codes! {
     FutureTimestamp = "future_timestamp",
     /// Event time is older than the lateness bound.
     TooLate = "too_late",
+    /// The account is said to be opened after the event by more than the skew bound.
+    AccountAfterEvent = "account_after_event",
     /// A string holds what looks like a card number.
     CardNumber = "card_number",
     /// The event lies beyond the card's dedupe horizon or before its kept history: it can't be told from a duplicate.

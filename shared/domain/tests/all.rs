@@ -13,6 +13,7 @@ mod features_oracle;
 mod fold;
 mod hot;
 mod hot_reading;
+mod links;
 mod outcome;
 mod policy_refusals;
 mod rates;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, Subject};
-use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
@@ -16,6 +16,8 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 
 const MINUTE: i64 = 60_000;
+/// The zone is so far ahead of UTC: half an hour beside all hours.
+const ZONE_MINUTES: i64 = 330;
 /// Where the times of the generated events begin, ms.
 const START: i64 = 1_700_000_000_000;
 
@@ -53,6 +55,9 @@ fn arrivals(len_max: usize) -> impl Strategy<Value = Vec<Transaction>> {
                 country: country(which_country),
                 currency: Currency::new(currency).unwrap(),
                 approved,
+                // Few categories, of which a merchant has more than one now and then.
+                mcc: 5411 + u16::from(merchant) + u16::from(amount_minor % 7 == 0),
+                account_opened_at_ms: device.map(|device: u8| START - i64::from(device) * 10_000 * MINUTE),
                 device_id: device.map(|device: u8| DeviceId::new(&format!("d{device}")).unwrap()),
                 place: place.map(|(latitude_e4, longitude_e4)| Place {
                     latitude_e4,
@@ -100,6 +105,8 @@ fn transaction(occurred_at_ms: i64, amount_minor: u64) -> Transaction {
         channel: Channel::PointOfSale,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }
@@ -121,6 +128,7 @@ fn policy_of(windows: &[u32], dedupe_horizon_ms: i64) -> Policy {
     }
     let text = format!(
         "version = 1\nwindows_minutes = {windows:?}\nfeatures = [{}]\ndedupe_horizon_ms = {dedupe_horizon_ms}\n\
+         zone_offset_minutes = {ZONE_MINUTES}\n\
          [bounds]\nskew_ms = 0\nlateness_ms = 0\n[weights]\n[thresholds]\nreview = 1\nalert = 2\n\
          [outcome]\nfeatures = true\n\
          [population]\namounts_minor = [100, 1000, 50000]\nbits = [0.0, 2.0, 9.0]\n",
@@ -266,6 +274,17 @@ fn naive(
             a if a < 50_000.0 => 2.0 + (a - 1000.0) / 49_000.0 * 7.0,
             _ => 9.0,
         }),
+        FeatureKind::CardAge => {
+            let opened_ms = tx.account_opened_at_ms.or(profile.map(|p| p.account_opened_at_ms))?;
+            Some(((tx.occurred_at_ms - opened_ms) as f64 / 86_400_000.0).max(0.0))
+        }
+        FeatureKind::HourOfDay => Some(((tx.occurred_at_ms / MINUTE + ZONE_MINUTES) / 60 % 24) as f64),
+        FeatureKind::Weekend => {
+            // 1970-01-01 was a Thursday: day 2 was the first Saturday.
+            let day = (tx.occurred_at_ms / MINUTE + ZONE_MINUTES) / 1440;
+            Some(if [2, 3].contains(&(day % 7)) { 1.0 } else { 0.0 })
+        }
+        FeatureKind::NewMerchantCategory => unless_seen(history.iter().any(|e| e.mcc == tx.mcc)),
         FeatureKind::FraudRun | FeatureKind::FraudRunAge | FeatureKind::Frauds | FeatureKind::SinceFraud => {
             unreachable!("{key} is made of labels")
         }
@@ -357,16 +376,18 @@ proptest! {
             match apply_transaction(&mut state, tx, ProfileInput::Absent, &policy) {
                 Applied::Scored { entry } => {
                     let outcome = &entry.outcome;
-                    // So few merchants, countries and devices are known in every segment. A median is not.
-                    let is_median = |(key, _): &(FeatureKey, f64)| key.kind == FeatureKind::AmountMedianRatio;
-                    prop_assert!(outcome.approximate.iter().all(is_median));
+                    // So few merchants, countries and devices are known in every segment. Medians and categories are not.
+                    let is_of_each = |(key, _): &(FeatureKey, f64)| {
+                        [FeatureKind::AmountMedianRatio, FeatureKind::NewMerchantCategory].contains(&key.kind)
+                    };
+                    prop_assert!(outcome.approximate.iter().all(is_of_each));
                     let mut found = outcome.features.clone();
-                    if let Some((key, error)) = outcome.approximate.first() {
-                        let median = found.iter_mut().find(|(other, _)| other == key).unwrap();
+                    for (key, error) in &outcome.approximate {
+                        let value = found.iter_mut().find(|(other, _)| other == key).unwrap();
                         let exact = naive(*key, &accepted, tx, None, 3000);
-                        let off = (median.1.unwrap() - exact.unwrap()).abs();
+                        let off = (value.1.unwrap() - exact.unwrap()).abs();
                         prop_assert!(off <= error * (1.0 + 1e-9), "{} beyond {}", off, error);
-                        median.1 = exact;
+                        value.1 = exact;
                     }
                     assert_all(&found, &policy, &accepted, tx, None);
                     accepted.push(tx.clone());

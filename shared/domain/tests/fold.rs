@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use tidemark_domain::catalogue::{FeatureKind, Subject};
-use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Profile, Transaction, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Place, Profile, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
 use tidemark_domain::history::codec::DECODE_BYTES_MAX;
 use tidemark_domain::history::{Entry, History, STATE_BYTES_MAX};
@@ -40,6 +40,8 @@ fn transaction(number: u32, time_ms: i64) -> Transaction {
         channel: Channel::Ecommerce,
         approved: !number.is_multiple_of(5),
         device_id: number.is_multiple_of(2).then(|| DeviceId::new("device").unwrap()),
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: number.is_multiple_of(3).then_some(Place {
             latitude_e4: number as i32,
             longitude_e4: 0,
@@ -116,6 +118,8 @@ impl Naive {
             device_fp: tx.device_id.as_ref().map(|device| fingerprint32(device.as_str())),
             device_fp_high: None,
             merchant_fp_high: None,
+            links: Vec::new(),
+            category: None,
             place: tx.place,
             approved: tx.approved,
             outcome: score(state_before, tx, input, policy),
@@ -217,6 +221,7 @@ proptest! {
                 occurred_at_ms: None,
                 merchant_id: None,
                 device_id: None,
+                links: Links::NONE,
             };
             segments.label(&mut state, &label, &policy);
             // As if the function had been started anew.
@@ -260,6 +265,7 @@ fn label(number: u32, verdict: Verdict, known_since_ms: i64) -> Label {
         occurred_at_ms: None,
         merchant_id: None,
         device_id: None,
+        links: Links::NONE,
     }
 }
 

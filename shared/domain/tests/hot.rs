@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::segments::Segments;
+use crate::segments::{Segments, fraud};
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
-use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction, segments_of_windows};
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::KNOWN_MAX;
@@ -59,6 +59,8 @@ fn transaction(number: u32, time_ms: i64, variety: u32) -> Transaction {
         channel: Channel::Ecommerce,
         approved: !spread.is_multiple_of(9),
         device_id: DeviceId::new(&format!("device-{}", spread % variety)),
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: spread.is_multiple_of(3).then_some(Place {
             latitude_e4: 480_000 + (spread % 1_000) as i32,
             longitude_e4: 20_000,
@@ -253,18 +255,6 @@ proptest! {
         }
         stored.read_all(&mut state);
         prop_assert!(state.all_entries().iter().all(|entry| entry.label.is_none_or(|(verdict, _)| verdict == Verdict::Fraud)));
-    }
-}
-
-fn fraud(event: &str, known_since_ms: i64) -> Label {
-    Label {
-        event_id: EventId::new(event).unwrap(),
-        card_id: CardId::new("card").unwrap(),
-        verdict: Verdict::Fraud,
-        known_since_ms,
-        occurred_at_ms: None,
-        merchant_id: None,
-        device_id: None,
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use crate::segments::Segments;
-use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventId, MerchantId};
@@ -34,6 +34,8 @@ fn transaction(number: u32) -> Transaction {
         channel: Channel::Ecommerce,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }
@@ -95,6 +97,7 @@ fn of_two_labels_of_a_sealed_event_the_one_known_since_later_stays() {
             occurred_at_ms: None,
             merchant_id: None,
             device_id: None,
+            links: Links::NONE,
         };
         stored.restart(state);
         let applied = stored.label(state, &label, &policy);

@@ -29,6 +29,8 @@ fn entry() -> Entry {
         device_fp: None,
         device_fp_high: None,
         merchant_fp_high: None,
+        links: Vec::new(),
+        category: None,
         place: None,
         approved: true,
         outcome: StoredOutcome {

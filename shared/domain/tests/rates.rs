@@ -1,7 +1,7 @@
 //! Amounts in a currency that the policy has no rate for: nobody knows what they are worth, so they count in no amount.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use tidemark_domain::event::{Channel, Country, Currency, Profile, Transaction};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::{History, UNPRICED};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
@@ -35,6 +35,8 @@ fn transaction(occurred_at_ms: i64, amount_minor: u64, currency: &str) -> Transa
         channel: Channel::PointOfSale,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of format versions 1 to 3, for ever: each golden file decodes to its state and is what that state encodes to.
+//! The bytes of format versions 1 to 5, for ever: each golden file decodes to its state and is what that state encodes to.
 //!
 //! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
-use tidemark_domain::event::{Channel, Country, Currency, Place, Transaction, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History, Truncation};
-use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
+use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerprint32, fingerprint64};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
@@ -29,6 +29,8 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
         device_fp: None,
         device_fp_high: None,
         merchant_fp_high: None,
+        links: Vec::new(),
+        category: None,
         place: None,
         approved: true,
         outcome: StoredOutcome {
@@ -62,6 +64,8 @@ fn all_fields() -> History {
         device_fp: Some(0xDEAD_BEEF),
         device_fp_high: None,
         merchant_fp_high: None,
+        links: Vec::new(),
+        category: None,
         place: Some(Place {
             latitude_e4: 488_566,
             longitude_e4: -23_522,
@@ -195,8 +199,33 @@ fn with_keys() -> History {
     History::from_parts(vec![plain, same, other], 3, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, History); 6] {
+/// Entries with links and merchant categories: identities that are new, known and gone, the same under two names, categories that
+/// a merchant has, changes and loses.
+fn with_links() -> History {
+    let name = |name| KeyName::new(name).unwrap();
+    let of = |seq: u64, links: &[(&'static str, u64)], category| Entry {
+        links: links.iter().map(|(link, identity)| (name(*link), *identity)).collect(),
+        category,
+        event_fp: seq as u32,
+        ..entry(TIME_MS + 1_000 * seq as i64, seq)
+    };
+    let mut elsewhere = of(4, &[("account", u64::MAX), ("ip", 7)], None);
+    (elsewhere.merchant_fp, elsewhere.merchant_fp_high) = (5, Some(6));
+    let entries = vec![
+        of(0, &[], Some(5_411)),
+        of(1, &[("account", 7), ("ip", 0x0123_4567_89AB_CDEF)], Some(5_411)),
+        of(2, &[("account", 7), ("ip", 0x0123_4567_89AB_CDEF)], Some(0)),
+        of(3, &[("ip", 7)], Some(0)),
+        elsewhere,
+        of(5, &[("a_longer_name_16", 1)], None),
+        of(6, &[], Some(9_999)),
+    ];
+    History::from_parts(entries, 7, None, None).unwrap()
+}
+
+fn golden() -> [(&'static str, History); 7] {
     [
+        ("state-v5-links.bin", with_links()),
         ("state-v4-keys.bin", with_keys()),
         ("state-v3-told-apart.bin", told_apart()),
         ("state-v1-empty.bin", History::default()),
@@ -254,6 +283,9 @@ fn transaction(number: u32) -> Transaction {
         channel: Channel::Ecommerce,
         approved: !number.is_multiple_of(11),
         device_id: number.is_multiple_of(2).then(|| DeviceId::new("device").unwrap()),
+        // No policy but that of links keeps anything of these.
+        links: links_of(number),
+        account_opened_at_ms: None,
         place: number.is_multiple_of(4).then_some(Place {
             latitude_e4: 488_566,
             longitude_e4: -23_522,
@@ -261,11 +293,55 @@ fn transaction(number: u32) -> Transaction {
     }
 }
 
+fn links_of(number: u32) -> Links {
+    let link = |name: &str, id: String| (KeyName::new(name).unwrap(), LinkId::new(&id).unwrap());
+    let account = (!number.is_multiple_of(5)).then(|| link("account", "account".to_owned()));
+    Links::new(
+        account
+            .into_iter()
+            .chain([link("ip", format!("ip-{}", number / 3 % 11))]),
+    )
+    .unwrap()
+}
+
+/// A hot card of a policy with keys by links and a feature of merchant categories.
+fn hot_policy_of_links() -> Policy {
+    let text = r#"
+version = 1
+windows_minutes = [1440, 43200]
+features = ["count_1d", "new_merchant_category"]
+head_events_max = 24
+[weights]
+count_1d = 1
+[thresholds]
+review = 500
+alert = 700
+[[keys]]
+name = "network"
+field = "links.ip"
+keeps = "labelled"
+[[keys]]
+name = "account"
+field = "links.account"
+keeps = "labelled"
+"#;
+    Policy::parse(text, "links.toml").unwrap()
+}
+
 fn hot_policy() -> Policy {
     Policy {
         head_events_max: 24,
         ..Policy::default_policy()
     }
+}
+
+/// Writes the new segments of a state, each with its length before it.
+fn write_segments(file: &str, state: &History) {
+    let segments = state.new_segments().flat_map(|segment| {
+        let length = u32::try_from(segment.bytes.len()).unwrap().to_le_bytes();
+        length.into_iter().chain(segment.bytes.clone())
+    });
+    std::fs::write(path(file), segments.collect::<Vec<u8>>()).unwrap();
 }
 
 /// A golden hot card, with its segments, each of which has its length before it.
@@ -296,11 +372,7 @@ fn golden_files_of_a_hot_card_hold() {
             let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
         }
         std::fs::write(path("state-v3-hot.bin"), state.encode()).unwrap();
-        let segments = state.new_segments().flat_map(|segment| {
-            let length = u32::try_from(segment.bytes.len()).unwrap().to_le_bytes();
-            length.into_iter().chain(segment.bytes.clone())
-        });
-        std::fs::write(path("segments-v2.bin"), segments.collect::<Vec<u8>>()).unwrap();
+        write_segments("segments-v2.bin", &state);
     }
     let mut expected: Vec<(i64, u64, u32)> = (0..150)
         .map(|number| {
@@ -331,6 +403,39 @@ fn golden_files_of_a_hot_card_hold() {
         assert!(matches!(again, Applied::Duplicate { .. }));
         assert_eq!(state, before);
     }
+}
+
+/// Version 5, and the segments of version 4 that such a state names.
+#[test]
+#[allow(clippy::disallowed_methods)] // a switch for whoever runs the test, not configuration
+fn golden_files_of_a_hot_card_with_links_hold() {
+    let policy = hot_policy_of_links();
+    let (file, segments) = ("state-v5-hot.bin", "segments-v4.bin");
+    if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") && !path(file).exists() {
+        let mut state = History::default();
+        for number in 0..150 {
+            let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
+        }
+        std::fs::write(path(file), state.encode()).unwrap();
+        write_segments(segments, &state);
+    }
+    let mut state = golden_hot_card(file, segments);
+    assert_eq!(state.encode()[0], 5);
+    let entries = state.all_entries();
+    assert_eq!(entries.len(), 150);
+    for entry in entries {
+        let number = u32::try_from(entry.seq).unwrap();
+        let links = links_of(number);
+        let links: Vec<_> = links
+            .iter()
+            .map(|(name, id)| (*name, fingerprint64(id.as_str())))
+            .collect();
+        assert_eq!((&entry.links, entry.category), (&links, Some(5_411)), "event {number}");
+    }
+    let before = state.clone();
+    let again = apply_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
+    assert!(matches!(again, Applied::Duplicate { .. }));
+    assert_eq!(state, before);
 }
 
 /// Indexes of version 1 have no lists of their merchants: what is made of them is an estimate, and says so.

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::segments::Segments;
-use tidemark_domain::event::{Channel, Country, Currency, Label, Transaction, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};
 use tidemark_domain::history::{History, HistoryKey};
 use tidemark_domain::id::{CardId, EventId, MerchantId, fingerprint32};
@@ -53,6 +53,8 @@ fn transaction(id: &str, time_ms: i64) -> Transaction {
         channel: Channel::Ecommerce,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }
@@ -108,6 +110,7 @@ fn a_label_finds_the_event_that_it_names_and_not_the_other() {
         occurred_at_ms: None,
         merchant_id: None,
         device_id: None,
+        links: Links::NONE,
     };
     assert!(matches!(
         stored.label(&mut state, &label, &policy),

@@ -93,7 +93,7 @@ impl<S: StateStore> Cards<S> {
 #[cfg(test)]
 mod tests {
     use tidemark_domain::catalogue::FeatureValue;
-    use tidemark_domain::event::{Channel, Country, Currency, Transaction};
+    use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
     use tidemark_domain::fold::{Applied, apply_transaction};
     use tidemark_domain::history::Entry;
     use tidemark_domain::id::{EventId, MerchantId};
@@ -121,6 +121,8 @@ mod tests {
                 channel: Channel::Ecommerce,
                 approved: true,
                 device_id: None,
+                links: Links::NONE,
+                account_opened_at_ms: None,
                 place: None,
             };
             let applied = apply_transaction(&mut warm.state, &tx, ProfileInput::Absent, policy);

@@ -11,9 +11,8 @@ use futures_util::{StreamExt, stream};
 use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Event, Transaction};
 use tidemark_domain::fold::Taught;
-use tidemark_domain::id::{DeviceId, fingerprint64};
 use tidemark_domain::labelled::{Added, KeyInput, LabelledEvent, LabelledHistory};
-use tidemark_domain::policy::{KeyField, KeyTerms, Policy};
+use tidemark_domain::policy::{KeyTerms, Policy};
 
 use crate::breaker::Breaker;
 use crate::cache::Cache;
@@ -76,13 +75,9 @@ pub(crate) struct CardInputs<'a> {
 
 /// The key that a transaction names.
 fn key_of(tx: &Transaction, terms: &KeyTerms) -> Option<KeyId> {
-    let id = match terms.field {
-        KeyField::Merchant => Some(tx.merchant_id.as_str()),
-        KeyField::Device => tx.device_id.as_ref().map(DeviceId::as_str),
-    };
-    id.map(|id| KeyId {
+    terms.field.identity_of(tx).map(|identity| KeyId {
         name: terms.name,
-        identity: fingerprint64(id),
+        identity,
     })
 }
 

@@ -18,6 +18,7 @@ mod hot;
 mod hot_cost;
 mod keys;
 mod lifetime;
+mod links;
 mod pacing;
 mod steered;
 mod tiers;

@@ -16,7 +16,7 @@ use tidemark_engine::port::{KeyId, PortError, StateItem};
 use tidemark_engine::{BatchReport, End, EngineConfig, Returned};
 
 const ALWAYS: Range<u64> = 0..u64::MAX;
-const DAY_S: i64 = 86_400;
+pub(crate) const DAY_S: i64 = 86_400;
 
 /// Merchants are keys, and the score is of their frauds alone: -6 bits, and 4 for each of up to two in a row.
 fn policy() -> Policy {
@@ -59,24 +59,24 @@ fn terminal(id: &str) -> KeyId {
     }
 }
 
-fn at(card: &str, event: &str, age_s: i64, merchant: &str) -> Vec<u8> {
+pub(crate) fn at(card: &str, event: &str, age_s: i64, merchant: &str) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(&tx(card, event, age_s, 1_000)).unwrap();
     value["merchant_id"] = json!(merchant);
     serde_json::to_vec(&value).unwrap()
 }
 
-fn verdict(card: &str, event: &str, verdict: &str, known_age_s: i64) -> Vec<u8> {
+pub(crate) fn verdict(card: &str, event: &str, verdict: &str, known_age_s: i64) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(&label(card, event)).unwrap();
     value["verdict"] = json!(verdict);
     value["known_since_ms"] = json!(START_MS - known_age_s * 1_000);
     serde_json::to_vec(&value).unwrap()
 }
 
-fn outcome(world: &World, event: &str) -> Value {
+pub(crate) fn outcome(world: &World, event: &str) -> Value {
     serde_json::from_slice(&world.outcomes()[event]).unwrap()
 }
 
-fn history(world: &World, key: KeyId) -> LabelledHistory {
+pub(crate) fn history(world: &World, key: KeyId) -> LabelledHistory {
     let keys = world.store.keys();
     let item = keys.iter().find(|(other, _)| *other == key);
     item.map_or_else(LabelledHistory::default, |(_, item)| {

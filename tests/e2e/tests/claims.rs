@@ -7,7 +7,7 @@ use std::path::Path;
 use e2e::workspace_root;
 use tidemark_aws::item;
 use tidemark_domain::control::trial::TRIAL_DAYS_KEPT;
-use tidemark_domain::event::{Channel, Country, Currency, Transaction};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventId, MerchantId};
@@ -237,6 +237,8 @@ fn event(id: &str, at_ms: i64) -> Transaction {
         channel: Channel::Ecommerce,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }

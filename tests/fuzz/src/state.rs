@@ -1,6 +1,6 @@
 //! The target for decoding states: what must hold of any bytes whatever.
 
-use tidemark_domain::event::{Channel, Country, Currency, Label, Place, Transaction, Verdict};
+use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Place, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{CodecError, History, STATE_BYTES_MAX};
@@ -10,7 +10,7 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
 
 /// States in every format that was ever written: what mutations start from.
-pub const SEEDS: [&[u8]; 7] = [
+pub const SEEDS: [&[u8]; 10] = [
     include_bytes!("../../../shared/domain/tests/golden/state-v1-empty.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-one.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v1-all-fields.bin"),
@@ -18,19 +18,23 @@ pub const SEEDS: [&[u8]; 7] = [
     include_bytes!("../../../shared/domain/tests/golden/state-v2-hot.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v3-hot.bin"),
     include_bytes!("../../../shared/domain/tests/golden/state-v3-told-apart.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/state-v4-keys.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/state-v5-links.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/state-v5-hot.bin"),
 ];
 
 /// Rounds of segments that one event may ask for.
 const ROUNDS_MAX: usize = 64;
 
 /// Sealed segments, each with its length before it (4 bytes, the least significant first).
-const SEGMENTS: [&[u8]; 2] = [
+const SEGMENTS: [&[u8]; 3] = [
     include_bytes!("../../../shared/domain/tests/golden/segments-v1.bin"),
     include_bytes!("../../../shared/domain/tests/golden/segments-v2.bin"),
+    include_bytes!("../../../shared/domain/tests/golden/segments-v4.bin"),
 ];
 
 /// The states that name them.
-const HOT: [&[u8]; 2] = [SEEDS[4], SEEDS[5]];
+const HOT: [&[u8]; 3] = [SEEDS[4], SEEDS[5], SEEDS[9]];
 
 /// The sealed segments one by one.
 #[must_use]
@@ -207,6 +211,8 @@ fn transaction(time_ms: i64) -> Option<Transaction> {
         channel: Channel::PointOfSale,
         approved: true,
         device_id: DeviceId::new("device"),
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: Some(Place {
             latitude_e4: 488_566,
             longitude_e4: 23_522,
@@ -223,5 +229,6 @@ fn label(tx: &Transaction) -> Label {
         occurred_at_ms: None,
         merchant_id: None,
         device_id: None,
+        links: Links::NONE,
     }
 }

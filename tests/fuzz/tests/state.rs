@@ -18,6 +18,7 @@ fn mutate(random: &mut Random) -> Vec<u8> {
         0 => SEEDS[3].to_vec(),
         8..20 => SEEDS[4 + random.below(2)].to_vec(),
         20..32 => SEEDS[6].to_vec(),
+        32..40 => SEEDS[7 + random.below(3)].to_vec(),
         1..8 => (0..random.below(64)).map(|_| random.byte()).collect(),
         choice => SEEDS[choice as usize % 3].to_vec(),
     };

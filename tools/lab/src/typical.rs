@@ -4,7 +4,7 @@
 //! most 25, at least 3), used by Zipf's law; most of them at a place of the card's town, a few abroad; amounts lognormal
 //! with a mean of 50; two devices on half of the events; one in 25 declined; a profile that is known.
 
-use tidemark_domain::event::{Channel, Country, Currency, Place, Profile, Transaction};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
@@ -90,6 +90,8 @@ fn transaction(dice: &mut Dice, merchants: &[Merchant], number: usize, time_ms: 
         channel: Channel::PointOfSale,
         approved: dice.unit() >= 0.04,
         device_id: (dice.unit() < 0.5).then(|| id(DeviceId::new(device))),
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: merchant.place.filter(|_| is_v2),
     }
 }

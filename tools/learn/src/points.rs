@@ -6,6 +6,7 @@
 
 mod choose;
 mod edges;
+mod late;
 mod options;
 mod pattern;
 mod report;
@@ -115,7 +116,18 @@ pub struct Fitted {
 pub fn fit(table: &Table, options: &Options) -> Result<Fitted, LearnError> {
     options.check()?;
     check_enough(table)?;
-    let choice = choose::choose(table, options)?;
+    let is_late = |name: &str| options.late.iter().any(|late| late == name);
+    let main = table.only(|name| !is_late(name));
+    let choice = choose::choose(&main, options)?;
+    if main.names().len() == table.names().len() {
+        return fit_chosen(&main, choice, options);
+    }
+    let (with, choice) = late::added(table, main, choice, options)?;
+    fit_chosen(&with, choice, options)
+}
+
+/// The bits of the features that were chosen.
+fn fit_chosen(table: &Table, choice: choose::Choice, options: &Options) -> Result<Fitted, LearnError> {
     let rows: Vec<u32> = (0..table.len() as u32).collect();
     let edges_of = |feature: usize| {
         if choice.active.contains(&feature) {

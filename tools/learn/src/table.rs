@@ -1,5 +1,7 @@
 //! What is learned from: feature values and labels, a column a feature.
 
+use std::sync::Arc;
+
 use crate::refusal::LearnError;
 
 /// At most so many features: the bins of one event, four bits each, and its label fit one 128-bit number.
@@ -29,11 +31,12 @@ pub struct Row {
 #[derive(Clone, Debug)]
 pub struct Table {
     names: Vec<String>,
-    columns: Vec<Vec<f64>>,
-    at_ms: Vec<i64>,
-    card: Vec<u64>,
-    amount_minor: Vec<u64>,
-    fraud: Vec<bool>,
+    /// Shared with the tables of a part of the features.
+    columns: Vec<Arc<Vec<f64>>>,
+    at_ms: Arc<Vec<i64>>,
+    card: Arc<Vec<u64>>,
+    amount_minor: Arc<Vec<u64>>,
+    fraud: Arc<Vec<bool>>,
 }
 
 impl Table {
@@ -57,22 +60,24 @@ impl Table {
             return Err(LearnError::DuplicateFeature(name.clone()));
         }
         Ok(Self {
-            columns: vec![Vec::new(); names.len()],
+            columns: names.iter().map(|_| Arc::default()).collect(),
             names,
-            at_ms: Vec::new(),
-            card: Vec::new(),
-            amount_minor: Vec::new(),
-            fraud: Vec::new(),
+            at_ms: Arc::default(),
+            card: Arc::default(),
+            amount_minor: Arc::default(),
+            fraud: Arc::default(),
         })
     }
 
     /// Makes room for so many more rows, so that the columns need not grow by copying.
     pub fn reserve(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|column| column.reserve_exact(rows));
-        self.at_ms.reserve_exact(rows);
-        self.card.reserve_exact(rows);
-        self.amount_minor.reserve_exact(rows);
-        self.fraud.reserve_exact(rows);
+        for column in &mut self.columns {
+            Arc::make_mut(column).reserve_exact(rows);
+        }
+        Arc::make_mut(&mut self.at_ms).reserve_exact(rows);
+        Arc::make_mut(&mut self.card).reserve_exact(rows);
+        Arc::make_mut(&mut self.amount_minor).reserve_exact(rows);
+        Arc::make_mut(&mut self.fraud).reserve_exact(rows);
     }
 
     /// Adds an event with its features' values in the table's order; `None` is a missing value. Events need no order.
@@ -98,13 +103,24 @@ impl Table {
             });
         }
         for (column, value) in self.columns.iter_mut().zip(values) {
-            column.push(value.unwrap_or(f64::NAN));
+            Arc::make_mut(column).push(value.unwrap_or(f64::NAN));
         }
-        self.at_ms.push(row.at_ms);
-        self.card.push(row.card);
-        self.amount_minor.push(row.amount_minor);
-        self.fraud.push(row.fraud);
+        Arc::make_mut(&mut self.at_ms).push(row.at_ms);
+        Arc::make_mut(&mut self.card).push(row.card);
+        Arc::make_mut(&mut self.amount_minor).push(row.amount_minor);
+        Arc::make_mut(&mut self.fraud).push(row.fraud);
         Ok(())
+    }
+
+    /// The same events with a part of the features, in the same order. The values are shared, not copied.
+    pub(crate) fn only(&self, keeps: impl Fn(&str) -> bool) -> Self {
+        let kept = self.names.iter().zip(&self.columns).filter(|(name, _)| keeps(name));
+        let (names, columns) = kept.map(|(name, column)| (name.clone(), Arc::clone(column))).unzip();
+        Self {
+            names,
+            columns,
+            ..self.clone()
+        }
     }
 
     /// Names of the features, in the table's order.

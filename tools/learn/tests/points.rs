@@ -258,3 +258,58 @@ proptest! {
         }
     }
 }
+
+/// `noise` and `always` tell nothing: tried late, they leave every bit as it is without them.
+#[test]
+fn late_features_that_tell_nothing_change_nothing() {
+    let events = world::events(20_000, 5);
+    let mut without = Table::new(["ratio", "run"]).unwrap();
+    for (row, values) in &events {
+        without.push(*row, &values[..2]).unwrap();
+    }
+    let alone = points::fit(&without, &world::options()).unwrap();
+    let late = Options {
+        late: vec!["noise".to_owned(), "always".to_owned()],
+        ..world::options()
+    };
+    let fitted = points::fit(&world::table_of(&events), &late).unwrap();
+    assert_eq!(fitted.points, alone.points);
+    let mut dropped: Vec<_> = fitted
+        .report
+        .dropped
+        .iter()
+        .map(|one| (one.feature.as_str(), one.why))
+        .collect();
+    dropped.sort_unstable_by_key(|(name, _)| *name);
+    assert_eq!(dropped, [("always", Why::Constant), ("noise", Why::EarnsNothing)]);
+    assert_eq!(fitted.report.features, alone.report.features);
+}
+
+#[test]
+fn a_late_feature_that_validation_gains_by_is_taken() {
+    let late = Options {
+        late: vec!["run".to_owned(), "noise".to_owned()],
+        ..world::options()
+    };
+    let fitted = points::fit(&world::table(20_000, 5), &late).unwrap();
+    let names: Vec<&str> = fitted
+        .points
+        .features
+        .iter()
+        .map(|feature| feature.name.as_str())
+        .collect();
+    assert_eq!(names, ["ratio", "run"]);
+    assert!(
+        fitted
+            .report
+            .features
+            .iter()
+            .all(|feature| feature.earns.unwrap() > 0.002)
+    );
+    let at_once = points::fit(&world::table(20_000, 5), &world::options()).unwrap();
+    assert_eq!(fitted.points.features.len(), at_once.points.features.len());
+    // Without validation nothing shows that it earns something.
+    let unseen = Options { folds: 0, ..late };
+    let fitted = points::fit(&world::table(20_000, 5), &unseen).unwrap();
+    assert!(fitted.points.features.iter().all(|feature| feature.name != "run"));
+}

@@ -41,6 +41,10 @@ pub enum Unit {
     KmPerHour,
     /// A number of frauds.
     Frauds,
+    /// Days.
+    Days,
+    /// Hours.
+    Hours,
     /// log2 of one over a probability.
     Bits,
 }
@@ -61,6 +65,8 @@ impl Unit {
             Self::Flag => "0 or 1",
             Self::KmPerHour => "km/h",
             Self::Frauds => "frauds",
+            Self::Days => "days",
+            Self::Hours => "hours",
             Self::Bits => "bits",
         }
     }
@@ -102,6 +108,10 @@ needs! {
     Labels,
     /// Every known amount of the longest window by itself, as far as the head holds it.
     EachAmount,
+    /// The hours of the day of every event, as far as the head holds it.
+    Hours,
+    /// Every merchant category by itself, as far as the head holds it.
+    Categories,
 }
 
 /// Some of the needs.

@@ -212,6 +212,26 @@ features! {
         name: "amount_population", windowed: false, unit: Bits, needs: [Amount],
         reason_code: "amount_population_high", words: "amount rare among all cards", scored: true,
     }
+    /// Days since the card's account was opened, as the event says, or else the profile.
+    28 CardAge {
+        name: "card_age", windowed: false, unit: Days, needs: [],
+        reason_code: "card_young", words: "account opened a short time ago", scored: false,
+    }
+    /// The hour of the day in the policy's zone, 0 to 23.
+    29 HourOfDay {
+        name: "hour_of_day", windowed: false, unit: Hours, needs: [Hours],
+        reason_code: "hour_rare", words: "at an hour that is rare for this card", scored: true,
+    }
+    /// 1 on a Saturday or a Sunday in the policy's zone.
+    30 Weekend {
+        name: "weekend", windowed: false, unit: Flag, needs: [],
+        reason_code: "weekend", words: "on a weekend", scored: false,
+    }
+    /// 1 when the card's history does not hold this merchant category.
+    31 NewMerchantCategory {
+        name: "new_merchant_category", windowed: false, unit: Flag, needs: [Categories],
+        reason_code: "category_new", words: "merchant category never seen on this card", scored: true,
+    }
 }
 
 impl FeatureKind {

@@ -2,8 +2,8 @@
 
 use crate::event::Event;
 
-/// The highest merchant category code.
-pub const MCC_MAX: u16 = 9999;
+pub use crate::event::MCC_MAX;
+
 /// The largest mean or deviation in a profile, minor units of the base currency.
 pub const SPEND_MINOR_MAX: f64 = 1e15;
 /// The largest usual number of transactions a day in a profile.
@@ -22,6 +22,7 @@ pub(super) mod transaction_v {
     pub(in crate::contract) const NAME: &str = "transaction";
     pub(in crate::contract) const V1: u32 = 1;
     pub(in crate::contract) const V2: u32 = 2;
+    pub(in crate::contract) const V3: u32 = 3;
 }
 
 /// Name and version of profiles.

@@ -1,6 +1,6 @@
 //! From the members of a text to an event: presence, types, values, and times against arrival.
 
-use crate::event::{Channel, Country, Currency, Event, Label, Place, Profile, Transaction, Verdict};
+use crate::event::{Channel, Country, Currency, Event, Label, Links, Place, Profile, Transaction, Verdict};
 use crate::id::{CardId, DeviceId, EventId, ID_BYTES_MAX, MerchantId, is_id_character};
 use crate::refusal::{Refusal, RefusalCode};
 
@@ -27,11 +27,15 @@ pub(super) fn build(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> 
     let (known, event) = match (schema, version) {
         (transaction_v::NAME, transaction_v::V1) => (
             field::TRANSACTION_V1,
-            Event::Transaction(transaction(members, false, arrival_ms, bounds)?),
+            Event::Transaction(transaction(members, version, arrival_ms, bounds)?),
         ),
         (transaction_v::NAME, transaction_v::V2) => (
             field::TRANSACTION_V2,
-            Event::Transaction(transaction(members, true, arrival_ms, bounds)?),
+            Event::Transaction(transaction(members, version, arrival_ms, bounds)?),
+        ),
+        (transaction_v::NAME, transaction_v::V3) => (
+            field::TRANSACTION_V3,
+            Event::Transaction(transaction(members, version, arrival_ms, bounds)?),
         ),
         (profile_v::NAME, profile_v::V1) => (field::PROFILE_V1, Event::Profile(profile(members, arrival_ms, bounds)?)),
         (label_v::NAME, label_v::V1) => (
@@ -42,7 +46,7 @@ pub(super) fn build(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> 
         _ => {
             return Err(Refusal::new(
                 RefusalCode::UnknownVersion,
-                "`version`: expected 1 or 2 for a transaction or a label, 1 for a profile",
+                "`version`: expected 1 to 3 for a transaction, 1 or 2 for a label, 1 for a profile",
             ));
         }
     };
@@ -53,12 +57,7 @@ pub(super) fn build(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> 
     })
 }
 
-fn transaction(
-    members: &Members<'_>,
-    with_device_and_place: bool,
-    arrival_ms: i64,
-    bounds: &Bounds,
-) -> Result<Transaction, Refusal> {
+fn transaction(members: &Members<'_>, version: u32, arrival_ms: i64, bounds: &Bounds) -> Result<Transaction, Refusal> {
     let event_id = members.id(Field::EventId, EventId::new)?;
     let card_id = members.id(Field::CardId, CardId::new)?;
     let occurred_at_ms = members.time(Field::OccurredAtMs)?;
@@ -69,19 +68,17 @@ fn transaction(
     let country = members.country(Field::Country)?;
     let channel = members.channel()?;
     let approved = members.flag(Field::Approved)?;
-    let (device_id, place) = if with_device_and_place {
+    let (device_id, place) = if version >= transaction_v::V2 {
         (members.optional_id(Field::DeviceId, DeviceId::new)?, members.place()?)
     } else {
         (None, None)
     };
-    not_ahead(Field::OccurredAtMs, occurred_at_ms, arrival_ms, bounds)?;
-    if occurred_at_ms < arrival_ms.saturating_sub(bounds.lateness_ms) {
-        let detail = format!(
-            "`occurred_at_ms`: expected at most {} ms before arrival",
-            bounds.lateness_ms
-        );
-        return Err(Refusal::new(RefusalCode::TooLate, detail));
-    }
+    let (links, account_opened_at_ms) = if version >= transaction_v::V3 {
+        (members.links()?, members.optional_time(Field::AccountOpenedAtMs)?)
+    } else {
+        (Links::NONE, None)
+    };
+    check_times(occurred_at_ms, account_opened_at_ms, arrival_ms, bounds)?;
     Ok(Transaction {
         event_id,
         card_id,
@@ -95,7 +92,38 @@ fn transaction(
         approved,
         device_id,
         place,
+        links,
+        account_opened_at_ms,
     })
+}
+
+/// Refuses a transaction whose times can't be, or whose event is too old.
+fn check_times(
+    occurred_at_ms: i64,
+    account_opened_at_ms: Option<i64>,
+    arrival_ms: i64,
+    bounds: &Bounds,
+) -> Result<(), Refusal> {
+    not_ahead(Field::OccurredAtMs, occurred_at_ms, arrival_ms, bounds)?;
+    if let Some(opened_ms) = account_opened_at_ms {
+        not_ahead(Field::AccountOpenedAtMs, opened_ms, arrival_ms, bounds)?;
+    }
+    if occurred_at_ms < arrival_ms.saturating_sub(bounds.lateness_ms) {
+        let detail = format!(
+            "`occurred_at_ms`: expected at most {} ms before arrival",
+            bounds.lateness_ms
+        );
+        return Err(Refusal::new(RefusalCode::TooLate, detail));
+    }
+    if account_opened_at_ms.is_some_and(|opened_ms| opened_ms > occurred_at_ms.saturating_add(bounds.skew_ms)) {
+        let expected = format!("at most {} ms after `occurred_at_ms`", bounds.skew_ms);
+        return Err(refusal(
+            RefusalCode::AccountAfterEvent,
+            Field::AccountOpenedAtMs,
+            &expected,
+        ));
+    }
+    Ok(())
 }
 
 fn profile(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Profile, Refusal> {
@@ -107,11 +135,7 @@ fn profile(members: &Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Pr
         spend_deviation_minor: members.number(Field::SpendDeviationMinor, 0.0, SPEND_MINOR_MAX)?,
         transactions_per_day: members.number(Field::TransactionsPerDay, 0.0, TRANSACTIONS_PER_DAY_MAX)?,
         account_opened_at_ms: members.time(Field::AccountOpenedAtMs)?,
-        updated_at_ms: if members.is_without(Field::UpdatedAtMs) {
-            None
-        } else {
-            Some(members.time(Field::UpdatedAtMs)?)
-        },
+        updated_at_ms: members.optional_time(Field::UpdatedAtMs)?,
     };
     not_ahead(
         Field::AccountOpenedAtMs,
@@ -134,6 +158,7 @@ fn label(members: &Members<'_>, with_event: bool, arrival_ms: i64, bounds: &Boun
         occurred_at_ms: None,
         merchant_id: None,
         device_id: None,
+        links: Links::NONE,
     };
     not_ahead(Field::KnownSinceMs, label.known_since_ms, arrival_ms, bounds)?;
     if with_event {
@@ -142,6 +167,7 @@ fn label(members: &Members<'_>, with_event: bool, arrival_ms: i64, bounds: &Boun
         label.occurred_at_ms = Some(occurred_at_ms);
         label.merchant_id = members.optional_id(Field::MerchantId, MerchantId::new)?;
         label.device_id = members.optional_id(Field::DeviceId, DeviceId::new)?;
+        label.links = members.links()?;
     }
     Ok(label)
 }
@@ -159,8 +185,26 @@ fn not_ahead(field: Field, time_ms: i64, arrival_ms: i64, bounds: &Bounds) -> Re
     Ok(())
 }
 
-fn refusal(code: RefusalCode, field: Field, expected: &str) -> Refusal {
+pub(super) fn refusal(code: RefusalCode, field: Field, expected: &str) -> Refusal {
     Refusal::new(code, format!("`{}`: expected {expected}", field.name()))
+}
+
+/// The id of a text.
+pub(super) fn id_of<T>(field: Field, text: &str, new: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
+    let id = new(text).ok_or_else(|| {
+        let code = if text.is_empty() {
+            RefusalCode::EmptyId
+        } else {
+            RefusalCode::OverlongId
+        };
+        refusal(code, field, &format!("1 to {ID_BYTES_MAX} bytes of UTF-8"))
+    })?;
+    // Nearly every id is of visible ASCII, which one look at its bytes tells.
+    if text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) || text.chars().all(is_id_character) {
+        return Ok(id);
+    }
+    let expected = "no control character, line separator or bidirectional mark";
+    Err(refusal(RefusalCode::UnprintableId, field, expected))
 }
 
 /// A required field without a value of the expected type.
@@ -174,7 +218,7 @@ fn mistyped(field: Field, value: &Raw<'_>, expected: &str) -> Refusal {
 }
 
 impl Members<'_> {
-    fn get(&self, field: Field) -> &Raw<'_> {
+    pub(super) fn get(&self, field: Field) -> &Raw<'_> {
         &self.values[field as usize]
     }
 
@@ -198,21 +242,7 @@ impl Members<'_> {
     }
 
     fn id<T>(&self, field: Field, new: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
-        let text = self.text(field)?;
-        let id = new(text).ok_or_else(|| {
-            let code = if text.is_empty() {
-                RefusalCode::EmptyId
-            } else {
-                RefusalCode::OverlongId
-            };
-            refusal(code, field, &format!("1 to {ID_BYTES_MAX} bytes of UTF-8"))
-        })?;
-        // Nearly every id is of visible ASCII, which one look at its bytes tells.
-        if text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) || text.chars().all(is_id_character) {
-            return Ok(id);
-        }
-        let expected = "no control character, line separator or bidirectional mark";
-        Err(refusal(RefusalCode::UnprintableId, field, expected))
+        id_of(field, self.text(field)?, new)
     }
 
     fn optional_id<T>(&self, field: Field, new: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
@@ -290,6 +320,14 @@ impl Members<'_> {
             .ok()
             .filter(|time_ms| (TIME_MS_START..TIME_MS_END).contains(time_ms))
             .ok_or_else(|| refusal(RefusalCode::TimeUnit, field, expected))
+    }
+
+    fn optional_time(&self, field: Field) -> Result<Option<i64>, Refusal> {
+        if self.is_without(field) {
+            Ok(None)
+        } else {
+            self.time(field).map(Some)
+        }
     }
 
     fn number(&self, field: Field, least: f64, most: f64) -> Result<f64, Refusal> {

@@ -48,6 +48,7 @@ fields! {
     DeviceId = "device_id",
     Latitude = "latitude",
     Longitude = "longitude",
+    Links = "links",
     ProfileVersion = "profile_version",
     UsualCountry = "usual_country",
     SpendMeanMinor = "spend_mean_minor",
@@ -78,6 +79,9 @@ pub(super) const TRANSACTION_V1: u32 = ENVELOPE
 pub(super) const TRANSACTION_V2: u32 =
     TRANSACTION_V1 | Field::DeviceId.bit() | Field::Latitude.bit() | Field::Longitude.bit();
 
+/// The fields of a transaction, version 3.
+pub(super) const TRANSACTION_V3: u32 = TRANSACTION_V2 | Field::Links.bit() | Field::AccountOpenedAtMs.bit();
+
 /// The fields of a profile, version 1.
 pub(super) const PROFILE_V1: u32 = ENVELOPE
     | Field::ProfileVersion.bit()
@@ -92,4 +96,5 @@ pub(super) const PROFILE_V1: u32 = ENVELOPE
 pub(super) const LABEL_V1: u32 = ENVELOPE | Field::EventId.bit() | Field::Verdict.bit() | Field::KnownSinceMs.bit();
 
 /// The fields of a label, version 2.
-pub(super) const LABEL_V2: u32 = LABEL_V1 | Field::OccurredAtMs.bit() | Field::MerchantId.bit() | Field::DeviceId.bit();
+pub(super) const LABEL_V2: u32 =
+    LABEL_V1 | Field::OccurredAtMs.bit() | Field::MerchantId.bit() | Field::DeviceId.bit() | Field::Links.bit();

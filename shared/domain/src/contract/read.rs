@@ -7,6 +7,8 @@ use std::fmt;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
+use crate::event::LINKS_MAX;
+
 use super::card_number::holds_card_number;
 use super::field::Field;
 
@@ -24,7 +26,9 @@ pub(super) enum Raw<'de> {
     /// A number with a fraction or an exponent, or a whole one beyond 64 bits; always finite.
     Number(f64),
     Text(Cow<'de, str>),
-    /// An array or an object.
+    /// An object whose members are of interest: the first of them, one more than may be.
+    Members(Box<[(Cow<'de, str>, Self)]>),
+    /// An array, or any other object.
     Nested,
 }
 
@@ -90,6 +94,7 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
             let value = map.next_value_seed(Value {
                 flaws: &mut members.flaws,
                 depth_left: nesting_max,
+                keeps_members: matches!(name, Name::Known(Field::Links)),
             })?;
             match name {
                 Name::Known(field) => {
@@ -186,6 +191,8 @@ struct Value<'f> {
     flaws: &'f mut Flaws,
     /// How many more levels of nesting are allowed, the one that holds this value counted.
     depth_left: usize,
+    /// Whether the members of an object are kept, as many as links may be and one more.
+    keeps_members: bool,
 }
 
 impl Value<'_> {
@@ -252,6 +259,7 @@ impl<'de> Visitor<'de> for Value<'_> {
             .next_element_seed(Value {
                 flaws: &mut *self.flaws,
                 depth_left,
+                keeps_members: false,
             })?
             .is_some()
         {}
@@ -262,16 +270,25 @@ impl<'de> Visitor<'de> for Value<'_> {
         self.descend();
         let depth_left = self.depth_left;
         let mut keys = BTreeSet::new();
+        let mut kept = Vec::new();
         while let Some(key) = map.next_key_seed(Key {
             flaws: &mut *self.flaws,
         })? {
-            map.next_value_seed(Value {
+            let value = map.next_value_seed(Value {
                 flaws: &mut *self.flaws,
                 depth_left,
+                keeps_members: false,
             })?;
+            if self.keeps_members && kept.len() <= LINKS_MAX {
+                kept.push((key.clone(), value));
+            }
             self.flaws.duplicate_key |= !keys.insert(key);
         }
-        Ok(Raw::Nested)
+        Ok(if self.keeps_members {
+            Raw::Members(kept.into())
+        } else {
+            Raw::Nested
+        })
     }
 }
 

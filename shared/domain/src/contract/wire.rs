@@ -1,9 +1,12 @@
 //! Events as they are on the wire: what producers write, and what the JSON Schemas are made from.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use crate::event::{Channel, Country, Currency, Event, Label, Profile, Transaction, Verdict};
+use crate::event::{Channel, Country, Currency, Event, LINKS_MAX, Label, Links, Profile, Transaction, Verdict};
 use crate::id::{DeviceId, ID_BYTES_MAX, MerchantId};
 
 use super::bounds::{
@@ -14,6 +17,9 @@ use super::outcome_schema::OutcomeV1;
 
 /// What an id may hold, as JSON Schema says it: [`is_id_character`](crate::id::is_id_character).
 const ID_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$";
+
+/// The names of links: [`KeyName`](crate::catalogue::KeyName).
+const LINK_NAME_PATTERN: &str = "^[a-z][a-z0-9_]{0,15}$";
 
 /// A transaction, version 1.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -58,7 +64,42 @@ struct TransactionV2<'a> {
     longitude: Option<f64>,
 }
 
-/// What both versions of a transaction have.
+/// A transaction, version 3.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(
+    title = "transaction, version 3",
+    description = "A card transaction. `latitude` and `longitude` come together or not at all.",
+    extend("dependentRequired" = {"latitude": ["longitude"], "longitude": ["latitude"]})
+)]
+struct TransactionV3<'a> {
+    #[schemars(schema_with = "transaction_name")]
+    schema: &'a str,
+    #[schemars(schema_with = "version_3")]
+    version: u32,
+    #[serde(flatten)]
+    core: TransactionCore<'a>,
+    /// The device that the customer used, 1 to 128 bytes of UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
+    device_id: Option<&'a str>,
+    /// Degrees north.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -90, max = 90))]
+    latitude: Option<f64>,
+    /// Degrees east.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -180, max = 180))]
+    longitude: Option<f64>,
+    /// Further ids by names that the policy knows, at most 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<LinksMember<'a>>,
+    /// When the card's account was opened: milliseconds since 1970-01-01T00:00:00Z.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = TIME_MS_START), extend("exclusiveMaximum" = TIME_MS_END))]
+    account_opened_at_ms: Option<i64>,
+}
+
+/// What all versions of a transaction have.
 #[derive(Debug, Serialize, JsonSchema)]
 struct TransactionCore<'a> {
     /// Names the event for ever, 1 to 128 bytes of UTF-8: a second one with the same name and time is a duplicate.
@@ -185,6 +226,35 @@ struct LabelV2<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = ID_BYTES_MAX), extend("pattern" = ID_PATTERN))]
     device_id: Option<&'a str>,
+    /// Its further ids by name, at most 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<LinksMember<'a>>,
+}
+
+/// Links by name.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct LinksMember<'a>(BTreeMap<&'a str, &'a str>);
+
+impl JsonSchema for LinksMember<'_> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Links".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "maxProperties": LINKS_MAX,
+            "propertyNames": {"pattern": LINK_NAME_PATTERN},
+            "additionalProperties": {
+                "type": ["string", "null"], "minLength": 1, "maxLength": ID_BYTES_MAX, "pattern": ID_PATTERN,
+            },
+        })
+    }
 }
 
 /// The built-in limit of an amount, for the schema.
@@ -208,6 +278,10 @@ fn version_1(_: &mut SchemaGenerator) -> Schema {
 
 fn version_2(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"const": 2})
+}
+
+fn version_3(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"const": 3})
 }
 
 fn time(_: &mut SchemaGenerator) -> Schema {
@@ -236,6 +310,10 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
             "transaction.v2.json",
             schemars::schema_for!(TransactionV2<'static>).to_value(),
         ),
+        (
+            "transaction.v3.json",
+            schemars::schema_for!(TransactionV3<'static>).to_value(),
+        ),
         ("profile.v1.json", schemars::schema_for!(ProfileV1<'static>).to_value()),
         ("label.v1.json", schemars::schema_for!(LabelV1<'static>).to_value()),
         ("label.v2.json", schemars::schema_for!(LabelV2<'static>).to_value()),
@@ -245,7 +323,8 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
 
 /// An event as JSON, for producers of our own.
 ///
-/// `version` matters for a transaction: 1 leaves out device and place, anything else is written as version 2. A label that says when
+/// `version` matters for a transaction: 1 leaves out device, place and what came after them, 3 is written as such, anything else as
+/// version 2 unless it has what only version 3 has. A label that says when
 /// its transaction happened is written as version 2. The JSON of an event that [`decode`](crate::contract::decode) gave decodes to the same event.
 #[must_use]
 pub fn encode(event: &Event, version: u32) -> Vec<u8> {
@@ -255,6 +334,9 @@ pub fn encode(event: &Event, version: u32) -> Vec<u8> {
             version: transaction_v::V1,
             core: core(transaction),
         }),
+        Event::Transaction(transaction) if needs_v3(transaction) || version == transaction_v::V3 => {
+            serde_json::to_vec(&transaction_v3(transaction))
+        }
         Event::Transaction(transaction) => serde_json::to_vec(&transaction_v2(transaction)),
         Event::Profile(profile) => serde_json::to_vec(&profile_v1(profile)),
         Event::Label(label) => match label.occurred_at_ms {
@@ -296,6 +378,37 @@ fn transaction_v2(transaction: &Transaction) -> TransactionV2<'_> {
     }
 }
 
+/// Whether it has what only version 3 has.
+fn needs_v3(transaction: &Transaction) -> bool {
+    !transaction.links.is_empty() || transaction.account_opened_at_ms.is_some()
+}
+
+fn transaction_v3(transaction: &Transaction) -> TransactionV3<'_> {
+    let TransactionV2 {
+        core,
+        device_id,
+        latitude,
+        longitude,
+        ..
+    } = transaction_v2(transaction);
+    TransactionV3 {
+        schema: transaction_v::NAME,
+        version: transaction_v::V3,
+        core,
+        device_id,
+        latitude,
+        longitude,
+        links: named(&transaction.links),
+        account_opened_at_ms: transaction.account_opened_at_ms,
+    }
+}
+
+/// Links as a member; none is left out.
+fn named(links: &Links) -> Option<LinksMember<'_>> {
+    let each = links.iter().map(|(name, id)| (name.as_str(), id.as_str()));
+    (!links.is_empty()).then(|| LinksMember(each.collect()))
+}
+
 fn profile_v1(profile: &Profile) -> ProfileV1<'_> {
     ProfileV1 {
         schema: profile_v::NAME,
@@ -333,5 +446,6 @@ fn label_v2(label: &Label, occurred_at_ms: i64) -> LabelV2<'_> {
         occurred_at_ms,
         merchant_id: label.merchant_id.as_ref().map(MerchantId::as_str),
         device_id: label.device_id.as_ref().map(DeviceId::as_str),
+        links: named(&label.links),
     }
 }

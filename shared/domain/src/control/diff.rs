@@ -3,6 +3,7 @@
 use crate::catalogue::FeatureKey;
 use crate::policy::{Points, Policy};
 
+const MS_PER_MINUTE: i64 = 60_000;
 const MS_PER_DAY: i64 = 86_400_000;
 
 /// One difference.
@@ -104,6 +105,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         points,
         explained,
         expected,
+        zone_offset_ms,
     } = policy;
     let (windows, features) = (policy.windows(), policy.features());
     let mut list: Vec<(String, String, Effect)> = Vec::new();
@@ -152,12 +154,13 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
             Effect::Scores,
         );
     }
+    add(
+        "zone_offset_minutes",
+        (zone_offset_ms / MS_PER_MINUTE).to_string(),
+        Effect::Scores,
+    );
     for key in keys {
-        add(
-            &format!("keys.{}", key.name),
-            key.field.as_str().to_owned(),
-            Effect::History,
-        );
+        add(&format!("keys.{}", key.name), key.field.to_string(), Effect::History);
     }
     add(
         "labels.run_gap_days",

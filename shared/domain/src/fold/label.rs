@@ -1,5 +1,6 @@
 //! Applying a label: it is kept with the event it speaks of, and teaches the keys of that event.
 
+use crate::catalogue::KeyName;
 use crate::event::{Label, Verdict};
 use crate::history::sealed::SegmentKey;
 use crate::history::{Entry, Found, History, HistoryKey};
@@ -30,6 +31,8 @@ pub struct Taught {
     pub merchant: Option<u64>,
     /// `fingerprint64` of its device, where it is known.
     pub device: Option<u64>,
+    /// `fingerprint64` of its links that are known, by name.
+    pub links: Vec<(KeyName, u64)>,
     /// The labels, at most two: the one that came, and the one that the card has; none where neither says fraud, since keys keep
     /// only events that a label ever called fraud.
     pub labels: Vec<LabelledEvent>,
@@ -38,10 +41,14 @@ pub struct Taught {
 impl Taught {
     /// The identity that the event has for a key of this field; `None`: it names none, or that is not known.
     #[must_use]
-    pub const fn identity(&self, field: KeyField) -> Option<u64> {
+    pub fn identity(&self, field: KeyField) -> Option<u64> {
         match field {
             KeyField::Merchant => self.merchant,
             KeyField::Device => self.device,
+            KeyField::Link(name) => {
+                let found = self.links.iter().find(|(other, _)| *other == name);
+                found.map(|(_, identity)| *identity)
+            }
         }
     }
 
@@ -57,6 +64,7 @@ impl Taught {
         Self {
             merchant: entry.merchant_identity().or_else(|| named_merchant(label)),
             device: entry.device_identity().or_else(|| named_device(label)),
+            links: links_of(entry, label),
             labels: worth_keeping([Some((label.verdict, label.known_since_ms)), kept].map(|found| found.map(one))),
         }
     }
@@ -73,6 +81,7 @@ impl Taught {
         Self {
             merchant: named_merchant(label),
             device: named_device(label),
+            links: named_links(label).collect(),
             labels: worth_keeping([Some(one), None]),
         }
     }
@@ -84,6 +93,18 @@ fn named_merchant(label: &Label) -> Option<u64> {
 
 fn named_device(label: &Label) -> Option<u64> {
     label.device_id.as_ref().map(|id| fingerprint64(id.as_str()))
+}
+
+fn named_links(label: &Label) -> impl Iterator<Item = (KeyName, u64)> {
+    label.links.iter().map(|(name, id)| (*name, fingerprint64(id.as_str())))
+}
+
+/// Those that the card has, and those that the label alone names.
+fn links_of(entry: &Entry, label: &Label) -> Vec<(KeyName, u64)> {
+    let others = named_links(label).filter(|(name, _)| entry.link_identity(*name).is_none());
+    let mut links: Vec<(KeyName, u64)> = entry.links.iter().copied().chain(others).collect();
+    links.sort_unstable_by_key(|(name, _)| *name);
+    links
 }
 
 fn worth_keeping(labels: [Option<LabelledEvent>; 2]) -> Vec<LabelledEvent> {

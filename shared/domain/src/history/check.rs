@@ -1,6 +1,6 @@
 //! What must hold in every state.
 
-use crate::event::Place;
+use crate::event::{MCC_MAX, Place};
 use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, SCORE_MAX};
 
 use super::entry::Entry;
@@ -147,6 +147,12 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
     let is_half = entry.device_fp_high.is_some() && entry.device_fp.is_none();
     if is_half || outcome.keys.len() > KEYS_MAX || !outcome.keys.iter().all(|key| is_known(key.version)) {
         return Err(InvalidState::Keys);
+    }
+    if entry.links.len() > KEYS_MAX || !entry.links.is_sorted_by(|(one, _), (other, _)| one < other) {
+        return Err(InvalidState::Links);
+    }
+    if entry.category.is_some_and(|category| category > MCC_MAX) {
+        return Err(InvalidState::Category);
     }
     let is_error = |error: f64| error.is_finite() && error > 0.0;
     if outcome.approximate.len() > FEATURES_MAX || !outcome.approximate.iter().all(|(_, error)| is_error(*error)) {

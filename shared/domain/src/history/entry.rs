@@ -1,5 +1,6 @@
 //! One event, as a history keeps it.
 
+use crate::catalogue::KeyName;
 use crate::event::{Country, Place, Verdict};
 use crate::outcome::StoredOutcome;
 
@@ -31,6 +32,10 @@ pub struct Entry {
     pub device_fp: Option<u32>,
     /// The upper half, where the policy keeps a labelled history of devices.
     pub device_fp_high: Option<u32>,
+    /// Names of links that the policy keeps labelled histories by, and `fingerprint64` of their ids, by name.
+    pub links: Vec<(KeyName, u64)>,
+    /// The merchant category code, where the policy has a feature of it.
+    pub category: Option<u16>,
     /// Where it was.
     pub place: Option<Place>,
     /// Whether the issuer approved it.
@@ -57,6 +62,13 @@ impl Entry {
         self.device_fp_high
             .zip(self.device_fp)
             .map(|(high, low)| whole(high, low))
+    }
+
+    /// `fingerprint64` of the id under a link's name, where it is kept.
+    #[must_use]
+    pub fn link_identity(&self, name: KeyName) -> Option<u64> {
+        let found = self.links.iter().find(|(other, _)| *other == name);
+        found.map(|(_, identity)| *identity)
     }
 
     pub(crate) const fn order(&self) -> OrderKey {

@@ -1,5 +1,6 @@
 //! Why bytes are not a card's state, and why a state can't be.
 
+use crate::event::MCC_MAX;
 use crate::outcome::{KEYS_MAX, REASONS_MAX, SCORE_MAX};
 
 use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
@@ -77,6 +78,12 @@ pub enum InvalidState {
     /// More than [`KEYS_MAX`] keys, a version of one that knows nothing, or half an identity.
     #[error("more than {KEYS_MAX} keys, one of version 0, or half of one's identity")]
     Keys,
+    /// More than [`KEYS_MAX`] links, or not in the order of their names.
+    #[error("more than {KEYS_MAX} links, or out of the order of their names")]
+    Links,
+    /// A merchant category that none has.
+    #[error("a merchant category is over {MCC_MAX}")]
+    Category,
     /// A bit in `missing` that has no name.
     #[error("an unknown input is missing")]
     Missing,

@@ -4,6 +4,7 @@ use crate::event::Profile;
 use crate::labelled::{AsOf, KeyInput};
 use crate::policy::{Feature, Policy};
 
+use super::calendar::HOURS;
 use super::window::{Amounts, Window};
 
 /// An amount is compared with the card's own history from so many earlier events on.
@@ -61,6 +62,19 @@ pub(crate) struct Measured<'a> {
     pub(super) frauds_ms: Vec<i64>,
     /// Median of the known amounts before this event, base minor units, of those that were looked at one by one.
     pub(super) median: Option<f64>,
+    /// How many earlier events that were looked at one by one were in each hour of the day.
+    pub(crate) hours: [u32; HOURS],
+    /// The hour of this event, and whether it is on a weekend.
+    pub(crate) hour: usize,
+    pub(super) weekend: bool,
+    /// When the card's account was opened, ms.
+    pub(super) opened_ms: Option<i64>,
+    /// Distinct merchant categories before this event, and how many events have one that is known.
+    pub(crate) categories: u32,
+    pub(crate) category_events: u32,
+    pub(super) category_seen: bool,
+    /// Whether it was seen at all is not known: it is taken for seen.
+    pub(super) category_unsure: bool,
     /// Whether events were counted by the sums of their segment: only then can anything be an estimate.
     pub(super) summed: bool,
     /// Events of the longest window that were not looked at one by one, and the time of the last of them, ms.
@@ -156,6 +170,10 @@ impl Measured<'_> {
 
     pub(crate) fn new_device(&self) -> Option<bool> {
         (self.has_device && self.prior_count() > 0).then_some(!self.device_seen)
+    }
+
+    pub(crate) fn new_category(&self) -> Option<bool> {
+        (self.prior_count() > 0).then_some(!self.category_seen)
     }
 
     /// The profile's usual number of transactions a day, where it is one to divide by.

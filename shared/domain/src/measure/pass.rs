@@ -6,6 +6,7 @@ use crate::history::sketch::{Distinct, ERROR_SHARE, Sketch};
 use crate::history::{BASE_AMOUNT_MAX, Entry, Piece, UNPRICED};
 use crate::policy::Policy;
 
+use super::calendar::{HOURS, hour_of_day, is_weekend};
 use super::distinct::{Countries, Fingerprints};
 use super::edges::MS_PER_DAY;
 use super::geo;
@@ -29,6 +30,7 @@ pub(super) struct Pass<'a> {
     merchants: Fingerprints,
     devices: Fingerprints,
     countries: Countries,
+    categories: Fingerprints,
     sketches: Sketches,
     /// The country counted last.
     country_last: Option<Country>,
@@ -43,6 +45,8 @@ pub(super) struct Pass<'a> {
     /// The profile's; without one this event's, and nobody reads what is counted by it.
     usual_country: Country,
     day_start_ms: i64,
+    zone_offset_ms: i64,
+    category: u16,
     /// Known amounts of earlier events, where each is wanted.
     amounts: Vec<u64>,
     pub(super) measured: Measured<'a>,
@@ -54,11 +58,12 @@ impl<'a> Pass<'a> {
         let (tx, amount, merchant_fp) = (event.tx, event.amount, event.merchant_fp);
         let device_fp = event.device_fp.filter(|_| watch.devices);
         let usual_country = profile.map_or(tx.country, |profile| profile.usual_country);
-        let time_ms = event.key.time_ms;
+        let (time_ms, zone_offset_ms) = (event.key.time_ms, event.judge.zone_offset_ms);
         let mut pass = Self {
             merchants: Fingerprints::new(if watch.merchants { distinct_max + 1 } else { 0 }),
             devices: Fingerprints::new(if device_fp.is_some() { distinct_max } else { 0 }),
             countries: Countries::default(),
+            categories: Fingerprints::new(if watch.categories { distinct_max } else { 0 }),
             sketches: Sketches::default(),
             country_last: None,
             device_last: None,
@@ -74,6 +79,8 @@ impl<'a> Pass<'a> {
             device_fp,
             usual_country,
             day_start_ms: time_ms.saturating_sub(MS_PER_DAY),
+            zone_offset_ms,
+            category: tx.mcc,
             amounts: Vec::new(),
             measured: Measured {
                 time_ms,
@@ -101,6 +108,16 @@ impl<'a> Pass<'a> {
                 travel: None,
                 frauds_ms: Vec::new(),
                 median: None,
+                hours: [0; HOURS],
+                hour: hour_of_day(time_ms, zone_offset_ms),
+                weekend: is_weekend(time_ms, zone_offset_ms),
+                opened_ms: tx
+                    .account_opened_at_ms
+                    .or(profile.map(|profile| profile.account_opened_at_ms)),
+                categories: 0,
+                category_events: 0,
+                category_seen: false,
+                category_unsure: false,
                 summed: false,
                 unlisted: 0,
                 unlisted_last_ms: i64::MIN,
@@ -163,6 +180,13 @@ impl<'a> Pass<'a> {
         if self.watch.amounts && entry.amount_base_minor != UNPRICED {
             self.amounts.push(entry.amount_base_minor.min(BASE_AMOUNT_MAX));
         }
+        if self.watch.hours {
+            let hour = hour_of_day(entry.time_ms, self.zone_offset_ms);
+            self.measured.hours[hour] = self.measured.hours[hour].saturating_add(1);
+        }
+        if self.watch.categories {
+            self.see_category(entry.category);
+        }
         if let Some(device) = self.device_fp
             && let Some(other) = entry.device_fp
         {
@@ -224,6 +248,18 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// An event of which the category is not known may have had any.
+    fn see_category(&mut self, category: Option<u16>) {
+        let measured = &mut self.measured;
+        let Some(category) = category else {
+            measured.category_unsure = true;
+            return;
+        };
+        measured.category_events = measured.category_events.saturating_add(1);
+        measured.category_seen |= category == self.category;
+        measured.categories += u32::from(self.categories.insert(u32::from(category)));
+    }
+
     /// Only the latest placed event counts; of equal times, the later arrival.
     fn see_place(&mut self, placed: Placed) {
         let is_later = |there: Placed| (placed.time_ms, placed.seq) > (there.time_ms, there.seq);
@@ -237,6 +273,7 @@ impl<'a> Pass<'a> {
         let summary = whole.summary;
         self.measured.summed = true;
         self.measured.unlisted = self.measured.unlisted.saturating_add(summary.count);
+        self.measured.category_unsure |= self.watch.categories;
         self.measured.unlisted_last_ms = self.measured.unlisted_last_ms.max(summary.last_ms);
         let window = &mut self.window;
         window.count = window.count.saturating_add(summary.count);
@@ -344,9 +381,11 @@ impl<'a> Pass<'a> {
         measured.merchant_unsure &= !measured.merchant_seen;
         measured.country_unsure &= !measured.country_seen;
         measured.device_unsure &= !measured.device_seen;
+        measured.category_unsure &= !measured.category_seen;
         measured.merchant_seen |= measured.merchant_unsure;
         measured.country_seen |= measured.country_unsure;
         measured.device_seen |= measured.device_unsure;
+        measured.category_seen |= measured.category_unsure;
         if let Some(here) = self.here
             && let Some(there) = self.there
         {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{Observed, Walk, compute};
 use crate::catalogue::{FeatureKey, FeatureKind, Subject};
-use crate::event::{Channel, Country, Currency, Place, Profile, Transaction};
+use crate::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
 use crate::history::{Entry, History};
 use crate::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32};
 use crate::outcome::{Decision, Missing, StoredOutcome, Tier};
@@ -75,6 +75,8 @@ pub(crate) fn transaction(occurred_at_ms: i64, amount_minor: u64) -> Transaction
         channel: Channel::PointOfSale,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }
@@ -113,6 +115,8 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
         device_fp: tx.device_id.as_ref().map(|id| fingerprint32(id.as_str())),
         device_fp_high: None,
         merchant_fp_high: None,
+        links: Vec::new(),
+        category: None,
         place: tx.place,
         approved: tx.approved,
         outcome: StoredOutcome {

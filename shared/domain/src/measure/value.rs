@@ -7,18 +7,21 @@ use super::measured::{HISTORY_EVENTS_MIN, Measured};
 
 const MS_PER_SECOND: f64 = 1000.0;
 const MS_PER_HOUR: f64 = 3_600_000.0;
+const MS_PER_DAY: f64 = 86_400_000.0;
 const MS_PER_MINUTE: i64 = 60_000;
 
 impl Measured<'_> {
     /// The features of the policy of which the value, or what it weighs in the score, rests on an estimate: how far the
     /// value may be off, 1 at least. In the policy's order.
     pub(crate) fn errors(&self, policy: &Policy) -> Vec<(FeatureKey, f64)> {
-        if !self.summed {
+        if !self.summed && !self.category_unsure {
             return Vec::new();
         }
         let features = policy.compiled.features().iter();
         let errors = features.map(|feature| match feature.key.kind {
             FeatureKind::AmountMedianRatio => (feature.key, self.median_error()),
+            // The hour itself is never an estimate, only how rare it is.
+            FeatureKind::HourOfDay if !is_surprise_of(*feature, policy) => (feature.key, 0.0),
             _ => (feature.key, f64::from(self.error(*feature))),
         });
         errors.filter(|(_, error)| *error > 0.0).collect()
@@ -46,6 +49,8 @@ impl Measured<'_> {
             FeatureKind::ForeignToProfile => {
                 u32::from(self.profile.is_some() && self.foreign && self.foreign_unsure && is_prior)
             }
+            FeatureKind::HourOfDay => u32::from(self.unlisted > 0),
+            FeatureKind::NewMerchantCategory => u32::from(is_prior && self.category_unsure),
             FeatureKind::Frauds if feature.key.of == Some(KeyName::CARD) => self.unlisted_within(feature),
             FeatureKind::Count
             | FeatureKind::Frauds
@@ -67,6 +72,8 @@ impl Measured<'_> {
             | FeatureKind::AmountRatio
             | FeatureKind::ProfileAmountZ
             | FeatureKind::ProfileCountRatio
+            | FeatureKind::CardAge
+            | FeatureKind::Weekend
             | FeatureKind::Speed => 0,
         }
     }
@@ -132,6 +139,14 @@ impl Measured<'_> {
             FeatureKind::AmountMedianRatio => self.amount_median_ratio(),
             FeatureKind::AmountBeforeRatio => self.ratio_before(feature, self.amount?),
             FeatureKind::MaxRatio => self.ratio_before(feature, window()?.max),
+            FeatureKind::CardAge => {
+                let age_ms = self.time_ms.saturating_sub(self.opened_ms?);
+                // Clocks may differ a little: nothing is older than its account.
+                Some(age_ms.max(0) as f64 / MS_PER_DAY)
+            }
+            FeatureKind::HourOfDay => Some(self.hour as f64),
+            FeatureKind::Weekend => Some(flag(self.weekend)),
+            FeatureKind::NewMerchantCategory => self.new_category().map(flag),
             FeatureKind::AmountPopulation => {
                 let population = policy.population.as_ref()?;
                 Some(population.bits_of(self.amount? as f64))
@@ -209,6 +224,12 @@ impl Measured<'_> {
         let amount = self.amount? as f64;
         (deviation > 0.0).then(|| (amount - profile.spend_mean_minor) / deviation)
     }
+}
+
+/// Whether a policy asks how surprising a feature is.
+fn is_surprise_of(feature: Feature, policy: &Policy) -> bool {
+    let mut weights = policy.compiled.weights().iter();
+    feature.key.is_surprise() || weights.any(|weight| weight.feature.key == feature.key)
 }
 
 const fn flag(is: bool) -> f64 {

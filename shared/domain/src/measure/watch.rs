@@ -16,6 +16,10 @@ pub(super) struct Watch {
     pub(super) labels: bool,
     /// Every amount by itself.
     pub(super) amounts: bool,
+    /// The hour of every event.
+    pub(super) hours: bool,
+    /// The merchant category of every event.
+    pub(super) categories: bool,
     /// Events by country: how many were abroad.
     foreign: bool,
 }
@@ -31,6 +35,8 @@ impl Watch {
                 Need::Places => watch.travel = true,
                 Need::Abroad => watch.foreign = true,
                 Need::Labels => watch.labels = true,
+                Need::Hours => watch.hours = true,
+                Need::Categories => watch.categories = true,
                 Need::EachAmount => watch.amounts = event.amount.is_some(),
                 // Every walk has these, or they are not there to be had.
                 Need::Amount | Need::Profile | Need::Day => {}

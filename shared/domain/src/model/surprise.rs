@@ -2,7 +2,7 @@
 //! the formulas and their sources.
 
 use crate::catalogue::{FeatureKey, FeatureKind};
-use crate::measure::{Amounts, HISTORY_EVENTS_MIN, Measured, Window};
+use crate::measure::{Amounts, HISTORY_EVENTS_MIN, HOURS, Measured, Window};
 use crate::policy::{Feature, Policy};
 
 use super::tail;
@@ -26,6 +26,8 @@ const AMOUNT_DEVIATION_SHARE_MIN: f64 = 0.1;
 /// What is believed of rare things (declined, abroad) beforehand: once in so many events.
 const RARE_PRIOR_HITS: f64 = 1.0;
 const RARE_PRIOR_EVENTS: f64 = 20.0;
+/// What is believed of a card's hours beforehand: so many events, spread evenly over the day.
+const HOUR_PRIOR_EVENTS: f64 = 12.0;
 /// Distance and time that are taken off a journey: two clocks, two places of one shop.
 const TRAVEL_SLACK_KM: f64 = 10.0;
 const TRAVEL_SLACK_HOURS: f64 = 1.0 / 6.0;
@@ -63,6 +65,10 @@ pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> 
             measured.prior_count(),
         ),
         FeatureKind::NewDevice => first(measured.new_device(), measured.devices, measured.device_events),
+        FeatureKind::NewMerchantCategory => {
+            first(measured.new_category(), measured.categories, measured.category_events)
+        }
+        FeatureKind::HourOfDay => Some(hour(&measured.hours, measured.hour)),
         FeatureKind::Speed => measured.travel.map(|travel| speed(travel.km, travel.elapsed_ms)),
         FeatureKind::ForeignToProfile => Some(foreign(measured)),
         FeatureKind::AmountPopulation => measured.value(feature, policy),
@@ -76,7 +82,9 @@ pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> 
         | FeatureKind::SinceFraud
         | FeatureKind::AmountMedianRatio
         | FeatureKind::AmountBeforeRatio
-        | FeatureKind::MaxRatio => None,
+        | FeatureKind::MaxRatio
+        | FeatureKind::CardAge
+        | FeatureKind::Weekend => None,
     };
     // Numbers from outside (a profile) may be absurd; NaN is no surprise, infinity the greatest.
     bits.filter(|bits| !bits.is_nan())
@@ -205,7 +213,50 @@ fn foreign(measured: &Measured<'_>) -> f64 {
     tail::bits(abroad / (f64::from(measured.prior_count()) + RARE_PRIOR_EVENTS))
 }
 
+/// The share of this hour and of all that are no more usual, of hours that draw from those beside them: of ten parts of an event its
+/// own hour has four, those beside it two each, those beyond one each.
+fn hour(events: &[u32; HOURS], hour: usize) -> f64 {
+    let at = |hour: usize| u64::from(events[hour % HOURS]);
+    let parts = |hour: usize| {
+        let beside = at(hour + 1) + at(hour + HOURS - 1);
+        let beyond = at(hour + 2) + at(hour + HOURS - 2);
+        4 * at(hour) + 2 * beside + beyond
+    };
+    let own = parts(hour);
+    let rare = (0..HOURS).map(parts).filter(|parts| *parts <= own);
+    let (hours, parts) = rare.fold((0.0, 0), |(hours, sum), parts| (hours + 1.0, sum + parts));
+    let all: u64 = (0..HOURS).map(at).sum();
+    let believed = HOUR_PRIOR_EVENTS * hours / HOURS as f64;
+    tail::bits((parts as f64 / 10.0 + believed) / (all as f64 + HOUR_PRIOR_EVENTS))
+}
+
 fn speed(km: f64, elapsed_ms: i64) -> f64 {
     let km_per_hour = (km - TRAVEL_SLACK_KM).max(0.0) / (elapsed_ms as f64 / MS_PER_HOUR + TRAVEL_SLACK_HOURS);
     km_per_hour / TRAVEL_HALVING_KM_PER_HOUR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many events, spread evenly over the hours from 8 to 22 o'clock.
+    fn day(events: usize) -> [u32; HOURS] {
+        let mut hours = [0; HOURS];
+        (0..events).for_each(|number| hours[8 + number % 14] += 1);
+        hours
+    }
+
+    #[test]
+    fn an_hour_is_the_rarer_the_more_the_history_says_so() {
+        let bits = |events: usize, at: usize| libm::round(hour(&day(events), at) * 100.0) / 100.0;
+        assert_eq!([0, 5, 60, 300].map(|events| bits(events, 4)), [0.0, 1.18, 4.58, 6.7]);
+        // Beside usual hours, among them, and beyond.
+        assert_eq!([7, 14, 23].map(|at| bits(60, at)), [3.07, 0.62, 4.21]);
+        // Midnight is beside the last hour of the day.
+        let mut late = [0; HOURS];
+        late[23] = 100;
+        assert!(hour(&late, 0) < hour(&late, 3));
+        assert!((hour(&late, 0) - hour(&late, 22)).abs() < 1e-12);
+        assert_eq!(hour(&late, 23), 0.0);
+    }
 }

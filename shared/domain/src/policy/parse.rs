@@ -24,6 +24,7 @@ const DEFAULT_TEXT: &str = include_str!("../../policies/default.toml");
 /// The name under which the built-in policy reports problems.
 const DEFAULT_NAME: &str = "default.toml";
 
+const MS_PER_MINUTE: i64 = 60_000;
 const MS_PER_DAY: i64 = 86_400_000;
 /// Windows, from one minute to 30 days.
 const WINDOW_MINUTES: RangeInclusive<i64> = 1..=FeatureKey::WINDOW_MINUTES_MAX as i64;
@@ -42,7 +43,10 @@ const NEUTRAL_BELOW_EVENTS: i64 = 1;
 /// Ages of profiles, days.
 const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 
-const TOP_KEYS: [&str; 20] = [
+/// How far zones are ahead of UTC, minutes: −12 to 14 hours.
+const ZONE_MINUTES: RangeInclusive<i64> = -720..=840;
+
+const TOP_KEYS: [&str; 21] = [
     "version",
     "windows_minutes",
     "features",
@@ -57,6 +61,7 @@ const TOP_KEYS: [&str; 20] = [
     "low_risk",
     "neutral_below_events",
     "profile_max_age_days",
+    "zone_offset_minutes",
     "keys",
     "labels",
     "population",
@@ -134,6 +139,7 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
     let profile_max_age_days = top
         .has("profile_max_age_days")
         .then(|| top.integer("profile_max_age_days", &PROFILE_DAYS, None, problems));
+    let zone_offset_minutes = top.integer("zone_offset_minutes", &ZONE_MINUTES, Some(0), problems);
     let low_risk = low_risk::read(&top, features.as_deref(), weights.as_deref(), problems);
     let (windows, features) = (windows?, features?);
     let learned = learned::learned(&top, keys?, &windows, &features, problems)?;
@@ -156,6 +162,7 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
         points: learned.points,
         explained: learned.explained,
         expected: learned.expected,
+        zone_offset_ms: zone_offset_minutes? * MS_PER_MINUTE,
     };
     let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
     Some(Policy { low_risk, ..policy })

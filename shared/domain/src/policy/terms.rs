@@ -53,6 +53,8 @@ pub struct Policy {
     pub explained: Option<Explained>,
     /// How often it is to alert and to review; `None`: it does not say. No score depends on it.
     pub expected: Option<ExpectedShares>,
+    /// How far the zone in which hours and days are told is ahead of UTC, ms.
+    pub zone_offset_ms: i64,
 }
 
 /// Which events a policy holds for low risk, and what they are scored with: their history, never a profile.

@@ -5,6 +5,7 @@ mod aggregates;
 mod arrives;
 mod cards;
 mod documents;
+mod links;
 mod payload;
 mod properties;
 mod refusals;

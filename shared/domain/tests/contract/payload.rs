@@ -45,6 +45,13 @@ impl Payload {
             .set("longitude", "2.3522")
     }
 
+    pub fn transaction_v3() -> Self {
+        Self::transaction()
+            .set("version", "3")
+            .set("links", "{\"ip\":\"ip-7f\",\"email_hash\":\"5e2a\"}")
+            .set("account_opened_at_ms", "1500000000000")
+    }
+
     pub fn profile() -> Self {
         Self::of(&[
             ("schema", "\"profile\""),
@@ -71,13 +78,24 @@ impl Payload {
         ])
     }
 
+    pub fn label_v2() -> Self {
+        Self::label()
+            .set("version", "2")
+            .set("occurred_at_ms", "1795348799000")
+            .set("merchant_id", "\"shop-19\"")
+            .set("device_id", "\"phone-1\"")
+            .set("links", "{\"ip\":\"ip-7f\"}")
+    }
+
     /// Every schema and version.
-    pub fn all() -> [(&'static str, Self); 4] {
+    pub fn all() -> [(&'static str, Self); 6] {
         [
             ("transaction.v1.json", Self::transaction_v1()),
             ("transaction.v2.json", Self::transaction()),
+            ("transaction.v3.json", Self::transaction_v3()),
             ("profile.v1.json", Self::profile()),
             ("label.v1.json", Self::label()),
+            ("label.v2.json", Self::label_v2()),
         ]
     }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use proptest::prelude::*;
+use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::contract::{Bounds, decode, encode, mask_card_numbers};
-use tidemark_domain::event::{Channel, Country, Currency, Event, Label, Place, Profile, Transaction, Verdict};
-use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
+use tidemark_domain::event::{Channel, Country, Currency, Event, Label, Links, Place, Profile, Transaction, Verdict};
+use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId};
 use tidemark_domain::refusal::RefusalCode;
 
 use super::payload::{ARRIVAL_MS, Payload, read};
@@ -51,7 +52,7 @@ fn transaction() -> impl Strategy<Value = Event> {
             prop::sample::select(&Channel::ALL[..]),
             any::<bool>(),
         ),
-        (prop::option::of(id()), prop::option::of(place)),
+        (prop::option::of(id()), prop::option::of(place), links(), account_age()),
     )
         .prop_map(
             |((event, card, time, amount, currency, merchant), (mcc, country, channel, approved), extra)| {
@@ -68,9 +69,26 @@ fn transaction() -> impl Strategy<Value = Event> {
                     approved,
                     device_id: extra.0.map(|id| DeviceId::new(&id).unwrap()),
                     place: extra.1,
+                    links: extra.2,
+                    // Opened before the event, or after it by what clocks may differ.
+                    account_opened_at_ms: extra.3.map(|age_ms| (time - age_ms).max(100_000_000_000)),
                 })
             },
         )
+}
+
+fn links() -> impl Strategy<Value = Links> {
+    let names = vec!["ip", "account", "email_hash", "a", "a234567890123456"];
+    let link = (prop::sample::select(names), id());
+    let links = proptest::collection::btree_map(link.0, link.1, 0..6);
+    links.prop_map(|links| {
+        let links = links.iter();
+        Links::new(links.map(|(name, id)| (KeyName::new(name).unwrap(), LinkId::new(id).unwrap()))).unwrap()
+    })
+}
+
+fn account_age() -> impl Strategy<Value = Option<i64>> {
+    prop::option::of(-Bounds::default().skew_ms..=100_000_000_000)
 }
 
 fn profile() -> impl Strategy<Value = Event> {
@@ -105,12 +123,13 @@ fn label() -> impl Strategy<Value = Event> {
         100_000_000_000..=ARRIVAL_MS,
         prop::option::of(id()),
         prop::option::of(id()),
+        links(),
     ));
     let label = (id(), id(), any::<bool>(), 100_000_000_000..=ARRIVAL_MS, of_event);
     label.prop_map(|(event, card, fraud, known_since_ms, of_event)| {
-        let (occurred_at_ms, merchant, device) = match of_event {
-            Some((time_ms, merchant, device)) => (Some(time_ms), merchant, device),
-            None => (None, None, None),
+        let (occurred_at_ms, merchant, device, links) = match of_event {
+            Some((time_ms, merchant, device, links)) => (Some(time_ms), merchant, device, links),
+            None => (None, None, None, Links::NONE),
         };
         Event::Label(Label {
             event_id: EventId::new(&event).unwrap(),
@@ -120,6 +139,7 @@ fn label() -> impl Strategy<Value = Event> {
             occurred_at_ms,
             merchant_id: merchant.map(|id| MerchantId::new(&id).unwrap()),
             device_id: device.map(|id| DeviceId::new(&id).unwrap()),
+            links,
         })
     })
 }
@@ -299,7 +319,13 @@ proptest! {
     fn version_1_leaves_out_device_and_place(event in transaction()) {
         let decoded = decode(&encode(&event, 1), ARRIVAL_MS, &Bounds::default());
         let Event::Transaction(transaction) = event else { unreachable!("a transaction") };
-        let expected = Event::Transaction(Transaction { device_id: None, place: None, ..transaction });
+        let expected = Event::Transaction(Transaction {
+            device_id: None,
+            place: None,
+            links: Links::NONE,
+            account_opened_at_ms: None,
+            ..transaction
+        });
         prop_assert_eq!(decoded.map(|decoded| (decoded.event, decoded.unknown_fields)), Ok((expected, 0)));
     }
 
@@ -310,7 +336,7 @@ proptest! {
 
     #[test]
     fn any_mutation_of_an_event_gets_an_answer(
-        which in 0usize..4,
+        which in 0..Payload::all().len(),
         mutations in prop::collection::vec((any::<usize>(), any::<u8>(), any::<u8>()), 0..6),
     ) {
         check_any(&mutate(Payload::all()[which].1.bytes(), &mutations))?;

@@ -127,7 +127,7 @@ fn field_faults() -> Vec<(RefusalCode, Vec<u8>)> {
         (UnknownSchema, set("schema", "\"Transaction\"")),
         (UnknownSchema, set("schema", "\"\"")),
         (UnknownVersion, set("version", "0")),
-        (UnknownVersion, set("version", "3")),
+        (UnknownVersion, set("version", "4")),
         (UnknownVersion, set("version", "-1")),
         (UnknownVersion, set("version", "4294967298")),
         (UnknownVersion, set("version", "99999999999999999999")),
@@ -260,7 +260,8 @@ fn field_faults() -> Vec<(RefusalCode, Vec<u8>)> {
 }
 
 fn faults() -> Vec<(RefusalCode, Vec<u8>)> {
-    text_faults().into_iter().chain(field_faults()).collect()
+    let faults = text_faults().into_iter().chain(field_faults());
+    faults.chain(super::links::faults()).collect()
 }
 
 #[test]

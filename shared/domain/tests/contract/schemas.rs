@@ -110,6 +110,8 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
         device_fp: None,
         device_fp_high: None,
         merchant_fp_high: None,
+        links: Vec::new(),
+        category: None,
         place: None,
         approved: true,
         outcome: StoredOutcome {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod learned;
+mod keys;
 mod low_risk;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};

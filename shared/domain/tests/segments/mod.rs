@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use tidemark_domain::event::{Label, Transaction};
+use tidemark_domain::event::{Label, Links, Transaction, Verdict};
 use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
 
@@ -111,5 +112,19 @@ impl Segments {
             }
             self.supply(state, &missing);
         }
+    }
+}
+
+/// A label that calls an event of the card fraud.
+pub fn fraud(event: &str, known_since_ms: i64) -> Label {
+    Label {
+        event_id: EventId::new(event).unwrap(),
+        card_id: CardId::new("card").unwrap(),
+        verdict: Verdict::Fraud,
+        known_since_ms,
+        occurred_at_ms: None,
+        merchant_id: None,
+        device_id: None,
+        links: Links::NONE,
     }
 }

@@ -138,6 +138,17 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         )
 }
 
+/// Links of few different ids, the same as in the entry before or not.
+fn links() -> impl Strategy<Value = Vec<(KeyName, u64)>> {
+    let identity = prop_oneof![3 => 0_u64..3, 1 => any::<u64>()];
+    let links = prop::collection::btree_map(name(), identity, 1..=4).prop_map(|links| links.into_iter().collect());
+    prop_oneof![30 => Just(Vec::new()), 1 => links]
+}
+
+fn category() -> impl Strategy<Value = Option<u16>> {
+    prop_oneof![30 => Just(None), 1 => (0_u16..3).prop_map(Some), 1 => Just(Some(9_999))]
+}
+
 pub fn entry() -> impl Strategy<Value = Entry> {
     let label = option::of((
         prop::sample::select(vec![Verdict::Fraud, Verdict::Cleared]),
@@ -151,14 +162,21 @@ pub fn entry() -> impl Strategy<Value = Entry> {
         number(),
         fingerprint(),
         country(),
-        (option::of(fingerprint()), high(), high()),
+        (option::of(fingerprint()), high(), high(), links(), category()),
         option::of(place()),
     );
     let time = prop_oneof![4 => 1_780_000_000_000_i64..1_790_000_000_000, 1 => any::<i64>(), 1 => Just(0)];
     (time, what, any::<bool>(), outcome(), label).prop_map(
         |(
             time_ms,
-            ((event_fp, event_fp_high), amount_base_minor, merchant_fp, country, (device_fp, one, two), place),
+            (
+                (event_fp, event_fp_high),
+                amount_base_minor,
+                merchant_fp,
+                country,
+                (device_fp, one, two, links, category),
+                place,
+            ),
             approved,
             outcome,
             label,
@@ -174,6 +192,8 @@ pub fn entry() -> impl Strategy<Value = Entry> {
                 country,
                 device_fp,
                 device_fp_high: two.filter(|_| device_fp.is_some()),
+                links,
+                category,
                 place,
                 approved,
                 outcome,

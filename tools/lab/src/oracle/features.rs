@@ -88,6 +88,10 @@ pub(super) fn value(key: FeatureKey, view: &View<'_>) -> Option<f64> {
                 (None, None) => 0.0,
             }
         }),
+        FeatureKind::CardAge => view.account_days(),
+        FeatureKind::HourOfDay => Some(view.hour() as f64),
+        FeatureKind::Weekend => Some(flag(view.is_weekend())),
+        FeatureKind::NewMerchantCategory => view.is_new_category().map(flag),
         // The oracle looks at one card alone, and at no label: nothing of these is recomputed.
         FeatureKind::FraudRun | FeatureKind::FraudRunAge | FeatureKind::Frauds | FeatureKind::SinceFraud => None,
     }
@@ -193,13 +197,24 @@ pub(super) fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64
             bits(rare(abroad, view.earlier.len()))
         }
         FeatureKind::AmountPopulation => value(key, view).unwrap_or(0.0),
+        FeatureKind::NewMerchantCategory if view.is_new_category() == Some(true) => {
+            bits(succession(view.categories_before(), view.earlier.len()))
+        }
+        FeatureKind::HourOfDay => {
+            let chances = view.hour_chances();
+            let own = chances[usize::try_from(view.hour()).unwrap_or(0)];
+            // Equal shares of tenths are equal here, whatever the last bit says.
+            bits(chances.iter().filter(|chance| **chance <= own + 1e-12).sum())
+        }
         FeatureKind::Speed => view.journey().map_or(0.0, |(km, elapsed_ms)| {
             (km - 10.0).max(0.0) / (elapsed_ms as f64 / MS_PER_HOUR + 1.0 / 6.0) / 150.0
         }),
         // Nothing is new or abroad.
-        FeatureKind::NewMerchant | FeatureKind::NewCountry | FeatureKind::NewDevice | FeatureKind::ForeignToProfile => {
-            0.0
-        }
+        FeatureKind::NewMerchant
+        | FeatureKind::NewCountry
+        | FeatureKind::NewDevice
+        | FeatureKind::NewMerchantCategory
+        | FeatureKind::ForeignToProfile => 0.0,
         // No model.
         FeatureKind::Mean
         | FeatureKind::Deviation
@@ -208,6 +223,8 @@ pub(super) fn surprise(key: FeatureKey, view: &View<'_>, policy: &Policy) -> f64
         | FeatureKind::AmountMedianRatio
         | FeatureKind::AmountBeforeRatio
         | FeatureKind::MaxRatio
+        | FeatureKind::CardAge
+        | FeatureKind::Weekend
         | FeatureKind::FraudRun
         | FeatureKind::FraudRunAge
         | FeatureKind::Frauds

@@ -24,6 +24,7 @@ pub(super) struct Past {
     pub(super) device: Option<usize>,
     pub(super) place: Option<Place>,
     pub(super) approved: bool,
+    pub(super) mcc: u16,
     pub(super) label: Option<Labelled>,
 }
 
@@ -139,6 +140,7 @@ impl NaiveCard {
             device,
             place: tx.place,
             approved: tx.approved,
+            mcc: tx.mcc,
             label: None,
         });
         self.accepted += 1;

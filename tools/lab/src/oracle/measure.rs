@@ -1,7 +1,7 @@
 //! Features of one event by brute force: every window looks through the whole list again.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use tidemark_domain::event::{Country, Place, Profile, Transaction};
@@ -179,6 +179,55 @@ impl<'a> View<'a> {
     pub(super) fn is_new_device(&self) -> Option<bool> {
         let device = self.card.devices.find(self.tx.device_id.as_ref()?.as_str());
         (!self.earlier.is_empty()).then(|| device.is_none_or(|device| !self.devices_before().contains(&device)))
+    }
+
+    pub(super) fn is_new_category(&self) -> Option<bool> {
+        (!self.earlier.is_empty()).then(|| self.earlier.iter().all(|past| past.mcc != self.tx.mcc))
+    }
+
+    /// Different merchant categories of the earlier events.
+    pub(super) fn categories_before(&self) -> usize {
+        self.earlier.iter().map(|past| past.mcc).collect::<HashSet<_>>().len()
+    }
+
+    /// Days since the account was opened.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn account_days(&self) -> Option<f64> {
+        let of_profile = self.profile.map(|profile| profile.account_opened_at_ms);
+        let opened_ms = self.tx.account_opened_at_ms.or(of_profile)?;
+        Some((self.tx.occurred_at_ms - opened_ms).max(0) as f64 / MS_PER_DAY as f64)
+    }
+
+    /// A clock and a calendar in the policy's zone: hours since midnight, and days since 1970-01-01.
+    fn local(&self, time_ms: i64) -> (i64, i64) {
+        let hours = (time_ms + self.policy.zone_offset_ms).div_euclid(3_600_000);
+        (hours.rem_euclid(24), hours.div_euclid(24))
+    }
+
+    pub(super) fn hour(&self) -> i64 {
+        self.local(self.tx.occurred_at_ms).0
+    }
+
+    /// Saturday and Sunday: 1970-01-03 was the first Saturday.
+    pub(super) fn is_weekend(&self) -> bool {
+        matches!((self.local(self.tx.occurred_at_ms).1 - 2).rem_euclid(7), 0 | 1)
+    }
+
+    /// How usual each hour is for the card, as a probability: each earlier event counts four tenths for its own hour, two for the
+    /// hours beside it, one for those beyond, and twelve events are believed to be anywhere in the day.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn hour_chances(&self) -> Vec<f64> {
+        let hours: Vec<i64> = self.earlier.iter().map(|past| self.local(past.time_ms).0).collect();
+        let chance = |hour: i64| {
+            let tenths = hours.iter().map(|other| match (hour - other).rem_euclid(24) {
+                0 => 4,
+                1 | 23 => 2,
+                2 | 22 => 1,
+                _ => 0,
+            });
+            (f64::from(tenths.sum::<i32>()) / 10.0 + 0.5) / (hours.len() as f64 + 12.0)
+        };
+        (0..24).map(chance).collect()
     }
 
     pub(super) fn is_foreign(&self) -> bool {

@@ -172,6 +172,45 @@ fn oracle_and_fold_agree_on_twenty_thousand_events() {
     }
 }
 
+/// Hours and categories of sealed events are not known one by one: a busy card says so, every other is scored on all of its own.
+#[test]
+fn oracle_and_fold_agree_on_hours_ages_and_categories() {
+    let text = r#"
+        version = 9
+        windows_minutes = [60, 43200]
+        features = ["card_age", "hour_of_day", "weekend", "new_merchant_category"]
+        zone_offset_minutes = -570
+        [weights]
+        hour_of_day = 0.6
+        new_merchant_category = 0.4
+        [scoring]
+        quiet_bits = 0
+        reasons_min_score = 1
+        [thresholds]
+        review = 500
+        alert = 700
+        [outcome]
+        features = true
+    "#;
+    let policy = Policy::parse(text, "later.toml").unwrap_or_else(|problems| panic!("{problems:?}"));
+    let records = stream(4, 6_000);
+    let system = System::run(&records, &policy);
+    let report = system.check(&records, &policy);
+    let words: Vec<String> = report.mismatches.iter().take(10).map(ToString::to_string).collect();
+    assert_eq!(report.mismatch_count, 0, "{}", words.join("\n"));
+    let says = |word: &str| {
+        let outcomes = system.outcomes.iter();
+        outcomes
+            .filter(|bytes| String::from_utf8_lossy(bytes).contains(word))
+            .count()
+    };
+    let (all, marked) = (system.outcomes.len(), says("\"approximate\""));
+    assert!(marked < all / 2, "{marked} of {all} outcomes are made of estimates");
+    assert!(says("\"code\":\"hour_rare\"") > 500 && says("\"code\":\"category_new\"") > 100);
+    let ageless = says("\"card_age\":null");
+    assert!(ageless > 100 && ageless < all, "{ageless} of {all}");
+}
+
 /// As `demo --events 60000 --cards 120` has them, which once ended with 288 scores that the oracle did not have: windows of
 /// hundreds of events, on cards that seal.
 #[test]

@@ -37,6 +37,10 @@ pub(super) enum Fault {
     Ahead(i64),
     /// Older than the lateness bound by this many hours.
     Behind(i64),
+    /// As version 3, with an id under each of these names.
+    Links(&'static [&'static str]),
+    /// As version 3, of an account that was opened just before arrival, and after the event by the skew bound and so many milliseconds.
+    OpenedAfter(i64),
     /// A whole JSON text in which `CARD` stands for the card's id and `EVENT` for an event's.
     Text(&'static str),
 }
@@ -78,6 +82,13 @@ pub(super) const FAULTS: &[(Fault, RefusalCode)] = &[
     (Overlong("event_id"), OverlongId),
     (Overlong("merchant_id"), OverlongId),
     (Set("event_id", "\"a\\u001b[2K\\n\""), UnprintableId),
+    (
+        Links(&[
+            "ip", "account", "email", "phone", "address", "cookie", "session", "user", "basket",
+        ]),
+        TooManyLinks,
+    ),
+    (Links(&["IP"]), LinkName),
     (Set("amount_minor", "0"), AmountNotPositive),
     (Set("amount_minor", "-1250"), AmountNotPositive),
     (AmountOverLimit, AmountTooLarge),
@@ -96,6 +107,7 @@ pub(super) const FAULTS: &[(Fault, RefusalCode)] = &[
     (Ahead(2_400), FutureTimestamp),
     (Behind(1), TooLate),
     (Behind(1_000), TooLate),
+    (OpenedAfter(1), AccountAfterEvent),
     (Set("merchant_id", "\"4111111111111111\""), CardNumber),
     (Set("card_id", "\"5500-0000-0000-0004\""), CardNumber),
     (Add("note", "\"paid with 3782 822463 10005 by phone\""), CardNumber),
@@ -201,6 +213,20 @@ impl Fields {
             AmountOverLimit => self.set("amount_minor", (config.bounds.amount_minor_max + 1).to_string()),
             DividedTime(by) => self.set("occurred_at_ms", (occurred_ms / by).to_string()),
             Microseconds => self.set("occurred_at_ms", (occurred_ms * 1_000).to_string()),
+            Links(names) => {
+                let links: Vec<String> = names.iter().map(|name| format!("\"{name}\":\"id\"")).collect();
+                self.set("version", "3".to_owned());
+                self.add("links", format!("{{{}}}", links.join(",")));
+            }
+            OpenedAfter(by_ms) => {
+                let opened_ms = sent_ms - by_ms;
+                self.set("version", "3".to_owned());
+                self.set(
+                    "occurred_at_ms",
+                    (opened_ms - config.bounds.skew_ms - by_ms).to_string(),
+                );
+                self.add("account_opened_at_ms", opened_ms.to_string());
+            }
             // From "now", not from when it is sent: the run may reach the stream any time after now.
             Ahead(hours) => {
                 self.set(

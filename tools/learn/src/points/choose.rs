@@ -130,7 +130,7 @@ fn better(tried: &[Tried], one: usize, other: usize, criterion: Criterion) -> us
 }
 
 /// Whether a column has two different values, a missing one included.
-fn varies(column: &[f64]) -> bool {
+pub(super) fn varies(column: &[f64]) -> bool {
     let Some(first) = column.first() else {
         return false;
     };
@@ -139,7 +139,7 @@ fn varies(column: &[f64]) -> bool {
         .any(|value| value != first && !(value.is_nan() && first.is_nan()))
 }
 
-fn drop_all(table: &Table, features: &[usize], why: Why, dropped: &mut Vec<Dropped>) {
+pub(super) fn drop_all(table: &Table, features: &[usize], why: Why, dropped: &mut Vec<Dropped>) {
     dropped.extend(features.iter().map(|feature| Dropped {
         feature: table.names()[*feature].clone(),
         why,
@@ -187,7 +187,7 @@ fn keep(binned: &[Binned], active: Vec<usize>, penalty: Penalty, options: &Optio
     })
 }
 
-fn earns_nothing(with: Worth, without: Worth, criterion: Criterion) -> bool {
+pub(super) fn earns_nothing(with: Worth, without: Worth, criterion: Criterion) -> bool {
     let by_loss = without.loss - with.loss <= EARNS_BITS_MIN;
     match criterion {
         Criterion::Loss => by_loss,

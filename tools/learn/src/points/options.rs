@@ -40,6 +40,9 @@ pub struct Options {
     pub criterion: Criterion,
     /// Keeps features that earn nothing, too.
     pub keep_all: bool,
+    /// Features that are tried after the choice among the others was made: each is taken only when validation gains by it. When none is
+    /// taken, what is learned is bit for bit what would be learned without them.
+    pub late: Vec<String>,
 }
 
 impl Options {
@@ -55,6 +58,7 @@ impl Options {
             ridge: vec![0.1],
             criterion: Criterion::Loss,
             keep_all: false,
+            late: Vec::new(),
         }
     }
 

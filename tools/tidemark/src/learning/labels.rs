@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 
 use serde::Deserialize;
+use serde_json::Value;
 use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::event::Verdict;
 use tidemark_domain::id::fingerprint64;
@@ -18,6 +19,16 @@ struct Wire {
     verdict: Verdict,
     known_since_ms: i64,
     occurred_at_ms: Option<i64>,
+    #[serde(flatten)]
+    ids: Ids,
+}
+
+/// What a label may say of its event besides, handed on as it stands: it teaches the keys of an event that its card has forgotten.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Ids {
+    merchant_id: Option<Value>,
+    device_id: Option<Value>,
+    links: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +50,7 @@ pub struct Known {
     /// From when on it counts, ms since 1970-01-01T00:00:00Z: it was known, and the delay had passed since its event.
     pub from_ms: i64,
     occurred_at_ms: Option<i64>,
+    ids: Ids,
 }
 
 impl Known {
@@ -52,6 +64,13 @@ impl Known {
         if let (Some(occurred_at_ms), Some(label)) = (self.occurred_at_ms, label.as_object_mut()) {
             label.insert("version".to_owned(), 2.into());
             label.insert("occurred_at_ms".to_owned(), occurred_at_ms.into());
+            let Ids {
+                merchant_id,
+                device_id,
+                links,
+            } = self.ids.clone();
+            let ids = [("merchant_id", merchant_id), ("device_id", device_id), ("links", links)];
+            label.extend(ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), id?))));
         }
         label.to_string().into_bytes()
     }
@@ -96,6 +115,7 @@ impl Labels {
                     verdict: wire.verdict,
                     from_ms: wire.known_since_ms,
                     occurred_at_ms: wire.occurred_at_ms,
+                    ids: wire.ids,
                 });
             }
         }

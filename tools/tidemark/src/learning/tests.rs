@@ -1,5 +1,7 @@
 //! Learning from a stream with compromised terminals: what is learned, that it is the same every time, and that nothing leaks.
 
+mod links;
+
 use std::path::{Path, PathBuf};
 
 use lab::dice::Dice;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use learn::metrics::{Case, Ranked, utc_day};
 use learn::quantiles::{KNOTS_MAX, Population};
-use learn::{Fitted, LearnError, Options, Row, Table, points};
+use learn::{FEATURES_MAX, Fitted, LearnError, Options, Row, Table, points};
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::model::points_score;
 use tidemark_domain::policy::{KeyField, Policy};
@@ -41,6 +41,17 @@ const CARD: [&str; 16] = [
     "surprise.new_country",
     "surprise.new_device",
     "surprise.speed",
+];
+/// Whether a history has what a feature is made of.
+type IsThere = fn(&Looked) -> bool;
+
+/// Features of the card that are tried after those above, where the history has what they are made of: each is taken only when validation
+/// gains by it, so that a history without anything in them gives the policy that it always gave.
+const LATE: [(&str, IsThere); 4] = [
+    ("card_age", |looked| looked.has_accounts),
+    ("surprise.new_merchant_category", |looked| looked.categories > 1),
+    ("surprise.hour_of_day", |_| true),
+    ("weekend", |_| true),
 ];
 /// Features of each key to choose from.
 const OF_KEY: [&str; 3] = ["fraud_run", "fraud_run_age", "since_fraud"];
@@ -92,8 +103,8 @@ pub struct Trained {
 /// When the file can't be read or is out of order, or holds too little to learn from.
 pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     let base = parse(&options.base)?;
-    let looked = look(options, &base)?;
-    let population = Population::fit(looked.amounts, KNOTS_MAX)?;
+    let mut looked = look(options, &base)?;
+    let population = Population::fit(std::mem::take(&mut looked.amounts), KNOTS_MAX)?;
     let mut text = PolicyText::new(&options.base)?;
     let version = text.version() + 1;
     text.set("version", version);
@@ -109,20 +120,23 @@ pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     let from_ms = options.from_ms.unwrap_or(looked.first_ms + 30 * MS_PER_DAY);
     let labels = Labels::read(|| replay::lines(&options.input, &base), options.label_delay_ms)?;
     let names: Vec<String> = CARD.map(str::to_owned).to_vec();
+    let late = late(&looked);
+    let own = names_to_try(names.clone(), &late);
     let own = explaining(fit(
         options,
-        &with(&text, &population, None, &names)?,
+        &with(&text, &population, None, &own)?,
         &labels,
         from_ms,
-        &names,
+        (&own, &late),
     ))?;
     let keyed = with(&text, &population, own.as_ref(), &names)?;
     let mut all = names;
     for key in &keyed.keys {
         all.extend(OF_KEY.map(|feature| format!("{}.{feature}", key.name)));
     }
+    let all = names_to_try(all, &late);
     let policy = with(&text, &population, own.as_ref(), &all)?;
-    let (fitted, table) = fit(options, &policy, &labels, from_ms, &all)?;
+    let (fitted, table) = fit(options, &policy, &labels, from_ms, (&all, &late))?;
     set_thresholds(&mut text, &fitted, &table, options)?;
     finish(text, &population, own, fitted)
 }
@@ -136,7 +150,8 @@ fn parse(text: &str) -> Result<Policy, LearningError> {
 
 /// A key as a policy declares it.
 fn key(name: &str, field: KeyField) -> toml::Value {
-    let members = [("name", name), ("field", field.as_str()), ("keeps", "labelled")];
+    let field = field.to_string();
+    let members = [("name", name), ("field", &field), ("keeps", "labelled")];
     let members = members.map(|(name, value)| (name.to_owned(), toml::Value::from(value)));
     toml::Value::Table(members.into_iter().collect())
 }
@@ -148,6 +163,19 @@ fn windows(base: &Policy) -> toml::Value {
     windows.dedup();
     debug_assert!(windows.last().is_some_and(|longest| *longest >= 30 * MINUTES_PER_DAY));
     toml::Value::Array(windows.into_iter().map(toml::Value::from).collect())
+}
+
+/// The late features that this history has something for.
+fn late(looked: &Looked) -> Vec<String> {
+    let found = LATE.iter().filter(|(_, is_there)| is_there(looked));
+    found.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Features to choose from and the late ones behind them, as many as there may be.
+fn names_to_try(mut names: Vec<String>, late: &[String]) -> Vec<String> {
+    names.extend(late.iter().cloned());
+    names.truncate(FEATURES_MAX);
+    names
 }
 
 /// What was learned of the card's own features. Where they tell no fraud from the rest, no card explains any.
@@ -167,38 +195,55 @@ struct Looked {
     first_ms: i64,
     /// Whether any of them names a device.
     has_devices: bool,
+    /// Whether any event says when its account was opened.
+    has_accounts: bool,
+    /// Different merchant categories, as far as they were counted: one, or more than one.
+    categories: usize,
 }
 
 fn look(options: &TrainOptions, policy: &Policy) -> Result<Looked, LearningError> {
-    let (mut amounts, mut has_devices) = (Vec::new(), false);
+    let (mut amounts, mut has_devices, mut has_accounts) = (Vec::new(), false, false);
+    let mut categories: Vec<u16> = Vec::new();
     let mut first_ms = None;
     let mut lines = replay::lines(&options.input, policy)?;
     while let Some((_, line)) = lines.next()? {
         let Line::Whole(payload) = line else { continue };
+        has_accounts = has_accounts || says(payload, "account_opened_at_ms");
         let Some(time_ms) = replay::time_of(payload) else {
             continue;
         };
         if time_ms >= options.until_ms {
             break;
         }
+        if categories.len() < 2 {
+            categories.extend(category_of(payload).filter(|found| !categories.contains(found)));
+        }
         first_ms = first_ms.or(Some(time_ms));
-        has_devices = has_devices || names_device(payload);
+        has_devices = has_devices || says(payload, "device_id");
         amounts.extend(Some(amount_of(payload, policy)).filter(|amount| *amount > 0));
     }
     Ok(Looked {
         amounts,
         first_ms: first_ms.ok_or(LearningError::NothingInRange)?,
         has_devices,
+        has_accounts,
+        categories: categories.len(),
     })
 }
 
-fn names_device(payload: &[u8]) -> bool {
+/// Whether a line has a member of its top level that is not null.
+fn says(payload: &[u8], member: &str) -> bool {
+    memchr::memmem::find(payload, member.as_bytes()).is_some()
+        && serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(payload)
+            .is_ok_and(|members| members.get(member).is_some_and(|value| !value.is_null()))
+}
+
+fn category_of(payload: &[u8]) -> Option<u16> {
     #[derive(serde::Deserialize)]
-    struct Named {
-        device_id: Option<serde::de::IgnoredAny>,
+    struct Sold {
+        mcc: u16,
     }
-    memchr::memmem::find(payload, b"\"device_id\"").is_some()
-        && serde_json::from_slice::<Named>(payload).is_ok_and(|named| named.device_id.is_some())
+    serde_json::from_slice::<Sold>(payload).ok().map(|sold| sold.mcc)
 }
 
 /// The text of a policy that measures these features, and those which tell what is explained.
@@ -210,6 +255,7 @@ fn with_text(
 ) -> Result<String, LearningError> {
     let mut text = text.clone();
     let mut features = names.to_vec();
+    features.extend(explained.into_iter().flat_map(used));
     features.extend(text.features_named_elsewhere());
     features.sort_unstable();
     features.dedup();
@@ -232,19 +278,25 @@ fn with(
     parse(&with_text(text, population, explained, names)?)
 }
 
+/// The features that count.
+fn used(fitted: &Fitted) -> Vec<String> {
+    let features = fitted.points.features.iter();
+    features.map(|feature| feature.name.clone()).collect()
+}
+
 fn add_explained(text: &mut PolicyText, fitted: &Fitted) {
     let first = format!("from_bits = {EXPLAINED_FROM_BITS:?}\n");
     let words = "Which events their card's own features explain: a fraud of one says little of its keys.";
     text.add_points("explained", words, &first, fitted.points.prior_bits, &fitted.report);
 }
 
-/// Measures the features of a policy, and learns from those that are named.
+/// Measures the features of a policy, and learns from those that are named, late ones among them.
 fn fit(
     options: &TrainOptions,
     policy: &Policy,
     labels: &Labels,
     from_ms: i64,
-    names: &[String],
+    (names, late): (&[String], &[String]),
 ) -> Result<(Fitted, Table), LearningError> {
     let mut table = Table::new(names.to_vec())?;
     let order: Vec<FeatureKey> = policy.features().collect();
@@ -270,7 +322,13 @@ fn fit(
         };
         table.push(row, &values).map_err(LearningError::from)
     })?;
-    let fitted = points::fit(&table, &Options::new(options.label_delay_ms))?;
+    let fitted = points::fit(
+        &table,
+        &Options {
+            late: late.to_vec(),
+            ..Options::new(options.label_delay_ms)
+        },
+    )?;
     Ok((fitted, table))
 }
 
@@ -327,14 +385,6 @@ fn finish(
     own: Option<Fitted>,
     fitted: Fitted,
 ) -> Result<Trained, LearningError> {
-    let used = |fitted: &Fitted| -> Vec<String> {
-        fitted
-            .points
-            .features
-            .iter()
-            .map(|feature| feature.name.clone())
-            .collect()
-    };
     let mut features = used(&fitted);
     features.extend(own.iter().flat_map(used));
     features.extend(text.features_named_elsewhere());

@@ -10,9 +10,9 @@ use crate::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use super::encode::{is_whole, rare_parts};
 use super::fields::{get_country, get_fingerprint, get_index, get_u32};
 use super::format::{
-    CHARACTER_BITS, Context, Format, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
-    LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
-    WINDOW_BITS, part,
+    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, Format, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS,
+    KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH,
+    SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
 
 /// Reads so many entries; the first one's time stands against the context's if that says something.
@@ -45,16 +45,19 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     let amount_base_minor = bits.series(&mut context.amount)?;
     let score = u16::try_from(bits.series(&mut context.score)?).map_err(|_| InvalidState::Score)?;
     let (merchant, merchant_fp) = get_fingerprint(bits, &context.merchants)?;
-    let mut expected = context.expected_highs(merchant, None);
-    if context.format == Format::V4 && merchant == context.merchants.len() {
-        expected.merchant = get_high(bits)?;
+    let mut expected = context.expected(merchant);
+    if context.format.has_keys() && merchant == context.merchants.len() {
+        expected.highs.merchant = get_high(bits)?;
+        if context.format == Format::V5 {
+            expected.category = get_category(bits)?;
+        }
     }
     let place = get_place(bits, context, merchant)?;
     let device = if bits.flag()? {
         let (device, device_fp) = get_fingerprint(bits, &context.devices)?;
-        expected.device = context.expected_highs(merchant, Some(device)).device;
-        if context.format == Format::V4 && device == context.devices.len() {
-            expected.device = get_high(bits)?;
+        expected.highs.device = context.expected_device_high(device);
+        if context.format.has_keys() && device == context.devices.len() {
+            expected.highs.device = get_high(bits)?;
         }
         Some((device, device_fp))
     } else {
@@ -82,10 +85,12 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         event_fp_high: None,
         amount_base_minor,
         merchant_fp,
-        merchant_fp_high: expected.merchant,
+        merchant_fp_high: expected.highs.merchant,
         country: context.expected_country(merchant),
         device_fp: device.map(|(_, device_fp)| device_fp),
-        device_fp_high: expected.device,
+        device_fp_high: expected.highs.device,
+        links: context.links.clone(),
+        category: expected.category,
         place,
         approved,
         outcome,
@@ -93,6 +98,12 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     };
     if !bits.flag()? {
         get_parts(bits, context, &mut entry, merchant, expected)?;
+        let is_new_merchant = merchant == context.merchants.len();
+        let is_new_device = device.is_some_and(|(device, _)| device == context.devices.len());
+        // What is new has said these itself: a rare part has nothing to add.
+        if (is_new_merchant && !expected.is_of_merchant(&entry)) || (is_new_device && !expected.is_of_device(&entry)) {
+            return Err(InvalidState::Spelling.into());
+        }
     }
     if let Some((device, device_fp)) = device {
         context.learn_device(device, device_fp, entry.device_fp_high);
@@ -133,14 +144,42 @@ fn get_high(bits: &mut BitReader<'_>) -> Result<Option<u32>, CodecError> {
     Ok(if bits.flag()? { Some(get_u32(bits)?) } else { None })
 }
 
+fn get_category(bits: &mut BitReader<'_>) -> Result<Option<u16>, CodecError> {
+    // 14 bits fit.
+    Ok(if bits.flag()? {
+        Some(bits.get(CATEGORY_BITS)? as u16)
+    } else {
+        None
+    })
+}
+
+fn get_links(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<(KeyName, u64)>, CodecError> {
+    let count = bits.get(LINKS_BITS)?;
+    (0..count)
+        .map(|_| {
+            let name = get_name(bits, context)?;
+            let index = get_index(bits, context.identities.len())?;
+            if let Some(identity) = context.identities.get(index) {
+                return Ok((name, *identity));
+            }
+            let identity = bits.get(64)?;
+            if context.identities.contains(&identity) {
+                return Err(InvalidState::Spelling.into());
+            }
+            context.identities.push(identity);
+            Ok((name, identity))
+        })
+        .collect()
+}
+
 fn get_parts(
     bits: &mut BitReader<'_>,
     context: &mut Context,
     entry: &mut Entry,
     merchant: usize,
-    expected: Highs,
+    expected: Expected,
 ) -> Result<(), CodecError> {
-    // 13 bits fit.
+    // 15 bits fit.
     let parts = bits.get(context.format.part_bits())? as u16;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
@@ -153,7 +192,7 @@ fn get_parts(
     }
     if parts & part::DECISION != 0 {
         outcome.decision = get_decision(bits.get(2)?)?;
-        if context.format == Format::V4 {
+        if context.format.has_keys() {
             outcome.tier = get_any_tier(bits.get(3)?)?;
             outcome.missing = Missing(bits.get(8)? as u8);
         } else {
@@ -200,6 +239,12 @@ fn get_parts(
     entry.outcome.explained = parts & part::EXPLAINED != 0;
     if parts & part::KEYS != 0 {
         entry.outcome.keys = get_keys(bits, context)?;
+    }
+    if parts & part::LINKS != 0 {
+        entry.links = get_links(bits, context)?;
+    }
+    if parts & part::CATEGORY != 0 {
+        entry.category = get_category(bits)?;
     }
     if parts == 0 || rare_parts(context, entry, merchant, expected) != parts {
         return Err(InvalidState::Spelling.into());
@@ -271,7 +316,7 @@ fn get_key(bits: &mut BitReader<'_>, context: &mut Context) -> Result<FeatureKey
         what: "a feature",
         number,
     })?;
-    if context.format != Format::V4 || !bits.flag()? {
+    if !context.format.has_keys() || !bits.flag()? {
         // 16 bits fit.
         return Ok(FeatureKey::new(kind, bits.get(WINDOW_BITS)? as u32));
     }

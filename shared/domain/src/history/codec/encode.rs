@@ -8,9 +8,9 @@ use crate::outcome::{Decision, KeyRead, Reason, Tier};
 
 use super::fields::{put_country, put_index};
 use super::format::{
-    CHARACTER_BITS, Context, Format, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
-    LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
-    WINDOW_BITS, part,
+    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, Format, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS,
+    KIND_BITS, KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH,
+    SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
 
 /// Writes entries; the first one's time stands against the context's if that says something.
@@ -32,10 +32,14 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
     bits.series(entry.amount_base_minor, &mut context.amount);
     bits.series(u64::from(entry.outcome.score), &mut context.score);
     let merchant = put_index(bits, &context.merchants, entry.merchant_fp);
-    let mut expected = context.expected_highs(merchant, None);
-    if context.format == Format::V4 && merchant == context.merchants.len() {
+    let mut expected = context.expected(merchant);
+    if context.format.has_keys() && merchant == context.merchants.len() {
         put_high(bits, entry.merchant_fp_high);
-        expected.merchant = entry.merchant_fp_high;
+        expected.highs.merchant = entry.merchant_fp_high;
+        if context.format == Format::V5 {
+            put_category(bits, entry.category);
+            expected.category = entry.category;
+        }
     }
     put_place(bits, context, entry.place, merchant);
     match entry.device_fp {
@@ -43,10 +47,10 @@ fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
         Some(device_fp) => {
             bits.flag(true);
             let device = put_index(bits, &context.devices, device_fp);
-            expected.device = context.expected_highs(merchant, Some(device)).device;
-            if context.format == Format::V4 && device == context.devices.len() {
+            expected.highs.device = context.expected_device_high(device);
+            if context.format.has_keys() && device == context.devices.len() {
                 put_high(bits, entry.device_fp_high);
-                expected.device = entry.device_fp_high;
+                expected.highs.device = entry.device_fp_high;
             }
             context.learn_device(device, device_fp, entry.device_fp_high);
         }
@@ -63,6 +67,13 @@ fn put_high(bits: &mut BitWriter, high: Option<u32>) {
     bits.flag(high.is_some());
     if let Some(high) = high {
         bits.put(u64::from(high), 32);
+    }
+}
+
+fn put_category(bits: &mut BitWriter, category: Option<u16>) {
+    bits.flag(category.is_some());
+    if let Some(category) = category {
+        bits.put(u64::from(category), CATEGORY_BITS);
     }
 }
 
@@ -95,7 +106,7 @@ fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
 
 /// Which parts an entry has that are not as expected.
 #[inline(always)]
-pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Highs) -> u16 {
+pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> u16 {
     let (outcome, last) = (&entry.outcome, &context.last);
     let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
     let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
@@ -112,9 +123,11 @@ pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expe
             part::IDENTITY,
             entry.event_fp_high.is_some() && !context.is_newest(entry),
         )
-        | flag(part::KEY_IDENTITIES, highs(entry) != expected)
+        | flag(part::KEY_IDENTITIES, highs(entry) != expected.highs)
         | flag(part::EXPLAINED, outcome.explained)
         | flag(part::KEYS, !outcome.keys.is_empty())
+        | flag(part::LINKS, entry.links != context.links)
+        | flag(part::CATEGORY, entry.category != expected.category)
 }
 
 /// The upper halves that an entry has.
@@ -139,7 +152,7 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     }
     if parts & part::DECISION != 0 {
         bits.put(outcome.decision as u64, 2);
-        if context.format == Format::V4 {
+        if context.format.has_keys() {
             bits.put(outcome.tier as u64, 3);
             bits.put(u64::from(outcome.missing.0), 8);
         } else {
@@ -190,6 +203,26 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     if parts & part::KEYS != 0 {
         put_keys(bits, context, &outcome.keys);
     }
+    if parts & part::LINKS != 0 {
+        put_links(bits, context, &entry.links);
+    }
+    if parts & part::CATEGORY != 0 {
+        put_category(bits, entry.category);
+    }
+}
+
+fn put_links(bits: &mut BitWriter, context: &mut Context, links: &[(KeyName, u64)]) {
+    bits.put(links.len() as u64, LINKS_BITS);
+    for (name, identity) in links {
+        put_name(bits, context, *name);
+        let known = context.identities.len();
+        let index = context.identities.iter().position(|other| other == identity);
+        bits.put(index.unwrap_or(known) as u64, index_bits(known + 1));
+        if index.is_none() {
+            bits.put(*identity, 64);
+            context.identities.push(*identity);
+        }
+    }
 }
 
 fn put_keys(bits: &mut BitWriter, context: &mut Context, keys: &[KeyRead]) {
@@ -227,7 +260,7 @@ fn put_reasons(bits: &mut BitWriter, context: &mut Context, reasons: &[Reason]) 
 
 fn put_key(bits: &mut BitWriter, context: &mut Context, key: FeatureKey) {
     bits.put(u64::from(key.kind.number()), KIND_BITS);
-    if context.format == Format::V4 {
+    if context.format.has_keys() {
         bits.flag(key.of.is_some());
     }
     match key.of {

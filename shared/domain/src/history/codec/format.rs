@@ -25,13 +25,19 @@ const FEATURE_BYTES_MAX: usize = 11;
 const OF_KEY_BYTES_MAX: usize = 1 + NAME_BYTES_MAX;
 /// A name and its version.
 const KEY_BYTES_MAX: usize = NAME_BYTES_MAX + 16;
+/// What version 5 adds to an entry: two flags, the number of links, the category.
+const PLAIN_BYTES_OF_V5: usize = 3;
+/// A link's name and its identity, an index or 64 bits.
+const LINK_BYTES_MAX: usize = NAME_BYTES_MAX + 10;
 
 /// What any entry takes at most, bytes.
 pub(in crate::history) const ENTRY_BYTES_MAX: usize = PLAIN_BYTES_MAX
     + PLAIN_BYTES_MORE
     + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
     + 2 * (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * FEATURES_MAX
-    + KEY_BYTES_MAX * KEYS_MAX;
+    + KEY_BYTES_MAX * KEYS_MAX
+    + PLAIN_BYTES_OF_V5
+    + LINK_BYTES_MAX * KEYS_MAX;
 
 pub(super) const COUNT_BITS: u32 = 9;
 pub(super) const REFS_BITS: u32 = 8;
@@ -55,6 +61,8 @@ pub(super) const CHARACTER_BITS: u32 = 7;
 pub(super) const KEYS_BITS: u32 = 3;
 pub(super) const KEY_VERSION_WIDTH: u32 = 8;
 pub(super) const WHOLE_WIDTH: u32 = 8;
+pub(super) const LINKS_BITS: u32 = 3;
+pub(super) const CATEGORY_BITS: u32 = 14;
 /// A whole feature value below this is written as a number, any other as 64 bits.
 pub(super) const WHOLE_MAX: f64 = 4_294_967_296.0;
 
@@ -78,6 +86,10 @@ pub(super) mod part {
     pub(in crate::history::codec) const EXPLAINED: u16 = 2048;
     /// From version 4 on.
     pub(in crate::history::codec) const KEYS: u16 = 4096;
+    /// From version 5 on.
+    pub(in crate::history::codec) const LINKS: u16 = 8192;
+    /// From version 5 on.
+    pub(in crate::history::codec) const CATEGORY: u16 = 16384;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -91,6 +103,8 @@ pub(super) enum Format {
     V3,
     /// An entry has something of keys beyond the card.
     V4,
+    /// An entry has links or a merchant category.
+    V5,
 }
 
 impl Format {
@@ -110,7 +124,9 @@ impl Format {
 
     /// The first format that has a place for all of an entry.
     pub(super) fn of_entry(entry: &Entry) -> Self {
-        if speaks_of_keys(entry) {
+        if is_of_v5(entry) {
+            Self::V5
+        } else if speaks_of_keys(entry) {
             Self::V4
         } else if entry.event_fp_high.is_some() {
             Self::V3
@@ -123,7 +139,12 @@ impl Format {
 
     /// Whether it has flags for references and for the newest arrival's fingerprint, and no more than that.
     pub(super) const fn has_flags(self) -> bool {
-        matches!(self, Self::V3 | Self::V4)
+        matches!(self, Self::V3 | Self::V4 | Self::V5)
+    }
+
+    /// Whether it has a place for what an entry says of keys.
+    pub(super) const fn has_keys(self) -> bool {
+        matches!(self, Self::V4 | Self::V5)
     }
 
     pub(super) const fn of_version(version: u8) -> Option<Self> {
@@ -132,6 +153,7 @@ impl Format {
             2 => Some(Self::V2),
             3 => Some(Self::V3),
             4 => Some(Self::V4),
+            5 => Some(Self::V5),
             _ => None,
         }
     }
@@ -142,6 +164,7 @@ impl Format {
             Self::V2 => 2,
             Self::V3 => 3,
             Self::V4 => 4,
+            Self::V5 => 5,
         }
     }
 
@@ -152,8 +175,14 @@ impl Format {
             Self::V2 => 9,
             Self::V3 => 10,
             Self::V4 => 13,
+            Self::V5 => 15,
         }
     }
+}
+
+/// Whether an entry has what only version 5 has a place for.
+const fn is_of_v5(entry: &Entry) -> bool {
+    !entry.links.is_empty() || entry.category.is_some()
 }
 
 /// Whether an entry says something of keys beyond the card.
@@ -176,26 +205,29 @@ pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
     let of_entry = PLAIN_BYTES_MAX
         + REASON_BYTES_MAX * outcome.reasons.len()
         + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len());
-    if !speaks_of_keys(entry) {
+    if !speaks_of_keys(entry) && !is_of_v5(entry) {
         return of_entry;
     }
     let reasons = outcome.reasons.iter().map(|reason| reason.key);
     let features = outcome.features.iter().map(|(key, _)| *key);
     let errors = outcome.approximate.iter().map(|(key, _)| *key);
     let of_keys = reasons.chain(features).chain(errors).filter(|key| key.of.is_some());
-    of_entry + PLAIN_BYTES_MORE + OF_KEY_BYTES_MAX * of_keys.count() + KEY_BYTES_MAX * outcome.keys.len()
+    let of_v5 = PLAIN_BYTES_OF_V5 + LINK_BYTES_MAX * entry.links.len();
+    of_entry + PLAIN_BYTES_MORE + OF_KEY_BYTES_MAX * of_keys.count() + KEY_BYTES_MAX * outcome.keys.len() + of_v5
 }
 
-/// An upper bound of what some entries take, bytes, from the number of their features alone: rougher than the sum of
+/// An upper bound of what some entries take, bytes, from the numbers of their features and links alone: rougher than the sum of
 /// [`entry_bytes_max`], and had much faster.
 pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
     const WITHOUT_FEATURES: usize = PLAIN_BYTES_MAX
         + PLAIN_BYTES_MORE
         + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
-        + KEY_BYTES_MAX * KEYS_MAX;
+        + KEY_BYTES_MAX * KEYS_MAX
+        + PLAIN_BYTES_OF_V5;
     let features = |entry: &Entry| entry.outcome.features.len() + entry.outcome.approximate.len();
     let features: usize = entries.iter().map(features).sum();
-    WITHOUT_FEATURES * entries.len() + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * features
+    let links: usize = entries.iter().map(|entry| entry.links.len()).sum();
+    WITHOUT_FEATURES * entries.len() + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * features + LINK_BYTES_MAX * links
 }
 
 /// What writer and reader both know when they come to an entry.
@@ -210,8 +242,12 @@ pub(super) struct Context {
     /// The upper half that was last seen with each device.
     pub(super) device_highs: Vec<Option<u32>>,
     pub(super) lists: Vec<Vec<FeatureKey>>,
-    /// Names of keys so far.
+    /// Names of keys and links so far.
     pub(super) names: Vec<KeyName>,
+    /// Identities of links so far.
+    pub(super) identities: Vec<u64>,
+    /// The links of the entry before.
+    pub(super) links: Vec<(KeyName, u64)>,
     pub(super) time: Width,
     pub(super) amount: Width,
     pub(super) score: Width,
@@ -220,6 +256,23 @@ pub(super) struct Context {
     pub(super) place: Place,
     /// The entry before.
     pub(super) last: Last,
+}
+
+/// What follows of a merchant and a device that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) highs: Highs,
+    pub(super) category: Option<u16>,
+}
+
+impl Expected {
+    pub(super) fn is_of_merchant(&self, entry: &Entry) -> bool {
+        (self.highs.merchant, self.category) == (entry.merchant_fp_high, entry.category)
+    }
+
+    pub(super) fn is_of_device(&self, entry: &Entry) -> bool {
+        self.highs.device == entry.device_fp_high
+    }
 }
 
 /// Upper halves of an entry's fingerprints.
@@ -235,6 +288,7 @@ pub(super) struct Seen {
     pub(super) place: Option<Place>,
     /// The upper half of its fingerprint.
     pub(super) high: Option<u32>,
+    pub(super) category: Option<u16>,
 }
 
 /// Beside the bits of `missing`: the tier is the low-risk one, which the tier's two bits, then 0, can't say.
@@ -263,6 +317,8 @@ impl Context {
             device_highs: Vec::new(),
             lists: Vec::new(),
             names: Vec::new(),
+            identities: Vec::new(),
+            links: Vec::new(),
             time: Width::new(25),
             amount: Width::new(13),
             score: Width::new(6),
@@ -284,12 +340,19 @@ impl Context {
         }
     }
 
-    /// The upper halves that are expected of a merchant and a device that are known.
-    pub(super) fn expected_highs(&self, merchant: usize, device: Option<usize>) -> Highs {
-        Highs {
-            merchant: self.seen.get(merchant).and_then(|seen| seen.high),
-            device: device.and_then(|device| self.device_highs.get(device).copied().flatten()),
+    /// What is expected of a merchant that is known; nothing of one that is new.
+    pub(super) fn expected(&self, merchant: usize) -> Expected {
+        let seen = self.seen.get(merchant);
+        let merchant = seen.and_then(|seen| seen.high);
+        Expected {
+            highs: Highs { merchant, device: None },
+            category: seen.and_then(|seen| seen.category),
         }
+    }
+
+    /// The upper half that is expected of a device that is known.
+    pub(super) fn expected_device_high(&self, device: usize) -> Option<u32> {
+        self.device_highs.get(device).copied().flatten()
     }
 
     /// Takes note of a device; a new one stands behind the others.
@@ -310,13 +373,18 @@ impl Context {
             seen.country = entry.country;
             seen.place = entry.place.or(seen.place);
             seen.high = entry.merchant_fp_high;
+            seen.category = entry.category;
         } else {
             self.merchants.push(entry.merchant_fp);
             self.seen.push(Seen {
                 country: entry.country,
                 place: entry.place,
                 high: entry.merchant_fp_high,
+                category: entry.category,
             });
+        }
+        if self.format == Format::V5 {
+            self.links.clone_from(&entry.links);
         }
         if self.is_newest(entry) {
             self.newest = None;

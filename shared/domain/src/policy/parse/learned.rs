@@ -84,13 +84,12 @@ fn key_name(section: &Section<'_, '_>, problems: &mut Problems) -> Option<KeyNam
 
 fn key_field(section: &Section<'_, '_>, problems: &mut Problems) -> Option<KeyField> {
     let (text, span) = section.string("field", None, problems)?;
-    let field = KeyField::ALL.into_iter().find(|field| field.as_str() == text);
+    let field = KeyField::parse(text);
     if field.is_none() {
-        let names = KeyField::ALL.map(KeyField::as_str).join(", ");
-        problems.push(
-            &span,
-            format!("expected keys.field to be one of: {names}, found `{text}`"),
+        let message = format!(
+            "expected keys.field to be merchant_id, device_id or the name of a link, as in `links.ip`, found `{text}`"
         );
+        problems.push(&span, message);
     }
     field
 }
