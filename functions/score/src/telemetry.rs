@@ -155,6 +155,17 @@ fn learning_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport)
 fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
     let mut line = line
         .metric(Metric::ControlProblems, float(facts.control.problems.len() as u64))
+        .metric(
+            Metric::ModelProblems,
+            float(
+                facts
+                    .control
+                    .problems
+                    .iter()
+                    .filter(|problem| problem.is_of_model())
+                    .count() as u64,
+            ),
+        )
         .metric(Metric::ControlReadUnits, facts.control.units.read)
         .metric(Metric::Withheld, float(report.outcomes_withheld))
         .metric(Metric::Overridden, float(report.overridden))

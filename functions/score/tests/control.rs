@@ -9,8 +9,8 @@ use lambda_runtime::Context;
 use score_function::handler::{PAUSE_MARGIN_MS, PAUSE_POLL_MS};
 use score_function::{Handled, ScoreFunction};
 use serde_json::{Value, json};
-use tidemark_domain::control::Mode;
-use tidemark_domain::control::item::{Field, MODE};
+use tidemark_domain::control::item::{ACTIVE, Field, MODE, policy_key};
+use tidemark_domain::control::{ActivePointer, Mode, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::control::{Control, ControlConfig};
 use tidemark_engine::memory::{ManualClock, MemoryControl, MemoryQuarantine, MemorySink, MemoryStore};
@@ -164,6 +164,30 @@ async fn a_change_takes_effect_in_a_warm_process_and_a_broken_item_is_told() {
         (json!("shadow"), json!(1.0))
     );
     assert_eq!(property(&still, "ControlAge"), json!(10_000.0));
+}
+
+#[tokio::test]
+async fn a_policy_whose_model_of_trees_cannot_be_had_is_told_and_the_last_good_one_scores() {
+    let clock = ManualClock::at(START_MS);
+    let fixture = fixture(clock.clone());
+    let first = fixture.function.handle(&payload(), &context(START_MS)).await;
+    assert_eq!(property(&first, "ModelProblems"), json!(0.0));
+    let stamp = Stamp::new(START_MS, "on-call", "a test").unwrap();
+    let text = "version = 2\nwindows_minutes = [60]\nfeatures = [\"count_1h\"]\n[thresholds]\nreview = 400\nalert = 500\n\
+                [trees]\nmodel = \"0123456789abcdef\"\n";
+    let published = PolicyVersion {
+        version: 2,
+        text: text.to_owned(),
+        stamp: stamp.clone(),
+    };
+    fixture.plane.set(&policy_key(2), Some(published.to_fields()));
+    let pointer = ActivePointer::activated(None, 2, stamp);
+    fixture.plane.set(ACTIVE, Some(pointer.to_fields()));
+    clock.advance(10_000);
+    let handled = fixture.function.handle(&payload(), &context(clock.now_ms())).await;
+    assert!(handled.answer.as_ref().unwrap().batch_item_failures.is_empty());
+    let told = ["policy_version", "ModelProblems", "ControlProblems"].map(|name| property(&handled, name));
+    assert_eq!(told, [json!(1), json!(1.0), json!(1.0)]);
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
 use tidemark_domain::control::item::{ACTIVE, Field, Fields, MODE, OVERRIDES, PARTITION, policy_key};
+use tidemark_domain::control::model::chunk_key;
+use tidemark_domain::trees::TreeModelKey;
 use tidemark_engine::control::{ControlItems, ControlPlane};
 use tidemark_engine::port::{Metered, PortError, Units};
 
@@ -62,6 +65,19 @@ impl DynamoControl {
     }
 }
 
+impl DynamoControl {
+    async fn one(&self, sort: &str) -> Result<Metered<Option<Fields>>, PortError> {
+        let Metered {
+            value: mut items,
+            units,
+        } = self.items(&[sort]).await?;
+        Ok(Metered {
+            value: items.remove(sort),
+            units,
+        })
+    }
+}
+
 impl ControlPlane for DynamoControl {
     async fn read(&self) -> Result<Metered<ControlItems>, PortError> {
         let Metered {
@@ -77,15 +93,11 @@ impl ControlPlane for DynamoControl {
     }
 
     async fn read_policy(&self, version: u32) -> Result<Metered<Option<Fields>>, PortError> {
-        let sort = policy_key(version);
-        let Metered {
-            value: mut items,
-            units,
-        } = self.items(&[&sort]).await?;
-        Ok(Metered {
-            value: items.remove(&sort),
-            units,
-        })
+        self.one(&policy_key(version)).await
+    }
+
+    async fn read_chunk(&self, model: TreeModelKey, index: u16) -> Result<Metered<Option<Fields>>, PortError> {
+        self.one(&chunk_key(model, index)).await
     }
 }
 
@@ -111,7 +123,7 @@ fn field(value: AttributeValue) -> Field {
     match value {
         AttributeValue::S(text) => Field::Text(text),
         AttributeValue::N(number) => Field::Number(number),
-        AttributeValue::B(_) => Field::Other("bytes (B)"),
+        AttributeValue::B(bytes) => Field::Bytes(bytes.into_inner()),
         AttributeValue::Bool(_) => Field::Other("a truth value (BOOL)"),
         AttributeValue::M(_) => Field::Other("a map (M)"),
         AttributeValue::L(_) => Field::Other("a list (L)"),
@@ -128,6 +140,7 @@ pub(crate) fn item_of(sort: &str, fields: &Fields) -> Item {
         let value = match field {
             Field::Text(text) => AttributeValue::S(text.clone()),
             Field::Number(number) => AttributeValue::N(number.clone()),
+            Field::Bytes(bytes) => AttributeValue::B(Blob::new(bytes.clone())),
             Field::Other(_) => return None,
         };
         Some((name.clone(), value))

@@ -6,6 +6,7 @@
 
 pub mod diff;
 pub mod item;
+pub mod model;
 mod overrides;
 mod stamp;
 pub mod trial;
@@ -205,11 +206,13 @@ pub enum ControlItem {
     Overrides,
     /// [`PolicyVersion`].
     Policy,
+    /// A model of trees.
+    Model,
 }
 
 impl ControlItem {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Mode, Self::Overrides, Self::Policy];
+    pub const ALL: [Self; 5] = [Self::Active, Self::Mode, Self::Overrides, Self::Policy, Self::Model];
 
     /// As it is written in items, logs and documents.
     #[must_use]
@@ -219,6 +222,7 @@ impl ControlItem {
             Self::Mode => "mode",
             Self::Overrides => "overrides",
             Self::Policy => "policy",
+            Self::Model => "model",
         }
     }
 }

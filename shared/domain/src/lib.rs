@@ -7,9 +7,9 @@
 //! From the ground up, where each module takes only from those below it:
 //! ```text
 //! id, refusal, catalogue          what things are called
+//! trees                           a model that a team has trained elsewhere, and its bytes
 //! event, outcome, lifetime        what comes in and what goes out, as types
 //! contract, history               bytes of events; what is kept of a card's, and its bytes
-//! trees                           a model that a team has trained elsewhere, and its bytes
 //! policy, render                  what a team decides; an outcome's bytes
 //! measure, control                what features are worth; which policy is in force
 //! model                           how surprising that is: the score

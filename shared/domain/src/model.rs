@@ -1,5 +1,5 @@
-//! The score: an additive model, of surprise by weights or of points that were learned. Formulas and sources are in
-//! `docs/concepts/scoring.md`.
+//! The score: an additive model, of surprise by weights or of points that were learned, or boosted trees. Formulas and sources are
+//! in `docs/concepts/scoring.md`.
 
 mod parts;
 mod points;
@@ -7,6 +7,7 @@ mod surprise;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 use crate::catalogue::FeatureValue;
 use crate::event::{Profile, Transaction};
@@ -159,6 +160,7 @@ pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measure
         approximate: measured.errors(policy),
         explained: points::is_explained(measured, policy),
         keys,
+        model: policy.trees.as_ref().map(|trees| trees.key),
     }
 }
 
@@ -186,6 +188,9 @@ pub fn points_score(bits: f64) -> u16 {
 
 /// The score, and the reasons that are told with it.
 fn scored(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
+    if let Some(trees) = &policy.trees {
+        return trees::scored(trees, measured, policy);
+    }
     let (score, parts) = match &policy.points {
         Some(points) => {
             let (bits, parts) = points::sum(points, measured, policy);
@@ -196,12 +201,16 @@ fn scored(measured: &Measured<'_>, policy: &Policy) -> (u16, Vec<Reason>) {
             (score_of(parts.total, &policy.scoring), parts)
         }
     };
-    let reasons = if score >= policy.scoring.reasons_min_score {
-        parts.reasons(&policy.scoring)
+    (score, told(score, &policy.scoring, || parts))
+}
+
+/// The reasons of a score: none below the policy's least score.
+fn told(score: u16, scoring: &Scoring, parts: impl FnOnce() -> Parts) -> Vec<Reason> {
+    if score >= scoring.reasons_min_score {
+        parts().reasons(scoring)
     } else {
         Vec::new()
-    };
-    (score, reasons)
+    }
 }
 
 /// `1000 · (1 − 2^(−S / half))`: each further `half` bits of surprise halve the distance to the top.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{FeatureKey, KeyName};
+use crate::trees::TreeModelKey;
 
 /// The version of the outcome's schema.
 pub const OUTCOME_VERSION: u16 = 1;
@@ -161,6 +162,8 @@ pub struct StoredOutcome {
     /// The keys whose labelled histories said something, or could not be read, in the policy's order. At most
     /// [`KEYS_MAX`].
     pub keys: Vec<KeyRead>,
+    /// The model of the policy's trees, where it has any.
+    pub model: Option<TreeModelKey>,
 }
 
 /// What was read of a key for an outcome.

@@ -10,7 +10,8 @@ mod terms;
 
 pub use compiled::Compiled;
 pub use key_terms::{KeyField, KeyTerms};
-pub use learned::{ExpectedShares, Explained, Points, PointsTable, Population};
+pub use learned::{ExpectedShares, Explained, Points, PointsTable, Population, Trees};
+pub use parse::NamedModel;
 pub use problem::PolicyProblem;
 pub use terms::{CurrencyRates, LowRisk, Policy, Scoring, Thresholds, base_amount};
 

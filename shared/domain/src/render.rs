@@ -28,6 +28,9 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
         .reasons(outcome.override_action(), &outcome.reasons);
     out.raw(r#"],"policy_version":"#)
         .whole(u64::from(outcome.policy_version));
+    if let Some(model) = outcome.model {
+        out.raw(r#","model":""#).display(model).raw("\"");
+    }
     out.raw(r#","profile_version":"#);
     match outcome.profile_version {
         Some(version) => out.whole(version),
@@ -161,14 +164,14 @@ impl Json {
 
     fn features(&mut self, features: &[FeatureValue]) -> &mut Self {
         for (index, (key, value)) in features.iter().enumerate() {
-            self.comma(index).raw("\"").name(*key).raw("\":").float(*value);
+            self.comma(index).raw("\"").display(*key).raw("\":").float(*value);
         }
         self
     }
 
     fn errors(&mut self, errors: &[(FeatureKey, f64)]) -> &mut Self {
         for (index, (key, error)) in errors.iter().enumerate() {
-            self.comma(index).raw("\"").name(*key).raw("\":").float(Some(*error));
+            self.comma(index).raw("\"").display(*key).raw("\":").float(Some(*error));
         }
         self
     }
@@ -177,9 +180,9 @@ impl Json {
         if index > 0 { self.raw(",") } else { self }
     }
 
-    fn name(&mut self, key: FeatureKey) -> &mut Self {
+    fn display(&mut self, what: impl std::fmt::Display) -> &mut Self {
         // Writing to a vector can't fail.
-        let _ = write!(self.0, "{key}");
+        let _ = write!(self.0, "{what}");
         self
     }
 

@@ -34,7 +34,7 @@ pub use chunk::{Chunk, TreeModelKey, join, split};
 pub use error::{ChunkError, DecodeError, ImportError, InvalidModel, UnknownFeatures, WrongWidth};
 pub use evaluate::{Contributions, Margin, input};
 pub use limits::{
-    BASE_SCORE_MIN, CHUNK_BYTES_MAX, DEPTH_MAX, FEATURE_NAME_BYTES_MAX, FEATURES_MAX, JSON_BYTES_MAX, LEAF_MAX,
-    MODEL_BYTES_MAX, NODES_MAX, TREES_MAX,
+    BASE_SCORE_MIN, CHUNK_BYTES_MAX, CHUNKS_MAX, DEPTH_MAX, FEATURE_NAME_BYTES_MAX, FEATURES_MAX, JSON_BYTES_MAX,
+    LEAF_MAX, MODEL_BYTES_MAX, NODES_MAX, TREES_MAX,
 };
 pub use model::TreeModel;

@@ -63,6 +63,7 @@ fn entry() -> Entry {
             ],
             explained: false,
             keys: Vec::new(),
+            model: None,
         },
         label: None,
     }

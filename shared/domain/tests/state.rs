@@ -10,6 +10,7 @@ use tidemark_domain::event::{Country, Place, Verdict};
 use tidemark_domain::history::codec::{DECODE_BYTES_MAX, ENTRIES_MAX, InvalidState};
 use tidemark_domain::history::{CodecError, Entry, History, STATE_BYTES_MAX, Truncation};
 use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::trees::TreeModelKey;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
@@ -143,6 +144,7 @@ fn plain_outcome() -> StoredOutcome {
         approximate: Vec::new(),
         explained: false,
         keys: Vec::new(),
+        model: None,
     }
 }
 
@@ -207,6 +209,7 @@ fn worst_entry(index: u64) -> Entry {
             approximate: Vec::new(),
             explained: false,
             keys: Vec::new(),
+            model: None,
         },
         label: Some((Verdict::Cleared, i64::MIN)),
     }
@@ -254,6 +257,7 @@ fn the_worst_state_of_keys_fits_what_its_head_is_sealed_by() {
         (entry.merchant_fp_high, entry.device_fp_high) = (Some(u32::MAX - index), Some(index));
         entry.outcome.tier = Tier::NoKeys;
         entry.outcome.explained = true;
+        entry.outcome.model = Some(TreeModelKey(u64::MAX - u64::from(index)));
         entry.outcome.keys = names
             .map(|name| KeyRead {
                 name,
@@ -266,9 +270,9 @@ fn the_worst_state_of_keys_fits_what_its_head_is_sealed_by() {
     }
     let worst = History::from_parts(state, u64::MAX, Some(-1), None).unwrap();
     let bytes = worst.encode();
-    assert_eq!(bytes[0], 4);
+    assert_eq!(bytes[0], 5);
     assert_eq!(History::decode(&bytes).as_ref(), Ok(&worst));
-    let an_entry = 121 + 18 + 4 * (4 + 19) + 3 * 11 + 4 * (18 + 16);
+    let an_entry = 121 + 18 + 10 + 4 * (4 + 19) + 3 * 11 + 4 * (18 + 16);
     assert!(bytes.len() <= 72 + ENTRIES_MAX * an_entry, "{} bytes", bytes.len());
 }
 
@@ -341,7 +345,7 @@ fn a_rare_part_can_not_say_otherwise_what_is_new() {
         let mut bits = bits_of(&state);
         // The flags of rare parts are the last that is written; that of `explained` is the highest that is set.
         let flags = bits.iter().rposition(|bit| *bit).unwrap() - EXPLAINED;
-        bits.truncate(flags + if part == CATEGORY { 15 } else { 13 });
+        bits.truncate(flags + if part == CATEGORY { 16 } else { 13 });
         assert!(
             History::decode(&bytes_of(&bits)).as_ref() == Ok(&state),
             "{what}: the flags are elsewhere"
@@ -395,6 +399,28 @@ fn links_out_of_order_or_too_many_and_no_categories_are_no_state() {
     assert_eq!(of(&["a", "a"], None), Some(InvalidState::Links));
     assert_eq!(of(&["a", "b", "c", "d", "e"], None), Some(InvalidState::Links));
     assert_eq!(of(&[], Some(10_000)), Some(InvalidState::Category));
+}
+
+#[test]
+fn states_whose_scores_are_of_models_have_one_spelling_and_cost_little() {
+    let plain: Vec<Entry> = (0..40).map(|seq| plain_entry(1_000 * seq as i64, seq)).collect();
+    let without = History::from_parts(plain.clone(), 40, None, None).unwrap().encode();
+    let mut entries = plain;
+    for (at, entry) in entries.iter_mut().enumerate() {
+        let model = TreeModelKey([7, 7, 9, 7][at / 10]);
+        entry.outcome.model = (at != 25).then_some(model);
+    }
+    let state = History::from_parts(entries, 40, None, None).unwrap();
+    assert_one_spelling(&state);
+    let bytes = state.encode();
+    assert_eq!((without[0], bytes[0]), (1, 5));
+    // Two names of eight bytes, flags of five entries, and of each merchant whether there is more of it.
+    assert!(
+        bytes.len() <= without.len() + 2 * 8 + 5 * 3 + 40 / 8 + 1,
+        "{} and {}",
+        bytes.len(),
+        without.len()
+    );
 }
 
 #[test]

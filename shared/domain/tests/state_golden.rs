@@ -14,6 +14,7 @@ use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerp
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
+use tidemark_domain::trees::TreeModelKey;
 
 const TIME_MS: i64 = 1_780_000_000_000;
 
@@ -45,6 +46,7 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
             approximate: Vec::new(),
             explained: false,
             keys: Vec::new(),
+            model: None,
         },
         label: None,
     }
@@ -97,6 +99,7 @@ fn all_fields() -> History {
             approximate: Vec::new(),
             explained: false,
             keys: Vec::new(),
+            model: None,
         },
         label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
         ..entry(TIME_MS, 41)
@@ -223,9 +226,29 @@ fn with_links() -> History {
     History::from_parts(entries, 7, None, None).unwrap()
 }
 
+/// Entries that were scored by models of trees: none, one, the same, another, none again, and the first.
+fn with_models() -> History {
+    let models = [
+        None,
+        Some(0x0123_4567_89AB_CDEF),
+        Some(0x0123_4567_89AB_CDEF),
+        Some(1),
+        None,
+        Some(0x0123_4567_89AB_CDEF),
+    ];
+    let entries = (0_u64..).zip(models).map(|(at, model)| {
+        let mut entry = entry(TIME_MS + 10 * at as i64, at);
+        entry.outcome.model = model.map(TreeModelKey);
+        entry.merchant_fp_high = (at == 2).then_some(0x0BAD_CAFE);
+        entry
+    });
+    History::from_parts(entries.collect(), 6, None, None).unwrap()
+}
+
 fn golden() -> [(&'static str, History); 7] {
     [
         ("state-v5-links.bin", with_links()),
+        ("state-v5-models.bin", with_models()),
         ("state-v4-keys.bin", with_keys()),
         ("state-v3-told-apart.bin", told_apart()),
         ("state-v1-empty.bin", History::default()),

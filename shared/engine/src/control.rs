@@ -4,15 +4,17 @@
 //! is the time since everything was read and understood.
 
 mod held;
+mod models;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{Either, select};
-use tidemark_domain::control::item::Fields;
+use tidemark_domain::control::item::{Field, Fields};
 use tidemark_domain::control::{ActivePointer, Mode};
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{NamedModel, Policy};
+use tidemark_domain::trees::TreeModelKey;
 
 use crate::directives::Directives;
 use crate::lock::lock;
@@ -20,6 +22,7 @@ use crate::port::{Clock, Metered, PortError, Units};
 use held::{Held, Loaded, PolicyRead};
 
 pub use held::{ControlProblem, ControlStatus, UnusablePolicy};
+pub use models::UnusableModel;
 
 /// The items of the control plane but for policies, as they are stored; absent ones were never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,13 @@ pub trait ControlPlane: Send + Sync {
 
     /// Reads a published policy, strongly consistent.
     fn read_policy(&self, version: u32) -> impl Future<Output = Result<Metered<Option<Fields>>, PortError>> + Send;
+
+    /// Reads a chunk of a model of trees, strongly consistent.
+    fn read_chunk(
+        &self,
+        model: TreeModelKey,
+        index: u16,
+    ) -> impl Future<Output = Result<Metered<Option<Fields>>, PortError>> + Send;
 }
 
 /// No control plane: what the function was started with holds for ever.
@@ -54,6 +64,13 @@ impl ControlPlane for NoControl {
     }
 
     async fn read_policy(&self, _: u32) -> Result<Metered<Option<Fields>>, PortError> {
+        Ok(Metered {
+            value: None,
+            units: Units::default(),
+        })
+    }
+
+    async fn read_chunk(&self, _: TreeModelKey, _: u16) -> Result<Metered<Option<Fields>>, PortError> {
         Ok(Metered {
             value: None,
             units: Units::default(),
@@ -194,12 +211,40 @@ impl<P: ControlPlane> Control<P> {
             let read = match self.plane.read_policy(version).await {
                 Ok(answer) => {
                     loaded.units += answer.units;
-                    PolicyRead::Item(answer.value)
+                    match self.load_model(answer.value.as_ref(), &mut loaded.units).await {
+                        Ok(()) => PolicyRead::Item(answer.value),
+                        Err((model, why)) => PolicyRead::WithoutModel(model, why),
+                    }
                 }
                 Err(error) => PolicyRead::Failed(error),
             };
             loaded.policies.push((version, read));
         }
         Ok(loaded)
+    }
+
+    /// Reads the model of trees that a published policy names, as far as it is not at hand. Each chunk is kept as it comes, so that
+    /// a read which is given up on goes on where it was.
+    async fn load_model(
+        &self,
+        policy: Option<&Fields>,
+        units: &mut Units,
+    ) -> Result<(), (TreeModelKey, UnusableModel)> {
+        let Some(Field::Text(text)) = policy.and_then(|fields| fields.get("text")) else {
+            return Ok(());
+        };
+        let Some(NamedModel { key, .. }) = Policy::model_named(text) else {
+            return Ok(());
+        };
+        loop {
+            let Some(index) = lock(&self.held).models.wanted(key) else {
+                return Ok(());
+            };
+            let answer = self.plane.read_chunk(key, index).await;
+            let answer = answer.map_err(|error| (key, UnusableModel::Unread(error)))?;
+            *units += answer.units;
+            let taken = lock(&self.held).models.take(key, index, answer.value.as_ref());
+            taken.map_err(|why| (key, why))?;
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The control plane: the copy that a process keeps, and batches that are judged by it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod models;
+
 use std::sync::Arc;
 
 use crate::common::{FAR_MS, MemoryEngine, Record, START_MS, World, assert_adds_up, card, records, tx};

@@ -1,9 +1,12 @@
 //! The settings that every function of the pipeline has: the places it works on, the policy, the engine's limits.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_domain::policy::Policy;
+use tidemark_domain::trees::{TreeModel, TreeModelKey};
 use tidemark_engine::EngineConfig;
 use tidemark_engine::control::ControlConfig;
 use tidemark_telemetry::price::Prices;
@@ -108,17 +111,41 @@ fn policy(reader: &mut Reader<'_>, read_file: impl Fn(&str) -> std::io::Result<S
         return Some(Policy::default_policy());
     };
     match read_file(path) {
-        Ok(text) => match Policy::parse(&text, path) {
-            Ok(policy) => return Some(policy),
-            Err(problems) => {
-                for problem in problems {
-                    reader.problem(ErrorCode::PolicyInvalid, VARIABLE, problem.to_string());
+        Ok(text) => {
+            let model = match model(&text, path, read_file) {
+                Ok(model) => model,
+                Err(problem) => {
+                    reader.problem(ErrorCode::PolicyInvalid, VARIABLE, problem);
+                    return None;
+                }
+            };
+            let models = |key| model.clone().filter(|(known, _)| *known == key).map(|(_, model)| model);
+            match Policy::parse_with(&text, path, &models) {
+                Ok(policy) => return Some(policy),
+                Err(problems) => {
+                    for problem in problems {
+                        reader.problem(ErrorCode::PolicyInvalid, VARIABLE, problem.to_string());
+                    }
                 }
             }
-        },
+        }
         Err(error) => reader.problem(ErrorCode::PolicyInvalid, VARIABLE, format!("{path}: {error}")),
     }
     None
+}
+
+/// The model of trees whose file the policy names, under its own name.
+fn model(
+    text: &str,
+    path: &str,
+    read_file: impl Fn(&str) -> std::io::Result<String>,
+) -> Result<Option<(TreeModelKey, Arc<TreeModel>)>, String> {
+    let named = Policy::model_named(text).and_then(|named| named.path_from(Path::new(path)));
+    let Some(file) = named else { return Ok(None) };
+    let file = file.display().to_string();
+    let json = read_file(&file).map_err(|error| format!("{file}: {error}"))?;
+    let model = TreeModel::from_xgboost(json.as_bytes()).map_err(|error| format!("{file}: {error}"))?;
+    Ok(Some((TreeModelKey::of(&model.encode()), Arc::new(model))))
 }
 
 fn log_level(reader: &mut Reader<'_>) -> Level {

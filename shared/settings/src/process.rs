@@ -46,6 +46,7 @@ pub fn end(stopped: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
 pub const fn code_of(problem: &ControlProblem) -> ErrorCode {
     match problem {
         ControlProblem::Unread(_) => ErrorCode::ControlUnread,
+        problem if problem.is_of_model() => ErrorCode::ModelUnusable,
         ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
     }
 }

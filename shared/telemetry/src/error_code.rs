@@ -56,6 +56,8 @@ codes! {
     ControlUnread = "TM-3004",
     /// An item of the control plane is not what it should be: its last good copy stays in force.
     ControlItemInvalid = "TM-3005",
+    /// A policy names a model of trees that cannot be had: the last good policy stays in force.
+    ModelUnusable = "TM-3006",
     /// Labelled histories of keys cannot be read: transactions are scored without them, and outcomes say so.
     KeysUnavailable = "TM-3007",
     /// Metrics could not be written to standard output.

@@ -150,6 +150,8 @@ metrics! {
     ControlAge: Milliseconds,
     /// Items of the control plane that could not be read or understood at the last read.
     ControlProblems: Count rare,
+    /// Policies that name a model of trees which could not be had at the last read: the last good policy stays in force.
+    ModelProblems: Count rare,
     /// DynamoDB read units that reading the control plane consumed.
     ControlReadUnits: Count,
     /// Outcomes that were kept and not sent, because the mode is `shadow`.

@@ -14,6 +14,7 @@ use tidemark_cli::learning::train::{TrainOptions, train};
 use tidemark_domain::policy::Policy;
 
 use crate::handbook::{self, HandbookEvent, START_MS};
+use crate::trees;
 
 const MS_PER_DAY: i64 = 86_400_000;
 /// Labels are known so many days late, and a test begins so many days after its training week.
@@ -77,18 +78,24 @@ fn measure(events: &[HandbookEvent], file: &Path, options: &Options) -> Result<V
         Weeks::Published => &SPLITS[SPLITS.len() - 1..],
         Weeks::Choice => &CHOICE_SPLITS,
     };
-    let (mut points, mut unlabelled) = (Vec::new(), Vec::new());
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let (mut points, mut trees, mut unlabelled) = (Vec::new(), Vec::new(), Vec::new());
     for first_day in splits {
-        for (unlabelled_only, figures) in [(false, &mut points), (true, &mut unlabelled)] {
-            figures.push(of_split(events, file, *first_day, unlabelled_only)?);
-            eprintln!(
-                "training week from day {first_day}, unlabelled {unlabelled_only}: {:?}",
-                figures.last()
-            );
-        }
+        let said = |what: &str, figures: Figures| {
+            eprintln!("training week from day {first_day}, {what}: {figures:?}");
+            figures
+        };
+        let options = options_of(file, *first_day, false);
+        let trained = train(&options).map_err(|error| error.to_string())?;
+        points.push(said("points", figures(events, file, &trained.policy, *first_day)?));
+        let policy = trees::train(&options, &trained, folder)?;
+        trees.push(said("trees", figures(events, file, &policy, *first_day)?));
+        let trained = train(&options_of(file, *first_day, true)).map_err(|error| error.to_string())?;
+        unlabelled.push(said("unlabelled", figures(events, file, &trained.policy, *first_day)?));
     }
     let mut all = summary(&points);
     if let Some(all) = all.as_object_mut() {
+        all.insert("trees".to_owned(), summary(&trees));
         all.insert("unlabelled".to_owned(), summary(&unlabelled));
     }
     Ok(all)
@@ -110,11 +117,11 @@ fn summary(figures: &[Figures]) -> Value {
     })
 }
 
-/// Learns until the test week of a split begins, and scores that week.
-fn of_split(events: &[HandbookEvent], file: &Path, first_day: i64, unlabelled: bool) -> Result<Figures, String> {
+/// What is learned until the test week of a split begins.
+fn options_of(file: &Path, first_day: i64, unlabelled: bool) -> TrainOptions {
     let day_ms = |day: i64| START_MS + day * MS_PER_DAY;
     let test_day = first_day + WEEK_DAYS + DELAY_DAYS;
-    let options = TrainOptions {
+    TrainOptions {
         input: file.to_path_buf(),
         base: BASE.to_owned(),
         from_ms: Some(day_ms(LEARN_FROM_DAY)),
@@ -122,9 +129,12 @@ fn of_split(events: &[HandbookEvent], file: &Path, first_day: i64, unlabelled: b
         label_delay_ms: DELAY_DAYS * MS_PER_DAY,
         alerts_a_day: ALERTS_A_DAY,
         unlabelled,
-    };
-    let trained = train(&options).map_err(|error| error.to_string())?;
-    let cases = cases(events, file, &trained.policy, first_day)?;
+    }
+}
+
+/// Scores the test week of a split.
+fn figures(events: &[HandbookEvent], file: &Path, policy: &Policy, first_day: i64) -> Result<Figures, String> {
+    let cases = cases(events, file, policy, first_day)?;
     let ranked = Ranked::new(&cases).map_err(|error| error.to_string())?;
     let sample = ranked.all();
     let figures = (

@@ -42,12 +42,12 @@ struct Figures {
 /// Measures with logs and metrics written to standard output, as the bootstrap writes them.
 pub fn run_told(cards: &[usize], batches: usize) -> Result<String, String> {
     tidemark_telemetry::logging::init(tracing::Level::INFO);
-    measure_all(cards, batches, write_metrics)
+    measure_all(cards, batches, &Policy::default_policy(), write_metrics)
 }
 
 /// Measures and tells.
-pub fn run(cards: &[usize], batches: usize) -> Result<String, String> {
-    measure_all(cards, batches, |_| Ok(()))
+pub fn run(cards: &[usize], batches: usize, policy: &Policy) -> Result<String, String> {
+    measure_all(cards, batches, policy, |_| Ok(()))
 }
 
 /// On its own, so that a profile tells it apart.
@@ -60,13 +60,13 @@ fn write_metrics(lines: &[EmfLine]) -> Result<(), String> {
 
 type Tell = fn(&[EmfLine]) -> Result<(), String>;
 
-fn measure_all(cards: &[usize], batches: usize, tell: Tell) -> Result<String, String> {
+fn measure_all(cards: &[usize], batches: usize, policy: &Policy, tell: Tell) -> Result<String, String> {
     let mut text = format!(
         "score handler in memory: {batches} invocations of {BATCH_RECORDS} records as JSON, one thread, \
          {EVENTS_BEFORE} events a card at the start\n\n  cards   events   wall ms    cpu ms   events/s (wall)   events/s (cpu)   writes/event\n"
     );
     for &cards in cards {
-        let figures = measure(cards, batches, tell)?;
+        let figures = measure(cards, batches, policy, tell)?;
         let per_second = |time: Duration| figures.events as f64 / time.as_secs_f64();
         let cpu = figures.cpu.map_or(["-".to_owned(), "-".to_owned()], |cpu| {
             [
@@ -88,10 +88,10 @@ fn measure_all(cards: &[usize], batches: usize, tell: Tell) -> Result<String, St
     Ok(text)
 }
 
-fn measure(cards: usize, batches: usize, tell: Tell) -> Result<Figures, String> {
+fn measure(cards: usize, batches: usize, policy: &Policy, tell: Tell) -> Result<Figures, String> {
     let (clock, sink) = (ManualClock::at(START_MS), MemorySink::default());
     let (store, quarantine) = (MemoryStore::default(), MemoryQuarantine::default());
-    let (policy, config) = (Arc::new(Policy::default_policy()), EngineConfig::default());
+    let (policy, config) = (Arc::new(policy.clone()), EngineConfig::default());
     let engine = Engine::new(store, sink.clone(), quarantine, clock.clone(), policy, config);
     let function = ScoreFunction::new(engine, clock, "score");
     let mut stream = Stream { cards, next: 0 };

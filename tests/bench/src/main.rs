@@ -5,11 +5,15 @@ mod cold_start;
 mod detection;
 mod handbook;
 mod handler;
+mod trees;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use detection::Weeks;
 use lab::typical;
+use terminal::files;
+use tidemark_domain::policy::Policy;
 
 const USAGE: &str = "usage: bench <what>
 
@@ -18,11 +22,13 @@ const USAGE: &str = "usage: bench <what>
                                 --jsonl writes the stream as events for `tidemark score`.
   detection DIR [--json | --published | --choice]
                                 the same stream by the Handbook's protocol: what `tidemark train` learns on five training
-                                weeks, scored on the weeks after next; figures as one line of JSON. --published measures the
+                                weeks, and what XGBoost does on the same rows (its pinned release is installed at need), scored on
+                                the weeks after next; figures as one line of JSON. --published measures the
                                 last of the five alone, --choice the three earlier weeks that choices are made by. Takes minutes
   parity DIR                    the frauds of a terminal that labels tell of, against the published ones of the book's delayed
                                 windows; exits with 1 when one differs
-  handler [CARDS BATCHES]       the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
+  handler [CARDS BATCHES [--policy FILE]]
+                                the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
   telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
                                 figures go to standard error
   cold-start BINARY RUNS        from the start of a function's process to its first request for work
@@ -39,11 +45,9 @@ fn main() -> ExitCode {
         ["detection", directory, "--published"] => run_detection(directory, Weeks::Published),
         ["detection", directory, "--choice"] => run_detection(directory, Weeks::Choice),
         ["parity", directory] if handbook::is_there(directory.as_ref()) => detection::parity(directory.as_ref()),
-        ["handler"] => handler::run(&handler::CARDS, handler::BATCHES),
-        ["handler", cards, batches] => match (cards.parse(), batches.parse()) {
-            (Ok(cards), Ok(batches)) => handler::run(&[cards], batches),
-            _ => Err("expected numbers of cards and of batches".to_owned()),
-        },
+        ["handler"] => handler::run(&handler::CARDS, handler::BATCHES, &Policy::default_policy()),
+        ["handler", cards, batches] => run_handler(cards, batches, None),
+        ["handler", cards, batches, "--policy", file] => run_handler(cards, batches, Some(file)),
         ["telemetry", cards, batches] => match (cards.parse(), batches.parse()) {
             (Ok(cards), Ok(batches)) => {
                 let told = handler::run_told(&[cards], batches);
@@ -99,6 +103,14 @@ fn run_detection(directory: &str, weeks: Weeks) -> Result<String, String> {
         directory: directory.into(),
         weeks,
     })
+}
+
+fn run_handler(cards: &str, batches: &str, policy: Option<&str>) -> Result<String, String> {
+    let (Ok(cards), Ok(batches)) = (cards.parse(), batches.parse()) else {
+        return Err("expected numbers of cards and of batches".to_owned());
+    };
+    let policy = files::policy(policy.map(Path::new)).map_err(|error| error.to_string())?;
+    handler::run(&[cards], batches, &policy)
 }
 
 fn run_state_bytes() -> String {

@@ -11,6 +11,7 @@ pub mod dlq;
 pub mod explain;
 pub mod explain_ids;
 pub mod explain_view;
+mod models;
 pub mod outcome;
 pub mod places;
 pub mod quarantine;

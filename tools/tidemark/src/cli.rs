@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use operate::audit::args::AuditArgs;
-use operate::control::args::{CompareArgs, ModeArgs, OverrideCommand, PolicyCommand, RolloutArgs};
+use operate::control::args::{CompareArgs, ModeArgs, ModelCommand, OverrideCommand, PolicyCommand, RolloutArgs};
 use operate::dlq::args::DlqArgs;
 use operate::explain::args::ExplainArgs;
 use operate::quarantine::args::QuarantineCommand;
@@ -84,6 +84,12 @@ pub enum Command {
         after_help = "The way of a policy:\n  tidemark policy validate policy.toml                        every problem with its line\n  tidemark policy diff active policy.toml                     what would change\n  tidemark policy publish policy.toml --reason TEXT           kept under its version for ever; not in force\n  tidemark rollout 10 --candidate V --reason TEXT             scored beside the active one, never sent\n  tidemark compare --html compare.html                        agreement, flips, drift, precision, cost\n  tidemark policy activate V --reason TEXT                    in force within 15 seconds\n  tidemark policy rollback --reason TEXT                      and back"
     )]
     Policy(PolicyCommand),
+    /// Import boosted trees that XGBoost trained, for a policy to score by
+    #[command(
+        subcommand,
+        after_help = "The way of a model:\n  tidemark export -i history.jsonl --policy trained.toml -o rows.csv   what to train on: features as of each event\n  python train.py rows.csv model.json                                  XGBoost, with the columns' own names\n  tidemark model show model.json                                       its name, for [trees] in a policy\n  tidemark backtest -i history.jsonl --policy trained.toml --policy trees.toml --from T --to T\n  tidemark model import model.json                                     into the table of the deployment\n  tidemark policy publish trees.toml --reason TEXT                     and on, as any policy"
+    )]
+    Model(ModelCommand),
     /// Show or set how the functions work: live, shadow, paused, degraded
     #[command(
         after_help = "live      events are scored, outcomes are sent\nshadow    events are scored and kept, nothing is sent\npaused    records stay in the stream: the mapping is turned off, and the functions hold what they have\ndegraded  events are scored on their histories only\n\nExample:\n  tidemark mode paused --reason \"issuer outage, ticket 4711\""

@@ -59,6 +59,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Redrive(args) => redrive::run(&admin().await, args, login().as_deref(), json).await,
         Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
         Command::Policy(command) => control::policy(&admin().await, command, login().as_deref(), json).await,
+        Command::Model(command) => control::model(&admin().await, command, login().as_deref(), json).await,
         Command::Mode(args) => control::mode(&admin().await, args, login().as_deref(), json).await,
         Command::Override(command) => control::overrides(&admin().await, command, login().as_deref(), json).await,
         Command::Rollout(args) => control::rollout(&admin().await, args, login().as_deref(), json).await,

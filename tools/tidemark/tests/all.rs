@@ -13,6 +13,7 @@ mod control;
 mod control_input;
 mod documented;
 mod documents;
+mod models;
 mod page;
 mod privacy;
 mod reads;

@@ -1,6 +1,7 @@
 //! The control plane as an operator's tool needs it: read an item, change it under its condition, list the history.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use tidemark_domain::control::item::{Field, Fields, PARTITION};
@@ -45,6 +46,7 @@ fn put_if(table: &str, put: &ControlPut) -> PutBuilder {
         let value = match field {
             Field::Text(text) => Some(AttributeValue::S(text.clone())),
             Field::Number(digits) => Some(AttributeValue::N(digits.clone())),
+            Field::Bytes(bytes) => Some(AttributeValue::B(Blob::new(bytes.clone()))),
             Field::Other(_) => None,
         };
         own = own.expression_attribute_names(format!("#n{at}"), name);

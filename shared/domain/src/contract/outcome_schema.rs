@@ -41,6 +41,9 @@ pub(super) struct OutcomeV1 {
     reasons: Vec<ReasonV1>,
     /// The policy that scored it.
     policy_version: u32,
+    /// The model of the policy's trees: 16 hexadecimal digits. Only where the policy has trees.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    model: Option<String>,
     /// The profile that was used, `null` where none was.
     #[schemars(schema_with = "profile_version")]
     profile_version: Option<u64>,

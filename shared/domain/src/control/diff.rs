@@ -103,6 +103,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         run_gap_ms,
         population,
         points,
+        trees,
         explained,
         expected,
         zone_offset_ms,
@@ -174,6 +175,9 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
     }
     if let Some(points) = points {
         add_points("points", points, &mut add);
+    }
+    if let Some(trees) = trees {
+        add("trees.model", trees.key.to_string(), Effect::Scores);
     }
     if let Some(explained) = explained {
         add("explained.from_bits", explained.from_bits.to_string(), Effect::Scores);

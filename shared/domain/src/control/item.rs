@@ -6,6 +6,7 @@
 //! control    mode                            rev (N), mode (S), age (N)?, at, who, reason
 //! control    overrides                       rev (N), list (S: JSON array), ended (S: JSON array)?, at, who, reason
 //! control    policy#<version, 10 digits>     rev (N: the version), text (S), hash (S), at, who, reason
+//! control    model#<name>#<place, 5 digits>   rev (N: 1), count (N), bytes (B), at, who, reason
 //! control    history#<ms, 15 digits>#<item>-<revision>   item (S), rev (N), action (S), detail (S), at, who, reason
 //! ```
 //! Each item is judged by itself: one that can't be read keeps its last good copy in force and does not touch the others.
@@ -58,6 +59,8 @@ pub enum Field {
     Text(String),
     /// A number, as DynamoDB writes it.
     Number(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
     /// A type that no item of ours has, by its name.
     Other(&'static str),
 }
@@ -77,13 +80,13 @@ pub struct ItemError {
     pub problem: String,
 }
 
-struct Reader<'a> {
-    item: &'static str,
-    fields: &'a Fields,
+pub(super) struct Reader<'a> {
+    pub(super) item: &'static str,
+    pub(super) fields: &'a Fields,
 }
 
 impl Reader<'_> {
-    fn error(&self, attribute: &'static str, problem: impl Into<String>) -> ItemError {
+    pub(super) fn error(&self, attribute: &'static str, problem: impl Into<String>) -> ItemError {
         ItemError {
             item: self.item,
             attribute,
@@ -95,16 +98,18 @@ impl Reader<'_> {
         match self.fields.get(attribute) {
             Some(Field::Text(text)) => Ok(text),
             Some(Field::Number(_)) => Err(self.error(attribute, "expected a text (S), found a number (N)")),
+            Some(Field::Bytes(_)) => Err(self.error(attribute, "expected a text (S), found bytes (B)")),
             Some(Field::Other(found)) => Err(self.error(attribute, format!("expected a text (S), found {found}"))),
             None => Err(self.error(attribute, "expected a text (S), found nothing")),
         }
     }
 
-    fn number<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<N, ItemError> {
+    pub(super) fn number<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<N, ItemError> {
         let expected = || format!("expected a whole number (N) of type {}", std::any::type_name::<N>());
         match self.fields.get(attribute) {
             Some(Field::Number(digits)) => digits.parse().map_err(|_| self.error(attribute, expected())),
             Some(Field::Text(_)) => Err(self.error(attribute, expected() + ", found a text (S)")),
+            Some(Field::Bytes(_)) => Err(self.error(attribute, expected() + ", found bytes (B)")),
             Some(Field::Other(found)) => Err(self.error(attribute, format!("{}, found {found}", expected()))),
             None => Err(self.error(attribute, expected() + ", found nothing")),
         }
@@ -145,7 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    fn stamp(&self) -> Result<Stamp, ItemError> {
+    pub(super) fn stamp(&self) -> Result<Stamp, ItemError> {
         Ok(Stamp {
             at_ms: self.number("at")?,
             who: self.text("who")?.to_owned(),
@@ -154,7 +159,7 @@ impl Reader<'_> {
     }
 }
 
-fn fields<const N: usize>(revision: u64, stamp: &Stamp, own: [(&str, Field); N]) -> Fields {
+pub(super) fn fields<const N: usize>(revision: u64, stamp: &Stamp, own: [(&str, Field); N]) -> Fields {
     let text = |text: &str| Field::Text(text.to_owned());
     let common = [
         (REVISION, Field::Number(revision.to_string())),
@@ -329,7 +334,7 @@ impl Change {
         let item = reader.text("item")?;
         let item = ControlItem::ALL.into_iter().find(|kind| kind.as_str() == item);
         Ok(Self {
-            item: item.ok_or_else(|| reader.error("item", "expected active, mode, overrides or policy"))?,
+            item: item.ok_or_else(|| reader.error("item", "expected active, mode, overrides, policy or model"))?,
             revision: reader.number(REVISION)?,
             action: reader.text("action")?.to_owned(),
             detail: reader.text("detail")?.to_owned(),

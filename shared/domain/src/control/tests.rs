@@ -322,6 +322,7 @@ fn item_bytes(overrides: &Overrides) -> usize {
     let fields = overrides.to_fields(&stamp());
     let bytes = |field: &Field| match field {
         Field::Text(text) | Field::Number(text) => text.len(),
+        Field::Bytes(bytes) => bytes.len(),
         Field::Other(_) => 0,
     };
     fields.iter().map(|(name, field)| name.len() + bytes(field)).sum()

@@ -17,20 +17,20 @@
 //!         │ S25      │             │ S13    │ S6    │          │       │        │ :1       │ :1    │ if not plain
 //!         └──────────┴─────────────┴────────┴───────┴──────────┴───────┴────────┴──────────┴───────┘
 //!   time      ms since the entry before (the first: since the floor; without a floor its time itself, Z42)
-//!   merchant  index among the merchants so far, in as few bits as tell them and "new" apart; new: fingerprint:32, and in
-//!             version 4 its upper half: 0 none │ 1 half:32; in version 5 then its category: 0 none │ 1 category:14
+//!   merchant  index among the merchants so far, in as few bits as tell them and "new" apart; new: fingerprint:32, and
+//!             from version 4 on its upper half: 0 none │ 1 half:32; in version 5 then its category: 0 none │ 1 category:14
 //!   place     0 none │ 1 there is one: where the merchant was seen at a place before, 1 bit: 1 the same as then;
 //!             else latitude and longitude as differences to the place spelt last, zigzag, S14 each
 //!   device    0 none │ 1 then an index like the merchant's
 //!   plain     1 when all of this holds: seq is one more than in the entry before, country is the merchant's last (a new
-//!             merchant: the entry before's), decision is pass, tier, missing, policy and profile version are those of
-//!             the entry before, and there are no reasons, no label, no features
+//!             merchant: the entry before's), decision is pass, tier, missing, policy, profile version and model are
+//!             those of the entry before, and there are no reasons, no label, no features
 //!
-//! rare    flags:8 (version 2: 9, version 3: 10, version 4: 13, version 5: 15), then for each set flag from the lowest on
+//! rare    flags:8 (version 2: 9, version 3: 10, version 4: 13, version 5: 16), then for each set flag from the lowest on
 //!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
 //!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each a key and share:7
 //!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
-//!       version 4: decision:2 tier:3 missing:8
+//!       from version 4 on: decision:2 tier:3 missing:8
 //!   8   policy version:N4                    128  features: index among the lists so far, like the merchant's; new: count:8,
 //!                                                 each a key; then a value each: 00 none │ 01 whole N8 │ 10 f64:64
 //!   256  version 2: errors, like features
@@ -41,8 +41,9 @@
 //!  8192  version 5: links, which are not those of the entry before: count:3, each a name and an index among the identities so
 //!        far, like the merchant's; new: identity:64
 //! 16384  version 5: category, which is not that which was last seen at the merchant: 0 none │ 1 category:14
+//! 32768  version 5: model: 0 none │ 1 index among the models so far; new: its name:64
 //!
-//! key of a feature: kind:6 window:16; in version 4: kind:6, then 0 window:16 │ 1 window:18 and a name
+//! key of a feature: kind:6 window:16; from version 4 on: kind:6, then 0 window:16 │ 1 window:18 and a name
 //! name of a key: index among the names so far; new: length − 1:4 and characters of 7 bits
 //!
 //! * the highest bit says that the tier is `low_risk`, and the tier's bits are 0.
@@ -55,7 +56,8 @@
 //!
 //! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
 //! segments, errors of feature values. Version 3 is written where version 2 has none: upper halves of events' fingerprints.
-//! Version 4 is written where an entry says something of keys beyond the card, version 5 where one has links or a category. All are read for ever: a golden file of every kind of state proves it.
+//! Version 4 is written where an entry says something of keys beyond the card, version 5 where one has links or a category, or was
+//! scored by a model of trees. All are read for ever: a golden file of every kind of state proves it.
 //!
 //! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
 //! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.

@@ -96,6 +96,7 @@ mod tests {
             approximate: [0.25, 0.0, -1.0, f64::INFINITY].map(|error| (key, error)).to_vec(),
             explained: false,
             keys: Vec::new(),
+            model: None,
         };
         normalise(&mut outcome);
         assert_eq!(outcome.reasons.len(), REASONS_MAX);

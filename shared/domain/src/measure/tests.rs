@@ -131,6 +131,7 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
             approximate: Vec::new(),
             explained: false,
             keys: Vec::new(),
+            model: None,
         },
         label: None,
     }

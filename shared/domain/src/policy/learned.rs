@@ -1,6 +1,10 @@
-//! What a policy learned from labels, or from amounts alone: tables of points, the population's amounts, and what its decisions were.
+//! What a policy learned from labels, or from amounts alone: tables of points, trees, the population's amounts, and what its
+//! decisions were.
+
+use std::sync::Arc;
 
 use crate::catalogue::FeatureKey;
+use crate::trees::{TreeModel, TreeModelKey};
 
 use super::compiled::Feature;
 
@@ -53,6 +57,29 @@ impl Points {
         Self {
             prior_bits: self.prior_bits,
             tables: tables.cloned().collect(),
+        }
+    }
+}
+
+/// Boosted trees whose margin is the natural logarithm of the odds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trees {
+    /// The model's name.
+    pub key: TreeModelKey,
+    /// The model.
+    pub model: Arc<TreeModel>,
+    /// The features whose values the model takes, in its order; `None` for one that is missing from every event.
+    pub(crate) features: Vec<Option<Feature>>,
+}
+
+impl Trees {
+    /// The same model where only the features are measured for which `keeps` holds: to it, all others are missing.
+    #[must_use]
+    pub(super) fn only(&self, keeps: impl Fn(FeatureKey) -> bool) -> Self {
+        let kept = |feature: &Option<Feature>| feature.filter(|feature| keeps(feature.key));
+        Self {
+            features: self.features.iter().map(kept).collect(),
+            ..self.clone()
         }
     }
 }

@@ -3,8 +3,10 @@
 mod features;
 mod learned;
 mod low_risk;
+mod trees;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -13,11 +15,17 @@ use crate::catalogue::FeatureKey;
 use crate::contract::Bounds;
 use crate::event::Currency;
 use crate::lifetime::HORIZON_MS_MAX;
+use crate::trees::{TreeModel, TreeModelKey};
 
 use super::compiled::Compiled;
 use super::problem::PolicyProblem;
 use super::reader::{self, Problems, Section, Span};
 use super::terms::{CurrencyRates, Policy, Scoring, Thresholds};
+
+pub use trees::NamedModel;
+
+/// Where a model of trees is had from by its name.
+type Models<'m> = &'m dyn Fn(TreeModelKey) -> Option<Arc<TreeModel>>;
 
 /// The built-in policy's text.
 const DEFAULT_TEXT: &str = include_str!("../../policies/default.toml");
@@ -46,7 +54,7 @@ const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 /// How far zones are ahead of UTC, minutes: −12 to 14 hours.
 const ZONE_MINUTES: RangeInclusive<i64> = -720..=840;
 
-const TOP_KEYS: [&str; 21] = [
+const TOP_KEYS: [&str; 22] = [
     "version",
     "windows_minutes",
     "features",
@@ -68,15 +76,35 @@ const TOP_KEYS: [&str; 21] = [
     "points",
     "explained",
     "expected",
+    "trees",
 ];
 
 impl Policy {
-    /// Reads and checks a policy.
+    /// Reads and checks a policy that names no model of trees; one that does is wrong here.
     ///
     /// # Errors
     /// Every problem that was found, in the order of the file.
     pub fn parse(toml: &str, file_name: &str) -> Result<Self, Vec<PolicyProblem>> {
-        parse(toml, file_name)
+        Self::parse_with(toml, file_name, &|_| None)
+    }
+
+    /// Reads and checks a policy; `models` has the model of trees that it may name.
+    ///
+    /// # Errors
+    /// Every problem that was found, in the order of the file.
+    pub fn parse_with(
+        toml: &str,
+        file_name: &str,
+        models: &dyn Fn(TreeModelKey) -> Option<Arc<TreeModel>>,
+    ) -> Result<Self, Vec<PolicyProblem>> {
+        parse(toml, file_name, models)
+    }
+
+    /// The model of trees that a policy's text names, for whoever has to fetch it first; `None` where it names none that could be
+    /// fetched. Whether the text is a policy, [`Policy::parse_with`] says.
+    #[must_use]
+    pub fn model_named(toml: &str) -> Option<NamedModel> {
+        trees::named(toml)
     }
 
     /// The built-in policy.
@@ -96,7 +124,7 @@ impl Policy {
     }
 }
 
-fn parse(text: &str, file: &str) -> Result<Policy, Vec<PolicyProblem>> {
+fn parse(text: &str, file: &str, models: Models<'_>) -> Result<Policy, Vec<PolicyProblem>> {
     let mut problems = Problems::default();
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -106,13 +134,13 @@ fn parse(text: &str, file: &str) -> Result<Policy, Vec<PolicyProblem>> {
     if !problems.is_empty() {
         return Err(problems.into_list(text, file));
     }
-    match read(&document, &mut problems) {
+    match read(&document, models, &mut problems) {
         Some(policy) if problems.is_empty() => Ok(policy),
         _ => Err(problems.into_list(text, file)),
     }
 }
 
-fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Policy> {
+fn read(document: &Spanned<DeTable<'_>>, models: Models<'_>, problems: &mut Problems) -> Option<Policy> {
     let top = Section::top(document, &TOP_KEYS, problems);
     // Each part is read before any is missed, so that all problems come together.
     let version = top.integer("version", &(1..=i64::from(u32::MAX)), None, problems);
@@ -143,6 +171,7 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
     let low_risk = low_risk::read(&top, features.as_deref(), weights.as_deref(), problems);
     let (windows, features) = (windows?, features?);
     let learned = learned::learned(&top, keys?, &windows, &features, problems)?;
+    let trees = trees::trees(&top, &learned.keys, &windows, &features, models, problems)?;
     let policy = Policy {
         version: u32::try_from(version?).ok()?,
         bounds: bounds?,
@@ -160,6 +189,7 @@ fn read(document: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Poli
         run_gap_ms: learned.run_gap_ms,
         population: learned.population,
         points: learned.points,
+        trees,
         explained: learned.explained,
         expected: learned.expected,
         zone_offset_ms: zone_offset_minutes? * MS_PER_MINUTE,

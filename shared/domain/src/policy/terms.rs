@@ -10,7 +10,7 @@ use crate::outcome::Decision;
 
 use super::compiled::Compiled;
 use super::key_terms::KeyTerms;
-use super::learned::{ExpectedShares, Explained, Points, Population};
+use super::learned::{ExpectedShares, Explained, Points, Population, Trees};
 
 const MS_PER_MINUTE: i64 = 60_000;
 
@@ -49,6 +49,8 @@ pub struct Policy {
     pub population: Option<Population>,
     /// Points, which score instead of surprise and weights.
     pub points: Option<Points>,
+    /// Trees, which score instead of all of these.
+    pub trees: Option<Trees>,
     /// Which events their card's own features explain; `None`: none is.
     pub explained: Option<Explained>,
     /// How often it is to alert and to review; `None`: it does not say. No score depends on it.

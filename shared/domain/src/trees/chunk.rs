@@ -15,6 +15,16 @@ impl TreeModelKey {
     pub fn of(bytes: &[u8]) -> Self {
         Self(xxhash_rust::xxh3::xxh3_64(bytes))
     }
+
+    /// Reads a name as it is written: 16 hexadecimal digits, small letters.
+    #[must_use]
+    pub fn from_name(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 16 || !text.bytes().all(is_digit) {
+            return None;
+        }
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
 }
 
 impl std::fmt::Display for TreeModelKey {

@@ -21,3 +21,5 @@ pub const JSON_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const MODEL_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One chunk of a model's bytes: three quarters of what a DynamoDB item can hold, as for a card's state.
 pub const CHUNK_BYTES_MAX: usize = 300 * 1024;
+/// Chunks of a model.
+pub const CHUNKS_MAX: usize = MODEL_BYTES_MAX.div_ceil(CHUNK_BYTES_MAX);

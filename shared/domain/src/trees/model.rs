@@ -70,6 +70,33 @@ impl TreeModel {
         self.nodes.len()
     }
 
+    /// Splits between a root and its deepest leaf, of all trees the most.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        // A node's parent stands before it.
+        let mut depths = vec![0; self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate() {
+            if let Node::Split(split) = node {
+                let below = depths[at] + 1;
+                depths[at + 1] = below;
+                depths[split.right as usize] = below;
+            }
+        }
+        depths.into_iter().max().unwrap_or(0)
+    }
+
+    /// How often each feature splits, in their order.
+    #[must_use]
+    pub fn splits(&self) -> Vec<usize> {
+        let mut splits = vec![0; self.features.len()];
+        for node in &self.nodes {
+            if let Node::Split(split) = node {
+                splits[usize::from(split.feature)] += 1;
+            }
+        }
+        splits
+    }
+
     /// What `find` makes of each feature's name, in the model's order.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
 use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::render::render_json;
+use tidemark_domain::trees::TreeModelKey;
 
 use super::payload::{Payload, code_of, read};
 
@@ -134,6 +135,7 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
             } else {
                 Vec::new()
             },
+            model: features.then_some(TreeModelKey(0x12_3456_789A_BCDE)),
         },
         label: None,
     };

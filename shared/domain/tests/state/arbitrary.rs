@@ -8,6 +8,7 @@ use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Country, Place, Verdict};
 use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::trees::TreeModelKey;
 
 /// Mostly small, sometimes any.
 fn number() -> impl Strategy<Value = u64> {
@@ -111,10 +112,10 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         reasons,
         versions,
         (features, errors),
-        (prop_oneof![30 => Just(false), 1 => Just(true)], keys()),
+        (prop_oneof![30 => Just(false), 1 => Just(true)], keys(), models()),
     )
         .prop_map(
-            |(score, decision, tier, missing, reasons, versions, (features, approximate), (explained, keys))| {
+            |(score, decision, tier, missing, reasons, versions, (features, approximate), (explained, keys, model))| {
                 let (policy_version, profile_version) = versions;
                 StoredOutcome {
                     score,
@@ -133,6 +134,7 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
                     approximate,
                     explained,
                     keys,
+                    model,
                 }
             },
         )
@@ -147,6 +149,12 @@ fn links() -> impl Strategy<Value = Vec<(KeyName, u64)>> {
 
 fn category() -> impl Strategy<Value = Option<u16>> {
     prop_oneof![30 => Just(None), 1 => (0_u16..3).prop_map(Some), 1 => Just(Some(9_999))]
+}
+
+/// Few models: most of a card's events are scored by one and the same.
+fn models() -> impl Strategy<Value = Option<TreeModelKey>> {
+    let one_of = prop::sample::select(vec![0, 1, u64::MAX]).prop_map(|key| Some(TreeModelKey(key)));
+    prop_oneof![30 => Just(None), 2 => one_of]
 }
 
 pub fn entry() -> impl Strategy<Value = Entry> {

@@ -3,5 +3,6 @@
 mod bytes;
 mod hand_made;
 mod imports;
+mod policy;
 mod refusals;
 mod says;

@@ -7,7 +7,9 @@ use tidemark_domain::control::diff::may_follow;
 use tidemark_domain::control::item::{Fields, ItemError};
 use tidemark_domain::control::{ActivePointer, Mode, ModeSetting, OWN_POLICY, Overrides, PolicyVersion};
 use tidemark_domain::policy::{Policy, PolicyProblem};
+use tidemark_domain::trees::TreeModelKey;
 
+use super::models::{Models, UnusableModel};
 use crate::directives::{Candidate, Directives};
 use crate::port::{PortError, Units};
 
@@ -52,6 +54,29 @@ pub enum UnusablePolicy {
     /// It counts in another currency.
     #[error("its base currency is not that of the stored amounts")]
     OtherCurrency,
+    /// The model of trees that it names can't be had.
+    #[error("model {key}")]
+    Model {
+        /// The model's name.
+        key: TreeModelKey,
+        /// Why not.
+        #[source]
+        why: UnusableModel,
+    },
+}
+
+impl ControlProblem {
+    /// Whether a policy can't be used for want of its model of trees.
+    #[must_use]
+    pub const fn is_of_model(&self) -> bool {
+        matches!(
+            self,
+            Self::Policy {
+                why: UnusablePolicy::Model { .. },
+                ..
+            }
+        )
+    }
 }
 
 /// What is known of the copy, for metrics and logs.
@@ -77,6 +102,8 @@ pub(super) struct Loaded {
 /// What the read of a policy brought.
 pub(super) enum PolicyRead {
     Item(Option<Fields>),
+    /// It is there, and the model of trees that it names can't be had.
+    WithoutModel(TreeModelKey, UnusableModel),
     Failed(PortError),
 }
 
@@ -87,6 +114,7 @@ pub(super) struct Held {
     /// Whether anything was ever read.
     is_read: bool,
     policies: BTreeMap<u32, Arc<Policy>>,
+    pub(super) models: Models,
     whole_at_ms: Option<i64>,
     /// When the mode was read and understood last.
     mode_at_ms: Option<i64>,
@@ -102,6 +130,7 @@ impl Held {
             own,
             is_read: false,
             policies: BTreeMap::new(),
+            models: Models::default(),
             whole_at_ms: None,
             mode_at_ms: None,
             tried_at_ms: None,
@@ -162,6 +191,8 @@ impl Held {
                 Err(problem) => self.problems.push(problem),
             }
         }
+        let trees = self.policies.values().filter_map(|policy| policy.trees.as_ref());
+        self.models.keep_whole(&trees.map(|trees| trees.key).collect());
         match loaded.pointer {
             Some(Ok(pointer)) => self.take_pointer(&pointer),
             Some(Err(error)) => self.problems.push(error.into()),
@@ -182,10 +213,12 @@ impl Held {
         let fields = match read {
             PolicyRead::Item(Some(fields)) => fields,
             PolicyRead::Item(None) => return Err(wrong(UnusablePolicy::Unpublished)),
+            PolicyRead::WithoutModel(key, why) => return Err(wrong(UnusablePolicy::Model { key, why })),
             PolicyRead::Failed(error) => return Err(wrong(UnusablePolicy::Unread(error))),
         };
         let published = PolicyVersion::from_fields(version, &fields)?;
-        let policy = Policy::parse(&published.text, &format!("policy {version}"))
+        let models = |key| self.models.whole(key);
+        let policy = Policy::parse_with(&published.text, &format!("policy {version}"), &models)
             .map_err(|problems| wrong(UnusablePolicy::Text(problems.into_iter().next())))?;
         if policy.version != version {
             return Err(wrong(UnusablePolicy::OtherVersion(policy.version)));

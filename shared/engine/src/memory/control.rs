@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tidemark_domain::control::item::{ACTIVE, Fields, MODE, OVERRIDES, policy_key};
+use tidemark_domain::control::model::chunk_key;
 use tidemark_domain::control::{Mode, ModeSetting, Stamp};
+use tidemark_domain::trees::TreeModelKey;
 
 use crate::control::{ControlItems, ControlPlane};
 use crate::lock::lock;
@@ -21,6 +23,7 @@ struct Inner {
     items: BTreeMap<String, Fields>,
     error: Option<PortError>,
     silent: bool,
+    silent_at: Option<String>,
     reads: u64,
 }
 
@@ -60,10 +63,22 @@ impl MemoryControl {
         lock(&self.inner).silent = silent;
     }
 
-    /// Reads so far, of policies too.
+    /// Lets reads of this item hang from now on; `None`: of none.
+    pub fn hang_at(&self, sort: Option<&str>) {
+        lock(&self.inner).silent_at = sort.map(str::to_owned);
+    }
+
+    /// Reads so far, of policies and models too.
     #[must_use]
     pub fn reads(&self) -> u64 {
         lock(&self.inner).reads
+    }
+
+    async fn item(&self, sort: String) -> Result<Metered<Option<Fields>>, PortError> {
+        if lock(&self.inner).silent_at.as_ref() == Some(&sort) {
+            std::future::pending::<()>().await;
+        }
+        self.answer(|items| items.get(&sort).cloned()).await
     }
 
     async fn answer<T>(&self, read: impl FnOnce(&BTreeMap<String, Fields>) -> T) -> Result<Metered<T>, PortError> {
@@ -97,6 +112,10 @@ impl ControlPlane for MemoryControl {
     }
 
     async fn read_policy(&self, version: u32) -> Result<Metered<Option<Fields>>, PortError> {
-        self.answer(|items| items.get(&policy_key(version)).cloned()).await
+        self.item(policy_key(version)).await
+    }
+
+    async fn read_chunk(&self, model: TreeModelKey, index: u16) -> Result<Metered<Option<Fields>>, PortError> {
+        self.item(chunk_key(model, index)).await
     }
 }

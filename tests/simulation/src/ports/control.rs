@@ -23,6 +23,15 @@ impl ControlPlane for Ports {
         self.call(Op::Control, |stores, _| Ok(free(stores.control.policy(version))))
             .await
     }
+
+    async fn read_chunk(
+        &self,
+        _: tidemark_domain::trees::TreeModelKey,
+        _: u16,
+    ) -> Result<Metered<Option<tidemark_domain::control::item::Fields>>, PortError> {
+        // No policy of the simulation names a model.
+        self.call(Op::Control, |_, _| Ok(free(None))).await
+    }
 }
 
 /// An engine as the control plane steers it. The world is told by what each batch is judged.

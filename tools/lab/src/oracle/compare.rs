@@ -43,6 +43,9 @@ struct ActualOutcome {
     tier: String,
     /// Events of the card accepted before it.
     state_version: u64,
+    /// The model of trees that scored it.
+    #[serde(default)]
+    model: Option<String>,
     /// Missing inputs.
     missing: Vec<String>,
     /// Feature values by name, where the policy asks for them.
@@ -252,6 +255,14 @@ fn compare_outcome(
             format!("{:?}", actual.missing),
         );
     }
+    if expected.model != actual.model {
+        report.note(
+            at,
+            "model",
+            format!("{:?}", expected.model),
+            format!("{:?}", actual.model),
+        );
+    }
     let numbers = [
         ("state_version", expected.state_version, actual.state_version),
         (
@@ -304,9 +315,9 @@ fn reasons(expected: &ExpectedOutcome, actual: &ActualOutcome, policy: &Policy) 
     }
     let mut told = HashSet::new();
     for (reason, (_, least)) in actual.reasons.iter().zip(&wanted) {
-        let part = shares
-            .iter()
-            .find(|(key, _)| key.kind.reason_code() == reason.code && key.window_label() == reason.window);
+        // A value and how surprising it is have one code.
+        let is_told = |key: &FeatureKey| key.kind.reason_code() == reason.code && key.window_label() == reason.window;
+        let part = shares.iter().find(|(key, _)| is_told(key) && !told.contains(key));
         let Some((key, share)) = part else { return Err(words()) };
         let close = (f64::from(reason.share_pct) - share).abs() <= 0.5 + SHARE_TOLERANCE;
         // Equal parts may come in either order: a reason must be as great as the oracle's at its place.

@@ -3,17 +3,20 @@
 //! It shares the contract's decoding and the policy's values with the system, and nothing else: it keeps plain lists,
 //! looks through all of them for every window of every event, and scores by the formulas of docs/concepts. It is slow on
 //! purpose. What it can't know it takes from the outcome under test and says so: the profile version that an outcome
-//! names is an input (I6), since a profile and a transaction may pass each other.
+//! names is an input (I6), since a profile and a transaction may pass each other. Features of keys beyond the card are not recomputed:
+//! it looks at one card alone, and at no label.
 
 mod amount;
 mod compare;
 mod features;
 mod history;
+mod learned;
 mod measure;
 mod surprise;
 mod tails;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -77,6 +80,8 @@ pub struct ExpectedOutcome {
     pub missing: Vec<&'static str>,
     /// The profile it names was never sent for this card.
     pub profile_unknown: bool,
+    /// The model of trees that scores, if the policy has one.
+    pub model: Option<String>,
     /// The value of every feature of the policy, where its outcomes carry them.
     pub features: Vec<(FeatureKey, Option<f64>)>,
 }

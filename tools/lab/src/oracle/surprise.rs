@@ -1,4 +1,4 @@
-//! The score by the formulas of docs/concepts/scoring.md: a sum of surprises.
+//! The outcome: its score by the formulas of docs/concepts/scoring.md, a sum of surprises, or by what was learned.
 
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::event::{Profile, Transaction};
@@ -8,6 +8,7 @@ use tidemark_domain::policy::Policy;
 use super::amount::base_amount;
 use super::features;
 use super::history::NaiveCard;
+use super::learned;
 use super::measure::View;
 use super::{ExpectedOutcome, NamedProfile};
 
@@ -29,32 +30,21 @@ pub(super) fn score(
     };
     let in_use = |key: &FeatureKey| cheap.is_none_or(|part| part.features().any(|other| other == *key));
     let view = View::new(card, tx, profile, policy);
-    let scoring = &policy.scoring;
-    let mut parts: Vec<(FeatureKey, f64)> = policy
-        .weights()
-        .filter(|(key, _)| in_use(key))
-        .map(|(key, weight)| {
-            let bits = features::surprise(key, &view, policy);
-            let bits = if bits.is_nan() {
-                0.0
-            } else {
-                bits.clamp(0.0, scoring.feature_bits_max)
-            };
-            (key, weight * (bits - scoring.quiet_bits).max(0.0))
-        })
-        .filter(|(_, part)| *part > 0.0)
-        .collect();
-    let whole: f64 = parts.iter().map(|(_, part)| part).sum();
+    let (of_all, mut parts) = match learned::score(&view, policy, in_use) {
+        Some(found) => found,
+        None => by_weights(&view, policy, in_use),
+    };
+    parts.retain(|(_, part)| *part > 0.0);
     parts.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let blind = named == NamedProfile::Unavailable && view.earlier.len() < policy.neutral_below_events as usize;
     let (tiers, raw_score): (&[&str], f64) = match (cheap, named) {
-        (Some(_), _) => (&["low_risk"], surprising(whole, scoring.half_bits)),
+        (Some(_), _) => (&["low_risk"], of_all),
         (None, _) if blind => {
             parts.clear();
             (&["neutral"], f64::from(policy.thresholds.review))
         }
-        (None, NamedProfile::Unavailable) => (&["no_profile", "history_only"], surprising(whole, scoring.half_bits)),
-        (None, _) => (&["full"], surprising(whole, scoring.half_bits)),
+        (None, NamedProfile::Unavailable) => (&["no_profile", "history_only"], of_all),
+        (None, _) => (&["full"], of_all),
     };
     ExpectedOutcome {
         state_version: card.accepted,
@@ -63,13 +53,33 @@ pub(super) fn score(
         parts,
         missing: missing(&view, named, policy),
         profile_unknown: matches!(named, NamedProfile::Version(_)) && profile.is_none(),
+        model: policy.trees.as_ref().map(|trees| trees.key.to_string()),
         // Where outcomes carry them.
         features: policy
             .features()
             .filter(|key| policy.outcome_features && in_use(key))
-            .map(|key| (key, features::value(key, &view)))
+            .map(|key| (key, learned::worth(key, &view, policy)))
             .collect(),
     }
+}
+
+/// The score of a policy of weights, and the parts of its surprise.
+fn by_weights(view: &View<'_>, policy: &Policy, in_use: impl Fn(&FeatureKey) -> bool) -> (f64, Vec<(FeatureKey, f64)>) {
+    let scoring = &policy.scoring;
+    let weights = policy.weights().filter(|(key, _)| in_use(key));
+    let parts: Vec<(FeatureKey, f64)> = weights
+        .map(|(key, weight)| {
+            let bits = features::surprise(key, view, policy);
+            let bits = if bits.is_nan() {
+                0.0
+            } else {
+                bits.clamp(0.0, scoring.feature_bits_max)
+            };
+            (key, weight * (bits - scoring.quiet_bits).max(0.0))
+        })
+        .collect();
+    let whole: f64 = parts.iter().map(|(_, part)| part).sum();
+    (surprising(whole, scoring.half_bits), parts)
 }
 
 fn surprising(whole_bits: f64, half_bits: f64) -> f64 {

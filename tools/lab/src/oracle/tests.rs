@@ -1,5 +1,7 @@
 //! The oracle agrees with the fold, and notices when something is wrong.
 
+mod learned;
+
 use std::collections::HashMap;
 
 use tidemark_domain::contract;

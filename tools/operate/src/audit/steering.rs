@@ -8,11 +8,11 @@ use tidemark_aws::admin::Admin;
 use tidemark_domain::contract::Bounds;
 use tidemark_domain::control::item::{Fields, HISTORY_PREFIX, policy_key};
 use tidemark_domain::control::{Change, ControlItem, Mode, OWN_POLICY, PolicyVersion};
-use tidemark_domain::policy::Policy;
 use tidemark_engine::control::SHADOW_COPY_MS_MAX;
 
 use crate::account::BoundsInForce;
 use crate::account::evidence::failed;
+use crate::models;
 
 /// Changes of the control plane that are read.
 const CHANGES_MAX: usize = 100_000;
@@ -49,7 +49,7 @@ pub(super) async fn read(admin: &Admin, table: &str, own: Bounds, is_told: bool)
         if !published.contains_key(version) {
             let item = admin.control_item(table, &policy_key(*version)).await;
             let item = item.map_err(failed("reading a published policy"))?;
-            published.insert(*version, bounds_of(*version, item.as_ref(), own));
+            published.insert(*version, bounds_of(admin, table, *version, item.as_ref(), own).await);
         }
     }
     let bounds = activations.iter().map(|(at_ms, version)| (*at_ms, published[version]));
@@ -60,9 +60,12 @@ pub(super) async fn read(admin: &Admin, table: &str, own: Bounds, is_told: bool)
 }
 
 /// The bounds of a published policy. One that can't be read was never taken by the functions either: the evidence has to tell.
-fn bounds_of(version: u32, item: Option<&Fields>, own: Bounds) -> Bounds {
-    let text = item.and_then(|fields| PolicyVersion::from_fields(version, fields).ok());
-    let policy = text.and_then(|published| Policy::parse(&published.text, "published").ok());
+async fn bounds_of(admin: &Admin, table: &str, version: u32, item: Option<&Fields>, own: Bounds) -> Bounds {
+    let published = item.and_then(|fields| PolicyVersion::from_fields(version, fields).ok());
+    let policy = match &published {
+        Some(published) => models::published(admin, table, &published.text).await,
+        None => None,
+    };
     if policy.is_none() {
         ui::note(&format!(
             "policy {version} can't be read: records of its time are judged by the built-in policy's bounds"

@@ -109,6 +109,42 @@ pub enum PolicyCommand {
     },
 }
 
+/// Verbs of `model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Put a model that XGBoost saved as JSON into the control plane's table, and print its name
+    #[command(
+        after_help = "What is read: booster gbtree, objective binary:logistic, features with the names that policies have, splits by numbers. The model\nis named by the hash of its content: importing it again changes nothing, and mends what was damaged. Nothing scores by it until\na policy that names it is active or tried.\n\nExample:\n  tidemark model import model.json\n  tidemark model import model.json --json | jq -r .model"
+    )]
+    Import {
+        /// The file: what `booster.save_model(\"model.json\")` wrote
+        file: PathBuf,
+        /// Why [default: the file's name]
+        #[arg(long)]
+        reason: Option<String>,
+        /// Where to, and who
+        #[command(flatten)]
+        plane: PlaneArgs,
+    },
+    /// Show a model: its name, trees, depth, bytes, and how often each feature splits
+    #[command(
+        after_help = "A file is looked at on this machine alone; a name is looked up in the table.\n\nExamples:\n  tidemark model show model.json\n  tidemark model show 0123456789abcdef"
+    )]
+    Show {
+        /// A file, or a model's name
+        model: String,
+        /// Where the model is, if it is named
+        #[command(flatten)]
+        plane: PlaneArgs,
+    },
+    /// List the models in the table
+    List {
+        /// Where
+        #[command(flatten)]
+        plane: PlaneArgs,
+    },
+}
+
 /// A mode's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ModeName {

@@ -4,6 +4,7 @@ pub mod args;
 pub mod compare;
 mod mapping;
 mod mode;
+mod model;
 mod overrides;
 mod plane;
 mod policy;
@@ -12,6 +13,7 @@ mod until;
 
 pub use compare::run as compare;
 pub use mode::run as mode;
+pub use model::run as model;
 pub use overrides::run as overrides;
 pub use policy::run as policy;
 pub use rollout::run as rollout;

@@ -3,14 +3,15 @@
 use std::fmt::Display;
 
 use terminal::error::CliError;
-use terminal::operator;
 use terminal::ui::{self, shown};
+use terminal::{files, operator};
 use tidemark_aws::admin::{Admin, AdminError, ControlPut, Expected};
 use tidemark_domain::control::item::{ACTIVE, Fields, history_key, policy_key};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 
 use super::args::{PlaneArgs, StreamArgs};
+use crate::models;
 use crate::places::PrefixArg;
 
 /// What is stored of an item: absent, readable, or broken by hand.
@@ -147,10 +148,33 @@ impl<'a> Plane<'a> {
                 "Publish it first: tidemark policy publish FILE --reason TEXT.",
             ));
         };
-        Policy::parse(&published.text, &format!("policy {version}")).map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            CliError::input("policy", lines.join("\n"), "Publish a sound text under a new version.")
+        let policy = self.policy_of(&published.text, &format!("policy {version}")).await;
+        policy.map_err(|error| match error.code {
+            "policy" => CliError {
+                advice: "Publish a sound text under a new version.".to_owned(),
+                ..error
+            },
+            _ => error,
         })
+    }
+
+    /// The policy of a text, with the model of trees that it names as the table has it.
+    pub(super) async fn policy_of(&self, text: &str, name: &str) -> Result<Policy, CliError> {
+        let model = models::of_text(self.admin, &self.table, text).await;
+        let model = model.map_err(|error| error.into_cli(|e| self.failed(e)))?;
+        files::parsed(text, name, model.as_ref())
+    }
+
+    /// What is stored of an item, unread.
+    pub(super) async fn raw(&self, sort: &str) -> Result<Option<Fields>, CliError> {
+        let fields = self.admin.control_item(&self.table, sort).await;
+        fields.map_err(|e| self.failed(&e))
+    }
+
+    /// Writes an item without a history; `false`: it is not what was expected.
+    pub(super) async fn put(&self, put: &ControlPut) -> Result<bool, CliError> {
+        let written = self.admin.write_control(&self.table, std::slice::from_ref(put)).await;
+        written.map_err(|e| self.failed(&e))
     }
 
     /// Writes an item with its history, both or neither, if the item is still what it was when it was read.
@@ -194,7 +218,7 @@ impl<'a> Plane<'a> {
     }
 
     /// Somebody else was first: who, and what they did.
-    async fn conflict(&self, item: ControlItem) -> CliError {
+    pub(super) async fn conflict(&self, item: ControlItem) -> CliError {
         let newest = self
             .admin
             .control_items(&self.table, tidemark_domain::control::item::HISTORY_PREFIX, true, 20)

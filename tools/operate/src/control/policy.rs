@@ -165,8 +165,9 @@ async fn publish(
     reason: &str,
     json: bool,
 ) -> Result<Exit, CliError> {
-    let policy = files::policy(Some(file))?;
     let text = read(file)?;
+    // With the model that it names as the functions will find it, not as it lies beside the file.
+    let policy = plane.policy_of(&text, &file.display().to_string()).await?;
     if text.len() > POLICY_TEXT_BYTES_MAX {
         let what = format!("{} has more than {POLICY_TEXT_BYTES_MAX} bytes", file.display());
         return Err(CliError::input("policy_too_large", what, "Take comments out."));

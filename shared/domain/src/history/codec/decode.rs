@@ -6,6 +6,7 @@ use crate::history::bits::{BitReader, unzigzag};
 use crate::history::entry::Entry;
 use crate::history::error::{CodecError, InvalidState};
 use crate::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
+use crate::trees::TreeModelKey;
 
 use super::encode::{is_whole, rare_parts};
 use super::fields::{get_country, get_fingerprint, get_index, get_u32};
@@ -77,6 +78,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         approximate: Vec::new(),
         explained: false,
         keys: Vec::new(),
+        model: last.model,
     };
     let mut entry = Entry {
         time_ms,
@@ -179,7 +181,7 @@ fn get_parts(
     merchant: usize,
     expected: Expected,
 ) -> Result<(), CodecError> {
-    // 15 bits fit.
+    // 16 bits fit.
     let parts = bits.get(context.format.part_bits())? as u16;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
@@ -246,6 +248,9 @@ fn get_parts(
     if parts & part::CATEGORY != 0 {
         entry.category = get_category(bits)?;
     }
+    if parts & part::MODEL != 0 {
+        entry.outcome.model = get_model(bits, context)?;
+    }
     if parts == 0 || rare_parts(context, entry, merchant, expected) != parts {
         return Err(InvalidState::Spelling.into());
     }
@@ -290,6 +295,22 @@ fn get_keys(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<KeyRe
             Ok(KeyRead { name, version })
         })
         .collect()
+}
+
+fn get_model(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Option<TreeModelKey>, CodecError> {
+    if !bits.flag()? {
+        return Ok(None);
+    }
+    let index = get_index(bits, context.models.len())?;
+    if let Some(model) = context.models.get(index) {
+        return Ok(Some(*model));
+    }
+    let model = TreeModelKey(bits.get(64)?);
+    if context.models.contains(&model) {
+        return Err(InvalidState::Spelling.into());
+    }
+    context.models.push(model);
+    Ok(Some(model))
 }
 
 fn get_name(bits: &mut BitReader<'_>, context: &mut Context) -> Result<KeyName, CodecError> {

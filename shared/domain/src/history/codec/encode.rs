@@ -5,6 +5,7 @@ use crate::event::Place;
 use crate::history::bits::{BitWriter, index_bits, zigzag};
 use crate::history::entry::Entry;
 use crate::outcome::{Decision, KeyRead, Reason, Tier};
+use crate::trees::TreeModelKey;
 
 use super::fields::{put_country, put_index};
 use super::format::{
@@ -128,6 +129,7 @@ pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expe
         | flag(part::KEYS, !outcome.keys.is_empty())
         | flag(part::LINKS, entry.links != context.links)
         | flag(part::CATEGORY, entry.category != expected.category)
+        | flag(part::MODEL, outcome.model != last.model)
 }
 
 /// The upper halves that an entry has.
@@ -209,6 +211,9 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     if parts & part::CATEGORY != 0 {
         put_category(bits, entry.category);
     }
+    if parts & part::MODEL != 0 {
+        put_model(bits, context, outcome.model);
+    }
 }
 
 fn put_links(bits: &mut BitWriter, context: &mut Context, links: &[(KeyName, u64)]) {
@@ -222,6 +227,19 @@ fn put_links(bits: &mut BitWriter, context: &mut Context, links: &[(KeyName, u64
             bits.put(*identity, 64);
             context.identities.push(*identity);
         }
+    }
+}
+
+/// The index of a model among those so far; a new one is spelt.
+fn put_model(bits: &mut BitWriter, context: &mut Context, model: Option<TreeModelKey>) {
+    bits.flag(model.is_some());
+    let Some(model) = model else { return };
+    let known = context.models.len();
+    let index = context.models.iter().position(|other| *other == model).unwrap_or(known);
+    bits.put(index as u64, index_bits(known + 1));
+    if index == known {
+        bits.put(model.0, 64);
+        context.models.push(model);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::history::entry::Entry;
 use crate::history::limits::{ENTRIES_MAX, FEATURES_MAX, HEAD_EVENTS_LIMIT};
 use crate::history::state::History;
 use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, Tier};
+use crate::trees::TreeModelKey;
 
 /// What a state takes besides its entries at most, bytes: 565 bits and the version.
 pub(in crate::history) const HEADER_BYTES_MAX: usize = 72;
@@ -29,10 +30,13 @@ const KEY_BYTES_MAX: usize = NAME_BYTES_MAX + 16;
 const PLAIN_BYTES_OF_V5: usize = 3;
 /// A link's name and its identity, an index or 64 bits.
 const LINK_BYTES_MAX: usize = NAME_BYTES_MAX + 10;
+/// What version 5 adds: a flag, whether there is a model, its index (9 bits) and its name, 75 bits.
+const MODEL_BYTES_MAX: usize = 10;
 
 /// What any entry takes at most, bytes.
 pub(in crate::history) const ENTRY_BYTES_MAX: usize = PLAIN_BYTES_MAX
     + PLAIN_BYTES_MORE
+    + MODEL_BYTES_MAX
     + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
     + 2 * (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * FEATURES_MAX
     + KEY_BYTES_MAX * KEYS_MAX
@@ -90,6 +94,8 @@ pub(super) mod part {
     pub(in crate::history::codec) const LINKS: u16 = 8192;
     /// From version 5 on.
     pub(in crate::history::codec) const CATEGORY: u16 = 16384;
+    /// From version 5 on.
+    pub(in crate::history::codec) const MODEL: u16 = 32768;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -103,7 +109,7 @@ pub(super) enum Format {
     V3,
     /// An entry has something of keys beyond the card.
     V4,
-    /// An entry has links or a merchant category.
+    /// An entry has links or a merchant category, or was scored by a model of trees.
     V5,
 }
 
@@ -142,7 +148,7 @@ impl Format {
         matches!(self, Self::V3 | Self::V4 | Self::V5)
     }
 
-    /// Whether it has a place for what an entry says of keys.
+    /// Whether it has a place for what an entry says of keys beyond the card.
     pub(super) const fn has_keys(self) -> bool {
         matches!(self, Self::V4 | Self::V5)
     }
@@ -175,14 +181,14 @@ impl Format {
             Self::V2 => 9,
             Self::V3 => 10,
             Self::V4 => 13,
-            Self::V5 => 15,
+            Self::V5 => 16,
         }
     }
 }
 
 /// Whether an entry has what only version 5 has a place for.
 const fn is_of_v5(entry: &Entry) -> bool {
-    !entry.links.is_empty() || entry.category.is_some()
+    !entry.links.is_empty() || entry.category.is_some() || entry.outcome.model.is_some()
 }
 
 /// Whether an entry says something of keys beyond the card.
@@ -205,15 +211,20 @@ pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
     let of_entry = PLAIN_BYTES_MAX
         + REASON_BYTES_MAX * outcome.reasons.len()
         + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len());
-    if !speaks_of_keys(entry) && !is_of_v5(entry) {
+    if Format::of_entry(entry) as u8 <= Format::V3 as u8 {
         return of_entry;
     }
     let reasons = outcome.reasons.iter().map(|reason| reason.key);
     let features = outcome.features.iter().map(|(key, _)| *key);
     let errors = outcome.approximate.iter().map(|(key, _)| *key);
     let of_keys = reasons.chain(features).chain(errors).filter(|key| key.of.is_some());
-    let of_v5 = PLAIN_BYTES_OF_V5 + LINK_BYTES_MAX * entry.links.len();
-    of_entry + PLAIN_BYTES_MORE + OF_KEY_BYTES_MAX * of_keys.count() + KEY_BYTES_MAX * outcome.keys.len() + of_v5
+    of_entry
+        + PLAIN_BYTES_MORE
+        + PLAIN_BYTES_OF_V5
+        + MODEL_BYTES_MAX
+        + OF_KEY_BYTES_MAX * of_keys.count()
+        + KEY_BYTES_MAX * outcome.keys.len()
+        + LINK_BYTES_MAX * entry.links.len()
 }
 
 /// An upper bound of what some entries take, bytes, from the numbers of their features and links alone: rougher than the sum of
@@ -221,6 +232,7 @@ pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
 pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
     const WITHOUT_FEATURES: usize = PLAIN_BYTES_MAX
         + PLAIN_BYTES_MORE
+        + MODEL_BYTES_MAX
         + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
         + KEY_BYTES_MAX * KEYS_MAX
         + PLAIN_BYTES_OF_V5;
@@ -248,6 +260,8 @@ pub(super) struct Context {
     pub(super) identities: Vec<u64>,
     /// The links of the entry before.
     pub(super) links: Vec<(KeyName, u64)>,
+    /// Models so far.
+    pub(super) models: Vec<TreeModelKey>,
     pub(super) time: Width,
     pub(super) amount: Width,
     pub(super) score: Width,
@@ -303,6 +317,7 @@ pub(super) struct Last {
     pub(super) missing: Missing,
     pub(super) policy_version: u32,
     pub(super) profile_version: Option<u64>,
+    pub(super) model: Option<TreeModelKey>,
 }
 
 impl Context {
@@ -319,6 +334,7 @@ impl Context {
             names: Vec::new(),
             identities: Vec::new(),
             links: Vec::new(),
+            models: Vec::new(),
             time: Width::new(25),
             amount: Width::new(13),
             score: Width::new(6),
@@ -336,6 +352,7 @@ impl Context {
                 missing: Missing(0),
                 policy_version: 1,
                 profile_version: None,
+                model: None,
             },
         }
     }
@@ -397,6 +414,7 @@ impl Context {
             missing: entry.outcome.missing,
             policy_version: entry.outcome.policy_version,
             profile_version: entry.outcome.profile_version,
+            model: entry.outcome.model,
         };
     }
 

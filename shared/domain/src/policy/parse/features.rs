@@ -102,8 +102,8 @@ pub(super) fn weights(
     features: Option<&[FeatureKey]>,
     problems: &mut Problems,
 ) -> Option<Vec<(FeatureKey, f64)>> {
-    // Where points score, there may be none.
-    let section = top.inside("weights", !top.has("points"), problems);
+    // Where points or trees score, there may be none.
+    let section = top.inside("weights", !top.has("points") && !top.has("trees"), problems);
     let mut weights: Vec<(FeatureKey, f64)> = Vec::new();
     for (name, key_span, value) in section.entries() {
         let path = format!("weights.{name}");

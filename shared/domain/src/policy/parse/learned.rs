@@ -140,13 +140,17 @@ pub(super) fn learned(
 }
 
 /// An optional section that is there.
-fn section<'a, 'i>(top: &Section<'a, 'i>, name: &'static str, problems: &mut Problems) -> Option<Section<'a, 'i>> {
+pub(super) fn section<'a, 'i>(
+    top: &Section<'a, 'i>,
+    name: &'static str,
+    problems: &mut Problems,
+) -> Option<Section<'a, 'i>> {
     top.has(name).then(|| top.inside(name, true, problems))
 }
 
 /// `None` where something was there and wrong.
 #[allow(clippy::option_option)] // there or not, and if there, right or not
-fn flipped<T>(found: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn flipped<T>(found: Option<Option<T>>) -> Option<Option<T>> {
     match found {
         None => Some(None),
         Some(Some(value)) => Some(Some(value)),

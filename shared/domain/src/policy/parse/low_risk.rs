@@ -25,6 +25,10 @@ impl Rules {
                 .points
                 .as_ref()
                 .map(|points| points.only(|key| self.features.contains(&key))),
+            trees: policy
+                .trees
+                .as_ref()
+                .map(|trees| trees.only(|key| self.features.contains(&key))),
             explained: None,
             ..policy.clone()
         };
@@ -51,8 +55,8 @@ pub(super) fn read(
     let amounts = 1..=i64::try_from(crate::history::BASE_AMOUNT_MAX).unwrap_or(i64::MAX);
     let amount = section.integer("amount_max_minor", &amounts, None, problems);
     let merchant_categories = categories(&section, problems);
-    // Points have a prior: without a table an event gets the score of that.
-    let weights = weights.filter(|_| !top.has("points"));
+    // Points and trees have a prior: without a table, or a split by what is known, an event gets the score of that.
+    let weights = weights.filter(|_| !top.has("points") && !top.has("trees"));
     let features = chosen(&section, features, weights, problems);
     Some(Rules {
         amount_max_minor: u64::try_from(amount?).ok()?,
