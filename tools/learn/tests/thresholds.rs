@@ -1,6 +1,6 @@
 //! What alerts find, and the score that a budget of alerts allows.
 
-use learn::metrics::{Case, Ranked};
+use learn::metrics::{Case, Ranked, Resample, alert_intervals};
 use proptest::prelude::*;
 
 use crate::ranking::{case, cases};
@@ -79,4 +79,57 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_curve_is_what_alerts_find_at_each_score() {
+    let cases: Vec<Case> = (0..200_u64)
+        .map(|number| Case {
+            amount_minor: 10 + number,
+            ..case((number * 37 % 23) as f64, number % 7 == 0)
+        })
+        .collect();
+    let ranked = Ranked::new(&cases).unwrap();
+    let sample = ranked.all();
+    let curve = sample.curve();
+    assert_eq!(curve.len(), 23);
+    for point in &curve {
+        let at = sample.at(point.threshold);
+        assert_eq!(
+            (point.alerts, point.found, point.found_minor),
+            (at.alerts, at.found, at.found_minor)
+        );
+    }
+    assert!(curve.windows(2).all(|pair| pair[0].threshold > pair[1].threshold));
+}
+
+#[test]
+fn one_of_one_is_not_sure_and_cards_with_many_events_are_less_sure_than_these() {
+    let mut state = 1_u64;
+    let mut draw = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        state ^ (state >> 31)
+    };
+    let one = [case(9.0, true), case(1.0, false)];
+    let ranked = Ranked::new(&one).unwrap();
+    let found = alert_intervals(&ranked, 5.0, Resample::Card, 200, &mut draw);
+    assert!(
+        found.recall.unwrap().low < 0.21 && found.precision.unwrap().low < 0.21,
+        "{found:?}"
+    );
+    assert_eq!(found.money, None);
+    // Four cards with 25 events each: all of a card's are found, or none.
+    let bouts: Vec<Case> = (0..100_u64)
+        .map(|number| Case {
+            card: number / 25,
+            ..case(if number < 50 { 9.0 } else { 1.0 }, true)
+        })
+        .collect();
+    let ranked = Ranked::new(&bouts).unwrap();
+    let recall = alert_intervals(&ranked, 5.0, Resample::Card, 200, &mut draw)
+        .recall
+        .unwrap();
+    assert!(recall.low < 0.1 && recall.high > 0.9, "{recall:?}");
 }

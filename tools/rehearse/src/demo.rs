@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod fraud;
+pub mod learning;
 pub mod report;
 pub mod signals;
 pub(crate) mod usage;
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use lab::oracle;
-use lab::simulate::{self, SimConfig, SimRecord};
+use lab::simulate::{self, Scenario, SimConfig, SimRecord};
 use operate::account::evidence::{self, Names, StreamRange};
 use operate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
 use operate::explain_view;
@@ -27,9 +28,11 @@ use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
 use crate::demo::args::DemoArgs;
+use crate::demo::learning::{Learn, Learning};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::stack::{Stack, StackOptions};
 
+const MS_PER_DAY: i64 = 86_400_000;
 /// Records of one PutRecords call.
 const BATCH_RECORDS: usize = 500;
 /// Without a rate, so many records at most wait to be scored while more are sent: the latency is the path's then, and not
@@ -52,11 +55,13 @@ const EXAMPLES_MAX: usize = 10;
 ///
 /// # Errors
 /// When something on this machine or in the local AWS fails; a wrong account is no error but [`Exit::Failed`].
-pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
+pub async fn run(args: &DemoArgs, learn: &Learn<'_>, json: bool) -> Result<Exit, CliError> {
+    let (text, policy) = learning::policy()?;
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.aws_limits = !args.no_aws_limits;
+    options.env = learning::settings(&args.data_dir, &text)?;
     let stack = Stack::start_with(options).await?;
-    let result = run_on(&stack, args, json).await;
+    let result = run_on(&stack, args, (&text, &policy, learn), json).await;
     stack.stop().await;
     let report = result?;
     let text = if json {
@@ -70,37 +75,79 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<Exit, CliError> {
     Ok(if report.holds() { Exit::Ok } else { Exit::Failed })
 }
 
-async fn run_on(stack: &Stack, args: &DemoArgs, quiet: bool) -> Result<DemoReport, CliError> {
-    let policy = Policy::default_policy();
+async fn run_on(
+    stack: &Stack,
+    args: &DemoArgs,
+    (text, policy, learn): (&str, &Policy, &Learn<'_>),
+    quiet: bool,
+) -> Result<DemoReport, CliError> {
     let log_from_bytes = usage::log_bytes(stack.function.log_path());
     let started_ms = now_ms();
-    let config = stream_of(args, &policy, started_ms);
-    let bar = ui::bar(args.events, "sending", quiet);
+    let span_ms = learning::STREAM_DAYS * MS_PER_DAY;
+    // Up to the last midnight: hours of the day count, and a seed gives the same stream at every hour.
+    let midnight_ms = started_ms - started_ms.rem_euclid(MS_PER_DAY);
+    let mut config = stream_of(args, policy, midnight_ms).with_scenarios(&Scenario::ALL, span_ms);
+    config = config.with_more_fraud(learning::FRAUD_FACTOR);
+    config.sent_by_ms = started_ms;
     let pace = args.rate.map_or(Pace::Backlog(BACKLOG_RECORDS_MAX), Pace::Rate);
+    let split_ms = learning::split_ms(&config);
+    let before_split = simulate::generate(&config).take_while(|record| record.sent_at_ms < split_ms);
+    let before_split = before_split.count() as u64;
     let mut stream = simulate::generate(&config);
-    let sent = send(stack, &mut stream, (0, u64::MAX), pace, &|sent| bar.set_position(sent)).await?;
+    let sent = through(stack, &mut stream, (0, before_split), pace, quiet).await?;
+    let learning_began_ms = now_ms();
+    let bar = ui::step("learning from the first part", quiet);
+    let from = (args.data_dir.as_path(), log_from_bytes);
+    let learned = learning::learn(stack, &config, (text, learn), from).await?;
+    learning::in_force(learning_began_ms).await;
     bar.finish_and_clear();
-    let bar = ui::bar(sent, "scoring", quiet);
-    drain(stack, &|done| bar.set_position(done.min(sent))).await?;
-    bar.finish_and_clear();
+    let learning_ms = now_ms() - learning_began_ms;
+    let sent = sent + through(stack, &mut stream, (sent, u64::MAX), pace, quiet).await?;
     let run = Run {
         seed: args.seed,
         sent,
-        elapsed_ms: u64::try_from(now_ms() - started_ms).unwrap_or_default().max(1),
+        // While it was learned, nothing was sent.
+        elapsed_ms: u64::try_from(now_ms() - started_ms - learning_ms)
+            .unwrap_or_default()
+            .max(1),
     };
     let bar = ui::step("reading everything back", quiet);
     let records = read_transactions(stack).await?;
     let found = read_evidence(stack).await?;
     let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
     bar.set_message("recomputing everything independently");
-    let mut report = judge(run, &records, &found, usage, &policy)?;
+    let mut report = judge(run, &records, &found, usage, policy)?;
     let outcomes = parse_outcomes(&found.evidence)?;
-    report.fraud = Some(fraud::Fraud::of(simulate::generate(&config), outcomes.iter(), &policy));
+    report.fraud = Some(fraud::Fraud::of(simulate::generate(&config), outcomes.iter(), policy));
+    match learned {
+        Ok(learned) => report.learning = Some(Learning::of(stack, &config, policy, learned).await?),
+        Err(why) => report.nothing_learned = Some(why),
+    }
     bar.finish_and_clear();
     Ok(report)
 }
 
-/// The simulated stream that the arguments ask for.
+/// Sends some records of a stream, and waits until they are through; answers how many. `before` records were sent already.
+async fn through(
+    stack: &Stack,
+    stream: &mut (impl Iterator<Item = SimRecord> + Send),
+    (before, records_max): (u64, u64),
+    pace: Pace,
+    quiet: bool,
+) -> Result<u64, CliError> {
+    let bar = ui::step("sending", quiet);
+    let sent = send(stack, stream, (before, records_max), pace, &|sent| {
+        bar.set_message(format!("sending: {} events", ui::grouped(before + sent)));
+    })
+    .await?;
+    bar.finish_and_clear();
+    let bar = ui::bar(before + sent, "scoring", quiet);
+    drain(stack, &|done| bar.set_position(done.min(before + sent))).await?;
+    bar.finish_and_clear();
+    Ok(sent)
+}
+
+/// The simulated stream of a day that the arguments ask for.
 pub(crate) fn stream_of(args: &DemoArgs, policy: &Policy, now_ms: i64) -> SimConfig {
     let cards = args.cards.unwrap_or(args.events.div_ceil(EVENTS_A_CARD));
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -318,6 +365,8 @@ pub(crate) fn judge(
         elapsed_ms,
         top: top(outcomes, records, policy),
         fraud: None,
+        learning: None,
+        nothing_learned: None,
         signals: signals::Signals {
             queues: queues.clone(),
             ..usage.signals

@@ -76,6 +76,14 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
+    /// Lines of a table: its first one is no JSON, and nothing is wrong with that.
+    pub fn of_table(input: R, bytes_max: usize) -> Self {
+        Self {
+            seen_event: true,
+            ..Self::new(input, bytes_max)
+        }
+    }
+
     /// The next line that is not blank, without `\n` or `\r\n`, and its number from 1 on; `None` at the end.
     ///
     /// # Errors

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use lab::simulate::Scenario;
 use operate::audit::args::AuditArgs;
 use operate::control::args::{CompareArgs, ModeArgs, ModelCommand, OverrideCommand, PolicyCommand, RolloutArgs};
 use operate::dlq::args::DlqArgs;
 use operate::explain::args::ExplainArgs;
+use operate::label::args::LabelArgs;
 use operate::quarantine::args::QuarantineCommand;
 use operate::redrive::args::RedriveArgs;
 use operate::send::args::SendArgs;
@@ -44,7 +46,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole path on this machine: local AWS, the real score function, a simulated stream, the account
     #[command(
-        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about two minutes"
+        after_help = "What it does: starts the local AWS, provisions it, starts the score function's real binary behind an event\nsource mapping, sends a seeded stream (fraud patterns, duplicates, late, future and broken events), waits until all is\nthrough, then reads everything back and holds it against an independent recomputation. Between the first 48 days and the\nlast 12 it learns from the labels so far (tidemark train), and says what that would have caught in the last ones.\n\nExample:\n  tidemark demo --events 50000 --seed 3 --json | jq .unaccounted\n  tidemark demo --chaos                 the same while everything goes wrong, in about two minutes"
     )]
     Demo(DemoArgs),
     /// Score a file of events with the same engine, without AWS
@@ -56,7 +58,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Hold policies against a history: what each would have found, and what it would have cost
     #[command(
-        after_help = "Labels count as of when they were known: a policy that looks at labels sees what it would have seen then. What an event\nwas in the end, all labels of the file say.\n\nExample:\n  tidemark backtest -i history.jsonl --policy a.toml --policy b.toml --from 2018-08-08 --to 2018-08-15 --json | jq .flips"
+        after_help = "Labels count as of when they were known: a policy that looks at labels sees what it would have seen then. What an event\nwas in the end, all labels of the file say.\n\nExample:\n  tidemark backtest -i history.jsonl --policy a.toml --policy b.toml --from 2018-08-08 --to 2018-08-15 --html backtest.html\n  tidemark backtest -i history.jsonl --policy a.toml --policy b.toml --from 2018-08-08 --to 2018-08-15 --json | jq .flips"
     )]
     Backtest(BacktestArgs),
     /// Write a training set: features as of each event, labels as known at a time
@@ -65,12 +67,18 @@ pub enum Command {
     )]
     Export(ExportArgs),
     /// Write a simulated stream as JSON lines
+    #[command(
+        after_help = "With --fraud it is a history to learn from: weeks of transactions in the order of their times, nothing late, broken or\nsent twice, with fraud that no single card shows. terminals were tampered with, rings use stolen cards from a few devices,\ntesting tries cards out by small amounts; each bout lasts a random time. Labels come 1 to 30 days after their events, so the\nlast ones are known 30 days after the last transaction. Without --now-ms the transactions end 30 days ago.\n\nExamples:\n  tidemark simulate -o stream.jsonl\n  tidemark simulate --fraud terminals,rings,testing --events 40000 --days 90 -o history.jsonl"
+    )]
     Simulate(SimulateArgs),
     /// Send events from a file or stdin to a Kinesis stream
     #[command(
         after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\n\nThe partition key is the event's card_id, and a card's events keep their order, whatever Kinesis refuses on the way: the next one\nis sent when the one before it is in the stream. Cards do not wait for each other; a file of few cards goes faster with\n--aggregate: up to 50 KiB of events are one record under one of 16 keys, and a card keeps to one of them.\nLines that no record can hold, or that Kinesis refuses, are named and left out; all others are sent, and the exit code is 1.\nBlank lines and a byte order mark are skipped. Sending a file again is safe: events count once.\n\nExamples:\n  tidemark send -i stream.jsonl                      after the exports that `tidemark local up` prints\n  tidemark --json send -i stream.jsonl | jq .refused\n  zcat day.jsonl.gz | tidemark send --prefix prod --aggregate"
     )]
     Send(SendArgs),
+    /// Send labels from a file to the stream: what turned out to be fraud, and what did not
+    #[command(after_help = operate::label::args::HELP)]
+    Label(LabelArgs),
     /// Show a card's state, windows and outcomes, and why
     Explain(ExplainArgs),
     /// Watch the pipeline: throughput, latency, lag, queues, degraded share, highest scores
@@ -220,6 +228,18 @@ pub struct SimulateArgs {
     /// Only events that the contract accepts
     #[arg(long)]
     pub clean: bool,
+    /// A history to learn from: weeks in the order of their times, with this fraud (terminals, rings, testing) and late labels
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = scenario)]
+    pub fraud: Vec<Scenario>,
+    /// How many days such a history has
+    #[arg(long, value_name = "DAYS", requires = "fraud", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub days: u16,
+}
+
+/// A scenario by its name.
+fn scenario(name: &str) -> Result<Scenario, String> {
+    let names = Scenario::ALL.map(Scenario::as_str).join(", ");
+    Scenario::from_name(name).ok_or_else(|| format!("expected one of: {names}"))
 }
 
 /// Verbs of `local`.

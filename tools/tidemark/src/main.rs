@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use operate::{audit, control, dlq, explain, quarantine, redrive, send, watch};
+use operate::{audit, control, dlq, explain, label, quarantine, redrive, send, watch};
 use rehearse::{chaos, demo, drill, local};
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
@@ -43,13 +43,14 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
     let admin = async || admin().await.patient(1_000 * cli.patience, ui::waiting);
     match &cli.command {
         Command::Demo(args) if args.chaos => Box::pin(chaos::show::run(args, json)).await,
-        Command::Demo(args) => Box::pin(demo::run(args, json)).await,
+        Command::Demo(args) => Box::pin(demo::run(args, &train::lesson, json)).await,
         Command::Score(args) => score::run(args, json),
         Command::Train(args) => train::run_train(args, json),
         Command::Backtest(args) => train::run_backtest(args, json),
         Command::Export(args) => train::run_export(args, json),
         Command::Simulate(args) => simulate::run(args),
         Command::Send(args) => send::run(&admin().await, args, json).await,
+        Command::Label(args) => label::run(&admin().await, args, json).await,
         Command::Explain(args) => explain::run(&admin().await, args, json).await,
         Command::Drill(args) => drill::run(args, json).await,
         Command::Watch(args) => watch::run(admin().await, args, json).await,

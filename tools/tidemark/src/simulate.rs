@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::path::Path;
 
-use lab::simulate::{self, SimConfig, SimKind};
+use lab::simulate::{self, LABEL_DELAY_MS_MAX, SimConfig, SimKind};
 use terminal::clock;
 use terminal::error::{CliError, Exit};
 use tidemark_domain::policy::Policy;
 
 use crate::cli::SimulateArgs;
+
+const MS_PER_DAY: i64 = 86_400_000;
 
 /// Writes the stream that the arguments ask for.
 ///
@@ -18,10 +20,17 @@ pub fn run(args: &SimulateArgs) -> Result<Exit, CliError> {
     let policy = Policy::default_policy();
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let cards = args.cards.unwrap_or_else(|| args.events.div_ceil(30).max(1));
-    let now_ms = args.now_ms.unwrap_or_else(clock::now_ms);
+    let is_history = !args.fraud.is_empty();
+    // All labels of a history are known by now.
+    let ends_ago_ms = if is_history { LABEL_DELAY_MS_MAX } else { 0 };
+    let now_ms = args.now_ms.unwrap_or_else(|| clock::now_ms() - ends_ago_ms);
     let mut config = SimConfig::new(args.seed, narrow(args.events), narrow(cards), now_ms, &policy);
     if args.now_ms.is_none() {
         config = config.with_own_names();
+    }
+    if is_history {
+        let span_ms = i64::from(args.days) * MS_PER_DAY;
+        config = config.with_scenarios(&args.fraud, span_ms).as_history();
     }
     if args.clean {
         config.broken_share = 0.0;

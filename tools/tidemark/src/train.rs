@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use learn::Fitted;
-use learn::metrics::AtThreshold;
+use rehearse::demo::learning::{Learned, Lesson};
 use terminal::error::{CliError, Exit};
 use terminal::{clock, files, ui, when};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::causes;
 
 use crate::learning::LearningError;
-use crate::learning::backtest::{Backtest, BacktestOptions, Figures, OfPolicy, backtest};
+use crate::learning::backtest::{BacktestOptions, backtest, page, text};
 use crate::learning::export::{ExportOptions, RowFormat, export};
 use crate::learning::train::{TrainOptions, Trained, train};
 
@@ -70,6 +70,12 @@ pub struct BacktestArgs {
     /// Leave out events of cards that had a fraud which was known by then
     #[arg(long)]
     pub without_compromised: bool,
+    /// Score everything once more with labels that are so late at least, for how much that costs: 1d,7d,30d
+    #[arg(long, value_name = "SPANS", value_delimiter = ',')]
+    pub curve: Vec<String>,
+    /// Write a page with plots to this file, too
+    #[arg(long, alias = "page", value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// Arguments of `export`.
@@ -141,6 +147,32 @@ pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
         ui::out(&said);
     }
     Ok(Exit::Ok)
+}
+
+/// Learns what a lesson of the demo asks for, by the same way.
+///
+/// # Errors
+/// When the history is wrong, or there is too little to learn from.
+pub fn lesson(lesson: &Lesson) -> Result<Learned, CliError> {
+    let trained = train(&TrainOptions {
+        input: lesson.history.clone(),
+        base: lesson.base.clone(),
+        from_ms: Some(lesson.from_ms),
+        until_ms: lesson.until_ms,
+        label_delay_ms: lesson.label_delay_ms,
+        alerts_a_day: lesson.alerts_a_day,
+        unlabelled: false,
+    })
+    .map_err(cli_error)?;
+    let report = trained.points.map(|fitted| fitted.report);
+    let (events, frauds) = report.as_ref().map_or((0, 0), |report| (report.events, report.frauds));
+    let features = report.into_iter().flat_map(|report| report.features);
+    Ok(Learned {
+        text: trained.text,
+        events: events as u64,
+        frauds: frauds as u64,
+        features: features.map(|feature| feature.feature).collect(),
+    })
 }
 
 fn trained_json(trained: &Trained) -> serde_json::Value {
@@ -224,93 +256,21 @@ pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
         label_delay_ms: span("--label-delay", &args.label_delay)?,
         cards_a_day: args.cards_per_day,
         leave_out_compromised: args.without_compromised,
+        delays_ms: args
+            .curve
+            .iter()
+            .map(|delay| span("--curve", delay))
+            .collect::<Result<_, _>>()?,
     };
     let step = ui::step("replaying", json);
     let found = backtest(&options).map_err(cli_error)?;
     step.finish_and_clear();
-    ui::out(&ui::json_or(json, &found, render)?);
+    if let Some(file) = &args.html {
+        write(file, page(&found).as_bytes())?;
+        ui::note(&format!("{} is written", file.display()));
+    }
+    ui::out(&ui::json_or(json, &found, text::render)?);
     Ok(Exit::Ok)
-}
-
-fn render(found: &Backtest) -> String {
-    let mut text = format!(
-        "{} events, {} of them fraud by the labels of the whole file",
-        ui::grouped(found.events as u64),
-        ui::grouped(found.frauds as u64)
-    );
-    if found.left_out > 0 {
-        let _ = write!(
-            text,
-            "; {} of known compromised cards left out",
-            ui::grouped(found.left_out as u64)
-        );
-    }
-    text.push('\n');
-    for policy in &found.policies {
-        text.push_str(&of_policy(policy, found.cards_a_day));
-    }
-    for flips in &found.flips {
-        let _ = writeln!(
-            text,
-            "\n{} against {}: {} alerts lost ({} fraud), {} gained ({} fraud)",
-            flips.name,
-            found.policies.first().map_or("", |first| &first.name),
-            flips.lost[0],
-            flips.lost[1],
-            flips.gained[0],
-            flips.gained[1]
-        );
-    }
-    text
-}
-
-fn of_policy(policy: &OfPolicy, cards_a_day: usize) -> String {
-    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
-    let between = |interval: &Option<learn::metrics::Interval>| {
-        interval.map_or_else(String::new, |interval| {
-            format!(" ({:.3} to {:.3})", interval.low, interval.high)
-        })
-    };
-    let mut text = format!(
-        "\n{} (version {})\n  AUC {}{}   average precision {}{}   card precision@{cards_a_day} {}\n",
-        policy.name,
-        policy.version,
-        share(policy.whole.auc),
-        between(&policy.auc_interval),
-        share(policy.whole.ap),
-        between(&policy.ap_interval),
-        share(policy.whole.card_precision)
-    );
-    text.push_str(&at("alert", &policy.alert));
-    text.push_str(&at("alert or review", &policy.review));
-    for (day, Figures { events, frauds, ap, .. }) in &policy.weeks {
-        let first_ms = day * learn::metrics::MS_PER_DAY;
-        let _ = writeln!(
-            text,
-            "  week of {}  {:>9} events {:>6} frauds   average precision {}",
-            when::instant(first_ms).get(..10).unwrap_or_default(),
-            ui::grouped(*events as u64),
-            ui::grouped(*frauds as u64),
-            share(*ap)
-        );
-    }
-    text
-}
-
-fn at(name: &str, at: &AtThreshold) -> String {
-    let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
-    let interval = at.precision_interval.map_or_else(String::new, |interval| {
-        format!(" ({:.1} to {:.1} %)", 100.0 * interval.low, 100.0 * interval.high)
-    });
-    format!(
-        "  {name:<16} from {:>4}: {:>8.1} a day, precision {}{interval}, recall {}, {} of {} minor units of fraud\n",
-        at.threshold,
-        at.alerts_a_day,
-        percent(at.precision),
-        percent(at.recall),
-        ui::grouped(at.found_minor),
-        ui::grouped(at.frauds_minor)
-    )
 }
 
 /// Writes a training set.

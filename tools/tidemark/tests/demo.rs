@@ -68,6 +68,38 @@ fn the_account_adds_up_and_equals_the_oracle() {
     );
     assert!(report["write_units"].as_f64().unwrap() > 0.0, "{report:#}");
     assert_signals(&report);
+    assert_learned(&report);
+}
+
+/// What was learned from the first part of the stream finds more of the fraud in its last part, by the real path.
+fn assert_learned(report: &Value) {
+    let learning = &report["learning"];
+    let count = |of: &Value, field: &str| of[field].as_u64().unwrap_or_else(|| panic!("{field} of {learning:#}"));
+    let (all, ordinary) = (&learning["all"], &learning["ordinary"]);
+    assert!(
+        count(learning, "frauds") > 100 && count(learning, "events") > 1_000,
+        "{learning:#}"
+    );
+    assert!(
+        count(all, "events") > 50 && count(ordinary, "events") > 1_000,
+        "{learning:#}"
+    );
+    // Events of hot cards are neither.
+    assert!(count(learning, "tried") >= count(all, "events") + count(ordinary, "events"));
+    assert!(count(all, "after") > count(all, "before"), "{learning:#}");
+    let caught = |field: &str| -> u64 {
+        let patterns = learning["patterns"].as_array().unwrap();
+        patterns.iter().map(|pattern| count(pattern, field)).sum()
+    };
+    for field in ["events", "before", "after", "before_minor", "after_minor"] {
+        assert_eq!(caught(field), count(all, field), "{field}");
+    }
+    let features = learning["features"].as_array().unwrap();
+    let is_of_key = |name: &Value| {
+        name.as_str()
+            .is_some_and(|name| name.starts_with("terminal.") || name.starts_with("device."))
+    };
+    assert!(features.iter().any(is_of_key), "{features:?}");
 }
 
 /// Tests that give a rare metric its value, and name it.

@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 use tidemark_aws::admin::ReadFrom;
 use tidemark_domain::contract::aggregate::take_apart;
 
-struct Bench {
-    cloud: LocalCloud,
-    names: Names,
-    folder: tempfile::TempDir,
+pub struct Bench {
+    pub cloud: LocalCloud,
+    pub names: Names,
+    pub folder: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = LocalConfig::new(folder.path()).with_faults(3);
         let cloud = LocalCloud::start(config).await.unwrap();
@@ -51,11 +51,11 @@ impl Bench {
         document(code, &output)
     }
 
-    /// The events of the stream, by card, in the order of their shards.
-    async fn events(&self) -> BTreeMap<String, Vec<u64>> {
+    /// The events of the stream, in the order of their shards.
+    pub async fn payloads(&self) -> Vec<Value> {
         let admin = self.cloud.admin();
         let stream = &self.names.transactions_stream;
-        let mut events: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        let mut payloads = Vec::new();
         for shard in admin.list_shards(stream).await.unwrap() {
             let mut next = Some(admin.iterator(stream, &shard.id, &ReadFrom::Oldest).await.unwrap());
             while let Some(iterator) = next {
@@ -66,19 +66,29 @@ impl Bench {
                         Some(parts) => parts.into_iter().map(|part| part.data).collect(),
                         None => vec![record.data.as_slice()],
                     };
-                    for part in parts {
-                        let event: Value = serde_json::from_slice(part).unwrap();
-                        let card = event["card_id"].as_str().unwrap().to_owned();
-                        events.entry(card).or_default().push(event["n"].as_u64().unwrap());
-                    }
+                    payloads.extend(
+                        parts
+                            .into_iter()
+                            .map(|part| serde_json::from_slice::<Value>(part).unwrap()),
+                    );
                 }
             }
+        }
+        payloads
+    }
+
+    /// The numbers of the events, by card, in the order of their shards.
+    async fn events(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut events: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for event in self.payloads().await {
+            let card = event["card_id"].as_str().unwrap().to_owned();
+            events.entry(card).or_default().push(event["n"].as_u64().unwrap());
         }
         events
     }
 }
 
-async fn command(arguments: &[&str], endpoint: &str) -> Output {
+pub async fn command(arguments: &[&str], endpoint: &str) -> Output {
     tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"))
         .args(arguments)
         .env("AWS_ENDPOINT_URL", endpoint)
@@ -91,7 +101,7 @@ async fn command(arguments: &[&str], endpoint: &str) -> Output {
         .unwrap()
 }
 
-fn document(code: i32, output: &Output) -> Value {
+pub fn document(code: i32, output: &Output) -> Value {
     let stdout = String::from_utf8(output.stdout.clone()).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stdout} {stderr}");

@@ -198,6 +198,8 @@ fn arrows_point_one_way() {
                 "tidemark-redrive",
                 "tidemark-aws",
                 "reconcile",
+                "lab",
+                "learn",
                 "terminal",
             ],
         ),

@@ -70,4 +70,6 @@ pub(super) struct LabelDraft {
     pub(super) known_since_ms: i64,
     /// Its event was never sent.
     pub(super) orphan: bool,
+    /// Written as version 2, with what names its event.
+    pub(super) names_event: bool,
 }

@@ -231,7 +231,7 @@ impl Fields {
             Ahead(hours) => {
                 self.set(
                     "occurred_at_ms",
-                    (config.now_ms + config.bounds.skew_ms + hours * HOUR_MS).to_string(),
+                    (config.sent_by_ms + config.bounds.skew_ms + hours * HOUR_MS).to_string(),
                 );
             }
             Behind(hours) => {

@@ -8,6 +8,7 @@ mod draft;
 mod faults;
 mod plan;
 mod render;
+mod scenario;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -18,12 +19,21 @@ use tidemark_domain::id::fingerprint64;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 
+pub use scenario::Scenario;
+
 /// Event times lie within this many milliseconds before "now", unless the lateness bound is narrower: 20 hours.
 pub const SPAN_MS_MAX: i64 = 20 * HOUR_MS;
 /// A run can't have more records than this (their places are 32-bit numbers).
 pub const EVENTS_MAX: u32 = 50_000_000;
 /// From this many records on, a run holds one card that outgrows its head.
 pub const HOT_CARD_FROM_EVENTS: u32 = 10_000;
+
+/// Labels of scenarios come so long after their events at most: 30 days.
+pub const LABEL_DELAY_MS_MAX: i64 = plan::DELAY_MS_MAX;
+/// Share of records that are labels, in a stream with scenarios.
+const SCENARIO_LABEL_SHARE: f64 = 0.045;
+/// Share of these whose event was never sent.
+const SCENARIO_ORPHAN_SHARE: f64 = 0.01;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -42,6 +52,8 @@ pub struct SimConfig {
     pub cards: u32,
     /// The time that the run takes for now: milliseconds since 1970-01-01T00:00:00Z. Records may be sent from then on.
     pub now_ms: i64,
+    /// When the stream is sent at the latest, as far as its broken records must know: what is ahead of time is ahead of this.
+    pub sent_by_ms: i64,
     /// Event times lie within this many milliseconds before `now_ms`.
     pub span_ms: i64,
     /// The bounds of the policy that will judge the stream.
@@ -72,6 +84,14 @@ pub struct SimConfig {
     pub profile_share: f64,
     /// Share of cards with a profile whose profile changes during the run.
     pub profile_update_share: f64,
+    /// How long a transaction that is not late takes to be sent, ms, in the mean.
+    pub delay_ms_mean: f64,
+    /// Fraud that no single card shows; with any, labels come days to weeks after their events.
+    pub scenarios: Vec<Scenario>,
+    /// How many times as much of that fraud there is as usual.
+    pub scenario_factor: f64,
+    /// Labels of scenarios that are known later than this are not in the stream, ms since 1970-01-01T00:00:00Z.
+    pub labels_until_ms: i64,
 }
 
 impl SimConfig {
@@ -86,6 +106,7 @@ impl SimConfig {
             events,
             cards: cards.clamp(1, (events / 4).max(1)),
             now_ms,
+            sent_by_ms: now_ms,
             // A tenth of the lateness bound stays free, so that a run that takes long is still in time.
             span_ms: SPAN_MS_MAX.min(bounds.lateness_ms / 10 * 9).max(MINUTE_MS),
             bounds,
@@ -102,7 +123,37 @@ impl SimConfig {
             traveller_share: 0.03,
             profile_share: 0.85,
             profile_update_share: 0.05,
+            delay_ms_mean: 300.0,
+            scenarios: Vec::new(),
+            scenario_factor: 1.0,
+            labels_until_ms: now_ms,
         }
+    }
+
+    /// The same over so long a time, with fraud that no single card shows, and labels that come days to weeks after their events.
+    /// The policy's lateness has to allow for it where the stream is sent at once.
+    #[must_use]
+    pub fn with_scenarios(mut self, scenarios: &[Scenario], span_ms: i64) -> Self {
+        (self.scenarios, self.span_ms) = (scenarios.to_vec(), span_ms.max(MINUTE_MS));
+        (self.label_share, self.orphan_label_share) = (SCENARIO_LABEL_SHARE, SCENARIO_ORPHAN_SHARE);
+        self
+    }
+
+    /// The same with so many times as much fraud of scenarios, and as many labels more: a short stream has something to learn from.
+    #[must_use]
+    pub fn with_more_fraud(mut self, factor: f64) -> Self {
+        self.scenario_factor *= factor;
+        self.label_share *= factor;
+        self
+    }
+
+    /// The same as somebody keeps it to learn from: everything once, in the order of its times, with all labels that ever come.
+    #[must_use]
+    pub fn as_history(mut self) -> Self {
+        (self.duplicate_share, self.reordered_share, self.late_share) = (0.0, 0.0, 0.0);
+        self.delay_ms_mean = 0.0;
+        self.labels_until_ms = self.now_ms + LABEL_DELAY_MS_MAX;
+        self.clean()
     }
 
     /// The same under names that only this seed and this time for now give: a second run beside it, at another time, does not
@@ -134,6 +185,10 @@ pub enum SimKind {
     ImpossibleTravel,
     /// One big amount at a merchant never seen.
     BigTicket,
+    /// At a terminal that was tampered with.
+    BadTerminal,
+    /// A stolen card, used from the device of a ring.
+    DeviceRing,
     /// A card with more events than its head holds.
     HotCard,
     /// The same bytes again.
@@ -175,7 +230,7 @@ pub struct SimRecord {
     /// The bytes.
     pub payload: Vec<u8>,
     /// When the producer would have sent it in the simulated world: milliseconds since 1970-01-01T00:00:00Z, never
-    /// decreasing along the stream, at most `now_ms`. As an arrival time it is as good as any later one.
+    /// decreasing along the stream, at most `now_ms` (`labels_until_ms` for labels). As an arrival time it is as good as any later one.
     pub sent_at_ms: i64,
     /// What it is meant to be.
     pub kind: SimKind,

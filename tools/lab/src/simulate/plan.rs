@@ -1,16 +1,24 @@
 //! Draws the whole run: what the cards do, what is sent twice, late or broken, and the order of it all.
 
+mod labels;
+
 use tidemark_domain::refusal::RefusalCode;
 
 use super::draft::{Draft, LabelDraft, ProfileDraft};
 use super::world::{self, CITIES, Card};
-use super::{Expect, HOUR_MS, MINUTE_MS, SECOND_MS, SimConfig, SimKind, SimRecord, faults, render, traffic};
+use super::{
+    Expect, HOUR_MS, MINUTE_MS, SECOND_MS, SPAN_MS_MAX, SimConfig, SimKind, SimRecord, faults, render, scenario,
+    traffic,
+};
 use crate::dice::Dice;
+
+pub(super) use labels::DELAY_MS_MAX;
 
 /// Numbers of the generator's independent streams.
 const STREAM_CARDS: u64 = 1;
 const STREAM_TRANSACTIONS: u64 = 2;
 const STREAM_EXTRAS: u64 = 3;
+const STREAM_SCENARIOS: u64 = 4;
 /// A day, for profiles.
 const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -50,12 +58,16 @@ pub(super) fn draw(config: &SimConfig) -> Plan {
     let mut dice = Dice::new(config.seed, STREAM_EXTRAS);
     let profiles = draw_profiles(config, &cards, &mut dice);
     let counts = Counts::of(config, profiles.len());
-    let drafts = traffic::draw(
+    let mut drafts = traffic::draw(
         config,
         &cards,
         counts.transactions,
         &mut Dice::new(config.seed, STREAM_TRANSACTIONS),
     );
+    let ordinary = drafts.get_mut(..counts.transactions as usize).unwrap_or_default();
+    let mut of_scenarios = Dice::new(config.seed, STREAM_SCENARIOS);
+    let scenarios = (config.scenarios.as_slice(), config.scenario_factor);
+    scenario::draw(scenarios, &cards, ordinary, &mut of_scenarios);
     let mut plan = Plan {
         drafts,
         profiles: Vec::new(),
@@ -154,9 +166,11 @@ impl Plan {
         for (place, draft) in (0_u32..).zip(&self.drafts) {
             let delay = match () {
                 () if draft.kind == SimKind::HotCard => 0,
-                () if dice.chance(config.late_share) => dice.between(HOUR_MS / 2, config.span_ms.max(HOUR_MS)),
+                () if dice.chance(config.late_share) => {
+                    dice.between(HOUR_MS / 2, config.span_ms.clamp(HOUR_MS, SPAN_MS_MAX))
+                }
                 () if dice.chance(config.reordered_share) => dice.between(SECOND_MS, 20 * MINUTE_MS),
-                () => dice.exponential(300.0) as i64,
+                () => dice.exponential(config.delay_ms_mean) as i64,
             };
             let sent_ms = (draft.occurred_ms + delay).min(config.now_ms);
             self.slots.push(Slot {
@@ -186,7 +200,11 @@ impl Plan {
                 what: What::Duplicate(number(of)),
             });
         }
-        self.place_labels(config, counts, ordinary, dice);
+        if config.scenarios.is_empty() {
+            self.place_labels(config, counts, ordinary, dice);
+        } else {
+            self.place_late_labels(config, counts.labels, ordinary, dice);
+        }
         for hot in 0..counts.sealed {
             let of = counts.transactions + hot * (traffic::hot_events(config) / config.hot_cards.max(1));
             self.slots.push(Slot {
@@ -214,10 +232,10 @@ impl Plan {
             let mut of = dice.index(ordinary);
             // Half of the labels look for a fraud nearby; the others clear or confirm what they hit.
             if dice.chance(0.5) {
-                let fraud = |at: &usize| self.drafts[*at].kind != SimKind::Ordinary && !labelled[*at];
+                let fraud = |at: &usize| self.drafts[*at].kind.is_fraud() && !labelled[*at];
                 of = (of..ordinary).take(2_000).find(fraud).unwrap_or(of);
             }
-            let fraud = self.drafts[of].kind != SimKind::Ordinary;
+            let fraud = self.drafts[of].kind.is_fraud();
             let earliest = self.slots[of].sent_ms;
             let sent_ms = (earliest + dice.between(0, 4 * HOUR_MS)).min(config.now_ms);
             let label = LabelDraft {
@@ -230,6 +248,7 @@ impl Plan {
                 fraud,
                 known_since_ms: sent_ms,
                 orphan,
+                names_event: false,
             };
             let place = number(self.labels.len());
             let again = !orphan && std::mem::replace(&mut labelled[of], true);
@@ -304,7 +323,7 @@ impl Plan {
                 };
                 (
                     names.card(label.card),
-                    render::label(&names, label),
+                    render::label(&names, label, self.drafts.get(label.of as usize)),
                     SimKind::Label,
                     expect,
                 )

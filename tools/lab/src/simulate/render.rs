@@ -72,12 +72,7 @@ pub(super) fn transaction(names: &Names, number: u32, draft: &Draft) -> Vec<u8> 
         channel = draft.channel.as_str(),
         approved = draft.approved,
     );
-    if let Some(device) = draft.device {
-        let _ = match device {
-            0..=2 => write!(text, ",\"device_id\":\"dev-{}-{device}\"", draft.card),
-            _ => write!(text, ",\"device_id\":\"dev-x{device}\""),
-        };
-    }
+    device(&mut text, draft);
     if let Some((latitude, longitude)) = draft.place_e4 {
         text.push_str(",\"latitude\":");
         degrees(&mut text, latitude);
@@ -89,6 +84,15 @@ pub(super) fn transaction(names: &Names, number: u32, draft: &Draft) -> Vec<u8> 
     }
     text.push('}');
     text.into_bytes()
+}
+
+fn device(text: &mut String, draft: &Draft) {
+    if let Some(device) = draft.device {
+        let _ = match device {
+            0..=2 => write!(text, ",\"device_id\":\"dev-{}-{device}\"", draft.card),
+            _ => write!(text, ",\"device_id\":\"dev-x{device}\""),
+        };
+    }
 }
 
 fn merchant(text: &mut String, merchant: Merchant, number: u32) {
@@ -125,15 +129,25 @@ pub(super) fn profile(names: &Names, country: &str, draft: &ProfileDraft) -> Vec
     .into_bytes()
 }
 
-/// A label's JSON.
-pub(super) fn label(names: &Names, draft: &LabelDraft) -> Vec<u8> {
-    format!(
-        "{{\"schema\":\"label\",\"version\":1,\"event_id\":\"{event}\",\"card_id\":\"{card}\",\
-         \"verdict\":\"{verdict}\",\"known_since_ms\":{since}}}",
+/// A label's JSON; `of` is its event, where that was sent.
+pub(super) fn label(names: &Names, draft: &LabelDraft, of: Option<&Draft>) -> Vec<u8> {
+    let named = of.filter(|_| draft.names_event);
+    let mut text = format!(
+        "{{\"schema\":\"label\",\"version\":{version},\"event_id\":\"{event}\",\"card_id\":\"{card}\",\
+         \"verdict\":\"{verdict}\",\"known_since_ms\":{since}",
+        version = if named.is_some() { 2 } else { 1 },
         event = names.event(draft.of),
         card = names.card(draft.card),
         verdict = if draft.fraud { "fraud" } else { "cleared" },
         since = draft.known_since_ms,
-    )
-    .into_bytes()
+    );
+    if let Some(event) = named {
+        // Writing into a String can't fail.
+        let _ = write!(text, ",\"occurred_at_ms\":{},\"merchant_id\":\"", event.occurred_ms);
+        merchant(&mut text, event.merchant, draft.of);
+        text.push('"');
+        device(&mut text, event);
+    }
+    text.push('}');
+    text.into_bytes()
 }

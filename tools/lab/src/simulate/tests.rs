@@ -172,3 +172,138 @@ fn a_run_of_twenty_thousand_has_a_card_of_five_thousand_and_one_of_a_few_thousan
     assert!(largest(20_000) > Some(4_800), "{:?}", largest(20_000));
     assert!(largest(3_000) > Some(450), "{:?}", largest(3_000));
 }
+
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+fn history(seed: u64, scenarios: &[Scenario]) -> Vec<SimRecord> {
+    let config = SimConfig::new(seed, 30_000, 600, NOW_MS, &Policy::default_policy());
+    generate(&config.with_scenarios(scenarios, 60 * DAY_MS).as_history()).collect()
+}
+
+/// The members of a payload.
+fn json(record: &SimRecord) -> serde_json::Value {
+    serde_json::from_slice(&record.payload).unwrap_or_default()
+}
+
+#[test]
+fn a_stream_with_scenarios_is_its_seeds_too() {
+    let first = history(4, &Scenario::ALL);
+    assert_eq!(first, history(4, &Scenario::ALL));
+    assert_eq!(first.len(), 30_000);
+    let text: Vec<u8> = first.into_iter().flat_map(|record| record.payload).collect();
+    assert_eq!(
+        fingerprint64(&String::from_utf8_lossy(&text)),
+        8_574_989_995_307_483_094,
+        "the simulation of scenarios changed"
+    );
+}
+
+#[test]
+fn a_history_is_in_order_and_holds_each_event_once() {
+    let bounds = Bounds {
+        lateness_ms: i64::MAX / 4,
+        ..Policy::default_policy().bounds
+    };
+    let (mut newest_ms, mut seen) = (i64::MIN, HashSet::new());
+    for record in history(5, &Scenario::ALL) {
+        let decoded = contract::decode(&record.payload, NOW_MS + 31 * DAY_MS, &bounds);
+        match decoded.map(|decoded| decoded.event) {
+            Ok(Event::Transaction(tx)) => {
+                assert!(tx.occurred_at_ms >= newest_ms, "out of order");
+                newest_ms = tx.occurred_at_ms;
+                assert!(seen.insert(tx.event_id.as_str().to_owned()), "twice");
+            }
+            Ok(_) => {}
+            Err(refusal) => panic!("{refusal}: {record:?}"),
+        }
+    }
+}
+
+#[test]
+fn each_scenario_makes_its_own_fraud_and_no_other() {
+    for (scenarios, kinds) in [
+        (&[Scenario::Terminals][..], [true, false]),
+        (&[Scenario::Rings], [false, true]),
+        (&[Scenario::Testing], [false, false]),
+    ] {
+        let records = history(6, scenarios);
+        let count = |kind: SimKind| records.iter().filter(|record| record.kind == kind).count();
+        let found = [count(SimKind::BadTerminal), count(SimKind::DeviceRing)];
+        assert_eq!(found.map(|count| count > 100), kinds, "{scenarios:?}: {found:?}");
+        assert_eq!(
+            count(SimKind::CardTesting) > 200,
+            scenarios == [Scenario::Testing],
+            "{scenarios:?}"
+        );
+    }
+}
+
+#[test]
+fn bouts_last_differently_and_labels_come_days_to_weeks_later() {
+    let records = history(7, &Scenario::ALL);
+    // From the first to the last fraud of a terminal, in days.
+    let mut spans: BTreeMap<String, (i64, i64, u32)> = BTreeMap::new();
+    let mut times: BTreeMap<String, (i64, bool)> = BTreeMap::new();
+    for record in &records {
+        let event = json(record);
+        let Some(time_ms) = event["occurred_at_ms"]
+            .as_i64()
+            .filter(|_| event["schema"] == "transaction")
+        else {
+            continue;
+        };
+        let id = event["event_id"].as_str().unwrap_or_default().to_owned();
+        times.insert(id, (time_ms, record.kind.is_fraud()));
+        if record.kind == SimKind::BadTerminal {
+            let terminal = event["merchant_id"].as_str().unwrap_or_default().to_owned();
+            let span = spans.entry(terminal).or_insert((time_ms, time_ms, 0));
+            (span.1, span.2) = (time_ms, span.2 + 1);
+        }
+    }
+    let days: BTreeSet<i64> = spans.values().map(|(from, to, _)| (to - from) / DAY_MS).collect();
+    assert!(days.len() > 5 && spans.len() > 15, "{spans:?}");
+    let (mut delays, mut versions, mut right) = (BTreeSet::new(), BTreeSet::new(), [0, 0]);
+    for label in records.iter().filter(|record| record.kind == SimKind::Label) {
+        let label = json(label);
+        let (time_ms, fraud) = times[label["event_id"].as_str().unwrap_or_default()];
+        let delay_ms = label["known_since_ms"].as_i64().unwrap_or_default() - time_ms;
+        assert!((DAY_MS..=30 * DAY_MS).contains(&delay_ms), "{delay_ms}");
+        delays.insert(delay_ms / DAY_MS);
+        versions.insert(label["version"].as_i64());
+        assert_eq!(label["verdict"] == "fraud", fraud);
+        right[usize::from(fraud)] += 1;
+    }
+    let frauds = times.values().filter(|(_, fraud)| *fraud).count();
+    assert!(delays.len() > 15 && versions.len() == 2, "{delays:?} {versions:?}");
+    // Most frauds are reported, and some genuine events were looked into.
+    assert!(
+        right[1] * 100 > frauds * 90 && right[1] < frauds && right[0] > 50,
+        "{right:?} of {frauds}"
+    );
+    assert!(
+        frauds * 1_000 / times.len() > 25 && frauds * 1_000 / times.len() < 60,
+        "{frauds} of {}",
+        times.len()
+    );
+}
+
+#[test]
+fn a_stream_that_is_sent_at_once_holds_no_label_of_later() {
+    let mut policy = Policy::default_policy();
+    policy.bounds.lateness_ms = 70 * DAY_MS;
+    let config = SimConfig::new(8, 12_000, 400, NOW_MS, &policy).with_scenarios(&Scenario::ALL, 55 * DAY_MS);
+    let records: Vec<SimRecord> = generate(&config).collect();
+    assert_eq!(records.len(), 12_000);
+    assert!(records.iter().all(|record| record.sent_at_ms <= NOW_MS));
+    let mut codes = BTreeSet::new();
+    for record in &records {
+        let decoded = contract::decode(&record.payload, NOW_MS, &policy.bounds);
+        if let (Expect::Refused(code), Err(refusal)) = (&record.expect, &decoded) {
+            assert_eq!(*code, refusal.code);
+            codes.insert(*code);
+        } else {
+            assert!(decoded.is_ok(), "{decoded:?} of {record:?}");
+        }
+    }
+    assert!(codes.len() > 20, "{codes:?}");
+}

@@ -18,9 +18,28 @@ pub use overrides::run as overrides;
 pub use policy::run as policy;
 pub use rollout::run as rollout;
 
+use args::{PlaneArgs, StreamArgs};
 use serde_json::Value;
-use terminal::error::Exit;
-use terminal::ui;
+use terminal::error::{CliError, Exit};
+use terminal::{files, ui};
+use tidemark_aws::admin::Admin;
+
+/// Publishes a policy's text and has it tried on all cards, as `policy publish` and `rollout` do; answers with its version.
+///
+/// # Errors
+/// When the text is no policy, the table can't be changed, or somebody else was first.
+pub async fn try_on_all(
+    admin: &Admin,
+    (plane, stream): (&PlaneArgs, &StreamArgs),
+    (name, text): (&str, String),
+    reason: &str,
+) -> Result<u32, CliError> {
+    let policy = files::parse(&text, name)?;
+    let plane = plane::Plane::new(admin, plane, None);
+    policy::publish_text(&plane, stream, (name, text), &policy, reason).await?;
+    rollout::set(&plane, (100, Some(policy.version)), reason).await?;
+    Ok(policy.version)
+}
 
 /// Prints a document, or the same for a person.
 fn print(json: bool, value: &Value, text: &str) -> Exit {

@@ -166,10 +166,39 @@ async fn publish(
     json: bool,
 ) -> Result<Exit, CliError> {
     let text = read(file)?;
+    let name = file.display().to_string();
     // With the model that it names as the functions will find it, not as it lies beside the file.
-    let policy = plane.policy_of(&text, &file.display().to_string()).await?;
+    let policy = plane.policy_of(&text, &name).await?;
+    let Published { hash, is_known } = publish_text(plane, stream, (&name, text), &policy, reason).await?;
+    let version = policy.version;
+    let text = if is_known {
+        format!("version {version} is published already, with the same text\n")
+    } else {
+        format!(
+            "version {version} is published (hash {hash}); it is not in force.\n  try it:    tidemark rollout 10 --candidate {version} --reason TEXT\n  activate:  tidemark policy activate {version} --reason TEXT\n"
+        )
+    };
+    Ok(print(json, &json!({ "version": version, "hash": hash }), &text))
+}
+
+/// A version that is kept for ever.
+pub(super) struct Published {
+    /// The text's hash.
+    hash: String,
+    /// It was published before, with the same text.
+    is_known: bool,
+}
+
+/// Keeps a policy's text, of a file of this name, under its version.
+pub(super) async fn publish_text(
+    plane: &Plane<'_>,
+    stream: &StreamArgs,
+    (name, text): (&str, String),
+    policy: &Policy,
+    reason: &str,
+) -> Result<Published, CliError> {
     if text.len() > POLICY_TEXT_BYTES_MAX {
-        let what = format!("{} has more than {POLICY_TEXT_BYTES_MAX} bytes", file.display());
+        let what = format!("{name} has more than {POLICY_TEXT_BYTES_MAX} bytes");
         return Err(CliError::input("policy_too_large", what, "Take comments out."));
     }
     let version = policy.version;
@@ -183,7 +212,7 @@ async fn publish(
     if version == Policy::default_policy().version && text != Policy::default_text() {
         return Err(taken());
     }
-    check_stream(plane, stream, &policy).await?;
+    check_stream(plane, stream, policy).await?;
     let stamp = plane.stamp(reason, now_ms()).await?;
     let published = PolicyVersion {
         version,
@@ -191,13 +220,8 @@ async fn publish(
         stamp: stamp.clone(),
     };
     let hash = published.hash();
-    let value = json!({ "version": version, "hash": hash });
-    let known = plane.published(version).await?;
-    match known {
-        Some(known) if known.text == published.text => {
-            let text = format!("version {version} is published already, with the same text\n");
-            return Ok(print(json, &value, &text));
-        }
+    match plane.published(version).await? {
+        Some(known) if known.text == published.text => return Ok(Published { hash, is_known: true }),
         Some(_) => return Err(taken()),
         None => {}
     }
@@ -211,10 +235,7 @@ async fn publish(
     plane
         .change(&policy_key(version), published.to_fields(), Expected::Absent, &change)
         .await?;
-    let text = format!(
-        "version {version} is published (hash {hash}); it is not in force.\n  try it:    tidemark rollout 10 --candidate {version} --reason TEXT\n  activate:  tidemark policy activate {version} --reason TEXT\n"
-    );
-    Ok(print(json, &value, &text))
+    Ok(Published { hash, is_known: false })
 }
 
 /// Whether everything that is stored outlives the records of the stream, by the lateness that the policy allows. Where the

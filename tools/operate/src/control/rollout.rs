@@ -18,6 +18,36 @@ use super::print;
 /// When the candidate can't be tried, the table can't be changed, or somebody else was first.
 pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: bool) -> Result<Exit, CliError> {
     let plane = Plane::new(admin, &args.plane, login);
+    let Set {
+        active,
+        rollout,
+        before,
+        revision,
+    } = set(&plane, (args.share, args.candidate), &args.reason).await?;
+    let value = json!({ "active": active, "rollout": rollout, "before": before, "revision": revision });
+    let text = match rollout {
+        Some(Rollout { candidate, share_pct }) => format!(
+            "version {candidate} scores {share_pct} % of the cards beside the active policy, within 10 seconds; its outcomes are recorded, never sent\n  see:       tidemark compare --html compare.html\n  activate:  tidemark policy activate {candidate} --reason TEXT\n  end:       tidemark rollout 0 --reason TEXT\n"
+        ),
+        None => "no candidate is tried, within 10 seconds; what was recorded stays for 60 days\n".to_owned(),
+    };
+    Ok(print(json, &value, &text))
+}
+
+/// What is tried now, and what was tried before.
+pub(super) struct Set {
+    active: u32,
+    rollout: Option<Rollout>,
+    before: Option<Rollout>,
+    revision: u64,
+}
+
+/// Tries a candidate on a share of the cards, percent; 0 ends it.
+pub(super) async fn set(
+    plane: &Plane<'_>,
+    (share, candidate): (u8, Option<u32>),
+    reason: &str,
+) -> Result<Set, CliError> {
     let stored = plane.pointer().await?;
     if matches!(stored, Stored::Broken(_)) {
         return Err(CliError::refused(
@@ -28,7 +58,7 @@ pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: b
     }
     let running = stored.good().and_then(|pointer| pointer.rollout);
     let active = stored.good().map_or(OWN_POLICY, |pointer| pointer.active);
-    let rollout = match (args.share, args.candidate.or(running.map(|rollout| rollout.candidate))) {
+    let rollout = match (share, candidate.or(running.map(|rollout| rollout.candidate))) {
         (0, _) => None,
         (_, None) => {
             let what = "no candidate is named, and none is tried now";
@@ -41,9 +71,9 @@ pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: b
         (share_pct, Some(candidate)) => Some(Rollout { candidate, share_pct }),
     };
     if let Some(rollout) = rollout {
-        check(&plane, rollout.candidate, active).await?;
+        check(plane, rollout.candidate, active).await?;
     }
-    let stamp = plane.stamp(&args.reason, now_ms()).await?;
+    let stamp = plane.stamp(reason, now_ms()).await?;
     let pointer = ActivePointer::with_rollout(stored.good(), rollout, stamp.clone());
     let name = |rollout: Option<Rollout>| {
         rollout.map_or_else(
@@ -60,14 +90,12 @@ pub async fn run(admin: &Admin, args: &RolloutArgs, login: Option<&str>, json: b
     };
     let expected = stored.expected();
     plane.change(ACTIVE, pointer.to_fields(), expected, &change).await?;
-    let value = json!({ "active": active, "rollout": rollout, "before": running, "revision": pointer.revision });
-    let text = match rollout {
-        Some(Rollout { candidate, share_pct }) => format!(
-            "version {candidate} scores {share_pct} % of the cards beside the active policy, within 10 seconds; its outcomes are recorded, never sent\n  see:       tidemark compare --html compare.html\n  activate:  tidemark policy activate {candidate} --reason TEXT\n  end:       tidemark rollout 0 --reason TEXT\n"
-        ),
-        None => "no candidate is tried, within 10 seconds; what was recorded stays for 60 days\n".to_owned(),
-    };
-    Ok(print(json, &value, &text))
+    Ok(Set {
+        active,
+        rollout,
+        before: running,
+        revision: pointer.revision,
+    })
 }
 
 async fn check(plane: &Plane<'_>, candidate: u32, active: u32) -> Result<(), CliError> {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::pack::Packer;
 use super::turns::{Piece, Turns};
-use super::{RECORD_BYTES_MAX, Read, Tally};
+use super::{RECORD_BYTES_MAX, Read, Refused, TOO_LARGE, Tally};
 
 /// Calls under way together. Two never hold records of one card.
 const CALLS_MAX: usize = 4;
@@ -108,9 +108,9 @@ impl<'a> Courier<'a> {
 
     fn take(&mut self, line: Read) {
         match line {
-            Read::TooLarge { line } => self.tally.refuse(line, "too_large"),
-            Read::Event { line, data } => {
-                let pieces = self.packer.push(line, data);
+            Read::Refused(Refused { line, code, why }) => self.tally.refuse(line, &code, why),
+            Read::Event { line, data, sort } => {
+                let pieces = self.packer.push(line, data, sort);
                 self.line_up(pieces);
             }
         }
@@ -119,7 +119,7 @@ impl<'a> Courier<'a> {
     fn line_up(&mut self, pieces: Vec<Piece>) {
         for piece in pieces {
             if piece.bytes() > RECORD_BYTES_MAX {
-                self.refuse(&piece, "too_large");
+                self.refuse(&piece, TOO_LARGE);
             } else {
                 self.turns.push(piece);
             }
@@ -128,7 +128,7 @@ impl<'a> Courier<'a> {
 
     fn refuse(&mut self, piece: &Piece, code: &str) {
         for line in &piece.lines {
-            self.tally.refuse(*line, code);
+            self.tally.refuse(*line, code, None);
         }
     }
 
@@ -206,6 +206,9 @@ impl<'a> Courier<'a> {
             match puts.get(at) {
                 Some(Put::Taken) => {
                     self.tally.sent += piece.lines.len() as u64;
+                    for (all, of_piece) in self.tally.sent_by_sort.iter_mut().zip(piece.sorts) {
+                        *all += of_piece;
+                    }
                     self.tally.records += 1;
                     self.tally.bytes += piece.record.data.len() as u64;
                     self.turns.ended(&piece);

@@ -4,8 +4,8 @@ use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_domain::id::fingerprint64;
 
-use super::card_of;
 use super::turns::Piece;
+use super::{SORTS, card_of};
 
 /// The size at which an aggregated record is sent, bytes: KPL's `AggregationMaxSize`.
 const AGGREGATE_BYTES: usize = 51_200;
@@ -27,6 +27,7 @@ pub(super) struct Packer {
 struct Lane {
     open: Aggregator,
     lines: Vec<u64>,
+    sorts: [u64; SORTS],
 }
 
 impl Packer {
@@ -38,13 +39,14 @@ impl Packer {
     }
 
     /// Takes the event of a line; gives the records that are full by it.
-    pub(super) fn push(&mut self, line: u64, data: Vec<u8>) -> Vec<Piece> {
+    pub(super) fn push(&mut self, line: u64, data: Vec<u8>, sort: usize) -> Vec<Piece> {
+        let sorts = std::array::from_fn(|at| u64::from(at == sort));
         let card = card_of(&data);
         let key = card.as_deref().unwrap_or(NO_CARD);
         let number = fingerprint64(key) % LANES;
         let lane = usize::try_from(number).ok().and_then(|at| self.lanes.get_mut(at));
         let Some(lane) = lane else {
-            return vec![piece(key.to_owned(), card.is_some(), vec![line], data)];
+            return vec![piece(key.to_owned(), card.is_some(), (vec![line], sorts), data)];
         };
         let event = PackedRecord {
             partition_key: key,
@@ -52,15 +54,15 @@ impl Packer {
             data: &data,
         };
         if lane.open.push(&event, AGGREGATE_BYTES) {
-            lane.lines.push(line);
+            lane.hold(line, sort);
             return Vec::new();
         }
         let mut full: Vec<Piece> = lane.close(number).into_iter().collect();
         if lane.open.push(&event, AGGREGATE_BYTES) {
-            lane.lines.push(line);
+            lane.hold(line, sort);
         } else {
             // Too large for any aggregate: by itself, on the same way as its lane.
-            full.push(piece(key_of(number), true, vec![line], data));
+            full.push(piece(key_of(number), true, (vec![line], sorts), data));
         }
         full
     }
@@ -78,18 +80,26 @@ impl Packer {
 }
 
 impl Lane {
+    fn hold(&mut self, line: u64, sort: usize) {
+        self.lines.push(line);
+        if let Some(count) = self.sorts.get_mut(sort) {
+            *count += 1;
+        }
+    }
+
     /// The record of what is in it; `None` when that is nothing.
     fn close(&mut self, number: u64) -> Option<Piece> {
-        let Self { open, lines } = std::mem::take(self);
-        (!lines.is_empty()).then(|| piece(key_of(number), true, lines, open.finish()))
+        let Self { open, lines, sorts } = std::mem::take(self);
+        (!lines.is_empty()).then(|| piece(key_of(number), true, (lines, sorts), open.finish()))
     }
 }
 
-fn piece(partition_key: String, ordered: bool, lines: Vec<u64>, data: Vec<u8>) -> Piece {
+fn piece(partition_key: String, ordered: bool, (lines, sorts): (Vec<u64>, [u64; SORTS]), data: Vec<u8>) -> Piece {
     Piece {
         record: PutRecord { partition_key, data },
         ordered,
         lines,
+        sorts,
         refusals: 0,
     }
 }
@@ -122,11 +132,16 @@ mod tests {
         let mut packer = Packer::new(true);
         let numbered = events.iter().zip(1..);
         let mut records: Vec<Piece> = numbered
-            .flat_map(|(event, line)| packer.push(line, event.clone()))
+            .flat_map(|(event, line)| packer.push(line, event.clone(), line as usize % 2))
             .collect();
         records.extend(packer.finish());
         let mut lines: Vec<u64> = records.iter().flat_map(|piece| piece.lines.clone()).collect();
         lines.sort_unstable();
+        let sorts = records
+            .iter()
+            .map(|piece| piece.sorts)
+            .fold([0, 0], |a, b| [a[0] + b[0], a[1] + b[1]]);
+        assert_eq!(sorts, [300, 300]);
         assert_eq!(lines, (1..=600).collect::<Vec<u64>>());
         assert!(records.iter().all(|piece| piece.ordered));
         let mut by_way: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
@@ -163,12 +178,20 @@ mod tests {
     #[test]
     fn without_aggregation_each_event_is_a_record_under_its_card() {
         let mut packer = Packer::new(false);
-        let pieces = packer.push(9, event(3, 0, 5));
-        assert_eq!(pieces, [piece("card-3".to_owned(), true, vec![9], event(3, 0, 5))]);
-        let pieces = packer.push(10, b"no event".to_vec());
+        let pieces = packer.push(9, event(3, 0, 5), 0);
         assert_eq!(
             pieces,
-            [piece(NO_CARD.to_owned(), false, vec![10], b"no event".to_vec())]
+            [piece("card-3".to_owned(), true, (vec![9], [1, 0]), event(3, 0, 5))]
+        );
+        let pieces = packer.push(10, b"no event".to_vec(), 1);
+        assert_eq!(
+            pieces,
+            [piece(
+                NO_CARD.to_owned(),
+                false,
+                (vec![10], [0, 1]),
+                b"no event".to_vec()
+            )]
         );
         assert_eq!(packer.finish(), []);
     }

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use tidemark_aws::admin::PutRecord;
 use tidemark_aws::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
 
+use super::SORTS;
+
 /// A record to send, and the lines that are in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
@@ -18,6 +20,8 @@ pub(super) struct Piece {
     pub(super) ordered: bool,
     /// Numbers of its events' lines, in order; never empty.
     pub(super) lines: Vec<u64>,
+    /// How many of its events are of each sort.
+    pub(super) sorts: [u64; SORTS],
     /// How often it was not taken.
     pub(super) refusals: u32,
 }
@@ -134,6 +138,7 @@ mod tests {
             },
             ordered: way.is_some(),
             lines: vec![line],
+            sorts: [1, 0],
             refusals: 0,
         }
     }

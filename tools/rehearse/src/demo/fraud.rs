@@ -79,8 +79,7 @@ impl Fraud {
             if name.is_none() && record.kind != SimKind::Ordinary {
                 continue;
             }
-            let decoded = contract::decode(&record.payload, record.sent_at_ms, &policy.bounds);
-            let Ok(Event::Transaction(tx)) = decoded.map(|decoded| decoded.event) else {
+            let Some(tx) = transaction(&record, policy) else {
                 continue;
             };
             let key = (tx.card_id.as_str(), tx.event_id.as_str(), tx.occurred_at_ms);
@@ -104,15 +103,15 @@ impl Fraud {
         fraud
     }
 
-    /// The section of a report.
+    /// The section of a report, in full with why the rest was missed.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, full: bool) -> String {
         let heading = paint(ui::HEADING, "Fraud that the simulation hid in the stream");
         let mut text = format!("\n{heading}  {}\n", paint(ui::DIM, "caught: sent to review or alert"));
         for pattern in &self.patterns {
             let missed = pattern.events - pattern.caught;
             text += &format!(
-                "  {:<18} {:>5} of {:<5} caught, {} of {} {}\n",
+                "  {:<20} {:>5} of {:<5} caught, {} of {} {}\n",
                 pattern.name,
                 grouped(pattern.caught),
                 grouped(pattern.events),
@@ -120,13 +119,13 @@ impl Fraud {
                 self.whole_units(pattern.caught_minor.saturating_add(pattern.missed_minor)),
                 self.currency,
             );
-            if missed > 0 {
+            if full && missed > 0 {
                 let why = paint(ui::DIM, format!("missed: {}", pattern.why_missed()));
                 text += &format!("      {why}\n");
             }
         }
         text += &format!(
-            "  {:<18} {:>5} of {} ordinary events\n",
+            "  {:<20} {:>5} of {} ordinary events\n",
             "false alarms",
             grouped(self.false_alarms),
             grouped(self.ordinary)
@@ -165,13 +164,24 @@ impl Pattern {
     }
 }
 
+/// The transaction of a record that is one.
+pub(super) fn transaction(record: &SimRecord, policy: &Policy) -> Option<Transaction> {
+    let decoded = contract::decode(&record.payload, record.sent_at_ms, &policy.bounds);
+    match decoded.map(|decoded| decoded.event) {
+        Ok(Event::Transaction(tx)) => Some(tx),
+        _ => None,
+    }
+}
+
 /// The patterns of fraud by their names.
-const fn name_of(kind: SimKind) -> Option<&'static str> {
+pub(super) const fn name_of(kind: SimKind) -> Option<&'static str> {
     match kind {
         SimKind::CardTesting => Some("card testing"),
         SimKind::Takeover => Some("account takeover"),
         SimKind::ImpossibleTravel => Some("impossible travel"),
         SimKind::BigTicket => Some("one big ticket"),
+        SimKind::BadTerminal => Some("compromised terminal"),
+        SimKind::DeviceRing => Some("device ring"),
         _ => None,
     }
 }
@@ -235,7 +245,7 @@ mod tests {
         let events: u64 = fraud.patterns.iter().map(|pattern| pattern.events).sum();
         assert_eq!(events + fraud.ordinary, outcomes.len() as u64);
         assert!(fraud.false_alarms * 5 < fraud.ordinary && fraud.false_alarms > 0);
-        let text = fraud.render();
+        let text = fraud.render(true);
         assert!(
             text.contains("card testing") && text.contains("missed: ") && text.contains(" EUR"),
             "{text}"

@@ -137,6 +137,7 @@ fn what_no_single_card_shows_is_learned_and_nothing_that_is_known_later() {
         label_delay_ms: 2 * DAY_MS,
         cards_a_day: 10,
         leave_out_compromised: false,
+        delays_ms: vec![20 * DAY_MS, 2 * DAY_MS],
     })
     .unwrap();
     assert_eq!(
@@ -146,7 +147,7 @@ fn what_no_single_card_shows_is_learned_and_nothing_that_is_known_later() {
     assert!(found.frauds > 30, "{} frauds", found.frauds);
     let auc = |at: usize| found.policies[at].whole.auc.unwrap();
     assert!(auc(1) > auc(0) + 0.2 && auc(1) > 0.7, "{} {}", auc(0), auc(1));
-    let interval = found.policies[1].auc_interval.unwrap();
+    let interval = found.policies[1].intervals.auc.unwrap();
     assert!(interval.low < auc(1) && auc(1) < interval.high && interval.low < interval.high);
     assert!(found.flips[0].gained[1] > found.flips[0].lost[1], "{:?}", found.flips);
 }
@@ -217,6 +218,173 @@ fn a_training_row_is_what_the_file_path_served() {
     }
     assert_eq!(rows.lines().count(), outcomes.lines().count());
     assert!(runs > 100, "{runs} events at a terminal with a run");
+}
+
+/// The outcomes of the events before a time, and what a backtest makes of them.
+fn before(file: &Path, policy: &Policy, until_ms: i64) -> Vec<Vec<u8>> {
+    let labels = Labels::read(|| lines(file, policy), 0).unwrap();
+    let mut outcomes = Vec::new();
+    replay(file, policy, &labels, i64::MAX, |scored| {
+        if scored.time_ms < until_ms {
+            outcomes.push(scored.outcome);
+        }
+        Ok(())
+    })
+    .unwrap();
+    outcomes
+}
+
+#[test]
+fn nothing_of_later_days_is_in_an_earlier_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, labels) = stream();
+    let until_ms = START_MS + 50 * DAY_MS;
+    let features = [
+        "terminal.fraud_run",
+        "terminal.fraud_run_age",
+        "terminal.since_fraud",
+        "terminal.frauds_30d",
+        "card.frauds_30d",
+        "amount_median_ratio",
+        "amount_before_ratio_7d",
+        "max_ratio_7d",
+    ];
+    let text = Policy::default_text().replace(
+        "features = [",
+        &format!("features = [ \"{}\",", features.join("\", \"")),
+    );
+    let keyed = "\n[[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n";
+    let policy = Policy::parse(&format!("{text}{keyed}"), "keyed.toml").unwrap();
+    let all: Vec<&Value> = events.iter().chain(&labels).collect();
+    let honest = before(&write(folder.path(), "honest.jsonl", &all), &policy, until_ms);
+    assert_eq!(honest.len(), 50 * CARDS as usize);
+
+    // Labels that become known at that time, of every event, in front of all else.
+    let label = |event: &Value, known_ms: i64| {
+        json!({"schema": "label", "version": 2, "event_id": event["event_id"], "card_id": event["card_id"], "verdict": "fraud",
+            "known_since_ms": known_ms, "occurred_at_ms": event["occurred_at_ms"], "merchant_id": event["merchant_id"]})
+    };
+    let planted = |known_ms: i64| -> Vec<Value> { events.iter().map(|event| label(event, known_ms)).collect() };
+    let later = planted(until_ms);
+    let rows: Vec<&Value> = later.iter().chain(all.iter().copied()).collect();
+    assert!(
+        before(&write(folder.path(), "later-labels.jsonl", &rows), &policy, until_ms) == honest,
+        "a later label has leaked"
+    );
+    // Later transactions of another kind altogether, and none at all.
+    let mut other = events.clone();
+    for event in other
+        .iter_mut()
+        .filter(|event| event["occurred_at_ms"].as_i64().unwrap() >= until_ms)
+    {
+        (event["amount_minor"], event["merchant_id"], event["country"]) = (json!(9_000_000), json!("t0"), json!("US"));
+        event["approved"] = json!(false);
+    }
+    let rows: Vec<&Value> = other.iter().chain(&labels).collect();
+    assert!(
+        before(&write(folder.path(), "other.jsonl", &rows), &policy, until_ms) == honest,
+        "a later transaction has leaked"
+    );
+    let early = events
+        .iter()
+        .filter(|event| event["occurred_at_ms"].as_i64().unwrap() < until_ms);
+    let rows: Vec<&Value> = early.chain(&labels).collect();
+    assert!(
+        before(&write(folder.path(), "early.jsonl", &rows), &policy, until_ms) == honest,
+        "a later transaction has leaked"
+    );
+    // The same look is not blind: what is known earlier changes scores.
+    let known = planted(until_ms - 20 * DAY_MS);
+    let rows: Vec<&Value> = known.iter().chain(all.iter().copied()).collect();
+    assert!(before(&write(folder.path(), "known.jsonl", &rows), &policy, until_ms) != honest);
+}
+
+#[test]
+fn a_backtest_counts_alike_what_it_counts_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, labels) = stream();
+    let all: Vec<&Value> = events.iter().chain(&labels).collect();
+    let file = write(folder.path(), "history.jsonl", &all);
+    let strict = Policy::default_text()
+        .replace("review = 600", "review = 100")
+        .replace("alert = 800", "alert = 200");
+    let strict = Policy::parse(&strict, "strict.toml").unwrap();
+    let options = BacktestOptions {
+        input: file,
+        policies: vec![
+            ("built <in>".to_owned(), Policy::default_policy()),
+            ("strict".to_owned(), strict),
+        ],
+        from_ms: START_MS + 40 * DAY_MS,
+        until_ms: START_MS + 54 * DAY_MS,
+        label_delay_ms: 2 * DAY_MS,
+        cards_a_day: 10,
+        leave_out_compromised: false,
+        delays_ms: vec![9 * DAY_MS, DAY_MS],
+    };
+    let found = backtest(&options).unwrap();
+    let flips = &found.flips[0];
+    assert_eq!(flips.events.iter().flatten().sum::<u64>(), found.events as u64);
+    assert_eq!(flips.frauds.iter().flatten().sum::<u64>(), found.frauds as u64);
+    let column = |of: &[[u64; 3]; 3]| of.iter().map(|row| row[2]).sum::<u64>();
+    assert_eq!(column(&flips.events), found.policies[1].alert.alerts);
+    assert_eq!(column(&flips.frauds), found.policies[1].alert.found);
+    assert!(flips.gained[0] > 0 && flips.lost == [0, 0], "{flips:?}");
+    for policy in &found.policies {
+        assert_eq!(
+            policy.weeks.values().map(|week| week.events).sum::<usize>(),
+            found.events
+        );
+        assert_eq!(
+            policy.tiers.values().map(|tier| tier[0]).sum::<u64>(),
+            found.events as u64
+        );
+        assert_eq!(
+            policy.tiers.values().map(|tier| tier[1]).sum::<u64>(),
+            found.frauds as u64
+        );
+        assert_eq!(policy.alert.frauds_minor, found.frauds_minor);
+        assert!(
+            policy
+                .thresholds
+                .windows(2)
+                .all(|pair| pair[0].recall >= pair[1].recall)
+        );
+        let delays: Vec<i64> = policy.delays.iter().map(|delay| delay.label_delay_ms).collect();
+        assert_eq!(delays, [DAY_MS, 9 * DAY_MS]);
+        let recall = policy.intervals.alert.recall.unwrap();
+        let share = policy.alert.recall.unwrap();
+        assert!(
+            recall.low <= share && share <= recall.high && recall.high < 1.0,
+            "{recall:?} {share}"
+        );
+    }
+    // No policy here looks at labels: how late they are changes nothing.
+    assert_eq!(found.policies[0].delays[0].figures.ap, found.policies[0].whole.ap);
+    let page = super::backtest::page(&found);
+    assert!(page.contains("built &lt;in&gt;") && !page.contains("built <in>"));
+    assert_eq!((page.matches("<svg").count(), page.matches("</svg>").count()), (5, 5));
+    assert!(!page.contains("NaN") && !page.contains("inf"), "a figure that is none");
+    let text = super::backtest::text::render(&found);
+    for part in [
+        "over weeks",
+        "tier full",
+        "alerts lost",
+        "late: AUC",
+        "95 %: precision",
+        "EUR of fraud",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Events of cards that are known to be compromised are left out, and nothing else.
+    let fewer = backtest(&BacktestOptions {
+        leave_out_compromised: true,
+        delays_ms: Vec::new(),
+        ..options
+    })
+    .unwrap();
+    assert_eq!(fewer.events + fewer.left_out, found.events);
+    assert!(fewer.left_out > 0 && fewer.frauds < found.frauds);
 }
 
 #[test]

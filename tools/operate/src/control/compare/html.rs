@@ -5,62 +5,28 @@ use std::fmt::Write as _;
 use terminal::ui::grouped;
 use tidemark_domain::outcome::Decision;
 
+use crate::page::{self, escape};
+
 use super::super::until;
 use super::measure::{Comparison, Precision, Samples, share};
 use super::plot;
+use super::text::money;
+use super::worth::{Found, Worth, between};
 
-const STYLE: &str = "
-:root{--paper:#fff;--ink:#1b2330;--soft:#5c6778;--line:#e3e7ee;--active:#5b6ee1;--candidate:#e08a3c;--bad:#c23b4b}
-@media(prefers-color-scheme:dark){:root{--paper:#12161d;--ink:#e8ecf2;--soft:#98a3b5;--line:#2a3240;--active:#8794f0;--candidate:#f0a35e;--bad:#f07b88}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1120px;margin:0 auto;padding:28px 20px 60px}h1{font-size:25px;margin:0 0 4px}h2{font-size:17px;margin:34px 0 2px}
-p{margin:4px 0;color:var(--soft)}p.lead{color:var(--ink);font-size:17px;margin:8px 0}p.how{font-size:13px;margin:0 0 8px}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(155px,1fr));gap:12px;margin:20px 0 8px}
-.figure{border:1px solid var(--line);border-radius:10px;padding:11px 12px}.figure b{display:block;font-size:19px;font-weight:600;white-space:nowrap}
-.figure span{color:var(--soft);font-size:13px}.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:0 36px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:5px 10px;border-bottom:1px solid var(--line);white-space:nowrap}th{color:var(--soft);font-weight:500}
-th:first-child,td:first-child,.text{text-align:left}td.flip{color:var(--bad);font-weight:600}td.group{color:var(--soft);padding-top:14px}
-svg{width:100%;height:auto;display:block}.tick,.axis,.note{font:12px system-ui,sans-serif;fill:var(--soft)}.note{fill:var(--ink)}.grid{stroke:var(--line)}
-rect.active{fill:var(--active)}rect.candidate{fill:var(--candidate)}rect.heat{fill:var(--active)}
-polyline{fill:none;stroke-width:2}polyline.active{stroke:var(--active)}polyline.candidate{stroke:var(--candidate)}
-.diagonal{stroke:var(--soft);stroke-dasharray:2 4}.gap{stroke:var(--bad);stroke-width:3}
-.limit{stroke-dasharray:5 4}.limit.active{stroke:var(--active)}.limit.candidate{stroke:var(--candidate)}
-.key i{display:inline-block;width:11px;height:11px;border-radius:3px;margin:0 5px 0 14px}.key i:first-child{margin-left:0}
-";
 const DECISIONS: [Decision; 3] = [Decision::Pass, Decision::Review, Decision::Alert];
-
-/// Text that stands for itself in a page, whatever is in it.
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
 
 /// The page.
 pub(super) fn render(comparison: &Comparison, samples: &Samples) -> String {
     let c = comparison;
     let active: Vec<String> = c.active.iter().map(ToString::to_string).collect();
     let title = format!("Candidate {} beside version {}", c.candidate, active.join(", "));
-    let mut page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>"
-    );
+    let mut page = page::begin(&title);
     headline(&mut page, c);
     figures(&mut page, c);
-    page.push_str(
-        "<p class=\"key\"><i style=\"background:var(--active)\"></i>active policy<i style=\"background:var(--candidate)\"></i>candidate</p>",
-    );
+    page += &page::key(&[
+        ("active".to_owned(), "active policy"),
+        ("candidate".to_owned(), "candidate"),
+    ]);
     let _ = write!(
         page,
         "<div class=\"plots\"><section><h2>Events by score</h2><p class=\"how\">Dashed: where review and alert begin.</p>{}</section>\
@@ -75,8 +41,7 @@ pub(super) fn render(comparison: &Comparison, samples: &Samples) -> String {
         side_by_side(c)
     );
     flips(&mut page, c);
-    page.push_str("</main></body></html>\n");
-    page
+    page + page::end()
 }
 
 /// What somebody wants to know who reads nothing else.
@@ -102,27 +67,26 @@ fn figures(page: &mut String, c: &Comparison) {
     let (active, candidate) = (&c.active_precision, &c.candidate_precision);
     let change = |before: u64, after: u64| format!("{} → {}", grouped(before), grouped(after));
     let list = [
-        (format!("{:.2} %", c.agreement_pct), "the same decision"),
-        (change(active.alerts, candidate.alerts), "alerts"),
+        (format!("{:.2} %", c.agreement_pct), "the same decision".to_owned()),
+        (change(active.alerts, candidate.alerts), "alerts".to_owned()),
         (
             change(active.flagged - active.alerts, candidate.flagged - candidate.alerts),
-            "reviews",
+            "reviews".to_owned(),
         ),
-        (format!("{:+.1}", c.drift.mean_difference), "mean difference of scores"),
-        (format!("{:.3}", c.drift.psi), population(c.drift.psi)),
+        (
+            format!("{:+.1}", c.drift.mean_difference),
+            "mean difference of scores".to_owned(),
+        ),
+        (format!("{:.3}", c.drift.psi), population(c.drift.psi).to_owned()),
         (
             format!(
                 "{:.1} → {:.1} µs",
                 c.cost.active_us_per_event, c.cost.candidate_us_per_event
             ),
-            "time an event",
+            "time an event".to_owned(),
         ),
     ];
-    page.push_str("<div class=\"figures\">");
-    for (figure, words) in list {
-        let _ = write!(page, "<div class=\"figure\"><b>{figure}</b><span>{words}</span></div>");
-    }
-    page.push_str("</div>");
+    *page += &page::figures(&list);
 }
 
 /// What a stability index says, by the usual limits of it.
@@ -160,17 +124,67 @@ fn side_by_side(c: &Comparison) -> String {
     let (a, b) = (&c.active_precision, &c.candidate_precision);
     let (x, y) = (&c.active_scores, &c.candidate_scores);
     let cost = &c.cost;
-    let labelled = |fraud: u64, of: u64, pct: Option<f64>| {
-        pct.map_or_else(|| "no labels".to_owned(), |pct| format!("{pct:.1} % ({fraud} of {of})"))
+    let (found_a, found_b) = (&c.active_found, &c.candidate_found);
+    let labelled = |fraud: u64, of: u64, pct: Option<f64>, worth: &Worth| {
+        pct.map_or_else(
+            || "no labels".to_owned(),
+            |pct| format!("{pct:.1} % ({fraud} of {of}){}", between(worth.precision_interval_pct)),
+        )
     };
-    let alerts = |p: &Precision| labelled(p.alerts_fraud, p.alerts_labelled, p.alert_precision_pct);
-    let flagged = |p: &Precision| labelled(p.flagged_fraud, p.flagged_labelled, p.flagged_precision_pct);
+    let alerts =
+        |p: &Precision, f: &Found| labelled(p.alerts_fraud, p.alerts_labelled, p.alert_precision_pct, &f.alerts);
+    let flagged =
+        |p: &Precision, f: &Found| labelled(p.flagged_fraud, p.flagged_labelled, p.flagged_precision_pct, &f.flagged);
+    let recall = |worth: &Worth| {
+        worth.recall_pct.map_or_else(
+            || "no labels".to_owned(),
+            |pct| {
+                format!(
+                    "{pct:.1} % ({} of {}){}",
+                    worth.found,
+                    worth.frauds,
+                    between(worth.recall_interval_pct)
+                )
+            },
+        )
+    };
+    let sum = |worth: &Worth| {
+        worth.money_pct.map_or_else(
+            || "no labels".to_owned(),
+            |pct| {
+                format!(
+                    "{pct:.1} % ({}){}",
+                    money(worth.found_minor, c),
+                    between(worth.money_interval_pct)
+                )
+            },
+        )
+    };
+    let stopped = |worth: &Worth| money(worth.false_minor, c);
     let groups = [
         (
             "fraud among what is labelled",
             vec![
-                ("alerts", alerts(a), alerts(b)),
-                ("reviews and alerts", flagged(a), flagged(b)),
+                ("alerts", alerts(a, found_a), alerts(b, found_b)),
+                ("reviews and alerts", flagged(a, found_a), flagged(b, found_b)),
+            ],
+        ),
+        (
+            "found of the frauds that labels know of",
+            vec![
+                ("by alerts", recall(&found_a.alerts), recall(&found_b.alerts)),
+                ("their money", sum(&found_a.alerts), sum(&found_b.alerts)),
+                (
+                    "by reviews and alerts",
+                    recall(&found_a.flagged),
+                    recall(&found_b.flagged),
+                ),
+                ("their money", sum(&found_a.flagged), sum(&found_b.flagged)),
+                (
+                    "cleared money in reviews and alerts",
+                    stopped(&found_a.flagged),
+                    stopped(&found_b.flagged),
+                ),
             ],
         ),
         (

@@ -1,9 +1,14 @@
 //! What two policies made of the same events, in figures. Pure.
 
+use learn::metrics::{Case, utc_day};
 use serde::Serialize;
 use tidemark_domain::control::trial::{Trial, Verdict};
+use tidemark_domain::event::Currency;
+use tidemark_domain::id::fingerprint64;
 use tidemark_domain::outcome::{Decision, SCORE_MAX};
 use tidemark_telemetry::price::Prices;
+
+use super::worth::{Found, found};
 
 /// Bins of the score's histogram.
 pub const BINS: usize = 20;
@@ -28,8 +33,10 @@ pub enum Label {
 pub struct Sample {
     /// What was recorded.
     pub trial: Trial,
-    /// What became known; read for events that a policy flags.
+    /// What became known.
     pub label: Option<Label>,
+    /// The amount of a labelled event, base minor units.
+    pub amount_minor: u64,
 }
 
 /// One recorded batch.
@@ -77,6 +84,8 @@ pub struct Samples {
     pub unreadable: usize,
     /// Cards beyond the limit, whose labels were not read.
     pub cards_without_label_read: usize,
+    /// The currency of amounts: the base currency of the candidate, where its text is known here.
+    pub currency: Option<Currency>,
 }
 
 /// The comparison.
@@ -118,6 +127,12 @@ pub struct Comparison {
     pub active_precision: Precision,
     /// The same of the candidate.
     pub candidate_precision: Precision,
+    /// What the active policy finds of the frauds that labels know of, in events and money.
+    pub active_found: Found,
+    /// The same of the candidate.
+    pub candidate_found: Found,
+    /// The currency of amounts; nothing when the candidate's text is not known here.
+    pub currency: Option<String>,
     /// Time and money.
     pub cost: Cost,
     /// Recorded items that could not be read.
@@ -264,6 +279,9 @@ pub fn compare(samples: &Samples, made_at_ms: i64) -> Comparison {
         candidate_scores,
         active_precision: precision(events, |trial| trial.active.decision),
         candidate_precision: precision(events, |trial| trial.candidate.decision),
+        active_found: found(&labelled(events, |trial| trial.active.decision)),
+        candidate_found: found(&labelled(events, |trial| trial.candidate.decision)),
+        currency: samples.currency.map(|currency| currency.as_str().to_owned()),
         cost: cost(&samples.batches),
         unreadable: samples.unreadable,
         cards_without_label_read: samples.cards_without_label_read,
@@ -372,6 +390,20 @@ fn precision(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Precis
         flagged_precision_pct: pct(counts.flagged_fraud, counts.flagged_labelled),
         ..counts
     }
+}
+
+/// The labelled events with a policy's decisions as their scores.
+fn labelled(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Vec<Case> {
+    let case = |sample: &Sample| {
+        Some(Case {
+            score: f64::from(decision(&sample.trial) as u8),
+            fraud: sample.label? == Label::Fraud,
+            day: utc_day(sample.trial.occurred_at_ms),
+            card: fingerprint64(&sample.trial.card_id),
+            amount_minor: sample.amount_minor,
+        })
+    };
+    events.iter().filter_map(case).collect()
 }
 
 /// Time for an event in the batch that stands in the middle, microseconds: a few batches in which the machine did something

@@ -5,6 +5,7 @@ mod measure;
 mod plot;
 mod read;
 mod text;
+mod worth;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use super::args::CompareArgs;
 use super::plane::Plane;
 
 pub use measure::{Comparison, Label, Sample, compare};
+pub use read::trials;
 
 /// Reads what was recorded, compares, and shows it.
 ///

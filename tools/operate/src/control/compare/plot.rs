@@ -1,76 +1,16 @@
-//! Plots as SVG text: no script, no file from elsewhere.
+//! The plots of a comparison.
 
 use std::fmt::Write as _;
 
+use crate::page::svg::{
+    BOTTOM, HEIGHT, LEFT, RIGHT, SQUARE_HEIGHT, TOP, WIDTH, across, float, level, open, plot_height, plot_width,
+    score_axis, upright,
+};
+
 use super::measure::{BINS, Comparison, Limits, Samples, bin};
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 250.0;
-const SQUARE_HEIGHT: f64 = 640.0;
-const LEFT: f64 = 76.0;
-const BOTTOM: f64 = 38.0;
-const TOP: f64 = 20.0;
-const RIGHT: f64 = 20.0;
 /// What an event that stands alone reaches on the logarithmic axis, so that it can be seen: in powers of ten.
 const LOG_FLOOR: f64 = 0.3;
-
-fn plot_width() -> f64 {
-    WIDTH - LEFT - RIGHT
-}
-
-fn plot_height() -> f64 {
-    HEIGHT - TOP - BOTTOM
-}
-
-/// Where a score lies, from the left.
-fn across(score: u16) -> f64 {
-    LEFT + plot_width() * f64::from(score) / 1000.0
-}
-
-fn open(label: &str, height: f64) -> String {
-    format!(
-        r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg">"#
-    )
-}
-
-/// The axis of scores below a plot of this height.
-fn score_axis(svg: &mut String, height: f64, title: &str) {
-    let y = height - BOTTOM;
-    for score in (0..=1000).step_by(200) {
-        let _ = write!(
-            svg,
-            r#"<text class="tick" x="{:.1}" y="{:.1}" text-anchor="middle">{score}</text>"#,
-            across(score),
-            y + 15.0
-        );
-    }
-    let _ = write!(
-        svg,
-        r#"<text class="axis" x="{:.1}" y="{:.1}" text-anchor="middle">{title}</text>"#,
-        LEFT + plot_width() / 2.0,
-        height - 5.0
-    );
-}
-
-/// A line of the grid with its figure.
-fn level(svg: &mut String, y: f64, figure: &str) {
-    let _ = write!(
-        svg,
-        r#"<line class="grid" x1="{LEFT}" x2="{:.1}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{figure}</text>"#,
-        WIDTH - RIGHT,
-        LEFT - 7.0,
-        y + 4.0
-    );
-}
-
-/// The title of the upright axis.
-fn upright(svg: &mut String, height: f64, title: &str) {
-    let y = TOP + (height - TOP - BOTTOM) / 2.0;
-    let _ = write!(
-        svg,
-        r#"<text class="axis" x="12" y="{y:.1}" text-anchor="middle" transform="rotate(-90 12 {y:.1})">{title}</text>"#
-    );
-}
 
 /// Where the decisions of a policy begin, as upright lines.
 fn limits(svg: &mut String, limits: Option<Limits>, class: &str, height: f64) {
@@ -90,11 +30,6 @@ fn limits(svg: &mut String, limits: Option<Limits>, class: &str, height: f64) {
             );
         }
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts of events are far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
 }
 
 /// Events by score under both policies, on a logarithmic axis: alerts are a thousandth of the events.

@@ -1,6 +1,7 @@
 //! The comparison on figures that a person can check.
 
 use tidemark_domain::control::trial::{Trial, Verdict};
+use tidemark_domain::event::Currency;
 use tidemark_domain::outcome::{Decision, Tier};
 
 use super::measure::{Batch, Label, Limits, Sample, Samples, compare};
@@ -29,6 +30,7 @@ fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<La
             candidate: verdict(candidate),
         },
         label,
+        amount_minor: 1_000,
     }
 }
 
@@ -93,6 +95,44 @@ fn precision_counts_only_what_is_labelled() {
         unlabelled.active_precision.alert_precision_pct, None,
         "no labels is not 0 %"
     );
+}
+
+#[test]
+fn recall_and_money_are_of_the_frauds_that_labels_know_and_one_of_one_is_not_sure() {
+    let mut samples = example();
+    samples.events.push(sample("e6", "c", 100, 900, Some(Label::Fraud)));
+    samples.currency = Currency::new("EUR");
+    let c = compare(&samples, 0);
+    let (active, candidate) = (&c.active_found, &c.candidate_found);
+    assert_eq!(
+        (active.alerts.found, active.alerts.frauds, active.alerts.labelled),
+        (2, 3, 3)
+    );
+    assert_eq!((candidate.alerts.found, candidate.flagged.labelled), (2, 3));
+    assert_eq!(
+        (
+            active.alerts.found_minor,
+            active.alerts.frauds_minor,
+            active.alerts.false_minor
+        ),
+        (2_000, 3_000, 1_000)
+    );
+    assert!((active.alerts.recall_pct.unwrap() - 200.0 / 3.0).abs() < 1e-9);
+    let [low, high] = candidate.alerts.precision_interval_pct.unwrap();
+    assert_eq!(candidate.alerts.precision_pct, Some(100.0));
+    assert!(low < 40.0 && high == 100.0, "2 of 2 is not sure: {low} to {high}");
+    let text = text::render(&c);
+    assert!(
+        text.contains("alerts 2 of 3, 66.7 % (") && text.contains("20.00 EUR of 30.00 EUR"),
+        "{text}"
+    );
+    let page = html::render(&c, &samples);
+    assert!(
+        page.contains("66.7 % (2 of 3) (") && page.contains("(20.00 EUR)"),
+        "{page}"
+    );
+    let unlabelled = compare(&self::samples(vec![sample("e", "c", 900, 900, None)]), 0);
+    assert_eq!(unlabelled.active_found.alerts.recall_pct, None, "no labels is not 0 %");
 }
 
 #[test]

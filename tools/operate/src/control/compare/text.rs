@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use terminal::ui::{self, grouped, paint};
+use tidemark_domain::event::Currency;
 use tidemark_domain::outcome::Decision;
 
 use super::super::until;
 use super::measure::{Comparison, Precision};
+use super::worth::{Found, Worth, between};
 
 const DECISIONS: [Decision; 3] = [Decision::Pass, Decision::Review, Decision::Alert];
 
@@ -50,8 +52,23 @@ pub(super) fn render(comparison: &Comparison) -> String {
     }
     scores(&mut text, c);
     text += "\n  right in what it flags, where labels exist\n";
-    for (name, precision) in [("active", &c.active_precision), ("candidate", &c.candidate_precision)] {
-        let _ = writeln!(text, "  {name:<18}{}", precision_words(precision));
+    for (name, precision, found) in [
+        ("active", &c.active_precision, &c.active_found),
+        ("candidate", &c.candidate_precision, &c.candidate_found),
+    ] {
+        let _ = writeln!(text, "  {name:<18}{}", precision_words(precision, found));
+    }
+    if c.active_found.alerts.frauds > 0 {
+        text += "\n  found, of the frauds that labels know of\n";
+        for (name, found) in [("active", &c.active_found), ("candidate", &c.candidate_found)] {
+            let _ = writeln!(text, "  {name:<18}alerts {}", found_words(&found.alerts, c));
+            let _ = writeln!(
+                text,
+                "  {:<18}reviews and alerts {}",
+                "",
+                found_words(&found.flagged, c)
+            );
+        }
     }
     let cost = &c.cost;
     let _ = writeln!(
@@ -97,17 +114,57 @@ fn scores(text: &mut String, c: &Comparison) {
     );
 }
 
-fn precision_words(precision: &Precision) -> String {
-    let part = |pct: Option<f64>, fraud: u64, labelled: u64, all: u64| match pct {
-        Some(pct) => format!("{pct:.1} % ({fraud} of {labelled} labelled, {} in all)", grouped(all)),
+fn precision_words(precision: &Precision, found: &Found) -> String {
+    let part = |pct: Option<f64>, fraud: u64, labelled: u64, worth: &Worth, all: u64| match pct {
+        Some(pct) => format!(
+            "{pct:.1} % ({fraud} of {labelled} labelled,{}, {} in all)",
+            between(worth.precision_interval_pct).replace(['(', ')'], ""),
+            grouped(all)
+        ),
         None => format!("no labels yet ({} in all)", grouped(all)),
     };
     let p = precision;
     format!(
         "alerts {}; reviews and alerts {}",
-        part(p.alert_precision_pct, p.alerts_fraud, p.alerts_labelled, p.alerts),
-        part(p.flagged_precision_pct, p.flagged_fraud, p.flagged_labelled, p.flagged)
+        part(
+            p.alert_precision_pct,
+            p.alerts_fraud,
+            p.alerts_labelled,
+            &found.alerts,
+            p.alerts
+        ),
+        part(
+            p.flagged_precision_pct,
+            p.flagged_fraud,
+            p.flagged_labelled,
+            &found.flagged,
+            p.flagged
+        )
     )
+}
+
+/// `2 of 3, 66.7 % (9.4 to 99.2 %); 1,234.00 of 2,000.00 EUR, 61.7 %`.
+pub(super) fn found_words(worth: &Worth, c: &Comparison) -> String {
+    let pct = |pct: Option<f64>| pct.map_or_else(String::new, |pct| format!(", {pct:.1} %"));
+    format!(
+        "{} of {}{}{}; {} of {}{}{}",
+        grouped(worth.found),
+        grouped(worth.frauds),
+        pct(worth.recall_pct),
+        between(worth.recall_interval_pct),
+        money(worth.found_minor, c),
+        money(worth.frauds_minor, c),
+        pct(worth.money_pct),
+        between(worth.money_interval_pct)
+    )
+}
+
+/// An amount for a person; in minor units where the currency is not known.
+pub(super) fn money(minor: u64, c: &Comparison) -> String {
+    match c.currency.as_deref().and_then(Currency::new) {
+        Some(currency) => ui::money(minor, currency),
+        None => format!("{} minor units", grouped(minor)),
+    }
 }
 
 fn flips(text: &mut String, c: &Comparison) {
