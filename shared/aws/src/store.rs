@@ -368,6 +368,13 @@ impl StateStore for DynamoStore {
         })
     }
 
+    async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
+        let asked = vec![item::key_of(&item::key_partition(key), item::LABELLED)];
+        let Metered { value: items, units } = self.load_chunk(asked, true).await?;
+        let found = items.into_iter().next().map(item::read_state).transpose()?;
+        Ok(Metered { value: found, units })
+    }
+
     async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
         self.commit_versioned(item::labelled_item(write), write.expected).await
     }

@@ -34,9 +34,19 @@ pub struct LabelledEvent {
 }
 
 impl LabelledEvent {
-    /// What orders events: all labels of one event stand together.
-    const fn event_key(&self) -> (i64, u64) {
+    /// What orders events (time in ms, identity): all labels of one event stand together.
+    #[must_use]
+    pub const fn event_key(&self) -> (i64, u64) {
         (self.time_ms, self.event)
+    }
+
+    /// Whether it is the other label but for what its card could say of the event.
+    fn is_less_of(&self, other: &Self) -> bool {
+        self.explained.is_none()
+            && Self {
+                explained: other.explained,
+                ..*self
+            } == *other
     }
 }
 
@@ -56,6 +66,8 @@ pub enum Added {
     Already,
     /// Its event is older than those that the key still keeps.
     Forgotten,
+    /// It says `cleared` of an event that no label of the set calls fraud: there is nothing to take back.
+    NeverFraud,
 }
 
 /// The labelled history of a key.
@@ -94,9 +106,42 @@ impl LabelledHistory {
         self.labels.last().map(|label| label.time_ms)
     }
 
+    /// Learns what the record of a label says: frauds first, then what takes them back. A label that says `cleared` enters only where
+    /// one that says `fraud` of its event is there: a key keeps what was ever called fraud. A label that comes again after its card has
+    /// forgotten the event is the one that is there. What became of each, in their order.
+    pub fn learn(&mut self, labels: &[LabelledEvent]) -> Vec<Added> {
+        let mut added = vec![Added::NeverFraud; labels.len()];
+        for verdict in [Verdict::Fraud, Verdict::Cleared] {
+            let of_verdict = labels
+                .iter()
+                .zip(&mut added)
+                .filter(|(label, _)| label.verdict == verdict);
+            for (label, added) in of_verdict {
+                let kept = self.of_event(label.event_key());
+                let is_fraud = |other: &LabelledEvent| other.verdict == Verdict::Fraud;
+                *added = if kept.iter().any(|other| label.is_less_of(other)) {
+                    Added::Already
+                } else if is_fraud(label) || kept.iter().any(is_fraud) {
+                    self.add(*label)
+                } else {
+                    Added::NeverFraud
+                };
+            }
+        }
+        added
+    }
+
+    /// The labels of one event.
+    #[must_use]
+    pub fn of_event(&self, event: (i64, u64)) -> &[LabelledEvent] {
+        let from = self.labels.partition_point(|label| label.event_key() < event);
+        let until = self.labels.partition_point(|label| label.event_key() <= event);
+        &self.labels[from..until]
+    }
+
     /// Adds a label, and forgets the oldest events beyond the limits.
     pub fn add(&mut self, label: LabelledEvent) -> Added {
-        if self.floor.is_some_and(|floor| label.event_key() <= floor) {
+        if self.is_forgotten(label.event_key()) {
             return Added::Forgotten;
         }
         match self.labels.binary_search(&label) {
@@ -123,6 +168,12 @@ impl LabelledHistory {
             self.forgotten += of_event as u64;
             self.floor = Some(first);
         }
+    }
+
+    /// Whether an event (time in ms, identity) is past what is kept.
+    #[must_use]
+    pub fn is_forgotten(&self, event: (i64, u64)) -> bool {
+        self.floor.is_some_and(|floor| event <= floor)
     }
 
     /// What was known as of a time (ms since 1970-01-01T00:00:00Z) of the events before it.
@@ -183,11 +234,12 @@ pub struct FraudRun {
 
 impl<'h> AsOf<'h> {
     /// How many labels were known: what an outcome names as this input's version. Labels that came later but were known
-    /// before count, since whoever scores again finds them, too.
+    /// before count, since whoever scores again finds them, too. One that the key has forgotten counts twice: whichever of them was
+    /// known, the number rises when it goes, and no number names two sets (I6).
     #[must_use]
     pub fn version(self) -> u64 {
         let known = self.history.labels.iter().filter(|label| self.is_known(label));
-        self.history.forgotten + known.count() as u64
+        2 * self.history.forgotten + known.count() as u64
     }
 
     fn is_known(self, label: &LabelledEvent) -> bool {

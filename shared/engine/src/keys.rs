@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
 use tidemark_domain::control::Mode;
-use tidemark_domain::event::{Event, Transaction};
+use tidemark_domain::event::{Event, Transaction, Verdict};
 use tidemark_domain::fold::Taught;
 use tidemark_domain::labelled::{Added, KeyInput, LabelledEvent, LabelledHistory};
 use tidemark_domain::policy::{KeyTerms, Policy};
@@ -230,10 +230,15 @@ impl Keys {
         lessons: &[Taught],
     ) -> Vec<Result<(), Returned>> {
         let mut by_key: BTreeMap<KeyId, Vec<(usize, LabelledEvent)>> = BTreeMap::new();
-        for (at, taught) in lessons.iter().enumerate() {
+        for (at, taught) in lessons
+            .iter()
+            .enumerate()
+            .filter(|(_, taught)| !taught.labels.is_empty())
+        {
             for terms in &context.directives.policy.keys {
                 let Some(identity) = taught.identity(terms.field) else {
-                    context.report().labels_without_key += u64::from(!taught.labels.is_empty());
+                    let is_lost = taught.labels.iter().any(|label| label.verdict == Verdict::Fraud);
+                    context.report().labels_without_key += u64::from(is_lost);
                     continue;
                 };
                 let key = KeyId {
@@ -244,7 +249,6 @@ impl Keys {
                 of_key.extend(taught.labels.iter().map(|label| (at, *label)));
             }
         }
-        by_key.retain(|_, labels| !labels.is_empty());
         let writes = by_key.iter().map(|(key, labels)| async move {
             let labels: Vec<LabelledEvent> = labels.iter().map(|(_, label)| *label).collect();
             (key, self.teach_one(context, store, *key, &labels).await)
@@ -273,6 +277,8 @@ impl Keys {
             .peek(&key)
             .filter(|known| known.is_fresh(now_ms, age_ms_max))
             .cloned();
+        // Whether what is at hand is what the store holds.
+        let mut is_current = known.is_none();
         let mut warm = match known {
             Some(warm) => warm,
             None => self.read_for_write(context, store, key).await?,
@@ -282,12 +288,17 @@ impl Keys {
                 return Err(Returned::Deadline);
             }
             let mut history = LabelledHistory::clone(&warm.history);
-            let added: Vec<Added> = labels.iter().map(|label| history.add(*label)).collect();
-            context.report().labels_forgotten +=
-                added.iter().filter(|added| **added == Added::Forgotten).count() as u64;
+            let added = history.learn(labels);
             if !added.contains(&Added::Now) {
-                // What was read is the store's or older, and a set that only grows holds them there, too.
-                return Ok(());
+                if is_current || !added.contains(&Added::NeverFraud) {
+                    // What was read is the store's or older, and a set that only grows holds them there, too.
+                    count_forgotten(context, labels, &added);
+                    return Ok(());
+                }
+                // Another process may have taught the fraud since: what is not there can be told by the store alone.
+                warm = self.read_for_write(context, store, key).await?;
+                is_current = true;
+                continue;
             }
             let number = warm.version.map_or(0, |read| read.number) + 1;
             let write = KeyWrite {
@@ -298,6 +309,7 @@ impl Keys {
             };
             match self.commit(context, store, &write).await? {
                 Commit::Written => {
+                    count_forgotten(context, labels, &added);
                     let now_ms = context.clock.now_ms();
                     let written = WarmKey {
                         history: Arc::new(history),
@@ -310,6 +322,7 @@ impl Keys {
                 Commit::Conflict(Some(winner)) => warm = understood(context, key, Some(&winner))?,
                 Commit::Conflict(None) => warm = self.read_for_write(context, store, key).await?,
             }
+            is_current = true;
         }
         Err(Returned::ConflictLimit)
     }
@@ -343,12 +356,11 @@ impl Keys {
         store: &S,
         key: KeyId,
     ) -> Result<WarmKey, Returned> {
-        let keys = [key];
-        let call = || store.load_keys(&keys);
+        let call = || store.load_key(key);
         let answer = context.with_retries(context.bounds.stop_at_ms, call).await;
-        let items: Metered<Vec<Option<StateItem>>> = answer.map_err(|_| Returned::KeyFailed)?;
-        let items = context.metered(items);
-        understood(context, key, items.first().and_then(Option::as_ref))
+        let item: Metered<Option<StateItem>> = answer.map_err(|_| Returned::KeyFailed)?;
+        let item = context.metered(item);
+        understood(context, key, item.as_ref())
     }
 }
 
@@ -360,6 +372,16 @@ fn understood<C: Clock>(
 ) -> Result<WarmKey, Returned> {
     let found = WarmKey::of(item, context.clock.now_ms());
     found.inspect_err(|_| context.report().name_damaged(key))
+}
+
+/// Counts the frauds that a key is too far on for.
+fn count_forgotten<C: Clock>(context: &BatchContext<'_, C>, labels: &[LabelledEvent], added: &[Added]) {
+    let of_fraud = labels
+        .iter()
+        .zip(added)
+        .filter(|(label, _)| label.verdict == Verdict::Fraud);
+    let forgotten = of_fraud.filter(|(_, added)| **added == Added::Forgotten).count();
+    context.report().labels_forgotten += forgotten as u64;
 }
 
 /// Every key that a policy in force wants for some transaction of the batch, each once, in the order in which they come.

@@ -240,6 +240,9 @@ pub trait StateStore: Send + Sync {
         keys: &[KeyId],
     ) -> impl Future<Output = Result<Metered<Vec<Option<StateItem>>>, PortError>> + Send;
 
+    /// Reads one labelled history, strongly consistent: whoever teaches a key decides by it.
+    fn load_key(&self, key: KeyId) -> impl Future<Output = Result<Metered<Option<StateItem>>, PortError>> + Send;
+
     /// Writes a key's labelled history under its condition.
     fn commit_key(&self, write: &KeyWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;
 

@@ -17,6 +17,7 @@ mod failure;
 mod hot;
 mod hot_cost;
 mod keys;
+mod keys_killed;
 mod lifetime;
 mod links;
 mod pacing;

@@ -16,10 +16,10 @@ use tidemark_engine::port::{KeyId, PortError, StateItem};
 use tidemark_engine::{BatchReport, End, EngineConfig, Returned};
 
 const ALWAYS: Range<u64> = 0..u64::MAX;
-pub(crate) const DAY_S: i64 = 86_400;
+pub const DAY_S: i64 = 86_400;
 
 /// Merchants are keys, and the score is of their frauds alone: -6 bits, and 4 for each of up to two in a row.
-fn policy() -> Policy {
+pub fn policy() -> Policy {
     let text = r#"
 version = 7
 windows_minutes = [60, 43200]
@@ -52,20 +52,20 @@ fn world() -> World {
     World::with(policy(), EngineConfig::default())
 }
 
-fn terminal(id: &str) -> KeyId {
+pub fn terminal(id: &str) -> KeyId {
     KeyId {
         name: KeyName::new("terminal").unwrap(),
         identity: fingerprint64(id),
     }
 }
 
-pub(crate) fn at(card: &str, event: &str, age_s: i64, merchant: &str) -> Vec<u8> {
+pub fn at(card: &str, event: &str, age_s: i64, merchant: &str) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(&tx(card, event, age_s, 1_000)).unwrap();
     value["merchant_id"] = json!(merchant);
     serde_json::to_vec(&value).unwrap()
 }
 
-pub(crate) fn verdict(card: &str, event: &str, verdict: &str, known_age_s: i64) -> Vec<u8> {
+pub fn verdict(card: &str, event: &str, verdict: &str, known_age_s: i64) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(&label(card, event)).unwrap();
     value["verdict"] = json!(verdict);
     value["known_since_ms"] = json!(START_MS - known_age_s * 1_000);
@@ -76,7 +76,7 @@ pub(crate) fn outcome(world: &World, event: &str) -> Value {
     serde_json::from_slice(&world.outcomes()[event]).unwrap()
 }
 
-pub(crate) fn history(world: &World, key: KeyId) -> LabelledHistory {
+pub fn history(world: &World, key: KeyId) -> LabelledHistory {
     let keys = world.store.keys();
     let item = keys.iter().find(|(other, _)| *other == key);
     item.map_or_else(LabelledHistory::default, |(_, item)| {
@@ -260,7 +260,7 @@ fn a_key_that_cannot_be_decoded_is_never_overwritten() {
     assert!(keys.contains(&(terminal("bad"), damaged)));
 }
 
-fn label_v2(card: &str, event: &str, age_s: i64, merchant: Option<&str>) -> Vec<u8> {
+pub fn label_v2(card: &str, event: &str, age_s: i64, merchant: Option<&str>) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(&verdict(card, event, "fraud", 60)).unwrap();
     value["version"] = json!(2);
     value["occurred_at_ms"] = json!(START_MS - age_s * 1_000);
@@ -322,57 +322,4 @@ fn an_event_of_before_the_key_was_declared_has_no_identity_to_teach() {
     // A label that names the merchant teaches it all the same.
     let report = world.run(&records([label_v2("a", "a1", 9 * DAY_S, Some("bad"))]));
     assert_eq!((report.duplicate, report.key_commits), (1, 1));
-}
-
-/// Cards, labels and the events that learn from them, in several batches, delivered whatever happens. What labels taught in the end,
-/// and the score of an event that comes last.
-fn delivered(name: &str, script: impl Fn(&World)) -> (World, Vec<(KeyId, LabelledHistory)>) {
-    let world = world();
-    script(&world);
-    let card = |number: usize| format!("card{}", number % 5);
-    let events = (0..15).map(|number| {
-        let (id, merchant) = (format!("e{number}"), format!("m{}", number % 3));
-        at(&card(number), &id, 20 * DAY_S - number as i64, &merchant)
-    });
-    let labels = (0..12).map(|number| {
-        let what = if number % 4 == 3 { "cleared" } else { "fraud" };
-        verdict(&card(number), &format!("e{}", number - number % 2), what, 9 * DAY_S)
-    });
-    let payloads = events.chain(labels).collect::<Vec<_>>();
-    let ends = deliver(&world, &records(payloads));
-    assert!(ends.iter().all(|end| !matches!(end, End::Returned(_))), "{name}: I1");
-    let keys = world.store.keys();
-    let keys = keys
-        .iter()
-        .map(|(key, item)| (*key, LabelledHistory::decode(&item.bytes).unwrap()));
-    let keys = keys.collect();
-    (world, keys)
-}
-
-#[test]
-fn whatever_is_killed_or_fails_each_labelled_event_is_in_each_of_its_keys_once() {
-    let (calm, expected) = delivered("fair weather", |_| ());
-    let labels: usize = expected.iter().map(|(_, history)| history.labels().len()).sum();
-    assert!(expected.len() >= 2 && labels >= 4, "{expected:?}");
-    let calls = calm.faults.calls();
-    assert!(calls.contains(&Op::CommitKey) && calls.contains(&Op::LoadKeys));
-    let timeout = || PortError::Timeout("test".to_owned());
-    for (call, op) in calls.into_iter().enumerate() {
-        let mut faults = vec![
-            Fault::CrashBefore,
-            Fault::CrashAfter,
-            Fault::Before(timeout()),
-            Fault::After(timeout()),
-        ];
-        match op {
-            Op::LoadKeys => faults.push(Fault::StaleRead),
-            Op::CommitKey => faults.extend([Fault::Conflict, Fault::ConflictWithoutItem]),
-            _ => {}
-        }
-        for fault in faults {
-            let name = format!("{fault:?} at {call} ({op:?})");
-            let (_, keys) = delivered(&name, |world| world.faults.at_call(call as u64, fault.clone()));
-            assert_eq!(keys, expected, "{name}: I2");
-        }
-    }
 }

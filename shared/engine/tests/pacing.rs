@@ -364,6 +364,10 @@ impl StateStore for PartitionStore {
         self.inner.load_keys(keys).await
     }
 
+    async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
+        self.inner.load_key(key).await
+    }
+
     async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
         self.inner.commit_key(write).await
     }

@@ -7,6 +7,7 @@
 //! [`property`]. docs/concepts/protocol-model.md says what is left out.
 
 pub mod item;
+pub mod labelled;
 pub mod process;
 pub mod property;
 pub mod scenario;

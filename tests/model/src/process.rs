@@ -402,6 +402,10 @@ impl StateStore for Ports {
         Err(PortError::Permanent("the scenario has no key".to_owned()))
     }
 
+    async fn load_key(&self, _key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
+        Err(PortError::Permanent("the scenario has no key".to_owned()))
+    }
+
     async fn commit_key(&self, _write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
         Err(PortError::Permanent("the scenario has no key".to_owned()))
     }

@@ -7,14 +7,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use reconcile::{
-    Accepted, BoundsInForce, Broken, Evidence, Horizon, Judgement, QuarantineNote, Record, SequenceRange, StoredCard,
+    Accepted, BoundsInForce, Broken, Evidence, Horizon, Judgement, KeysInForce, QuarantineNote, Record, SequenceRange,
+    StoredCard,
 };
 use serde_json::Value;
 use tidemark_domain::control::{ControlItem, Mode};
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::lifetime::{HISTORY_MS, STREAM_RETENTION_MS_MAX};
 use tidemark_engine::control::SHADOW_COPY_MS_MAX;
-use tidemark_engine::port::QuarantineMessage;
+use tidemark_engine::port::{KeyId, QuarantineMessage};
 
 pub use forge::{Forgery, forge};
 
@@ -44,6 +45,10 @@ pub struct Inputs {
     pub withheld: Vec<(i64, i64)>,
     /// The table.
     pub cards: HashMap<CardId, StoredCard>,
+    /// The keys that policies keep.
+    pub keys_in_force: KeysInForce,
+    /// The items of keys.
+    pub keys: HashMap<KeyId, Vec<u8>>,
     /// For how long the table keeps what it holds.
     pub horizon: Option<Horizon>,
 }
@@ -77,6 +82,13 @@ impl Inputs {
             unrecoverable: unrecoverable(stores),
             withheld: withheld(stores),
             cards: cards(stores),
+            keys_in_force: keys_in_force(stores, policies),
+            keys: stores
+                .tables
+                .keys
+                .iter()
+                .map(|(key, item)| (*key, item.now.bytes.clone()))
+                .collect(),
             horizon: Some(Horizon {
                 now_ms,
                 kept_ms: HISTORY_MS,
@@ -94,6 +106,7 @@ impl Inputs {
             withheld: self.withheld,
             dead: self.dead,
             unrecoverable: self.unrecoverable,
+            keys: self.keys_in_force,
             ..Evidence::default()
         };
         for (arrival_ms, bytes) in &self.outcomes {
@@ -106,7 +119,7 @@ impl Inputs {
             now_ms: 0,
             kept_ms: i64::MAX,
         });
-        reconcile::judge(self.records, evidence, &self.cards, horizon)
+        reconcile::judge(self.records, evidence, &self.cards, &self.keys, horizon)
     }
 }
 
@@ -137,6 +150,16 @@ fn bounds(stores: &Stores, policies: &Policies) -> BoundsInForce {
     BoundsInForce::changing(
         bounds(OWN),
         changes.map(|(at_ms, version)| (*at_ms, bounds(*version))).collect(),
+    )
+}
+
+/// The keys of the policies in force, by the same.
+fn keys_in_force(stores: &Stores, policies: &Policies) -> KeysInForce {
+    let keys = |version: u32| policies.all[&if version == 0 { OWN } else { version }].keys.clone();
+    let changes = stores.control.activations.iter();
+    KeysInForce::changing(
+        keys(OWN),
+        changes.map(|(at_ms, version)| (*at_ms, keys(*version))).collect(),
     )
 }
 

@@ -2,6 +2,7 @@
 
 mod cards;
 mod decided;
+mod keys;
 mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +78,7 @@ pub fn check(facts: &Facts<'_>, violations: &mut Violations) -> Known {
     evidence.refusals(violations);
     evidence.profiles(violations);
     evidence.cards(violations);
+    evidence.keys(violations);
     evidence.known()
 }
 

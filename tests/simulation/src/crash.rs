@@ -12,7 +12,7 @@ use tidemark_engine::{Engine, EngineConfig, InRecord};
 
 use crate::check::{self, Facts};
 use crate::dice::Dice;
-use crate::draws::Draws;
+use crate::draws::{Draw, Draws};
 use crate::policies::Policies;
 use crate::ports::Ports;
 use crate::stream::Stream;
@@ -44,8 +44,22 @@ pub struct Scenario {
 /// Plays the scenario of so many records with faults at these calls.
 #[must_use]
 pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
+    play(events, faults, Draws::NONE)
+}
+
+/// The same, with labels that teach keys.
+#[must_use]
+pub fn scenario_of_labels(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
+    play(events, faults, Draws::of(&[Draw::Labels]))
+}
+
+fn play(events: usize, faults: BTreeMap<u64, Fault>, draws: Draws) -> Scenario {
     let world = World::new(Dice::new(SEED, 1), FaultPlan::At(faults), 0.0, 2 * TIMEOUT_MS, false);
-    let policies = Policies::own(SEED - 1, 400);
+    let mut policies = Policies::own(SEED - 1, 400);
+    if draws.has(Draw::Labels) {
+        policies = policies.with_keys(SEED - 1, 400);
+        world.with(|stores| stores.rules.notes_ends = true);
+    }
     let policy = policies.own_policy();
     let mix = Mix {
         events,
@@ -57,7 +71,7 @@ pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
         profiles: 0.1,
         labels: 0.1,
         hot: 0.0,
-        draws: Draws::NONE,
+        draws,
     };
     let mut stream = Stream::new(1);
     for (place, sent) in generate(&mut Dice::new(SEED, 2), &mix).into_iter().enumerate() {
@@ -75,7 +89,7 @@ pub fn scenario(events: usize, faults: BTreeMap<u64, Fault>) -> Scenario {
     let facts = Facts {
         stores: &stores,
         policies: &policies,
-        draws: Draws::NONE,
+        draws,
         dead: &BTreeSet::new(),
     };
     let _ = check::check(&facts, &mut violations);
@@ -120,6 +134,8 @@ enum Ended {
 
 struct Process {
     engine: Arc<Engine<Ports, Ports, Ports, Ports>>,
+    ports: Ports,
+    policy_version: u32,
     life: Life,
 }
 
@@ -136,19 +152,21 @@ impl Process {
             ports.clone(),
             ports.clone(),
             ports.clone(),
-            ports,
+            ports.clone(),
             policy.clone(),
             config,
         );
         Self {
             engine: Arc::new(engine),
+            ports,
+            policy_version: policy.version,
             life,
         }
     }
 
     fn invoke(&self, world: &World, records: &[Arc<EsmRecord>]) -> Ended {
         let times_out_ms = world.now_ms() + TIMEOUT_MS;
-        let engine = self.engine.clone();
+        let (engine, ports, policy_version) = (self.engine.clone(), self.ports.clone(), self.policy_version);
         let records = records.to_vec();
         let mut future: Pin<Box<dyn Future<Output = Option<String>>>> = Box::pin(async move {
             let batch: Vec<InRecord<'_>> = records
@@ -163,7 +181,9 @@ impl Process {
                     data: &record.body,
                 })
                 .collect();
-            engine.process(&batch, times_out_ms).await.retry_from
+            let report = engine.process(&batch, times_out_ms).await;
+            ports.note_ends(&batch, &report, policy_version);
+            report.retry_from
         });
         loop {
             if let Poll::Ready(retry_from) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -31,11 +31,14 @@ pub enum Draw {
     Walk,
     /// One card has most of the events.
     Hot,
+    /// The policies keep keys of merchants and devices, and labels teach them: early and weeks late, twice, of both versions, with a
+    /// verdict that changes, of another card's event or of a forgotten one.
+    Labels,
 }
 
 impl Draw {
     /// Every draw.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ttl,
         Self::Restore,
         Self::Days,
@@ -49,6 +52,8 @@ impl Draw {
         Self::Capacity,
         Self::Walk,
         Self::Hot,
+        // At the end, so that a seed draws the others as it did.
+        Self::Labels,
     ];
 
     /// The share of seeds that have it.
@@ -56,6 +61,7 @@ impl Draw {
         match self {
             // These change the most of what is checked strictly elsewhere.
             Self::Restore | Self::Keys => 0.2,
+            Self::Labels => 0.15,
             Self::Ttl | Self::Days | Self::Capacity | Self::Hot => 0.25,
             Self::Modes | Self::Overrides | Self::Policies => 0.3,
             Self::Aggregates | Self::ReusedIds | Self::OddIds => 0.35,

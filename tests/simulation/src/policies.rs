@@ -50,6 +50,52 @@ fn own_text(seed: u64, head: u64) -> String {
     text
 }
 
+/// Features of a key, by its name.
+const OF_KEYS: [&str; 4] = ["fraud_run", "fraud_run_age", "since_fraud", "frauds_30d"];
+/// Each key's name and field.
+const KEYS: [(&str, &str); 2] = [("terminal", "merchant_id"), ("device", "device_id")];
+
+/// The text with the first so many keys, their features, and a table that says which events a card explains.
+fn with_keys(text: &str, keys: usize, run_gap_days: u64) -> String {
+    let names = KEYS.iter().take(keys);
+    let names = names.flat_map(|(name, _)| OF_KEYS.map(|of| format!("\"{name}.{of}\", ")));
+    let features = format!("features = [{}", names.collect::<String>());
+    let mut text = text.replacen("features = [", &features, 1);
+    text.push_str(&format!("\n[labels]\nrun_gap_days = {run_gap_days}\n"));
+    for (name, field) in KEYS.iter().take(keys) {
+        text.push_str(&format!(
+            "[[keys]]\nname = \"{name}\"\nfield = \"{field}\"\nkeeps = \"labelled\"\n"
+        ));
+    }
+    text.push_str("[explained]\nprior_bits = -1\nfrom_bits = 1\n");
+    text.push_str("[[explained.tables]]\nfeature = \"count_1h\"\nedges = [3]\nbits = [0, 3]\n");
+    text
+}
+
+/// Points of keys in place of weights.
+const POINTS: &str = r#"
+[points]
+prior_bits = -6
+[[points.tables]]
+feature = "terminal.fraud_run"
+edges = [1, 2]
+bits = [0, 4, 8]
+[[points.tables]]
+feature = "device.frauds_30d"
+edges = [1]
+bits = [0, 3]
+"#;
+
+/// Points take the place of weights, and few features are left, which outcomes carry.
+fn with_points(text: &str) -> String {
+    let (before, rest) = text.split_once("[weights]").unwrap_or((text, ""));
+    let after = rest.find("[thresholds]").map_or("", |at| &rest[at..]);
+    let (head, list) = before.split_once("features = [").unwrap_or((before, ""));
+    let tail = list.find(']').map_or("", |at| &list[at..]);
+    let after = after.replace("[outcome]\nfeatures = false", "[outcome]\nfeatures = true");
+    format!("{head}features = [\"count_1h\", \"amount_z\"{tail}{after}{POINTS}")
+}
+
 fn parse(text: &str) -> Arc<Policy> {
     let parsed = Policy::parse(text, "simulation.toml");
     Arc::new(parsed.unwrap_or_else(|problems| unreachable!("{problems:?}")))
@@ -63,6 +109,26 @@ impl Policies {
             all: BTreeMap::from([(OWN, parse(&own_text(seed, head)))]),
             texts: BTreeMap::new(),
         }
+    }
+
+    /// The same policies, with keys: the functions' own scores by points of both, the second keeps both, with other rows, the third
+    /// keeps merchants alone, and the fourth none.
+    #[must_use]
+    pub fn with_keys(self, seed: u64, head: u64) -> Self {
+        let own = with_keys(&with_points(&own_text(seed, head)), 2, 30);
+        let text = |version: u32, text: &str| match version {
+            2 => with_keys(text, 2, 2),
+            3 => with_keys(text, 1, 30),
+            _ => text.to_owned(),
+        };
+        let texts: BTreeMap<u32, String> = self
+            .texts
+            .iter()
+            .map(|(version, old)| (*version, text(*version, old)))
+            .collect();
+        let mut all: BTreeMap<u32, Arc<Policy>> = texts.iter().map(|(version, text)| (*version, parse(text))).collect();
+        all.insert(OWN, parse(&own));
+        Self { all, texts }
     }
 
     /// With those that a seed publishes: other thresholds and weights, other bounds, a shorter memory.

@@ -168,29 +168,18 @@ impl StateStore for Ports {
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
         self.call(Op::LoadKeys, |stores, ticket| {
-            let stale = ticket.fault == Some(Fault::Stale);
-            let items = keys.iter().map(|key| read(stores.tables.keys.get(key), stale));
-            Ok(free(items.collect()))
+            stores.read_keys(keys, ticket.fault == Some(Fault::Stale)).map(free)
         })
         .await
     }
 
+    async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
+        self.call(Op::LoadKey, |stores, _| stores.read_key(key).map(free)).await
+    }
+
     async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
-        self.call(Op::CommitKey, |stores, _| {
-            let before = stores.tables.keys.get(&write.key).map(|versions| versions.now.clone());
-            if before.as_ref().map(|item| item.version) != write.expected {
-                return Ok(free(Commit::Conflict(before)));
-            }
-            let versions = Versions {
-                now: write.item.clone(),
-                before,
-                written_ms: stores.now_ms,
-                expires_at_s: write.expires_at_s,
-            };
-            stores.tables.keys.insert(write.key, versions);
-            Ok(free(Commit::Written))
-        })
-        .await
+        self.call(Op::CommitKey, |stores, _| stores.commit_key(write).map(free))
+            .await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {

@@ -142,6 +142,11 @@ impl Run {
         } else {
             Policies::own(seed, head)
         };
+        let policies = if draws.has(Draw::Labels) {
+            policies.with_keys(seed, head)
+        } else {
+            policies
+        };
         let published = u32::try_from(policies.texts.len()).unwrap_or(0);
         let mut operators = Dice::new(seed, 4);
         let deeds = schedule(&mut operators, draws, mix.span_ms, mix.cards, published);
@@ -187,7 +192,10 @@ impl Run {
         if control == Control::ShortRetention {
             stream.retention_ms = Some(HOUR_MS);
         }
-        let capacity = Capacity::draw(dice);
+        let mut capacity = Capacity::draw(dice);
+        if draws.has(Draw::Labels) {
+            capacity = capacity.for_large_states();
+        }
         self.world.with(|stores| {
             stores.stream = stream;
             let rules = &mut stores.rules;
@@ -201,6 +209,10 @@ impl Run {
             rules.folds_ids = control == Control::FoldedIds;
             rules.decisions_without_time = control == Control::DecisionsWithoutTime;
             rules.hides_left_out = control == Control::LeftOutCountsAsSent;
+            rules.loses_key_writes = control == Control::KeyWritesLost;
+            rules.doubles_labels = control == Control::LabelsDoubled;
+            rules.knows_too_early = control == Control::LabelsKnownTooEarly;
+            rules.notes_ends = draws.has(Draw::Labels);
             stores.dead_letter.forgets_received = control == Control::ForgetfulQueue;
         });
         self.publish();
@@ -270,6 +282,9 @@ impl Run {
         self.counts.restored = stores.known.restored.len() as u64;
         self.counts.unseen = stores.known.unseen.len() as u64;
         self.counts.limited = stores.limited;
+        self.counts.key_conflicts = stores.known.key_conflicts;
+        self.counts.keys_dropped = stores.known.keys_dropped.len() as u64;
+        self.counts.note_keys(&stores);
         Outcome {
             violations,
             draws: self.draws,
@@ -287,7 +302,7 @@ impl Run {
         audit::verdict(&inputs, known, violations);
         let mut dice = Dice::new(self.options.seed, 6);
         let kinds: Vec<Forgery> = match self.options.forgeries {
-            Forgeries::One => vec![*dice.pick(&Forgery::ALL)],
+            Forgeries::One => vec![Forgery::draw(&mut dice, self.draws.has(Draw::Labels))],
             Forgeries::All => Forgery::ALL.to_vec(),
         };
         for kind in kinds {

@@ -1,5 +1,6 @@
 //! What producers send: transactions, profiles, labels, broken records, and the same event again.
 
+mod labels;
 mod names;
 mod payload;
 
@@ -12,7 +13,7 @@ use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
 use crate::world::START_MS;
 
-pub use names::card;
+pub use names::{card, twins};
 pub use payload::transaction;
 
 const DAY_MS: i64 = 86_400_000;
@@ -114,7 +115,10 @@ pub fn generate(dice: &mut Dice, mix: &Mix) -> Vec<Sent> {
         let sent = maker.next(dice, number, at_ms);
         maker.sent.push(sent);
     }
-    let sent = maker.sent;
+    let mut sent = maker.sent;
+    if mix.draws.has(Draw::Labels) {
+        labels::add(dice, &mut sent, &maker.past);
+    }
     if mix.draws.has(Draw::Aggregates) {
         aggregated(dice, sent)
     } else {
@@ -196,7 +200,10 @@ impl Maker<'_> {
         if draws.has(Draw::ReusedIds) && !self.past.is_empty() && dice.chance(0.1) {
             self.reuse(dice, &mut past);
         }
-        let data = transaction(&past.card, &past.event, past.time_ms, dice);
+        let mut data = transaction(&past.card, &past.event, past.time_ms, dice);
+        if draws.has(Draw::Labels) {
+            data = payload::at_few(data, dice);
+        }
         let key = self.key(dice, &past.card, number);
         self.past.push(past);
         Sent { at_ms, key, data }
@@ -210,7 +217,7 @@ impl Maker<'_> {
             1 => (past.event, past.time_ms) = (other.event, other.time_ms),
             2 => (past.card, past.event) = (other.card, other.event),
             _ => {
-                let twins = names::twins();
+                let twins = twins();
                 let is_first = other.event != twins.0;
                 past.event.clone_from(if is_first { &twins.0 } else { &twins.1 });
                 if !is_first {

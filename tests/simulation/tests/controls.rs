@@ -166,6 +166,28 @@ fn walk_with_a_queue_that_forgets_what_was_received_is_found() {
 }
 
 #[test]
+fn labels_whose_keys_lose_a_write_are_found() {
+    noticed(&[Draw::Labels], Control::KeyWritesLost, &[Invariant::CountsOnce]);
+}
+
+#[test]
+fn labels_that_a_key_takes_twice_are_found() {
+    noticed(&[Draw::Labels], Control::LabelsDoubled, &[Invariant::CountsOnce]);
+}
+
+#[test]
+fn labels_that_are_read_before_they_are_known_are_found() {
+    noticed(&[Draw::Labels], Control::LabelsKnownTooEarly, &[Invariant::PureScore]);
+}
+
+#[test]
+fn labels_without_the_condition_on_a_key_s_version_are_found() {
+    noticed_by(&[Draw::Labels], Control::NoCondition, |told| {
+        told.invariant == Some(Invariant::OnlyOnVersionRead) && told.words.starts_with("key ")
+    });
+}
+
+#[test]
 fn hot_cards_without_the_condition_are_found() {
     noticed(
         &[Draw::Hot],

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use simulation::crash::scenario;
+use simulation::crash::{scenario, scenario_of_labels};
 use simulation::world::Fault;
 
 /// Records of the scenario in which every single fault is played.
@@ -26,6 +26,26 @@ fn every_fault_at_every_call() {
     for call in 0..quiet.calls {
         for fault in Fault::ALL {
             played += holds(SINGLE_EVENTS, &BTreeMap::from([(call, fault)]));
+        }
+    }
+    assert!(played >= quiet.calls * 6, "{played} faults were played");
+}
+
+/// Records of the scenario in which labels teach keys, besides the labels.
+const LABELLED_EVENTS: usize = 80;
+
+#[test]
+fn every_fault_at_every_call_while_labels_teach_keys() {
+    let quiet = scenario_of_labels(LABELLED_EVENTS, BTreeMap::new());
+    assert!(quiet.violations.none(), "{:#?}", quiet.violations.told);
+    assert!(quiet.calls > 30, "{} calls", quiet.calls);
+    let mut played = 0;
+    for call in 0..quiet.calls {
+        for fault in Fault::ALL {
+            let result = scenario_of_labels(LABELLED_EVENTS, BTreeMap::from([(call, fault)]));
+            let told = &result.violations.told;
+            assert!(result.violations.none(), "{fault:?} at {call}: {told:#?}");
+            played += result.played;
         }
     }
     assert!(played >= quiet.calls * 6, "{played} faults were played");

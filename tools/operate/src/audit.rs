@@ -139,7 +139,7 @@ pub async fn run(admin: &Admin, args: &AuditArgs, json: bool) -> Result<Exit, Cl
         records_max: usize::try_from(args.records_max).unwrap_or(usize::MAX),
         settle_ms: millis(args.settle.unwrap_or(0)),
         pending_from_ms: started_ms.saturating_sub(millis(args.pending)),
-        steering: steering::read(admin, &places.table, policy.bounds, args.policy.is_some()).await?,
+        steering: steering::read(admin, &places.table, &policy, args.policy.is_some()).await?,
         places: &places,
         args,
     };

@@ -129,7 +129,7 @@ pub(crate) fn end_of(
     }
     match effect {
         Effect::Shown | Effect::InHistory => return taken(record, effect, seen),
-        Effect::NotSent | Effect::NoLongerShown | Effect::Absent => {}
+        Effect::NotSent | Effect::NoLongerShown | Effect::Untaught(_) | Effect::Absent => {}
     }
     if dead.hold(record) {
         return End::DeadLettered;
@@ -147,6 +147,9 @@ pub(crate) fn end_of(
             "is in quarantine in part: {found} of its {parts} messages"
         )),
         (Effect::NoLongerShown, None) => End::NoLongerShown,
+        (Effect::Untaught(key), None) => End::Nowhere(format!(
+            "has not its end: its card knows it, and the key {key} does not have it"
+        )),
         (Effect::NotSent, None) => End::Nowhere(
             "counts in its card's stored history, but its outcome is not in the scores stream, and it is in no queue".to_owned(),
         ),

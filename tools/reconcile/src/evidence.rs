@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use tidemark_domain::history::{EventMark, History};
 use tidemark_domain::id::{CardId, EventId, EventKey};
+use tidemark_engine::port::KeyId;
 use tidemark_engine::record::compare_sequence_numbers;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Broken;
+use crate::keys::KeysInForce;
 use crate::quarantine::Quarantined;
 use crate::record::{Claim, Record};
 
@@ -208,6 +210,8 @@ pub struct Evidence {
     pub unrecoverable: Vec<(SequenceRange, String)>,
     /// What the table shows, by card.
     pub cards: HashMap<CardId, CardFacts>,
+    /// The keys that policies keep: what their items hold is looked at, too.
+    pub keys: KeysInForce,
     /// A record without evidence that arrived then or later is on its way, ms since 1970-01-01T00:00:00Z; `None`: nothing is.
     pub pending_from_ms: Option<i64>,
 }
@@ -224,6 +228,8 @@ pub(crate) enum Effect {
     /// It labels an event that its card's history no longer holds, or is one whose outcome was withheld and that has left its
     /// card's history: nothing can show it any more.
     NoLongerShown,
+    /// Its card has its label, or had it, and this key of its event should have it and has not.
+    Untaught(KeyId),
     /// Nothing shows what became of it.
     Absent,
 }

@@ -6,6 +6,7 @@ use tidemark_domain::history::{Entry, EventMark, History};
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::invariant::Invariant;
 use tidemark_domain::render::render_json;
+use tidemark_engine::port::KeyId;
 
 use crate::Broken;
 use crate::account::{End, end_of};
@@ -13,6 +14,7 @@ use crate::card::StoredCard;
 use crate::dead::DeadLetters;
 use crate::evidence::{CardFacts, Effect, Evidence, OutcomeCopies, digest};
 use crate::judgement::{BREAKS_MAX, Break, Judgement, OutcomeChecks};
+use crate::keys::KeyAudit;
 use crate::ledger::Ledger;
 use crate::record::Record;
 
@@ -46,11 +48,12 @@ pub struct Audit {
     /// Events with an outcome, by card.
     sent: HashMap<CardId, Vec<EventKey>>,
     checks: OutcomeChecks,
+    keys: KeyAudit,
     cards: u64,
     breaks: BTreeSet<Break>,
 }
 
-/// Judges at once, with every card at hand.
+/// Judges at once, with every card and every key's item at hand.
 ///
 /// # Errors
 /// When something that was read back is none of ours.
@@ -58,12 +61,16 @@ pub fn judge(
     records: Vec<Record>,
     evidence: Evidence,
     cards: &HashMap<CardId, StoredCard>,
+    keys: &HashMap<KeyId, Vec<u8>>,
     horizon: Horizon,
 ) -> Result<Judgement, Broken> {
     let mut audit = Audit::new(records, evidence, horizon);
     let none = StoredCard::default();
     for card in audit.cards() {
         audit.take_card(&card, cards.get(&card).unwrap_or(&none))?;
+    }
+    for key in audit.keys() {
+        audit.take_key(key, keys.get(&key).map(Vec::as_slice));
     }
     Ok(audit.finish())
 }
@@ -85,6 +92,7 @@ impl Audit {
         }
         Self {
             effects: vec![Effect::Absent; records.len()],
+            keys: KeyAudit::new(evidence.keys.clone()),
             records,
             of_card,
             evidence,
@@ -124,11 +132,27 @@ impl Audit {
                 self.against_decision(event, &copies, decisions.get(event));
             }
         }
-        for at in self.of_card.remove(card).unwrap_or_default() {
+        let of_card = self.of_card.remove(card).unwrap_or_default();
+        let records = of_card.iter().map(|at| (*at, &self.records[*at]));
+        self.keys.take_card(card, &entries, records);
+        for at in of_card {
             self.effects[at] = self.evidence.effect_with(&self.records[at], Some(&facts));
         }
         self.cards += 1;
         Ok(())
+    }
+
+    /// The keys to take once every card was taken: those of the cards' events and labels.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyId> {
+        self.keys.keys()
+    }
+
+    /// Holds a key's item against the labels and the cards; `None`: the table has none.
+    pub fn take_key(&mut self, key: KeyId, item: Option<&[u8]>) {
+        for what in self.keys.take_key(key, item, self.horizon.now_ms) {
+            self.broken(Invariant::CountsOnce, what);
+        }
     }
 
     /// The history holds the event of every outcome, and gives the same bytes.
@@ -231,15 +255,40 @@ impl Audit {
                 self.broken(Invariant::OneOutcome, what);
             }
         }
+        for key in self.keys.untaken() {
+            self.keys.checks.unread += 1;
+            self.broken(
+                Invariant::CountsOnce,
+                format!("key {key} was not read, so that nothing is shown of it"),
+            );
+        }
         let dead = DeadLetters::of(&self.evidence.dead);
-        for (record, effect) in self.records.into_iter().zip(self.effects) {
+        ledger.take_said(&mut self.keys);
+        let (taught, keys) = (self.keys.taught(), &self.keys);
+        let mut checks = self.keys.checks;
+        ledger.begins(self.records.iter().map(|record| record.arrival_ms).min());
+        for (at, (record, effect)) in self.records.into_iter().zip(self.effects).enumerate() {
+            let of_record = taught.get(&at).copied().unwrap_or_default();
+            let effect = match (effect, of_record.lacking) {
+                (Effect::Shown | Effect::NoLongerShown, Some(key)) => Effect::Untaught(key),
+                // Its card does not know the event any more, or never did: a key does.
+                (Effect::Absent | Effect::NoLongerShown, None) if of_record.is_there => Effect::Shown,
+                (Effect::Absent, None) if of_record.may_be_unshown || keys.may_have_taught(&record) => {
+                    Effect::NoLongerShown
+                }
+                (effect, _) => effect,
+            };
             let end = end_of(&record, effect, &self.evidence, &dead, ledger.seen());
+            if is_last || !matches!(end, End::Pending | End::NoLongerShown | End::Nowhere(_)) {
+                checks.labels += of_record.lessons;
+                checks.missing += u64::from(matches!((effect, &end), (Effect::Untaught(_), End::Nowhere(_))));
+            }
             match end {
                 End::Pending | End::NoLongerShown | End::Nowhere(_) if !is_last => ledger.keep_open(record),
                 end => ledger.enter(&record, end),
             }
         }
-        ledger.add(&self.checks, self.cards, self.breaks);
+        ledger.add(&self.checks, &checks, self.cards, self.breaks);
         self.evidence
     }
 }

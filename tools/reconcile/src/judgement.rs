@@ -4,6 +4,7 @@ use serde::Serialize;
 use tidemark_domain::invariant::Invariant;
 
 use crate::account::Account;
+use crate::keys::KeyChecks;
 
 /// Breaks that are named, of each kind of check.
 pub const BREAKS_MAX: usize = 1_000;
@@ -79,6 +80,8 @@ pub struct Judgement {
     pub account: Account,
     /// What the outcomes show (I2, I3).
     pub outcomes: OutcomeChecks,
+    /// What the items of keys show (I1, I2).
+    pub keys: KeyChecks,
     /// Cards that were read.
     pub cards: u64,
     /// Whether I1, I2 and I3 hold for every record that is not pending. Without any record it says so of nothing: false.
@@ -91,7 +94,7 @@ impl Judgement {
     /// How many things break an invariant.
     #[must_use]
     pub const fn broken(&self) -> u64 {
-        self.account.unaccounted + self.outcomes.broken()
+        self.account.unaccounted + self.outcomes.broken() + self.keys.broken()
     }
 
     /// Whether there was no record to look at, and nothing is broken: that says nothing.

@@ -26,7 +26,10 @@
 //! let cards = HashMap::new();
 //! let horizon = Horizon { now_ms: 1_795_399_260_000, kept_ms: 7 * 86_400_000 };
 //!
-//! let judgement = judge(records, evidence, &cards, horizon)?;
+//! // 4. What it holds of the keys that the policies keep (here none), read after the cards.
+//! let keys = HashMap::new();
+//!
+//! let judgement = judge(records, evidence, &cards, &keys, horizon)?;
 //! assert!(!judgement.holds);
 //! assert!(judgement.breaks[0].what.contains("1 of shardId-000000000000"));
 //! # Ok::<(), reconcile::Broken>(())
@@ -40,6 +43,7 @@ mod dead;
 mod evidence;
 mod judge;
 mod judgement;
+mod keys;
 mod ledger;
 mod quarantine;
 mod record;
@@ -50,6 +54,7 @@ pub use card::{StoredCard, supply};
 pub use evidence::{CardFacts, Evidence, Outcome, OutcomeCopies, SequenceRange, digest};
 pub use judge::{Audit, Horizon, judge};
 pub use judgement::{BREAKS_MAX, Break, Judgement, OutcomeChecks};
+pub use keys::{KeyChecks, KeysInForce};
 pub use ledger::Ledger;
 pub use quarantine::{QuarantineNote, Quarantined};
 pub use record::{Accepted, BoundsInForce, Claim, Record};

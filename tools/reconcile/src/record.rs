@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidemark_domain::contract::{self, Bounds, aggregate};
-use tidemark_domain::event::Event;
-use tidemark_domain::id::{CardId, EventId, EventKey};
+use tidemark_domain::event::{Event, Verdict};
+use tidemark_domain::id::{CardId, EventId, EventKey, fingerprint64};
 
 /// A record as the transactions stream gives it back.
 #[derive(Clone, Debug)]
@@ -101,16 +101,22 @@ pub enum Claim {
         /// Its version.
         version: u64,
     },
-    /// Label an event. A label names no time: of several events of one id the latest is meant.
+    /// Label an event. Where a label names no time, of several events of one id the latest is meant.
     Label {
         /// Its card.
         card_id: CardId,
         /// The labelled event.
         event_id: EventId,
         /// What is known of it.
-        verdict: &'static str,
+        verdict: Verdict,
         /// Since when, ms since 1970-01-01T00:00:00Z.
         known_since_ms: i64,
+        /// When the event happened, where the label says it, ms since 1970-01-01T00:00:00Z.
+        occurred_at_ms: Option<i64>,
+        /// `fingerprint64` of the merchant that it names.
+        merchant: Option<u64>,
+        /// `fingerprint64` of the device that it names.
+        device: Option<u64>,
     },
     /// Nothing: the contract refuses it.
     Refused,
@@ -212,8 +218,11 @@ impl Claim {
             Event::Label(label) => Self::Label {
                 card_id: label.card_id.clone(),
                 event_id: label.event_id.clone(),
-                verdict: label.verdict.as_str(),
+                verdict: label.verdict,
                 known_since_ms: label.known_since_ms,
+                occurred_at_ms: label.occurred_at_ms,
+                merchant: label.merchant_id.as_ref().map(|id| fingerprint64(id.as_str())),
+                device: label.device_id.as_ref().map(|id| fingerprint64(id.as_str())),
             },
         }
     }

@@ -10,6 +10,7 @@
 mod account;
 mod history;
 mod identity;
+mod keys;
 mod policies;
 mod slices;
 mod world;

@@ -62,7 +62,7 @@ fn a_card_that_is_gone_is_named_only_while_it_can_not_have_expired() {
         now_ms: NOW_MS + 7 * DAY_MS,
         kept_ms: 7 * DAY_MS,
     };
-    let judgement = judge(records, evidence, &world.stored, later).unwrap();
+    let judgement = judge(records, evidence, &world.stored, &world.keys, later).unwrap();
     assert!(judgement.holds, "{judgement:#?}");
     assert_eq!(judgement.outcomes.without_decision, 5);
 }

@@ -33,8 +33,10 @@ pub struct Taught {
     pub device: Option<u64>,
     /// `fingerprint64` of its links that are known, by name.
     pub links: Vec<(KeyName, u64)>,
-    /// The labels, at most two: the one that came, and the one that the card has; none where neither says fraud, since keys keep
-    /// only events that a label ever called fraud.
+    /// The labels, at most two: the one that came, and the one that the card has. None where a card that knew of no fraud learns that
+    /// its event is cleared. A key takes one that says `cleared` only where a label called its event fraud
+    /// ([`LabelledHistory::learn`](crate::labelled::LabelledHistory::learn)): a card that has one already can't say whether it took a
+    /// fraud's place.
     pub labels: Vec<LabelledEvent>,
 }
 
@@ -65,8 +67,16 @@ impl Taught {
             merchant: entry.merchant_identity().or_else(|| named_merchant(label)),
             device: entry.device_identity().or_else(|| named_device(label)),
             links: links_of(entry, label),
-            labels: worth_keeping([Some((label.verdict, label.known_since_ms)), kept].map(|found| found.map(one))),
+            labels: each_once([Some((label.verdict, label.known_since_ms)), kept].map(|found| found.map(one))),
         }
+    }
+
+    /// Of an event without a label before: one that says `cleared` takes nothing back.
+    fn newly(mut self, kept: Option<(Verdict, i64)>) -> Self {
+        if kept.is_none() {
+            self.labels.retain(|label| label.verdict == Verdict::Fraud);
+        }
+        self
     }
 
     /// Of a label that says of which event it is.
@@ -82,7 +92,7 @@ impl Taught {
             merchant: named_merchant(label),
             device: named_device(label),
             links: named_links(label).collect(),
-            labels: worth_keeping([Some(one), None]),
+            labels: vec![one],
         }
     }
 }
@@ -107,12 +117,9 @@ fn links_of(entry: &Entry, label: &Label) -> Vec<(KeyName, u64)> {
     links
 }
 
-fn worth_keeping(labels: [Option<LabelledEvent>; 2]) -> Vec<LabelledEvent> {
+fn each_once(labels: [Option<LabelledEvent>; 2]) -> Vec<LabelledEvent> {
     let mut labels: Vec<LabelledEvent> = labels.into_iter().flatten().collect();
     labels.dedup();
-    if labels.iter().all(|label| label.verdict == Verdict::Cleared) {
-        labels.clear();
-    }
     labels
 }
 
@@ -132,8 +139,8 @@ pub fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> Label
         if !is_newer(entry, label) {
             return LabelApplied::Already(taught);
         }
-        entry.label = Some((label.verdict, label.known_since_ms));
-        return LabelApplied::Recorded(taught);
+        let kept = entry.label.replace((label.verdict, label.known_since_ms));
+        return LabelApplied::Recorded(taught.newly(kept));
     }
     match apply_sealed_label(state, label, fingerprint, policy) {
         LabelApplied::UnknownEvent => forgotten(state, label, policy),
@@ -153,8 +160,12 @@ fn apply_sealed_label(state: &mut History, label: &Label, fingerprint: u64, poli
             Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
         },
     };
-    let (taught, is_newer) = match state.find_sealed(key) {
-        Found::Here(entry) => (Taught::of_entry(entry, label, entry.label), is_newer(entry, label)),
+    let (taught, kept, is_newer) = match state.find_sealed(key) {
+        Found::Here(entry) => (
+            Taught::of_entry(entry, label, entry.label),
+            entry.label,
+            is_newer(entry, label),
+        ),
         Found::Nowhere => return LabelApplied::UnknownEvent,
         Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
     };
@@ -163,7 +174,7 @@ fn apply_sealed_label(state: &mut History, label: &Label, fingerprint: u64, poli
     }
     let known = Some((label.verdict, label.known_since_ms));
     match state.change_sealed(key, &|entry| entry.label = known) {
-        Some(()) => LabelApplied::Recorded(taught),
+        Some(()) => LabelApplied::Recorded(taught.newly(kept)),
         None => LabelApplied::UnknownEvent,
     }
 }

@@ -110,7 +110,11 @@ impl LabelledHistory {
         if !self.labels.is_empty() && span_ms.is_none_or(|span_ms| span_ms > LABELLED_MS) {
             return invalid("a label is older than is kept");
         }
-        if self.forgotten.checked_add(self.labels.len() as u64).is_none() {
+        let named = self
+            .forgotten
+            .checked_mul(2)
+            .and_then(|twice| twice.checked_add(self.labels.len() as u64));
+        if named.is_none() {
             return invalid("more was forgotten than can be");
         }
         Ok(())

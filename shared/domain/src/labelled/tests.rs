@@ -105,6 +105,30 @@ fn a_row_begins_anew_after_a_gap() {
 }
 
 #[test]
+fn what_was_never_called_fraud_is_not_kept_and_a_label_that_says_less_is_no_other() {
+    let cleared = |event| LabelledEvent {
+        verdict: Verdict::Cleared,
+        ..fraud(event, 0)
+    };
+    let mut kept = LabelledHistory::default();
+    assert_eq!(kept.learn(&[cleared(1)]), [Added::NeverFraud]);
+    // In whichever order one record hands them over.
+    assert_eq!(
+        kept.learn(&[cleared(1), fraud(1, 0), cleared(2)]),
+        [Added::Now, Added::Now, Added::NeverFraud]
+    );
+    let less = |label: LabelledEvent| LabelledEvent {
+        explained: None,
+        ..label
+    };
+    assert_eq!(
+        kept.learn(&[less(fraud(1, 0)), less(cleared(1)), less(fraud(2, 0)), less(cleared(2))]),
+        [Added::Already, Added::Already, Added::Now, Added::Now]
+    );
+    assert_eq!(kept.version(), 4);
+}
+
+#[test]
 fn the_oldest_events_are_forgotten_whole_and_stay_so() {
     let mut kept = LabelledHistory::default();
     let cleared = LabelledEvent {
@@ -126,6 +150,45 @@ fn the_oldest_events_are_forgotten_whole_and_stay_so() {
     assert_eq!(kept.add(fraud(1, 400)), Added::Now);
     assert_eq!(kept.labels().len(), 1, "a year has passed");
     assert_eq!(LabelledHistory::decode(&kept.encode()), Ok(kept));
+}
+
+/// However many labels a merchant gets, its item stays small, and what is kept no more is counted.
+#[test]
+fn a_million_labels_of_one_merchant_are_bounded_and_counted() {
+    let mut kept = LabelledHistory::default();
+    for event in 0..1_000_000 {
+        let label = LabelledEvent {
+            time_ms: START_MS + event,
+            ..fraud(event.unsigned_abs(), 0)
+        };
+        assert_eq!(kept.learn(&[label]), [Added::Now]);
+    }
+    assert_eq!((kept.labels().len(), kept.version()), (LABELS_MAX, 1_000_000));
+    assert_eq!(kept.forgotten(), 1_000_000 - LABELS_MAX as u64);
+    let bytes = kept.encode();
+    assert!(bytes.len() <= codec::BYTES_MAX, "{} bytes", bytes.len());
+    assert_eq!(LabelledHistory::decode(&bytes), Ok(kept));
+}
+
+#[test]
+fn two_labels_a_millisecond_apart_are_two() {
+    let second = LabelledEvent {
+        time_ms: at(0) + 1,
+        known_since_ms: at(7) + 1,
+        ..fraud(2, 0)
+    };
+    let kept = history(&[fraud(1, 0), second]);
+    let frauds = |time_ms| kept.as_of(time_ms).run(30 * DAY_MS).map_or(0, |run| run.frauds);
+    assert_eq!([at(7) - 1, at(7), at(7) + 1].map(frauds), [0, 1, 2]);
+    // Of one event: the later one counts from its own millisecond on.
+    let cleared = LabelledEvent {
+        known_since_ms: at(7) + 1,
+        verdict: Verdict::Cleared,
+        ..fraud(1, 0)
+    };
+    let kept = history(&[fraud(1, 0), cleared]);
+    let frauds = |time_ms| kept.as_of(time_ms).frauds_within(30 * DAY_MS);
+    assert_eq!([at(7), at(7) + 1].map(frauds), [1, 0]);
 }
 
 #[test]
@@ -165,6 +228,26 @@ proptest! {
         shuffled.sort_by_key(|label| fingerprint64(&format!("{label:?}{seed}")));
         prop_assert_eq!(history(&labels), history(&shuffled));
         prop_assert_eq!(history(&labels).version(), history(&shuffled).version());
+    }
+
+    /// Whatever is learned and forgotten, what was known as of a time is named by its number (I6).
+    #[test]
+    fn no_number_names_two_sets(labels in prop::collection::vec((label(), 0..4_i64), 0..40), at_day in 0..1_600_i64) {
+        let mut kept = LabelledHistory::default();
+        let mut named: std::collections::BTreeMap<u64, Vec<LabelledEvent>> = std::collections::BTreeMap::new();
+        for (label, years) in labels {
+            let far_ms = years * LABELLED_MS;
+            let label = LabelledEvent {
+                time_ms: label.time_ms + far_ms,
+                known_since_ms: label.known_since_ms + far_ms,
+                ..label
+            };
+            let _ = kept.add(label);
+            let known = kept.labels().iter().filter(|label| label.known_since_ms <= at(at_day)).copied().collect();
+            let version = kept.as_of(at(at_day)).version();
+            let first: &Vec<LabelledEvent> = named.entry(version).or_insert_with(|| Vec::clone(&known));
+            prop_assert_eq!(first, &known, "version {}", version);
+        }
     }
 
     #[test]

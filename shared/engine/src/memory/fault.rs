@@ -22,7 +22,7 @@ pub enum Op {
     PutDecision,
     /// `StateStore::put_trials`.
     PutTrials,
-    /// `StateStore::load_keys`.
+    /// `StateStore::load_keys` and `StateStore::load_key`.
     LoadKeys,
     /// `StateStore::commit_key`.
     CommitKey,

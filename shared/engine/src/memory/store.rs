@@ -329,6 +329,15 @@ impl StateStore for MemoryStore {
         Ok(metered(items, 0.0, units))
     }
 
+    async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
+        // Strongly consistent: no fault makes it stale, and it costs twice.
+        let fault = self.faults.begin(Op::LoadKeys).await?;
+        let item = lock(&self.inner).keys.get(&key).map(|versions| versions.now.clone());
+        let bytes = item.as_ref().map_or(0, |item| item.bytes.len() + ITEM_OVERHEAD_BYTES);
+        self.faults.finish(fault).await?;
+        Ok(metered(item, 0.0, 2.0 * read_units(bytes)))
+    }
+
     async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
         let fault = self.faults.begin(Op::CommitKey).await?;
         let found = || {

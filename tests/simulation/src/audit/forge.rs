@@ -1,5 +1,7 @@
 //! What the simulator takes away or forges on purpose, and what the audit has to name then.
 
+mod keys;
+
 use std::sync::Arc;
 
 use reconcile::{Accepted, QuarantineNote, Record, SequenceRange};
@@ -35,11 +37,21 @@ pub enum Forgery {
     LetterDropped,
     /// An alert's recorded decision is removed.
     DecisionRemoved,
+    /// A label is removed from a key's item.
+    KeyLabelRemoved,
+    /// A label in a key's item says something else.
+    KeyLabelForged,
+    /// A key's item has a label of an event that no label speaks of.
+    KeyLabelInvented,
+    /// A key's item is gone.
+    KeyLost,
+    /// A key's item can't be read.
+    KeyDamaged,
 }
 
 impl Forgery {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::OutcomeRemoved,
         Self::OutcomeForged,
         Self::OutcomeInvented,
@@ -50,7 +62,29 @@ impl Forgery {
         Self::QuarantineRemoved,
         Self::LetterDropped,
         Self::DecisionRemoved,
+        // Of keys: where labels teach them.
+        Self::KeyLabelRemoved,
+        Self::KeyLabelForged,
+        Self::KeyLabelInvented,
+        Self::KeyLost,
+        Self::KeyDamaged,
     ];
+    /// Those of keys.
+    pub const OF_KEYS: [Self; 5] = [
+        Self::KeyLabelRemoved,
+        Self::KeyLabelForged,
+        Self::KeyLabelInvented,
+        Self::KeyLost,
+        Self::KeyDamaged,
+    ];
+
+    /// One of them, as a seed draws it; of keys only where labels teach them.
+    pub fn draw(dice: &mut Dice, has_labels: bool) -> Self {
+        if has_labels && dice.chance(0.8) {
+            return *dice.pick(&Self::OF_KEYS);
+        }
+        *dice.pick(&Self::ALL[..Self::ALL.len() - Self::OF_KEYS.len()])
+    }
 }
 
 /// A number that no record of a run has.
@@ -71,6 +105,10 @@ pub fn forge(inputs: &mut Inputs, forgery: Forgery, stores: &Stores, dice: &mut 
         Forgery::QuarantineRemoved => quarantine_removed(inputs, dice),
         Forgery::LetterDropped => letter_dropped(inputs, dice),
         Forgery::DecisionRemoved => decision_removed(inputs, dice),
+        Forgery::KeyLabelRemoved | Forgery::KeyLabelForged | Forgery::KeyLabelInvented => {
+            keys::label_forged(inputs, forgery, dice)
+        }
+        Forgery::KeyLost | Forgery::KeyDamaged => keys::key_forged(inputs, forgery, dice),
     }
 }
 

@@ -9,10 +9,12 @@ use tidemark_domain::fold::{self, Applied};
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{EventId, fingerprint32};
 use tidemark_domain::invariant::Invariant;
-use tidemark_domain::model::ProfileInput;
+use tidemark_domain::labelled::KeyInput;
+use tidemark_domain::model::{Inputs, ProfileInput};
 use tidemark_domain::outcome::Tier;
 use tidemark_domain::render::render_json;
 
+use super::keys::KeySource;
 use super::sent::{EventKey, SentEvent};
 use super::{Evidence, contains};
 use crate::draws::Draw;
@@ -191,14 +193,31 @@ impl Evidence<'_> {
             .filter_map(|key| Some((*key, self.sent.events.get(*key)?)))
             .flat_map(|(key, event)| event.variants.iter().map(move |tx| (key, tx)))
             .collect();
-        let input = self.input(card, accepted);
+        let profile = self.input(card, accepted);
         let decided = entry.outcome.override_action();
-        let apply = |state: &mut History, tx: &Transaction| fold::apply_overridden(state, tx, input, policy, decided);
         let is_same =
             |applied: &Applied| matches!(applied, Applied::Scored { entry: made } if bare((**made).clone()) == *entry);
+        let by = |state: &mut History, tx: &Transaction, sources: &[KeySource]| {
+            let keys: Vec<KeyInput<'_>> = sources.iter().map(KeySource::input).collect();
+            fold::apply_overridden(state, tx, Inputs { profile, keys: &keys }, policy, decided)
+        };
+        // Mostly there is one way to read what the outcome names.
+        let sources = |state: &History, tx: &Transaction, violations: &mut Violations| {
+            let mut choices = self.key_sources(tx, accepted, policy, violations);
+            if choices.len() > 1 {
+                let fits = |choice: &Vec<KeySource>| is_same(&by(&mut state.clone(), tx, choice));
+                let at = choices.iter().position(fits).unwrap_or(0);
+                choices.swap(0, at);
+            }
+            choices.into_iter().next().unwrap_or_default()
+        };
+        let mut unheard = Violations::default();
         let found = match contents.as_slice() {
             [only] => Some(only),
-            all => all.iter().find(|(_, tx)| is_same(&apply(&mut state.clone(), tx))),
+            all => all.iter().find(|(_, tx)| {
+                let sources = sources(state, tx, &mut unheard);
+                is_same(&by(&mut state.clone(), tx, &sources))
+            }),
         };
         let Some((key, tx)) = found else {
             violations.add(
@@ -211,7 +230,9 @@ impl Evidence<'_> {
             );
             return None;
         };
-        let applied = apply(state, tx);
+        let sources = sources(state, tx, violations);
+        self.features_of_keys(&sources, entry, policy, violations);
+        let applied = by(state, tx, &sources);
         if !is_same(&applied) {
             let (invariant, words) = match applied {
                 Applied::Scored { entry: made } => (
@@ -296,7 +317,8 @@ impl Evidence<'_> {
         let draws = self.facts.draws;
         // Over long times an event may be too old for its label at the end, and was not when that came.
         // A hot card's label finds the newest leaves only.
-        let apart = [Draw::ReusedIds, Draw::Days, Draw::Restore, Draw::Hot];
+        // Labels come weeks after: what a card has forgotten by then is a check of its own.
+        let apart = [Draw::ReusedIds, Draw::Days, Draw::Restore, Draw::Hot, Draw::Labels];
         let plain = !apart.iter().any(|draw| draws.has(*draw));
         if plain {
             self.label(card, &mut state);

@@ -9,12 +9,10 @@ use tidemark_domain::refusal::RefusalCode;
 
 use crate::policies::Policies;
 use crate::stream::Stream;
+pub use crate::world::known::Place;
 
 /// What makes an event one event: card, id, event time (ms since 1970-01-01T00:00:00Z).
 pub type EventKey = (String, String, i64);
-
-/// A user record: shard, sequence number, place in the aggregate.
-pub type Place = (String, String, Option<u32>);
 
 /// A record of an event.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! The control plane, and an engine that does what it says, as the functions have it.
 
+use tidemark_domain::contract::aggregate;
 use tidemark_domain::control::Mode;
 use tidemark_engine::control::{Control, ControlConfig, ControlItems, ControlPlane};
 use tidemark_engine::port::{Metered, PortError};
-use tidemark_engine::{BatchReport, Directives, Engine, InRecord};
+use tidemark_engine::{BatchReport, Directives, End, Engine, InRecord};
 use tidemark_redrive::port::Processor;
 
 use super::{Ports, free};
@@ -78,6 +79,9 @@ impl Steered {
         if judged.is_some_and(|judged| judged.mode == Mode::Shadow) {
             self.note_withheld(batch, &report);
         }
+        if let Some(judged) = judged {
+            self.ports.note_ends(batch, &report, judged.policy_version);
+        }
         report
     }
 
@@ -85,7 +89,7 @@ impl Steered {
     fn note_withheld(&self, batch: &[InRecord<'_>], report: &BatchReport) {
         self.ports.world.with(|stores| {
             for (record, ends) in batch.iter().zip(report.ends_by_record()) {
-                if ends.iter().any(|end| !matches!(end, tidemark_engine::End::Returned(_))) {
+                if ends.iter().any(|end| !matches!(end, End::Returned(_))) {
                     let place = (record.shard_id.to_owned(), record.sequence_number.to_owned());
                     stores.withheld.insert(place);
                 }
@@ -98,5 +102,29 @@ impl Processor for Steered {
     async fn process(&self, batch: &[InRecord<'_>], deadline_ms: i64) -> BatchReport {
         let directives = self.steered.ready().await;
         self.by(directives, batch, deadline_ms).await
+    }
+}
+
+impl Ports {
+    /// Notes which user records have an end other than the quarantine, and by which policy.
+    pub(crate) fn note_ends(&self, batch: &[InRecord<'_>], report: &BatchReport, policy_version: u32) {
+        self.world.with(|stores| {
+            if !stores.rules.notes_ends {
+                return;
+            }
+            for (record, ends) in batch.iter().zip(report.ends_by_record()) {
+                let is_whole =
+                    record.of_aggregate.is_none() && !matches!(aggregate::take_apart(record.data), Ok(Some(_)));
+                for (end, at) in ends.iter().zip(0..) {
+                    if matches!(end, End::Applied | End::Duplicate | End::Scored) {
+                        let of_aggregate = record.of_aggregate.map_or(at, |of| of.sub_sequence_number);
+                        let sub = (!is_whole).then_some(of_aggregate);
+                        let place = (record.shard_id.to_owned(), record.sequence_number.to_owned(), sub);
+                        let noted = (policy_version, stores.now_ms);
+                        stores.known.ends.entry(place).or_default().push(noted);
+                    }
+                }
+            }
+        });
     }
 }

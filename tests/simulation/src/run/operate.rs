@@ -85,7 +85,10 @@ impl Run {
             }
             Deed::Undecide(number) => world.with(|stores| stores.decide(&card(number, odd), None, false)),
             Deed::Mode(mode) => self.set_mode(mode, now_ms),
-            Deed::Backup => world.with(|stores| stores.backup = Some(Box::new(stores.tables.clone()))),
+            Deed::Backup => world.with(|stores| {
+                stores.backup = Some(Box::new(stores.tables.clone()));
+                stores.known.backup_ms = now_ms;
+            }),
             Deed::Restore(share_pct) => {
                 world.with(|stores| stores.restore(share_pct));
                 self.redrive_all(now_ms);
@@ -235,6 +238,7 @@ impl Stores {
             }
         }
         if is_table {
+            self.known.table_restored_ms = Some(self.now_ms);
             self.tables = *backup;
         }
     }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use localcloud::esm::EsmOptions;
+use tidemark_domain::labelled::LabelledHistory;
 
 use crate::audit::Forgery;
 use crate::dice::Dice;
 use crate::draws::Draws;
 use crate::violations::Violations;
-use crate::world::Fault;
+use crate::world::{Fault, Stores};
 
 /// What is taken away, to see that the harness notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,12 @@ pub enum Control {
     LeftOutCountsAsSent,
     /// A message is gone once it was received.
     ForgetfulQueue,
+    /// One write of a key in four is answered, and not done.
+    KeyWritesLost,
+    /// A label is there twice, of two minds.
+    LabelsDoubled,
+    /// Labels are read as known since their events.
+    LabelsKnownTooEarly,
 }
 
 /// What is forged after a run, to see that the audit names it.
@@ -119,6 +126,36 @@ pub struct Counts {
     pub unseen: u64,
     /// What the limits of a shard or a partition refused.
     pub limited: u64,
+    /// Labels that keys hold in the end.
+    pub key_labels: u64,
+    /// Writes of keys that a condition refused.
+    pub key_conflicts: u64,
+    /// Histories of keys that the store dropped after their time.
+    pub keys_dropped: u64,
+    /// Outcomes that were scored by what a key said.
+    pub by_keys: u64,
+    /// Outcomes that lacked a key that could not be read.
+    pub without_keys: u64,
+}
+
+impl Counts {
+    /// Notes what keys hold, and how many outcomes were scored by them or without them.
+    pub(super) fn note_keys(&mut self, stores: &Stores) {
+        let histories = stores.tables.keys.values();
+        let labels =
+            histories.filter_map(|item| Some(LabelledHistory::decode(&item.now.bytes).ok()?.labels().len() as u64));
+        self.key_labels = labels.sum();
+        let lives = stores.tables.lives.values().flatten();
+        for read in lives
+            .flat_map(|life| &life.accepted)
+            .flat_map(|one| &one.entry.outcome.keys)
+        {
+            match read.version {
+                Some(_) => self.by_keys += 1,
+                None => self.without_keys += 1,
+            }
+        }
+    }
 }
 
 /// Each seed has some kinds of faults and not others: all at once would hide what a few do together.

@@ -30,6 +30,46 @@ pub fn transaction(card: &str, event: &str, time_ms: i64, dice: &mut Dice) -> Ve
     .into_bytes()
 }
 
+/// The transaction at one of a few merchants, mostly with one of a few devices.
+pub(super) fn at_few(data: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&data) else {
+        return data;
+    };
+    value["merchant_id"] = format!("m{}", dice.below(6)).into();
+    if dice.chance(0.7) {
+        value["device_id"] = format!("d{}", dice.below(5)).into();
+    }
+    value.to_string().into_bytes()
+}
+
+/// What a label is to say.
+pub(super) struct Said<'a> {
+    pub(super) card: &'a str,
+    pub(super) event: &'a str,
+    pub(super) verdict: &'a str,
+    pub(super) known_since_ms: i64,
+    /// From version 2 on: when the event happened, and where, as far as that is said.
+    pub(super) of: Option<(i64, Option<&'a str>, Option<&'a str>)>,
+}
+
+pub(super) fn said(said: &Said<'_>) -> Vec<u8> {
+    let mut value = serde_json::json!({
+        "schema": "label", "version": 1, "event_id": said.event, "card_id": said.card, "verdict": said.verdict,
+        "known_since_ms": said.known_since_ms,
+    });
+    if let Some((time_ms, merchant, device)) = said.of {
+        value["version"] = 2.into();
+        value["occurred_at_ms"] = time_ms.into();
+        if let Some(merchant) = merchant {
+            value["merchant_id"] = merchant.into();
+        }
+        if let Some(device) = device {
+            value["device_id"] = device.into();
+        }
+    }
+    value.to_string().into_bytes()
+}
+
 pub(super) fn profile(card: &str, version: u64) -> Vec<u8> {
     // One version has one content, as a producer of profiles guarantees.
     let mean = 1_000 + 137 * version;

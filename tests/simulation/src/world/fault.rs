@@ -21,6 +21,8 @@ pub enum Op {
     PutProfile,
     /// Reads keys' labelled histories.
     LoadKeys,
+    /// Reads one key's labelled history, strongly consistent.
+    LoadKey,
     /// Writes a key's labelled history under its condition.
     CommitKey,
     /// Records a decision.

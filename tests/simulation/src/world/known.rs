@@ -1,10 +1,16 @@
 //! What the simulator itself knows: which events a card accepted, in which order, by whom; and what operators did.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidemark_domain::control::{Mode, OverrideAction};
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::invariant::Invariant;
+use tidemark_domain::labelled::LabelledHistory;
+use tidemark_engine::port::KeyId;
+
+/// A user record: shard, sequence number, place in the aggregate.
+pub type Place = (String, String, Option<u32>);
 
 /// By what a batch was judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,4 +86,17 @@ pub struct Known {
     pub pauses: Vec<(i64, i64)>,
     /// Whether refused payloads were redriven.
     pub quarantine_redriven: bool,
+    /// Every labelled history that a key ever had, in the order in which they were written.
+    pub key_histories: BTreeMap<KeyId, Vec<Arc<LabelledHistory>>>,
+    /// The newest event's time (ms) of histories that the store dropped after their time.
+    pub keys_dropped: BTreeMap<KeyId, i64>,
+    /// Writes of keys that the condition refused.
+    pub key_conflicts: u64,
+    /// When the backup was made, and when the whole table was put back to it, ms since 1970-01-01T00:00:00Z.
+    pub backup_ms: i64,
+    /// The same.
+    pub table_restored_ms: Option<i64>,
+    /// User records that have an end other than the quarantine, each with the policy by which and when (ms since
+    /// 1970-01-01T00:00:00Z).
+    pub ends: BTreeMap<Place, Vec<(u32, i64)>>,
 }

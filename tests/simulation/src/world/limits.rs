@@ -48,6 +48,16 @@ impl Capacity {
         }
     }
 
+    /// For states that hold the values of features, and are some four times as large.
+    #[must_use]
+    pub fn for_large_states(self) -> Self {
+        Self {
+            write_units: 4 * self.write_units,
+            read_units: 4 * self.read_units,
+            ..self
+        }
+    }
+
     /// The part that a key belongs to.
     #[must_use]
     pub fn part(&self, key: &str) -> u64 {

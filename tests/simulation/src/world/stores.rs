@@ -75,6 +75,14 @@ pub struct Rules {
     pub folds_ids: bool,
     /// A control: a decision is known by card and id, without its event's time.
     pub decisions_without_time: bool,
+    /// A control: one write of a key's labelled history in four is answered, and not done.
+    pub loses_key_writes: bool,
+    /// A control: a label that is taken is there twice, of two minds of what its card says of the event.
+    pub doubles_labels: bool,
+    /// A control: whoever reads a key finds its labels known since their events.
+    pub knows_too_early: bool,
+    /// Whether which record ended under which policy is noted.
+    pub notes_ends: bool,
     /// A control: what a busy shard leaves out is not said to be left out.
     pub hides_left_out: bool,
 }

@@ -10,6 +10,7 @@ mod amount;
 mod compare;
 mod features;
 mod history;
+pub mod keys;
 mod learned;
 mod measure;
 mod surprise;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use reconcile::{Audit, Evidence, Horizon, Ledger, Outcome};
+use reconcile::{Audit, Evidence, Horizon, KeysInForce, Ledger, Outcome};
 use terminal::clock::{now_ms, pause};
 use terminal::error::CliError;
 use terminal::ui;
@@ -71,6 +71,11 @@ impl<'a> Slices<'a> {
             slices: 0,
             evidence: Evidence {
                 withheld: question.steering.withheld.clone(),
+                // A card's labels may lie in other shards than its events: of one shard alone nothing is said of keys.
+                keys: match question.range.shard_id {
+                    Some(_) => KeysInForce::default(),
+                    None => question.steering.keys.clone(),
+                },
                 pending_from_ms: Some(question.pending_from_ms),
                 ..Evidence::default()
             },

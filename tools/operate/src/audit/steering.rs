@@ -8,7 +8,10 @@ use tidemark_aws::admin::Admin;
 use tidemark_domain::contract::Bounds;
 use tidemark_domain::control::item::{Fields, HISTORY_PREFIX, policy_key};
 use tidemark_domain::control::{Change, ControlItem, Mode, OWN_POLICY, PolicyVersion};
+use tidemark_domain::policy::{KeyTerms, Policy};
 use tidemark_engine::control::SHADOW_COPY_MS_MAX;
+
+use reconcile::KeysInForce;
 
 use crate::account::BoundsInForce;
 use crate::account::evidence::failed;
@@ -25,13 +28,19 @@ const ADOPTED_AFTER_MS: i64 = SHADOW_COPY_MS_MAX + 60_000;
 pub(super) struct Steering {
     /// The bounds of the policies in force.
     pub(super) bounds: BoundsInForce,
+    /// The keys that the policies in force keep.
+    pub(super) keys: KeysInForce,
     /// From when to when outcomes were withheld, ms since 1970-01-01T00:00:00Z.
     pub(super) withheld: Vec<(i64, i64)>,
 }
 
-/// Reads the history. `own` are the bounds of the policy that the functions were started with, as far as is known; with
-/// `is_told` they are those of every time.
-pub(super) async fn read(admin: &Admin, table: &str, own: Bounds, is_told: bool) -> Result<Steering, CliError> {
+/// What an audit needs of a policy: what it refuses, and which keys it keeps.
+type Terms = (Bounds, Vec<KeyTerms>);
+
+/// Reads the history. `own` is the policy that the functions were started with, as far as is known; with `is_told` it is that of every
+/// time.
+pub(super) async fn read(admin: &Admin, table: &str, own: &Policy, is_told: bool) -> Result<Steering, CliError> {
+    let own = (own.bounds, own.keys.clone());
     let items = admin.control_items(table, HISTORY_PREFIX, false, CHANGES_MAX).await;
     let items = items.map_err(failed("reading the control plane's history"))?;
     let changes: Vec<Change> = items
@@ -40,27 +49,33 @@ pub(super) async fn read(admin: &Admin, table: &str, own: Bounds, is_told: bool)
         .collect();
     let withheld = withheld(&changes);
     if is_told {
-        let bounds = BoundsInForce::always(own);
-        return Ok(Steering { bounds, withheld });
+        return Ok(Steering {
+            bounds: BoundsInForce::always(own.0),
+            keys: KeysInForce::changing(own.1, Vec::new()),
+            withheld,
+        });
     }
-    let mut published = BTreeMap::from([(OWN_POLICY, own)]);
+    let mut published = BTreeMap::from([(OWN_POLICY, own.clone())]);
     let activations = activations(&changes);
     for (_, version) in &activations {
         if !published.contains_key(version) {
             let item = admin.control_item(table, &policy_key(*version)).await;
             let item = item.map_err(failed("reading a published policy"))?;
-            published.insert(*version, bounds_of(admin, table, *version, item.as_ref(), own).await);
+            published.insert(*version, terms_of(admin, table, *version, item.as_ref(), &own).await);
         }
     }
-    let bounds = activations.iter().map(|(at_ms, version)| (*at_ms, published[version]));
+    let changes = || activations.iter().map(|(at_ms, version)| (*at_ms, &published[version]));
+    let bounds = changes().map(|(at_ms, (bounds, _))| (at_ms, *bounds));
+    let keys = changes().map(|(at_ms, (_, keys))| (at_ms, keys.clone()));
     Ok(Steering {
-        bounds: BoundsInForce::changing(own, bounds.collect()),
+        bounds: BoundsInForce::changing(own.0, bounds.collect()),
+        keys: KeysInForce::changing(own.1.clone(), keys.collect()),
         withheld,
     })
 }
 
-/// The bounds of a published policy. One that can't be read was never taken by the functions either: the evidence has to tell.
-async fn bounds_of(admin: &Admin, table: &str, version: u32, item: Option<&Fields>, own: Bounds) -> Bounds {
+/// The terms of a published policy. One that can't be read was never taken by the functions either: the evidence has to tell.
+async fn terms_of(admin: &Admin, table: &str, version: u32, item: Option<&Fields>, own: &Terms) -> Terms {
     let published = item.and_then(|fields| PolicyVersion::from_fields(version, fields).ok());
     let policy = match &published {
         Some(published) => models::published(admin, table, &published.text).await,
@@ -68,10 +83,10 @@ async fn bounds_of(admin: &Admin, table: &str, version: u32, item: Option<&Field
     };
     if policy.is_none() {
         ui::note(&format!(
-            "policy {version} can't be read: records of its time are judged by the built-in policy's bounds"
+            "policy {version} can't be read: records of its time are judged by the built-in policy's bounds and keys"
         ));
     }
-    policy.map_or(own, |policy| policy.bounds)
+    policy.map_or_else(|| own.clone(), |policy| (policy.bounds, policy.keys))
 }
 
 /// Which version came into force when.

@@ -14,6 +14,7 @@ pub(super) fn render(report: &AuditReport) -> String {
     range(&mut text, report);
     account(&mut text, report);
     outcomes(&mut text, report);
+    keys(&mut text, report);
     remarks(&mut text, report);
     verdict(&mut text, report);
     text
@@ -109,6 +110,23 @@ fn outcomes(text: &mut String, report: &AuditReport) {
         "  not recorded",
         found.decision_lost,
         "alerts without the decision that should be there",
+    );
+}
+
+fn keys(text: &mut String, report: &AuditReport) {
+    let found = &report.found.keys;
+    if found.keys == 0 {
+        return;
+    }
+    *text += &format!("\n{}\n", paint(ui::HEADING, "I2: each label in each of its keys once"));
+    *text += &row("keys", found.keys, "of the cards' events and labels");
+    *text += &row("  labels", found.labels, "that were held against them");
+    *text += &row("  missing", found.missing, "labels that a key should have and has not");
+    *text += &row("  forged", found.forged, "labels that no card and no record knows");
+    *text += &row(
+        "  not read",
+        found.unread,
+        "keys whose items can't be read: nothing is shown of them",
     );
 }
 

@@ -14,6 +14,7 @@ use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
+use tidemark_engine::port::KeyId;
 
 pub const NOW_MS: i64 = 1_795_399_200_000;
 pub const DAY_MS: i64 = 86_400_000;
@@ -29,6 +30,8 @@ pub struct World {
     pub cards: BTreeMap<CardId, History>,
     pub stored: HashMap<CardId, StoredCard>,
     pub evidence: fn() -> Evidence,
+    /// The items of keys.
+    pub keys: HashMap<KeyId, Vec<u8>>,
     /// Whether outcomes are sent and decisions recorded.
     pub sends: bool,
 }
@@ -74,6 +77,7 @@ impl World {
             cards: BTreeMap::new(),
             stored: HashMap::new(),
             evidence: Evidence::default,
+            keys: HashMap::new(),
             sends: true,
         }
     }
@@ -189,7 +193,7 @@ impl World {
             now_ms: NOW_MS,
             kept_ms: 7 * DAY_MS,
         };
-        judge(records, evidence, &self.stored, horizon).unwrap()
+        judge(records, evidence, &self.stored, &self.keys, horizon).unwrap()
     }
 
     /// Judges, and expects that all is well.

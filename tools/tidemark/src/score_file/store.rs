@@ -174,6 +174,10 @@ impl StateStore for FileStore {
         free(keys.iter().map(|key| stored.get(key).cloned()).collect())
     }
 
+    async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
+        free(lock(&self.keys).get(&key).cloned())
+    }
+
     async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
         let mut stored = lock(&self.keys);
         let found = stored.get(&write.key);
