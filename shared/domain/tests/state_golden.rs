@@ -245,7 +245,7 @@ fn with_models() -> History {
     History::from_parts(entries.collect(), 6, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, History); 7] {
+fn golden() -> [(&'static str, History); 8] {
     [
         ("state-v5-links.bin", with_links()),
         ("state-v5-models.bin", with_models()),

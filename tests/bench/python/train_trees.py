@@ -3,8 +3,8 @@
     python train_trees.py rows.csv model.json [--features a,b,c]
 
 Each column after `fraud` is a feature, under its own name; an empty field is a missing value. The constraints say which way a
-feature may push the odds, so that a reason is never the opposite of what its words say. What is set here was chosen on the three
-weeks that choices are made by (docs/reference/detection.md), and on no other.
+feature may push the odds, so that a reason is never the opposite of what its words say. What is set here was chosen on one of
+the weeks that choices are made by (docs/reference/detection.md).
 """
 
 import argparse

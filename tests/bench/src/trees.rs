@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use tidemark_cli::learning::export::{ExportOptions, export};
+use tidemark_cli::learning::export::{ExportOptions, RowFormat, export};
 use tidemark_cli::learning::train::{TrainOptions, Trained};
 use tidemark_domain::policy::{Policy, PolicyProblem};
 use tidemark_domain::trees::{TreeModel, TreeModelKey, join, split};
@@ -78,7 +78,7 @@ fn write_rows(options: &TrainOptions, policy: Policy, rows: &Path) -> Result<(),
         until_ms: options.until_ms - options.label_delay_ms + 1,
         labels_as_of_ms: options.until_ms,
         label_delay_ms: options.label_delay_ms,
-        json_lines: false,
+        format: RowFormat::Csv,
     };
     export(&options, &mut output).map_err(|error| error.to_string())?;
     output.flush().map_err(failed)

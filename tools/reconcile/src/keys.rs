@@ -130,8 +130,8 @@ struct EventFacts {
     name: String,
     /// The record of one of them is in the range.
     has_record: bool,
-    /// The keys that cards and labels say it has: time (ms), number of the field, identity.
-    identities: BTreeSet<(i64, u8, u64)>,
+    /// The keys that cards and labels say it has: time (ms), the field, identity.
+    identities: BTreeSet<(i64, KeyField, u64)>,
     /// What the card holds: its time (ms), its label, and whether it is explained.
     kept: Vec<(i64, Option<Rank>, bool)>,
 }
@@ -206,8 +206,7 @@ impl KeyAudit {
             verdict,
             known_since_ms,
             occurred_at_ms,
-            merchant,
-            device,
+            named,
             ..
         } = of.widest_claim()
         else {
@@ -229,19 +228,15 @@ impl KeyAudit {
         if facts.name.is_empty() {
             facts.name = format!("event {event_id} of card {card}");
         }
-        for (field, named) in [(KeyField::Merchant, merchant), (KeyField::Device, device)] {
-            let named = named.zip(*occurred_at_ms);
-            facts
-                .identities
-                .extend(named.map(|(identity, time_ms)| (time_ms, field as u8, identity)));
+        if let Some(time_ms) = *occurred_at_ms {
+            let named = named.iter().map(|(field, identity)| (time_ms, *field, *identity));
+            facts.identities.extend(named);
         }
         meant.iter().for_each(|entry| facts.note(entry));
         let times_ms: BTreeSet<i64> = meant.iter().map(|entry| entry.time_ms).chain(*occurred_at_ms).collect();
         for terms in self.in_force.since(of.arrival_ms) {
-            let named = match terms.field {
-                KeyField::Merchant => *merchant,
-                KeyField::Device => *device,
-            };
+            let named = named.iter().find(|(field, _)| *field == terms.field);
+            let named = named.map(|(_, identity)| *identity);
             let mut identities: Vec<Option<u64>> = meant
                 .iter()
                 .map(|entry| identity_of(entry, terms.field).or(named))
@@ -285,17 +280,13 @@ impl KeyAudit {
     pub(crate) fn may_have_taught(&self, record: &Record) -> bool {
         let Claim::Label {
             occurred_at_ms: Some(_),
-            merchant,
-            device,
+            named,
             ..
         } = record.widest_claim()
         else {
             return false;
         };
-        let is_named = |terms: &KeyTerms| match terms.field {
-            KeyField::Merchant => merchant.is_some(),
-            KeyField::Device => device.is_some(),
-        };
+        let is_named = |terms: &KeyTerms| named.iter().any(|(field, _)| *field == terms.field);
         let always = self.in_force.since(record.arrival_ms);
         self.in_force
             .ever()
@@ -357,8 +348,8 @@ impl KeyAudit {
             .in_force
             .ever()
             .find(|terms| terms.name == key.name)
-            .map(|terms| terms.field as u8);
-        let is_of = |(time_ms, of, _): &&(i64, u8, u64)| *time_ms == label.time_ms && Some(*of) == field;
+            .map(|terms| terms.field);
+        let is_of = |(time_ms, of, _): &&(i64, KeyField, u64)| *time_ms == label.time_ms && Some(*of) == field;
         let of_field = || facts.identities.iter().filter(is_of);
         let is_of_other = of_field().count() > 0 && of_field().all(|(.., identity)| *identity != key.identity);
         let why = match of_card {
@@ -407,10 +398,11 @@ impl KeyAudit {
 impl EventFacts {
     fn note(&mut self, entry: &Entry) {
         let label = entry.label.map(|(verdict, since_ms)| (since_ms, verdict));
-        for field in KeyField::ALL {
+        let links = entry.links.iter().map(|(name, _)| KeyField::Link(*name));
+        for field in [KeyField::Merchant, KeyField::Device].into_iter().chain(links) {
             let identity = identity_of(entry, field);
             self.identities
-                .extend(identity.map(|identity| (entry.time_ms, field as u8, identity)));
+                .extend(identity.map(|identity| (entry.time_ms, field, identity)));
         }
         if !self.kept.iter().any(|(time_ms, ..)| *time_ms == entry.time_ms) {
             self.kept.push((entry.time_ms, label, entry.outcome.explained));
@@ -440,5 +432,6 @@ fn identity_of(entry: &Entry, field: KeyField) -> Option<u64> {
     match field {
         KeyField::Merchant => entry.merchant_identity(),
         KeyField::Device => entry.device_identity(),
+        KeyField::Link(name) => entry.link_identity(name),
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tidemark_domain::contract::{self, Bounds, aggregate};
-use tidemark_domain::event::{Event, Verdict};
+use tidemark_domain::event::{Event, Label, Verdict};
 use tidemark_domain::id::{CardId, EventId, EventKey, fingerprint64};
+use tidemark_domain::policy::KeyField;
 
 /// A record as the transactions stream gives it back.
 #[derive(Clone, Debug)]
@@ -113,10 +114,8 @@ pub enum Claim {
         known_since_ms: i64,
         /// When the event happened, where the label says it, ms since 1970-01-01T00:00:00Z.
         occurred_at_ms: Option<i64>,
-        /// `fingerprint64` of the merchant that it names.
-        merchant: Option<u64>,
-        /// `fingerprint64` of the device that it names.
-        device: Option<u64>,
+        /// The keys that it names: which member does, and `fingerprint64` of the id.
+        named: Vec<(KeyField, u64)>,
     },
     /// Nothing: the contract refuses it.
     Refused,
@@ -221,8 +220,7 @@ impl Claim {
                 verdict: label.verdict,
                 known_since_ms: label.known_since_ms,
                 occurred_at_ms: label.occurred_at_ms,
-                merchant: label.merchant_id.as_ref().map(|id| fingerprint64(id.as_str())),
-                device: label.device_id.as_ref().map(|id| fingerprint64(id.as_str())),
+                named: named_keys(label),
             },
         }
     }
@@ -236,4 +234,15 @@ impl Claim {
             Self::Refused => None,
         }
     }
+}
+
+fn named_keys(label: &Label) -> Vec<(KeyField, u64)> {
+    let merchant = label.merchant_id.as_ref().map(|id| (KeyField::Merchant, id.as_str()));
+    let device = label.device_id.as_ref().map(|id| (KeyField::Device, id.as_str()));
+    let links = label
+        .links
+        .iter()
+        .map(|(name, id)| (KeyField::Link(*name), id.as_str()));
+    let named = merchant.into_iter().chain(device).chain(links);
+    named.map(|(field, id)| (field, fingerprint64(id))).collect()
 }

@@ -13,6 +13,7 @@ use rehearse::stack::{Stack, StackOptions};
 use serde_json::{Value, json};
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract::aggregate;
+use tidemark_domain::policy::Policy;
 use tidemark_telemetry::Metric;
 
 /// In every field of every event: a word that nothing else says.
@@ -302,7 +303,13 @@ async fn nothing_of_a_payload_reaches_what_the_functions_emit() {
     options.fault_seed = Some(9);
     options.mapping.batch_size = 60;
     options.mapping.batching_window_ms = 0;
+    // With keys, so that labels are told of, too.
+    let policy = folder.path().join("keys.toml");
+    let keys = "[[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n";
+    let text = Policy::default_text().replacen("version = 1\n", "version = 2\n", 1);
+    std::fs::write(&policy, format!("{text}\n{keys}")).unwrap();
     options.env = [
+        ("TIDEMARK_POLICY_FILE", policy.to_str().unwrap()),
         ("TIDEMARK_LOG_LEVEL", "debug"),
         ("RUST_LOG", "trace"),
         ("RUST_BACKTRACE", "1"),

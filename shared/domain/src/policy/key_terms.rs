@@ -19,7 +19,7 @@ pub struct KeyTerms {
 }
 
 /// The member of a transaction that names a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyField {
     /// `merchant_id`.
     Merchant,

@@ -1,8 +1,8 @@
 //! Every refusal of a policy, with its place.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod learned;
 mod keys;
+mod learned;
 mod low_risk;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};

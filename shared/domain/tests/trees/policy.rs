@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::control::diff::{Effect, diff};
-use tidemark_domain::event::{Channel, Country, Currency, Transaction};
+use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
 use tidemark_domain::fold::{Applied, apply_transaction};
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
@@ -74,6 +74,8 @@ fn transaction(number: i64, at_s: i64) -> Transaction {
         channel: Channel::Ecommerce,
         approved: true,
         device_id: None,
+        links: Links::NONE,
+        account_opened_at_ms: None,
         place: None,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use e2e::tracked_files;
 
 /// Names that several crates have, and why that misleads nobody. docs/glossary.md has those that are words of ours.
-const SHARED: [(&str, &str); 24] = [
+const SHARED: [(&str, &str); 26] = [
     (
         "Batch",
         "the records of an invocation; trials as `compare` reads them are a batch of these",
@@ -28,6 +28,10 @@ const SHARED: [(&str, &str); 24] = [
     (
         "Label",
         "an event; and what labels say of a trial's event, in `compare`",
+    ),
+    (
+        "Model",
+        "a model of trees by its name; and what `watch` has seen so far, which its screen is drawn from",
     ),
     ("Names", "what the parts of a deployment are called"),
     ("Op", "a call of a port that a test lets fail, of each crate's ports"),
@@ -59,6 +63,10 @@ const SHARED: [(&str, &str); 24] = [
     (
         "Verdict",
         "fraud or cleared; of a trial; of an audit (docs/glossary.md says which is to go)",
+    ),
+    (
+        "Scenario",
+        "what a run plays through: kinds of fraud in the simulation, faults in chaos",
     ),
 ];
 

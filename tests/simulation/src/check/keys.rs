@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lab::oracle;
 use tidemark_domain::event::{Label, Transaction, Verdict};
 use tidemark_domain::history::Entry;
-use tidemark_domain::id::{DeviceId, fingerprint64};
+use tidemark_domain::id::{DeviceId, LinkId, fingerprint64};
 use tidemark_domain::invariant::Invariant;
 use tidemark_domain::labelled::{KeyInput, LabelledEvent, LabelledHistory, event_identity};
 use tidemark_domain::outcome::KeyRead;
@@ -19,6 +19,9 @@ use crate::draws::Draw;
 use crate::traffic::twins;
 use crate::violations::Violations;
 use crate::world::known::Accepted;
+
+/// The members that the simulation's policies have keys by.
+const FIELDS: [KeyField; 2] = [KeyField::Merchant, KeyField::Device];
 
 /// Whatever was under way when the table was restored is over by so much later, ms.
 const RESTORE_SLACK_MS: i64 = 20 * 60_000;
@@ -68,6 +71,7 @@ impl Said<'_> {
         match field {
             KeyField::Merchant => self.label.merchant_id.as_ref().map(|id| fingerprint64(id.as_str())),
             KeyField::Device => self.label.device_id.as_ref().map(|id| fingerprint64(id.as_str())),
+            KeyField::Link(name) => self.label.links.get(name).map(|id| fingerprint64(id.as_str())),
         }
     }
 
@@ -78,6 +82,7 @@ impl Said<'_> {
         let of_entry = |entry: &&Entry| match field {
             KeyField::Merchant => entry.merchant_identity(),
             KeyField::Device => entry.device_identity(),
+            KeyField::Link(name) => entry.link_identity(name),
         };
         let with_card: Vec<Option<u64>> = self.entries.iter().map(|entry| of_entry(entry).or(named)).collect();
         let may_be_forgotten = self.label.occurred_at_ms.is_some();
@@ -290,7 +295,7 @@ impl Evidence<'_> {
             let said = || by_event.get(&kept.event).into_iter().flatten();
             let is_said = said().any(|said| said.is(kept, has_other_minds));
             // Which key an event has, its card knows, or some label of it says: whose record that is hands over the card's label, too.
-            let is_of_key = || said().any(|said| KeyField::ALL.into_iter().any(|field| of_field(said, field)));
+            let is_of_key = || said().any(|said| FIELDS.into_iter().any(|field| of_field(said, field)));
             let is_said = is_said && (has_other_minds || is_of_key());
             violations.expect(Invariant::CountsOnce, is_said || self.has_unseen_cards(), || {
                 format!("key {key} holds {kept:?}, which nobody sent")
@@ -345,6 +350,7 @@ impl Evidence<'_> {
         let named = match terms.field {
             KeyField::Merchant => Some(tx.merchant_id.as_str()),
             KeyField::Device => tx.device_id.as_ref().map(DeviceId::as_str),
+            KeyField::Link(name) => tx.links.get(name).map(LinkId::as_str),
         };
         let Some(id) = named else {
             return vec![KeySource::Unnamed];

@@ -34,7 +34,7 @@ pub async fn try_on_all(
     (name, text): (&str, String),
     reason: &str,
 ) -> Result<u32, CliError> {
-    let policy = files::parse(&text, name)?;
+    let policy = files::parsed(&text, name, None)?;
     let plane = plane::Plane::new(admin, plane, None);
     policy::publish_text(&plane, stream, (name, text), &policy, reason).await?;
     rollout::set(&plane, (100, Some(policy.version)), reason).await?;

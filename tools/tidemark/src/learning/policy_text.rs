@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::LearningError;
 
 /// The tables that training writes anew.
-const LEARNED: [&str; 5] = ["population", "points", "explained", "expected", "weights"];
+const LEARNED: [&str; 6] = ["population", "points", "trees", "explained", "expected", "weights"];
 
 /// A policy under way: the file that it began with, as far as it stays, and what was learned.
 #[derive(Clone, Debug)]
@@ -120,5 +120,23 @@ fn number(value: f64) -> String {
         text
     } else {
         format!("{text}.0")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_scored_before_goes_and_what_declares_stays() {
+        let base =
+            "version = 7\n[trees]\nmodel = \"0123456789abcdef\"\n[weights]\na = 1\n[[keys]]\nname = \"terminal\"\n";
+        let text = PolicyText::new(base).unwrap();
+        assert_eq!(text.version(), 7);
+        let rendered = text.render("").unwrap();
+        assert!(
+            rendered.contains("terminal") && !rendered.contains("trees") && !rendered.contains("weights"),
+            "{rendered}"
+        );
     }
 }

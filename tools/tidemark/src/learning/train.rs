@@ -61,9 +61,9 @@ const BUDGET_DAYS: i64 = 28;
 const REVIEW_FACTOR: f64 = 4.0;
 /// Shares are written in so many parts of the whole.
 const SHARE_PARTS: f64 = 1e6;
-/// From so many bits on (log2 odds by the card's own features, prior included), a card explains a fraud: odds of 1 to 45. Limits from −6.5
-/// to −4.5 are alike on the weeks that choices were made by (docs/reference/detection.md).
-const EXPLAINED_FROM_BITS: f64 = -5.5;
+/// A card explains a fraud from so many bits above the odds of fraud in the range on (log2 odds by the card's own features, prior
+/// included): whatever the share of fraud is, an event that is as ordinary as most explains nothing (docs/reference/detection.md).
+const EXPLAINED_ABOVE_BITS: f64 = 1.4;
 
 /// What to learn from, and for what.
 #[derive(Clone, Debug)]
@@ -284,8 +284,17 @@ fn used(fitted: &Fitted) -> Vec<String> {
     features.map(|feature| feature.name.clone()).collect()
 }
 
+/// The limit, to a tenth of a bit.
+fn explained_from_bits(events: usize, frauds: usize) -> f64 {
+    let odds_bits = (frauds as f64 / events.saturating_sub(frauds).max(1) as f64).log2();
+    ((odds_bits + EXPLAINED_ABOVE_BITS) * 10.0).round() / 10.0
+}
+
 fn add_explained(text: &mut PolicyText, fitted: &Fitted) {
-    let first = format!("from_bits = {EXPLAINED_FROM_BITS:?}\n");
+    let first = format!(
+        "from_bits = {:?}\n",
+        explained_from_bits(fitted.report.events, fitted.report.frauds)
+    );
     let words = "Which events their card's own features explain: a fraud of one says little of its keys.";
     text.add_points("explained", words, &first, fitted.points.prior_bits, &fitted.report);
 }
@@ -430,4 +439,17 @@ fn unlabelled(
         explained: None,
         points: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_explains_what_is_far_above_the_odds_of_its_stream() {
+        assert_eq!(
+            [800, 6_000].map(|frauds| explained_from_bits(100_000, frauds)),
+            [-5.6, -2.6]
+        );
+    }
 }
