@@ -16,8 +16,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::record::{Claim, Record};
 
-/// A process may work by the policy before for so long after a change, ms.
-const ADOPTED_AFTER_MS: i64 = 15 * 60_000;
+/// A process may keep keys by an older policy for so long after a change, ms: while it can't read the control plane, its last good
+/// copy stays in force, for as long as the process lives. Lambda ends each after some hours.
+const OLD_KEYS_MS_MAX: i64 = 24 * 3_600_000;
 
 /// The keys that policies keep, over time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl KeysInForce {
     /// The keys that every policy keeps by which a record that arrived then (ms since 1970-01-01T00:00:00Z) may have been judged.
     #[must_use]
     pub fn since(&self, arrival_ms: i64) -> Vec<KeyTerms> {
-        let from_ms = arrival_ms.saturating_sub(ADOPTED_AFTER_MS);
+        let from_ms = arrival_ms.saturating_sub(OLD_KEYS_MS_MAX);
         let before = self.changes.partition_point(|(since_ms, _)| *since_ms <= from_ms);
         let at_first = before.checked_sub(1).map_or(&self.first, |at| &self.changes[at].1);
         let later = &self.changes[before..];
@@ -235,8 +236,7 @@ impl KeyAudit {
         meant.iter().for_each(|entry| facts.note(entry));
         let times_ms: BTreeSet<i64> = meant.iter().map(|entry| entry.time_ms).chain(*occurred_at_ms).collect();
         for terms in self.in_force.since(of.arrival_ms) {
-            let named = named.iter().find(|(field, _)| *field == terms.field);
-            let named = named.map(|(_, identity)| *identity);
+            let named = identity(named.iter().copied(), terms.field);
             let mut identities: Vec<Option<u64>> = meant
                 .iter()
                 .map(|entry| identity_of(entry, terms.field).or(named))
@@ -398,12 +398,9 @@ impl KeyAudit {
 impl EventFacts {
     fn note(&mut self, entry: &Entry) {
         let label = entry.label.map(|(verdict, since_ms)| (since_ms, verdict));
-        let links = entry.links.iter().map(|(name, _)| KeyField::Link(*name));
-        for field in [KeyField::Merchant, KeyField::Device].into_iter().chain(links) {
-            let identity = identity_of(entry, field);
-            self.identities
-                .extend(identity.map(|identity| (entry.time_ms, field, identity)));
-        }
+        let keys = KeyField::kept_in(entry);
+        self.identities
+            .extend(keys.map(|(field, identity)| (entry.time_ms, field, identity)));
         if !self.kept.iter().any(|(time_ms, ..)| *time_ms == entry.time_ms) {
             self.kept.push((entry.time_ms, label, entry.outcome.explained));
         }
@@ -429,9 +426,9 @@ const fn rank(label: &LabelledEvent) -> Rank {
 }
 
 fn identity_of(entry: &Entry, field: KeyField) -> Option<u64> {
-    match field {
-        KeyField::Merchant => entry.merchant_identity(),
-        KeyField::Device => entry.device_identity(),
-        KeyField::Link(name) => entry.link_identity(name),
-    }
+    identity(KeyField::kept_in(entry), field)
+}
+
+fn identity(mut keys: impl Iterator<Item = (KeyField, u64)>, field: KeyField) -> Option<u64> {
+    keys.find(|(of, _)| *of == field).map(|(_, identity)| identity)
 }

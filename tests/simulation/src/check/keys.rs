@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lab::oracle;
 use tidemark_domain::event::{Label, Transaction, Verdict};
 use tidemark_domain::history::Entry;
-use tidemark_domain::id::{DeviceId, LinkId, fingerprint64};
+use tidemark_domain::id::{DeviceId, LinkId, fingerprint32, fingerprint64};
 use tidemark_domain::invariant::Invariant;
 use tidemark_domain::labelled::{KeyInput, LabelledEvent, LabelledHistory, event_identity};
 use tidemark_domain::outcome::KeyRead;
@@ -64,6 +64,9 @@ struct Said<'e> {
     label: &'e Label,
     /// The events of its card that it may mean.
     entries: Vec<&'e Entry>,
+    /// When events happened that it may have meant, and that a restore took back from its card: ms since 1970-01-01T00:00:00Z. One whose
+    /// record was past the stream's retention by then does not come again, and what it taught its keys stays.
+    taken_back_ms: BTreeSet<i64>,
 }
 
 impl Said<'_> {
@@ -95,6 +98,7 @@ impl Said<'_> {
     fn is(&self, kept: &LabelledEvent, has_other_minds: bool) -> bool {
         let label = self.label;
         let is_time = label.occurred_at_ms == Some(kept.time_ms)
+            || self.taken_back_ms.contains(&kept.time_ms)
             || self.entries.iter().any(|entry| entry.time_ms == kept.time_ms);
         let is_mind = match kept.explained {
             None => label.occurred_at_ms.is_some(),
@@ -152,8 +156,19 @@ impl Evidence<'_> {
                 let is_meant = |entry: &&Entry| {
                     entry.is_of(fingerprint) && label.occurred_at_ms.is_none_or(|time_ms| entry.time_ms == time_ms)
                 };
-                let entries = accepted.iter().copied().filter(is_meant).collect();
-                all.push(Said { place, label, entries });
+                let taken_back = stores.known.rolled_back.get(card).into_iter().flatten();
+                let taken_back_ms = taken_back
+                    .filter(|(time_ms, mark)| {
+                        *mark == fingerprint32(label.event_id.as_str())
+                            && label.occurred_at_ms.is_none_or(|at_ms| at_ms == *time_ms)
+                    })
+                    .map(|(time_ms, _)| *time_ms);
+                all.push(Said {
+                    place,
+                    label,
+                    entries: accepted.iter().copied().filter(is_meant).collect(),
+                    taken_back_ms: taken_back_ms.collect(),
+                });
             }
         }
         all
@@ -258,9 +273,11 @@ impl Evidence<'_> {
                         .iter()
                         .any(|kept| rank(kept) == rank(&one)),
                     // Who was never called fraud is not there; who was, is cleared by this or a later label.
-                    Verdict::Cleared => {
-                        latest.is_none_or(|latest| latest.verdict == Verdict::Cleared || rank(latest) > rank(&one))
-                    }
+                    Verdict::Cleared => latest.is_none_or(|latest| {
+                        latest.verdict == Verdict::Cleared
+                            || rank(latest) > rank(&one)
+                            || self.came_when_forgotten(said, latest)
+                    }),
                 };
                 is_there || history.is_forgotten(one.event_key())
             };
@@ -275,6 +292,24 @@ impl Evidence<'_> {
                 )
             });
         }
+    }
+
+    /// Whether a fraud came after a label that takes it back, when their card had forgotten the event and with it that label
+    /// (docs/concepts/learning.md, what a key does not learn).
+    fn came_when_forgotten(&self, cleared: &Said<'_>, fraud: &LabelledEvent) -> bool {
+        let card = cleared.label.card_id.as_str();
+        let first_end_ms = |place: &Place| {
+            let ends = self.facts.stores.known.ends.get(place).into_iter().flatten();
+            ends.map(|(_, at_ms)| *at_ms).min()
+        };
+        let is_it = |label: &Label| {
+            label.event_id == cleared.label.event_id
+                && label.occurred_at_ms == Some(fraud.time_ms)
+                && (label.verdict, label.known_since_ms) == (fraud.verdict, fraud.known_since_ms)
+        };
+        let of_card = self.sent.labels.get(card).into_iter().flatten();
+        let mut frauds = of_card.filter(|(_, label)| is_it(label));
+        fraud.explained.is_none() && frauds.any(|(place, _)| first_end_ms(place) > first_end_ms(cleared.place))
     }
 
     /// A key holds what labels of its events said, each once, and nothing else.

@@ -15,11 +15,15 @@ use crate::ports::{Ports, Steered};
 use crate::stream::ARN;
 use crate::world::Life;
 
+/// No process is older than this when it is invoked, ms.
+const ENVIRONMENT_MS_MAX: i64 = 12 * 3_600_000;
+
 /// A process of the score function, warm or cold.
 pub(super) struct Worker {
     steered: Arc<Steered>,
     life: Life,
     name: String,
+    made_ms: i64,
 }
 
 /// What an invocation gave.
@@ -162,8 +166,11 @@ impl Run {
         (ports, life, name)
     }
 
-    /// A warm process, or a new one.
+    /// A warm process, or a new one. Lambda ends environments every few hours, also those that it invokes without a pause
+    /// (its developer guide, on the lifecycle of the execution environment).
     fn worker(&mut self) -> Worker {
+        let now_ms = self.world.now_ms();
+        self.idle.retain(|worker| now_ms - worker.made_ms <= ENVIRONMENT_MS_MAX);
         if !self.idle.is_empty() && self.dice.chance(0.9) {
             let at = usize::try_from(self.dice.below(self.idle.len() as u64)).unwrap_or(0);
             return self.idle.swap_remove(at);
@@ -173,6 +180,7 @@ impl Run {
             steered: Arc::new(Steered::new(&ports, self.policies.own_policy())),
             life,
             name,
+            made_ms: now_ms,
         }
     }
 
