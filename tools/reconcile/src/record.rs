@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidemark_domain::contract::{self, Bounds, aggregate};
-use tidemark_domain::event::{Event, Label, Verdict};
-use tidemark_domain::id::{CardId, EventId, EventKey, fingerprint64};
+use tidemark_domain::event::{Event, Verdict};
+use tidemark_domain::id::{CardId, EventId, EventKey};
 use tidemark_domain::policy::KeyField;
 
 /// A record as the transactions stream gives it back.
@@ -220,7 +220,7 @@ impl Claim {
                 verdict: label.verdict,
                 known_since_ms: label.known_since_ms,
                 occurred_at_ms: label.occurred_at_ms,
-                named: named_keys(label),
+                named: KeyField::named_by(label).collect(),
             },
         }
     }
@@ -234,15 +234,4 @@ impl Claim {
             Self::Refused => None,
         }
     }
-}
-
-fn named_keys(label: &Label) -> Vec<(KeyField, u64)> {
-    let merchant = label.merchant_id.as_ref().map(|id| (KeyField::Merchant, id.as_str()));
-    let device = label.device_id.as_ref().map(|id| (KeyField::Device, id.as_str()));
-    let links = label
-        .links
-        .iter()
-        .map(|(name, id)| (KeyField::Link(*name), id.as_str()));
-    let named = merchant.into_iter().chain(device).chain(links);
-    named.map(|(field, id)| (field, fingerprint64(id))).collect()
 }

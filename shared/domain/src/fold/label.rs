@@ -1,6 +1,5 @@
 //! Applying a label: it is kept with the event it speaks of, and teaches the keys of that event.
 
-use crate::catalogue::KeyName;
 use crate::event::{Label, Verdict};
 use crate::history::sealed::SegmentKey;
 use crate::history::{Entry, Found, History, HistoryKey};
@@ -27,12 +26,8 @@ pub enum LabelApplied {
 /// card's write and those of its keys, and a key takes no label twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taught {
-    /// `fingerprint64` of the event's merchant, where it is known.
-    pub merchant: Option<u64>,
-    /// `fingerprint64` of its device, where it is known.
-    pub device: Option<u64>,
-    /// `fingerprint64` of its links that are known, by name.
-    pub links: Vec<(KeyName, u64)>,
+    /// The keys that the event is known to name, each once: the member that names it, and `fingerprint64` of its id.
+    named: Vec<(KeyField, u64)>,
     /// The labels, at most two: the one that came, and the one that the card has. None where a card that knew of no fraud learns that
     /// its event is cleared. A key takes one that says `cleared` only where a label called its event fraud
     /// ([`LabelledHistory::learn`](crate::labelled::LabelledHistory::learn)): a card that has one already can't say whether it took a
@@ -44,14 +39,8 @@ impl Taught {
     /// The identity that the event has for a key of this field; `None`: it names none, or that is not known.
     #[must_use]
     pub fn identity(&self, field: KeyField) -> Option<u64> {
-        match field {
-            KeyField::Merchant => self.merchant,
-            KeyField::Device => self.device,
-            KeyField::Link(name) => {
-                let found = self.links.iter().find(|(other, _)| *other == name);
-                found.map(|(_, identity)| *identity)
-            }
-        }
+        let found = self.named.iter().find(|(other, _)| *other == field);
+        found.map(|(_, identity)| *identity)
     }
 
     fn of_entry(entry: &Entry, label: &Label, kept: Option<(Verdict, i64)>) -> Self {
@@ -63,10 +52,15 @@ impl Taught {
             verdict,
             explained: Some(entry.outcome.explained),
         };
+        // What the card knows goes before what the label says.
+        let mut named: Vec<(KeyField, u64)> = KeyField::kept_in(entry).collect();
+        for (field, identity) in KeyField::named_by(label) {
+            if named.iter().all(|(known, _)| *known != field) {
+                named.push((field, identity));
+            }
+        }
         Self {
-            merchant: entry.merchant_identity().or_else(|| named_merchant(label)),
-            device: entry.device_identity().or_else(|| named_device(label)),
-            links: links_of(entry, label),
+            named,
             labels: each_once([Some((label.verdict, label.known_since_ms)), kept].map(|found| found.map(one))),
         }
     }
@@ -89,32 +83,10 @@ impl Taught {
             explained: None,
         };
         Self {
-            merchant: named_merchant(label),
-            device: named_device(label),
-            links: named_links(label).collect(),
+            named: KeyField::named_by(label).collect(),
             labels: vec![one],
         }
     }
-}
-
-fn named_merchant(label: &Label) -> Option<u64> {
-    label.merchant_id.as_ref().map(|id| fingerprint64(id.as_str()))
-}
-
-fn named_device(label: &Label) -> Option<u64> {
-    label.device_id.as_ref().map(|id| fingerprint64(id.as_str()))
-}
-
-fn named_links(label: &Label) -> impl Iterator<Item = (KeyName, u64)> {
-    label.links.iter().map(|(name, id)| (*name, fingerprint64(id.as_str())))
-}
-
-/// Those that the card has, and those that the label alone names.
-fn links_of(entry: &Entry, label: &Label) -> Vec<(KeyName, u64)> {
-    let others = named_links(label).filter(|(name, _)| entry.link_identity(*name).is_none());
-    let mut links: Vec<(KeyName, u64)> = entry.links.iter().copied().chain(others).collect();
-    links.sort_unstable_by_key(|(name, _)| *name);
-    links
 }
 
 fn each_once(labels: [Option<LabelledEvent>; 2]) -> Vec<LabelledEvent> {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::catalogue::KeyName;
-use crate::event::Transaction;
+use crate::event::{Label, Transaction};
+use crate::history::Entry;
 use crate::id::{DeviceId, LinkId, fingerprint64};
 
 /// What a field of a key begins with that is one of a transaction's links.
@@ -49,6 +50,25 @@ impl KeyField {
             Self::Link(name) => tx.links.get(name).map(LinkId::as_str),
         };
         id.map(fingerprint64)
+    }
+
+    /// The keys that an event of a history is known to name: the member of each, and `fingerprint64` of its id.
+    pub fn kept_in(entry: &Entry) -> impl Iterator<Item = (Self, u64)> {
+        let merchant = entry.merchant_identity().map(|identity| (Self::Merchant, identity));
+        let device = entry.device_identity().map(|identity| (Self::Device, identity));
+        let links = entry.links.iter();
+        let links = links.map(|(name, identity)| (Self::Link(*name), *identity));
+        merchant.into_iter().chain(device).chain(links)
+    }
+
+    /// The keys that a label names itself: the member of each, and `fingerprint64` of its id.
+    pub fn named_by(label: &Label) -> impl Iterator<Item = (Self, u64)> {
+        let merchant = label.merchant_id.as_ref().map(|id| (Self::Merchant, id.as_str()));
+        let device = label.device_id.as_ref().map(|id| (Self::Device, id.as_str()));
+        let links = label.links.iter();
+        let links = links.map(|(name, id)| (Self::Link(*name), id.as_str()));
+        let named = merchant.into_iter().chain(device).chain(links);
+        named.map(|(field, id)| (field, fingerprint64(id)))
     }
 }
 
