@@ -63,9 +63,7 @@ impl DynamoControl {
             units: Units { write: 0.0, read },
         })
     }
-}
 
-impl DynamoControl {
     async fn one(&self, sort: &str) -> Result<Metered<Option<Fields>>, PortError> {
         let Metered {
             value: mut items,

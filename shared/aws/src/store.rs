@@ -371,7 +371,7 @@ impl StateStore for DynamoStore {
     async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
         let asked = vec![item::key_of(&item::key_partition(key), item::LABELLED)];
         let Metered { value: items, units } = self.load_chunk(asked, true).await?;
-        let found = items.into_iter().next().map(item::read_state).transpose()?;
+        let found = items.into_iter().next().map(item::read_one_state);
         Ok(Metered { value: found, units })
     }
 

@@ -350,6 +350,9 @@ async fn an_item_without_its_attributes_holds_up_no_other() {
         .await
         .unwrap()
         .value;
+    // Nor is it a call that failed when it is read alone, to be taught: that would name no item.
+    let alone = store.load_key(key("bad")).await.unwrap().value;
+    assert_eq!(alone, keys[1]);
     for found in [states, keys] {
         assert_eq!(found[0], Some(StateItem::new(1, vec![1])));
         let damaged = found[1].as_ref().unwrap();
