@@ -145,7 +145,7 @@ fn model(
     let file = file.display().to_string();
     let json = read_file(&file).map_err(|error| format!("{file}: {error}"))?;
     let model = TreeModel::from_xgboost(json.as_bytes()).map_err(|error| format!("{file}: {error}"))?;
-    Ok(Some((TreeModelKey::of(&model.encode()), Arc::new(model))))
+    Ok(Some((model.key(), Arc::new(model))))
 }
 
 fn log_level(reader: &mut Reader<'_>) -> Level {

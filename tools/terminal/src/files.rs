@@ -82,7 +82,7 @@ pub fn model(path: &Path) -> Result<Model, CliError> {
         )
     })?;
     Ok(Model {
-        key: TreeModelKey::of(&model.encode()),
+        key: model.key(),
         model: Arc::new(model),
     })
 }

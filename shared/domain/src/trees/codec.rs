@@ -15,6 +15,7 @@
 //! itself where it ends, and a model has one spelling.
 
 use super::build::Builder;
+use super::chunk::TreeModelKey;
 use super::error::DecodeError;
 use super::limits::{FEATURE_NAME_BYTES_MAX, FEATURES_MAX, MODEL_BYTES_MAX, NODES_MAX, TREES_MAX};
 use super::model::{Node, Split, TreeModel};
@@ -52,6 +53,12 @@ impl TreeModel {
         bytes.extend((self.roots.len() as u16).to_le_bytes());
         self.nodes.iter().for_each(|node| put_node(&mut bytes, node));
         bytes
+    }
+
+    /// Its name: that of its bytes.
+    #[must_use]
+    pub fn key(&self) -> TreeModelKey {
+        TreeModelKey::of(&self.encode())
     }
 
     /// The model that the bytes stand for: the inverse of [`TreeModel::encode`]. A model has one spelling, and nothing else is

@@ -29,12 +29,7 @@ impl NamedModel {
     /// The path of the model's file, where the policy says that it has one: from the folder of the policy's own.
     #[must_use]
     pub fn path_from(&self, policy: &Path) -> Option<PathBuf> {
-        let file = self.file.as_ref()?;
-        Some(
-            policy
-                .parent()
-                .map_or_else(|| PathBuf::from(file), |folder| folder.join(file)),
-        )
+        self.file.as_ref().map(|file| policy.with_file_name(file))
     }
 }
 
@@ -67,9 +62,16 @@ pub(super) fn trees(
         }
         let file = section.string("file", Some(""), problems);
         let (key, model) = model(&section, models, problems)?;
-        let bind = |name: &str| bound(name, features).map(|key| Some(Feature::new(key, windows, keys)));
-        let bound = bind_all(&model, bind, |message| problems.push(&section.place("model"), message))?;
-        file.map(|_| Trees {
+        let mut bound = Vec::with_capacity(model.features().len());
+        for name in model.features() {
+            match feature_of(name, features) {
+                Ok(key) => bound.push(Some(Feature::new(key, windows, keys))),
+                // All that can't be had are told.
+                Err(message) => problems.push(&section.place("model"), message),
+            }
+        }
+        let is_whole = bound.len() == model.features().len();
+        file.filter(|_| is_whole).map(|_| Trees {
             key,
             model,
             features: bound,
@@ -103,32 +105,11 @@ fn model(
 }
 
 /// The feature of a name that a model takes.
-fn bound(name: &str, features: &[FeatureKey]) -> Result<FeatureKey, String> {
+fn feature_of(name: &str, features: &[FeatureKey]) -> Result<FeatureKey, String> {
     let key = feature(name, None, None).map_err(|message| format!("the model: {message}"))?;
     if features.contains(&key) {
         Ok(key)
     } else {
         Err(format!("the model: `{name}` scores, expected it in `features` too"))
     }
-}
-
-/// Each feature that a model takes, or all that can't be had.
-fn bind_all<T>(
-    model: &TreeModel,
-    bind: impl Fn(&str) -> Result<T, String>,
-    mut say: impl FnMut(String),
-) -> Option<Vec<T>> {
-    let bound: Vec<Result<T, String>> = model.features().iter().map(|name| bind(name)).collect();
-    let mut all = Vec::with_capacity(bound.len());
-    let mut is_whole = true;
-    for feature in bound {
-        match feature {
-            Ok(feature) => all.push(feature),
-            Err(message) => {
-                is_whole = false;
-                say(message);
-            }
-        }
-    }
-    is_whole.then_some(all)
 }
