@@ -211,7 +211,7 @@ pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
     let of_entry = PLAIN_BYTES_MAX
         + REASON_BYTES_MAX * outcome.reasons.len()
         + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len());
-    if Format::of_entry(entry) as u8 <= Format::V3 as u8 {
+    if !Format::of_entry(entry).has_keys() {
         return of_entry;
     }
     let reasons = outcome.reasons.iter().map(|reason| reason.key);
