@@ -74,14 +74,7 @@ impl Fraud {
             minor_digits: policy.currency.base.minor_digits(),
             ..Self::default()
         };
-        for record in stream {
-            let name = name_of(record.kind);
-            if name.is_none() && record.kind != SimKind::Ordinary {
-                continue;
-            }
-            let Some(tx) = transaction(&record, policy) else {
-                continue;
-            };
+        for (name, tx) in told(stream, policy) {
             let key = (tx.card_id.as_str(), tx.event_id.as_str(), tx.occurred_at_ms);
             let Some(outcome) = by_event.get(&key) else {
                 continue;
@@ -164,6 +157,18 @@ impl Pattern {
     }
 }
 
+/// The transactions of a stream that are fraud, with its name, and the ordinary ones; broken ones and other records are left out.
+pub(super) fn told(
+    stream: impl Iterator<Item = SimRecord>,
+    policy: &Policy,
+) -> impl Iterator<Item = (Option<&'static str>, Transaction)> {
+    stream.filter_map(|record| {
+        let name = name_of(record.kind);
+        let is_told = name.is_some() || record.kind == SimKind::Ordinary;
+        Some((name, transaction(&record, policy).filter(|_| is_told)?))
+    })
+}
+
 /// The transaction of a record that is one.
 pub(super) fn transaction(record: &SimRecord, policy: &Policy) -> Option<Transaction> {
     let decoded = contract::decode(&record.payload, record.sent_at_ms, &policy.bounds);
@@ -174,7 +179,7 @@ pub(super) fn transaction(record: &SimRecord, policy: &Policy) -> Option<Transac
 }
 
 /// The patterns of fraud by their names.
-pub(super) const fn name_of(kind: SimKind) -> Option<&'static str> {
+const fn name_of(kind: SimKind) -> Option<&'static str> {
     match kind {
         SimKind::CardTesting => Some("card testing"),
         SimKind::Takeover => Some("account takeover"),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use lab::simulate::{self, Expect, SPAN_MS_MAX, SimConfig, SimKind, SimRecord};
+use lab::simulate::{self, Expect, SPAN_MS_MAX, SimConfig, SimRecord};
 use operate::control;
 use operate::control::args::{PlaneArgs, StreamArgs};
 use operate::control::compare::trials;
@@ -20,7 +20,7 @@ use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::{Policy, base_amount};
 use tidemark_telemetry::Metric;
 
-use super::fraud::{name_of, transaction};
+use super::fraud::told;
 use super::usage;
 use crate::stack::Stack;
 
@@ -338,14 +338,7 @@ impl Learning {
         };
         (learning.all.name, learning.ordinary.name) = ("all fraud", "false alarms");
         let mut patterns: BTreeMap<&'static str, Compared> = BTreeMap::new();
-        for record in stream {
-            let name = name_of(record.kind);
-            if name.is_none() && record.kind != SimKind::Ordinary {
-                continue;
-            }
-            let Some(tx) = transaction(&record, policy) else {
-                continue;
-            };
+        for (name, tx) in told(stream, policy) {
             let key = (tx.card_id.as_str(), tx.event_id.as_str(), tx.occurred_at_ms);
             let Some(trial) = by_event.get(&key) else { continue };
             let minor = base_amount(&tx, policy).unwrap_or_default();
@@ -420,6 +413,7 @@ mod tests {
     use tidemark_domain::control::trial::Verdict;
     use tidemark_domain::outcome::Tier;
 
+    use super::super::fraud::transaction;
     use super::*;
 
     fn config(events: u32) -> (SimConfig, Policy) {
@@ -458,11 +452,9 @@ mod tests {
     fn what_was_caught_before_and_after_adds_up() {
         let (config, policy) = config(6_000);
         // The policy in force catches every third event, the other one all fraud.
-        let trials: Vec<Trial> = simulate::generate(&config)
-            .filter(|record| record.kind == SimKind::Ordinary || name_of(record.kind).is_some())
-            .filter_map(|record| Some((record.kind, transaction(&record, &policy)?)))
+        let trials: Vec<Trial> = told(simulate::generate(&config), &policy)
             .enumerate()
-            .map(|(number, (kind, tx))| {
+            .map(|(number, (name, tx))| {
                 let verdict = |caught: bool| Verdict {
                     score: 0,
                     decision: if caught { Decision::Review } else { Decision::Pass },
@@ -473,7 +465,7 @@ mod tests {
                     card_id: tx.card_id.as_str().to_owned(),
                     occurred_at_ms: tx.occurred_at_ms,
                     active: verdict(number.is_multiple_of(3)),
-                    candidate: verdict(kind != SimKind::Ordinary),
+                    candidate: verdict(name.is_some()),
                 }
             })
             .collect();
