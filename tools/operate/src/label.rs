@@ -31,7 +31,7 @@ const LINES_AHEAD_MAX: usize = 1_000;
 /// # Errors
 /// When the file can't be read or is no file of labels, or the stream takes nothing.
 pub async fn run(admin: &Admin, args: &LabelArgs, json: bool) -> Result<Exit, CliError> {
-    let stream = args.stream();
+    let stream = args.to.stream();
     let input = send::open(&args.file)?;
     let judge = Judge {
         now_ms: now_ms(),
@@ -51,7 +51,7 @@ pub async fn run(admin: &Admin, args: &LabelArgs, json: bool) -> Result<Exit, Cl
             Some(rate) => rate,
             None => usual_rate(admin, &stream).await?,
         };
-        send::carry(admin, &stream, (args.aggregate, Some(rate)), read, json).await?
+        send::carry(admin, &stream, (args.to.aggregate, Some(rate)), read, json).await?
     };
     let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(error) = failed {

@@ -26,6 +26,28 @@ impl PrefixArg {
     }
 }
 
+/// The stream that a command sends to, and how.
+#[derive(Clone, Debug, Args)]
+pub struct ToStreamArgs {
+    /// The deployment
+    #[command(flatten)]
+    pub deployment: PrefixArg,
+    /// The stream, when it is not PREFIX-transactions
+    #[arg(long)]
+    pub stream: Option<String>,
+    /// Pack many events into one record, as the Kinesis Producer Library does
+    #[arg(long)]
+    pub aggregate: bool,
+}
+
+impl ToStreamArgs {
+    /// The stream's name.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        self.deployment.name(self.stream.as_ref(), "transactions")
+    }
+}
+
 /// Names on the command line. The endpoint, region and credentials are AWS's own settings.
 #[derive(Clone, Debug, Args)]
 pub struct PlaceArgs {

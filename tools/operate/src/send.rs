@@ -196,12 +196,12 @@ async fn pace(mut lines: Receiver<Result<Read, LinesError>>, paced: ReadSender, 
 /// # Errors
 /// When the input can't be read or the stream takes nothing.
 pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, CliError> {
-    let stream = args.stream();
+    let stream = args.to.stream();
     let input = open(&args.input)?;
     let tally = carry(
         admin,
         &stream,
-        (args.aggregate, None),
+        (args.to.aggregate, None),
         |sender| read_all(input, sender),
         json,
     )

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::places::PrefixArg;
+use crate::places::ToStreamArgs;
 
 /// What stands below the arguments in the help.
 pub const HELP: &str = "Lines are labels as docs/reference/contract.md has them, version 1 or 2, or a CSV table whose first line names the columns:\nevent_id, card_id, verdict (fraud or cleared), known_since_ms, and occurred_at_ms, merchant_id, device_id where they are known.\n\nA card's labels keep their order, and go at half of what the stream's shards take, so that transactions have room beside them.\nLines that are no label, or that the contract refuses, are named and left out; all others are sent, and the exit code is 1.\nSending a file again is safe: a label that is known changes nothing. So after a break send the whole file again.\n\nExamples:\n  tidemark label chargebacks.csv --dry-run        every line checked, nothing sent\n  tidemark label labels.jsonl\n  zcat labels.jsonl.gz | tidemark --json label - | jq .fraud";
@@ -20,21 +20,7 @@ pub struct LabelArgs {
     /// Labels sent a second at most [default: 500 for each of the stream's shards]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
-    /// The deployment
+    /// Where to
     #[command(flatten)]
-    pub deployment: PrefixArg,
-    /// The stream, when it is not PREFIX-transactions
-    #[arg(long)]
-    pub stream: Option<String>,
-    /// Pack many labels into one record, as the Kinesis Producer Library does
-    #[arg(long)]
-    pub aggregate: bool,
-}
-
-impl LabelArgs {
-    /// The stream's name.
-    #[must_use]
-    pub fn stream(&self) -> String {
-        self.deployment.name(self.stream.as_ref(), "transactions")
-    }
+    pub to: ToStreamArgs,
 }

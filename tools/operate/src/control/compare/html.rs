@@ -61,6 +61,9 @@ fn headline(page: &mut String, c: &Comparison) {
         until::show(c.from_ms),
         until::show(c.to_ms)
     );
+    for what in c.not_looked_at() {
+        let _ = write!(page, "<p class=\"lead\">{what}.</p>");
+    }
 }
 
 fn figures(page: &mut String, c: &Comparison) {

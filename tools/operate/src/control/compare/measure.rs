@@ -143,6 +143,24 @@ pub struct Comparison {
     pub made_at_ms: i64,
 }
 
+impl Comparison {
+    /// What nothing was looked at of, in words.
+    pub(super) fn not_looked_at(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.unreadable > 0 {
+            words.push(format!("{} recorded batches could not be read", self.unreadable));
+        }
+        if self.cards_without_label_read > 0 {
+            words.push(format!(
+                "{} cards were beyond the limit of labels: what labels say is of the other cards alone, which are first those with an \
+                 event that a policy flags, so that the share of frauds that are found reads too high",
+                self.cards_without_label_read
+            ));
+        }
+        words
+    }
+}
+
 /// A flip.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Example {

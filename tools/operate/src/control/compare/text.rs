@@ -82,13 +82,8 @@ pub(super) fn render(comparison: &Comparison) -> String {
         cost.trial_write_units_per_event
     );
     flips(&mut text, c);
-    for (count, what) in [
-        (c.unreadable, "recorded batches could not be read"),
-        (c.cards_without_label_read, "cards were beyond the limit of labels"),
-    ] {
-        if count > 0 {
-            let _ = writeln!(text, "\n  {}", paint(ui::WARN, format!("{count} {what}")));
-        }
+    for what in c.not_looked_at() {
+        let _ = writeln!(text, "\n  {}", paint(ui::WARN, what));
     }
     text
 }
