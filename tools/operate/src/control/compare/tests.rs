@@ -235,3 +235,21 @@ fn one_event_makes_no_figure_that_is_none() {
     let page = html::render(&compare(&samples, 0), &samples);
     assert!(!page.contains("NaN"), "{page}");
 }
+
+#[test]
+fn what_was_not_looked_at_is_said_beside_the_text_and_on_the_page() {
+    let whole = compare(&example(), 0);
+    assert_eq!(whole.not_looked_at(), Vec::<String>::new());
+    let mut samples = example();
+    (samples.unreadable, samples.cards_without_label_read) = (3, 70_000);
+    let compared = compare(&samples, 0);
+    let said = compared.not_looked_at();
+    assert_eq!(said.len(), 2);
+    assert!(said[0].contains("3 recorded batches") && said[1].contains("70000 cards") && said[1].contains("too high"));
+    for (text, place) in [
+        (text::render(&compared), "text"),
+        (html::render(&compared, &samples), "page"),
+    ] {
+        assert!(said.iter().all(|what| text.contains(what)), "{place}: {text}");
+    }
+}
