@@ -110,7 +110,7 @@ fn outcome_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) 
         write_units: report.units.write,
         read_units: report.units.read + facts.control.units.read,
         duration_ms: milliseconds(facts.duration_ms()),
-        put_bytes: float(report.outcome_bytes),
+        put_kib: float(report.outcome_kib),
         ..Consumed::default()
     });
     let line = line

@@ -161,7 +161,7 @@ async fn outcomes_are_told_as_distributions_with_their_lags_and_their_cost() {
         (2.0, 0.0, 0.0)
     );
     let report = handled.report.as_ref().unwrap();
-    let put_usd = 0.08 * report.outcome_bytes as f64 / 1_073_741_824.0;
+    let put_usd = 0.08 * report.outcome_kib as f64 / 1_048_576.0;
     // The control plane's items were read too, by the first invocation.
     let control_units = metric(&handled, "ControlReadUnits");
     assert!(control_units > 0.0, "{line}");

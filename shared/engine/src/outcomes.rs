@@ -113,22 +113,25 @@ async fn send<S: StateStore, K: ScoreSink, C: Clock>(
             card_id: step.outcome.card_id.clone(),
             bytes: Vec::new(),
         };
-        known.push((step.outcome.bytes.len() as u64, hash_of(&step.outcome.bytes)));
+        known.push((
+            step.outcome.bytes.len().div_ceil(1_024) as u64,
+            hash_of(&step.outcome.bytes),
+        ));
         outcomes.push(std::mem::replace(&mut step.outcome, empty));
     }
     let call = |slice: Vec<OutcomeRecord>| async move { (sink.send(&slice).await, slice) };
     let not_sent = send_all(context, context.bounds.last_call_at_ms, &OUTCOME_SLICE, outcomes, call).await;
-    let mut sent_bytes = 0;
-    for ((at, item), (bytes, hash)) in outgoing.into_iter().enumerate().zip(known) {
+    let mut sent_kib = 0;
+    for ((at, item), (kib, hash)) in outgoing.into_iter().enumerate().zip(known) {
         if let Some(returned) = not_sent.of(at, Returned::SinkFailed) {
             done.returned.push((item.0, returned));
         } else {
-            sent_bytes += bytes;
+            sent_kib += kib;
             done.marks.push((item.0, hash));
             done.sent.push(item);
         }
     }
-    context.report().outcome_bytes = sent_bytes;
+    context.report().outcome_kib = sent_kib;
     done
 }
 

@@ -150,8 +150,8 @@ pub struct BatchReport {
     pub unknown_fields: u64,
     /// Outcomes sent, duplicates' included.
     pub outcomes_sent: u64,
-    /// Bytes of those outcomes.
-    pub outcome_bytes: u64,
+    /// KiB of those outcomes, each outcome's bytes rounded up to whole ones: what an on-demand stream bills.
+    pub outcome_kib: u64,
     /// Outcomes that an earlier try of the same records, in this process, had sent: they are not sent once more.
     pub outcomes_sent_before: u64,
     /// Messages put in the quarantine (a large payload needs several).

@@ -324,18 +324,19 @@ fn a_sink_that_takes_nothing_is_asked_as_often_as_any_port() {
     let report = world.run(&two_cards());
     assert_eq!(report.ends, [End::Returned(Returned::SinkFailed); 3]);
     assert_eq!(world.faults.count(Op::Send), u64::from(world.config.attempts_max));
-    assert_eq!((report.outcomes_sent, report.outcome_bytes), (0, 0));
+    assert_eq!((report.outcomes_sent, report.outcome_kib), (0, 0));
 }
 
 #[test]
-fn the_bytes_of_outcomes_that_were_taken_are_counted() {
+fn outcomes_that_were_taken_are_counted_as_a_stream_bills_them() {
     let world = World::new();
     world.faults.at(Op::Send, ALWAYS, Fault::Partial(vec![0]));
     let report = world.run(&two_cards());
     let taken = world.sink.outcomes();
     assert_eq!((report.scored, taken.len()), (2, 2));
-    let bytes: usize = taken.iter().map(|outcome| outcome.bytes.len()).sum();
-    assert_eq!(report.outcome_bytes, bytes as u64);
+    let lengths: Vec<usize> = taken.iter().map(|outcome| outcome.bytes.len()).collect();
+    assert!(lengths.iter().all(|bytes| (1..1_024).contains(bytes)), "{lengths:?}");
+    assert_eq!(report.outcome_kib, 2, "a KiB begun is a whole one, for each record");
 }
 
 #[test]

@@ -71,14 +71,15 @@ pub struct Consumed {
     pub duration_ms: f64,
     /// Memory of the function, MiB; 0 when it is not known (outside Lambda), and then time costs nothing.
     pub memory_mib: f64,
-    /// Bytes of the outcomes put.
-    pub put_bytes: f64,
+    /// KiB of the outcomes put, each record's bytes rounded up to whole ones: so an on-demand stream bills them (Kinesis Data Streams
+    /// pricing, "Data-In").
+    pub put_kib: f64,
 }
 
 const MILLION: f64 = 1_000_000.0;
 const MS_PER_SECOND: f64 = 1_000.0;
 const MIB_PER_GB: f64 = 1_024.0;
-const BYTES_PER_GB: f64 = 1_073_741_824.0;
+const KIB_PER_GB: f64 = 1_048_576.0;
 
 impl Prices {
     /// The names in a table, in the order of the reference.
@@ -122,7 +123,7 @@ impl Prices {
             + consumed.read_units * self.read_units_million_usd
             + self.requests_million_usd
             + gb_seconds * self.gb_second_usd * MILLION
-            + consumed.put_bytes / BYTES_PER_GB * self.put_gb_usd * MILLION
+            + consumed.put_kib / KIB_PER_GB * self.put_gb_usd * MILLION
     }
 }
 
@@ -146,7 +147,7 @@ mod tests {
         let consumed = Consumed {
             duration_ms: 2_000.0,
             memory_mib: 512.0,
-            put_bytes: BYTES_PER_GB / 2.0,
+            put_kib: KIB_PER_GB / 2.0,
             ..Consumed::default()
         };
         let cost = Prices::default().cost_microusd(&consumed);
