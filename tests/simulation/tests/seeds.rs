@@ -94,6 +94,15 @@ fn what_keys_keep_is_no_violation_where_a_card_has_forgotten_it() {
     }
 }
 
+/// In 4841 the calls of the redrive after a restore died some ninety times, for sixteen hours: a record was past the stream's retention
+/// when its turn came. The check knew of that only from a hundred deaths on.
+#[test]
+fn what_the_stream_dropped_while_a_redrive_died_again_and_again_is_no_loss_of_ours() {
+    let outcome = run(&options(4_841, Control::None));
+    assert!(outcome.draws.has(Draw::Restore) && outcome.draws.has(Draw::Walk));
+    assert!(outcome.violations.none(), "{:#?}", outcome.violations.told);
+}
+
 #[test]
 fn a_seed_leaves_the_same_trace_every_time() {
     for seed in [3, 17, 99] {
