@@ -34,13 +34,31 @@ enum Place {
     GivenUp,
 }
 
+/// A record that is known to have been in the shard: the scan begins with it, or after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Anchor {
+    number: String,
+    /// It belongs to what is to be visited.
+    is_wanted: bool,
+    /// It was met again: nothing is missing between it and what comes next.
+    is_met: bool,
+}
+
 /// A walk over one shard.
+///
+/// It begins at the record that it has a number of, also when only what follows is wanted. For a number that is past retention the
+/// stream may refuse, give the oldest record, or give empty pages for ever; so only a record that comes again shows that nothing
+/// was lost behind it. When it does not come, the walk reads from the shard's oldest record on, and says that its start was gone.
 #[derive(Clone, Debug)]
 pub struct Scan {
     bounds: ScanBounds,
     place: Place,
+    anchor: Option<Anchor>,
+    /// The anchor did not come where it was asked for: the oldest record is where to begin.
+    from_oldest: bool,
+    /// The last record that was seen.
     last: Option<String>,
-    /// The place to begin was refused: what is there begins later.
+    /// Where it was to begin, or to go on, there was nothing any more.
     trimmed: bool,
     empty_pages: u32,
     empty_pages_max: u32,
@@ -50,9 +68,21 @@ impl Scan {
     /// A walk that gives up after so many pages in a row without a record.
     #[must_use]
     pub fn new(bounds: ScanBounds, empty_pages_max: u32) -> Self {
+        let anchor = match &bounds.from {
+            ReadFrom::At(number) => Some((number, true)),
+            ReadFrom::After(number) => Some((number, false)),
+            ReadFrom::Oldest | ReadFrom::Time(_) => None,
+        };
+        let anchor = anchor.map(|(number, is_wanted)| Anchor {
+            number: number.clone(),
+            is_wanted,
+            is_met: false,
+        });
         Self {
             bounds,
             place: Place::Unplaced,
+            anchor,
+            from_oldest: false,
             last: None,
             trimmed: false,
             empty_pages: 0,
@@ -71,9 +101,9 @@ impl Scan {
     }
 
     fn start(&self) -> ReadFrom {
-        match &self.last {
-            Some(last) => ReadFrom::After(last.clone()),
-            None if self.trimmed => ReadFrom::Oldest,
+        match &self.anchor {
+            _ if self.from_oldest => ReadFrom::Oldest,
+            Some(anchor) => ReadFrom::At(anchor.number.clone()),
             None => self.bounds.from.clone(),
         }
     }
@@ -85,20 +115,33 @@ impl Scan {
 
     /// The place was refused: the walk begins with the oldest record instead.
     pub fn refused(&mut self) {
-        self.place = if self.trimmed || self.last.is_some() {
-            Place::GivenUp
+        if self.from_oldest {
+            self.place = Place::GivenUp;
         } else {
-            Place::Unplaced
-        };
-        self.trimmed = true;
+            self.trimmed |= self.anchor.is_none();
+            self.begin_with_oldest();
+        }
     }
 
-    /// The iterator is too old.
-    pub fn expired(&mut self) {
+    fn begin_with_oldest(&mut self) {
+        self.from_oldest = true;
         self.place = Place::Unplaced;
     }
 
-    /// Whether the first record of the range is past retention.
+    /// The iterator is too old: the walk goes on behind the last record that it saw.
+    pub fn expired(&mut self) {
+        self.place = Place::Unplaced;
+        if let Some(last) = self.last.take() {
+            self.from_oldest = false;
+            self.anchor = Some(Anchor {
+                number: last,
+                is_wanted: false,
+                is_met: false,
+            });
+        }
+    }
+
+    /// Whether the record was not there with which the range begins, or after which it was to go on.
     #[must_use]
     pub fn is_trimmed(&self) -> bool {
         self.trimmed
@@ -112,29 +155,59 @@ impl Scan {
 
     /// A page came: the indexes of its records that belong to the range.
     pub fn page(&mut self, records: &[StreamRecord], page_end: PageEnd) -> Vec<usize> {
-        if page_end != PageEnd::More {
-            self.place = Place::Done;
-        }
         let mut hits = Vec::new();
         for (at, record) in records.iter().enumerate() {
             if self.is_beyond(record) {
-                self.place = Place::Done;
-                break;
+                self.finish();
+                return hits;
             }
-            if let (None, ReadFrom::At(from)) = (&self.last, &self.bounds.from) {
-                self.trimmed |= *from != record.sequence_number;
-            }
+            let is_open = self.is_behind_anchor(&record.sequence_number);
             self.last = Some(record.sequence_number.clone());
             let since_ms = self.bounds.since_ms.unwrap_or(i64::MIN);
-            if (since_ms..=self.bounds.until_ms).contains(&record.arrival_ms) {
+            if is_open && (since_ms..=self.bounds.until_ms).contains(&record.arrival_ms) {
                 hits.push(at);
             }
         }
         self.empty_pages = if records.is_empty() { self.empty_pages + 1 } else { 0 };
-        if self.place != Place::Done && self.empty_pages >= self.empty_pages_max {
+        if page_end != PageEnd::More {
+            self.nothing_follows();
+        } else if self.empty_pages >= self.empty_pages_max {
             self.place = Place::GivenUp;
         }
         hits
+    }
+
+    /// Whether a record belongs to what is to be visited: not before the anchor.
+    fn is_behind_anchor(&mut self, number: &str) -> bool {
+        let Some(anchor) = self.anchor.as_mut().filter(|anchor| !anchor.is_met) else {
+            return true;
+        };
+        match compare_sequence_numbers(number, &anchor.number) {
+            Ordering::Less => false,
+            Ordering::Equal => {
+                anchor.is_met = true;
+                anchor.is_wanted
+            }
+            Ordering::Greater => {
+                anchor.is_met = true;
+                self.trimmed = true;
+                true
+            }
+        }
+    }
+
+    /// The newest record was reached, or a closed shard's last one. Without a record where one was known to be, the oldest may say more.
+    fn nothing_follows(&mut self) {
+        if self.last.is_none() && self.anchor.is_some() && !self.from_oldest {
+            self.begin_with_oldest();
+        } else {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.place = Place::Done;
+        self.trimmed |= self.anchor.as_ref().is_some_and(|anchor| !anchor.is_met);
     }
 
     /// Arrival times are approximate, so a single later one does not end the range.
@@ -143,5 +216,91 @@ impl Scan {
         let after_last = |to: &String| compare_sequence_numbers(number, to) == Ordering::Greater;
         self.bounds.to.as_ref().is_some_and(after_last)
             || record.arrival_ms > self.bounds.until_ms.saturating_add(ARRIVAL_SLACK_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: u32) -> StreamRecord {
+        StreamRecord {
+            sequence_number: number.to_string(),
+            partition_key: "card".to_owned(),
+            arrival_ms: i64::from(number),
+            data: Vec::new(),
+        }
+    }
+
+    fn scan(from: ReadFrom) -> Scan {
+        let bounds = ScanBounds {
+            from,
+            to: None,
+            since_ms: None,
+            until_ms: i64::MAX,
+        };
+        Scan::new(bounds, 100)
+    }
+
+    fn after(number: u32) -> ReadFrom {
+        ReadFrom::After(number.to_string())
+    }
+
+    #[test]
+    fn what_is_wanted_after_a_record_begins_with_it_and_leaves_it_out() {
+        let mut scan = scan(after(10));
+        assert_eq!(scan.want(), Want::Iterator(ReadFrom::At("10".to_owned())));
+        scan.placed();
+        assert_eq!(scan.page(&[record(10), record(11)], PageEnd::Tip), [1]);
+        assert!(scan.want() == Want::Nothing && !scan.is_trimmed());
+    }
+
+    #[test]
+    fn an_empty_tip_where_a_record_was_known_to_be_sends_the_scan_to_the_oldest() {
+        let mut scan = scan(after(10));
+        scan.placed();
+        assert!(scan.page(&[], PageEnd::Tip).is_empty());
+        assert_eq!(scan.want(), Want::Iterator(ReadFrom::Oldest));
+        scan.placed();
+        assert_eq!(scan.page(&[record(14), record(15)], PageEnd::Tip), [0, 1]);
+        assert!(scan.want() == Want::Nothing && scan.is_trimmed());
+    }
+
+    #[test]
+    fn a_shard_with_nothing_left_ends_and_says_so() {
+        let mut scan = scan(after(10));
+        for wanted in [ReadFrom::At("10".to_owned()), ReadFrom::Oldest] {
+            assert_eq!(scan.want(), Want::Iterator(wanted));
+            scan.placed();
+            assert!(scan.page(&[], PageEnd::Closed).is_empty());
+        }
+        assert!(scan.want() == Want::Nothing && scan.is_trimmed() && !scan.is_unfinished());
+    }
+
+    #[test]
+    fn an_iterator_that_expired_at_the_edge_of_the_retention_loses_nothing_that_is_there() {
+        let mut scan = scan(ReadFrom::Oldest);
+        scan.placed();
+        assert_eq!(scan.page(&[record(1), record(2)], PageEnd::More), [0, 1]);
+        scan.expired();
+        assert_eq!(scan.want(), Want::Iterator(ReadFrom::At("2".to_owned())));
+        scan.placed();
+        assert!(scan.page(&[], PageEnd::Tip).is_empty());
+        scan.placed();
+        assert_eq!(scan.page(&[record(5)], PageEnd::Tip), [0]);
+        assert!(scan.want() == Want::Nothing && scan.is_trimmed());
+    }
+
+    #[test]
+    fn a_number_that_the_shard_never_gave_opens_nothing_before_it() {
+        let mut scan = scan(ReadFrom::At("10".to_owned()));
+        scan.refused();
+        scan.placed();
+        assert_eq!(scan.page(&[record(8), record(9), record(12)], PageEnd::Tip), [2]);
+        assert!(scan.is_trimmed());
+        let mut twice = super::tests::scan(ReadFrom::Oldest);
+        twice.refused();
+        twice.refused();
+        assert!(twice.is_unfinished());
     }
 }

@@ -6,7 +6,7 @@ use tidemark_domain::contract::aggregate::{Aggregator, PackedRecord};
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::PortError;
 use tidemark_redrive::limits::ATTEMPTS_MAX;
-use tidemark_redrive::memory::{Fault as Broken, Op as Call};
+use tidemark_redrive::memory::{Fault as Broken, Op as Call, TrimmedStart};
 use tidemark_redrive::{RangeRequest, Request, Source, Stopped};
 
 fn range(range: RangeRequest) -> Request {
@@ -158,6 +158,47 @@ fn a_range_that_begins_before_retention_says_so() {
         (response.account.found, response.problems[0].code.as_str()),
         (0, "TM-5008")
     );
+}
+
+/// Where a call ended, the next one goes on; meanwhile that record may have left the stream, and what a stream says then differs.
+#[test]
+fn a_range_goes_on_behind_a_record_that_has_left_the_stream_meanwhile() {
+    for trimmed_start in [TrimmedStart::Refused, TrimmedStart::Skipped, TrimmedStart::Empty] {
+        let world = World::new();
+        world.put_transactions(40);
+        world.stream.set_trimmed_start(trimmed_start);
+        let request = Request {
+            records_max: Some(10),
+            ..everything()
+        };
+        let first = world.call(&request).response;
+        assert_eq!((first.stopped, first.account.scored), (Stopped::RecordsMax, 10));
+        world.stream.trim(SHARD, 15);
+        let rest = Request {
+            cursor: first.cursor,
+            ..everything()
+        };
+        let rest = world.go_on(&rest, 15 * MINUTE_MS);
+        assert_eq!(
+            (rest.stopped, rest.account.scored),
+            (Stopped::Done, 25),
+            "{trimmed_start:?}"
+        );
+        assert_eq!(rest.problems[0].code, "TM-5009", "{trimmed_start:?}");
+
+        let world = World::new();
+        world.put_transactions(40);
+        world.stream.set_trimmed_start(trimmed_start);
+        world.stream.trim(SHARD, 20);
+        let request = range(RangeRequest {
+            shard_id: Some(SHARD.to_owned()),
+            from_sequence_number: Some(number(5)),
+            ..RangeRequest::default()
+        });
+        let response = world.run(&request, 15 * MINUTE_MS);
+        assert_eq!(response.account.scored, 20, "{trimmed_start:?}");
+        assert_eq!(response.problems[0].code, "TM-5009", "{trimmed_start:?}");
+    }
 }
 
 #[test]

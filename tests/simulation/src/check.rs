@@ -188,8 +188,8 @@ impl Evidence<'_> {
         !self.lost.is_empty() && self.lost.contains(&(place.0.clone(), place.1.clone()))
     }
 
-    /// Whether a record that arrived then was past the stream's retention when somebody restored the table, or when the redrive after
-    /// that came to its end: without deaths it takes seconds, and each death of a call costs ten minutes.
+    /// Whether a record that arrived then was past the stream's retention when somebody restored the table, or while the redrive
+    /// after that died again and again.
     fn was_gone(&self, arrival_ms: i64) -> bool {
         let stores = self.facts.stores;
         let last_ms = stores.known.restored_ms.max(stores.known.redriven_ms);

@@ -180,8 +180,10 @@ fn progress(left: &mut ShardLeft, records: &[&StreamRecord], fates: &[Redriven])
 
 fn report(run: &mut Run<'_>, scan: &Scan, shard_id: &str) {
     if scan.is_trimmed() {
-        let detail =
-            format!("shard {shard_id}: the first record of the range is not there: past retention, or never given");
+        let detail = format!(
+            "shard {shard_id}: the record with which the range begins, or after which it goes on, is not there: past retention, or never \
+             given; the range went on with the oldest record that is there"
+        );
         run.problem(Problem::new(ErrorCode::PastRetention, None, detail));
     }
     if scan.is_unfinished() {

@@ -116,7 +116,15 @@ impl Evidence<'_> {
         violations.expect(
             Invariant::NothingLost,
             times > 0 || has_end() || self.has_twin(key) || self.is_beyond_restore(key, event),
-            || format!("event {key:?} has no end"),
+            || {
+                let copies: Vec<_> = event.copies.iter().map(|copy| (&copy.place, copy.arrival_ms)).collect();
+                let taken_back = if self.is_rolled_back(key) {
+                    "taken back by a restore"
+                } else {
+                    "never counted"
+                };
+                format!("event {key:?} has no end: {taken_back}; it came as {copies:?}")
+            },
         );
     }
 

@@ -18,6 +18,9 @@ const AGAIN_MS: i64 = 1_000;
 /// The same after a call that got nowhere, and while the mode is `paused`.
 const AGAIN_LATER_MS: i64 = 600_000;
 
+/// A redrive whose calls died so often may end when the stream has dropped what it was to read.
+const DEATHS_MANY: u32 = 100;
+
 /// Who calls the redrive function.
 #[derive(Debug)]
 pub(super) struct Walker {
@@ -31,6 +34,8 @@ pub(super) struct Walker {
     timeout_ms: i64,
     config: RedriveConfig,
     calls: u64,
+    /// Calls of a redrive of a range that died.
+    deaths: u32,
 }
 
 impl Walker {
@@ -47,6 +52,7 @@ impl Walker {
             timeout_ms: *dice.pick(&[60_000, 900_000, 900_000]),
             config,
             calls: 0,
+            deaths: 0,
         }
     }
 
@@ -141,7 +147,7 @@ impl Run {
                 let (account, stopped) = (&response.account, response.stopped);
                 self.world.note(format_args!("redrive stopped {stopped:?} {account:?}"));
                 if response.cursor.is_none() {
-                    if request.source == Source::Range {
+                    if request.source == Source::Range && self.walker.deaths >= DEATHS_MANY {
                         self.world.with(|stores| stores.known.redriven_ms = Some(now_ms));
                     }
                     self.walker.at_ms = (!self.walker.requests.is_empty()).then_some(now_ms + AGAIN_MS);
@@ -154,7 +160,10 @@ impl Run {
                 self.walker.at_ms = (!self.walker.requests.is_empty()).then_some(now_ms + AGAIN_LATER_MS);
                 return;
             }
-            None => request.cursor.clone(),
+            None => {
+                self.walker.deaths += 1;
+                request.cursor.clone()
+            }
         };
         self.walker.requests.push_front(Request { cursor, ..request });
         let is_stuck = response.is_none_or(|response| !matches!(response.stopped, Stopped::Deadline | Stopped::Done));

@@ -74,7 +74,7 @@ pub struct Known {
     pub unseen: BTreeSet<String>,
     /// When items were restored, ms since 1970-01-01T00:00:00Z.
     pub restored_ms: Option<i64>,
-    /// When the redrive after a restore ended, ms since 1970-01-01T00:00:00Z.
+    /// When the redrive after a restore ended whose calls had died a hundred times, ms since 1970-01-01T00:00:00Z.
     pub redriven_ms: Option<i64>,
     /// Cards whose item was restored to an earlier one.
     pub restored: BTreeSet<String>,
