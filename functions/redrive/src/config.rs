@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tidemark_engine::config::BATCH_RECORDS_MAX;
 use tidemark_redrive::RedriveConfig;
 use tidemark_redrive::limits::{GET_RECORDS_MAX, SHARD_READS_PER_SECOND};
-use tidemark_settings::{Config, Knob, Problem, Reader, Tuner};
+use tidemark_settings::{Config, Knob, Reader, SettingProblem, Tuner};
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Settings {
     pub fn read(
         variables: &BTreeMap<String, String>,
         read_file: impl Fn(&str) -> std::io::Result<String>,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> Result<Self, Vec<SettingProblem>> {
         let mut reader = Reader::new(variables);
         let pipeline = Config::take(&mut reader, read_file, "redrive");
         let transactions_stream = reader.stream("TIDEMARK_TRANSACTIONS_STREAM");

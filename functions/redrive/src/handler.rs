@@ -64,7 +64,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> RedriveFunction<R, I, P, 
         let done = match Request::parse(payload) {
             Ok(request) => self
                 .redrive
-                .run(&request, deadline_ms)
+                .call(&request, deadline_ms)
                 .await
                 .map(|outcome| (request, outcome)),
             Err(error) => Err(error),

@@ -110,7 +110,7 @@ mod tests {
     use serde_json::Value;
     use tidemark_domain::refusal::RefusalCode;
     use tidemark_engine::port::Units;
-    use tidemark_redrive::{Account, Response, Source, Stats};
+    use tidemark_redrive::{Response, Source, Stats, Tally};
 
     use super::*;
 
@@ -129,7 +129,7 @@ mod tests {
     fn lines_of(request: &Request, oldest_letter_ms: Option<i64>) -> Vec<Value> {
         let outcome = CallOutcome {
             response: Response {
-                account: Account {
+                account: Tally {
                     messages: 3,
                     expected: 17,
                     found: 11,

@@ -6,7 +6,7 @@ use std::io;
 
 use redrive_function::Settings;
 use tidemark_redrive::RedriveConfig;
-use tidemark_settings::Problem;
+use tidemark_settings::SettingProblem;
 
 const GOOD: &[(&str, &str)] = &[
     ("TIDEMARK_TABLE", "tidemark-cards"),
@@ -27,7 +27,7 @@ const GOOD: &[(&str, &str)] = &[
     ("AWS_REGION", "eu-west-1"),
 ];
 
-fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
+fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<SettingProblem>> {
     let variables: BTreeMap<String, String> = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

@@ -1,4 +1,4 @@
-//! The real binary on the local cloud, invoked as Lambda invokes it: dead letters, a range, and requests that are none.
+//! The real binary on the local cloud, invoked as Lambda invokes it: dead letters, a range, and texts that are not requests.
 
 #![allow(
     clippy::unwrap_used,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use score_function::Config;
-use score_function::config::Problem;
+use score_function::config::SettingProblem;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::EngineConfig;
 
@@ -30,13 +30,13 @@ fn no_file(_: &str) -> io::Result<String> {
     Err(io::Error::from(io::ErrorKind::NotFound))
 }
 
-fn read(extra: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+fn read(extra: &[(&str, &str)]) -> Result<Config, Vec<SettingProblem>> {
     let mut all = variables(GOOD);
     all.extend(variables(extra));
     Config::read(&all, no_file)
 }
 
-fn named(problems: &[Problem]) -> Vec<&str> {
+fn named(problems: &[SettingProblem]) -> Vec<&str> {
     problems.iter().map(|problem| problem.variable.as_str()).collect()
 }
 

@@ -27,7 +27,7 @@ pub use patience::{
 };
 pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
-pub use stream::{Page, PutRecord, ReadFrom, Shard, ShardIterator, ShardRecord, StreamInfo};
+pub use stream::{PutRecord, ReadFrom, RecordPage, Shard, ShardIterator, ShardRecord, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue};
 
 use crate::client::{AwsSettings, Clients, clients_of, shared_config};

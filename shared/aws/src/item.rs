@@ -23,7 +23,7 @@ use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_engine::port::{
-    DecisionRecord, KeyId, KeyWrite, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite,
+    DecisionItem, KeyId, KeyWrite, PortError, SegmentItem, StateItem, StateTag, StateVersion, StateWrite,
 };
 
 /// Partition key: `c#` and the card.
@@ -183,7 +183,7 @@ pub(crate) fn read_one_state(item: Item) -> StateItem {
     })
 }
 
-pub(crate) fn decision_item(decision: &DecisionRecord) -> Result<Item, PortError> {
+pub(crate) fn decision_item(decision: &DecisionItem) -> Result<Item, PortError> {
     let outcome = std::str::from_utf8(&decision.outcome_json).map_err(|_| malformed("decision", OUTCOME))?;
     let mut item = key(&decision.event.card_id, &decision_key(&decision.event));
     item.insert(OUTCOME.to_owned(), AttributeValue::S(outcome.to_owned()));
@@ -248,7 +248,7 @@ fn encode_profile(profile: &Profile) -> Vec<u8> {
     bytes
 }
 
-/// Reads a stored profile's bytes; `None` when they are none.
+/// Reads a stored profile's bytes; `None` when they are not those of a profile.
 #[must_use]
 pub fn decode_profile(card: &CardId, version: u64, bytes: &[u8]) -> Option<Profile> {
     let is_dated = match (bytes.first(), bytes.len()) {

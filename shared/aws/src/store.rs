@@ -21,7 +21,7 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
     StateVersion, StateWrite, Units,
 };
 
@@ -407,7 +407,7 @@ impl StateStore for DynamoStore {
         })
     }
 
-    async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
         self.put_once(item::decision_item(decision)?, Condition::Absent).await
     }
 }

@@ -3,7 +3,7 @@
 
 use tidemark_aws::admin::{Admin, ControlPut, Expected};
 use tidemark_aws::{AwsSettings, DynamoControl, DynamoStore, connect};
-use tidemark_domain::control::item::{ACTIVE, Field, Fields, HISTORY_PREFIX, MODE, history_key, policy_key};
+use tidemark_domain::control::item::{ACTIVE, CHANGE_PREFIX, Field, Fields, MODE, change_key, policy_key};
 use tidemark_domain::control::trial::{TRIAL_BUCKETS, TrialBatch, TrialKey, trial_partition};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, Mode, ModeSetting, PolicyVersion, Stamp};
 use tidemark_engine::control::ControlPlane;
@@ -58,7 +58,7 @@ fn activation(current: Option<&ActivePointer>, version: u32, at_ms: i64) -> [Con
             expected,
         },
         ControlPut {
-            sort: history_key(&change),
+            sort: change_key(&change),
             fields: change.to_fields(),
             expected: Expected::Absent,
         },
@@ -125,7 +125,7 @@ async fn of_two_operators_who_activate_at_once_one_wins_and_the_loser_changes_no
     assert_eq!((now.active, now.previous, now.revision), (winner, Some(2), 2));
     let history = world
         .admin
-        .control_items(TABLE, HISTORY_PREFIX, true, 100)
+        .control_items(TABLE, CHANGE_PREFIX, true, 100)
         .await
         .unwrap();
     let details: Vec<String> = history

@@ -13,7 +13,7 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey, fingerprint64};
 use tidemark_domain::labelled::LabelledHistory;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, KeyId, KeyWrite, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
+    Commit, DecisionItem, KeyId, KeyWrite, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
     StateWrite,
 };
 
@@ -215,7 +215,7 @@ async fn the_newest_profile_wins_and_keeps_its_bits() {
 #[tokio::test]
 async fn a_decision_is_recorded_once() {
     let (store, clients) = store().await;
-    let decision_of = |id: &str, time_ms, outcome: &str| DecisionRecord {
+    let decision_of = |id: &str, time_ms, outcome: &str| DecisionItem {
         event: EventKey::new(card(1).as_str(), id, time_ms).unwrap(),
         outcome_json: outcome.as_bytes().to_vec(),
         expires_at_s: 2_000_000_000,
@@ -321,7 +321,7 @@ async fn a_keys_labelled_history_is_kept_under_its_version_and_read_by_key() {
     assert_eq!(stored["ttl"], AttributeValue::N("2000000000".to_owned()));
 }
 
-/// Somebody wrote to the table by hand. The other cards and keys of the batch are none of that.
+/// Somebody wrote to the table by hand. The other cards and keys of the batch are not touched by that.
 #[tokio::test]
 async fn an_item_without_its_attributes_holds_up_no_other() {
     let (store, clients) = store().await;

@@ -8,17 +8,17 @@ mod label;
 use crate::event::Transaction;
 use crate::history::sealed::{Seal, SegmentKey};
 use crate::history::{Entry, Found, History, HistoryKey, UNPRICED, high, low};
-use crate::measure::{Observed, Walk};
+use crate::measure::{Observed, Sweep};
 use crate::model::{Inputs, judge};
 use crate::outcome::{OverrideAction, StoredOutcome};
 use crate::policy::Policy;
 use crate::refusal::{Refusal, RefusalCode};
 
-pub use label::{LabelApplied, Taught, apply_label};
+pub use label::{LabelAnswer, Taught, fold_label};
 
 /// What a transaction did to its card.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Applied {
+pub enum FoldAnswer {
     /// It counts now.
     Scored {
         /// What the card keeps of it.
@@ -44,23 +44,23 @@ pub enum Applied {
 ///
 /// Which segments that takes follows from the state, the event and the policy alone, and so does what is made of them:
 /// whatever else is at hand, the outcome is the same.
-pub fn apply_transaction<'a>(
+pub fn fold_transaction<'a>(
     state: &mut History,
     tx: &Transaction,
     inputs: impl Into<Inputs<'a>>,
     policy: &Policy,
-) -> Applied {
-    apply_overridden(state, tx, inputs, policy, None)
+) -> FoldAnswer {
+    fold_overridden(state, tx, inputs, policy, None)
 }
 
-/// As [`apply_transaction`]; where an override is given, it makes the decision if the event counts now.
-pub fn apply_overridden<'a>(
+/// As [`fold_transaction`]; where an override is given, it makes the decision if the event counts now.
+pub fn fold_overridden<'a>(
     state: &mut History,
     tx: &Transaction,
     inputs: impl Into<Inputs<'a>>,
     policy: &Policy,
     decided: Option<OverrideAction>,
-) -> Applied {
+) -> FoldAnswer {
     let event = Observed::new(tx, policy);
     let time_ms = event.key.time_ms;
     let newest_ms = state.newest_ms().map_or(time_ms, |newest_ms| newest_ms.max(time_ms));
@@ -68,9 +68,9 @@ pub fn apply_overridden<'a>(
     match find(state, event.key, aged_ms) {
         Found::Here(entry) => {
             let entry = Box::new(entry.clone());
-            return Applied::Duplicate { entry };
+            return FoldAnswer::Duplicate { entry };
         }
-        Found::Needs(keys) => return Applied::NeedsSegments(keys),
+        Found::Needs(keys) => return FoldAnswer::NeedsSegments(keys),
         Found::Nowhere => {}
     }
     if state.floor_ms.is_some_and(|floor_ms| time_ms <= floor_ms) {
@@ -79,31 +79,31 @@ pub fn apply_overridden<'a>(
     if time_ms <= newest_ms.saturating_sub(policy.dedupe_horizon_ms) {
         return beyond("occurred_at_ms: further behind the card's newest event than the dedupe horizon");
     }
-    let walk = Walk::new(&event, event.judge);
-    let keys = needed(state, &walk, event.key, Seal::new(policy.head_events_max));
+    let sweep = Sweep::new(&event, event.judge);
+    let keys = needed(state, &sweep, event.key, Seal::new(policy.head_events_max));
     if !keys.is_empty() {
-        return Applied::NeedsSegments(keys);
+        return FoldAnswer::NeedsSegments(keys);
     }
     let inputs = inputs.into().used_for(&event);
-    let measured = walk.measure(state, inputs.profile.known(), inputs.keys);
+    let measured = sweep.measure(state, inputs.profile.known(), inputs.keys);
     let mut outcome = judge(&event, inputs, &measured);
     if let Some(action) = decided {
         outcome.override_by(action);
     }
     let entry = new_entry(&event, state.next_seq, outcome);
     match state.insert(entry, aged_ms, policy.head_events_max) {
-        Some(entry) => Applied::Scored { entry },
+        Some(entry) => FoldAnswer::Scored { entry },
         // The search went the same way, so that everything on it is at hand.
         None => beyond("occurred_at_ms: among sealed events that are not at hand"),
     }
 }
 
 /// Segments without which an event can be neither scored nor kept, each once.
-fn needed(state: &History, walk: &Walk<'_>, key: HistoryKey, seal: Seal) -> Vec<SegmentKey> {
+fn needed(state: &History, sweep: &Sweep<'_>, key: HistoryKey, seal: Seal) -> Vec<SegmentKey> {
     if state.sealed.is_empty() {
         return Vec::new();
     }
-    let mut keys = walk.unread(state);
+    let mut keys = sweep.unread(state);
     keys.extend(state.unread_for_insert(key.order(), seal));
     keys.sort_unstable();
     keys.dedup();
@@ -119,7 +119,7 @@ pub fn segments_of_windows(state: &History, tx: &Transaction, policy: &Policy) -
         return Vec::new();
     }
     let event = Observed::new(tx, policy);
-    Walk::new(&event, event.judge).unread(state)
+    Sweep::new(&event, event.judge).unread(state)
 }
 
 /// The entry of an event. Sealed ones at or before `aged_ms` count as dropped.
@@ -139,8 +139,8 @@ fn find(state: &History, key: HistoryKey, aged_ms: i64) -> Found<&Entry> {
     }
 }
 
-fn beyond(detail: &str) -> Applied {
-    Applied::Refused(Refusal::new(RefusalCode::BeyondHorizon, detail))
+fn beyond(detail: &str) -> FoldAnswer {
+    FoldAnswer::Refused(Refusal::new(RefusalCode::BeyondHorizon, detail))
 }
 
 fn new_entry(event: &Observed<'_>, seq: u64, outcome: StoredOutcome) -> Entry {

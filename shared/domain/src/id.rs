@@ -96,7 +96,7 @@ pub struct EventKey {
 }
 
 impl EventKey {
-    /// The event of these; `None` where an identifier is none.
+    /// The event of these; `None` where an identifier is not valid.
     #[must_use]
     pub fn new(card_id: &str, event_id: &str, occurred_at_ms: i64) -> Option<Self> {
         Some(Self {

@@ -198,7 +198,7 @@ pub enum KeyInput<'a> {
 }
 
 impl<'a> KeyInput<'a> {
-    /// What was known as of a time (ms since 1970-01-01T00:00:00Z); `None` where nobody can say.
+    /// What was known as of a time (ms since 1970-01-01T00:00:00Z); `None` where the key could not be read.
     #[must_use]
     pub const fn as_of(self, time_ms: i64) -> Option<AsOf<'a>> {
         static EMPTY: LabelledHistory = LabelledHistory {

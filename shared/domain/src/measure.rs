@@ -8,26 +8,26 @@ mod edges;
 mod geo;
 mod measured;
 mod observed;
+mod pane;
 mod pass;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod value;
-mod walk;
 mod watch;
-mod window;
 
 use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::event::{Profile, Transaction};
 use crate::history::History;
 use crate::policy::Policy;
 
-pub use measured::HISTORY_EVENTS_MIN;
+pub use measured::PAST_EVENTS_MIN;
 
 pub(crate) use calendar::HOURS;
 pub(crate) use measured::Measured;
 pub(crate) use observed::Observed;
-pub(crate) use walk::Walk;
-pub(crate) use window::{Amounts, Window};
+pub(crate) use pane::{Amounts, Pane};
+pub(crate) use sweep::Sweep;
 
 /// The values of the features that a policy names, in the policy's order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,7 +63,7 @@ impl FeatureSet {
 /// How surprising a value is, is not measured here: `None`. `state` is the card before the event; its entries at or before the event's time count, later ones do not.
 #[must_use]
 pub fn compute(state: &History, tx: &Transaction, profile: Option<&Profile>, policy: &Policy) -> FeatureSet {
-    let measured = Walk::new(&Observed::new(tx, policy), policy).measure(state, profile, &[]);
+    let measured = Sweep::new(&Observed::new(tx, policy), policy).measure(state, profile, &[]);
     FeatureSet {
         values: measured.values(policy),
     }

@@ -13,7 +13,7 @@ use crate::catalogue::FeatureValue;
 use crate::event::{Profile, Transaction};
 use crate::history::History;
 use crate::labelled::KeyInput;
-use crate::measure::{Measured, Observed, Walk};
+use crate::measure::{Measured, Observed, Sweep};
 use crate::outcome::{KeyRead, Missing, Reason, SCORE_MAX, StoredOutcome, Tier};
 use crate::policy::{Feature, KeyTerms, Policy, Scoring};
 
@@ -107,7 +107,7 @@ impl<'a> ProfileInput<'a> {
 pub fn score<'a>(state: &History, tx: &Transaction, inputs: impl Into<Inputs<'a>>, policy: &Policy) -> StoredOutcome {
     let event = Observed::new(tx, policy);
     let inputs = inputs.into().used_for(&event);
-    let measured = Walk::new(&event, event.judge).measure(state, inputs.profile.known(), inputs.keys);
+    let measured = Sweep::new(&event, event.judge).measure(state, inputs.profile.known(), inputs.keys);
     judge(&event, inputs, &measured)
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measure
     } else {
         profile.tier()
     };
-    let (tier, score, reasons) = if tier.is_degraded() && measured.prior_count() < policy.neutral_below_events {
+    let (tier, score, reasons) = if tier.is_degraded() && measured.past_count() < policy.neutral_below_events {
         // Neither the profile nor the history says anything: a person should look.
         (Tier::Neutral, policy.thresholds.review, Vec::new())
     } else {

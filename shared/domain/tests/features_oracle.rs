@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, Subject};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::measure::compute;
@@ -353,8 +353,8 @@ proptest! {
             let found = compute(&state, tx, profile.as_ref(), &policy);
             assert_all(found.values(), &policy, earlier, tx, profile.as_ref());
             let input = profile.as_ref().map_or(ProfileInput::Absent, ProfileInput::Known);
-            let applied = apply_transaction(&mut state, tx, input, &policy);
-            prop_assert!(matches!(applied, Applied::Scored { .. }), "{:?}", applied);
+            let applied = fold_transaction(&mut state, tx, input, &policy);
+            prop_assert!(matches!(applied, FoldAnswer::Scored { .. }), "{:?}", applied);
         }
     }
 
@@ -373,8 +373,8 @@ proptest! {
         let mut state = History::default();
         let mut accepted: Vec<Transaction> = Vec::new();
         for (tx, again) in list.iter().zip(again) {
-            match apply_transaction(&mut state, tx, ProfileInput::Absent, &policy) {
-                Applied::Scored { entry } => {
+            match fold_transaction(&mut state, tx, ProfileInput::Absent, &policy) {
+                FoldAnswer::Scored { entry } => {
                     let outcome = &entry.outcome;
                     // So few merchants, countries and devices are known in every segment. Medians and categories are not.
                     let is_of_each = |(key, _): &(FeatureKey, f64)| {
@@ -393,12 +393,12 @@ proptest! {
                     accepted.push(tx.clone());
                     if again {
                         let before = state.clone();
-                        let second = apply_transaction(&mut state, tx, ProfileInput::Absent, &policy);
-                        prop_assert_eq!(second, Applied::Duplicate { entry });
+                        let second = fold_transaction(&mut state, tx, ProfileInput::Absent, &policy);
+                        prop_assert_eq!(second, FoldAnswer::Duplicate { entry });
                         prop_assert_eq!(&before, &state);
                     }
                 }
-                Applied::Refused(refusal) => prop_assert_eq!(refusal.code, RefusalCode::BeyondHorizon),
+                FoldAnswer::Refused(refusal) => prop_assert_eq!(refusal.code, RefusalCode::BeyondHorizon),
                 applied => panic!("a new event with everything at hand: {applied:?}"),
             }
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use tidemark_domain::catalogue::{FeatureKind, Subject};
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Place, Profile, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer, fold_label, fold_transaction};
 use tidemark_domain::history::codec::DECODE_BYTES_MAX;
 use tidemark_domain::history::{Entry, History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint32, fingerprint64};
@@ -165,20 +165,20 @@ proptest! {
             fingerprints.insert(fingerprint32(tx.event_id.as_str()), fingerprint64(tx.event_id.as_str()));
             let input = if number.is_multiple_of(2) { ProfileInput::Known(&profile) } else { ProfileInput::Absent };
             let before = state.clone();
-            let applied = apply_transaction(&mut state, &tx, input, &policy);
+            let applied = fold_transaction(&mut state, &tx, input, &policy);
             let accepted = naive.apply(&before, &tx, input, &policy);
-            prop_assert_eq!(matches!(applied, Applied::Scored { .. }), accepted, "{:?}", applied);
+            prop_assert_eq!(matches!(applied, FoldAnswer::Scored { .. }), accepted, "{:?}", applied);
             match applied {
-                Applied::Scored { entry } => {
+                FoldAnswer::Scored { entry } => {
                     prop_assert_eq!(entry.event_fp, fingerprint32(tx.event_id.as_str()));
                     prop_assert_eq!(entry.time_ms, *time_ms);
                 }
-                Applied::Duplicate { entry } => {
+                FoldAnswer::Duplicate { entry } => {
                     prop_assert_eq!(entry.event_fp, fingerprint32(tx.event_id.as_str()));
                     prop_assert_eq!(&state, &before);
                 }
-                Applied::NeedsSegments(keys) => prop_assert!(false, "everything is at hand, but not {keys:?}"),
-                Applied::Refused(refusal) => {
+                FoldAnswer::NeedsSegments(keys) => prop_assert!(false, "everything is at hand, but not {keys:?}"),
+                FoldAnswer::Refused(refusal) => {
                     prop_assert_eq!(refusal.code, RefusalCode::BeyondHorizon);
                     prop_assert_eq!(&state, &before);
                 }
@@ -208,7 +208,7 @@ proptest! {
         let mut sent: Vec<(Transaction, Vec<u8>)> = Vec::new();
         for (number, time_ms) in &stream {
             let tx = transaction(*number, *time_ms);
-            if let Applied::Scored { entry } = segments.apply(&mut state, &tx, ProfileInput::Known(&profile), &policy) {
+            if let FoldAnswer::Scored { entry } = segments.apply(&mut state, &tx, ProfileInput::Known(&profile), &policy) {
                 let bytes = render_json(&tx.card_id, &tx.event_id, &entry);
                 sent.push((tx, bytes));
             }
@@ -231,11 +231,11 @@ proptest! {
             for (tx, first) in &sent {
                 // Without a profile now: the outcome is the stored one, not a new one.
                 match segments.apply(&mut state, tx, ProfileInput::Absent, &policy) {
-                    Applied::Duplicate { entry } => {
+                    FoldAnswer::Duplicate { entry } => {
                         prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), first);
                     }
                     // However full the head is: only what is beyond the retention is forgotten.
-                    Applied::Refused(_) => prop_assert!(tx.occurred_at_ms <= newest_ms - policy.retention_ms()),
+                    FoldAnswer::Refused(_) => prop_assert!(tx.occurred_at_ms <= newest_ms - policy.retention_ms()),
                     applied => prop_assert!(false, "a duplicate was scored: {applied:?}"),
                 }
             }
@@ -246,10 +246,10 @@ proptest! {
     #[test]
     fn labels_commute(order in Just((0..6_u8).collect::<Vec<_>>()).prop_shuffle()) {
         let mut state = History::default();
-        apply_transaction(&mut state, &transaction(1, START_MS), ProfileInput::Absent, &policy());
+        fold_transaction(&mut state, &transaction(1, START_MS), ProfileInput::Absent, &policy());
         for kind in order {
             let verdict = if kind % 2 == 0 { Verdict::Fraud } else { Verdict::Cleared };
-            apply_label(&mut state, &label(1, verdict, START_MS + i64::from(kind / 2)), &policy());
+            fold_label(&mut state, &label(1, verdict, START_MS + i64::from(kind / 2)), &policy());
         }
         prop_assert_eq!(state.entries()[0].label, Some((Verdict::Cleared, START_MS + 2)));
     }
@@ -273,35 +273,35 @@ fn label(number: u32, verdict: Verdict, known_since_ms: i64) -> Label {
 fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
     let mut state = History::default();
     let tx = transaction(1, START_MS);
-    apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy());
+    fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy());
     let before = render_json(&tx.card_id, &tx.event_id, &state.entries()[0]);
     assert!(matches!(
-        apply_label(&mut state, &label(2, Verdict::Fraud, 5), &policy()),
-        LabelApplied::UnknownEvent
+        fold_label(&mut state, &label(2, Verdict::Fraud, 5), &policy()),
+        LabelAnswer::UnknownEvent
     ));
     assert!(matches!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
-        LabelApplied::Recorded(_)
+        fold_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
+        LabelAnswer::Recorded(_)
     ));
     assert!(matches!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
-        LabelApplied::Already(_)
+        fold_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
+        LabelAnswer::Already(_)
     ));
     assert!(matches!(
-        apply_label(&mut state, &label(1, Verdict::Cleared, 4), &policy()),
-        LabelApplied::Already(_)
+        fold_label(&mut state, &label(1, Verdict::Cleared, 4), &policy()),
+        LabelAnswer::Already(_)
     ));
     assert!(matches!(
-        apply_label(&mut state, &label(1, Verdict::Cleared, 5), &policy()),
-        LabelApplied::Recorded(_)
+        fold_label(&mut state, &label(1, Verdict::Cleared, 5), &policy()),
+        LabelAnswer::Recorded(_)
     ));
     assert!(matches!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
-        LabelApplied::Already(_)
+        fold_label(&mut state, &label(1, Verdict::Fraud, 5), &policy()),
+        LabelAnswer::Already(_)
     ));
     assert!(matches!(
-        apply_label(&mut state, &label(1, Verdict::Fraud, 6), &policy()),
-        LabelApplied::Recorded(_)
+        fold_label(&mut state, &label(1, Verdict::Fraud, 6), &policy()),
+        LabelAnswer::Recorded(_)
     ));
     assert_eq!(state.entries()[0].label, Some((Verdict::Fraud, 6)));
     assert_eq!(render_json(&tx.card_id, &tx.event_id, &state.entries()[0]), before);
@@ -311,10 +311,10 @@ fn a_label_is_kept_with_its_event_and_leaves_the_outcome_alone() {
 fn of_two_events_with_one_id_a_label_means_the_later_one() {
     let mut state = History::default();
     for time_ms in [START_MS, START_MS - 10] {
-        apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
+        fold_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
     }
     assert_eq!(state.entries().len(), 2);
-    apply_label(&mut state, &label(1, Verdict::Fraud, 5), &policy());
+    fold_label(&mut state, &label(1, Verdict::Fraud, 5), &policy());
     assert_eq!(state.entries()[0].label, None);
     assert_eq!(state.entries()[1].label, Some((Verdict::Fraud, 5)));
 }
@@ -328,12 +328,12 @@ fn a_full_head_seals_its_oldest_and_takes_late_events_among_them() {
     let mut state = History::default();
     let mut apply = |number, time_ms| {
         let tx = transaction(number, time_ms);
-        let applied = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+        let applied = fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
         (applied, state.entries().len(), state.sealed_events(), state.next_seq())
     };
     for number in 0..5_u32 {
         let (applied, head, sealed, next) = apply(number, START_MS + i64::from(number) * 10);
-        assert!(matches!(applied, Applied::Scored { .. }));
+        assert!(matches!(applied, FoldAnswer::Scored { .. }));
         let expected = if number < 3 {
             (u64::from(number) + 1, 0)
         } else {
@@ -347,10 +347,10 @@ fn a_full_head_seals_its_oldest_and_takes_late_events_among_them() {
     // Between two sealed events, and older than all of them.
     for (number, time_ms) in [(9, START_MS + 15), (10, START_MS - 5)] {
         let (applied, head, ..) = apply(number, time_ms);
-        assert!(matches!(applied, Applied::Scored { .. }));
+        assert!(matches!(applied, FoldAnswer::Scored { .. }));
         assert_eq!(head, 1);
         let (applied, ..) = apply(number, time_ms);
-        assert!(matches!(applied, Applied::Duplicate { entry } if entry.time_ms == time_ms));
+        assert!(matches!(applied, FoldAnswer::Duplicate { entry } if entry.time_ms == time_ms));
     }
     assert_eq!((state.truncation(), state.floor_ms()), (None, None));
 }
@@ -359,7 +359,7 @@ fn a_full_head_seals_its_oldest_and_takes_late_events_among_them() {
 fn a_smaller_limit_takes_effect_with_the_next_event() {
     let mut state = History::default();
     for number in 0..50 {
-        apply_transaction(
+        fold_transaction(
             &mut state,
             &transaction(number, START_MS + i64::from(number)),
             ProfileInput::Absent,
@@ -370,13 +370,13 @@ fn a_smaller_limit_takes_effect_with_the_next_event() {
         head_events_max: 10,
         ..policy()
     };
-    let applied = apply_transaction(
+    let applied = fold_transaction(
         &mut state,
         &transaction(50, START_MS + 50),
         ProfileInput::Absent,
         &policy,
     );
-    assert!(matches!(applied, Applied::Scored { .. }));
+    assert!(matches!(applied, FoldAnswer::Scored { .. }));
     // A quarter of the limit stays at most: whole leaves go, of four events each.
     assert_eq!((state.entries().len(), state.sealed_events()), (1, 50));
 }
@@ -400,8 +400,8 @@ fn a_hot_card_with_every_feature_stays_within_its_bytes() {
     let (profile, mut state) = (profile(), History::default());
     for number in 0..500 {
         let tx = transaction(number, START_MS + i64::from(number) * 1_234_567);
-        let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
-        assert!(matches!(applied, Applied::Scored { .. }));
+        let applied = fold_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
+        assert!(matches!(applied, FoldAnswer::Scored { .. }));
         if number % 50 == 49 {
             let bytes = state.encode();
             assert!(
@@ -426,7 +426,7 @@ fn times_at_the_ends_of_the_calendar_do_not_panic() {
     for time_ms in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
         let mut state = History::default();
         for time_ms in [time_ms, 0, i64::MAX, i64::MIN] {
-            apply_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
+            fold_transaction(&mut state, &transaction(1, time_ms), ProfileInput::Absent, &policy());
             assert_eq!(History::decode(&state.encode()).unwrap(), state);
         }
     }
@@ -439,14 +439,14 @@ fn what_was_dropped_by_age_is_known_by_its_newest_time() {
     for (number, time_ms) in [(0, START_MS), (1, START_MS + 10), (2, START_MS + 20), (3, newest_ms)] {
         assert_eq!(state.floor_ms(), None);
         let tx = transaction(number, time_ms);
-        let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
-        assert!(matches!(applied, Applied::Scored { .. }));
+        let applied = fold_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
+        assert!(matches!(applied, FoldAnswer::Scored { .. }));
     }
     assert_eq!((state.floor_ms(), state.entries().len()), (Some(START_MS + 10), 2));
     // At the floor nobody can tell any more.
     let late = |time_ms: i64| {
         let tx = transaction(4, time_ms);
-        apply_transaction(&mut state.clone(), &tx, ProfileInput::Known(&profile), &policy)
+        fold_transaction(&mut state.clone(), &tx, ProfileInput::Known(&profile), &policy)
     };
-    assert!(matches!(late(START_MS + 10), Applied::Refused { .. }));
+    assert!(matches!(late(START_MS + 10), FoldAnswer::Refused { .. }));
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use crate::segments::{Segments, fraud};
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction, segments_of_windows};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer, fold_transaction, segments_of_windows};
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::KNOWN_MAX;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
@@ -175,9 +175,9 @@ proptest! {
             let tx = transaction(number, now_ms - late_ms, variety);
             let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
             // The same event where everything is at hand.
-            let other = apply_transaction(&mut apart, &tx, ProfileInput::Absent, &policy);
+            let other = fold_transaction(&mut apart, &tx, ProfileInput::Absent, &policy);
             prop_assert_eq!(&applied, &other);
-            if let Applied::Scored { entry } = applied {
+            if let FoldAnswer::Scored { entry } = applied {
                 prop_assert_eq!(compare(&accepted, &tx, &entry.outcome, &policy, 1.0), Vec::<String>::new());
                 prop_assert_eq!(&entry.outcome.approximate, &Vec::new());
                 sent.push((tx.clone(), render_json(&tx.card_id, &tx.event_id, &entry)));
@@ -193,8 +193,8 @@ proptest! {
         }
         for (tx, bytes) in &sent {
             match stored.apply(&mut state, tx, ProfileInput::Absent, &policy) {
-                Applied::Duplicate { entry } => prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), bytes),
-                Applied::Refused(_) => prop_assert!(
+                FoldAnswer::Duplicate { entry } => prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), bytes),
+                FoldAnswer::Refused(_) => prop_assert!(
                     tx.occurred_at_ms <= state.newest_ms().unwrap() - policy.retention_ms()
                 ),
                 applied => prop_assert!(false, "{applied:?}"),
@@ -220,7 +220,7 @@ proptest! {
             now_ms += step_ms;
             let tx = transaction(number, now_ms - late_ms, variety);
             let estimated = estimated(&state, &mut stored, &tx, &policy);
-            if let Applied::Scored { entry } = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy) {
+            if let FoldAnswer::Scored { entry } = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy) {
                 prop_assert_eq!(compare(&accepted, &tx, &estimated, &policy, 2.0), Vec::<String>::new());
                 let entry = tidemark_domain::history::Entry { outcome: estimated, ..*entry };
                 let json: serde_json::Value =
@@ -247,9 +247,9 @@ proptest! {
             let first = stored.label(&mut state, &label, &policy);
             let known = state.clone().encode();
             stored.restart(&mut state);
-            prop_assert!(matches!(first, LabelApplied::Recorded(_) | LabelApplied::Already(_) | LabelApplied::UnknownEvent));
-            if first != LabelApplied::UnknownEvent {
-                prop_assert!(matches!(stored.label(&mut state, &label, &policy), LabelApplied::Already(_)));
+            prop_assert!(matches!(first, LabelAnswer::Recorded(_) | LabelAnswer::Already(_) | LabelAnswer::UnknownEvent));
+            if first != LabelAnswer::UnknownEvent {
+                prop_assert!(matches!(stored.label(&mut state, &label, &policy), LabelAnswer::Already(_)));
             }
             prop_assert_eq!(state.encode(), known);
         }
@@ -259,7 +259,7 @@ proptest! {
 }
 
 /// The outcome of an event on a card of which only those segments are at hand that an edge of a window divides: what a
-/// score was made of before indexes had lists.
+/// score was made of before inner nodes had lists.
 fn estimated(state: &History, stored: &mut Segments, tx: &Transaction, policy: &Policy) -> StoredOutcome {
     let counts = FeatureKey::new(FeatureKind::Count, 5);
     let plain = Policy {
@@ -289,7 +289,7 @@ fn many_merchants_are_exact_and_without_lists_estimated_within_the_error_that_is
                 checked += estimated.approximate.len();
                 stated += usize::from(!estimated.approximate.is_empty());
             }
-            let Applied::Scored { entry } = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy) else {
+            let FoldAnswer::Scored { entry } = fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy) else {
                 panic!("event {number} was not accepted");
             };
             assert_eq!(entry.outcome.approximate, []);
@@ -315,7 +315,7 @@ fn many_merchants_are_exact_and_without_lists_estimated_within_the_error_that_is
     );
 }
 
-/// More merchants than an index lists: from then on they are an estimate, and everything that rests on it says so.
+/// More merchants than an inner node lists: from then on they are an estimate, and everything that rests on it says so.
 #[test]
 fn what_rests_on_more_merchants_than_are_listed_says_so() {
     let merchant = FeatureKey::new;
@@ -332,7 +332,7 @@ fn what_rests_on_more_merchants_than_are_listed_says_so() {
     let events = u32::try_from(KNOWN_MAX).unwrap() * 3 / 2;
     for number in 0..events {
         let tx = transaction(number, START_MS + i64::from(number) * 5 * MINUTE_MS, 1 << 23);
-        let Applied::Scored { entry } = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy) else {
+        let FoldAnswer::Scored { entry } = fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy) else {
             panic!("event {number} was not accepted");
         };
         let stated: Vec<FeatureKey> = entry.outcome.approximate.iter().map(|(key, _)| *key).collect();
@@ -347,7 +347,7 @@ fn what_rests_on_more_merchants_than_are_listed_says_so() {
     assert!(exact > events / 2 && estimated > 500, "{exact} exact, {estimated} not");
 }
 
-/// An index is kept until its last event is aged, while the oldest leaves below it have long expired in the table.
+/// An inner node is kept until its last event is aged, while the oldest leaves below it have long expired in the table.
 #[test]
 fn nothing_asks_for_a_segment_that_is_older_than_the_retention() {
     let policy = policy(40);
@@ -365,14 +365,14 @@ fn nothing_asks_for_a_segment_that_is_older_than_the_retention() {
         // Sooner than the engine has them expire.
         expired += stored.expire(time_ms - policy.retention_ms());
         let label = fraud("never sent", time_ms);
-        assert_eq!(stored.label(&mut state, &label, &policy), LabelApplied::UnknownEvent);
+        assert_eq!(stored.label(&mut state, &label, &policy), LabelAnswer::UnknownEvent);
         // As old as the horizon allows, and beyond it.
         for days in [6, 8, 36, 60] {
             let late = transaction(10_000 + number, time_ms - days * DAY_MS, 5);
             let mut state = History::decode(&state.encode()).unwrap();
             let applied = stored.apply(&mut state, &late, ProfileInput::Absent, &policy);
             assert_eq!(
-                matches!(applied, Applied::Scored { .. }),
+                matches!(applied, FoldAnswer::Scored { .. }),
                 days < 7,
                 "{days} days: {applied:?}"
             );
@@ -408,7 +408,7 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
             let tx = transaction(number, time_ms(number), variety);
             let read = stored.read;
             let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
-            assert!(matches!(applied, Applied::Scored { .. }), "{number}: {applied:?}");
+            assert!(matches!(applied, FoldAnswer::Scored { .. }), "{number}: {applied:?}");
             reads_max = reads_max.max(stored.read - read);
             segment_units += state
                 .new_segments()
@@ -448,7 +448,7 @@ fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
             let before = stored.read;
             let tx = transaction(number, time_ms(number), variety);
             let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
-            assert!(matches!(applied, Applied::Duplicate { .. }), "{number}: {applied:?}");
+            assert!(matches!(applied, FoldAnswer::Duplicate { .. }), "{number}: {applied:?}");
             let read = stored.read - before;
             assert!(read <= 6, "{read} segments for a duplicate");
         }
@@ -480,8 +480,11 @@ fn every_kind_of_value_that_may_be_off_states_by_how_much() {
         let estimated = estimated(&state, &mut stored, &tx, &policy);
         stated.extend(estimated.approximate.iter().map(|(key, _)| *key));
         wrong.extend(compare(&accepted, &tx, &estimated, &policy, 1.0));
-        let applied = apply_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
-        assert!(matches!(applied, Applied::Scored { .. }), "event {number}: {applied:?}");
+        let applied = fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+        assert!(
+            matches!(applied, FoldAnswer::Scored { .. }),
+            "event {number}: {applied:?}"
+        );
         accepted.push(tx);
     }
     assert_eq!(stated, features.into_iter().collect());

@@ -3,7 +3,7 @@
 
 use crate::segments::Segments;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::model::ProfileInput;
@@ -48,7 +48,7 @@ fn hot_card(stored: &mut Segments) -> History {
             break;
         }
         let applied = stored.apply(&mut state, &transaction(number), ProfileInput::Absent, &policy());
-        assert!(matches!(applied, Applied::Scored { .. }));
+        assert!(matches!(applied, FoldAnswer::Scored { .. }));
     }
     assert_eq!(state.sealed_refs(), SEALED_REFS);
     state
@@ -59,7 +59,7 @@ fn what_is_at_hand_is_counted_and_only_what_is_stored_is_forgotten() {
     let mut state = hot_card(&mut Segments::default());
     let (refs, sealed) = (state.sealed_refs(), state.sealed_events());
     assert_eq!(sealed + state.entries().len() as u64, state.next_seq());
-    // A tree below each of them: every event is in one leaf, every other segment is named by one index.
+    // A tree below each of them: every event is in one leaf, every other segment is named by one inner node.
     let nodes = state.new_segments().count();
     assert!(nodes > refs, "{nodes}");
     assert_eq!(
@@ -103,8 +103,8 @@ fn of_two_labels_of_a_sealed_event_the_one_known_since_later_stays() {
         let applied = stored.label(state, &label, &policy);
         stored.read_all(state);
         let is_recorded = match applied {
-            LabelApplied::Recorded(_) => Some(true),
-            LabelApplied::Already(_) => Some(false),
+            LabelAnswer::Recorded(_) => Some(true),
+            LabelAnswer::Already(_) => Some(false),
             _ => None,
         };
         (is_recorded, state.all_entries()[0].label)
@@ -118,7 +118,7 @@ fn of_two_labels_of_a_sealed_event_the_one_known_since_later_stays() {
     assert_eq!(label(&mut state, cleared, 11), (Some(true), Some((cleared, 11))));
 }
 
-/// A policy with a smaller head seals at the next event, wherever that event belongs, and an index is made of its segments' lists:
+/// A policy with a smaller head seals at the next event, wherever that event belongs, and an inner node is made of its segments' lists:
 /// whatever was at hand, the same state comes of it.
 #[test]
 fn a_late_event_under_a_smaller_head_makes_the_same_state_whatever_is_at_hand() {
@@ -145,7 +145,7 @@ fn a_late_event_under_a_smaller_head_makes_the_same_state_whatever_is_at_hand() 
         let late = of_many_merchants(events, START_MS + 100_500);
         for state in [&mut state, &mut whole] {
             let applied = stored.apply(state, &late, ProfileInput::Absent, &small);
-            assert!(matches!(applied, Applied::Scored { .. }), "{applied:?}");
+            assert!(matches!(applied, FoldAnswer::Scored { .. }), "{applied:?}");
         }
         sealed_more += u32::from(state.sealed_events() > before + 1);
         assert_eq!(state.encode(), whole.encode(), "after {events} events");

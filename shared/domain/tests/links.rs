@@ -3,7 +3,7 @@
 
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied, Taught, apply_label, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer, Taught, fold_label, fold_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerprint64};
 use tidemark_domain::model::ProfileInput;
@@ -74,15 +74,15 @@ fn label(tx: &Transaction, known_since_ms: i64, verdict: Verdict) -> Label {
 fn folded(events: &[Transaction], policy: &Policy) -> History {
     let mut state = History::default();
     for tx in events {
-        let applied = apply_transaction(&mut state, tx, ProfileInput::Absent, policy);
-        assert!(matches!(applied, Applied::Scored { .. }), "{applied:?}");
+        let applied = fold_transaction(&mut state, tx, ProfileInput::Absent, policy);
+        assert!(matches!(applied, FoldAnswer::Scored { .. }), "{applied:?}");
     }
     state
 }
 
-fn taught(applied: LabelApplied) -> Taught {
+fn taught(applied: LabelAnswer) -> Taught {
     match applied {
-        LabelApplied::Recorded(taught) | LabelApplied::Already(taught) | LabelApplied::Forgotten(taught) => taught,
+        LabelAnswer::Recorded(taught) | LabelAnswer::Already(taught) | LabelAnswer::Forgotten(taught) => taught,
         other => panic!("{other:?}"),
     }
 }
@@ -141,7 +141,7 @@ fn a_label_teaches_the_links_that_the_card_has_and_those_that_it_names() {
     let tx = transaction(0, links(&[("ip", "ip-7f"), ("email", "5e2a")]));
     let mut state = folded(std::slice::from_ref(&tx), &with);
     let plain = label(&tx, START_MS + DAY_MS, Verdict::Fraud);
-    let found = taught(apply_label(&mut state, &plain, &with));
+    let found = taught(fold_label(&mut state, &plain, &with));
     assert_eq!(identity(&found, "ip"), Some(fingerprint64("ip-7f")));
     assert_eq!((identity(&found, "account"), identity(&found, "email")), (None, None));
     // What the card knows stands; what it does not the label may say.
@@ -150,7 +150,7 @@ fn a_label_teaches_the_links_that_the_card_has_and_those_that_it_names() {
         links: links(&[("ip", "another"), ("account", "a-1")]),
         ..plain.clone()
     };
-    let found = taught(apply_label(&mut state, &named, &with));
+    let found = taught(fold_label(&mut state, &named, &with));
     assert_eq!(identity(&found, "ip"), Some(fingerprint64("ip-7f")));
     assert_eq!(identity(&found, "account"), Some(fingerprint64("a-1")));
     // The card has forgotten its event: only what the label says is known.
@@ -159,13 +159,13 @@ fn a_label_teaches_the_links_that_the_card_has_and_those_that_it_names() {
         occurred_at_ms: Some(START_MS - 100 * DAY_MS),
         ..named.clone()
     };
-    let found = taught(apply_label(&mut state, &old, &with));
+    let found = taught(fold_label(&mut state, &old, &with));
     assert_eq!(identity(&found, "ip"), Some(fingerprint64("another")));
     let of_nothing = Label {
         links: links(&[("email", "5e2a")]),
         ..old
     };
-    assert_eq!(apply_label(&mut state, &of_nothing, &with), LabelApplied::UnknownEvent);
+    assert_eq!(fold_label(&mut state, &of_nothing, &with), LabelAnswer::UnknownEvent);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn links_of_sealed_events_are_kept_and_taught() {
     let event = |number: i64| transaction(number, links(&[("ip", &format!("ip-{}", number % 5))]));
     for number in 0..60 {
         let applied = segments.apply(&mut state, &event(number), ProfileInput::Absent, &with);
-        assert!(matches!(applied, Applied::Scored { .. }), "{applied:?}");
+        assert!(matches!(applied, FoldAnswer::Scored { .. }), "{applied:?}");
         segments.restart(&mut state);
     }
     assert!(state.sealed_events() > 40);
@@ -205,8 +205,8 @@ fn two_labels_a_millisecond_apart_are_two_and_the_later_one_holds() {
     let second = label(&tx, known_ms + 1, Verdict::Cleared);
     for (one, other) in [(&first, &second), (&second, &first)] {
         let mut state = folded(std::slice::from_ref(&tx), &with);
-        let mut labels = taught(apply_label(&mut state, one, &with)).labels;
-        labels.extend(taught(apply_label(&mut state, other, &with)).labels);
+        let mut labels = taught(fold_label(&mut state, one, &with)).labels;
+        labels.extend(taught(fold_label(&mut state, other, &with)).labels);
         assert_eq!(state.entries()[0].label, Some((Verdict::Cleared, known_ms + 1)));
         labels.sort_unstable();
         labels.dedup();
@@ -228,7 +228,7 @@ fn a_category_is_new_once_and_one_that_is_not_known_is_never_taken_for_new() {
         ..transaction(number, Links::NONE)
     };
     let value = |state: &mut History, tx: &Transaction| {
-        let Applied::Scored { entry } = apply_transaction(state, tx, ProfileInput::Absent, &with) else {
+        let FoldAnswer::Scored { entry } = fold_transaction(state, tx, ProfileInput::Absent, &with) else {
             panic!("not scored")
         };
         let stated = entry.outcome.approximate.len();
@@ -242,7 +242,7 @@ fn a_category_is_new_once_and_one_that_is_not_known_is_never_taken_for_new() {
     let expected = [None, Some(0.0), Some(1.0), Some(0.0), Some(1.0)];
     assert_eq!(found, expected.map(|value| (value, 0)));
     assert_eq!(state.encode()[0], 5);
-    // A history of before the policy asked for it.
+    // A history from before the policy asked for it.
     let mut state = folded(&[of(0, 5_411)], &without);
     assert_eq!(state.encode()[0], 3);
     assert_eq!(

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use tidemark_domain::event::{Channel, Country, Currency, Links, Profile, Transaction};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::{History, UNPRICED};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::model::ProfileInput;
@@ -64,8 +64,8 @@ fn policy(head_events_max: usize) -> Policy {
 }
 
 fn apply(state: &mut History, tx: &Transaction, policy: &Policy) -> StoredOutcome {
-    match apply_transaction(state, tx, ProfileInput::Known(&profile()), policy) {
-        Applied::Scored { entry } => entry.outcome,
+    match fold_transaction(state, tx, ProfileInput::Known(&profile()), policy) {
+        FoldAnswer::Scored { entry } => entry.outcome,
         other => panic!("{other:?}"),
     }
 }

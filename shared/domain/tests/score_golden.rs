@@ -4,7 +4,7 @@
 
 use tidemark_domain::catalogue::FeatureKind;
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId, fingerprint64};
 use tidemark_domain::model::ProfileInput;
@@ -122,8 +122,8 @@ fn outcomes(policy: &str, count: usize) -> Vec<StoredOutcome> {
         } else {
             ProfileInput::Absent
         };
-        match apply_transaction(&mut state, &tx, input, &policy) {
-            Applied::Scored { entry } => outcomes.push(entry.outcome),
+        match fold_transaction(&mut state, &tx, input, &policy) {
+            FoldAnswer::Scored { entry } => outcomes.push(entry.outcome),
             other => panic!("{other:?}"),
         }
     }

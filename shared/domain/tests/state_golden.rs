@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerprint32, fingerprint64};
@@ -392,7 +392,7 @@ fn golden_files_of_a_hot_card_hold() {
     if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") {
         let mut state = History::default();
         for number in 0..150 {
-            let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
+            let _ = fold_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
         }
         std::fs::write(path("state-v3-hot.bin"), state.encode()).unwrap();
         write_segments("segments-v2.bin", &state);
@@ -422,8 +422,8 @@ fn golden_files_of_a_hot_card_hold() {
         assert_eq!(found, expected);
         // Sums, sets and sketches too: the next event is scored on them.
         let before = state.clone();
-        let again = apply_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
-        assert!(matches!(again, Applied::Duplicate { .. }));
+        let again = fold_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
+        assert!(matches!(again, FoldAnswer::Duplicate { .. }));
         assert_eq!(state, before);
     }
 }
@@ -437,7 +437,7 @@ fn golden_files_of_a_hot_card_with_links_hold() {
     if std::env::var("TIDEMARK_BLESS").is_ok_and(|value| value == "1") && !path(file).exists() {
         let mut state = History::default();
         for number in 0..150 {
-            let _ = apply_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
+            let _ = fold_transaction(&mut state, &transaction(number), ProfileInput::Absent, &policy);
         }
         std::fs::write(path(file), state.encode()).unwrap();
         write_segments(segments, &state);
@@ -456,20 +456,20 @@ fn golden_files_of_a_hot_card_with_links_hold() {
         assert_eq!((&entry.links, entry.category), (&links, Some(5_411)), "event {number}");
     }
     let before = state.clone();
-    let again = apply_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
-    assert!(matches!(again, Applied::Duplicate { .. }));
+    let again = fold_transaction(&mut state, &transaction(8), ProfileInput::Absent, &policy);
+    assert!(matches!(again, FoldAnswer::Duplicate { .. }));
     assert_eq!(state, before);
 }
 
-/// Indexes of version 1 have no lists of their merchants: what is made of them is an estimate, and says so.
+/// Inner nodes of version 1 have no lists of their merchants: what is made of them is an estimate, and says so.
 #[test]
-fn what_rests_on_an_index_without_lists_says_so() {
+fn what_rests_on_an_inner_node_without_lists_says_so() {
     let mut stranger = transaction(150);
     stranger.merchant_id = MerchantId::new("never seen").unwrap();
     let stated = |file, segments| {
         let mut state = golden_hot_card(file, segments);
-        let applied = apply_transaction(&mut state, &stranger, ProfileInput::Absent, &hot_policy());
-        let Applied::Scored { entry } = applied else {
+        let applied = fold_transaction(&mut state, &stranger, ProfileInput::Absent, &hot_policy());
+        let FoldAnswer::Scored { entry } = applied else {
             panic!("{applied:?}")
         };
         let stated = entry.outcome.approximate.into_iter();

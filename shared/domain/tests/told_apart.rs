@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::segments::Segments;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer, fold_transaction};
 use tidemark_domain::history::{History, HistoryKey};
 use tidemark_domain::id::{CardId, EventId, MerchantId, fingerprint32};
 use tidemark_domain::model::ProfileInput;
@@ -62,9 +62,9 @@ fn transaction(id: &str, time_ms: i64) -> Transaction {
 /// Applies an event on a state that was written and read before: whether it counts now, and its outcome's bytes.
 fn apply(state: &mut History, tx: &Transaction, policy: &Policy) -> (bool, Vec<u8>) {
     *state = History::decode(&state.encode()).unwrap();
-    match apply_transaction(state, tx, ProfileInput::Absent, policy) {
-        Applied::Scored { entry } => (true, render_json(&tx.card_id, &tx.event_id, &entry)),
-        Applied::Duplicate { entry } => (false, render_json(&tx.card_id, &tx.event_id, &entry)),
+    match fold_transaction(state, tx, ProfileInput::Absent, policy) {
+        FoldAnswer::Scored { entry } => (true, render_json(&tx.card_id, &tx.event_id, &entry)),
+        FoldAnswer::Duplicate { entry } => (false, render_json(&tx.card_id, &tx.event_id, &entry)),
         applied => panic!("{applied:?}"),
     }
 }
@@ -114,7 +114,7 @@ fn a_label_finds_the_event_that_it_names_and_not_the_other() {
     };
     assert!(matches!(
         stored.label(&mut state, &label, &policy),
-        LabelApplied::Recorded(_)
+        LabelAnswer::Recorded(_)
     ));
     let labelled: Vec<u64> = state
         .entries()
@@ -176,14 +176,14 @@ proptest! {
             for (pair, which) in ids {
                 let tx = transaction(&pairs[*pair][*which], time_ms);
                 let applied = stored.apply(&mut state, &tx, ProfileInput::Absent, &policy);
-                let other = apply_transaction(&mut apart, &tx, ProfileInput::Absent, &policy);
+                let other = fold_transaction(&mut apart, &tx, ProfileInput::Absent, &policy);
                 prop_assert_eq!(&applied, &other);
                 let key = (tx.event_id.as_str().to_owned(), time_ms);
                 match (applied, sent.get(&key)) {
-                    (Applied::Scored { entry }, None) => {
+                    (FoldAnswer::Scored { entry }, None) => {
                         sent.insert(key, render_json(&tx.card_id, &tx.event_id, &entry));
                     }
-                    (Applied::Duplicate { entry }, Some(bytes)) => {
+                    (FoldAnswer::Duplicate { entry }, Some(bytes)) => {
                         prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), bytes);
                     }
                     (applied, known) => prop_assert!(false, "{:?}, and it was sent: {}", applied, known.is_some()),
@@ -198,7 +198,7 @@ proptest! {
         for ((id, time_ms), bytes) in &sent {
             let tx = transaction(id, *time_ms);
             match stored.apply(&mut state, &tx, ProfileInput::Absent, &policy) {
-                Applied::Duplicate { entry } => prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), bytes),
+                FoldAnswer::Duplicate { entry } => prop_assert_eq!(&render_json(&tx.card_id, &tx.event_id, &entry), bytes),
                 applied => prop_assert!(false, "{applied:?}"),
             }
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! plan    which records are refused, and which cards have what to do, each in stream order
 //! load    states, profiles and labelled histories of keys, from what is warm or from the store
-//! fold    each card's events into its state, one commit group after the other ─┐ card_run, for all cards
+//! fold    each card's events into its state, one commit group after the other ─┐ process_card, for all cards
 //! commit  that state, by one conditional write on the version it was read at  ─┘ side by side
 //! teach   the keys of labelled events, by a conditional write for each
 //! send    outcomes to the scores stream, refused records to the quarantine, trials to their table
@@ -17,7 +17,6 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::fold::Taught;
 
 use crate::call::BatchContext;
-use crate::card_run::{RunDone, run_card};
 use crate::directives::Directives;
 use crate::engine::Engine;
 use crate::fold::{Effect, LabelKept, Step};
@@ -25,8 +24,9 @@ use crate::keys::KeyViews;
 use crate::load::{Inputs, load};
 use crate::lock::lock;
 use crate::outcomes::{Outgoing, Sent, send_or_withhold};
-use crate::plan::{CardRun, Plan, plan};
+use crate::plan::{CardPlan, Plan, plan};
 use crate::port::{Clock, Quarantine, ScoreSink, StateStore};
+use crate::process_card::{CardDone, process_card};
 use crate::quarantine::{Quarantined, quarantine_all};
 use crate::record::InRecord;
 use crate::report::{BatchReport, End, Returned};
@@ -51,14 +51,14 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         let context = BatchContext::new(&self.clock, &self.config, deadline_ms, directives);
         let Plan {
             records,
-            runs,
+            cards: plans,
             mut refused,
             unknown_fields,
         } = plan(batch, &context.directives.policy);
         context.report().unknown_fields = unknown_fields;
 
-        let (inputs, keys) = load(&context, &self.cards, &runs).await;
-        let mut done = self.run_cards(&context, &runs, inputs, &keys).await;
+        let (inputs, keys) = load(&context, &self.cards, &plans).await;
+        let mut done = self.process_cards(&context, &plans, inputs, &keys).await;
         self.teach_keys(&context, &mut done).await;
         let mut ends = Ends::new(&records);
         let mut outgoing = ends.settle(done, &mut refused, &mut context.report());
@@ -85,15 +85,15 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 
     /// Folds and commits, so many cards side by side.
-    async fn run_cards(
+    async fn process_cards(
         &self,
         context: &BatchContext<'_, C>,
-        runs: &[CardRun],
+        plans: &[CardPlan],
         inputs: Vec<Inputs>,
         keys: &KeyViews,
-    ) -> Vec<RunDone> {
+    ) -> Vec<CardDone> {
         let calls = inputs.into_iter().enumerate();
-        let calls = calls.map(|(at, inputs)| run_card(context, &self.cards, &runs[at], inputs, keys));
+        let calls = calls.map(|(at, inputs)| process_card(context, &self.cards, &plans[at], inputs, keys));
         stream::iter(calls)
             .buffered(self.config.commits_concurrent_max)
             .collect()
@@ -101,7 +101,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
     }
 
     /// Hands what labels say to the keys of their events. A label that not every key has must come again: its card has it.
-    async fn teach_keys(&self, context: &BatchContext<'_, C>, done: &mut [RunDone]) {
+    async fn teach_keys(&self, context: &BatchContext<'_, C>, done: &mut [CardDone]) {
         if context.directives.policy.keys.is_empty() {
             return;
         }
@@ -115,9 +115,9 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         }
         let ends = self.cards.keys.teach(context, &self.cards.store, &lessons).await;
         let mut ends = ends.into_iter();
-        for run in done {
-            let returned = &mut run.returned;
-            run.steps.retain(|step| {
+        for card in done {
+            let returned = &mut card.returned;
+            card.steps.retain(|step| {
                 let is_label = matches!(step.effect, Effect::Label { .. });
                 match is_label.then(|| ends.next()).flatten() {
                     Some(Err(why)) => {
@@ -149,8 +149,8 @@ impl Ends {
         }
     }
 
-    /// Sorts what the cards' runs gave: ends that stand, outcomes to send in stream order, refusals to quarantine.
-    fn settle(&mut self, done: Vec<RunDone>, refused: &mut Vec<Refused>, report: &mut BatchReport) -> Vec<Outgoing> {
+    /// Sorts what the cards gave: ends that stand, outcomes to send in stream order, refusals to quarantine.
+    fn settle(&mut self, done: Vec<CardDone>, refused: &mut Vec<Refused>, report: &mut BatchReport) -> Vec<Outgoing> {
         let mut outgoing: Vec<Outgoing> = Vec::new();
         for done in done {
             self.returned(&done.returned);

@@ -94,7 +94,7 @@ impl<S: StateStore> Cards<S> {
 mod tests {
     use tidemark_domain::catalogue::FeatureValue;
     use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
-    use tidemark_domain::fold::{Applied, apply_transaction};
+    use tidemark_domain::fold::{FoldAnswer, fold_transaction};
     use tidemark_domain::history::Entry;
     use tidemark_domain::id::{EventId, MerchantId};
     use tidemark_domain::model::ProfileInput;
@@ -125,8 +125,8 @@ mod tests {
                 account_opened_at_ms: None,
                 place: None,
             };
-            let applied = apply_transaction(&mut warm.state, &tx, ProfileInput::Absent, policy);
-            assert!(matches!(applied, Applied::Scored { .. }));
+            let applied = fold_transaction(&mut warm.state, &tx, ProfileInput::Absent, policy);
+            assert!(matches!(applied, FoldAnswer::Scored { .. }));
         }
         warm
     }

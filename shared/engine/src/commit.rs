@@ -17,13 +17,13 @@ use crate::profile::ProfileView;
 use crate::report::Returned;
 use crate::sealed::{drop_cold, read_segments, write_segments};
 
-/// A card while its run lasts.
+/// A card while its plan is carried out.
 pub(crate) struct Card<'r> {
     pub(crate) id: &'r CardId,
     pub(crate) warm: Warm,
     pub(crate) profile: ProfileView,
     pub(crate) keys: &'r KeyViews,
-    /// When the last record of its run arrived, ms since 1970-01-01T00:00:00Z.
+    /// When the last record of its plan arrived, ms since 1970-01-01T00:00:00Z.
     pub(crate) arrival_ms: i64,
 }
 

@@ -18,7 +18,7 @@ pub const SEGMENTS_WRITE_MAX: usize = 25;
 /// Bytes of sealed segments in one write: a quarter of what a partition takes in a second.
 pub const SEGMENTS_WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Reads of sealed segments for one event, one after the other: a path has at most 16 levels, and a label looks at leaves
-/// after the indexes above them.
+/// after the inner nodes above them.
 pub const SEGMENT_ROUNDS_MAX: u32 = 64;
 /// Events and references of sealed segments that a warm state keeps at hand; beyond it all are read again when needed.
 pub const SEGMENT_ITEMS_WARM_MAX: usize = 4_000;

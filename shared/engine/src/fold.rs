@@ -1,7 +1,7 @@
 //! Folding a commit group: the events of a card that one conditional write makes durable together. Pure.
 
 use tidemark_domain::event::{Event, Label, Transaction};
-use tidemark_domain::fold::{self, Applied, LabelApplied, Taught};
+use tidemark_domain::fold::{self, FoldAnswer, LabelAnswer, Taught};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::EventKey;
@@ -100,8 +100,8 @@ pub(crate) fn fold_group(
     folded.steps.reserve(events.len() - folded.steps.len());
     for planned in &events[folded.steps.len()..] {
         let effect = match &planned.event {
-            Event::Transaction(tx) => apply_transaction(state, planned, tx, inputs, judge),
-            Event::Label(label) => apply_label(state, label, &judge.directives.policy),
+            Event::Transaction(tx) => fold_transaction(state, planned, tx, inputs, judge),
+            Event::Label(label) => fold_label(state, label, &judge.directives.policy),
             Event::Profile(_) => Ok(Effect::Already),
         };
         let effect = match effect {
@@ -125,16 +125,16 @@ pub(crate) fn fold_group(
 }
 
 /// The effect of a label, or the sealed segments that it needs.
-fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
-    match fold::apply_label(state, label, policy) {
-        LabelApplied::Recorded(taught) => Ok(label_effect(LabelKept::Now, taught)),
-        LabelApplied::Already(taught) => Ok(label_effect(LabelKept::Already, taught)),
-        LabelApplied::Forgotten(taught) => Ok(label_effect(LabelKept::Forgotten, taught)),
-        LabelApplied::UnknownEvent => Ok(Effect::Refused(Refusal::new(
+fn fold_label(state: &mut History, label: &Label, policy: &Policy) -> Result<Effect, Vec<SegmentKey>> {
+    match fold::fold_label(state, label, policy) {
+        LabelAnswer::Recorded(taught) => Ok(label_effect(LabelKept::Now, taught)),
+        LabelAnswer::Already(taught) => Ok(label_effect(LabelKept::Already, taught)),
+        LabelAnswer::Forgotten(taught) => Ok(label_effect(LabelKept::Forgotten, taught)),
+        LabelAnswer::UnknownEvent => Ok(Effect::Refused(Refusal::new(
             RefusalCode::LabelWithoutEvent,
             "event_id: the card's history does not hold this event",
         ))),
-        LabelApplied::NeedsSegments(keys) => Err(keys),
+        LabelAnswer::NeedsSegments(keys) => Err(keys),
     }
 }
 
@@ -144,7 +144,7 @@ fn label_effect(kept: LabelKept, taught: Taught) -> Effect {
 }
 
 /// The effect of a transaction, or the sealed segments that it needs.
-fn apply_transaction(
+fn fold_transaction(
     state: &mut History,
     planned: &Planned,
     tx: &Transaction,
@@ -161,13 +161,13 @@ fn apply_transaction(
         keys: &keys,
     };
     let began_ns = (judge.now_ns)();
-    let applied = fold::apply_overridden(state, tx, inputs, policy, decided);
+    let applied = fold::fold_overridden(state, tx, inputs, policy, decided);
     let active_ns = (judge.now_ns)() - began_ns;
     let (entry, fresh) = match applied {
-        Applied::Scored { entry } => (entry, true),
-        Applied::Duplicate { entry } => (entry, false),
-        Applied::Refused(refusal) => return Ok(Effect::Refused(refusal)),
-        Applied::NeedsSegments(keys) => return Err(keys),
+        FoldAnswer::Scored { entry } => (entry, true),
+        FoldAnswer::Duplicate { entry } => (entry, false),
+        FoldAnswer::Refused(refusal) => return Ok(Effect::Refused(refusal)),
+        FoldAnswer::NeedsSegments(keys) => return Err(keys),
     };
     let mut step = outcome_step(tx.key(), &entry, fresh);
     step.overridden = fresh && decided.is_some();

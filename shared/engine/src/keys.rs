@@ -20,7 +20,7 @@ use crate::call::BatchContext;
 use crate::config::{EngineConfig, LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
 use crate::hash::FixedMap;
 use crate::lock::lock;
-use crate::plan::CardRun;
+use crate::plan::CardPlan;
 use crate::port::{Clock, Commit, KeyId, KeyWrite, Metered, PortError, StateItem, StateStore, StateVersion};
 use crate::profile::ProfileView;
 use crate::report::Returned;
@@ -142,13 +142,13 @@ impl Keys {
         &self,
         context: &BatchContext<'_, C>,
         store: &S,
-        runs: &[CardRun],
+        plans: &[CardPlan],
     ) -> KeyViews {
         let mut views = KeyViews::default();
         if context.directives.mode == Mode::Degraded {
             return views;
         }
-        let (named, now_ms) = (named(context, runs), context.clock.now_ms());
+        let (named, now_ms) = (named(context, plans), context.clock.now_ms());
         let mut missing = Vec::new();
         {
             let warm = lock(&self.warm);
@@ -385,7 +385,7 @@ fn count_forgotten<C: Clock>(context: &BatchContext<'_, C>, labels: &[LabelledEv
 }
 
 /// Every key that a policy in force wants for some transaction of the batch, each once, in the order in which they come.
-fn named<C: Clock>(context: &BatchContext<'_, C>, runs: &[CardRun]) -> Vec<KeyId> {
+fn named<C: Clock>(context: &BatchContext<'_, C>, plans: &[CardPlan]) -> Vec<KeyId> {
     let directives = &context.directives;
     let candidate = directives.candidate.as_ref().map(|candidate| &*candidate.policy);
     let policies = || std::iter::once(&*directives.policy).chain(candidate);
@@ -394,7 +394,7 @@ fn named<C: Clock>(context: &BatchContext<'_, C>, runs: &[CardRun]) -> Vec<KeyId
     }
     let mut seen: FixedMap<KeyId, ()> = FixedMap::default();
     let mut named = Vec::new();
-    for planned in runs.iter().flat_map(|run| &run.events) {
+    for planned in plans.iter().flat_map(|plan| &plan.events) {
         let Event::Transaction(tx) = &planned.event else {
             continue;
         };

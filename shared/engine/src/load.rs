@@ -1,4 +1,4 @@
-//! The second step: what each card's run needs before it can begin, from what is warm, and read where it is not.
+//! The second step: what each card's plan needs before it can begin, from what is warm, and read where it is not.
 
 use futures_util::{StreamExt, future, stream};
 use tidemark_domain::id::CardId;
@@ -8,12 +8,12 @@ use crate::cards::{Cards, Warm};
 use crate::config::{LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
 use crate::keys::KeyViews;
 use crate::lock::lock;
-use crate::plan::CardRun;
+use crate::plan::CardPlan;
 use crate::port::{Clock, StateStore};
 use crate::profile::ProfileView;
 use crate::report::Returned;
 
-/// What a run needs before it can begin.
+/// What a card's plan needs before it can begin.
 #[derive(Debug)]
 pub(crate) struct Inputs {
     pub(crate) warm: Result<Warm, Returned>,
@@ -27,50 +27,54 @@ struct Missing {
     profiles: Vec<usize>,
 }
 
-/// Inputs for every run, in their order, and what is known of the keys of all.
+/// Inputs for every plan, in their order, and what is known of the keys of all.
 pub(crate) async fn load<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     cards: &Cards<S>,
-    runs: &[CardRun],
+    plans: &[CardPlan],
 ) -> (Vec<Inputs>, KeyViews) {
-    let (mut inputs, missing) = take_warm(context, cards, runs);
+    let (mut inputs, missing) = take_warm(context, cards, plans);
     let (states, profiles, keys) = future::join3(
-        load_states(context, cards, runs, missing.states),
-        load_profiles(context, cards, runs, missing.profiles),
-        cards.keys.load(context, &cards.store, runs),
+        load_states(context, cards, plans, missing.states),
+        load_profiles(context, cards, plans, missing.profiles),
+        cards.keys.load(context, &cards.store, plans),
     )
     .await;
-    for (run, warm) in states {
-        inputs[run].warm = warm;
+    for (plan, warm) in states {
+        inputs[plan].warm = warm;
     }
-    for (run, profile) in profiles {
-        inputs[run].profile = profile;
+    for (plan, profile) in profiles {
+        inputs[plan].profile = profile;
     }
     (inputs, keys)
 }
 
-/// What is warm, and which runs lack what.
-fn take_warm<S, C: Clock>(context: &BatchContext<'_, C>, cards: &Cards<S>, runs: &[CardRun]) -> (Vec<Inputs>, Missing) {
+/// What is warm, and which plans lack what.
+fn take_warm<S, C: Clock>(
+    context: &BatchContext<'_, C>,
+    cards: &Cards<S>,
+    plans: &[CardPlan],
+) -> (Vec<Inputs>, Missing) {
     let (now_ms, age_ms_max) = (context.clock.now_ms(), context.config.profile_max_age_ms);
     let mut missing = Missing::default();
     let (mut states, profiles) = (lock(&cards.states), lock(&cards.profiles.warm));
-    let mut inputs = Vec::with_capacity(runs.len());
+    let mut inputs = Vec::with_capacity(plans.len());
     let mut report = context.report();
     let counts = &mut report.cache;
-    for (at, run) in runs.iter().enumerate() {
-        let warm = if run.needs_state() {
-            states.take(&run.card_id)
+    for (at, plan) in plans.iter().enumerate() {
+        let warm = if plan.needs_state() {
+            states.take(&plan.card_id)
         } else {
             Some(Warm::default())
         };
         match warm {
-            Some(_) => counts.state_hits += u64::from(run.needs_state()),
+            Some(_) => counts.state_hits += u64::from(plan.needs_state()),
             None => missing.states.push(at),
         }
-        let profile = match run.needs_profile(&context.directives) {
+        let profile = match plan.needs_profile(&context.directives) {
             Some(true) => {
                 // A state that is not warm hints at another worker on this card: its profile may be old, too.
-                let known = profiles.peek(&run.card_id).filter(|_| warm.is_some());
+                let known = profiles.peek(&plan.card_id).filter(|_| warm.is_some());
                 let view = known.and_then(|known| known.view(now_ms, age_ms_max));
                 counts.profile_hits += u64::from(view.is_some());
                 if view.is_none() {
@@ -98,17 +102,17 @@ fn take_warm<S, C: Clock>(context: &BatchContext<'_, C>, cards: &Cards<S>, runs:
 async fn load_states<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     cards: &Cards<S>,
-    runs: &[CardRun],
+    plans: &[CardPlan],
     missing: Vec<usize>,
 ) -> Vec<(usize, Result<Warm, Returned>)> {
     let calls = chunks(missing).map(|chunk| async move {
-        let answer = cards.read_states(context, &cards_of(runs, &chunk)).await;
+        let answer = cards.read_states(context, &cards_of(plans, &chunk)).await;
         match answer {
             Ok(items) => chunk
                 .into_iter()
                 .zip(items.into_iter().map(Warm::from_item))
                 .collect::<Vec<_>>(),
-            Err(returned) => chunk.into_iter().map(|run| (run, Err(returned))).collect(),
+            Err(returned) => chunk.into_iter().map(|plan| (plan, Err(returned))).collect(),
         }
     });
     stream::iter(calls.collect::<Vec<_>>())
@@ -120,15 +124,15 @@ async fn load_states<S: StateStore, C: Clock>(
 async fn load_profiles<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     cards: &Cards<S>,
-    runs: &[CardRun],
+    plans: &[CardPlan],
     missing: Vec<usize>,
 ) -> Vec<(usize, ProfileView)> {
     let calls = chunks(missing).map(|chunk| async move {
-        let of_chunk = cards_of(runs, &chunk);
+        let of_chunk = cards_of(plans, &chunk);
         let Some(profiles) = cards.profiles.read(context, &cards.store, &of_chunk).await else {
             return chunk
                 .into_iter()
-                .map(|run| (run, ProfileView::Unavailable))
+                .map(|plan| (plan, ProfileView::Unavailable))
                 .collect::<Vec<_>>();
         };
         chunk
@@ -142,14 +146,14 @@ async fn load_profiles<S: StateStore, C: Clock>(
         .await
 }
 
-fn chunks(runs: Vec<usize>) -> impl Iterator<Item = Vec<usize>> {
-    let mut runs = runs.into_iter();
+fn chunks(plans: Vec<usize>) -> impl Iterator<Item = Vec<usize>> {
+    let mut plans = plans.into_iter();
     std::iter::from_fn(move || {
-        let chunk: Vec<usize> = runs.by_ref().take(LOAD_CARDS_MAX).collect();
+        let chunk: Vec<usize> = plans.by_ref().take(LOAD_CARDS_MAX).collect();
         (!chunk.is_empty()).then_some(chunk)
     })
 }
 
-fn cards_of(runs: &[CardRun], chunk: &[usize]) -> Vec<CardId> {
-    chunk.iter().map(|run| runs[*run].card_id.clone()).collect()
+fn cards_of(plans: &[CardPlan], chunk: &[usize]) -> Vec<CardId> {
+    chunk.iter().map(|plan| plans[*plan].card_id.clone()).collect()
 }

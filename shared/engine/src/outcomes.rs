@@ -9,14 +9,14 @@ use crate::call::BatchContext;
 use crate::config::{OUTCOMES_SEND_BYTES_MAX, OUTCOMES_SEND_MAX};
 use crate::fold::OutcomeStep;
 use crate::lock::lock;
-use crate::port::{Clock, DecisionRecord, OutcomeRecord, PutOnce, ScoreSink, StateStore};
+use crate::port::{Clock, DecisionItem, OutcomeRecord, PutOnce, ScoreSink, StateStore};
 use crate::report::Returned;
+use crate::send_all::{CallLimit, send_all};
 use crate::sent::{Mark, SentBefore, hash_of};
-use crate::slices::{SliceLimit, send_all};
 use crate::user_record::UserRecords;
 
 /// What the sink is given in one call.
-const OUTCOME_SLICE: SliceLimit<OutcomeRecord> = SliceLimit {
+const OUTCOME_CALL: CallLimit<OutcomeRecord> = CallLimit {
     items_max: OUTCOMES_SEND_MAX,
     bytes_max: OUTCOMES_SEND_BYTES_MAX,
     bytes_of: |outcome| outcome.bytes.len(),
@@ -119,8 +119,8 @@ async fn send<S: StateStore, K: ScoreSink, C: Clock>(
         ));
         outcomes.push(std::mem::replace(&mut step.outcome, empty));
     }
-    let call = |slice: Vec<OutcomeRecord>| async move { (sink.send(&slice).await, slice) };
-    let not_sent = send_all(context, context.bounds.last_call_at_ms, &OUTCOME_SLICE, outcomes, call).await;
+    let call = |portion: Vec<OutcomeRecord>| async move { (sink.send(&portion).await, portion) };
+    let not_sent = send_all(context, context.bounds.last_call_at_ms, &OUTCOME_CALL, outcomes, call).await;
     let mut sent_kib = 0;
     for ((at, item), (kib, hash)) in outgoing.into_iter().enumerate().zip(known) {
         if let Some(returned) = not_sent.of(at, Returned::SinkFailed) {
@@ -143,7 +143,7 @@ async fn record_decisions<S: StateStore, C: Clock>(
 ) -> Vec<(usize, Returned)> {
     let calls = outgoing.iter().filter_map(|(record, step)| {
         let (event, expires_at_s) = step.alert.clone()?;
-        let decision = DecisionRecord {
+        let decision = DecisionItem {
             event,
             outcome_json: step.outcome.bytes.clone(),
             expires_at_s,
@@ -165,7 +165,7 @@ async fn record_decisions<S: StateStore, C: Clock>(
 async fn record_decision<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     store: &S,
-    decision: &DecisionRecord,
+    decision: &DecisionItem,
 ) -> Result<PutOnce, Returned> {
     let until_ms = context.bounds.last_call_at_ms;
     if context.clock.now_ms() >= until_ms {

@@ -15,17 +15,17 @@ use crate::user_record::{Refused, UserRecords, take_apart};
 pub struct Plan<'a> {
     /// The batch's user records; `record` below is an index into `all` of these.
     pub records: UserRecords<'a>,
-    /// A run for each card, in the order of its first event.
-    pub runs: Vec<CardRun>,
+    /// A part for each card, in the order of its first event.
+    pub cards: Vec<CardPlan>,
     /// User records that the contract refuses, in stream order.
     pub refused: Vec<Refused>,
     /// Fields of accepted events that the contract does not know.
     pub unknown_fields: u64,
 }
 
-/// A card's events of one batch, in stream order (I4).
+/// What is to be done with a card: its events of one batch, in stream order (I4).
 #[derive(Debug)]
-pub struct CardRun {
+pub struct CardPlan {
     /// The card's token.
     pub card_id: CardId,
     /// What happened.
@@ -53,14 +53,14 @@ impl Planned {
     }
 }
 
-impl CardRun {
+impl CardPlan {
     /// Whether the card's state is needed: a profile alone does not touch it.
     #[must_use]
     pub fn needs_state(&self) -> bool {
         !self.events.iter().all(Planned::is_profile)
     }
 
-    /// Whether the card has a transaction in this run that the snapshot wants scored with a profile; `None`: it has none
+    /// Whether the card has a transaction in this batch that the snapshot wants scored with a profile; `None`: it has none
     /// at all.
     #[must_use]
     pub fn needs_profile(&self, directives: &Directives) -> Option<bool> {
@@ -79,7 +79,7 @@ pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy) -> Plan<'a> {
         records: take_apart(batch),
         ..Plan::default()
     };
-    let mut run_of: FixedMap<CardId, usize> = FixedMap::default();
+    let mut place_of: FixedMap<CardId, usize> = FixedMap::default();
     let mut aggregates = std::mem::take(&mut plan.records.refused).into_iter().peekable();
     for (record, user) in plan.records.all[..plan.records.looked_at].iter().enumerate() {
         if let Some(refused) = aggregates.next_if(|refused| refused.record == record) {
@@ -96,12 +96,12 @@ pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy) -> Plan<'a> {
                     arrival_ms,
                     event: decoded.event,
                 };
-                match run_of.get(planned.event.card_id()) {
-                    Some(run) => plan.runs[*run].events.push(planned),
+                match place_of.get(planned.event.card_id()) {
+                    Some(place) => plan.cards[*place].events.push(planned),
                     None => {
                         let card_id = planned.event.card_id().clone();
-                        run_of.insert(card_id.clone(), plan.runs.len());
-                        plan.runs.push(CardRun {
+                        place_of.insert(card_id.clone(), plan.cards.len());
+                        plan.cards.push(CardPlan {
                             card_id,
                             events: vec![planned],
                         });

@@ -196,7 +196,7 @@ impl PortError {
 
 /// A decision over the alert threshold, recorded once (I3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecisionRecord {
+pub struct DecisionItem {
     /// Which event, on whose card.
     pub event: EventKey,
     /// The outcome's bytes.
@@ -263,10 +263,8 @@ pub trait StateStore: Send + Sync {
     }
 
     /// Records a decision if there is none for that event: the same id on another card or at another time is another event.
-    fn put_decision(
-        &self,
-        decision: &DecisionRecord,
-    ) -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
+    fn put_decision(&self, decision: &DecisionItem)
+    -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
 }
 
 /// An outcome on its way out.

@@ -1,4 +1,4 @@
-//! Profiles: what is known of a card's while its run lasts, and how it is read, behind a cache and a breaker.
+//! Profiles: what is known of a card's while its plan is carried out, and how it is read, behind a cache and a breaker.
 
 use std::sync::Mutex;
 
@@ -17,7 +17,7 @@ use crate::report::Returned;
 /// A profile in memory, bytes.
 const PROFILE_BYTES: usize = size_of::<WarmProfile>();
 
-/// What is known of a card's profile while its run lasts.
+/// What is known of a card's profile while its plan is carried out.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ProfileView {
     /// The profile.

@@ -12,11 +12,11 @@ use crate::config::{
 use crate::port::{Clock, Quarantine, QuarantineMessage};
 use crate::record::InRecord;
 use crate::report::Returned;
-use crate::slices::{SliceLimit, send_all};
+use crate::send_all::{CallLimit, send_all};
 use crate::user_record::{Refused, UserRecord, UserRecords};
 
 /// What the quarantine is given in one call.
-const QUARANTINE_SLICE: SliceLimit<QuarantineMessage> = SliceLimit {
+const QUARANTINE_CALL: CallLimit<QuarantineMessage> = CallLimit {
     items_max: QUARANTINE_SEND_MAX,
     bytes_max: QUARANTINE_SEND_BYTES_MAX,
     bytes_of: |message| message.payload_base64.len(),
@@ -46,8 +46,8 @@ pub(crate) async fn quarantine_all<Q: Quarantine, C: Clock>(
         all.extend(of_record);
     }
     let count = all.len();
-    let call = |slice: Vec<QuarantineMessage>| async move { (quarantine.put(&slice).await, slice) };
-    let not_sent = send_all(context, context.bounds.last_call_at_ms, &QUARANTINE_SLICE, all, call).await;
+    let call = |portion: Vec<QuarantineMessage>| async move { (quarantine.put(&portion).await, portion) };
+    let not_sent = send_all(context, context.bounds.last_call_at_ms, &QUARANTINE_CALL, all, call).await;
     let why_not = |message: usize| not_sent.of(message, Returned::QuarantineFailed);
     context.report().quarantine_messages = (0..count).filter(|at| why_not(*at).is_none()).count() as u64;
     let mut done = Quarantined::default();

@@ -24,7 +24,7 @@ pub enum End {
     Applied,
     /// In the quarantine, whole, with this reason; an aggregate that is refused as such counts as one user record.
     Quarantined(RefusalCode),
-    /// Not finished: it must come again.
+    /// It has no end yet: it must come again.
     Returned(Returned),
 }
 

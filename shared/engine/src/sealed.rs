@@ -9,10 +9,10 @@ use crate::call::BatchContext;
 use crate::config::{SEGMENT_ITEMS_WARM_MAX, SEGMENTS_LOAD_MAX, SEGMENTS_WRITE_BYTES_MAX, SEGMENTS_WRITE_MAX};
 use crate::port::{Clock, SegmentItem, StateStore};
 use crate::report::Returned;
-use crate::slices::{SliceLimit, send_all};
+use crate::send_all::{CallLimit, send_all};
 
 /// What the store is given in one write.
-const SEGMENT_SLICE: SliceLimit<SegmentItem> = SliceLimit {
+const SEGMENT_CALL: CallLimit<SegmentItem> = CallLimit {
     items_max: SEGMENTS_WRITE_MAX,
     bytes_max: SEGMENTS_WRITE_BYTES_MAX,
     bytes_of: |segment| segment.bytes.len(),
@@ -65,15 +65,15 @@ pub(crate) async fn write_segments<S: StateStore, C: Clock>(
         return Ok(());
     }
     // A few at a time: all of them are in one partition, and what was written stays written while the rest is throttled.
-    let call = |slice: Vec<SegmentItem>| async move {
-        let answer = store.put_segments(&slice).await.map(|answer| {
+    let call = |portion: Vec<SegmentItem>| async move {
+        let answer = store.put_segments(&portion).await.map(|answer| {
             context.metered(answer);
-            context.report().segments_written += slice.len() as u64;
+            context.report().segments_written += portion.len() as u64;
             Vec::new()
         });
-        (answer, slice)
+        (answer, portion)
     };
-    let left = send_all(context, context.bounds.stop_at_ms, &SEGMENT_SLICE, items, call).await;
+    let left = send_all(context, context.bounds.stop_at_ms, &SEGMENT_CALL, items, call).await;
     if left.is_refused() {
         return Err(Returned::StoreRefused);
     }

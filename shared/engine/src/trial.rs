@@ -3,7 +3,7 @@
 
 use futures_util::{StreamExt, stream};
 use tidemark_domain::control::trial::{
-    TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, Verdict, is_timed,
+    Arm, TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, is_timed,
 };
 use tidemark_domain::event::Transaction;
 use tidemark_domain::fold::segments_of_windows;
@@ -77,23 +77,23 @@ impl TrialStep {
         active_ns: i64,
         policy: &Policy,
     ) -> Self {
-        let verdict = |outcome: &StoredOutcome| Verdict {
+        let arm = |outcome: &StoredOutcome| Arm {
             score: outcome.score,
             decision: outcome.decision,
             tier: outcome.tier,
         };
-        let mut active_verdict = verdict(active);
+        let mut active_arm = arm(active);
         if active.override_action().is_some() {
             // Policies are compared, not what somebody decided over their heads.
-            active_verdict.decision = policy.thresholds.decide(active.score);
+            active_arm.decision = policy.thresholds.decide(active.score);
         }
         Self {
             trial: Trial {
                 event_id: tx.event_id.as_str().to_owned(),
                 card_id: tx.card_id.as_str().to_owned(),
                 occurred_at_ms: tx.occurred_at_ms,
-                active: active_verdict,
-                candidate: verdict(&measured.outcome),
+                active: active_arm,
+                candidate: arm(&measured.outcome),
             },
             took_ns: measured.candidate_ns.map(|candidate_ns| (active_ns, candidate_ns)),
         }

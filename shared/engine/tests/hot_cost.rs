@@ -98,7 +98,7 @@ fn a_hundred_thousand_events_of_a_card_in_a_week_cost_bounded_units_each() {
         assert!(worst.write < write_max, "{} write units an event", worst.write);
         assert!(worst.read < read_max, "{} read units an event", worst.read);
         assert!(state.bytes.len() < 8 * 1_024, "{} bytes", state.bytes.len());
-        // Segments that late events replaced are among them until they expire; about 48 bytes an event are the indexes' lists
+        // Segments that late events replaced are among them until they expire; about 48 bytes an event are the inner nodes' lists
         // of merchants and devices, which make what a score needs exact.
         assert!(
             segment_bytes < 150 * EVENTS as usize && segment_max < 16 * 1_024,

@@ -12,7 +12,7 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Allowance, Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};
 use tidemark_engine::port::{
-    Commit, DecisionRecord, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
+    Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
     ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord, Returned};
@@ -376,7 +376,7 @@ impl StateStore for PartitionStore {
         self.inner.put_profile(profile).await
     }
 
-    async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
         self.inner.put_decision(decision).await
     }
 }

@@ -108,7 +108,7 @@ fn refold(state: &History, distinct: &BTreeSet<u8>, world: &World) -> Vec<u8> {
         let Event::Transaction(tx) = decoded.event else {
             panic!("a transaction")
         };
-        let _ = fold::apply_transaction(&mut folded, &tx, ProfileInput::Absent, &world.policy);
+        let _ = fold::fold_transaction(&mut folded, &tx, ProfileInput::Absent, &world.policy);
     }
     folded.encode()
 }

@@ -77,8 +77,8 @@ pub struct RangeRequest {
 /// What one call came to. Counts are of this call alone: a caller that goes on with the cursor adds them up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
-    /// The counts.
-    pub account: Account,
+    /// The call's tally.
+    pub account: Tally,
     /// Where to go on; `None`: nothing is left to do.
     pub cursor: Option<Cursor>,
     /// Why the call ended.
@@ -87,7 +87,7 @@ pub struct Response {
     pub problems: Vec<Problem>,
 }
 
-/// Declares the counts of an account once: fields, and how two calls' are added up.
+/// Declares the counts of a tally once: fields, and how two calls' are added up.
 macro_rules! counts {
     ($(#[$of:meta])* $name:ident { $($(#[$doc:meta])* $count:ident,)* }) => {
         $(#[$of])*
@@ -109,7 +109,7 @@ counts! {
     /// Where each record ended, and each message. Of the records:
     /// `expected` + `filtered_out` + `unpacked` = `scored` + `already_done` + `applied` + `quarantined` + `trimmed` + `missing` + `returned`
     /// over all calls of a run that came to its end, unless it was a dry run, which gives no record an end.
-    Account {
+    Tally {
         /// Messages that were looked at and concern this run.
         messages,
         /// Records that the messages speak of.
@@ -143,7 +143,7 @@ counts! {
     }
 }
 
-impl Account {
+impl Tally {
     /// Ends that records came to in the pipeline.
     #[must_use]
     pub fn ended(&self) -> u64 {

@@ -1,15 +1,15 @@
-//! The driver: carries out, over the ports, what the pure part says. One call of the function is one [`Redrive::run`].
+//! The driver: carries out, over the ports, what the pure part says. One call of the function is one [`Redrive::call`].
 
 mod call;
 mod feed;
 mod letters;
 mod look;
+mod one_call;
 mod payloads;
 mod queue;
 mod range;
 mod read;
 mod redrive;
-mod run;
 mod step;
 mod work;
 
@@ -19,9 +19,9 @@ use crate::api::Request;
 use crate::port::{Inbox, Processor, ShardReader};
 use crate::request::RequestError;
 use crate::source::Source;
+use one_call::Call;
+pub use one_call::{CallOutcome, Stats};
 pub use redrive::{Queues, Redrive};
-use run::Run;
-pub use run::{CallOutcome, Stats};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Redrives until the source has nothing more, the request's bound is reached, or `deadline_ms` (milliseconds since
@@ -30,18 +30,18 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     ///
     /// # Errors
     /// When the request contradicts itself. Nothing was read then.
-    pub async fn run(&self, request: &Request, deadline_ms: i64) -> Result<CallOutcome, RequestError> {
+    pub async fn call(&self, request: &Request, deadline_ms: i64) -> Result<CallOutcome, RequestError> {
         request.check()?;
-        let mut run = Run::new(request, &self.config, self.clock.now_ms(), deadline_ms);
+        let mut call = Call::new(request, &self.config, self.clock.now_ms(), deadline_ms);
         match request.source {
-            Source::DeadLetter if request.look => Box::pin(self.look(&mut run)).await,
-            Source::DeadLetter => Box::pin(self.letters(&mut run)).await,
-            Source::Quarantine => Box::pin(self.payloads(&mut run)).await,
-            Source::Range => Box::pin(self.range(&mut run)).await,
+            Source::DeadLetter if request.look => Box::pin(self.look(&mut call)).await,
+            Source::DeadLetter => Box::pin(self.letters(&mut call)).await,
+            Source::Quarantine => Box::pin(self.payloads(&mut call)).await,
+            Source::Range => Box::pin(self.range(&mut call)).await,
         }
         if let Some(inbox) = self.inbox(request.source) {
-            self.release(&mut run, inbox).await;
+            self.release(&mut call, inbox).await;
         }
-        Ok(run.finish())
+        Ok(call.finish())
     }
 }

@@ -1,7 +1,7 @@
 //! Dead letters, quarantined payloads and ranges of a stream go through the engine again: the same engine, the same conditional
 //! writes, beside live traffic.
 //!
-//! Pure: what a message says ([`letter`]), the walk over a shard, rates and accounts. One thin driver carries it out over
+//! Pure: what a message says ([`letter`]), the walk over a shard, rates and tallies. One thin driver carries it out over
 //! ports. This crate names no AWS type, reads no clock but through its port, and starts no task.
 
 pub mod api;
@@ -20,7 +20,7 @@ pub mod shards;
 pub mod source;
 pub mod walk;
 
-pub use api::{Account, Problem, RangeRequest, Request, Response, Stopped, UnrecoverableMessage};
+pub use api::{Problem, RangeRequest, Request, Response, Stopped, Tally, UnrecoverableMessage};
 pub use cursor::Cursor;
 pub use driver::{CallOutcome, Queues, Redrive, Stats};
 pub use letter::Home;

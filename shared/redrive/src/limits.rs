@@ -30,8 +30,8 @@ pub const SHARDS_MAX: usize = 10_000;
 pub const ASSEMBLY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a receive waits for a first message, seconds: by waiting it asks all of SQS's servers.
 pub const RECEIVE_WAIT_S: u32 = 1;
-/// The longest run of one call, milliseconds: Lambda's fifteen minutes.
-pub const RUN_MS_MAX: i64 = 15 * 60 * 1000;
+/// A call takes so long at most, milliseconds: Lambda's fifteen minutes.
+pub const CALL_MS_MAX: i64 = 15 * 60 * 1000;
 /// Messages are hidden for so long beyond the call's deadline, seconds: nobody else works on them meanwhile.
 pub const HIDDEN_SLACK_S: i64 = 30;
 /// So long before the deadline no further batch is begun, milliseconds: a batch's last write, its deletions and the answer

@@ -293,12 +293,12 @@ mod tests {
 
     #[test]
     fn a_number_that_the_shard_never_gave_opens_nothing_before_it() {
-        let mut scan = scan(ReadFrom::At("10".to_owned()));
-        scan.refused();
-        scan.placed();
-        assert_eq!(scan.page(&[record(8), record(9), record(12)], PageEnd::Tip), [2]);
-        assert!(scan.is_trimmed());
-        let mut twice = super::tests::scan(ReadFrom::Oldest);
+        let mut once = scan(ReadFrom::At("10".to_owned()));
+        once.refused();
+        once.placed();
+        assert_eq!(once.page(&[record(8), record(9), record(12)], PageEnd::Tip), [2]);
+        assert!(once.is_trimmed());
+        let mut twice = scan(ReadFrom::Oldest);
         twice.refused();
         twice.refused();
         assert!(twice.is_unfinished());

@@ -232,7 +232,7 @@ fn requests_that_contradict_themselves_are_refused_with_a_code_and_read_nothing(
         }),
         ..Request::new(Source::Range)
     };
-    let refused = world.function().run(&request, i64::MAX).now_or_never().unwrap();
+    let refused = world.function().call(&request, i64::MAX).now_or_never().unwrap();
     assert_eq!(refused.unwrap_err().code.as_str(), "TM-5002");
     assert_eq!(world.script.count(Op::Shards), 0);
 }

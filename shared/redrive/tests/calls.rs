@@ -151,7 +151,7 @@ fn a_shard_that_goes_while_it_is_read_takes_its_open_letters_with_it_by_number()
     world.script.give_way();
     let function = world.function();
     let request = letters();
-    let mut run = pin!(function.run(&request, world.clock.now_ms() + 15 * MINUTE_MS));
+    let mut run = pin!(function.call(&request, world.clock.now_ms() + 15 * MINUTE_MS));
     let waker = noop_waker();
     let mut context = Context::from_waker(&waker);
     let mut outcome = None;

@@ -21,7 +21,7 @@ fn letters() -> Request {
     Request::new(Source::DeadLetter)
 }
 
-/// Forty records, half of them scored before, in letters of which some overlap; and one message that is none.
+/// Forty records, half of them scored before, in letters of which some overlap; and one message that is not a letter.
 fn scene() -> World {
     let mut world = World::new();
     world.config.page_records_max = 7;
@@ -80,7 +80,7 @@ fn call<'w>(
     deadline_ms: i64,
 ) -> Pin<Box<dyn Future<Output = ()> + 'w>> {
     Box::pin(async move {
-        function.run(request, deadline_ms).await.unwrap();
+        function.call(request, deadline_ms).await.unwrap();
     })
 }
 
@@ -187,7 +187,7 @@ fn every_single_call_may_fail_and_its_answer_may_be_lost() {
                     let is_told = !first.problems.is_empty() || matches!(fault, Fault::After(_));
                     assert!(
                         is_told,
-                        "{op:?} {at} {fault:?}: the message that is none is told of at least"
+                        "{op:?} {at} {fault:?}: the message that is not a letter is told of at least"
                     );
                     clean_up(&world);
                     assert_settled(&world);

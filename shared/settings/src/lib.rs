@@ -11,4 +11,4 @@ mod reader;
 pub use assemble::{AwsEngine, assemble};
 pub use pipeline::Config;
 pub use process::EXIT_CONFIGURATION;
-pub use reader::{Knob, Problem, Reader, Tuner};
+pub use reader::{Knob, Reader, SettingProblem, Tuner};

@@ -13,7 +13,7 @@ use tidemark_telemetry::price::Prices;
 use tidemark_telemetry::{ErrorCode, Tariff};
 use tracing::Level;
 
-use crate::reader::{Knob, Problem, Reader, Tuner, is_name, is_url};
+use crate::reader::{Knob, Reader, SettingProblem, Tuner, is_name, is_url};
 
 /// The settings of the score function, which the redrive function has too.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Config {
     pub fn read(
         variables: &BTreeMap<String, String>,
         read_file: impl Fn(&str) -> std::io::Result<String>,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> Result<Self, Vec<SettingProblem>> {
         let mut reader = Reader::new(variables);
         let config = Self::take(&mut reader, read_file, "score");
         let (mut config, unknown) = reader.finish(config)?;

@@ -9,7 +9,7 @@ use tidemark_telemetry::{ErrorCode, logging};
 use tracing::Level;
 
 use crate::pipeline::Config;
-use crate::reader::Problem;
+use crate::reader::SettingProblem;
 
 /// Process exit code for wrong settings (EX_CONFIG of sysexits).
 pub const EXIT_CONFIGURATION: u8 = 78;
@@ -19,7 +19,7 @@ pub const EXIT_CONFIGURATION: u8 = 78;
 /// # Errors
 /// The code that the process ends with, when the settings are wrong. Every problem is in the log then.
 pub fn begin<S>(
-    read: impl FnOnce(&BTreeMap<String, String>, fn(&str) -> std::io::Result<String>) -> Result<S, Vec<Problem>>,
+    read: impl FnOnce(&BTreeMap<String, String>, fn(&str) -> std::io::Result<String>) -> Result<S, Vec<SettingProblem>>,
     pipeline: impl FnOnce(&S) -> &Config,
 ) -> Result<S, ExitCode> {
     let settings = read(&variables(), |path| std::fs::read_to_string(path)).map_err(|problems| refuse(&problems))?;
@@ -51,7 +51,7 @@ pub const fn code_of(problem: &ControlProblem) -> ErrorCode {
     }
 }
 
-/// The process's variables; one that is not UTF-8 is none of ours.
+/// The process's variables; one that is not UTF-8 is left out: none of ours is such.
 fn variables() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -59,7 +59,7 @@ fn variables() -> BTreeMap<String, String> {
 }
 
 /// Reports every problem, and gives the code that the process ends with.
-fn refuse(problems: &[Problem]) -> ExitCode {
+fn refuse(problems: &[SettingProblem]) -> ExitCode {
     logging::init(Level::INFO);
     for problem in problems {
         tracing::error!(

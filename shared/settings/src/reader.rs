@@ -12,7 +12,7 @@ const PREFIX: &str = "TIDEMARK_";
 /// One thing wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {variable}: {message}")]
-pub struct Problem {
+pub struct SettingProblem {
     /// The page in docs/errors.
     pub code: ErrorCode,
     /// The variable.
@@ -84,7 +84,7 @@ impl<'a, 'b, 'k> Tuner<'a, 'b, 'k> {
 pub struct Reader<'a> {
     variables: &'a BTreeMap<String, String>,
     known: Vec<&'static str>,
-    problems: Vec<Problem>,
+    problems: Vec<SettingProblem>,
 }
 
 impl<'a> Reader<'a> {
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
 
     /// Notes what is wrong.
     pub fn problem(&mut self, code: ErrorCode, variable: impl Display, message: String) {
-        self.problems.push(Problem {
+        self.problems.push(SettingProblem {
             code,
             variable: variable.to_string(),
             message,
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Every problem, in one list.
-    pub fn finish<T>(self, read: Option<T>) -> Result<(T, Vec<String>), Vec<Problem>> {
+    pub fn finish<T>(self, read: Option<T>) -> Result<(T, Vec<String>), Vec<SettingProblem>> {
         let unknown = self.unknown();
         match read {
             Some(read) if self.problems.is_empty() => Ok((read, unknown)),

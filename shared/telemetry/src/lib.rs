@@ -11,5 +11,5 @@ pub mod price;
 
 pub use emf::EmfLine;
 pub use error_code::ErrorCode;
-pub use metric::{Metric, Unit};
+pub use metric::{Metric, MetricUnit};
 pub use price::Tariff;

@@ -2,7 +2,7 @@
 
 /// CloudWatch's units, as far as they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub enum MetricUnit {
     /// A number of things.
     Count,
     /// Thousandths of a second.
@@ -11,7 +11,7 @@ pub enum Unit {
     None,
 }
 
-impl Unit {
+impl MetricUnit {
     /// The unit as CloudWatch spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -46,8 +46,8 @@ macro_rules! metrics {
 
             /// The unit in CloudWatch.
             #[must_use]
-            pub const fn unit(self) -> Unit {
-                match self { $(Self::$variant => Unit::$unit,)* }
+            pub const fn unit(self) -> MetricUnit {
+                match self { $(Self::$variant => MetricUnit::$unit,)* }
             }
 
             /// Whether a day without trouble, deeds of operators and redrives may leave it at 0.

@@ -88,7 +88,7 @@ impl Prices {
     /// Reads `name=dollars` pairs with commas between; what is not named keeps its default.
     ///
     /// # Errors
-    /// The first pair that is none, with what was expected.
+    /// The first pair that can't be read, with what was expected.
     pub fn parse(text: &str) -> Result<Self, PriceProblem> {
         let mut prices = Self::default();
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {

@@ -8,7 +8,7 @@ use e2e::workspace_root;
 use tidemark_aws::item;
 use tidemark_domain::control::trial::TRIAL_DAYS_KEPT;
 use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::lifetime::{
@@ -28,7 +28,7 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(workspace_root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The page with single spaces, so that a line's end is none of a sentence.
+/// The page with single spaces, so that the end of a line does not end a sentence.
 fn page() -> String {
     text(PAGE).split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -254,28 +254,28 @@ fn the_horizon_is_as_the_page_says() {
     );
     let mut state = History::default();
     let mut apply =
-        |id: &str, at_ms: i64| apply_transaction(&mut state, &event(id, at_ms), ProfileInput::Absent, &policy);
-    let is_beyond = |applied: Applied| match applied {
-        Applied::Refused(refusal) => refusal.code == RefusalCode::BeyondHorizon,
+        |id: &str, at_ms: i64| fold_transaction(&mut state, &event(id, at_ms), ProfileInput::Absent, &policy);
+    let is_beyond = |applied: FoldAnswer| match applied {
+        FoldAnswer::Refused(refusal) => refusal.code == RefusalCode::BeyondHorizon,
         _ => false,
     };
     assert!(matches!(
         apply("old", NOW_MS - policy.retention_ms() + 1),
-        Applied::Scored { .. }
+        FoldAnswer::Scored { .. }
     ));
-    assert!(matches!(apply("newest", NOW_MS), Applied::Scored { .. }));
+    assert!(matches!(apply("newest", NOW_MS), FoldAnswer::Scored { .. }));
     // While an event is kept, its repetition is found; one that is not found may lie so far behind, and no further.
     assert!(matches!(
         apply("old", NOW_MS - policy.retention_ms() + 1),
-        Applied::Duplicate { .. }
+        FoldAnswer::Duplicate { .. }
     ));
     assert!(matches!(
         apply("late", NOW_MS - policy.dedupe_horizon_ms + 1),
-        Applied::Scored { .. }
+        FoldAnswer::Scored { .. }
     ));
     assert!(is_beyond(apply("later", NOW_MS - policy.dedupe_horizon_ms)));
     // Once it is dropped, it is refused.
-    assert!(matches!(apply("next", NOW_MS + 1), Applied::Scored { .. }));
+    assert!(matches!(apply("next", NOW_MS + 1), FoldAnswer::Scored { .. }));
     assert!(is_beyond(apply("old", NOW_MS - policy.retention_ms() + 1)));
 }
 

@@ -1,7 +1,7 @@
 //! The target for decoding states: what must hold of any bytes whatever.
 
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Place, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer, fold_label, fold_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{CodecError, History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
@@ -121,9 +121,9 @@ fn take_sealed_events(mut state: History, policy: &Policy) -> Result<(), String>
         let tx = transaction(newest_ms.saturating_sub(hours * 3_600_000))
             .ok_or("the target's own transaction is not valid")?;
         for _ in 0..ROUNDS_MAX {
-            match apply_transaction(&mut state, &tx, ProfileInput::Absent, policy) {
-                Applied::NeedsSegments(keys) if supply(&mut state, &keys) => {}
-                Applied::Scored { entry } | Applied::Duplicate { entry } => {
+            match fold_transaction(&mut state, &tx, ProfileInput::Absent, policy) {
+                FoldAnswer::NeedsSegments(keys) if supply(&mut state, &keys) => {}
+                FoldAnswer::Scored { entry } | FoldAnswer::Duplicate { entry } => {
                     let json = render_json(&tx.card_id, &tx.event_id, &entry);
                     serde_json::from_slice::<serde_json::Value>(&json)
                         .map_err(|error| format!("an outcome that is not JSON: {error}"))?;
@@ -133,8 +133,8 @@ fn take_sealed_events(mut state: History, policy: &Policy) -> Result<(), String>
             }
         }
         for _ in 0..ROUNDS_MAX {
-            match apply_label(&mut state, &label(&tx), policy) {
-                LabelApplied::NeedsSegments(keys) if supply(&mut state, &keys) => {}
+            match fold_label(&mut state, &label(&tx), policy) {
+                LabelAnswer::NeedsSegments(keys) if supply(&mut state, &keys) => {}
                 _ => break,
             }
         }
@@ -170,19 +170,19 @@ fn take_events(mut state: History, policy: &Policy) -> Result<(), String> {
     let newest_ms = state.entries().last().map_or(0, |entry| entry.time_ms);
     for time_ms in [newest_ms, newest_ms.saturating_sub(3_600_000)] {
         let tx = transaction(time_ms).ok_or("the target's own transaction is not valid")?;
-        match apply_transaction(&mut state, &tx, ProfileInput::Absent, policy) {
-            Applied::Scored { entry } | Applied::Duplicate { entry } => {
+        match fold_transaction(&mut state, &tx, ProfileInput::Absent, policy) {
+            FoldAnswer::Scored { entry } | FoldAnswer::Duplicate { entry } => {
                 let json = render_json(&tx.card_id, &tx.event_id, &entry);
                 serde_json::from_slice::<serde_json::Value>(&json)
                     .map_err(|error| format!("an outcome that is not JSON: {error}"))?;
-                if apply_label(&mut state, &label(&tx), policy) == LabelApplied::UnknownEvent {
+                if fold_label(&mut state, &label(&tx), policy) == LabelAnswer::UnknownEvent {
                     return Err("a label does not find the event that was just folded".to_owned());
                 }
             }
-            Applied::Refused(_) => {}
+            FoldAnswer::Refused(_) => {}
             // None is at hand: what they hold is another target's.
-            Applied::NeedsSegments(keys) if keys.is_empty() => return Err("no segments are needed".to_owned()),
-            Applied::NeedsSegments(_) => {}
+            FoldAnswer::NeedsSegments(keys) if keys.is_empty() => return Err("no segments are needed".to_owned()),
+            FoldAnswer::NeedsSegments(_) => {}
         }
         round_trip(&state)?;
     }

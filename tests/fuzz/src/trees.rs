@@ -32,8 +32,8 @@ pub const PIECES: [&[u8]; 20] = [
     b"\xff",
 ];
 
-/// Checks bytes that stand where a model's own were: they are refused, or a model that is written like that and answers any
-/// values. Says why they are none.
+/// Checks bytes in the place of a model's own. Either they are refused, and the answer says why; or they are a model, which is
+/// written as the same bytes again and scores any values.
 ///
 /// # Errors
 /// What does not hold, in words. A panic is a finding too.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::fold::apply_transaction;
+use tidemark_domain::fold::fold_transaction;
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::render::render_json;
@@ -125,7 +125,7 @@ fn fold(scenario: &Scenario, state: &History) -> Result<History, String> {
     for entry in entries {
         let event = scenario.event_of(entry.event_fp).ok_or("an unknown event")?;
         let tx = &scenario.transactions[event];
-        let _ = apply_transaction(&mut folded, tx, ProfileInput::Absent, &scenario.policy);
+        let _ = fold_transaction(&mut folded, tx, ProfileInput::Absent, &scenario.policy);
     }
     Ok(folded)
 }

@@ -7,7 +7,7 @@
 use stateright::{Model, Property};
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Label, Verdict};
-use tidemark_domain::fold::{self, LabelApplied, Taught};
+use tidemark_domain::fold::{self, LabelAnswer, Taught};
 use tidemark_domain::history::History;
 use tidemark_domain::labelled::{LabelledEvent, LabelledHistory};
 use tidemark_domain::model::ProfileInput;
@@ -161,13 +161,13 @@ impl Protocol {
         for kept in 0..4 {
             for at in 0..3 {
                 let mut card = History::default();
-                let _ = fold::apply_transaction(&mut card, &tx, ProfileInput::Absent, &policy);
+                let _ = fold::fold_transaction(&mut card, &tx, ProfileInput::Absent, &policy);
                 if kept < 3 {
-                    let _ = fold::apply_label(&mut card, &label(kept)?, &policy);
+                    let _ = fold::fold_label(&mut card, &label(kept)?, &policy);
                 }
-                let (taught, is_known) = match fold::apply_label(&mut card, &label(at)?, &policy) {
-                    LabelApplied::Recorded(taught) => (taught, false),
-                    LabelApplied::Already(taught) => (taught, true),
+                let (taught, is_known) = match fold::fold_label(&mut card, &label(at)?, &policy) {
+                    LabelAnswer::Recorded(taught) => (taught, false),
+                    LabelAnswer::Already(taught) => (taught, true),
                     _ => return None,
                 };
                 let now = card.entries().first()?.label?.1;

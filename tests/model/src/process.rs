@@ -13,7 +13,7 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionRecord, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
     QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
@@ -426,7 +426,7 @@ impl StateStore for Ports {
         Err(PortError::Permanent("the scenario has no hot card".to_owned()))
     }
 
-    async fn put_decision(&self, _decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decision(&self, _decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
         Ok(unmetered(PutOnce::Written))
     }
 }

@@ -1,5 +1,5 @@
 //! The audit inside: what the services hold at a run's end is judged by the same code that `tidemark audit` judges a
-//! deployment with, and its verdict has to be the simulator's own.
+//! deployment with, and its conclusion has to be the simulator's own.
 
 mod forge;
 
@@ -143,7 +143,7 @@ fn records(stores: &Stores, bounds: &BoundsInForce, now_ms: i64) -> Vec<Record> 
     records.into_iter().flat_map(|(_, records)| records).collect()
 }
 
-/// The bounds of the policies in force, by the control plane's history.
+/// The bounds of the policies in force, by the control plane's changes.
 fn bounds(stores: &Stores, policies: &Policies) -> BoundsInForce {
     let bounds = |version: u32| policies.all[&if version == 0 { OWN } else { version }].bounds;
     let changes = stores.control.activations.iter();
@@ -238,8 +238,8 @@ pub struct Known {
     pub must: HashSet<EventKey>,
 }
 
-/// Holds the audit's verdict against the simulator's knowledge.
-pub fn verdict(inputs: &Inputs, known: &Known, violations: &mut Violations) {
+/// Holds the audit's conclusion against the simulator's knowledge.
+pub fn judge(inputs: &Inputs, known: &Known, violations: &mut Violations) {
     let judgement = match inputs.clone().judge() {
         Ok(judgement) => judgement,
         Err(broken) => {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use simulation::draws::{Draw, Draws};
-use simulation::run::{Control, Forgeries, Options, Outcome, run};
+use simulation::run::{Ablation, Forgeries, Options, Outcome, run};
 
 /// The engine and the mapping under one seeded scheduler, in virtual time, with faults
 #[derive(Debug, Parser)]
@@ -116,7 +116,7 @@ fn main() -> ExitCode {
                         seed,
                         events: args.events,
                         trace: args.trace,
-                        control: Control::None,
+                        ablation: Ablation::None,
                         draws,
                         forgeries: Forgeries::One,
                     });

@@ -12,7 +12,7 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionRecord, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
     QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
@@ -209,7 +209,7 @@ impl StateStore for Ports {
         .await
     }
 
-    async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
         self.call(Op::PutDecision, |stores, _| {
             let key = stores.decision_key(&event_key(decision));
             if stores.tables.decisions.contains_key(&key) {
@@ -223,7 +223,7 @@ impl StateStore for Ports {
 }
 
 /// The event of a decision: card, id and event time.
-fn event_key(decision: &DecisionRecord) -> DecisionKey {
+fn event_key(decision: &DecisionItem) -> DecisionKey {
     let event = &decision.event;
     (
         event.card_id.to_string(),

@@ -14,7 +14,7 @@ mod operate;
 mod options;
 mod walk;
 
-pub use options::{Control, Counts, Forgeries, Options, Outcome};
+pub use options::{Ablation, Counts, Forgeries, Options, Outcome};
 
 use crate::audit::{self, Forgery, Inputs, Known};
 use crate::check::{self, Facts};
@@ -43,7 +43,7 @@ const READ_RECORDS: usize = 400;
 const CALM_AFTER_MS: i64 = 60_000;
 /// Events that a card's head keeps: more than any card of the traffic has.
 const HEADS: [u64; 3] = [12, 60, 400];
-/// The token of the second control is good for so long, ms.
+/// The token of the second ablation is good for so long, ms.
 const TOKEN_MS: i64 = 600_000;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -183,13 +183,13 @@ impl Run {
         run
     }
 
-    /// Sets the services up: their rules, and which of them a control takes away.
+    /// Sets the services up: their rules, and which of them an ablation takes away.
     fn furnish(&mut self, mut stream: Stream, dice: &mut Dice) {
-        let (control, draws) = (self.options.control, self.draws);
+        let (ablation, draws) = (self.options.ablation, self.draws);
         let retention_ms = *dice.pick(&[7 * DAY_MS, 14 * DAY_MS]);
         stream.retention_ms = draws.has(Draw::Walk).then_some(retention_ms);
         stream.trimmed_start = *dice.pick(&[TrimmedStart::Refused, TrimmedStart::Skipped, TrimmedStart::Empty]);
-        if control == Control::ShortRetention {
+        if ablation == Ablation::ShortRetention {
             stream.retention_ms = Some(HOUR_MS);
         }
         let mut capacity = Capacity::draw(dice);
@@ -201,19 +201,19 @@ impl Run {
             let rules = &mut stores.rules;
             rules.ttl = draws.has(Draw::Ttl).then(|| Ttl {
                 delay_ms_max: 48 * 3_600_000,
-                forgets_after_ms: (control == Control::ForgottenStates).then_some(HOUR_MS),
+                forgets_after_ms: (ablation == Ablation::ForgottenStates).then_some(HOUR_MS),
             });
             rules.capacity = draws.has(Draw::Capacity).then_some(capacity);
-            rules.ignores_conditions = control == Control::NoCondition;
-            rules.ignores_tags = control == Control::NumberOnly;
-            rules.folds_ids = control == Control::FoldedIds;
-            rules.decisions_without_time = control == Control::DecisionsWithoutTime;
-            rules.hides_left_out = control == Control::LeftOutCountsAsSent;
-            rules.loses_key_writes = control == Control::KeyWritesLost;
-            rules.doubles_labels = control == Control::LabelsDoubled;
-            rules.knows_too_early = control == Control::LabelsKnownTooEarly;
+            rules.ignores_conditions = ablation == Ablation::NoCondition;
+            rules.ignores_tags = ablation == Ablation::NumberOnly;
+            rules.folds_ids = ablation == Ablation::FoldedIds;
+            rules.decisions_without_time = ablation == Ablation::DecisionsWithoutTime;
+            rules.hides_left_out = ablation == Ablation::LeftOutCountsAsSent;
+            rules.loses_key_writes = ablation == Ablation::KeyWritesLost;
+            rules.doubles_labels = ablation == Ablation::LabelsDoubled;
+            rules.knows_too_early = ablation == Ablation::LabelsKnownTooEarly;
             rules.notes_ends = draws.has(Draw::Labels);
-            stores.dead_letter.forgets_received = control == Control::ForgetfulQueue;
+            stores.dead_letter.forgets_received = ablation == Ablation::ForgetfulQueue;
         });
         self.publish();
     }
@@ -257,10 +257,10 @@ impl Run {
                 None => break,
             }
         }
-        self.verdict(violations)
+        self.conclude(violations)
     }
 
-    fn verdict(mut self, mut violations: Violations) -> Outcome {
+    fn conclude(mut self, mut violations: Violations) -> Outcome {
         let stores = self.world.take_stores();
         let waits = !self.esm.is_idle() || !self.pieces.is_empty() || self.next_sent < self.sent.len();
         if waits || self.walker.is_busy() || !stores.dead_letter.messages().is_empty() {
@@ -299,7 +299,7 @@ impl Run {
     /// The audit of the run, and of the same run with something taken away or forged.
     fn audit(&mut self, stores: &Stores, known: &Known, violations: &mut Violations) {
         let inputs = Inputs::read(stores, &self.policies, self.world.now_ms());
-        audit::verdict(&inputs, known, violations);
+        audit::judge(&inputs, known, violations);
         let mut dice = Dice::new(self.options.seed, 6);
         let kinds: Vec<Forgery> = match self.options.forgeries {
             Forgeries::One => vec![Forgery::draw(&mut dice, self.draws.has(Draw::Labels))],

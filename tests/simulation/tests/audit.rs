@@ -5,7 +5,7 @@ mod support;
 
 use simulation::audit::Forgery;
 use simulation::draws::Draw;
-use simulation::run::{Control, Forgeries, Options};
+use simulation::run::{Ablation, Forgeries, Options};
 use support::{all, options, with};
 
 /// Seeds in which everything is forged, one after the other.
@@ -15,7 +15,7 @@ const SEEDS: u64 = 40;
 fn whatever_is_removed_or_forged_after_a_run_the_audit_names_it() {
     let outcomes = all(5_001..=5_000 + SEEDS, |seed| Options {
         forgeries: Forgeries::All,
-        ..options(seed, Control::None)
+        ..options(seed, Ablation::None)
     });
     for (seed, outcome) in &outcomes {
         assert!(
@@ -41,7 +41,7 @@ const LABEL_SEEDS: u64 = 16;
 fn whatever_is_removed_or_forged_of_a_key_the_audit_names_it() {
     let outcomes = all(6_001..=6_000 + LABEL_SEEDS, |seed| Options {
         forgeries: Forgeries::All,
-        ..with(seed, &[Draw::Labels], Control::None)
+        ..with(seed, &[Draw::Labels], Ablation::None)
     });
     for (seed, outcome) in &outcomes {
         assert!(outcome.violations.none(), "seed {seed}: {:#?}", outcome.violations.told);

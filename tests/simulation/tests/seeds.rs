@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use simulation::audit::Forgery;
 use simulation::draws::Draw;
-use simulation::run::{Control, Options, Outcome, run};
+use simulation::run::{Ablation, Options, Outcome, run};
 use simulation::world::Fault;
 use support::{all, options};
 
@@ -15,7 +15,7 @@ const SEEDS: u64 = 1_000;
 
 #[test]
 fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
-    let outcomes = all(1..=SEEDS, |seed| options(seed, Control::None));
+    let outcomes = all(1..=SEEDS, |seed| options(seed, Ablation::None));
     let failed: Vec<String> = outcomes
         .iter()
         .filter(|(_, outcome)| !outcome.violations.none())
@@ -88,7 +88,7 @@ fn what_keys_keep_is_no_violation_where_a_card_has_forgotten_it() {
         (4_305, false),
         (2_906, false),
     ] {
-        let outcome = run(&options(seed, Control::None));
+        let outcome = run(&options(seed, Ablation::None));
         assert!(outcome.draws.has(Draw::Labels) && (!has_restore || outcome.draws.has(Draw::Restore)));
         assert!(outcome.violations.none(), "{seed}: {:#?}", outcome.violations.told);
     }
@@ -98,7 +98,7 @@ fn what_keys_keep_is_no_violation_where_a_card_has_forgotten_it() {
 /// empty pages for it: the redrive took that for the end of its range, and what came later was left out.
 #[test]
 fn a_redrive_that_dies_often_leaves_out_nothing_that_the_stream_still_holds() {
-    let outcome = run(&options(4_841, Control::None));
+    let outcome = run(&options(4_841, Ablation::None));
     assert!(outcome.draws.has(Draw::Restore) && outcome.draws.has(Draw::Walk));
     assert!(outcome.violations.none(), "{:#?}", outcome.violations.told);
 }
@@ -109,7 +109,7 @@ fn a_seed_leaves_the_same_trace_every_time() {
         let traced = || {
             run(&Options {
                 trace: true,
-                ..options(seed, Control::None)
+                ..options(seed, Ablation::None)
             })
         };
         let (first, second) = (traced(), traced());
@@ -117,6 +117,6 @@ fn a_seed_leaves_the_same_trace_every_time() {
         assert_eq!(first.trace, second.trace);
         assert_eq!(first.trace_hash, second.trace_hash);
     }
-    let hash = |seed| run(&options(seed, Control::None)).trace_hash;
+    let hash = |seed| run(&options(seed, Ablation::None)).trace_hash;
     assert_ne!(hash(1), hash(2), "other seeds leave other traces");
 }

@@ -5,7 +5,7 @@
 //! with a mean of 50; two devices on half of the events; one in 25 declined; a profile that is known.
 
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::model::ProfileInput;
@@ -64,9 +64,9 @@ pub fn typical_card(events: usize, seed: u64) -> History {
     for number in 0..events {
         time_ms += (dice.exponential(1.0) * MS_PER_30_DAYS / events as f64) as i64;
         let tx = transaction(&mut dice, &merchants, number, time_ms);
-        let applied = apply_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
+        let applied = fold_transaction(&mut state, &tx, ProfileInput::Known(&profile), &policy);
         assert!(
-            matches!(applied, Applied::Scored { .. }),
+            matches!(applied, FoldAnswer::Scored { .. }),
             "event {number} of a typical card: {applied:?}"
         );
     }

@@ -4,7 +4,7 @@
 //! sums, elementary functions from `libm`. The same table gives the same points, bit for bit, on every machine.
 //!
 //! ```
-//! use learn::{points, Options, Row, Table};
+//! use learn::{points, FitOptions, Row, Table};
 //!
 //! // 1. A table: the features of each event as of its own time, and its label as it was known when training began.
 //! let mut table = Table::new(["amount_ratio", "terminal.fraud_run"])?;
@@ -16,7 +16,7 @@
 //! }
 //!
 //! // 2. Points: each feature has a table of bins, each bin its bits; their sum is the log2 odds of fraud.
-//! let fitted = points::fit(&table, &Options::new(86_400_000))?;
+//! let fitted = points::fit(&table, &FitOptions::new(86_400_000))?;
 //! let usual = fitted.points.score(&[Some(2.0)]);
 //! let unusual = fitted.points.score(&[Some(9.0)]);
 //! assert!(unusual > usual + 3.0);
@@ -30,6 +30,6 @@ pub mod quantiles;
 mod refusal;
 mod table;
 
-pub use points::{Fitted, Options, Points};
+pub use points::{FitOptions, Fitted, LearnedPoints};
 pub use refusal::LearnError;
 pub use table::{FEATURES_MAX, ROWS_MAX, Row, Table};

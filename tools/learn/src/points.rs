@@ -22,12 +22,12 @@ use crate::table::Table;
 use edges::Fine;
 use pattern::Patterns;
 
-pub use options::{Criterion, Options};
-pub use report::{BinReport, Dropped, FeatureReport, Report, Tried, Why};
+pub use options::{Criterion, FitOptions};
+pub use report::{BinReport, DroppedFeature, FeatureReport, FitReport, Tried, Why};
 
 /// Fewer events are refused.
 pub const ROWS_MIN: usize = 500;
-/// Fewer frauds are refused, and fewer events that are none.
+/// Fewer frauds are refused, and fewer events that are not fraud.
 pub const FRAUDS_MIN: usize = 50;
 /// Bits are whole multiples of one in so many: what is published is what was measured, and a person can add it up.
 const BITS_STEPS: f64 = 100.0;
@@ -58,21 +58,21 @@ impl FeaturePoints {
 
 /// What a policy holds: a prior, and the points of some features.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Points {
+pub struct LearnedPoints {
     /// Log2 odds of fraud of an event whose every feature lies in its fullest bin.
     pub prior_bits: f64,
     /// The features that count.
     pub features: Vec<FeaturePoints>,
 }
 
-impl Points {
-    /// Log2 odds of fraud. The values are those of [`Points::features`], in that order.
+impl LearnedPoints {
+    /// Log2 odds of fraud. The values are those of [`LearnedPoints::features`], in that order.
     #[must_use]
     pub fn score(&self, values: &[Option<f64>]) -> f64 {
         self.parts(values).fold(self.prior_bits, |sum, part| sum + part)
     }
 
-    /// The bits of each feature, in the order of [`Points::features`]; a value that is not given is missing.
+    /// The bits of each feature, in the order of [`LearnedPoints::features`]; a value that is not given is missing.
     pub fn parts(&self, values: &[Option<f64>]) -> impl Iterator<Item = f64> {
         let given = values.iter().copied().chain(std::iter::repeat(None));
         self.features
@@ -104,16 +104,16 @@ impl Points {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fitted {
     /// For the policy.
-    pub points: Points,
+    pub points: LearnedPoints,
     /// For the person who signs it.
-    pub report: Report,
+    pub report: FitReport,
 }
 
 /// Learns points from a table. The same table and options give the same bits on every machine.
 ///
 /// # Errors
 /// With too few events or frauds, when no feature varies or none earns anything, or with options that make no sense.
-pub fn fit(table: &Table, options: &Options) -> Result<Fitted, LearnError> {
+pub fn fit(table: &Table, options: &FitOptions) -> Result<Fitted, LearnError> {
     options.check()?;
     check_enough(table)?;
     let is_late = |name: &str| options.late.iter().any(|late| late == name);
@@ -127,7 +127,7 @@ pub fn fit(table: &Table, options: &Options) -> Result<Fitted, LearnError> {
 }
 
 /// The bits of the features that were chosen.
-fn fit_chosen(table: &Table, choice: choose::Choice, options: &Options) -> Result<Fitted, LearnError> {
+fn fit_chosen(table: &Table, choice: choose::Choice, options: &FitOptions) -> Result<Fitted, LearnError> {
     let rows: Vec<u32> = (0..table.len() as u32).collect();
     let edges_of = |feature: usize| {
         if choice.active.contains(&feature) {
@@ -166,7 +166,7 @@ struct Learned<'a> {
 impl Learned<'_> {
     /// Points and report. A feature whose every bin has no bits is taken off, unless all are to be kept.
     fn fitted(&self, choice: choose::Choice, keep_all: bool) -> Fitted {
-        let mut points = Points {
+        let mut points = LearnedPoints {
             prior_bits: self.weights[0] / std::f64::consts::LN_2,
             features: Vec::with_capacity(choice.active.len()),
         };
@@ -177,7 +177,7 @@ impl Learned<'_> {
             let (base, bits) = centred(self.layout.of(place, self.weights), &counts);
             points.prior_bits += base;
             if !keep_all && bits.iter().all(|bits| *bits == 0.0) {
-                dropped.push(Dropped {
+                dropped.push(DroppedFeature {
                     feature: name.clone(),
                     why: Why::EarnsNothing,
                 });
@@ -188,7 +188,7 @@ impl Learned<'_> {
             points.features.push(own);
         }
         points.prior_bits = rounded(points.prior_bits);
-        let report = Report {
+        let report = FitReport {
             events: self.table.len(),
             frauds: self.table.frauds().iter().filter(|fraud| **fraud).count(),
             folds: choice.folds,

@@ -26,11 +26,11 @@ pub struct Knot {
 /// The tail of a population's amounts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Population {
+pub struct LearnedPopulation {
     knots: Vec<Knot>,
 }
 
-impl Population {
+impl LearnedPopulation {
     /// The table of these amounts, of at most so many knots ([`KNOTS_MAX`] at most). They lie at equal steps of bits, so that
     /// each next one has the same share of the amounts above the one before it: geometric in the tail.
     ///

@@ -94,7 +94,7 @@ pub enum LearnError {
     /// No amount to make quantiles of.
     #[error("there is no amount to make quantiles of")]
     NoAmounts,
-    /// A table of quantiles that is none.
+    /// A table that is not one of quantiles.
     #[error("knot {at} of the quantiles: {why}")]
     Knot {
         /// The knot, counted from 0.

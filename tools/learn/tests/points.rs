@@ -2,8 +2,8 @@
 
 use std::f64::consts::LN_2;
 
-use learn::points::{self, Criterion, Points, Why};
-use learn::{LearnError, Options, Row, Table};
+use learn::points::{self, Criterion, LearnedPoints, Why};
+use learn::{FitOptions, LearnError, Row, Table};
 use proptest::prelude::*;
 
 use crate::world::{self, DAY_MS, Dice};
@@ -95,7 +95,7 @@ fn the_bits_are_these_on_every_machine() {
 
 #[test]
 fn a_range_too_short_for_validation_takes_the_most_cautious_options() {
-    let options = Options::new(90 * DAY_MS);
+    let options = FitOptions::new(90 * DAY_MS);
     let fitted = points::fit(&world::table(8_000, 5), &options).unwrap();
     assert_eq!((fitted.report.folds, fitted.report.tried.len()), (0, 0));
     // Of noise not even two bins can be told apart.
@@ -113,7 +113,7 @@ fn a_range_too_short_for_validation_takes_the_most_cautious_options() {
 #[test]
 fn either_criterion_takes_the_best_that_it_tried() {
     for criterion in [Criterion::Loss, Criterion::AveragePrecision] {
-        let options = Options {
+        let options = FitOptions {
             criterion,
             ..world::options()
         };
@@ -200,7 +200,7 @@ fn what_no_longer_tells_is_dropped() {
     assert_eq!(names, ["lasting"], "{:?}", fitted.report);
     let kept = points::fit(
         &table,
-        &Options {
+        &FitOptions {
             keep_all: true,
             ..world::options()
         },
@@ -223,12 +223,12 @@ fn noise_alone_is_refused() {
         table.push(row, &[Some(dice.share())]).unwrap();
     }
     // Whether validation finds that out, or nothing can be validated.
-    for options in [world::options(), Options::new(90 * DAY_MS)] {
+    for options in [world::options(), FitOptions::new(90 * DAY_MS)] {
         assert_eq!(points::fit(&table, &options).unwrap_err(), LearnError::NothingLearned);
     }
 }
 
-fn scored(points: &Points, table: &Table, row: usize) -> f64 {
+fn scored(points: &LearnedPoints, table: &Table, row: usize) -> f64 {
     let values: Vec<Option<f64>> = table.values(row).collect();
     let of = |name: &str| values[table.names().iter().position(|other| other == name).unwrap()];
     points.features.iter().fold(points.prior_bits, |sum, feature| {
@@ -268,7 +268,7 @@ fn late_features_that_tell_nothing_change_nothing() {
         without.push(*row, &values[..2]).unwrap();
     }
     let alone = points::fit(&without, &world::options()).unwrap();
-    let late = Options {
+    let late = FitOptions {
         late: vec!["noise".to_owned(), "always".to_owned()],
         ..world::options()
     };
@@ -287,7 +287,7 @@ fn late_features_that_tell_nothing_change_nothing() {
 
 #[test]
 fn a_late_feature_that_validation_gains_by_is_taken() {
-    let late = Options {
+    let late = FitOptions {
         late: vec!["run".to_owned(), "noise".to_owned()],
         ..world::options()
     };
@@ -309,7 +309,7 @@ fn a_late_feature_that_validation_gains_by_is_taken() {
     let at_once = points::fit(&world::table(20_000, 5), &world::options()).unwrap();
     assert_eq!(fitted.points.features.len(), at_once.points.features.len());
     // Without validation nothing shows that it earns something.
-    let unseen = Options { folds: 0, ..late };
+    let unseen = FitOptions { folds: 0, ..late };
     let fitted = points::fit(&world::table(20_000, 5), &unseen).unwrap();
     assert!(fitted.points.features.iter().all(|feature| feature.name != "run"));
 }

@@ -1,7 +1,7 @@
 //! The population's amounts against a count of them.
 
 use learn::LearnError;
-use learn::quantiles::{KNOTS_MAX, Knot, Population};
+use learn::quantiles::{KNOTS_MAX, Knot, LearnedPopulation};
 use proptest::prelude::*;
 
 use crate::world::Dice;
@@ -22,7 +22,7 @@ fn bits_naive(amounts: &[u64], amount: u64) -> f64 {
 #[test]
 fn bits_are_those_of_a_count() {
     let amounts = amounts(100_000);
-    let population = Population::fit(amounts.clone(), KNOTS_MAX).unwrap();
+    let population = LearnedPopulation::fit(amounts.clone(), KNOTS_MAX).unwrap();
     assert!(population.knots().len() > 60, "{}", population.knots().len());
     for amount in [1_000, 1_100, 1_500, 2_000, 5_000, 10_000, 30_000] {
         let (bits, naive) = (population.bits_of(amount), bits_naive(&amounts, amount));
@@ -44,7 +44,7 @@ fn bits_are_those_of_a_count() {
 /// Half as many again at each step, by hand: of 40 amounts 1 to 40, knots have 40, 20 and 10 of them from them on.
 #[test]
 fn knots_by_hand() {
-    let population = Population::fit((1..=40).rev().collect(), 3).unwrap();
+    let population = LearnedPopulation::fit((1..=40).rev().collect(), 3).unwrap();
     let knots: Vec<_> = population
         .knots()
         .iter()
@@ -59,7 +59,7 @@ fn knots_by_hand() {
 
 #[test]
 fn equal_amounts_and_none() {
-    let equal = Population::fit(vec![500; 1_000], KNOTS_MAX).unwrap();
+    let equal = LearnedPopulation::fit(vec![500; 1_000], KNOTS_MAX).unwrap();
     assert_eq!(
         equal.knots(),
         [Knot {
@@ -69,7 +69,7 @@ fn equal_amounts_and_none() {
     );
     assert_eq!([0, 500, 501].map(|amount| equal.bits_of(amount)), [0.0; 3]);
     assert_eq!(
-        Population::fit(Vec::new(), KNOTS_MAX).unwrap_err(),
+        LearnedPopulation::fit(Vec::new(), KNOTS_MAX).unwrap_err(),
         LearnError::NoAmounts
     );
 }
@@ -78,8 +78,8 @@ fn equal_amounts_and_none() {
 fn a_table_of_a_policy_is_checked() {
     let knot = |amount_minor, bits| Knot { amount_minor, bits };
     let good = vec![knot(1, 0.0), knot(2, 0.0), knot(9, 3.5)];
-    assert_eq!(Population::new(good.clone()).unwrap().knots(), good);
-    let refused = |knots: Vec<Knot>| Population::new(knots).unwrap_err().to_string();
+    assert_eq!(LearnedPopulation::new(good.clone()).unwrap().knots(), good);
+    let refused = |knots: Vec<Knot>| LearnedPopulation::new(knots).unwrap_err().to_string();
     assert_eq!(refused(vec![]), "there is no amount to make quantiles of");
     let many = (0..=KNOTS_MAX as u64).map(|amount| knot(amount, 1.0)).collect();
     assert_eq!(refused(many), "knot 64 of the quantiles: is one too many");
@@ -95,10 +95,10 @@ proptest! {
     fn greater_amounts_never_have_fewer_bits(
         amounts in prop::collection::vec(0..5_000_u64, 1..400), knots in 2..=KNOTS_MAX, one in 0..6_000_u64, other in 0..6_000_u64
     ) {
-        let population = Population::fit(amounts, knots).unwrap();
+        let population = LearnedPopulation::fit(amounts, knots).unwrap();
         prop_assert!(population.knots().len() <= knots);
         prop_assert!(population.bits_of(one.min(other)) <= population.bits_of(one.max(other)));
         // What is fitted is a table that a policy may hold.
-        prop_assert_eq!(&Population::new(population.knots().to_vec()).unwrap(), &population);
+        prop_assert_eq!(&LearnedPopulation::new(population.knots().to_vec()).unwrap(), &population);
     }
 }

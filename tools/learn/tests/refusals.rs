@@ -1,7 +1,7 @@
 //! Tables and options that nothing is learned from.
 
 use learn::points::{self, FRAUDS_MIN, ROWS_MIN};
-use learn::{FEATURES_MAX, LearnError, Options, Row, Table};
+use learn::{FEATURES_MAX, FitOptions, LearnError, Row, Table};
 
 use crate::world::{self, DAY_MS};
 
@@ -25,7 +25,7 @@ fn labelled(rows: usize, frauds: usize) -> Table {
     table
 }
 
-fn refused(table: &Table, options: &Options) -> LearnError {
+fn refused(table: &Table, options: &FitOptions) -> LearnError {
     points::fit(table, options).unwrap_err()
 }
 
@@ -113,63 +113,63 @@ fn options_that_make_no_sense() {
     let bad = [
         (
             "folds",
-            Options {
+            FitOptions {
                 folds: 21,
                 ..good.clone()
             },
         ),
         (
             "bins_max × smoothness × ridge",
-            Options {
+            FitOptions {
                 ridge: vec![1.0; 11],
                 ..good.clone()
             },
         ),
         (
             "label_delay_ms",
-            Options {
+            FitOptions {
                 label_delay_ms: -1,
                 ..good.clone()
             },
         ),
         (
             "validation_share",
-            Options {
+            FitOptions {
                 validation_share: f64::NAN,
                 ..good.clone()
             },
         ),
         (
             "validation_share",
-            Options {
+            FitOptions {
                 validation_share: 1.0,
                 ..good.clone()
             },
         ),
         (
             "bins_max",
-            Options {
+            FitOptions {
                 bins_max: vec![],
                 ..good.clone()
             },
         ),
         (
             "bins_max",
-            Options {
+            FitOptions {
                 bins_max: vec![6, 16],
                 ..good.clone()
             },
         ),
         (
             "smoothness",
-            Options {
+            FitOptions {
                 smoothness: vec![0.0],
                 ..good.clone()
             },
         ),
         (
             "ridge",
-            Options {
+            FitOptions {
                 ridge: vec![f64::NAN],
                 ..good.clone()
             },

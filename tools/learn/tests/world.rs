@@ -1,6 +1,6 @@
 //! Made-up tables: what tells fraud in them is known.
 
-use learn::{Options, Row, Table};
+use learn::{FitOptions, Row, Table};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -69,6 +69,6 @@ pub fn table(count: usize, seed: u64) -> Table {
     table_of(&events(count, seed))
 }
 
-pub fn options() -> Options {
-    Options::new(3 * DAY_MS)
+pub fn options() -> FitOptions {
+    FitOptions::new(3 * DAY_MS)
 }

@@ -54,7 +54,7 @@ pub struct AuditReport {
     /// Where the next audit with this checkpoint begins, ms since 1970-01-01T00:00:00Z; `None`: no checkpoint was asked for.
     pub checkpoint_ms: Option<i64>,
     /// What comes of it.
-    pub verdict: Verdict,
+    pub verdict: Conclusion,
     /// Where the records ended, what their outcomes show, and whether it holds.
     #[serde(flatten)]
     pub found: Judgement,
@@ -65,7 +65,7 @@ pub struct AuditReport {
 /// What comes of an audit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Conclusion {
     /// Every record that was looked at has its end, or may still be on its way.
     Holds,
     /// Something is named that breaks an invariant.
@@ -79,25 +79,28 @@ pub enum Verdict {
 
 impl AuditReport {
     fn judged(self) -> Self {
-        let verdict = if self.found.broken() > 0 {
-            Verdict::Broken
+        let conclusion = if self.found.broken() > 0 {
+            Conclusion::Broken
         } else if self.found.saw_nothing() {
-            Verdict::Nothing
+            Conclusion::Nothing
         } else if self.settle_s.is_some() && self.found.account.pending > 0 {
-            Verdict::Unsettled
+            Conclusion::Unsettled
         } else {
-            Verdict::Holds
+            Conclusion::Holds
         };
-        Self { verdict, ..self }
+        Self {
+            verdict: conclusion,
+            ..self
+        }
     }
 
     /// How the command ends: with success when something was looked at, the invariants hold and, where it was to wait, nothing
     /// is pending.
     const fn exit(&self) -> Exit {
         match self.verdict {
-            Verdict::Holds => Exit::Ok,
-            Verdict::Broken | Verdict::Unsettled => Exit::Failed,
-            Verdict::Nothing => Exit::Nothing,
+            Conclusion::Holds => Exit::Ok,
+            Conclusion::Broken | Conclusion::Unsettled => Exit::Failed,
+            Conclusion::Nothing => Exit::Nothing,
         }
     }
 }

@@ -385,7 +385,7 @@ mod tests {
             .unwrap();
         let mut state = History::default();
         for (_, tx) in events.iter().filter(|(_, tx)| tx.card_id == struck.card_id) {
-            fold::apply_transaction(&mut state, tx, ProfileInput::Absent, policy);
+            fold::fold_transaction(&mut state, tx, ProfileInput::Absent, policy);
         }
         (
             struck.card_id.as_str().to_owned(),

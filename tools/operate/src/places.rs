@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, AdminError};
 
-use crate::account::evidence::Names;
+use crate::account::evidence::EvidencePlaces;
 
 /// The environment variable that stands for `--prefix`.
 pub const PREFIX_VARIABLE: &str = "TIDEMARK_PREFIX";
@@ -144,8 +144,8 @@ impl PlaceArgs {
 impl Places {
     /// The same for the account.
     #[must_use]
-    pub fn names(&self) -> Names<'_> {
-        Names {
+    pub fn names(&self) -> EvidencePlaces<'_> {
+        EvidencePlaces {
             transactions: &self.stream,
             scores: &self.scores,
             table: &self.table,

@@ -14,7 +14,7 @@ use terminal::error::{CliError, Exit};
 use terminal::operator;
 use terminal::ui;
 use tidemark_aws::admin::{Admin, AdminError};
-use tidemark_redrive::{Account, Problem, Request, Response, Source, Stopped};
+use tidemark_redrive::{Problem, Request, Response, Source, Stopped, Tally};
 
 use crate::places::Places;
 use crate::redrive::args::RedriveArgs;
@@ -42,7 +42,7 @@ pub struct RedriveReport {
     pub dry_run: bool,
     /// Where each record ended, all calls together.
     #[serde(flatten)]
-    pub account: Account,
+    pub account: Tally,
     /// Why the last call ended.
     pub stopped: Stopped,
     /// Calls of the function.
@@ -121,7 +121,7 @@ async fn progress(admin: &Admin, places: &Places, request: &Request, quiet: bool
 /// A run so far.
 struct Run {
     started_ms: i64,
-    account: Account,
+    account: Tally,
     calls: u32,
     stopped: Stopped,
     problems: Vec<Problem>,
@@ -132,7 +132,7 @@ impl Run {
     fn new(started_ms: i64) -> Self {
         Self {
             started_ms,
-            account: Account::default(),
+            account: Tally::default(),
             calls: 0,
             stopped: Stopped::Done,
             problems: Vec::new(),
@@ -153,7 +153,7 @@ impl Run {
         while self.calls < CALLS_MAX {
             request.records_max = records_max.map(|most| most.saturating_sub(self.account.found));
             let response = call(admin, function, &request).await?;
-            let idle = response.account == Account::default();
+            let idle = response.account == Tally::default();
             idle_calls = if idle { idle_calls + 1 } else { 0 };
             request.cursor.clone_from(&response.cursor);
             self.take(response);
@@ -214,7 +214,7 @@ impl Run {
 }
 
 /// Whether a run did all that was asked for, and no record was lost, left behind or refused as a message.
-fn is_complete(account: &Account, stopped: Stopped, problems: &[Problem]) -> bool {
+fn is_complete(account: &Tally, stopped: Stopped, problems: &[Problem]) -> bool {
     let left = account.returned
         + account.trimmed
         + account.missing

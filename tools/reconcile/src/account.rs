@@ -46,9 +46,9 @@ pub struct Account {
     pub unaccounted_because: Vec<String>,
 }
 
-/// Where one record ended.
+/// What a reconciliation finds of one record: its end, or what there is in place of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum Finding {
     Scored {
         by_history: bool,
     },
@@ -73,26 +73,26 @@ impl Account {
         for record in records {
             let record = record.borrow();
             let effect = evidence.effect_of(record);
-            account.take(record, end_of(record, effect, evidence, &dead, &mut seen));
+            account.take(record, finding_of(record, effect, evidence, &dead, &mut seen));
         }
         account
     }
 
-    pub(crate) fn take(&mut self, record: &Record, end: End) {
+    pub(crate) fn take(&mut self, record: &Record, finding: Finding) {
         self.accepted += 1;
-        match end {
-            End::Scored { by_history } => {
+        match finding {
+            Finding::Scored { by_history } => {
                 self.scored += 1;
                 self.by_history += u64::from(by_history);
             }
-            End::Duplicate => self.duplicate += 1,
-            End::Applied => self.applied += 1,
-            End::NoLongerShown => self.no_longer_shown += 1,
-            End::Quarantined(code) => *self.quarantined.entry(code).or_default() += 1,
-            End::DeadLettered => self.dead_lettered += 1,
-            End::Unrecoverable(reason) => *self.unrecoverable.entry(reason).or_default() += 1,
-            End::Pending => self.pending += 1,
-            End::Nowhere(known) => {
+            Finding::Duplicate => self.duplicate += 1,
+            Finding::Applied => self.applied += 1,
+            Finding::NoLongerShown => self.no_longer_shown += 1,
+            Finding::Quarantined(code) => *self.quarantined.entry(code).or_default() += 1,
+            Finding::DeadLettered => self.dead_lettered += 1,
+            Finding::Unrecoverable(reason) => *self.unrecoverable.entry(reason).or_default() += 1,
+            Finding::Pending => self.pending += 1,
+            Finding::Nowhere(known) => {
                 self.unaccounted += 1;
                 if self.unaccounted_examples.len() < EXAMPLES_MAX {
                     let name = record.name();
@@ -116,58 +116,58 @@ impl Account {
     }
 }
 
-/// Where a record ended. `seen` are the claims of those before it that took effect.
-pub(crate) fn end_of(
+/// What is found of a record. `seen` are the claims of those before it that took effect.
+pub(crate) fn finding_of(
     record: &Record,
     effect: Effect,
     evidence: &Evidence,
     dead: &DeadLetters<'_>,
     seen: &mut Seen,
-) -> End {
+) -> Finding {
     if let Some(code) = evidence.quarantined.refusal_of(record) {
-        return End::Quarantined(code.to_owned());
+        return Finding::Quarantined(code.to_owned());
     }
     match effect {
         Effect::Shown | Effect::InHistory => return taken(record, effect, seen),
         Effect::NotSent | Effect::NoLongerShown | Effect::Untaught(_) | Effect::Absent => {}
     }
     if dead.hold(record) {
-        return End::DeadLettered;
+        return Finding::DeadLettered;
     }
     let reason = evidence.unrecoverable.iter().find(|(range, _)| range.holds(record));
     if let Some((_, reason)) = reason {
-        return End::Unrecoverable(reason.clone());
+        return Finding::Unrecoverable(reason.clone());
     }
     let is_young = |from_ms| record.arrival_ms >= from_ms;
     if evidence.pending_from_ms.is_some_and(is_young) {
-        return End::Pending;
+        return Finding::Pending;
     }
     match (effect, evidence.quarantined.cut(record)) {
-        (_, Some((found, parts))) => End::Nowhere(format!(
+        (_, Some((found, parts))) => Finding::Nowhere(format!(
             "is in quarantine in part: {found} of its {parts} messages"
         )),
-        (Effect::NoLongerShown, None) => End::NoLongerShown,
-        (Effect::Untaught(key), None) => End::Nowhere(format!(
+        (Effect::NoLongerShown, None) => Finding::NoLongerShown,
+        (Effect::Untaught(key), None) => Finding::Nowhere(format!(
             "has not its end: its card knows it, and the key {key} does not have it"
         )),
-        (Effect::NotSent, None) => End::Nowhere(
+        (Effect::NotSent, None) => Finding::Nowhere(
             "counts in its card's stored history, but its outcome is not in the scores stream, and it is in no queue".to_owned(),
         ),
-        (_, None) if record.beyond_bounds.is_some() => End::Nowhere(
+        (_, None) if record.beyond_bounds.is_some() => Finding::Nowhere(
             "is nowhere: the policy in force when it arrived refuses it, it is not in quarantine, and nothing shows that it counted afterwards".to_owned(),
         ),
-        (_, None) => End::Nowhere("is nowhere: no outcome, no effect, in no queue".to_owned()),
+        (_, None) => Finding::Nowhere("is nowhere: no outcome, no effect, in no queue".to_owned()),
     }
 }
 
-fn taken(record: &Record, effect: Effect, seen: &mut Seen) -> End {
+fn taken(record: &Record, effect: Effect, seen: &mut Seen) -> Finding {
     let claim = record.widest_claim();
     let is_first = seen.insert(claim);
     match (claim, is_first) {
-        (_, false) => End::Duplicate,
-        (Claim::Transaction(_), true) => End::Scored {
+        (_, false) => Finding::Duplicate,
+        (Claim::Transaction(_), true) => Finding::Scored {
             by_history: effect == Effect::InHistory,
         },
-        (_, true) => End::Applied,
+        (_, true) => Finding::Applied,
     }
 }

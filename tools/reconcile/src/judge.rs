@@ -9,7 +9,7 @@ use tidemark_domain::render::render_json;
 use tidemark_engine::port::KeyId;
 
 use crate::Broken;
-use crate::account::{End, end_of};
+use crate::account::{Finding, finding_of};
 use crate::card::StoredCard;
 use crate::dead::DeadLetters;
 use crate::evidence::{CardFacts, Effect, Evidence, OutcomeCopies, digest};
@@ -278,14 +278,14 @@ impl Audit {
                 }
                 (effect, _) => effect,
             };
-            let end = end_of(&record, effect, &self.evidence, &dead, ledger.seen());
-            if is_last || !matches!(end, End::Pending | End::NoLongerShown | End::Nowhere(_)) {
+            let finding = finding_of(&record, effect, &self.evidence, &dead, ledger.seen());
+            if is_last || !matches!(finding, Finding::Pending | Finding::NoLongerShown | Finding::Nowhere(_)) {
                 checks.labels += of_record.lessons;
-                checks.missing += u64::from(matches!((effect, &end), (Effect::Untaught(_), End::Nowhere(_))));
+                checks.missing += u64::from(matches!((effect, &finding), (Effect::Untaught(_), Finding::Nowhere(_))));
             }
-            match end {
-                End::Pending | End::NoLongerShown | End::Nowhere(_) if !is_last => ledger.keep_open(record),
-                end => ledger.enter(&record, end),
+            match finding {
+                Finding::Pending | Finding::NoLongerShown | Finding::Nowhere(_) if !is_last => ledger.keep_open(record),
+                finding => ledger.enter(&record, finding),
             }
         }
         ledger.add(&self.checks, &checks, self.cards, self.breaks);

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use tidemark_domain::invariant::Invariant;
 
-use crate::account::{Account, End};
+use crate::account::{Account, Finding};
 use crate::judgement::{BREAKS_MAX, Break, Judgement, OutcomeChecks};
 use crate::keys::{KeyAudit, KeyChecks, Suspected};
 use crate::record::Record;
@@ -122,12 +122,12 @@ impl Ledger {
         self.open.push(record);
     }
 
-    pub(crate) fn enter(&mut self, record: &Record, end: End) {
-        if matches!(end, End::DeadLettered | End::Pending) {
+    pub(crate) fn enter(&mut self, record: &Record, finding: Finding) {
+        if matches!(finding, Finding::DeadLettered | Finding::Pending) {
             let oldest = self.oldest_dead_ms.into_iter().chain([record.arrival_ms]).min();
             self.oldest_dead_ms = oldest;
         }
-        self.account.take(record, end);
+        self.account.take(record, finding);
     }
 
     /// Adds what a slice's outcomes, keys and cards showed.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lab::oracle;
 use lab::simulate::{self, Scenario, SimConfig, SimRecord};
-use operate::account::evidence::{self, Names, StreamRange};
+use operate::account::evidence::{self, EvidencePlaces, StreamRange};
 use operate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
 use operate::explain_view;
 use operate::outcome::SentOutcome;
@@ -178,7 +178,7 @@ pub(crate) struct Found {
 /// Reads everything durable that shows where the records ended.
 pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
     let admin = stack.cloud.admin();
-    let names = Names {
+    let names = EvidencePlaces {
         transactions: &stack.names.transactions_stream,
         scores: &stack.names.scores_stream,
         table: &stack.names.table,
@@ -195,7 +195,7 @@ pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
     let remarks = evidence::read_queues(admin, &names, &mut evidence).await?;
     let states = evidence::read_table(admin, names.table, &mut evidence).await?;
     let read_ms = now_ms();
-    let queue = |depth: &evidence::QueueDepth| signals::Queue {
+    let queue = |depth: &evidence::QueueBacklog| signals::Queue {
         messages: depth.messages,
         oldest_ms: depth.oldest_sent_ms.map(|sent_ms| (read_ms - sent_ms).max(0)),
     };

@@ -9,7 +9,7 @@ use tidemark_domain::policy::Policy;
 
 use crate::local::args::LocalUpArgs;
 use crate::stack::{Stack, StackOptions};
-use crate::web::Page;
+use crate::web::WebPage;
 
 /// Starts everything, prints where it is, and waits for Ctrl-C.
 ///
@@ -32,7 +32,7 @@ pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-async fn page(stack: &Stack, port: u16) -> Result<Page, CliError> {
+async fn page(stack: &Stack, port: u16) -> Result<WebPage, CliError> {
     let admin = stack.cloud.admin().clone();
     let targets = Targets {
         transactions: stack.names.transactions_stream.clone(),
@@ -46,10 +46,10 @@ async fn page(stack: &Stack, port: u16) -> Result<Page, CliError> {
     };
     let policy = Policy::default_policy();
     let sampler = Sampler::new(admin.clone(), targets, policy.clone());
-    Page::start(port, admin, sampler, &stack.names.table, policy).await
+    WebPage::start(port, admin, sampler, &stack.names.table, policy).await
 }
 
-fn as_json(stack: &Stack, page: &Page) -> Result<String, CliError> {
+fn as_json(stack: &Stack, page: &WebPage) -> Result<String, CliError> {
     let value = serde_json::json!({
         "endpoint": stack.cloud.endpoint(),
         "dynamodb_endpoint": stack.cloud.dynamodb_endpoint(),
@@ -69,7 +69,7 @@ fn as_json(stack: &Stack, page: &Page) -> Result<String, CliError> {
         .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))
 }
 
-fn as_text(stack: &Stack, page: &Page) -> String {
+fn as_text(stack: &Stack, page: &WebPage) -> String {
     let (cloud, names) = (&stack.cloud, &stack.names);
     let exports = [
         ("AWS_ENDPOINT_URL", cloud.endpoint()),

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use operate::explain::Stored;
-use operate::watch::model::Snapshot;
 use operate::watch::sample::Sampler;
 use operate::watch::view;
+use operate::watch::watcher::Picture;
 use serde_json::json;
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
@@ -33,17 +33,17 @@ struct Shared {
     admin: Admin,
     table: String,
     policy: Policy,
-    snapshot: Mutex<Snapshot>,
+    picture: Mutex<Picture>,
 }
 
 /// A running page. It stops when this is dropped.
 #[derive(Debug)]
-pub struct Page {
+pub struct WebPage {
     address: SocketAddr,
     tasks: [JoinHandle<()>; 2],
 }
 
-impl Page {
+impl WebPage {
     /// Serves the page on a port of 127.0.0.1 (0: a free one).
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Page {
             admin,
             table: table.to_owned(),
             policy,
-            snapshot: Mutex::default(),
+            picture: Mutex::default(),
         });
         let app = routes(shared.clone());
         let serve = tokio::spawn(async move {
@@ -86,7 +86,7 @@ impl Page {
     }
 }
 
-impl Drop for Page {
+impl Drop for WebPage {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -96,8 +96,8 @@ impl Drop for Page {
 
 async fn look(shared: Arc<Shared>, mut sampler: Sampler) {
     loop {
-        let snapshot = sampler.look(now_ms()).await;
-        *shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        let picture = sampler.look(now_ms()).await;
+        *shared.picture.lock().unwrap_or_else(PoisonError::into_inner) = picture;
         pause(LOOK_EVERY_MS).await;
     }
 }
@@ -113,7 +113,7 @@ fn routes(shared: Arc<Shared>) -> Router {
             "/page.css",
             get(|| async { asset(include_str!("web/page.css"), "text/css") }),
         )
-        .route("/api/snapshot", get(snapshot))
+        .route("/api/snapshot", get(picture))
         .route("/api/cards/{card}", get(card_timeline))
         .layer(middleware::from_fn(loopback_only))
         .with_state(shared)
@@ -138,10 +138,10 @@ fn asset(text: &'static str, kind: &str) -> Response {
     (headers, text).into_response()
 }
 
-async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
-    let snapshot = shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (word, _, why) = view::verdict(&snapshot);
-    Json(json!({ "verdict": word, "why": why, "degraded_share": snapshot.degraded_share(), "snapshot": snapshot }))
+async fn picture(State(shared): State<Arc<Shared>>) -> Response {
+    let picture = shared.picture.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (word, _, why) = view::health(&picture);
+    Json(json!({ "verdict": word, "why": why, "degraded_share": picture.degraded_share(), "snapshot": picture }))
         .into_response()
 }
 

@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use localcloud::{FaultKind, FaultPlan, Service};
-use rehearse::chaos::{self, ChaosRun, Outage, Scenario};
+use rehearse::chaos::{self, ChaosRun, Experiment, Outage};
 
 fn score_binary() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
@@ -29,10 +29,10 @@ fn seed(default: u64) -> u64 {
     named.map_or(default, |text| text.parse().unwrap())
 }
 
-async fn run(scenario: &Scenario) -> ChaosRun {
-    eprintln!("chaos: TIDEMARK_CHAOS_SEED={}", scenario.seed);
+async fn run(experiment: &Experiment) -> ChaosRun {
+    eprintln!("chaos: TIDEMARK_CHAOS_SEED={}", experiment.seed);
     let folder = tempfile::tempdir().unwrap();
-    let outcome = chaos::run(scenario, folder.path(), &score_binary()).await.unwrap();
+    let outcome = chaos::run(experiment, folder.path(), &score_binary()).await.unwrap();
     eprintln!("{:?}\n{:?}", outcome.injected, outcome.esm);
     outcome
 }
@@ -51,13 +51,13 @@ fn assert_exact(outcome: &ChaosRun) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_kills_of_the_function_change_nothing() {
-    let scenario = Scenario {
+    let experiment = Experiment {
         kills: 100,
         // A fast machine is through with the first records before the last kill.
         events_max: 120_000,
-        ..Scenario::new(seed(41), 6_000)
+        ..Experiment::new(seed(41), 6_000)
     };
-    let outcome = run(&scenario).await;
+    let outcome = run(&experiment).await;
     assert_exact(&outcome);
     assert_eq!(outcome.injected.kills, 100);
     assert!(
@@ -68,11 +68,11 @@ async fn a_hundred_kills_of_the_function_change_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_throttles_delays_and_lost_answers_change_nothing() {
-    let scenario = Scenario {
+    let experiment = Experiment {
         plans: chaos::errors_and_lost_answers("tidemark-transactions", "tidemark-scores"),
-        ..Scenario::new(seed(42), 6_000)
+        ..Experiment::new(seed(42), 6_000)
     };
-    let outcome = run(&scenario).await;
+    let outcome = run(&experiment).await;
     assert_exact(&outcome);
     // The producer lost answers too, and sent what was taken again: the stream holds more than it meant to send.
     assert!(outcome.injected.producer_resent > 0, "{:?}", outcome.injected);
@@ -98,13 +98,13 @@ async fn errors_throttles_delays_and_lost_answers_change_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_in_the_middle_of_batches_holds_nobody_up() {
-    let scenario = Scenario {
+    let experiment = Experiment {
         broken_share: Some(0.2),
         kills: 10,
         plans: vec![FaultPlan::new(Service::Sqs, FaultKind::Error500, 0.2).on("SendMessageBatch")],
-        ..Scenario::new(seed(43), 4_000)
+        ..Experiment::new(seed(43), 4_000)
     };
-    let outcome = run(&scenario).await;
+    let outcome = run(&experiment).await;
     assert_exact(&outcome);
     let quarantined = outcome.report.account.quarantined_total();
     assert!(quarantined >= 600, "{quarantined} of 4,000 are in quarantine");
@@ -117,15 +117,15 @@ async fn poison_in_the_middle_of_batches_holds_nobody_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_down_for_a_while_only_delays() {
-    let scenario = Scenario {
+    let experiment = Experiment {
         outage: Some(Outage {
             service: Service::DynamoDb,
             after_records: 1_000,
             for_ms: 4_000,
         }),
-        ..Scenario::new(seed(44), 4_000)
+        ..Experiment::new(seed(44), 4_000)
     };
-    let outcome = run(&scenario).await;
+    let outcome = run(&experiment).await;
     assert_exact(&outcome);
     assert!(outcome.injected.by_kind.contains_key("down"), "{:?}", outcome.injected);
 }
@@ -133,16 +133,16 @@ async fn a_store_that_is_down_for_a_while_only_delays() {
 /// The shares of AWS's lab, without the engine's own repetitions, so that each failure reaches the mapping.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_profile_of_the_lab_loses_nothing_and_doubles_nothing() {
-    let scenario = Scenario {
+    let experiment = Experiment {
         duplicate_share: Some(0.125),
         plans: chaos::lab("tidemark-scores"),
         env: vec![
             ("TIDEMARK_ATTEMPTS_MAX".to_owned(), "1".to_owned()),
             ("TIDEMARK_PROFILE_ATTEMPTS_MAX".to_owned(), "1".to_owned()),
         ],
-        ..Scenario::new(seed(45), 4_000)
+        ..Experiment::new(seed(45), 4_000)
     };
-    let outcome = run(&scenario).await;
+    let outcome = run(&experiment).await;
     assert_exact(&outcome);
     assert!(outcome.report.account.duplicate >= 300, "{:?}", outcome.report.account);
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use operate::watch::sample::{Sampler, Targets};
 use rehearse::stack::Stack;
-use rehearse::web::Page;
+use rehearse::web::WebPage;
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 
@@ -103,7 +103,7 @@ async fn the_page_shows_the_pipeline_and_takes_no_name_for_markup() {
     };
     let policy = Policy::default_policy();
     let sampler = Sampler::new(admin.clone(), targets, policy.clone());
-    let page = Page::start(0, admin, sampler, &stack.names.table, policy)
+    let page = WebPage::start(0, admin, sampler, &stack.names.table, policy)
         .await
         .unwrap();
 

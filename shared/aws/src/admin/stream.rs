@@ -80,7 +80,7 @@ pub struct ShardIterator {
 
 /// A page of records. It may be empty without being the last.
 #[derive(Clone, Debug, Default)]
-pub struct Page {
+pub struct RecordPage {
     /// The records, in order.
     pub records: Vec<ShardRecord>,
     /// Where to go on; `None` after the last record of a closed shard.
@@ -264,7 +264,7 @@ impl Admin {
 
     /// Up to `limit` (at most 10,000) records from an iterator on. With patience, an iterator that has expired is replaced by one
     /// after the last record seen.
-    pub async fn records(&self, iterator: &ShardIterator, limit: u32) -> Result<Page, AdminError> {
+    pub async fn records(&self, iterator: &ShardIterator, limit: u32) -> Result<RecordPage, AdminError> {
         let mut renewed: Option<ShardIterator> = None;
         for _ in 0..ITERATORS_MAX {
             let at = renewed.as_ref().unwrap_or(iterator);
@@ -279,7 +279,7 @@ impl Admin {
         self.patiently(|| self.page(at, limit)).await
     }
 
-    async fn page(&self, at: &ShardIterator, limit: u32) -> Result<Page, AdminError> {
+    async fn page(&self, at: &ShardIterator, limit: u32) -> Result<RecordPage, AdminError> {
         self.pace(&at.stream, &at.shard_id).await;
         let limit = i32::try_from(limit.clamp(1, 10_000)).unwrap_or(1);
         let call = self
@@ -311,7 +311,7 @@ impl Admin {
             || at.place.clone(),
             |last| ReadFrom::After(last.sequence_number.clone()),
         );
-        Ok(Page {
+        Ok(RecordPage {
             next: next.map(|token| ShardIterator {
                 token,
                 stream: at.stream.clone(),

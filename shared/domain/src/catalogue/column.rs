@@ -74,7 +74,7 @@ impl Unit {
 
 macro_rules! needs {
     ($($(#[$doc:meta])* $need:ident,)*) => {
-        /// What a feature needs besides the counts that every walk over a card's history gives.
+        /// What a feature needs besides the counts that every sweep over a card's history gives.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Need {
             $($(#[$doc])* $need,)*
@@ -119,7 +119,7 @@ needs! {
 pub struct Needs(u16);
 
 impl Needs {
-    /// These.
+    /// The set of these needs.
     #[must_use]
     pub const fn of(needs: &[Need]) -> Self {
         let (mut bits, mut at) = (0, 0);

@@ -127,12 +127,12 @@ features! {
         name: "since_last", windowed: false, unit: Seconds, needs: [],
         reason_code: "since_last_short", words: "very soon after the previous transaction", scored: true,
     }
-    /// Amount against the card's own history: z-score.
+    /// Amount against the event's past: z-score.
     11 AmountZ {
         name: "amount_z", windowed: false, unit: Deviations, needs: [Amount],
         reason_code: "amount_high", words: "amount far above this card's own history", scored: true,
     }
-    /// Amount against the card's own history: ratio to the mean.
+    /// Amount against the event's past: ratio to the mean.
     12 AmountRatio {
         name: "amount_ratio", windowed: false, unit: Ratio, needs: [Amount],
         reason_code: "amount_ratio_high", words: "amount many times this card's usual one", scored: true,
@@ -147,17 +147,17 @@ features! {
         name: "profile_count_ratio", windowed: false, unit: Ratio, needs: [Profile, Day],
         reason_code: "profile_count_high", words: "more transactions in a day than the profile's usual number", scored: true,
     }
-    /// 1 when the card's history does not hold this merchant.
+    /// 1 when the event's past does not hold this merchant.
     15 NewMerchant {
         name: "new_merchant", windowed: false, unit: Flag, needs: [Merchants],
         reason_code: "merchant_new", words: "merchant never seen on this card", scored: true,
     }
-    /// 1 when the card's history does not hold this country.
+    /// 1 when the event's past does not hold this country.
     16 NewCountry {
         name: "new_country", windowed: false, unit: Flag, needs: [Countries],
         reason_code: "country_new", words: "country never seen on this card", scored: true,
     }
-    /// 1 when the card's history does not hold this device.
+    /// 1 when the event's past does not hold this device.
     17 NewDevice {
         name: "new_device", windowed: false, unit: Flag, needs: [Devices],
         reason_code: "device_new", words: "device never seen on this card", scored: true,
@@ -227,7 +227,7 @@ features! {
         name: "weekend", windowed: false, unit: Flag, needs: [],
         reason_code: "weekend", words: "on a weekend", scored: false,
     }
-    /// 1 when the card's history does not hold this merchant category.
+    /// 1 when the event's past does not hold this merchant category.
     31 NewMerchantCategory {
         name: "new_merchant_category", windowed: false, unit: Flag, needs: [Categories],
         reason_code: "category_new", words: "merchant category never seen on this card", scored: true,

@@ -33,7 +33,7 @@ impl KeyName {
         self == Self::CARD || self == Self::SURPRISE
     }
 
-    /// A name; `None` where it is none.
+    /// The name; `None` where the text can't be one.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';

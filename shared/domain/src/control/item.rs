@@ -31,7 +31,7 @@ pub const OVERRIDES: &str = "overrides";
 /// How the sort keys of policies begin.
 pub const POLICY_PREFIX: &str = "policy#";
 /// How the sort keys of changes begin.
-pub const HISTORY_PREFIX: &str = "history#";
+pub const CHANGE_PREFIX: &str = "history#";
 /// Attribute: the revision that the next change must name.
 pub const REVISION: &str = "rev";
 
@@ -43,10 +43,10 @@ pub fn policy_key(version: u32) -> String {
 
 /// The sort key of a change. An item has each revision once, so that no two changes share a key.
 #[must_use]
-pub fn history_key(change: &Change) -> String {
+pub fn change_key(change: &Change) -> String {
     let at_ms = change.stamp.at_ms.clamp(0, 999_999_999_999_999);
     format!(
-        "{HISTORY_PREFIX}{at_ms:015}#{}-{}",
+        "{CHANGE_PREFIX}{at_ms:015}#{}-{}",
         change.item.as_str(),
         change.revision
     )

@@ -21,7 +21,7 @@ pub fn chunk_key(model: TreeModelKey, index: u16) -> String {
     format!("{MODEL_PREFIX}{model}#{index:05}")
 }
 
-/// The model and the place that a sort key names; `None` where it is none of a chunk.
+/// The model and the place that a sort key names; `None` where the key is not a chunk's.
 #[must_use]
 pub fn chunk_of(sort: &str) -> Option<(TreeModelKey, u16)> {
     let (model, index) = sort.strip_prefix(MODEL_PREFIX)?.split_once('#')?;

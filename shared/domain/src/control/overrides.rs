@@ -32,7 +32,7 @@ pub struct Override {
 }
 
 /// What is kept of an override that has ended: records that arrived before its end may still wait in the stream or in a queue.
-/// Who set it, when and why is in the history.
+/// Who set it, when and why, the change says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedOverride {
     /// The card that it is for.

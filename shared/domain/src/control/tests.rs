@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::diff::{Effect, diff, may_follow};
-use super::item::{Field, Fields, history_key, policy_key};
+use super::item::{Field, Fields, change_key, policy_key};
 use super::*;
 use crate::lifetime::RECORD_MS_MAX;
 use crate::policy::Policy;
@@ -204,7 +204,7 @@ fn every_item_comes_back_as_it_was_written() {
     assert_eq!(Change::from_fields(&change.to_fields()), Ok(change.clone()));
     assert_eq!(Overrides::from_fields(&overrides.to_fields(&stamp())), Ok(overrides));
     assert_eq!(policy_key(7), "policy#0000000007");
-    assert_eq!(history_key(&change), "history#001790000000000#active-3");
+    assert_eq!(change_key(&change), "history#001790000000000#active-3");
 }
 
 /// What a hand may do to an attribute.

@@ -28,7 +28,7 @@ pub const TRIALS_IN_ITEM_MAX: usize = 800;
 
 /// What one policy made of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct Arm {
     /// 0 to 1000.
     #[serde(rename = "s")]
     pub score: u16,
@@ -54,10 +54,10 @@ pub struct Trial {
     pub occurred_at_ms: i64,
     /// What was emitted, but for overrides.
     #[serde(rename = "a")]
-    pub active: Verdict,
+    pub active: Arm,
     /// What would have been.
     #[serde(rename = "n")]
-    pub candidate: Verdict,
+    pub candidate: Arm,
 }
 
 /// The trials of one batch.

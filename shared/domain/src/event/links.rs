@@ -12,7 +12,7 @@ pub const LINKS_MAX: usize = 8;
 pub struct Links(Vec<(KeyName, LinkId)>);
 
 impl Links {
-    /// None.
+    /// The links of a transaction that names none.
     pub const NONE: Self = Self(Vec::new());
 
     /// Takes ids in any order; `None` where there are too many, or a name comes twice.

@@ -9,7 +9,7 @@ use crate::policy::{KeyField, Policy};
 
 /// What a label did to its card.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LabelApplied {
+pub enum LabelAnswer {
     /// It is kept with its event now.
     Recorded(Taught),
     /// The same one, or a more recent one, was kept already; the state is as it was.
@@ -102,34 +102,34 @@ fn each_once(labels: [Option<LabelledEvent>; 2]) -> Vec<LabelledEvent> {
 /// else the latest. Among sealed events only the newest [`LABEL_LEAVES_MAX`](crate::history::sealed::LABEL_LEAVES_MAX) leaves are
 /// searched by id alone, and none that is older than the policy's retention.
 /// An outcome never changes by a label.
-pub fn apply_label(state: &mut History, label: &Label, policy: &Policy) -> LabelApplied {
+pub fn fold_label(state: &mut History, label: &Label, policy: &Policy) -> LabelAnswer {
     let fingerprint = fingerprint64(label.event_id.as_str());
     let is_meant =
         |entry: &Entry| entry.is_of(fingerprint) && label.occurred_at_ms.is_none_or(|time_ms| entry.time_ms == time_ms);
     if let Some(entry) = state.entries.iter_mut().rev().find(|entry| is_meant(entry)) {
         let taught = Taught::of_entry(entry, label, entry.label);
         if !is_newer(entry, label) {
-            return LabelApplied::Already(taught);
+            return LabelAnswer::Already(taught);
         }
         let kept = entry.label.replace((label.verdict, label.known_since_ms));
-        return LabelApplied::Recorded(taught.newly(kept));
+        return LabelAnswer::Recorded(taught.newly(kept));
     }
-    match apply_sealed_label(state, label, fingerprint, policy) {
-        LabelApplied::UnknownEvent => forgotten(state, label, policy),
+    match fold_sealed_label(state, label, fingerprint, policy) {
+        LabelAnswer::UnknownEvent => forgotten(state, label, policy),
         applied => applied,
     }
 }
 
-fn apply_sealed_label(state: &mut History, label: &Label, fingerprint: u64, policy: &Policy) -> LabelApplied {
+fn fold_sealed_label(state: &mut History, label: &Label, fingerprint: u64, policy: &Policy) -> LabelAnswer {
     let newest_ms = state.newest_ms().unwrap_or(i64::MIN);
     let aged_ms = newest_ms.saturating_sub(policy.retention_ms());
     let key = match label.occurred_at_ms {
-        Some(time_ms) if time_ms <= aged_ms => return LabelApplied::UnknownEvent,
+        Some(time_ms) if time_ms <= aged_ms => return LabelAnswer::UnknownEvent,
         Some(time_ms) => HistoryKey { time_ms, fingerprint },
         None => match state.find_id(fingerprint, aged_ms) {
             Found::Here(key) => key,
-            Found::Nowhere => return LabelApplied::UnknownEvent,
-            Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
+            Found::Nowhere => return LabelAnswer::UnknownEvent,
+            Found::Needs(keys) => return LabelAnswer::NeedsSegments(keys),
         },
     };
     let (taught, kept, is_newer) = match state.find_sealed(key) {
@@ -138,24 +138,24 @@ fn apply_sealed_label(state: &mut History, label: &Label, fingerprint: u64, poli
             entry.label,
             is_newer(entry, label),
         ),
-        Found::Nowhere => return LabelApplied::UnknownEvent,
-        Found::Needs(keys) => return LabelApplied::NeedsSegments(keys),
+        Found::Nowhere => return LabelAnswer::UnknownEvent,
+        Found::Needs(keys) => return LabelAnswer::NeedsSegments(keys),
     };
     if !is_newer {
-        return LabelApplied::Already(taught);
+        return LabelAnswer::Already(taught);
     }
     let known = Some((label.verdict, label.known_since_ms));
     match state.change_sealed(key, &|entry| entry.label = known) {
-        Some(()) => LabelApplied::Recorded(taught.newly(kept)),
-        None => LabelApplied::UnknownEvent,
+        Some(()) => LabelAnswer::Recorded(taught.newly(kept)),
+        None => LabelAnswer::UnknownEvent,
     }
 }
 
 /// What a label teaches whose event is too old for its card to know it still. One that could be known is not taken for forgotten: it
 /// may come yet, and then it has a card.
-fn forgotten(state: &History, label: &Label, policy: &Policy) -> LabelApplied {
+fn forgotten(state: &History, label: &Label, policy: &Policy) -> LabelAnswer {
     let Some(time_ms) = label.occurred_at_ms else {
-        return LabelApplied::UnknownEvent;
+        return LabelAnswer::UnknownEvent;
     };
     let newest_ms = state.newest_ms().unwrap_or(i64::MIN).max(label.known_since_ms);
     let is_aged = time_ms <= newest_ms.saturating_sub(policy.retention_ms());
@@ -163,9 +163,9 @@ fn forgotten(state: &History, label: &Label, policy: &Policy) -> LabelApplied {
     // Where it teaches no key, nothing at all would become of it.
     let is_of_use = policy.keys.iter().any(|key| taught.identity(key.field).is_some());
     if is_of_use && (is_aged || state.floor_ms.is_some_and(|floor_ms| time_ms <= floor_ms)) {
-        LabelApplied::Forgotten(taught)
+        LabelAnswer::Forgotten(taught)
     } else {
-        LabelApplied::UnknownEvent
+        LabelAnswer::UnknownEvent
     }
 }
 

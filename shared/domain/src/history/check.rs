@@ -6,7 +6,7 @@ use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, SCORE_MAX};
 use super::entry::Entry;
 use super::error::InvalidState;
 use super::limits::{ENTRIES_MAX, FEATURES_MAX};
-use super::sealed::{Index, LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
+use super::sealed::{Inner, LEVEL_MAX, Node, REFS_MAX, SealedRef, Summary};
 use super::sketch::Distinct;
 use super::state::{History, Truncation};
 
@@ -87,7 +87,7 @@ impl Node {
             Self::Leaf(entries) if entries.is_empty() => Err(InvalidState::Segment),
             Self::Leaf(entries) if !entries.is_sorted_by_key(Entry::order) => Err(InvalidState::Order),
             Self::Leaf(entries) => entries.iter().try_for_each(check_entry),
-            Self::Index(Index { refs, known }) => {
+            Self::Inner(Inner { refs, known }) => {
                 let level = refs.first().ok_or(InvalidState::Segment)?.level;
                 if level >= LEVEL_MAX || refs.iter().any(|segment| segment.level != level) {
                     return Err(InvalidState::Segment);

@@ -8,7 +8,7 @@ use super::entry::{Entry, OrderKey};
 use super::identity::HistoryKey;
 use super::limits::STATE_BYTES_MAX;
 use super::sealed::{
-    CHILDREN_MAX, FANOUT, Index, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, Seal,
+    CHILDREN_MAX, FANOUT, Inner, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, Seal,
     SealedRef, SegmentKey, Summary, Wants, Whole,
 };
 use super::state::History;
@@ -78,7 +78,7 @@ impl Nodes {
                 Summary::of_all(entries.iter().map(Summary::of_entry))?,
                 entries.last()?.order(),
             ),
-            Node::Index(Index { refs, .. }) => {
+            Node::Inner(Inner { refs, .. }) => {
                 let last = refs.last()?;
                 (last.level + 1, sums(refs)?, last.last())
             }
@@ -104,15 +104,15 @@ impl Nodes {
 
     /// Forgets a segment and what is below it.
     fn forget(&mut self, key: SegmentKey) {
-        if let Some(Node::Index(index)) = self.take(key) {
-            index.refs.iter().for_each(|segment| self.forget(segment.key));
+        if let Some(Node::Inner(inner)) = self.take(key) {
+            inner.refs.iter().for_each(|segment| self.forget(segment.key));
         }
     }
 
-    /// Makes an index over references, of which what they hold is given.
-    fn make_index(&mut self, refs: Vec<SealedRef>, lists: &[Lists]) -> Option<SealedRef> {
+    /// Makes an inner node over references, of which what they hold is given.
+    fn make_inner(&mut self, refs: Vec<SealedRef>, lists: &[Lists]) -> Option<SealedRef> {
         let known = Known::of(&refs, lists, &sums(&refs)?);
-        self.make(Node::Index(Index { refs, known }))
+        self.make(Node::Inner(Inner { refs, known }))
     }
 
     /// The entry of an event, and on the way to it: which reference of each level leads there. Events of equal time and lower
@@ -123,7 +123,7 @@ impl Nodes {
             path.push(at);
             let found = match self.get(segment.key) {
                 None => Found::Needs(vec![segment.key]),
-                Some(Node::Index(index)) => self.find(&index.refs, key, path),
+                Some(Node::Inner(inner)) => self.find(&inner.refs, key, path),
                 Some(Node::Leaf(entries)) => {
                     let from = entries.partition_point(|entry| entry.order() < key.order());
                     let mut equal = (from..).zip(&entries[from..]);
@@ -157,9 +157,9 @@ impl Nodes {
                 let halves = [entries, upper].map(Node::Leaf);
                 Some(halves.into_iter().filter_map(|half| self.make(half)).collect())
             }
-            Node::Index(index) => {
-                let mut lists = Lists::of_index(&index);
-                let mut refs = index.refs;
+            Node::Inner(inner) => {
+                let mut lists = Lists::of_inner(&inner);
+                let mut refs = inner.refs;
                 let at = covering(&refs, entry.order())?;
                 let replaced = self.add(refs.get(at)?, entry, leaf)?;
                 // What was just made is at hand.
@@ -168,7 +168,7 @@ impl Nodes {
                 let half = split_at(refs.len(), CHILDREN_MAX);
                 let upper = (refs.split_off(half), lists.split_off(half));
                 let halves = [(refs, lists), upper].into_iter().filter(|(refs, _)| !refs.is_empty());
-                halves.map(|(refs, lists)| self.make_index(refs, &lists)).collect()
+                halves.map(|(refs, lists)| self.make_inner(refs, &lists)).collect()
             }
         }
     }
@@ -178,9 +178,9 @@ impl Nodes {
         let segment = covering(refs, order).and_then(|at| refs.get(at));
         match segment.and_then(|segment| self.get(segment.key)) {
             Some(Node::Leaf(entries)) => usize::from(entries.len() + 1 > 2 * leaf),
-            Some(Node::Index(index)) => {
-                let more = self.growth(&index.refs, order, leaf);
-                usize::from(index.refs.len() + more > CHILDREN_MAX)
+            Some(Node::Inner(inner)) => {
+                let more = self.growth(&inner.refs, order, leaf);
+                usize::from(inner.refs.len() + more > CHILDREN_MAX)
             }
             None => 0,
         }
@@ -203,10 +203,10 @@ impl Nodes {
                 change(entries.get_mut(*at)?);
                 Node::Leaf(entries)
             }
-            Node::Index(mut index) => {
-                let changed = self.change(index.refs.get(*at)?, rest, change)?;
-                index.refs[*at] = changed;
-                Node::Index(index)
+            Node::Inner(mut inner) => {
+                let changed = self.change(inner.refs.get(*at)?, rest, change)?;
+                inner.refs[*at] = changed;
+                Node::Inner(inner)
             }
         };
         self.make(node)
@@ -296,7 +296,7 @@ impl History {
         self.gather();
     }
 
-    /// Gathers the oldest references of a level into an index as soon as there are enough, from the lowest level up.
+    /// Gathers the oldest references of a level into an inner node as soon as there are enough, from the lowest level up.
     fn gather(&mut self) {
         for level in 0..LEVEL_MAX {
             loop {
@@ -307,7 +307,7 @@ impl History {
                 }
                 let children: Vec<SealedRef> = self.sealed.drain(start..start + FANOUT).collect();
                 let lists = Lists::of_segments(&self.nodes, &children);
-                if let Some(made) = self.nodes.make_index(children, &lists) {
+                if let Some(made) = self.nodes.make_inner(children, &lists) {
                     self.sealed.insert(start, made);
                 }
             }
@@ -330,7 +330,7 @@ impl History {
         codec::HEADER_BYTES_MAX + (self.sealed.len() + FANOUT) * codec::REF_BYTES_MAX
     }
 
-    /// Segments that are not at hand and without which a new event can't be kept: an index is made of its segments' lists.
+    /// Segments that are not at hand and without which a new event can't be kept: an inner node is made of its segments' lists.
     /// Rather one too many than one too few; the path of an event among the sealed ones must be at hand. The head is sealed
     /// wherever the event belongs: under another policy it may be over its limit already.
     pub(crate) fn unread_for_insert(&self, order: OrderKey, seal: Seal) -> Vec<SegmentKey> {
@@ -393,7 +393,7 @@ impl History {
     fn walk<'s>(
         &'s self,
         refs: &'s [SealedRef],
-        above: Option<&'s Index>,
+        above: Option<&'s Inner>,
         cuts: &Cuts<'_>,
         visit: &mut dyn FnMut(Piece<'s>, Option<SegmentKey>),
     ) {
@@ -412,13 +412,13 @@ impl History {
                     let open = cuts.wants.left_open_by(summary);
                     let (lister, missing) = match above {
                         _ if open == Wants::default() => (Lister::None, None),
-                        Some(index) if index.known.has(open) => (Lister::Above(index, at), None),
+                        Some(inner) if inner.known.has(open) => (Lister::Above(inner, at), None),
                         _ => (node.map_or(Lister::None, Lister::Node), missing),
                     };
                     visit(Piece::Whole(Whole { summary, lister }), missing);
                 }
                 None => visit(Piece::Unread(summary), missing),
-                Some(Node::Index(index)) => self.walk(&index.refs, Some(index), cuts, visit),
+                Some(Node::Inner(inner)) => self.walk(&inner.refs, Some(inner), cuts, visit),
                 Some(Node::Leaf(entries)) => {
                     let counts = |entry: &&Entry| entry.time_ms <= cuts.now_ms && entry.time_ms > cuts.oldest_ms;
                     let counting = entries.iter().rev().filter(counts);
@@ -429,7 +429,7 @@ impl History {
     }
 
     /// The latest event of an id among the newest [`LABEL_LEAVES_MAX`] leaves. What is at or before `aged_ms` counts as
-    /// dropped: an index may outlive segments below it in the store.
+    /// dropped: an inner node may outlive segments below it in the store.
     pub(crate) fn find_id(&self, fingerprint: u64, aged_ms: i64) -> Found<HistoryKey> {
         let mut search = Search {
             fingerprint,
@@ -467,7 +467,7 @@ impl Search {
                 return;
             }
             match nodes.get(segment.key) {
-                Some(Node::Index(index)) => self.walk(nodes, &index.refs),
+                Some(Node::Inner(inner)) => self.walk(nodes, &inner.refs),
                 None => {
                     self.leaves += 1;
                     self.needs.push(segment.key);

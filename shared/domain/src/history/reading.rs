@@ -55,7 +55,7 @@ impl History {
     pub fn segment_items_held(&self) -> usize {
         let items = |node: &Arc<Node>| match &**node {
             Node::Leaf(entries) => entries.len(),
-            Node::Index(index) => index.refs.len() + index.known.items(),
+            Node::Inner(inner) => inner.refs.len() + inner.known.items(),
         };
         self.nodes.held.values().map(items).sum()
     }
@@ -111,7 +111,7 @@ impl History {
         for segment in refs {
             match self.nodes.get(segment.key) {
                 None => missing(segment),
-                Some(Node::Index(index)) => self.visit(&index.refs, entry, missing),
+                Some(Node::Inner(inner)) => self.visit(&inner.refs, entry, missing),
                 Some(Node::Leaf(entries)) => entries.iter().for_each(&mut *entry),
             }
         }

@@ -1,14 +1,14 @@
-//! What a walk over a card's history found: everything that features and score are made of.
+//! What a sweep over a card's history found: everything that features and score are made of.
 
 use crate::event::Profile;
 use crate::labelled::{AsOf, KeyInput};
 use crate::policy::{Feature, Policy};
 
 use super::calendar::HOURS;
-use super::window::{Amounts, Window};
+use super::pane::{Amounts, Pane};
 
-/// An amount is compared with the card's own history from so many earlier events on.
-pub const HISTORY_EVENTS_MIN: u32 = 5;
+/// An amount is compared with the event's past from so many earlier events on.
+pub const PAST_EVENTS_MIN: u32 = 5;
 
 /// How far and how long it is from the previous placed event.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,10 @@ pub(crate) struct Measured<'a> {
     pub(super) time_ms: i64,
     /// Its amount, base minor units; `None` when its currency has no rate.
     pub(crate) amount: Option<u64>,
-    /// In the order of the policy's windows.
-    pub(super) windows: [Window; Policy::WINDOWS_LIMIT],
+    /// What each window holds, in the order of the policy's windows.
+    pub(super) panes: [Pane; Policy::WINDOWS_LIMIT],
     /// What the longest window holds.
-    pub(super) longest: Window,
+    pub(super) longest: Pane,
     /// Events of the last day, this one included.
     pub(crate) count_day: u32,
     /// The earliest event within the longest window, if there is one before this.
@@ -86,18 +86,18 @@ pub(crate) struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// A feature's window.
-    pub(crate) fn window(&self, feature: Feature) -> Option<&Window> {
-        self.windows.get(feature.window?)
+    /// What a feature's window holds.
+    pub(crate) fn pane(&self, feature: Feature) -> Option<&Pane> {
+        self.panes.get(feature.window?)
     }
 
-    /// What labels had said of the feature's key before this event; `None` where nobody can say.
+    /// What labels had said of the feature's key before this event; `None` where it is not known.
     pub(super) fn key(&self, feature: Feature) -> Option<AsOf<'_>> {
         self.keys.get(feature.key_at?)?.as_of(self.time_ms)
     }
 
     /// Events of the longest window before this one.
-    pub(crate) fn prior_count(&self) -> u32 {
+    pub(crate) fn past_count(&self) -> u32 {
         self.longest.count - 1
     }
 
@@ -107,7 +107,7 @@ impl Measured<'_> {
     }
 
     /// Known amounts of the longest window before this event.
-    pub(crate) fn prior(&self) -> Amounts {
+    pub(crate) fn past(&self) -> Amounts {
         let all = self.longest.amounts();
         let Some(amount) = self.amount else {
             return all;
@@ -119,14 +119,14 @@ impl Measured<'_> {
         }
     }
 
-    /// Events of the longest window that lie before the given window.
-    pub(crate) fn count_before(&self, window: &Window) -> u32 {
-        self.longest.count - window.count
+    /// Events of the longest window that lie before the window of this pane.
+    pub(crate) fn count_before(&self, pane: &Pane) -> u32 {
+        self.longest.count - pane.count
     }
 
-    /// Known amounts of the longest window that lie before the given window.
-    pub(crate) fn before(&self, window: &Window) -> Amounts {
-        let (all, inside) = (self.longest.amounts(), window.amounts());
+    /// Known amounts of the longest window that lie before the window of this pane.
+    pub(crate) fn before(&self, pane: &Pane) -> Amounts {
+        let (all, inside) = (self.longest.amounts(), pane.amounts());
         Amounts {
             count: all.count - inside.count,
             sum: all.sum - inside.sum,
@@ -134,18 +134,18 @@ impl Measured<'_> {
         }
     }
 
-    /// Declined events of the longest window that lie before the given window.
-    pub(crate) fn declined_before(&self, window: &Window) -> u32 {
-        self.longest.declined - window.declined
+    /// Declined events of the longest window that lie before the window of this pane.
+    pub(crate) fn declined_before(&self, pane: &Pane) -> u32 {
+        self.longest.declined - pane.declined
     }
 
     /// Distinct merchants of the longest window before this event.
-    pub(crate) fn prior_merchants(&self) -> u32 {
+    pub(crate) fn past_merchants(&self) -> u32 {
         self.longest.merchants.saturating_sub(u32::from(!self.merchant_seen))
     }
 
     /// Distinct countries of the longest window before this event.
-    pub(crate) fn prior_countries(&self) -> u32 {
+    pub(crate) fn past_countries(&self) -> u32 {
         self.longest.countries.saturating_sub(u32::from(!self.country_seen))
     }
 
@@ -161,19 +161,19 @@ impl Measured<'_> {
     }
 
     pub(crate) fn new_merchant(&self) -> Option<bool> {
-        (self.prior_count() > 0).then_some(!self.merchant_seen)
+        (self.past_count() > 0).then_some(!self.merchant_seen)
     }
 
     pub(crate) fn new_country(&self) -> Option<bool> {
-        (self.prior_count() > 0).then_some(!self.country_seen)
+        (self.past_count() > 0).then_some(!self.country_seen)
     }
 
     pub(crate) fn new_device(&self) -> Option<bool> {
-        (self.has_device && self.prior_count() > 0).then_some(!self.device_seen)
+        (self.has_device && self.past_count() > 0).then_some(!self.device_seen)
     }
 
     pub(crate) fn new_category(&self) -> Option<bool> {
-        (self.prior_count() > 0).then_some(!self.category_seen)
+        (self.past_count() > 0).then_some(!self.category_seen)
     }
 
     /// The profile's usual number of transactions a day, where it is one to divide by.

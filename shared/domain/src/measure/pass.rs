@@ -1,4 +1,4 @@
-//! The walk's memory: what the open windows hold so far, and what has been seen.
+//! The sweep's memory: what the open windows hold so far, and what has been seen.
 
 use crate::event::{Country, Place, Profile, Verdict};
 use crate::history::sealed::{Lister, Placed, Whole, country_fp};
@@ -12,8 +12,8 @@ use super::edges::MS_PER_DAY;
 use super::geo;
 use super::measured::{Measured, Travel};
 use super::observed::Observed;
+use super::pane::Pane;
 use super::watch::Watch;
-use super::window::Window;
 
 /// Beside the exact sets: sketches of everything that is in them and of what could not be listed. Only for sealed events.
 #[derive(Default)]
@@ -23,10 +23,10 @@ struct Sketches {
     devices: Option<Box<Sketch>>,
 }
 
-/// The walk's memory.
+/// The sweep's memory.
 pub(super) struct Pass<'a> {
     watch: Watch,
-    window: Window,
+    pane: Pane,
     merchants: Fingerprints,
     devices: Fingerprints,
     countries: Countries,
@@ -70,9 +70,9 @@ impl<'a> Pass<'a> {
             here: tx.place.filter(|_| watch.travel),
             there: None,
             watch,
-            window: Window {
+            pane: Pane {
                 min: u64::MAX,
-                ..Window::default()
+                ..Pane::default()
             },
             merchant_fp,
             country: tx.country,
@@ -85,8 +85,8 @@ impl<'a> Pass<'a> {
             measured: Measured {
                 time_ms,
                 amount,
-                windows: [Window::default(); Policy::WINDOWS_LIMIT],
-                longest: Window::default(),
+                panes: [Pane::default(); Policy::WINDOWS_LIMIT],
+                longest: Pane::default(),
                 count_day: 1,
                 first_ms: None,
                 previous_ms: None,
@@ -202,17 +202,17 @@ impl<'a> Pass<'a> {
     /// Counts an event in every window that is still open. An amount that is not known counts in no sum.
     #[inline]
     fn count(&mut self, amount: u64, approved: bool, merchant_fp: u32, country: Country) {
-        let window = &mut self.window;
+        let pane = &mut self.pane;
         // A sealed segment's sums may be anything that its bytes can say.
-        window.count = window.count.saturating_add(1);
-        window.declined = window.declined.saturating_add(u32::from(!approved));
+        pane.count = pane.count.saturating_add(1);
+        pane.declined = pane.declined.saturating_add(u32::from(!approved));
         if amount == UNPRICED {
-            window.unpriced = window.unpriced.saturating_add(1);
+            pane.unpriced = pane.unpriced.saturating_add(1);
         } else {
-            window.sum = window.sum.saturating_add(amount);
-            window.squares = window.squares.saturating_add(u128::from(amount) * u128::from(amount));
-            window.min = window.min.min(amount);
-            window.max = window.max.max(amount);
+            pane.sum = pane.sum.saturating_add(amount);
+            pane.squares = pane.squares.saturating_add(u128::from(amount) * u128::from(amount));
+            pane.min = pane.min.min(amount);
+            pane.max = pane.max.max(amount);
         }
         if self.watch.merchants {
             self.see_merchant(merchant_fp);
@@ -226,7 +226,7 @@ impl<'a> Pass<'a> {
 
     #[inline]
     fn see_merchant(&mut self, merchant_fp: u32) {
-        self.window.merchants += u32::from(self.merchants.insert(merchant_fp));
+        self.pane.merchants += u32::from(self.merchants.insert(merchant_fp));
         if let Some(sketch) = &mut self.sketches.merchants {
             sketch.insert(merchant_fp);
         }
@@ -234,7 +234,7 @@ impl<'a> Pass<'a> {
 
     #[inline]
     fn see_country(&mut self, country: Country) {
-        self.window.countries += u32::from(self.countries.insert(country));
+        self.pane.countries += u32::from(self.countries.insert(country));
         if let Some(sketch) = &mut self.sketches.countries {
             sketch.insert(country_fp(country));
         }
@@ -275,15 +275,15 @@ impl<'a> Pass<'a> {
         self.measured.unlisted = self.measured.unlisted.saturating_add(summary.count);
         self.measured.category_unsure |= self.watch.categories;
         self.measured.unlisted_last_ms = self.measured.unlisted_last_ms.max(summary.last_ms);
-        let window = &mut self.window;
-        window.count = window.count.saturating_add(summary.count);
-        window.declined = window.declined.saturating_add(summary.declined);
-        window.unpriced = window.unpriced.saturating_add(summary.unpriced);
-        window.sum = window.sum.saturating_add(summary.sum);
-        window.squares = window.squares.saturating_add(summary.squares);
+        let pane = &mut self.pane;
+        pane.count = pane.count.saturating_add(summary.count);
+        pane.declined = pane.declined.saturating_add(summary.declined);
+        pane.unpriced = pane.unpriced.saturating_add(summary.unpriced);
+        pane.sum = pane.sum.saturating_add(summary.sum);
+        pane.squares = pane.squares.saturating_add(summary.squares);
         if summary.unpriced < summary.count {
-            window.min = window.min.min(summary.min);
-            window.max = window.max.max(summary.max);
+            pane.min = pane.min.min(summary.min);
+            pane.max = pane.max.max(summary.max);
         }
         if summary.last_ms > self.day_start_ms {
             self.measured.count_day = self.measured.count_day.saturating_add(summary.count);
@@ -360,18 +360,18 @@ impl<'a> Pass<'a> {
     }
 
     /// What the open windows hold so far.
-    pub(super) fn window(&self) -> Window {
-        let mut window = self.window;
+    pub(super) fn pane(&self) -> Pane {
+        let mut pane = self.pane;
         if let Some(sketch) = &self.sketches.merchants {
-            (window.merchants, window.merchants_error) = estimate(sketch, window.merchants, window.count);
+            (pane.merchants, pane.merchants_error) = estimate(sketch, pane.merchants, pane.count);
         }
         if let Some(sketch) = &self.sketches.countries {
-            (window.countries, window.countries_error) = estimate(sketch, window.countries, window.count);
+            (pane.countries, pane.countries_error) = estimate(sketch, pane.countries, pane.count);
         }
-        window
+        pane
     }
 
-    /// The end of the walk.
+    /// The end of the sweep.
     pub(super) fn finish(mut self) -> Measured<'a> {
         self.measured.median = median(&mut self.amounts);
         let mut measured = self.measured;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{Observed, Walk, compute};
+use super::{Observed, Sweep, compute};
 use crate::catalogue::{FeatureKey, FeatureKind, Subject};
 use crate::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
 use crate::history::{Entry, History};
@@ -211,7 +211,7 @@ fn a_profile_without_a_usual_count_a_day_has_none_to_compare_with() {
         let policy = policy_of(&[5, 1440]);
         let tx = transaction(0, 1);
         let event = Observed::new(&tx, &policy);
-        let measured = Walk::new(&event, &policy).measure(&History::default(), Some(&profile), &[]);
+        let measured = Sweep::new(&event, &policy).measure(&History::default(), Some(&profile), &[]);
         measured.usual_per_day()
     };
     assert_eq!(usual(2.5), Some(2.5));

@@ -3,7 +3,7 @@
 use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, KeyName, Need};
 use crate::policy::{Feature, Policy};
 
-use super::measured::{HISTORY_EVENTS_MIN, Measured};
+use super::measured::{Measured, PAST_EVENTS_MIN};
 
 const MS_PER_SECOND: f64 = 1000.0;
 const MS_PER_HOUR: f64 = 3_600_000.0;
@@ -29,16 +29,16 @@ impl Measured<'_> {
 
     /// What is new is as surprising as new ones were seldom before, and so are many different ones.
     fn error(&self, feature: Feature) -> u32 {
-        let is_prior = self.prior_count() > 0;
-        let window = || self.window(feature).copied().unwrap_or_default();
-        let merchants_before = u32::from(is_prior && self.longest.merchants_error > 0);
-        let countries_before = u32::from(is_prior && self.longest.countries_error > 0);
+        let has_past = self.past_count() > 0;
+        let pane = || self.pane(feature).copied().unwrap_or_default();
+        let merchants_before = u32::from(has_past && self.longest.merchants_error > 0);
+        let countries_before = u32::from(has_past && self.longest.countries_error > 0);
         let of_new = |is_unsure: bool, is_new: Option<bool>, before: u32| {
-            u32::from(is_prior && is_unsure) | if is_new == Some(true) { before } else { 0 }
+            u32::from(has_past && is_unsure) | if is_new == Some(true) { before } else { 0 }
         };
         match feature.key.kind {
-            FeatureKind::DistinctMerchants => window().merchants_error.max(merchants_before),
-            FeatureKind::DistinctCountries => window().countries_error.max(countries_before),
+            FeatureKind::DistinctMerchants => pane().merchants_error.max(merchants_before),
+            FeatureKind::DistinctCountries => pane().countries_error.max(countries_before),
             FeatureKind::NewMerchant => of_new(self.merchant_unsure, self.new_merchant(), merchants_before),
             FeatureKind::NewCountry => of_new(self.country_unsure, self.new_country(), countries_before),
             FeatureKind::NewDevice => of_new(
@@ -47,10 +47,10 @@ impl Measured<'_> {
                 u32::from(self.devices_error > 0),
             ),
             FeatureKind::ForeignToProfile => {
-                u32::from(self.profile.is_some() && self.foreign && self.foreign_unsure && is_prior)
+                u32::from(self.profile.is_some() && self.foreign && self.foreign_unsure && has_past)
             }
             FeatureKind::HourOfDay => u32::from(self.unlisted > 0),
-            FeatureKind::NewMerchantCategory => u32::from(is_prior && self.category_unsure),
+            FeatureKind::NewMerchantCategory => u32::from(has_past && self.category_unsure),
             FeatureKind::Frauds if feature.key.of == Some(KeyName::CARD) => self.unlisted_within(feature),
             FeatureKind::Count
             | FeatureKind::Frauds
@@ -99,17 +99,17 @@ impl Measured<'_> {
     }
 
     fn raw(&self, feature: Feature, policy: &Policy) -> Option<f64> {
-        let window = || self.window(feature);
+        let pane = || self.pane(feature);
         match feature.key.kind {
-            FeatureKind::Count => window().map(|window| f64::from(window.count)),
-            FeatureKind::Sum => window().map(|window| window.sum as f64),
-            FeatureKind::Mean => window().map(|window| window.amounts().mean()),
-            FeatureKind::Deviation => window().map(|window| window.amounts().deviation()),
-            FeatureKind::Min => window().map(|window| window.min as f64),
-            FeatureKind::Max => window().map(|window| window.max as f64),
-            FeatureKind::ShareDeclined => window().map(|window| f64::from(window.declined) / f64::from(window.count)),
-            FeatureKind::DistinctMerchants => window().map(|window| f64::from(window.merchants)),
-            FeatureKind::DistinctCountries => window().map(|window| f64::from(window.countries)),
+            FeatureKind::Count => pane().map(|pane| f64::from(pane.count)),
+            FeatureKind::Sum => pane().map(|pane| pane.sum as f64),
+            FeatureKind::Mean => pane().map(|pane| pane.amounts().mean()),
+            FeatureKind::Deviation => pane().map(|pane| pane.amounts().deviation()),
+            FeatureKind::Min => pane().map(|pane| pane.min as f64),
+            FeatureKind::Max => pane().map(|pane| pane.max as f64),
+            FeatureKind::ShareDeclined => pane().map(|pane| f64::from(pane.declined) / f64::from(pane.count)),
+            FeatureKind::DistinctMerchants => pane().map(|pane| f64::from(pane.merchants)),
+            FeatureKind::DistinctCountries => pane().map(|pane| f64::from(pane.countries)),
             FeatureKind::SinceLast => self.since_last_ms().map(|elapsed| elapsed as f64 / MS_PER_SECOND),
             FeatureKind::AmountZ => self.amount_z(),
             FeatureKind::AmountRatio => self.amount_ratio(),
@@ -138,7 +138,7 @@ impl Measured<'_> {
             }
             FeatureKind::AmountMedianRatio => self.amount_median_ratio(),
             FeatureKind::AmountBeforeRatio => self.ratio_before(feature, self.amount?),
-            FeatureKind::MaxRatio => self.ratio_before(feature, window()?.max),
+            FeatureKind::MaxRatio => self.ratio_before(feature, pane()?.max),
             FeatureKind::CardAge => {
                 let age_ms = self.time_ms.saturating_sub(self.opened_ms?);
                 // Clocks may differ a little: nothing is older than its account.
@@ -182,9 +182,9 @@ impl Measured<'_> {
     }
 
     fn amount_median_ratio(&self) -> Option<f64> {
-        let (amount, prior) = (self.amount? as f64, self.prior());
+        let (amount, past) = (self.amount? as f64, self.past());
         // Where all earlier events are sealed, their mean stands for their median: both lie between the least and the greatest.
-        (prior.count >= HISTORY_EVENTS_MIN).then(|| amount / self.median.unwrap_or_else(|| prior.mean()))
+        (past.count >= PAST_EVENTS_MIN).then(|| amount / self.median.unwrap_or_else(|| past.mean()))
     }
 
     /// The median of all lies between the least and the greatest of all.
@@ -201,21 +201,21 @@ impl Measured<'_> {
 
     /// An amount over the mean of the amounts before the feature's window.
     fn ratio_before(&self, feature: Feature, amount: u64) -> Option<f64> {
-        let before = self.before(self.window(feature)?);
-        (before.count >= HISTORY_EVENTS_MIN && before.sum > 0).then(|| amount as f64 / before.mean())
+        let before = self.before(self.pane(feature)?);
+        (before.count >= PAST_EVENTS_MIN && before.sum > 0).then(|| amount as f64 / before.mean())
     }
 
     fn amount_z(&self) -> Option<f64> {
-        let prior = self.prior();
-        let deviation = prior.deviation();
+        let past = self.past();
+        let deviation = past.deviation();
         let amount = self.amount? as f64;
-        (prior.count >= HISTORY_EVENTS_MIN && deviation > 0.0).then(|| (amount - prior.mean()) / deviation)
+        (past.count >= PAST_EVENTS_MIN && deviation > 0.0).then(|| (amount - past.mean()) / deviation)
     }
 
     fn amount_ratio(&self) -> Option<f64> {
-        let prior = self.prior();
+        let past = self.past();
         let amount = self.amount? as f64;
-        (prior.count >= HISTORY_EVENTS_MIN && prior.sum > 0).then(|| amount / prior.mean())
+        (past.count >= PAST_EVENTS_MIN && past.sum > 0).then(|| amount / past.mean())
     }
 
     fn profile_amount_z(&self) -> Option<f64> {

@@ -1,11 +1,11 @@
-//! What a walk must watch for an event, since a policy's features need it beyond counts and sums.
+//! What a sweep must watch for an event, since a policy's features need it beyond counts and sums.
 
 use crate::catalogue::{Need, Needs};
 use crate::history::sealed::Wants;
 
 use super::observed::Observed;
 
-/// Which of the costly things a walk watches.
+/// Which of the costly things a sweep watches.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Watch {
     pub(super) merchants: bool,
@@ -38,7 +38,7 @@ impl Watch {
                 Need::Hours => watch.hours = true,
                 Need::Categories => watch.categories = true,
                 Need::EachAmount => watch.amounts = event.amount.is_some(),
-                // Every walk has these, or they are not there to be had.
+                // Every sweep has these, or they are not there to be had.
                 Need::Amount | Need::Profile | Need::Day => {}
             }
         }

@@ -13,7 +13,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Adds a part; one that is not above 0 is none.
+    /// Adds a part, unless it is 0 or less.
     pub(super) fn add(&mut self, key: FeatureKey, part: f64) {
         if part <= 0.0 {
             return;

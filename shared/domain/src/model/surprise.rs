@@ -2,7 +2,7 @@
 //! the formulas and their sources.
 
 use crate::catalogue::{FeatureKey, FeatureKind};
-use crate::measure::{Amounts, HISTORY_EVENTS_MIN, HOURS, Measured, Window};
+use crate::measure::{Amounts, HOURS, Measured, PAST_EVENTS_MIN, Pane};
 use crate::policy::{Feature, Policy};
 
 use super::tail;
@@ -11,7 +11,7 @@ const MS_PER_MINUTE: i64 = 60_000;
 const MS_PER_HOUR: f64 = 3_600_000.0;
 const MS_PER_DAY: f64 = 86_400_000.0;
 
-/// What is believed of a card's rate before its history speaks: so many transactions a day, and the days of evidence
+/// What is believed of a card's rate before the event's past speaks: so many transactions a day, and the days of evidence
 /// that this belief is worth.
 const RATE_PRIOR_PER_DAY: f64 = 1.0;
 const RATE_PRIOR_DAYS: f64 = 1.0;
@@ -36,16 +36,16 @@ const TRAVEL_HALVING_KM_PER_HOUR: f64 = 150.0;
 
 /// The surprise of one feature, bits; 0 where its inputs are missing, and for one without a model.
 pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> f64 {
-    let window = || measured.window(feature);
+    let pane = || measured.pane(feature);
     let bits = match feature.key.kind {
-        FeatureKind::Count => window().map(|window| count(feature.key, window, measured, policy)),
-        FeatureKind::Sum => window().and_then(|window| sum(window, measured)),
-        FeatureKind::ShareDeclined => window().map(|window| share_declined(window, measured)),
+        FeatureKind::Count => pane().map(|pane| count(feature.key, pane, measured, policy)),
+        FeatureKind::Sum => pane().and_then(|pane| sum(pane, measured)),
+        FeatureKind::ShareDeclined => pane().map(|pane| share_declined(pane, measured)),
         FeatureKind::DistinctMerchants => {
-            window().map(|window| distinct(window.merchants, window, measured.prior_merchants(), measured))
+            pane().map(|pane| distinct(pane.merchants, pane, measured.past_merchants(), measured))
         }
         FeatureKind::DistinctCountries => {
-            window().map(|window| distinct(window.countries, window, measured.prior_countries(), measured))
+            pane().map(|pane| distinct(pane.countries, pane, measured.past_countries(), measured))
         }
         FeatureKind::SinceLast => measured
             .since_last_ms()
@@ -56,14 +56,10 @@ pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> 
         FeatureKind::ProfileCountRatio => measured.usual_per_day().map(|usual| profile_count(usual, measured)),
         FeatureKind::NewMerchant => first(
             measured.new_merchant(),
-            measured.prior_merchants(),
-            measured.prior_count(),
+            measured.past_merchants(),
+            measured.past_count(),
         ),
-        FeatureKind::NewCountry => first(
-            measured.new_country(),
-            measured.prior_countries(),
-            measured.prior_count(),
-        ),
+        FeatureKind::NewCountry => first(measured.new_country(), measured.past_countries(), measured.past_count()),
         FeatureKind::NewDevice => first(measured.new_device(), measured.devices, measured.device_events),
         FeatureKind::NewMerchantCategory => {
             first(measured.new_category(), measured.categories, measured.category_events)
@@ -91,7 +87,7 @@ pub(super) fn of(feature: Feature, measured: &Measured<'_>, policy: &Policy) -> 
         .map_or(0.0, |bits| bits.min(policy.scoring.feature_bits_max))
 }
 
-/// The card's rate by its history before a window: mean a day, and the shape of what is believed of it.
+/// The card's rate by the event's past before a window: mean a day, and the shape of what is believed of it.
 fn rate(events: u32, observed_ms: i64, measured: &Measured<'_>) -> (f64, f64) {
     let (prior_events, prior_days) = match measured.usual_per_day() {
         Some(usual) => (usual * RATE_PROFILE_DAYS, RATE_PROFILE_DAYS),
@@ -108,18 +104,18 @@ fn count_tail(others: u32, days: f64, per_day: f64, belief_shape: f64) -> f64 {
     tail::count(others, per_day * days, shape)
 }
 
-fn count(key: FeatureKey, window: &Window, measured: &Measured<'_>, policy: &Policy) -> f64 {
+fn count(key: FeatureKey, pane: &Pane, measured: &Measured<'_>, policy: &Policy) -> f64 {
     let window_ms = i64::from(key.window_minutes) * MS_PER_MINUTE;
     // Without a profile the window is held against the time before it: there must be as much of that as of the window.
     if measured.usual_per_day().is_none() && window_ms > policy.window_max_ms() / 2 {
         return 0.0;
     }
     let (per_day, shape) = rate(
-        measured.count_before(window),
+        measured.count_before(pane),
         measured.observed_before_ms(window_ms),
         measured,
     );
-    count_tail(window.count - 1, window_ms as f64 / MS_PER_DAY, per_day, shape)
+    count_tail(pane.count - 1, window_ms as f64 / MS_PER_DAY, per_day, shape)
 }
 
 fn profile_count(usual_per_day: f64, measured: &Measured<'_>) -> f64 {
@@ -127,14 +123,14 @@ fn profile_count(usual_per_day: f64, measured: &Measured<'_>) -> f64 {
 }
 
 fn since_last(elapsed_ms: i64, measured: &Measured<'_>) -> f64 {
-    let (per_day, shape) = rate(measured.prior_count(), measured.observed_before_ms(0), measured);
+    let (per_day, shape) = rate(measured.past_count(), measured.observed_before_ms(0), measured);
     // Equal times: as if a millisecond lay between.
     count_tail(1, elapsed_ms.max(1) as f64 / MS_PER_DAY, per_day, shape)
 }
 
 /// The sum of `events` amounts against as many drawn from a reference: a t test with the reference's deviation.
 fn total(sum: u64, events: u32, reference: Amounts) -> f64 {
-    if reference.count < HISTORY_EVENTS_MIN {
+    if reference.count < PAST_EVENTS_MIN {
         return 0.0;
     }
     let (n, k) = (f64::from(reference.count), f64::from(events));
@@ -146,13 +142,13 @@ fn total(sum: u64, events: u32, reference: Amounts) -> f64 {
 }
 
 fn amount(measured: &Measured<'_>) -> Option<f64> {
-    Some(total(measured.amount?, 1, measured.prior()))
+    Some(total(measured.amount?, 1, measured.past()))
 }
 
 /// Of the amounts that are known; where this event's own is not, it can't be what makes them many.
-fn sum(window: &Window, measured: &Measured<'_>) -> Option<f64> {
+fn sum(pane: &Pane, measured: &Measured<'_>) -> Option<f64> {
     measured.amount?;
-    Some(total(window.sum, window.amounts().count, measured.before(window)))
+    Some(total(pane.sum, pane.amounts().count, measured.before(pane)))
 }
 
 /// Tail of a lognormal distribution with that mean and deviation.
@@ -163,12 +159,12 @@ fn lognormal(amount: f64, mean: f64, deviation: f64) -> f64 {
 }
 
 fn amount_ratio(measured: &Measured<'_>) -> Option<f64> {
-    let (amount, prior) = (measured.amount? as f64, measured.prior());
-    if prior.count < HISTORY_EVENTS_MIN {
+    let (amount, past) = (measured.amount? as f64, measured.past());
+    if past.count < PAST_EVENTS_MIN {
         return None;
     }
-    let mean = prior.mean();
-    let deviation = prior.deviation().max(AMOUNT_DEVIATION_SHARE_MIN * mean);
+    let mean = past.mean();
+    let deviation = past.deviation().max(AMOUNT_DEVIATION_SHARE_MIN * mean);
     Some(lognormal(amount, mean, deviation))
 }
 
@@ -178,11 +174,11 @@ fn profile_amount(measured: &Measured<'_>) -> Option<f64> {
     (mean > 0.0 && deviation > 0.0).then(|| lognormal(amount, mean, deviation))
 }
 
-fn share_declined(window: &Window, measured: &Measured<'_>) -> f64 {
-    let declined = f64::from(measured.declined_before(window));
-    let events = f64::from(measured.count_before(window));
+fn share_declined(pane: &Pane, measured: &Measured<'_>) -> f64 {
+    let declined = f64::from(measured.declined_before(pane));
+    let events = f64::from(measured.count_before(pane));
     let probability = (declined + RARE_PRIOR_HITS) / (events + RARE_PRIOR_EVENTS);
-    tail::binomial(window.declined, window.count, probability)
+    tail::binomial(pane.declined, pane.count, probability)
 }
 
 /// Laplace's rule of succession: of `events`, `firsts` were at a merchant (in a country, on a device) not seen before.
@@ -200,9 +196,9 @@ fn first(is_new: Option<bool>, firsts: u32, events: u32) -> Option<f64> {
     })
 }
 
-fn distinct(found: u32, window: &Window, firsts: u32, measured: &Measured<'_>) -> f64 {
-    let probability = first_probability(firsts, measured.prior_count());
-    tail::binomial(found.saturating_sub(1), window.count - 1, probability)
+fn distinct(found: u32, pane: &Pane, firsts: u32, measured: &Measured<'_>) -> f64 {
+    let probability = first_probability(firsts, measured.past_count());
+    tail::binomial(found.saturating_sub(1), pane.count - 1, probability)
 }
 
 fn foreign(measured: &Measured<'_>) -> f64 {
@@ -210,7 +206,7 @@ fn foreign(measured: &Measured<'_>) -> f64 {
         return 0.0;
     }
     let abroad = f64::from(measured.foreign_events) + RARE_PRIOR_HITS;
-    tail::bits(abroad / (f64::from(measured.prior_count()) + RARE_PRIOR_EVENTS))
+    tail::bits(abroad / (f64::from(measured.past_count()) + RARE_PRIOR_EVENTS))
 }
 
 /// The share of this hour and of all that are no more usual, of hours that draw from those beside them: of ten parts of an event its
@@ -247,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_the_rarer_the_more_the_history_says_so() {
+    fn an_hour_is_the_rarer_the_more_the_past_says_so() {
         let bits = |events: usize, at: usize| libm::round(hour(&day(events), at) * 100.0) / 100.0;
         assert_eq!([0, 5, 60, 300].map(|events| bits(events, 4)), [0.0, 1.18, 4.58, 6.7]);
         // Beside usual hours, among them, and beyond.

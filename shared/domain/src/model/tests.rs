@@ -31,7 +31,7 @@ fn bits(
 ) -> f64 {
     let policy = policy_of(&[60, 1440, 43_200]);
     let event = Observed::new(tx, &policy);
-    let measured = Walk::new(&event, &policy).measure(&state_of(earlier), known, &[]);
+    let measured = Sweep::new(&event, &policy).measure(&state_of(earlier), known, &[]);
     let feature = Feature::new(FeatureKey::new(kind, window_minutes), policy.windows(), &[]);
     surprise::of(feature, &measured, &policy)
 }

@@ -77,7 +77,7 @@ impl<'a, 'i> Section<'a, 'i> {
         section
     }
 
-    /// A table of a list of tables; `None`: it is none, and that has been said.
+    /// A table of a list of tables; `None`: it is not a table, and that has been reported.
     pub(super) fn item(name: &'static str, item: &'a Spanned<DeValue<'i>>, problems: &mut Problems) -> Option<Self> {
         let span = item.span();
         match item.get_ref() {

@@ -272,7 +272,7 @@ fn in_json_only_strings_are_masked() {
     );
 }
 
-/// A number as JSON is no string: what would be a card number there is none here.
+/// A JSON number is no string: digits that would be a card number in a string are not one here.
 #[test]
 fn a_number_that_passes_the_check_is_accepted() {
     for number in ["4111111111111111", "4222222222222"] {

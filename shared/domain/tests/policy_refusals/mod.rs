@@ -74,7 +74,7 @@ fn the_least_policy_is_read() {
     assert_eq!(policy.version, 7);
     assert_eq!(policy.windows(), [5, 60, 1440]);
     assert_eq!(policy.features().len(), 5);
-    // In the order of `features`; a weight of 0 is none.
+    // In the order of `features`; a weight of 0 counts as no weight.
     let weights: Vec<(String, f64)> = policy
         .weights()
         .map(|(key, weight)| (key.to_string(), weight))

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tidemark_domain::event::{Label, Links, Transaction, Verdict};
-use tidemark_domain::fold::{Applied, LabelApplied, apply_label, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, LabelAnswer, fold_label, fold_transaction};
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventId};
@@ -30,11 +30,11 @@ impl Segments {
         tx: &Transaction,
         input: ProfileInput<'_>,
         policy: &Policy,
-    ) -> Applied {
+    ) -> FoldAnswer {
         for _ in 0..ROUNDS_MAX {
             let before = state.encode();
-            match apply_transaction(state, tx, input, policy) {
-                Applied::NeedsSegments(keys) => {
+            match fold_transaction(state, tx, input, policy) {
+                FoldAnswer::NeedsSegments(keys) => {
                     assert_eq!(state.encode(), before, "an unfinished event changed the state");
                     self.supply(state, &keys);
                 }
@@ -44,10 +44,10 @@ impl Segments {
         panic!("an event needs segments without end")
     }
 
-    pub fn label(&mut self, state: &mut History, label: &Label, policy: &Policy) -> LabelApplied {
+    pub fn label(&mut self, state: &mut History, label: &Label, policy: &Policy) -> LabelAnswer {
         for _ in 0..ROUNDS_MAX {
-            match apply_label(state, label, policy) {
-                LabelApplied::NeedsSegments(keys) => self.supply(state, &keys),
+            match fold_label(state, label, policy) {
+                LabelAnswer::NeedsSegments(keys) => self.supply(state, &keys),
                 applied => return applied,
             }
         }

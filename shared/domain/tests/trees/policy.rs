@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::control::diff::{Effect, diff};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
-use tidemark_domain::fold::{Applied, apply_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::model::{ProfileInput, points_score};
@@ -83,8 +83,8 @@ fn transaction(number: i64, at_s: i64) -> Transaction {
 fn entries(policy: &Policy, at_s: &[i64]) -> (History, Vec<Entry>) {
     let mut state = History::default();
     let entries = (0..).zip(at_s).map(|(number, at_s)| {
-        match apply_transaction(&mut state, &transaction(number, *at_s), ProfileInput::Absent, policy) {
-            Applied::Scored { entry } => *entry,
+        match fold_transaction(&mut state, &transaction(number, *at_s), ProfileInput::Absent, policy) {
+            FoldAnswer::Scored { entry } => *entry,
             other => panic!("{other:?}"),
         }
     });

@@ -12,8 +12,8 @@ use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{
-    Commit, DecisionRecord, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite, Units,
+    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
+    Units,
 };
 
 /// What an item holds beside its payload, bytes: attribute names, sort key, version and expiry (estimated).
@@ -34,7 +34,7 @@ struct Inner {
     /// When states may be dropped, in seconds since 1970-01-01T00:00:00Z.
     states_expire_at_s: FixedMap<CardId, i64>,
     profiles: FixedMap<CardId, Versions<Profile>>,
-    decisions: FixedMap<EventKey, DecisionRecord>,
+    decisions: FixedMap<EventKey, DecisionItem>,
     segments: BTreeMap<(CardId, SegmentKey), SegmentItem>,
     keys: BTreeMap<KeyId, Versions<StateItem>>,
     /// When labelled histories may be dropped, in seconds since 1970-01-01T00:00:00Z.
@@ -84,8 +84,8 @@ impl MemoryStore {
 
     /// Every recorded decision, ordered by card, event id and time.
     #[must_use]
-    pub fn decisions(&self) -> Vec<DecisionRecord> {
-        let mut decisions: Vec<DecisionRecord> = lock(&self.inner).decisions.values().cloned().collect();
+    pub fn decisions(&self) -> Vec<DecisionItem> {
+        let mut decisions: Vec<DecisionItem> = lock(&self.inner).decisions.values().cloned().collect();
         decisions.sort_unstable_by(|a, b| a.event.cmp(&b.event));
         decisions
     }
@@ -379,7 +379,7 @@ impl StateStore for MemoryStore {
         Ok(metered((), write_units(bytes), 0.0))
     }
 
-    async fn put_decision(&self, decision: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
         let fault = self.faults.begin(Op::PutDecision).await?;
         let key = decision.event.clone();
         let fresh = {

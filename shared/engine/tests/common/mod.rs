@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile};
-use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::fold::{self, FoldAnswer, LabelAnswer};
 use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
 use tidemark_domain::model::ProfileInput;
@@ -262,7 +262,7 @@ fn apply(
         }
         Event::Label(label) => {
             let state = states.entry(card_id.as_str().to_owned()).or_default();
-            let unknown = matches!(fold::apply_label(state, &label, policy), LabelApplied::UnknownEvent);
+            let unknown = matches!(fold::fold_label(state, &label, policy), LabelAnswer::UnknownEvent);
             unknown.then_some(RefusalCode::LabelWithoutEvent)
         }
         Event::Transaction(tx) => {
@@ -270,11 +270,11 @@ fn apply(
                 .get(card_id.as_str())
                 .map_or(ProfileInput::Absent, ProfileInput::Known);
             let state = states.entry(card_id.as_str().to_owned()).or_default();
-            let entry = match fold::apply_transaction(state, &tx, input, policy) {
-                Applied::Refused(refusal) => return Some(refusal.code),
-                Applied::Duplicate { .. } => return None,
-                Applied::Scored { entry } => entry,
-                Applied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
+            let entry = match fold::fold_transaction(state, &tx, input, policy) {
+                FoldAnswer::Refused(refusal) => return Some(refusal.code),
+                FoldAnswer::Duplicate { .. } => return None,
+                FoldAnswer::Scored { entry } => entry,
+                FoldAnswer::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
             };
             let event_id = tx.event_id.as_str().to_owned();
             if entry.outcome.decision == Decision::Alert {

@@ -6,8 +6,8 @@ use tidemark_engine::port::{Clock, PortError};
 use tidemark_engine::retry::{self, ends_ms};
 use tidemark_telemetry::ErrorCode;
 
+use super::one_call::Call;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::api::{Problem, Stopped};
 use crate::limits::ATTEMPTS_MAX;
 use crate::port::{Inbox, Processor, ShardReader};
@@ -36,29 +36,29 @@ impl Failure for crate::port::ReadError {
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Calls until it succeeds, or until repeating is no use or too late. `until_ms` is no longer waited for.
-    pub(super) async fn repeat<T, E, F, O>(&self, run: &mut Run<'_>, until_ms: i64, call: F) -> Result<T, E>
+    pub(super) async fn repeat<T, E, F, O>(&self, call: &mut Call<'_>, until_ms: i64, attempt: F) -> Result<T, E>
     where
         E: Failure,
         F: Fn() -> O,
         O: Future<Output = Result<T, E>>,
     {
-        retry::repeat(&self.clock, call, |error: &E, failed| {
+        retry::repeat(&self.clock, attempt, |error: &E, failed| {
             let port = error.port();
-            run.stats.throttles += u64::from(matches!(port, Some(PortError::Throttled(_))));
+            call.stats.throttles += u64::from(matches!(port, Some(PortError::Throttled(_))));
             let may_help = port.is_some_and(PortError::is_transient) && failed < ATTEMPTS_MAX;
             let pause_ms = BACKOFF.full_jitter_ms(failed, self.clock.random());
             if !may_help || ends_ms(self.clock.now_ms(), pause_ms) >= until_ms {
                 return None;
             }
-            run.stats.retries += 1;
+            call.stats.retries += 1;
             Some(pause_ms)
         })
         .await
     }
 
     /// Stops the call because a service failed.
-    pub(super) fn interrupt(run: &mut Run<'_>, error: &PortError) {
-        if run.is_stopped() {
+    pub(super) fn interrupt(call: &mut Call<'_>, error: &PortError) {
+        if call.is_stopped() {
             return;
         }
         let (code, stopped) = match error {
@@ -66,7 +66,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             PortError::Permanent(_) => (ErrorCode::ServiceRefused, Stopped::Error),
             PortError::Timeout(_) | PortError::Unavailable(_) => (ErrorCode::RedriveInterrupted, Stopped::Error),
         };
-        run.problem(Problem::new(code, None, error.to_string()));
-        run.stop(stopped);
+        call.problem(Problem::new(code, None, error.to_string()));
+        call.stop(stopped);
     }
 }

@@ -5,8 +5,8 @@ use tidemark_engine::report::{End, Returned};
 use tidemark_engine::retry::ends_ms;
 use tidemark_engine::{BatchReport, InRecord};
 
+use super::one_call::Call;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::api::Stopped;
 use crate::port::{Inbox, Processor, ShardReader};
 use crate::source::Source;
@@ -14,7 +14,7 @@ use crate::source::Source;
 /// What became of a record in this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Redriven {
-    /// It has its end (or was only looked at, in a dry run). The account has it.
+    /// It has its end (or was only looked at, in a dry run). The tally has it.
     Ended,
     /// The engine could not take it to an end.
     Failed,
@@ -24,34 +24,34 @@ pub(super) enum Redriven {
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Takes records to their end, in their order, as far as the call's bounds allow.
-    pub(super) async fn feed(&self, run: &mut Run<'_>, records: &[InRecord<'_>]) -> Vec<Redriven> {
+    pub(super) async fn feed(&self, call: &mut Call<'_>, records: &[InRecord<'_>]) -> Vec<Redriven> {
         let mut fates = Vec::with_capacity(records.len());
-        let batch_max = run.record_pace.batch_max(self.config.batch_records_max);
-        while fates.len() < records.len() && run.may_go_on(self.clock.now_ms()) {
-            let left = usize::try_from(run.records_left()).unwrap_or(usize::MAX);
+        let batch_max = call.record_pace.batch_max(self.config.batch_records_max);
+        while fates.len() < records.len() && call.may_go_on(self.clock.now_ms()) {
+            let left = usize::try_from(call.records_left()).unwrap_or(usize::MAX);
             if left == 0 {
-                run.stop(Stopped::RecordsMax);
+                call.stop(Stopped::RecordsMax);
                 break;
             }
             let rest = &records[fates.len()..];
             let batch = &rest[..rest.len().min(batch_max).min(left)];
-            if !self.pause(run, batch.len()).await {
+            if !self.pause(call, batch.len()).await {
                 break;
             }
-            if run.request.dry_run {
-                run.account.found += batch.len() as u64;
+            if call.request.dry_run {
+                call.account.found += batch.len() as u64;
                 fates.extend(batch.iter().map(|_| Redriven::Ended));
                 continue;
             }
             // In a box of its own: the future of a whole batch is large.
-            let report = Box::pin(self.processor.process(batch, run.engine_deadline_ms)).await;
-            let of_batch = account(run, batch, &report);
+            let report = Box::pin(self.processor.process(batch, call.engine_deadline_ms)).await;
+            let of_batch = tally(call, batch, &report);
             let ended = of_batch.iter().filter(|fate| **fate == Redriven::Ended).count();
             let failed = of_batch.iter().filter(|fate| **fate == Redriven::Failed).count();
             fates.extend(of_batch);
-            run.batch_done(ended, failed);
+            call.batch_done(ended, failed);
             // In a range, a card's later events wait for those that failed (I4): they are of a later batch, which waits too.
-            if failed > 0 && run.request.source == Source::Range {
+            if failed > 0 && call.request.source == Source::Range {
                 break;
             }
         }
@@ -60,11 +60,11 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     }
 
     /// Waits for the rate; whether there is time for a batch after it.
-    async fn pause(&self, run: &mut Run<'_>, records: usize) -> bool {
+    async fn pause(&self, call: &mut Call<'_>, records: usize) -> bool {
         let now_ms = self.clock.now_ms();
-        let wait_ms = run.record_pace.take(records, now_ms);
-        if ends_ms(now_ms, wait_ms) >= run.stop_at_ms {
-            run.stop(Stopped::Deadline);
+        let wait_ms = call.record_pace.take(records, now_ms);
+        if ends_ms(now_ms, wait_ms) >= call.stop_at_ms {
+            call.stop(Stopped::Deadline);
             return false;
         }
         if wait_ms > 0 {
@@ -75,10 +75,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 }
 
 /// Counts the ends of a batch: the fates of its records, or of those before the first that was one too many.
-fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Redriven> {
-    run.stats.units += report.units;
-    run.stats.throttles += report.throttles;
-    run.stats.retries += report.retries;
+fn tally(call: &mut Call<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Redriven> {
+    call.stats.units += report.units;
+    call.stats.throttles += report.throttles;
+    call.stats.retries += report.retries;
     let mut ends = report.ends_by_record();
     let mut fates = Vec::with_capacity(batch.len());
     for record in batch {
@@ -87,10 +87,10 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
             // No failure: this record and those behind it are the next batch, of which the first always fits.
             break;
         }
-        let fate = count(run, of_record);
+        let fate = count(call, of_record);
         if fate == Redriven::Ended {
-            run.account.found += 1;
-            run.recovered(record.arrival_ms);
+            call.account.found += 1;
+            call.recovered(record.arrival_ms);
         }
         fates.push(fate);
     }
@@ -99,16 +99,16 @@ fn account(run: &mut Run<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
 
 /// Counts the ends of one record: an aggregated one has many. It has its end when all of them have theirs; until then none of
 /// them is counted, for they are counted when it comes again.
-fn count(run: &mut Run<'_>, ends: &[End]) -> Redriven {
+fn count(call: &mut Call<'_>, ends: &[End]) -> Redriven {
     let returned = |end: &End| matches!(end, End::Returned(_));
     if ends.contains(&End::Returned(Returned::Deadline)) {
-        run.stop(Stopped::Deadline);
+        call.stop(Stopped::Deadline);
         return Redriven::NotYet;
     }
     if ends.is_empty() || ends.iter().any(returned) {
         return Redriven::Failed;
     }
-    let account = &mut run.account;
+    let account = &mut call.account;
     for end in ends {
         match end {
             End::Scored => account.scored += 1,
@@ -116,7 +116,7 @@ fn count(run: &mut Run<'_>, ends: &[End]) -> Redriven {
             End::Applied => account.applied += 1,
             End::Quarantined(code) => {
                 account.quarantined += 1;
-                *run.stats.refused.entry(*code).or_default() += 1;
+                *call.stats.refused.entry(*code).or_default() += 1;
             }
             End::Returned(_) => {}
         }

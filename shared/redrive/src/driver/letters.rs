@@ -17,9 +17,9 @@ use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
 
 use super::feed::Redriven;
+use super::one_call::Call;
 use super::queue::Moved;
 use super::redrive::Redrive;
-use super::run::Run;
 use super::step::Step;
 use super::work::{Handling, Stage, Work};
 use crate::api::Problem;
@@ -30,125 +30,125 @@ use crate::shards::in_order;
 use crate::walk::{Hit, Walk};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
-    pub(super) async fn letters(&self, run: &mut Run<'_>) {
+    pub(super) async fn letters(&self, call: &mut Call<'_>) {
         let inbox = &self.queues.dead_letter;
         let mut shards: Option<Vec<String>> = None;
-        while run.may_go_on(self.clock.now_ms()) && run.records_left() > 0 {
+        while call.may_go_on(self.clock.now_ms()) && call.records_left() > 0 {
             // Each message has a record at least.
-            let most = usize::try_from(run.records_left()).unwrap_or(usize::MAX);
+            let most = usize::try_from(call.records_left()).unwrap_or(usize::MAX);
             let most = most.clamp(RECEIVE_MESSAGES_MAX, GROUP_MESSAGES_MAX);
-            let group = self.receive(run, inbox, most).await;
+            let group = self.receive(call, inbox, most).await;
             if group.is_empty() {
                 return;
             }
             if shards.is_none() {
-                shards = self.shard_order(run).await;
+                shards = self.shard_order(call).await;
             }
             let Some(order) = &shards else {
-                group.into_iter().for_each(|message| run.hold(message.receipt));
+                group.into_iter().for_each(|message| call.hold(message.receipt));
                 return;
             };
-            let by_shard = self.sort(run, group, order).await;
+            let by_shard = self.sort(call, group, order).await;
             for (at, works) in by_shard {
-                self.shard(run, order.get(at).map_or("", String::as_str), works).await;
+                self.shard(call, order.get(at).map_or("", String::as_str), works).await;
             }
         }
-        run.reached_records_max();
+        call.reached_records_max();
     }
 
     /// The stream's shards, parents before their children.
-    pub(super) async fn shard_order(&self, run: &mut Run<'_>) -> Option<Vec<String>> {
-        let until_ms = run.stop_at_ms;
-        let answer: Result<_, PortError> = self.repeat(run, until_ms, || self.reader.shards()).await;
+    pub(super) async fn shard_order(&self, call: &mut Call<'_>) -> Option<Vec<String>> {
+        let until_ms = call.stop_at_ms;
+        let answer: Result<_, PortError> = self.repeat(call, until_ms, || self.reader.shards()).await;
         match answer {
             Ok(shards) => Some(in_order(&shards)),
             Err(error) => {
-                Self::interrupt(run, &error);
+                Self::interrupt(call, &error);
                 None
             }
         }
     }
 
     /// A group's letters by the place of their shard in the order. What is no letter, or has no shard any more, is moved out.
-    async fn sort(&self, run: &mut Run<'_>, group: Vec<Received>, order: &[String]) -> BTreeMap<usize, Vec<Work>> {
+    async fn sort(&self, call: &mut Call<'_>, group: Vec<Received>, order: &[String]) -> BTreeMap<usize, Vec<Work>> {
         let places: BTreeMap<&str, usize> = order.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
         let mut sorted: BTreeMap<usize, Vec<Work>> = BTreeMap::new();
         for message in group {
-            run.waits(first_arrival_ms(&message.body).unwrap_or(message.sent_ms));
+            call.waits(first_arrival_ms(&message.body).unwrap_or(message.sent_ms));
             let letter = match Letter::parse(&message.body, &self.home) {
                 Ok(letter) => letter,
                 Err(why) => {
-                    self.reject(run, &message, &why).await;
+                    self.reject(call, &message, &why).await;
                     continue;
                 }
             };
-            if !run.request.reasons.is_empty() && !run.request.reasons.contains(&letter.condition) {
-                run.keep(&message.id, message.receipt);
+            if !call.request.reasons.is_empty() && !call.request.reasons.contains(&letter.condition) {
+                call.keep(&message.id, message.receipt);
                 continue;
             }
-            let part = run.take_part(&message.id);
+            let part = call.take_part(&message.id);
             match places.get(letter.shard_id.as_str()) {
                 Some(at) => sorted.entry(*at).or_default().push(Work::new(message, letter, part)),
-                None => self.gone(run, &Work::new(message, letter, part)).await,
+                None => self.gone(call, &Work::new(message, letter, part)).await,
             }
         }
         sorted
     }
 
-    async fn reject(&self, run: &mut Run<'_>, message: &Received, why: &Rejection) {
-        run.account.messages += 1;
+    async fn reject(&self, call: &mut Call<'_>, message: &Received, why: &Rejection) {
+        call.account.messages += 1;
         let moved = moved(message, None);
-        if self.move_out(run, &self.queues.dead_letter, moved, why).await {
-            run.account.rejected_messages += 1;
+        if self.move_out(call, &self.queues.dead_letter, moved, why).await {
+            call.account.rejected_messages += 1;
         }
     }
 
     /// A closed shard goes when its last record is past retention.
-    async fn gone(&self, run: &mut Run<'_>, work: &Work) {
+    async fn gone(&self, call: &mut Call<'_>, work: &Work) {
         let (records, found) = (work.letter.records, work.ended);
         let lost = records.saturating_sub(found);
-        count_once(run, work);
+        count_once(call, work);
         let detail = format!("{lost} of {records} records: the stream no longer has their shard");
         let why = Rejection::new(ErrorCode::ShardGone, detail);
         let moved = moved(&work.message, Some((records, found)));
-        if self.move_out(run, &self.queues.dead_letter, moved, &why).await {
-            run.account.trimmed += lost;
-            run.account.unrecoverable_messages += 1;
+        if self.move_out(call, &self.queues.dead_letter, moved, &why).await {
+            call.account.trimmed += lost;
+            call.account.unrecoverable_messages += 1;
         } else {
-            run.account.returned += lost;
+            call.account.returned += lost;
         }
     }
 
     /// One walk over one shard, for all its letters of a group.
-    async fn shard(&self, run: &mut Run<'_>, shard_id: &str, mut works: Vec<Work>) {
+    async fn shard(&self, call: &mut Call<'_>, shard_id: &str, mut works: Vec<Work>) {
         let mut walk = Walk::new(works.iter().map(Work::span).collect(), self.config.empty_pages_max);
         let mut iterator = String::new();
         loop {
-            match self.step(run, shard_id, &mut walk, &mut iterator).await {
-                Step::Page(page) => self.page(run, shard_id, &mut walk, &mut works, &page).await,
+            match self.step(call, shard_id, &mut walk, &mut iterator).await {
+                Step::Page(page) => self.page(call, shard_id, &mut walk, &mut works, &page).await,
                 Step::Expired => {}
                 Step::NoShard => {
                     for work in works.iter_mut().filter(|work| work.is_unsettled()) {
-                        self.gone(run, work).await;
+                        self.gone(call, work).await;
                         work.stage = Stage::Settled;
                     }
                     return;
                 }
                 Step::Over => break,
             }
-            self.settle(run, &walk, &mut works).await;
-            if run.is_stopped() {
+            self.settle(call, &walk, &mut works).await;
+            if call.is_stopped() {
                 break;
             }
         }
-        self.settle(run, &walk, &mut works).await;
+        self.settle(call, &walk, &mut works).await;
         for (at, work) in works.into_iter().enumerate().filter(|(_, work)| work.is_unsettled()) {
-            leave(run, work, walk.is_trimmed(at));
+            leave(call, work, walk.is_trimmed(at));
         }
     }
 
     /// Takes the records of a page to their end that lie in ranges.
-    async fn page(&self, run: &mut Run<'_>, shard_id: &str, walk: &mut Walk, works: &mut [Work], page: &Page) {
+    async fn page(&self, call: &mut Call<'_>, shard_id: &str, walk: &mut Walk, works: &mut [Work], page: &Page) {
         let numbers: Vec<&str> = page
             .records
             .iter()
@@ -177,19 +177,19 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 }
             })
             .collect();
-        let mut fates = self.feed(run, &records).await.into_iter();
+        let mut fates = self.feed(call, &records).await.into_iter();
         for hit in &hits {
             let number = numbers[hit.record];
             let (had, new): (Vec<usize>, Vec<usize>) = hit.spans.iter().partition(|span| works[**span].has(number));
             had.into_iter().for_each(|span| works[span].keep(number));
             if !new.is_empty() {
-                note(run, works, &new, number, fates.next().unwrap_or(Redriven::NotYet));
+                note(call, works, &new, number, fates.next().unwrap_or(Redriven::NotYet));
             }
         }
     }
 
     /// Deletes, moves or keeps the messages whose ranges were visited.
-    async fn settle(&self, run: &mut Run<'_>, walk: &Walk, works: &mut [Work]) {
+    async fn settle(&self, call: &mut Call<'_>, walk: &Walk, works: &mut [Work]) {
         let mut done = Vec::new();
         for (at, work) in works.iter_mut().enumerate() {
             let end = walk.end(at).filter(|_| work.stage == Stage::Open);
@@ -197,36 +197,36 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 continue;
             };
             work.stage = Stage::Settled;
-            count_once(run, work);
-            run.account.found += work.failed;
-            match work.verdict(end) {
+            count_once(call, work);
+            call.account.found += work.failed;
+            match work.handling(end) {
                 Handling::Done { beyond } => {
-                    run.account.filtered_out += beyond;
-                    if run.request.dry_run {
-                        run.keep(&work.message.id, work.message.receipt.clone());
+                    call.account.filtered_out += beyond;
+                    if call.request.dry_run {
+                        call.keep(&work.message.id, work.message.receipt.clone());
                     } else {
                         done.push(work.message.receipt.clone());
                     }
                 }
-                verdict => self.not_done(run, work, verdict).await,
+                handling => self.not_done(call, work, handling).await,
             }
         }
-        self.delete(run, &self.queues.dead_letter, done).await;
+        self.delete(call, &self.queues.dead_letter, done).await;
     }
 
     /// A message whose range did not come to its end as a whole.
-    async fn not_done(&self, run: &mut Run<'_>, work: &Work, verdict: Handling) {
+    async fn not_done(&self, call: &mut Call<'_>, work: &Work, handling: Handling) {
         let records = work.letter.records;
-        let (why, absent) = match verdict {
+        let (why, absent) = match handling {
             Handling::Stays {
                 without_end,
                 unfinished,
             } => {
-                stays(run, work, without_end, unfinished);
+                stays(call, work, without_end, unfinished);
                 return;
             }
             Handling::Trimmed { lost, beyond } => {
-                run.account.filtered_out += beyond;
+                call.account.filtered_out += beyond;
                 let detail = format!("{lost} of {records} records are past the stream's retention");
                 (Rejection::new(ErrorCode::PastRetention, detail), lost)
             }
@@ -239,10 +239,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 (Rejection::new(ErrorCode::LetterMiscounted, detail), missing)
             }
         };
-        let is_lost = matches!(verdict, Handling::Trimmed { .. });
+        let is_lost = matches!(handling, Handling::Trimmed { .. });
         let moved = moved(&work.message, Some((records, work.ended)));
-        let is_moved = self.move_out(run, &self.queues.dead_letter, moved, &why).await;
-        let account = &mut run.account;
+        let is_moved = self.move_out(call, &self.queues.dead_letter, moved, &why).await;
+        let account = &mut call.account;
         // What stays in the queue is judged again by the next run: it is not lost yet, and is counted lost once.
         match (is_moved, is_lost) {
             (true, true) => {
@@ -269,26 +269,26 @@ fn moved(message: &Received, counts: Option<(u64, u64)>) -> Moved<'_> {
 }
 
 /// Counts a message and what it speaks of, in the first call that touches it.
-fn count_once(run: &mut Run<'_>, work: &Work) {
+fn count_once(call: &mut Call<'_>, work: &Work) {
     if !work.is_resumed() {
-        run.account.messages += 1;
-        run.account.expected += work.letter.records;
+        call.account.messages += 1;
+        call.account.expected += work.letter.records;
     }
 }
 
 /// A record's fate, for each letter whose range it lies in: it ends once, and is done already for all others.
-fn note(run: &mut Run<'_>, works: &mut [Work], spans: &[usize], number: &str, fate: Redriven) {
+fn note(call: &mut Call<'_>, works: &mut [Work], spans: &[usize], number: &str, fate: Redriven) {
     for (order, span) in spans.iter().enumerate() {
         if fate == Redriven::Ended && order > 0 {
-            run.account.found += 1;
-            run.account.already_done += u64::from(!run.request.dry_run);
+            call.account.found += 1;
+            call.account.already_done += u64::from(!call.request.dry_run);
         }
         works[*span].note(number, fate);
     }
 }
 
-fn stays(run: &mut Run<'_>, work: &Work, without_end: u64, unfinished: bool) {
-    run.account.returned += without_end;
+fn stays(call: &mut Call<'_>, work: &Work, without_end: u64, unfinished: bool) {
+    call.account.returned += without_end;
     let (code, detail) = if unfinished {
         let detail = "its range's end was not reached: too many pages without a record".to_owned();
         (ErrorCode::WalkUnfinished, detail)
@@ -296,23 +296,23 @@ fn stays(run: &mut Run<'_>, work: &Work, without_end: u64, unfinished: bool) {
         let detail = format!("{without_end} of {} records have no end yet", work.letter.records);
         (ErrorCode::RecordsNotRedriven, detail)
     };
-    run.problem(Problem::new(code, Some(&work.message.id), detail));
-    run.keep(&work.message.id, work.message.receipt.clone());
+    call.problem(Problem::new(code, Some(&work.message.id), detail));
+    call.keep(&work.message.id, work.message.receipt.clone());
 }
 
 /// A message that the call stopped before or inside: the next call goes on with it. `trimmed` says whether the walk found the
 /// start of its range trimmed.
-fn leave(run: &mut Run<'_>, work: Work, trimmed: bool) {
+fn leave(call: &mut Call<'_>, work: Work, trimmed: bool) {
     if work.failed > 0 {
-        count_once(run, &work);
-        run.account.found += work.failed;
+        count_once(call, &work);
+        call.account.found += work.failed;
         let without_end = work.letter.records.max(work.ended + work.failed) - work.ended;
-        stays(run, &work, without_end, false);
+        stays(call, &work, without_end, false);
         return;
     }
     if work.is_begun() {
-        count_once(run, &work);
-        run.remember(work.part(trimmed));
+        count_once(call, &work);
+        call.remember(work.part(trimmed));
     }
-    run.hold(work.message.receipt);
+    call.hold(work.message.receipt);
 }

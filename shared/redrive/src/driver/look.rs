@@ -5,24 +5,24 @@
 
 use tidemark_engine::port::Clock;
 
+use super::one_call::Call;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::letter::first_arrival_ms;
 use crate::limits::GROUP_MESSAGES_MAX;
 use crate::port::{Inbox, Processor, ShardReader};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
-    pub(super) async fn look(&self, run: &mut Run<'_>) {
-        while run.may_go_on(self.clock.now_ms()) {
-            let group = self.receive(run, &self.queues.dead_letter, GROUP_MESSAGES_MAX).await;
+    pub(super) async fn look(&self, call: &mut Call<'_>) {
+        while call.may_go_on(self.clock.now_ms()) {
+            let group = self.receive(call, &self.queues.dead_letter, GROUP_MESSAGES_MAX).await;
             if group.is_empty() {
                 return;
             }
             for message in group {
-                run.account.messages += 1;
+                call.account.messages += 1;
                 // What is no letter has no records: it is as old as itself.
-                run.waits(first_arrival_ms(&message.body).unwrap_or(message.sent_ms));
-                run.keep(&message.id, message.receipt);
+                call.waits(first_arrival_ms(&message.body).unwrap_or(message.sent_ms));
+                call.keep(&message.id, message.receipt);
             }
         }
     }

@@ -6,9 +6,9 @@ use tidemark_engine::record::OfAggregate;
 use tidemark_telemetry::ErrorCode;
 
 use super::feed::Redriven;
+use super::one_call::Call;
 use super::queue::Moved;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::api::Problem;
 use crate::letter::Rejection;
 use crate::limits::{ASSEMBLY_BYTES_MAX, RECEIVE_MESSAGES_MAX};
@@ -16,43 +16,43 @@ use crate::parts::{Assembly, HeldPart, Payload, join, parse};
 use crate::port::{Inbox, Processor, Received, ShardReader};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
-    pub(super) async fn payloads(&self, run: &mut Run<'_>) {
+    pub(super) async fn payloads(&self, call: &mut Call<'_>) {
         let mut assembly = Assembly::default();
         let mut ready: Vec<Payload> = Vec::new();
         let mut emptied = false;
-        while !emptied && run.may_go_on(self.clock.now_ms()) && run.records_left() > 0 {
-            let group = self.receive(run, &self.queues.quarantine, RECEIVE_MESSAGES_MAX).await;
-            emptied = group.is_empty() && !run.is_stopped();
+        while !emptied && call.may_go_on(self.clock.now_ms()) && call.records_left() > 0 {
+            let group = self.receive(call, &self.queues.quarantine, RECEIVE_MESSAGES_MAX).await;
+            emptied = group.is_empty() && !call.is_stopped();
             for message in group {
-                ready.extend(self.take(run, &mut assembly, message).await);
+                ready.extend(self.take(call, &mut assembly, message).await);
             }
             let ready_bytes: usize = ready.iter().map(|payload| payload.data.len()).sum();
-            let is_enough = ready.len() as u64 >= run.records_left().min(u64::from(self.config.batch_records_max));
+            let is_enough = ready.len() as u64 >= call.records_left().min(u64::from(self.config.batch_records_max));
             if emptied || is_enough || ready_bytes + assembly.bytes() > ASSEMBLY_BYTES_MAX {
-                self.redrive(run, std::mem::take(&mut ready)).await;
+                self.redrive(call, std::mem::take(&mut ready)).await;
             }
             if assembly.bytes() > ASSEMBLY_BYTES_MAX {
                 // Enough of them: what is not whole by now waits for the next run.
-                incomplete(run, &mut assembly);
+                incomplete(call, &mut assembly);
             }
         }
         for payload in ready {
-            hold(run, payload.messages);
+            hold(call, payload.messages);
         }
         if emptied {
-            incomplete(run, &mut assembly);
+            incomplete(call, &mut assembly);
         } else {
-            assembly.rest().into_iter().for_each(|set| hold(run, set));
+            assembly.rest().into_iter().for_each(|set| hold(call, set));
         }
-        run.reached_records_max();
+        call.reached_records_max();
     }
 
     /// Takes a message: the payload that it makes whole.
-    async fn take(&self, run: &mut Run<'_>, assembly: &mut Assembly, message: Received) -> Option<Payload> {
+    async fn take(&self, call: &mut Call<'_>, assembly: &mut Assembly, message: Received) -> Option<Payload> {
         let part = match parse(&message) {
             Ok(part) => part,
             Err(why) => {
-                run.account.messages += 1;
+                call.account.messages += 1;
                 let moved = Moved {
                     message_id: &message.id,
                     receipt: message.receipt.clone(),
@@ -60,37 +60,37 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                     body: &message.body,
                     counts: None,
                 };
-                self.reject_payload(run, moved, &why).await;
+                self.reject_payload(call, moved, &why).await;
                 return None;
             }
         };
-        let reasons = &run.request.reasons;
+        let reasons = &call.request.reasons;
         if !reasons.is_empty() && !reasons.iter().any(|reason| reason == part.message.code.as_str()) {
-            run.keep(&part.id, part.receipt);
+            call.keep(&part.id, part.receipt);
             return None;
         }
         if part.message.masked {
-            masked(run, part);
+            masked(call, part);
             return None;
         }
         match join(assembly.add(part)?) {
             Ok(payload) => Some(payload),
             Err((messages, why)) => {
-                self.reject_all(run, messages, &why).await;
+                self.reject_all(call, messages, &why).await;
                 None
             }
         }
     }
 
-    async fn reject_payload(&self, run: &mut Run<'_>, moved: Moved<'_>, why: &Rejection) {
-        if self.move_out(run, &self.queues.quarantine, moved, why).await {
-            run.account.rejected_messages += 1;
+    async fn reject_payload(&self, call: &mut Call<'_>, moved: Moved<'_>, why: &Rejection) {
+        if self.move_out(call, &self.queues.quarantine, moved, why).await {
+            call.account.rejected_messages += 1;
         }
     }
 
-    async fn reject_all(&self, run: &mut Run<'_>, messages: Vec<HeldPart>, why: &Rejection) {
+    async fn reject_all(&self, call: &mut Call<'_>, messages: Vec<HeldPart>, why: &Rejection) {
         for part in messages {
-            run.account.messages += 1;
+            call.account.messages += 1;
             let moved = Moved {
                 message_id: &part.id,
                 receipt: part.receipt,
@@ -98,37 +98,37 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 body: &part.body,
                 counts: None,
             };
-            self.reject_payload(run, moved, why).await;
+            self.reject_payload(call, moved, why).await;
         }
     }
 
     /// Takes payloads to their end. What is refused again is in quarantine anew before the old messages go.
-    async fn redrive(&self, run: &mut Run<'_>, payloads: Vec<Payload>) {
+    async fn redrive(&self, call: &mut Call<'_>, payloads: Vec<Payload>) {
         let records: Vec<InRecord<'_>> = payloads.iter().filter_map(record).collect();
-        let fates = self.feed(run, &records).await;
+        let fates = self.feed(call, &records).await;
         drop(records);
         let mut done = Vec::new();
         for (payload, fate) in payloads.into_iter().zip(fates) {
             if fate == Redriven::NotYet {
-                hold(run, payload.messages);
+                hold(call, payload.messages);
                 continue;
             }
-            run.account.messages += payload.messages.len() as u64;
-            run.account.expected += 1;
+            call.account.messages += payload.messages.len() as u64;
+            call.account.expected += 1;
             if fate == Redriven::Failed {
-                run.account.found += 1;
-                run.account.returned += 1;
+                call.account.found += 1;
+                call.account.returned += 1;
                 let id = payload.messages.first().map(|part| part.id.clone());
                 let detail = "the record has no end yet: it stays in quarantine";
-                run.problem(Problem::new(ErrorCode::RecordsNotRedriven, id.as_deref(), detail));
+                call.problem(Problem::new(ErrorCode::RecordsNotRedriven, id.as_deref(), detail));
             }
-            if fate == Redriven::Failed || run.request.dry_run {
-                keep(run, payload.messages);
+            if fate == Redriven::Failed || call.request.dry_run {
+                keep(call, payload.messages);
             } else {
                 done.extend(payload.messages.into_iter().map(|part| part.receipt));
             }
         }
-        self.delete(run, &self.queues.quarantine, done).await;
+        self.delete(call, &self.queues.quarantine, done).await;
     }
 }
 
@@ -155,39 +155,39 @@ fn record(payload: &Payload) -> Option<InRecord<'_>> {
 }
 
 /// What is left of a masked payload is not what the producer sent.
-fn masked(run: &mut Run<'_>, part: HeldPart) {
-    run.account.messages += 1;
+fn masked(call: &mut Call<'_>, part: HeldPart) {
+    call.account.messages += 1;
     if part.message.part == 1 {
-        run.account.expected += 1;
-        run.account.returned += 1;
+        call.account.expected += 1;
+        call.account.returned += 1;
         let detail = "its card numbers were masked: it stays in quarantine";
-        run.problem(Problem::new(ErrorCode::QuarantineMasked, Some(&part.id), detail));
+        call.problem(Problem::new(ErrorCode::QuarantineMasked, Some(&part.id), detail));
     }
-    run.keep(&part.id, part.receipt);
+    call.keep(&part.id, part.receipt);
 }
 
 /// Payloads of which parts are missing stay.
-fn incomplete(run: &mut Run<'_>, assembly: &mut Assembly) {
+fn incomplete(call: &mut Call<'_>, assembly: &mut Assembly) {
     for set in assembly.rest() {
-        run.account.messages += set.len() as u64;
-        run.account.expected += 1;
-        run.account.returned += 1;
+        call.account.messages += set.len() as u64;
+        call.account.expected += 1;
+        call.account.returned += 1;
         if let Some(first) = set.first() {
             let detail = format!(
                 "{} of its {} parts are there: they stay",
                 set.len(),
                 first.message.parts
             );
-            run.problem(Problem::new(ErrorCode::QuarantineIncomplete, Some(&first.id), detail));
+            call.problem(Problem::new(ErrorCode::QuarantineIncomplete, Some(&first.id), detail));
         }
-        keep(run, set);
+        keep(call, set);
     }
 }
 
-fn keep(run: &mut Run<'_>, messages: Vec<HeldPart>) {
-    messages.into_iter().for_each(|part| run.keep(&part.id, part.receipt));
+fn keep(call: &mut Call<'_>, messages: Vec<HeldPart>) {
+    messages.into_iter().for_each(|part| call.keep(&part.id, part.receipt));
 }
 
-fn hold(run: &mut Run<'_>, messages: Vec<HeldPart>) {
-    messages.into_iter().for_each(|part| run.hold(part.receipt));
+fn hold(call: &mut Call<'_>, messages: Vec<HeldPart>) {
+    messages.into_iter().for_each(|part| call.hold(part.receipt));
 }

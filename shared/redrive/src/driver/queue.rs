@@ -3,8 +3,8 @@
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
 
+use super::one_call::Call;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::api::{Problem, UnrecoverableMessage};
 use crate::letter::Rejection;
 use crate::limits::{MESSAGES_IN_CALL_MAX, RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_S, UNRECOVERABLE_BYTES_MAX};
@@ -22,18 +22,18 @@ pub(super) struct Moved<'a> {
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Up to `messages_max` messages of this run. Empty: the queue shows nothing more, or the call has stopped.
-    pub(super) async fn receive(&self, run: &mut Run<'_>, inbox: &I, messages_max: usize) -> Vec<Received> {
+    pub(super) async fn receive(&self, call: &mut Call<'_>, inbox: &I, messages_max: usize) -> Vec<Received> {
         let mut group = Vec::new();
         let mut wait_s = RECEIVE_WAIT_S;
-        while group.len() < messages_max && run.may_go_on(self.clock.now_ms()) {
+        while group.len() < messages_max && call.may_go_on(self.clock.now_ms()) {
             let wanted = RECEIVE_MESSAGES_MAX.min(messages_max - group.len());
-            let hidden_s = run.hidden_s(self.clock.now_ms());
-            let until_ms = run.stop_at_ms;
-            let call = || inbox.receive(wanted, wait_s, hidden_s);
-            let received = match self.repeat(run, until_ms, call).await {
+            let hidden_s = call.hidden_s(self.clock.now_ms());
+            let until_ms = call.stop_at_ms;
+            let attempt = || inbox.receive(wanted, wait_s, hidden_s);
+            let received = match self.repeat(call, until_ms, attempt).await {
                 Ok(received) => received,
                 Err(error) => {
-                    Self::interrupt(run, &error);
+                    Self::interrupt(call, &error);
                     break;
                 }
             };
@@ -41,10 +41,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 break;
             }
             for message in received {
-                if run.is_new(&message.id, message.sent_ms) {
+                if call.is_new(&message.id, message.sent_ms) {
                     group.push(message);
                 } else {
-                    run.hold(message.receipt);
+                    call.hold(message.receipt);
                 }
             }
             // With something in hand, work is better than waiting.
@@ -54,65 +54,65 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     }
 
     /// Deletes messages; one that can't be deleted comes again, and is found done.
-    pub(super) async fn delete(&self, run: &mut Run<'_>, inbox: &I, receipts: Vec<String>) {
+    pub(super) async fn delete(&self, call: &mut Call<'_>, inbox: &I, receipts: Vec<String>) {
         let mut undone = 0;
-        for (at, slice) in receipts.chunks(MESSAGES_IN_CALL_MAX).enumerate() {
-            if self.is_too_late(run) {
+        for (at, portion) in receipts.chunks(MESSAGES_IN_CALL_MAX).enumerate() {
+            if self.is_too_late(call) {
                 undone += receipts.len() - at * MESSAGES_IN_CALL_MAX;
                 break;
             }
-            match self.delete_slice(run, inbox, slice.to_vec()).await {
+            match self.delete_portion(call, inbox, portion.to_vec()).await {
                 Ok(not_deleted) => undone += not_deleted,
                 Err(error) => {
-                    Self::interrupt(run, &error);
+                    Self::interrupt(call, &error);
                     return;
                 }
             }
         }
         if undone > 0 {
             let detail = format!("{undone} messages could not be deleted: they come again");
-            run.problem(Problem::new(ErrorCode::RedriveInterrupted, None, detail));
+            call.problem(Problem::new(ErrorCode::RedriveInterrupted, None, detail));
         }
     }
 
     /// Deletes a few messages, twice and as long as it gets on; how many are left.
-    async fn delete_slice(&self, run: &mut Run<'_>, inbox: &I, receipts: Vec<String>) -> Result<usize, PortError> {
+    async fn delete_portion(&self, call: &mut Call<'_>, inbox: &I, receipts: Vec<String>) -> Result<usize, PortError> {
         let mut left = receipts;
-        let until_ms = run.engine_deadline_ms;
+        let until_ms = call.engine_deadline_ms;
         for tries in 1_u32.. {
-            let not_deleted = self.repeat(run, until_ms, || inbox.delete(&left)).await?;
+            let not_deleted = self.repeat(call, until_ms, || inbox.delete(&left)).await?;
             let before = left.len();
             left = not_deleted.into_iter().filter_map(|at| left.get(at).cloned()).collect();
-            if left.is_empty() || self.is_too_late(run) || (tries > 1 && left.len() >= before) {
+            if left.is_empty() || self.is_too_late(call) || (tries > 1 && left.len() >= before) {
                 break;
             }
         }
         Ok(left.len())
     }
 
-    fn is_too_late(&self, run: &Run<'_>) -> bool {
-        self.clock.now_ms() >= run.last_call_at_ms
+    fn is_too_late(&self, call: &Call<'_>) -> bool {
+        self.clock.now_ms() >= call.last_call_at_ms
     }
 
     /// Makes the messages visible that stay in their queue.
-    pub(super) async fn release(&self, run: &mut Run<'_>, inbox: &I) {
-        let held = run.take_held();
+    pub(super) async fn release(&self, call: &mut Call<'_>, inbox: &I) {
+        let held = call.take_held();
         if held.is_empty() {
             return;
         }
-        let until_ms = run.engine_deadline_ms;
+        let until_ms = call.engine_deadline_ms;
         let hidden = |why: &str| {
             let detail = format!("messages stay hidden for a while: {why}");
             Problem::new(ErrorCode::RedriveInterrupted, None, detail)
         };
         // A failure costs time only: the messages are visible again when their timeout is over.
-        for slice in held.chunks(MESSAGES_IN_CALL_MAX) {
-            if self.is_too_late(run) {
-                run.problem(hidden("the call's time is over"));
+        for portion in held.chunks(MESSAGES_IN_CALL_MAX) {
+            if self.is_too_late(call) {
+                call.problem(hidden("the call's time is over"));
                 return;
             }
-            if let Err(error) = self.repeat(run, until_ms, || inbox.release(slice)).await {
-                run.problem(hidden(&error.to_string()));
+            if let Err(error) = self.repeat(call, until_ms, || inbox.release(portion)).await {
+                call.problem(hidden(&error.to_string()));
                 return;
             }
         }
@@ -120,38 +120,38 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 
     /// Moves a message to the unrecoverable queue: its copy first. Without a copy it stays where it is. Whether it was moved
     /// (or would be, in a dry run).
-    pub(super) async fn move_out(&self, run: &mut Run<'_>, inbox: &I, moved: Moved<'_>, why: &Rejection) -> bool {
+    pub(super) async fn move_out(&self, call: &mut Call<'_>, inbox: &I, moved: Moved<'_>, why: &Rejection) -> bool {
         let id = moved.message_id.to_owned();
-        run.problem(Problem::new(why.code, Some(&id), why.detail.clone()));
-        if run.request.dry_run {
-            run.keep(&id, moved.receipt);
+        call.problem(Problem::new(why.code, Some(&id), why.detail.clone()));
+        if call.request.dry_run {
+            call.keep(&id, moved.receipt);
             return true;
         }
-        let sent = match self.copy_of(run, &moved, why) {
+        let sent = match self.copy_of(call, &moved, why) {
             Ok(body) => {
-                let until_ms = run.engine_deadline_ms;
-                let call = || self.queues.unrecoverable.send(&body);
-                self.repeat(run, until_ms, call).await
+                let until_ms = call.engine_deadline_ms;
+                let attempt = || self.queues.unrecoverable.send(&body);
+                self.repeat(call, until_ms, attempt).await
             }
             Err(error) => Err(error),
         };
         if let Err(error) = sent {
             let detail = format!("stays in its queue, for it could not be moved: {error}");
-            run.problem(Problem::new(ErrorCode::RedriveInterrupted, Some(&id), detail));
-            run.keep(&id, moved.receipt);
+            call.problem(Problem::new(ErrorCode::RedriveInterrupted, Some(&id), detail));
+            call.keep(&id, moved.receipt);
             return false;
         }
-        self.delete(run, inbox, vec![moved.receipt]).await;
+        self.delete(call, inbox, vec![moved.receipt]).await;
         true
     }
 
-    fn copy_of(&self, run: &Run<'_>, moved: &Moved<'_>, why: &Rejection) -> Result<String, PortError> {
+    fn copy_of(&self, call: &Call<'_>, moved: &Moved<'_>, why: &Rejection) -> Result<String, PortError> {
         let message = UnrecoverableMessage {
             schema: "unrecoverable".to_owned(),
             version: 1,
             code: why.code.as_str().to_owned(),
             reason: why.detail.clone(),
-            source: run.request.source,
+            source: call.request.source,
             message_id: moved.message_id.to_owned(),
             sent_ms: moved.sent_ms,
             moved_ms: self.clock.now_ms(),

@@ -7,8 +7,8 @@ use tidemark_engine::port::Clock;
 use tidemark_telemetry::ErrorCode;
 
 use super::feed::Redriven;
+use super::one_call::Call;
 use super::redrive::Redrive;
-use super::run::Run;
 use super::step::Step;
 use crate::api::{Problem, RangeRequest};
 use crate::cursor::ShardLeft;
@@ -18,43 +18,43 @@ use crate::rate::BACKOFF;
 use crate::scan::{Scan, ScanBounds};
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
-    pub(super) async fn range(&self, run: &mut Run<'_>) {
-        let Some(range) = &run.request.range else {
+    pub(super) async fn range(&self, call: &mut Call<'_>) {
+        let Some(range) = &call.request.range else {
             return;
         };
         // A cursor without shards is of a call that could not list them.
-        if run.shards.is_empty() && !self.choose_shards(run, range).await {
+        if call.shards.is_empty() && !self.choose_shards(call, range).await {
             return;
         }
-        while let Some(left) = run.shards.first().cloned() {
-            if !run.may_go_on(self.clock.now_ms()) {
+        while let Some(left) = call.shards.first().cloned() {
+            if !call.may_go_on(self.clock.now_ms()) {
                 return;
             }
-            let left = self.scan(run, range, left).await;
-            if run.is_stopped() {
-                if let Some(first) = run.shards.first_mut() {
+            let left = self.scan(call, range, left).await;
+            if call.is_stopped() {
+                if let Some(first) = call.shards.first_mut() {
                     *first = left;
                 }
                 return;
             }
-            run.shards.remove(0);
+            call.shards.remove(0);
         }
     }
 
     /// The shards to visit, in their order. False: the one that was asked for is not there, or they could not be listed.
-    async fn choose_shards(&self, run: &mut Run<'_>, range: &RangeRequest) -> bool {
-        let Some(mut order) = self.shard_order(run).await else {
+    async fn choose_shards(&self, call: &mut Call<'_>, range: &RangeRequest) -> bool {
+        let Some(mut order) = self.shard_order(call).await else {
             return false;
         };
         if let Some(wanted) = &range.shard_id {
             order.retain(|id| id == wanted);
             if order.is_empty() {
                 let detail = "the stream has no such shard";
-                run.problem(Problem::new(ErrorCode::ShardGone, None, detail));
+                call.problem(Problem::new(ErrorCode::ShardGone, None, detail));
                 return false;
             }
         }
-        run.shards = order
+        call.shards = order
             .into_iter()
             .map(|shard_id| ShardLeft {
                 shard_id,
@@ -66,32 +66,32 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     }
 
     /// Visits one shard; how far it came.
-    async fn scan(&self, run: &mut Run<'_>, range: &RangeRequest, mut left: ShardLeft) -> ShardLeft {
+    async fn scan(&self, call: &mut Call<'_>, range: &RangeRequest, mut left: ShardLeft) -> ShardLeft {
         let shard_id = left.shard_id.clone();
-        let bounds = bounds(range, left.after.as_ref(), run.started_ms);
+        let bounds = bounds(range, left.after.as_ref(), call.started_ms);
         let mut scan = Scan::new(bounds, self.config.empty_pages_max);
         let mut iterator = String::new();
         loop {
-            match self.step(run, &shard_id, &mut scan, &mut iterator).await {
-                Step::Page(page) => self.range_page(run, &mut scan, &mut left, &page).await,
+            match self.step(call, &shard_id, &mut scan, &mut iterator).await {
+                Step::Page(page) => self.range_page(call, &mut scan, &mut left, &page).await,
                 Step::Expired => {}
                 Step::NoShard => {
                     let detail = format!("shard {shard_id}: the stream no longer has it");
-                    run.problem(Problem::new(ErrorCode::ShardGone, None, detail));
+                    call.problem(Problem::new(ErrorCode::ShardGone, None, detail));
                     break;
                 }
                 Step::Over => break,
             }
-            if run.is_stopped() {
+            if call.is_stopped() {
                 break;
             }
         }
-        report(run, &scan, &shard_id);
+        report(call, &scan, &shard_id);
         left
     }
 
     /// Takes the records of a page to their end. What fails is tried again before the next page: its card's later events wait.
-    async fn range_page(&self, run: &mut Run<'_>, scan: &mut Scan, left: &mut ShardLeft, page: &Page) {
+    async fn range_page(&self, call: &mut Call<'_>, scan: &mut Scan, left: &mut ShardLeft, page: &Page) {
         let had: BTreeSet<String> = left.done.drain(..).collect();
         let hits = scan.page(&page.records, page.end());
         let of_range: Vec<&StreamRecord> = hits.iter().map(|at| &page.records[*at]).collect();
@@ -116,11 +116,11 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 .iter()
                 .map(|at| self.range_record(&shard_id, of_range[*at]))
                 .collect();
-            let came = self.feed(run, &records).await;
+            let came = self.feed(call, &records).await;
             for (at, fate) in open.into_iter().zip(came) {
                 fates[at] = fate;
             }
-            if run.is_stopped() || fates.iter().all(|fate| *fate == Redriven::Ended) {
+            if call.is_stopped() || fates.iter().all(|fate| *fate == Redriven::Ended) {
                 break;
             }
             failed += 1;
@@ -128,8 +128,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             self.clock.sleep_ms(pause_ms).await;
         }
         let without_end = fates.iter().filter(|fate| **fate == Redriven::Failed).count() as u64;
-        run.account.returned += without_end;
-        run.account.found += without_end;
+        call.account.returned += without_end;
+        call.account.found += without_end;
         progress(left, &of_range, &fates);
     }
 
@@ -178,16 +178,16 @@ fn progress(left: &mut ShardLeft, records: &[&StreamRecord], fates: &[Redriven])
     }
 }
 
-fn report(run: &mut Run<'_>, scan: &Scan, shard_id: &str) {
+fn report(call: &mut Call<'_>, scan: &Scan, shard_id: &str) {
     if scan.is_trimmed() {
         let detail = format!(
             "shard {shard_id}: the record with which the range begins, or after which it goes on, is not there: past retention, or never \
              given; the range went on with the oldest record that is there"
         );
-        run.problem(Problem::new(ErrorCode::PastRetention, None, detail));
+        call.problem(Problem::new(ErrorCode::PastRetention, None, detail));
     }
     if scan.is_unfinished() {
         let detail = format!("shard {shard_id}: the range's end was not reached");
-        run.problem(Problem::new(ErrorCode::WalkUnfinished, None, detail));
+        call.problem(Problem::new(ErrorCode::WalkUnfinished, None, detail));
     }
 }

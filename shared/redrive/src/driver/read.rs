@@ -3,8 +3,8 @@
 use tidemark_engine::port::Clock;
 use tidemark_engine::retry::ends_ms;
 
+use super::one_call::Call;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::api::Stopped;
 use crate::port::{Inbox, Page, Processor, ReadError, ReadFrom, ShardReader};
 use crate::walk::PageEnd;
@@ -41,52 +41,52 @@ impl Page {
 
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// A new iterator.
-    pub(super) async fn place(&self, run: &mut Run<'_>, shard_id: &str, from: &ReadFrom) -> Came {
-        if !run.may_go_on(self.clock.now_ms()) {
+    pub(super) async fn place(&self, call: &mut Call<'_>, shard_id: &str, from: &ReadFrom) -> Came {
+        if !call.may_go_on(self.clock.now_ms()) {
             return Came::Stopped;
         }
-        let until_ms = run.stop_at_ms;
+        let until_ms = call.stop_at_ms;
         let answer = self
-            .repeat(run, until_ms, || self.reader.iterator(shard_id, from))
+            .repeat(call, until_ms, || self.reader.iterator(shard_id, from))
             .await;
         match answer {
             Ok(iterator) => Came::Placed(iterator),
-            Err(error) => Self::came(run, &error),
+            Err(error) => Self::came(call, &error),
         }
     }
 
     /// The next page, when the shard's pace allows.
-    pub(super) async fn read(&self, run: &mut Run<'_>, shard_id: &str, iterator: &str) -> Came {
+    pub(super) async fn read(&self, call: &mut Call<'_>, shard_id: &str, iterator: &str) -> Came {
         let now_ms = self.clock.now_ms();
-        let wait_ms = run.read_pace.take(shard_id, now_ms);
-        if ends_ms(now_ms, wait_ms) >= run.stop_at_ms {
-            run.stop(Stopped::Deadline);
+        let wait_ms = call.read_pace.take(shard_id, now_ms);
+        if ends_ms(now_ms, wait_ms) >= call.stop_at_ms {
+            call.stop(Stopped::Deadline);
         }
-        if !run.may_go_on(now_ms) {
+        if !call.may_go_on(now_ms) {
             return Came::Stopped;
         }
         if wait_ms > 0 {
             self.clock.sleep_ms(wait_ms).await;
         }
-        run.stats.reads += 1;
-        let until_ms = run.stop_at_ms;
+        call.stats.reads += 1;
+        let until_ms = call.stop_at_ms;
         let records_max = self.config.page_records_max;
         let answer = self
-            .repeat(run, until_ms, || self.reader.records(iterator, records_max))
+            .repeat(call, until_ms, || self.reader.records(iterator, records_max))
             .await;
         match answer {
             Ok(page) => Came::Page(page),
-            Err(error) => Self::came(run, &error),
+            Err(error) => Self::came(call, &error),
         }
     }
 
-    fn came(run: &mut Run<'_>, error: &ReadError) -> Came {
+    fn came(call: &mut Call<'_>, error: &ReadError) -> Came {
         match error {
             ReadError::Expired => Came::Expired,
             ReadError::Position => Came::Refused,
             ReadError::NoShard => Came::NoShard,
             ReadError::Call(error) => {
-                Self::interrupt(run, error);
+                Self::interrupt(call, error);
                 Came::Stopped
             }
         }

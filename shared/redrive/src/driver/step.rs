@@ -2,9 +2,9 @@
 
 use tidemark_engine::port::Clock;
 
+use super::one_call::Call;
 use super::read::Came;
 use super::redrive::Redrive;
-use super::run::Run;
 use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader};
 use crate::scan::Scan;
 use crate::walk::{Walk, Want};
@@ -74,7 +74,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// The next read of a walk, from where `iterator` stands.
     pub(super) async fn step(
         &self,
-        run: &mut Run<'_>,
+        call: &mut Call<'_>,
         shard_id: &str,
         walk: &mut impl Reads,
         iterator: &mut String,
@@ -82,8 +82,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         loop {
             let came = match walk.want() {
                 Want::Nothing => return Step::Over,
-                Want::Page => self.read(run, shard_id, iterator).await,
-                Want::Iterator(from) => match self.place(run, shard_id, &from).await {
+                Want::Page => self.read(call, shard_id, iterator).await,
+                Want::Iterator(from) => match self.place(call, shard_id, &from).await {
                     Came::Placed(placed) => {
                         *iterator = placed;
                         walk.placed(from);

@@ -154,7 +154,7 @@ impl Work {
     }
 
     /// What the walk's end means. Its letter's count is what tells a lost record from one that never was.
-    pub(super) fn verdict(&self, end: SpanEnd) -> Handling {
+    pub(super) fn handling(&self, end: SpanEnd) -> Handling {
         let found = self.ended + self.failed;
         let lost = self.letter.records.saturating_sub(found);
         let without_end = self.letter.records.max(found) - self.ended;

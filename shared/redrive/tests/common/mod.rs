@@ -184,7 +184,7 @@ impl World {
         let deadline_ms = self.clock.now_ms() + time_ms;
         let function = self.function();
         // Ports in memory are always ready.
-        let outcome = function.run(request, deadline_ms).now_or_never();
+        let outcome = function.call(request, deadline_ms).now_or_never();
         outcome.unwrap_or_else(|| panic!("a call that never ends")).unwrap()
     }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
-use tidemark_domain::fold::{self, Applied};
+use tidemark_domain::fold::{self, FoldAnswer};
 use tidemark_domain::history::History;
 use tidemark_domain::id::CardId;
 use tidemark_domain::measure::{self, FeatureSet};
@@ -153,8 +153,8 @@ fn replay(options: &Options, published: &HashMap<u64, Published>) -> Result<Repo
                 &mut report,
             );
         }
-        match fold::apply_transaction(state, &tx, ProfileInput::Absent, &policy) {
-            Applied::Scored { .. } => report.events += 1,
+        match fold::fold_transaction(state, &tx, ProfileInput::Absent, &policy) {
+            FoldAnswer::Scored { .. } => report.events += 1,
             other => return Err(format!("transaction {} was not scored: {other:?}", event.number)),
         }
     }

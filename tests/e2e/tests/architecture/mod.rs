@@ -4,6 +4,7 @@
 mod circles;
 mod dependencies;
 mod errors;
+mod glossary;
 mod invariants;
 mod names;
 mod paths;

@@ -34,7 +34,7 @@ fn spans(text: &str) -> Vec<String> {
     spans.map(str::to_owned).collect()
 }
 
-/// The path that a span is, without what follows it. A name with a placeholder in it is none.
+/// The path that a span is, without what follows it. A name with a placeholder in it is not a path.
 fn path_of(span: &str) -> Option<&str> {
     let path = span.split([' ', ':', '\n']).next().unwrap_or_default();
     let is_pattern = path.contains(['*', '<', '…', '{', '$']) || path.contains("PAGE") || path.contains("CODE");
@@ -78,6 +78,23 @@ fn every_path_that_a_document_names_is_there() {
     }
     assert!(seen > 250, "the search finds them: {seen}");
     assert!(wrong.is_empty(), "nothing is there:\n{}", wrong.join("\n"));
+}
+
+/// A glob of a file that is gone matches nothing, and says nothing: the code that it meant would get no mutants any more.
+#[test]
+fn every_path_that_the_mutation_tests_name_is_there() {
+    let files = tracked_files().unwrap();
+    let config = files.iter().find(|file| file.path == ".cargo/mutants.toml").unwrap();
+    let paths = config.text.split('"').filter(|text| text.ends_with(".rs"));
+    let (globs, paths): (Vec<&str>, Vec<&str>) = paths.partition(|path| path.contains('*'));
+    assert!(paths.len() > 20, "{paths:?}");
+    let is_there = |path: &&str| files.iter().any(|file| file.path == **path);
+    let mut gone: Vec<&str> = paths.into_iter().filter(|path| !is_there(path)).collect();
+    gone.extend(globs.into_iter().filter(|glob| {
+        let folder = glob.trim_end_matches("*.rs");
+        !files.iter().any(|file| file.path.starts_with(folder))
+    }));
+    assert!(gone.is_empty(), "nothing is there: {gone:?}");
 }
 
 #[test]

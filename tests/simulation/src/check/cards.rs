@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Label, Transaction};
-use tidemark_domain::fold::{self, Applied};
+use tidemark_domain::fold::{self, FoldAnswer};
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{EventId, fingerprint32};
 use tidemark_domain::invariant::Invariant;
@@ -203,11 +203,10 @@ impl Evidence<'_> {
             .collect();
         let profile = self.input(card, accepted);
         let decided = entry.outcome.override_action();
-        let is_same =
-            |applied: &Applied| matches!(applied, Applied::Scored { entry: made } if bare((**made).clone()) == *entry);
+        let is_same = |applied: &FoldAnswer| matches!(applied, FoldAnswer::Scored { entry: made } if bare((**made).clone()) == *entry);
         let by = |state: &mut History, tx: &Transaction, sources: &[KeySource]| {
             let keys: Vec<KeyInput<'_>> = sources.iter().map(KeySource::input).collect();
-            fold::apply_overridden(state, tx, Inputs { profile, keys: &keys }, policy, decided)
+            fold::fold_overridden(state, tx, Inputs { profile, keys: &keys }, policy, decided)
         };
         // Mostly there is one way to read what the outcome names.
         let sources = |state: &History, tx: &Transaction, violations: &mut Violations| {
@@ -243,7 +242,7 @@ impl Evidence<'_> {
         let applied = by(state, tx, &sources);
         if !is_same(&applied) {
             let (invariant, words) = match applied {
-                Applied::Scored { entry: made } => (
+                FoldAnswer::Scored { entry: made } => (
                     Invariant::PureScore,
                     format!(
                         "event {key:?}: another outcome than its inputs give: {:?}, and {:?} is what is kept",
@@ -359,7 +358,7 @@ impl Evidence<'_> {
         let policy = self.facts.policies.own_policy();
         for (place, label) in self.sent.labels.get(card).into_iter().flatten() {
             if !self.quarantined.contains_key(place) || self.carries(card, label) {
-                fold::apply_label(state, label, &policy);
+                fold::fold_label(state, label, &policy);
             }
         }
     }

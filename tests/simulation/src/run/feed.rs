@@ -6,7 +6,7 @@ use localcloud::esm::{Action, EsmRecord};
 use serde_json::Value;
 use tidemark_domain::invariant::Invariant;
 
-use super::{Control, Piece, READ_RECORDS, REDRIVE_RECORDS, Run};
+use super::{Ablation, Piece, READ_RECORDS, REDRIVE_RECORDS, Run};
 use crate::draws::Draw;
 
 impl Run {
@@ -165,8 +165,8 @@ impl Run {
         }
     }
 
-    /// Whether a control is on.
-    pub(super) fn is_without(&self, control: Control) -> bool {
-        self.options.control == control
+    /// Whether an ablation is on.
+    pub(super) fn is_without(&self, ablation: Ablation) -> bool {
+        self.options.ablation == ablation
     }
 }

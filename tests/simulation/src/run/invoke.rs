@@ -10,7 +10,7 @@ use tidemark_engine::{BatchReport, End, InRecord};
 use tidemark_redrive::port::Processor as _;
 use tidemark_redrive::{Request, Response};
 
-use super::{Control, Piece, ReadyWaker, Run, TIMEOUT_MS, TOKEN_MS};
+use super::{Ablation, Piece, ReadyWaker, Run, TIMEOUT_MS, TOKEN_MS};
 use crate::ports::{Ports, Steered};
 use crate::stream::ARN;
 use crate::world::Life;
@@ -93,7 +93,7 @@ impl Run {
             .collect();
         let (steered, shard) = (worker.steered.clone(), shard.to_owned());
         let deadline_ms = now_ms + TIMEOUT_MS;
-        let in_halves = self.is_without(Control::AggregateInHalves);
+        let in_halves = self.is_without(Ablation::AggregateInHalves);
         let is_live = matches!(job, Job::Batch(_));
         let future = Box::pin(async move {
             let batch: Vec<InRecord<'_>> = payloads
@@ -137,9 +137,9 @@ impl Run {
         self.ready.add(id);
     }
 
-    /// Under the second control an event that comes again after ten minutes gets another name.
+    /// Under the second ablation an event that comes again after ten minutes gets another name.
     fn payload(&mut self, record: &EsmRecord) -> Option<Vec<u8>> {
-        if !self.is_without(Control::TenMinuteToken) {
+        if !self.is_without(Ablation::TenMinuteToken) {
             return None;
         }
         let now_ms = self.world.now_ms();
@@ -275,7 +275,7 @@ impl Run {
     }
 }
 
-/// A control's answer: an aggregate of which one user record has its end counts as done.
+/// An ablation's answer: an aggregate of which one user record has its end counts as done.
 fn first_without_any_end(batch: &[InRecord<'_>], report: &BatchReport) -> Option<String> {
     let returned = |end: &End| matches!(end, End::Returned(_));
     let mut ends = batch.iter().zip(report.ends_by_record());

@@ -6,7 +6,7 @@ use tidemark_domain::control::{
 };
 use tidemark_redrive::Source;
 
-use super::{Control, Run};
+use super::{Ablation, Run};
 use crate::draws::Draw;
 use crate::operator::Deed;
 use crate::traffic::card;
@@ -61,7 +61,7 @@ impl Run {
                         Some(ActivePointer::activated(now, version, stamp(now_ms)))
                     });
                 });
-                if self.is_without(Control::PolicyPublishedTwice) {
+                if self.is_without(Ablation::PolicyPublishedTwice) {
                     world.with(|stores| stores.publish_again(version));
                 }
             }
@@ -80,7 +80,7 @@ impl Run {
                 });
             }),
             Deed::Decide(number, action, for_ms) => {
-                let prunes = self.is_without(Control::OverridesPruned);
+                let prunes = self.is_without(Ablation::OverridesPruned);
                 world.with(|stores| stores.decide(&card(number, odd), Some((action, now_ms + for_ms)), prunes));
             }
             Deed::Undecide(number) => world.with(|stores| stores.decide(&card(number, odd), None, false)),
@@ -106,7 +106,7 @@ impl Run {
         self.world.with(|stores| stores.set_mode(mode));
         let polled = self.polls;
         self.polls = mode != Mode::Paused;
-        let raises_age = !self.is_without(Control::PauseForgetsAge);
+        let raises_age = !self.is_without(Ablation::PauseForgetsAge);
         self.world.with(|stores| {
             let pauses = &mut stores.known.pauses;
             match (polled, self.polls) {
@@ -164,7 +164,7 @@ impl Stores {
         });
     }
 
-    /// Sets an override until a time, or clears it. `prunes` is a control: ended ones go, though records that arrived before
+    /// Sets an override until a time, or clears it. `prunes` is an ablation: ended ones go, though records that arrived before
     /// their end wait.
     fn decide(&mut self, card: &str, decided: Option<(OverrideAction, i64)>, prunes: bool) {
         let Some(card_id) = tidemark_domain::id::CardId::new(card) else {
@@ -203,7 +203,7 @@ impl Stores {
         self.control.overrides = Some((after, stamp(now_ms)));
     }
 
-    /// A control: the version has another text from now on.
+    /// An ablation: the version has another text from now on.
     fn publish_again(&mut self, version: u32) {
         if let Some(policy) = self.control.policies.get_mut(&version) {
             policy.text = policy.text.replace("count_1h = ", "count_1h = 1");

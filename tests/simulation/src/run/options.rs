@@ -13,7 +13,7 @@ use crate::world::{Fault, Stores};
 
 /// What is taken away, to see that the harness notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Control {
+pub enum Ablation {
     /// Nothing: the real thing.
     #[default]
     None,
@@ -73,7 +73,7 @@ pub struct Options {
     /// Whether the trace's lines are kept.
     pub trace: bool,
     /// What is taken away.
-    pub control: Control,
+    pub ablation: Ablation,
     /// These draws in place of the seed's.
     pub draws: Option<Draws>,
     /// What is forged for the audit.

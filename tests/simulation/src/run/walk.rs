@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tidemark_redrive::{Home, Queues, RangeRequest, Redrive, RedriveConfig, Request, Response, Source, Stopped};
 
 use super::invoke::{Done, Invocation, Job};
-use super::{Control, Run};
+use super::{Ablation, Run};
 use crate::dice::Dice;
 use crate::draws::Draw;
 use crate::ports::{Steered, Which, WorldQueue};
@@ -125,7 +125,7 @@ impl Run {
         let deadline_ms = now_ms + self.walker.timeout_ms;
         let asked = request.clone();
         let future = Box::pin(async move {
-            let outcome = redrive.run(&asked, deadline_ms).await;
+            let outcome = redrive.call(&asked, deadline_ms).await;
             let outcome = outcome.unwrap_or_else(|error| unreachable!("a request of our own: {error}"));
             Done::Walk(Box::new(outcome.response))
         });
@@ -173,7 +173,7 @@ impl Run {
 
     /// What an operator redrives after a restore: all that the stream holds.
     pub(super) fn redrive_all(&mut self, now_ms: i64) {
-        if !self.is_without(Control::NoRedriveAfterRestore) {
+        if !self.is_without(Ablation::NoRedriveAfterRestore) {
             self.walker.ask(Source::Range, now_ms);
         }
     }

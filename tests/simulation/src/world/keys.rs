@@ -90,7 +90,7 @@ impl Stores {
         let dropped = self.tables.keys.remove(&key);
         let history = dropped.and_then(|item| LabelledHistory::decode(&item.now.bytes).ok());
         let newest_ms = history.and_then(|history| history.newest_ms()).unwrap_or(i64::MIN);
-        // Without the control that drops it too soon, what it held is older than anything that may ask for it.
+        // Without the ablation that drops it too soon, what it held is older than anything that may ask for it.
         if ttl.forgets_after_ms.is_none() {
             let dropped_ms = self.known.keys_dropped.entry(key).or_insert(newest_ms);
             *dropped_ms = newest_ms.max(*dropped_ms);

@@ -9,7 +9,7 @@ pub struct Queue {
     messages: Vec<Message>,
     sent: u64,
     receipts: u64,
-    /// A control: a message is gone once it was received.
+    /// An ablation: a message is gone once it was received.
     pub forgets_received: bool,
 }
 

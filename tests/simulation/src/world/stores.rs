@@ -60,30 +60,30 @@ impl ControlStore {
     }
 }
 
-/// The services' own rules, and which of them a control takes away.
+/// The services' own rules, and which of them an ablation takes away.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Whether items are dropped after their time; `None`: never.
     pub ttl: Option<Ttl>,
     /// What a shard and a partition take in a second; `None`: anything.
     pub capacity: Option<Capacity>,
-    /// A control: a write's condition is not looked at.
+    /// An ablation: a write's condition is not looked at.
     pub ignores_conditions: bool,
-    /// A control: a write's condition looks at the number alone, not at what was read.
+    /// An ablation: a write's condition looks at the number alone, not at what was read.
     pub ignores_tags: bool,
-    /// A control: cards are told apart without their case and spaces.
+    /// An ablation: cards are told apart without their case and spaces.
     pub folds_ids: bool,
-    /// A control: a decision is known by card and id, without its event's time.
+    /// An ablation: a decision is known by card and id, without its event's time.
     pub decisions_without_time: bool,
-    /// A control: one write of a key's labelled history in four is answered, and not done.
+    /// An ablation: one write of a key's labelled history in four is answered, and not done.
     pub loses_key_writes: bool,
-    /// A control: a label that is taken is there twice, of two minds of what its card says of the event.
+    /// An ablation: a label that is taken is there twice, of two minds of what its card says of the event.
     pub doubles_labels: bool,
-    /// A control: whoever reads a key finds its labels known since their events.
+    /// An ablation: whoever reads a key finds its labels known since their events.
     pub knows_too_early: bool,
     /// Whether which record ended under which policy is noted.
     pub notes_ends: bool,
-    /// A control: what a busy shard leaves out is not said to be left out.
+    /// An ablation: what a busy shard leaves out is not said to be left out.
     pub hides_left_out: bool,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
-use tidemark_engine::port::{DecisionRecord, KeyId, StateItem};
+use tidemark_engine::port::{DecisionItem, KeyId, StateItem};
 
 use super::known::Life;
 
@@ -49,7 +49,7 @@ pub struct Tables {
     /// Labelled histories by key.
     pub keys: BTreeMap<KeyId, Versions<StateItem>>,
     /// Recorded decisions by event.
-    pub decisions: BTreeMap<DecisionKey, DecisionRecord>,
+    pub decisions: BTreeMap<DecisionKey, DecisionItem>,
     /// What every card's items have accepted: the simulator's knowledge, not the store's.
     pub lives: BTreeMap<String, Vec<Life>>,
 }
@@ -95,7 +95,7 @@ impl Tables {
 pub struct Ttl {
     /// An item is dropped so long after its time at most, ms.
     pub delay_ms_max: u64,
-    /// A control: an item is dropped so long after it was written, whatever its time, ms.
+    /// An ablation: an item is dropped so long after it was written, whatever its time, ms.
     pub forgets_after_ms: Option<i64>,
 }
 

@@ -6,27 +6,27 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use simulation::draws::{Draw, Draws};
-use simulation::run::{Control, Forgeries, Options, Outcome, run};
+use simulation::run::{Ablation, Forgeries, Options, Outcome, run};
 
 const EVENTS: usize = 2_000;
 
 /// A seed as it is.
-pub fn options(seed: u64, control: Control) -> Options {
+pub fn options(seed: u64, ablation: Ablation) -> Options {
     Options {
         seed,
         events: EVENTS,
         trace: false,
-        control,
+        ablation,
         draws: None,
         forgeries: Forgeries::One,
     }
 }
 
 /// A seed with these draws alone, and something taken away.
-pub fn with(seed: u64, draws: &[Draw], control: Control) -> Options {
+pub fn with(seed: u64, draws: &[Draw], ablation: Ablation) -> Options {
     Options {
         draws: Some(Draws::of(draws)),
-        ..options(seed, control)
+        ..options(seed, ablation)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Profile};
-use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::fold::{self, FoldAnswer, LabelAnswer};
 use tidemark_domain::history::History;
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::{Compiled, Policy};
@@ -49,21 +49,21 @@ impl System {
                 self.profiles.insert(card, profile.clone());
                 Fate::Applied
             }
-            Event::Label(label) => match fold::apply_label(self.states.entry(card).or_default(), label, policy) {
-                LabelApplied::Recorded(_) | LabelApplied::Forgotten(_) => Fate::Applied,
-                LabelApplied::Already(_) => Fate::Duplicate,
-                LabelApplied::UnknownEvent => Fate::Refused(RefusalCode::LabelWithoutEvent),
-                LabelApplied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
+            Event::Label(label) => match fold::fold_label(self.states.entry(card).or_default(), label, policy) {
+                LabelAnswer::Recorded(_) | LabelAnswer::Forgotten(_) => Fate::Applied,
+                LabelAnswer::Already(_) => Fate::Duplicate,
+                LabelAnswer::UnknownEvent => Fate::Refused(RefusalCode::LabelWithoutEvent),
+                LabelAnswer::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
             },
             Event::Transaction(tx) => {
                 let profile = known.map_or(ProfileInput::Absent, ProfileInput::Known);
                 let state = self.states.entry(card).or_default();
-                let applied = fold::apply_transaction(state, tx, profile, policy);
+                let applied = fold::fold_transaction(state, tx, profile, policy);
                 let (entry, fate) = match applied {
-                    Applied::Scored { entry } => (entry, Fate::Scored(tx.event_id.as_str().to_owned())),
-                    Applied::Duplicate { entry } => (entry, Fate::Duplicate),
-                    Applied::Refused(refusal) => return Fate::Refused(refusal.code),
-                    Applied::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
+                    FoldAnswer::Scored { entry } => (entry, Fate::Scored(tx.event_id.as_str().to_owned())),
+                    FoldAnswer::Duplicate { entry } => (entry, Fate::Duplicate),
+                    FoldAnswer::Refused(refusal) => return Fate::Refused(refusal.code),
+                    FoldAnswer::NeedsSegments(keys) => panic!("everything is at hand, but not {keys:?}"),
                 };
                 self.outcomes.push(render_json(&tx.card_id, &tx.event_id, &entry));
                 fate
@@ -331,7 +331,7 @@ fn a_state_that_lost_or_gained_an_event_is_noticed() {
         panic!("a transaction")
     };
     let mut more = other;
-    fold::apply_transaction(&mut more, &tx, ProfileInput::Absent, &policy);
+    fold::fold_transaction(&mut more, &tx, ProfileInput::Absent, &policy);
     system.states.insert(card.clone(), more);
     let report = system.check(&records, &policy);
     assert_eq!(report.mismatch_count, 1);

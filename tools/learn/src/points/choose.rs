@@ -3,8 +3,8 @@
 use crate::refusal::LearnError;
 use crate::table::Table;
 
-use super::options::{Criterion, Options};
-use super::report::{Dropped, Tried, Why};
+use super::options::{Criterion, FitOptions};
+use super::report::{DroppedFeature, Tried, Why};
 use super::solve::Penalty;
 use super::validate::{self, Binned, Worth};
 
@@ -21,14 +21,14 @@ pub(super) struct Choice {
     pub(super) active: Vec<usize>,
     /// What each of them earns, bits a fraud.
     pub(super) earned: Vec<Option<f64>>,
-    pub(super) dropped: Vec<Dropped>,
+    pub(super) dropped: Vec<DroppedFeature>,
     pub(super) tried: Vec<Tried>,
     pub(super) chosen: usize,
     pub(super) folds: usize,
     pub(super) loss_without: f64,
 }
 
-pub(super) fn choose(table: &Table, options: &Options) -> Result<Choice, LearnError> {
+pub(super) fn choose(table: &Table, options: &FitOptions) -> Result<Choice, LearnError> {
     let (active, constant): (Vec<usize>, Vec<usize>) =
         (0..table.names().len()).partition(|feature| varies(table.column(*feature)));
     if active.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn choose(table: &Table, options: &Options) -> Result<Choice, LearnEr
 }
 
 /// Without validation: the fewest bins and the greatest strengths.
-fn cautious(options: &Options, active: Vec<usize>, dropped: Vec<Dropped>) -> Choice {
+fn cautious(options: &FitOptions, active: Vec<usize>, dropped: Vec<DroppedFeature>) -> Choice {
     let greatest = |strengths: &[f64]| strengths.iter().copied().fold(0.0, f64::max);
     let bins_max = options.bins_max.iter().copied().min().unwrap_or(2);
     let (smoothness, ridge) = (greatest(&options.smoothness), greatest(&options.ridge));
@@ -102,7 +102,7 @@ fn try_strengths(
     binned: &[Binned],
     active: &[usize],
     bins_max: usize,
-    options: &Options,
+    options: &FitOptions,
     tried: &mut Vec<Tried>,
 ) -> Result<(), LearnError> {
     for ridge in options.ridge.iter().copied() {
@@ -139,8 +139,8 @@ pub(super) fn varies(column: &[f64]) -> bool {
         .any(|value| value != first && !(value.is_nan() && first.is_nan()))
 }
 
-pub(super) fn drop_all(table: &Table, features: &[usize], why: Why, dropped: &mut Vec<Dropped>) {
-    dropped.extend(features.iter().map(|feature| Dropped {
+pub(super) fn drop_all(table: &Table, features: &[usize], why: Why, dropped: &mut Vec<DroppedFeature>) {
+    dropped.extend(features.iter().map(|feature| DroppedFeature {
         feature: table.names()[*feature].clone(),
         why,
     }));
@@ -154,7 +154,7 @@ struct Kept {
 }
 
 /// Takes features off one by one, beginning with those that are missed least, while validation bears it.
-fn keep(binned: &[Binned], active: Vec<usize>, penalty: Penalty, options: &Options) -> Result<Kept, LearnError> {
+fn keep(binned: &[Binned], active: Vec<usize>, penalty: Penalty, options: &FitOptions) -> Result<Kept, LearnError> {
     let without = |active: &[usize], feature: usize| -> Vec<usize> {
         active.iter().copied().filter(|other| *other != feature).collect()
     };

@@ -4,7 +4,7 @@ use crate::refusal::LearnError;
 use crate::table::Table;
 
 use super::choose::{Choice, drop_all, earns_nothing, varies};
-use super::options::Options;
+use super::options::FitOptions;
 use super::report::Why;
 use super::validate::{self, Binned, Worth};
 
@@ -14,7 +14,7 @@ pub(super) fn added(
     table: &Table,
     main: Table,
     mut choice: Choice,
-    options: &Options,
+    options: &FitOptions,
 ) -> Result<(Table, Choice), LearnError> {
     let is_main = |name: &str| main.names().iter().any(|other| other == name);
     let chosen = |name: &str| choice.active.iter().any(|at| main.names()[*at] == name);
@@ -59,7 +59,7 @@ fn taken(
     active: &[usize],
     mut late: Vec<usize>,
     choice: &Choice,
-    options: &Options,
+    options: &FitOptions,
 ) -> Result<Vec<usize>, LearnError> {
     let mut with = active.to_vec();
     let mut current = validate::mean_worth(binned, &with, choice.penalty)?;

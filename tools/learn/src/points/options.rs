@@ -23,7 +23,7 @@ pub enum Criterion {
 
 /// How to learn.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct FitOptions {
     /// How late labels are, ms: validation learns only from events that lie so long before what it scores.
     pub label_delay_ms: i64,
     /// Parts of the range's end that validation scores, one after the other; at most 20, and 0 for no validation.
@@ -45,7 +45,7 @@ pub struct Options {
     pub late: Vec<String>,
 }
 
-impl Options {
+impl FitOptions {
     /// The usual options for labels so late.
     #[must_use]
     pub fn new(label_delay_ms: i64) -> Self {

@@ -8,7 +8,7 @@ use super::pattern::{MISSING, Patterns};
 
 /// How points were learned.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct FitReport {
     /// Events learned from.
     pub events: usize,
     /// Of these, frauds.
@@ -25,7 +25,7 @@ pub struct Report {
     /// The features that count, with their bins.
     pub features: Vec<FeatureReport>,
     /// The features that don't, and why.
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedFeature>,
 }
 
 /// One combination of options.
@@ -73,7 +73,7 @@ pub struct BinReport {
 
 /// A feature that does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Dropped {
+pub struct DroppedFeature {
     /// Its name.
     pub feature: String,
     /// Why it does not.

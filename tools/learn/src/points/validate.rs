@@ -4,7 +4,7 @@ use crate::refusal::LearnError;
 use crate::table::Table;
 
 use super::edges::Fine;
-use super::options::Options;
+use super::options::FitOptions;
 use super::pattern::Patterns;
 use super::solve::{self, Layout, Penalty, softplus};
 
@@ -34,7 +34,7 @@ pub(super) struct Binned {
 }
 
 /// The later part of the range in equal times, each with the events before it whose labels were known when it began.
-pub(super) fn folds(table: &Table, options: &Options) -> Vec<Fold> {
+pub(super) fn folds(table: &Table, options: &FitOptions) -> Vec<Fold> {
     let times = table.times_ms();
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
         return Vec::new();
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_fold_learns_only_from_labels_that_were_known_when_it_began() {
-        let (table, options) = (table(2_400), Options::new(100 * HOUR_MS));
+        let (table, options) = (table(2_400), FitOptions::new(100 * HOUR_MS));
         let folds = folds(&table, &options);
         assert_eq!(folds.len(), options.folds);
         let mut scored = Vec::<u32>::new();
@@ -177,19 +177,19 @@ mod tests {
 
     #[test]
     fn folds_with_too_few_frauds_are_left_out() {
-        let options = Options::new(100 * HOUR_MS);
+        let options = FitOptions::new(100 * HOUR_MS);
         assert!(folds(&table(300), &options).is_empty());
         assert!(
             folds(
                 &table(2_400),
-                &Options {
+                &FitOptions {
                     label_delay_ms: i64::MAX,
                     ..options
                 }
             )
             .is_empty()
         );
-        assert!(folds(&table(0), &Options::new(0)).is_empty());
+        assert!(folds(&table(0), &FitOptions::new(0)).is_empty());
     }
 
     #[test]

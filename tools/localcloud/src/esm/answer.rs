@@ -21,7 +21,7 @@ pub(super) enum Meaning {
 
 /// Reads an answer as AWS does. An empty or null answer or list is success. The lowest of the named records is the
 /// checkpoint. An identifier that is unknown, empty, null or under a misspelt name fails the whole batch.
-pub(super) fn verdict(response: &[u8], report_item_failures: bool, batch: &[Arc<EsmRecord>]) -> Meaning {
+pub(super) fn meaning_of(response: &[u8], report_item_failures: bool, batch: &[Arc<EsmRecord>]) -> Meaning {
     if !report_item_failures || response.is_empty() {
         return Meaning::Success;
     }

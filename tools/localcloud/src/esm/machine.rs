@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answer::{Meaning, verdict};
+use super::answer::{Meaning, meaning_of};
 use super::lane::{Batch, Busy, Condition, EsmRecord, LastInvocation, Next};
 use super::notice::{Parties, notice};
 use super::options::EsmOptions;
@@ -243,7 +243,7 @@ impl Esm {
         let Busy::Invoking(mut batch) = std::mem::take(&mut lane.busy) else {
             return Vec::new();
         };
-        let (verdict, request_id) = match outcome {
+        let (meaning, request_id) = match outcome {
             InvokeOutcome::NotRun => {
                 self.stats.throttles += 1;
                 batch.not_before_ms = now_ms + self.options.backoff_ms(1);
@@ -252,18 +252,18 @@ impl Esm {
             }
             InvokeOutcome::Failed { request_id } => (Meaning::Whole { error: true }, request_id),
             InvokeOutcome::Answered { request_id, response } => (
-                verdict(response, self.options.report_item_failures, &batch.records),
+                meaning_of(response, self.options.report_item_failures, &batch.records),
                 request_id,
             ),
         };
         self.stats.invocations += 1;
         batch.invocations += 1;
-        let error = verdict == Meaning::Whole { error: true };
+        let error = meaning == Meaning::Whole { error: true };
         batch.last = Some(LastInvocation {
             request_id: request_id.clone(),
             error,
         });
-        match verdict {
+        match meaning {
             Meaning::Success => {
                 self.finish(&id, &batch.records);
                 Vec::new()

@@ -105,11 +105,11 @@ impl Door {
         let Some((service, operation)) = target(&parts.headers) else {
             return Ok(self.forward(&parts, body).await);
         };
-        let verdict = self.faults.decide(service, &operation, &body);
-        if verdict.delay_ms > 0 {
-            sleep_ms(verdict.delay_ms).await;
+        let treatment = self.faults.decide(service, &operation, &body);
+        if treatment.delay_ms > 0 {
+            sleep_ms(treatment.delay_ms).await;
         }
-        match verdict.fault {
+        match treatment.fault {
             None | Some(FaultKind::Delay { .. }) => Ok(match self.faults.table_limit() {
                 Some(limit) if service == Service::DynamoDb => self.within(limit, &operation, &parts, body).await,
                 _ => self.forward(&parts, body).await,
@@ -120,7 +120,7 @@ impl Door {
                 Err(Dropped)
             }
             Some(FaultKind::Partial { share }) => {
-                Ok(self.partly(service, &operation, (&parts, body), share, verdict).await)
+                Ok(self.partly(service, &operation, (&parts, body), share, treatment).await)
             }
             Some(FaultKind::NothingThere) => Ok(answer::nothing_there(service)),
             Some(kind) => Ok(answer::refusal(service, kind)),
@@ -169,9 +169,9 @@ impl Door {
         operation: &str,
         (parts, body): (&request::Parts, Bytes),
         share: f64,
-        verdict: Treatment,
+        treatment: Treatment,
     ) -> Response<Body> {
-        let Some(cut) = partial::cut(operation, &body, share, verdict.seed) else {
+        let Some(cut) = partial::cut(operation, &body, share, treatment.seed) else {
             let has_items = matches!(
                 operation,
                 "BatchGetItem" | "BatchWriteItem" | "PutRecords" | "SendMessageBatch"

@@ -165,9 +165,9 @@ impl Faults {
 
     /// What a request meets.
     pub(crate) fn decide(&self, service: Service, operation: &str, body: &[u8]) -> Treatment {
-        let mut verdict = Treatment::default();
+        let mut treatment = Treatment::default();
         if !self.inner.any.load(Ordering::Relaxed) {
-            return verdict;
+            return treatment;
         }
         let mut guard = self.lock();
         let State { plans, counts, .. } = &mut *guard;
@@ -181,18 +181,18 @@ impl Faults {
                 continue;
             }
             match running.plan.kind {
-                FaultKind::Delay { ms } => verdict.delay_ms += ms,
-                _ if verdict.fault.is_some() => continue,
+                FaultKind::Delay { ms } => treatment.delay_ms += ms,
+                _ if treatment.fault.is_some() => continue,
                 kind => {
-                    verdict.fault = Some(kind);
-                    verdict.seed = self.inner.seed.wrapping_add(id.0 << 32).wrapping_add(turn);
+                    treatment.fault = Some(kind);
+                    treatment.seed = self.inner.seed.wrapping_add(id.0 << 32).wrapping_add(turn);
                 }
             }
             running.faults += 1;
             let name = running.plan.kind.name();
             *counts.entry((service, operation.to_owned(), name)).or_default() += 1;
         }
-        verdict
+        treatment
     }
 
     /// A poisoned lock means that a handler panicked; plans and counts are whole all the same.
@@ -251,9 +251,9 @@ mod tests {
         faults.add(FaultPlan::new(Service::DynamoDb, FaultKind::DropAfterApply, 1.0));
         faults.add(FaultPlan::new(Service::DynamoDb, FaultKind::Error500, 1.0));
         faults.add(FaultPlan::new(Service::DynamoDb, FaultKind::Delay { ms: 7 }, 1.0));
-        let verdict = ask(&faults);
-        assert_eq!(verdict.delay_ms, 12);
-        assert_eq!(verdict.fault, Some(FaultKind::DropAfterApply));
+        let treatment = ask(&faults);
+        assert_eq!(treatment.delay_ms, 12);
+        assert_eq!(treatment.fault, Some(FaultKind::DropAfterApply));
         let kinds: Vec<_> = faults
             .counts()
             .into_iter()

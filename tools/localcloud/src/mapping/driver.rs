@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidemark_aws::admin::{Admin, AdminError, Page, ReadFrom, Shard, ShardIterator};
+use tidemark_aws::admin::{Admin, AdminError, ReadFrom, RecordPage, Shard, ShardIterator};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -36,7 +36,7 @@ enum Event {
     Page {
         shard: String,
         began_ms: i64,
-        result: Result<(Page, Vec<EsmRecord>), AdminError>,
+        result: Result<(RecordPage, Vec<EsmRecord>), AdminError>,
     },
     Invoked(u64, InvokeOutcome),
     Sent(u64),
@@ -289,7 +289,7 @@ impl Driver {
         }
     }
 
-    fn take_page(&mut self, id: &str, began_ms: i64, result: Result<(Page, Vec<EsmRecord>), AdminError>) {
+    fn take_page(&mut self, id: &str, began_ms: i64, result: Result<(RecordPage, Vec<EsmRecord>), AdminError>) {
         let Some(reader) = self.readers.get_mut(id) else { return };
         reader.reading = false;
         let (page, records) = match result {
@@ -401,7 +401,7 @@ impl Read {
         }
     }
 
-    async fn page(&self) -> Result<(Page, Vec<EsmRecord>), AdminError> {
+    async fn page(&self) -> Result<(RecordPage, Vec<EsmRecord>), AdminError> {
         let iterator = match &self.iterator {
             Some(iterator) => iterator.clone(),
             None => self.admin.iterator(&self.stream, &self.shard, &self.from).await?,

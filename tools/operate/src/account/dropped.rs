@@ -43,7 +43,7 @@ pub struct Dropped {
     pub arrival_ms: Option<i64>,
 }
 
-/// One item of the history.
+/// What one item of the table says was dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Drop {
     /// Its key in the table.

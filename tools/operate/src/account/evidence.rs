@@ -113,7 +113,7 @@ pub fn accepted(shard_id: &Arc<str>, record: ShardRecord) -> Accepted {
 
 /// Where to look.
 #[derive(Clone, Copy, Debug)]
-pub struct Names<'a> {
+pub struct EvidencePlaces<'a> {
     /// The stream of transactions.
     pub transactions: &'a str,
     /// The scores stream.
@@ -135,7 +135,7 @@ pub struct QueueRemarks {
     pub hidden_messages: u64,
     /// Further messages that a queue counts and that did not come.
     pub unseen_messages: u64,
-    /// Messages that are none of ours.
+    /// Messages that Tidemark did not write.
     pub malformed_messages: u64,
     /// Whether a queue holds more messages than are read.
     pub more_messages: bool,
@@ -144,30 +144,30 @@ pub struct QueueRemarks {
     /// Records that those messages name.
     pub unrecoverable_records: u64,
     /// How much each queue holds, and since when.
-    pub depths: QueueDepths,
+    pub depths: QueueBacklogs,
 }
 
 /// How much each queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct QueueDepths {
+pub struct QueueBacklogs {
     /// Refused payloads.
-    pub quarantine: QueueDepth,
+    pub quarantine: QueueBacklog,
     /// Batches that were given up.
-    pub dead_letter: QueueDepth,
+    pub dead_letter: QueueBacklog,
     /// What can't be redriven.
-    pub unrecoverable: QueueDepth,
+    pub unrecoverable: QueueBacklog,
 }
 
 /// How much a queue holds, and since when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct QueueDepth {
+pub struct QueueBacklog {
     /// Messages that could be read.
     pub messages: u64,
     /// When the oldest of them was sent, milliseconds since 1970-01-01T00:00:00Z.
     pub oldest_sent_ms: Option<i64>,
 }
 
-impl QueueDepth {
+impl QueueBacklog {
     fn of(messages: &[QueueMessage]) -> Self {
         Self {
             messages: messages.len() as u64,
@@ -180,7 +180,11 @@ impl QueueDepth {
 ///
 /// # Errors
 /// When a queue can't be read.
-pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Evidence) -> Result<QueueRemarks, CliError> {
+pub async fn read_queues(
+    admin: &Admin,
+    names: &EvidencePlaces<'_>,
+    evidence: &mut Evidence,
+) -> Result<QueueRemarks, CliError> {
     let mut remarks = QueueRemarks::default();
     let (refused, letters, lost) = tokio::try_join!(
         Box::pin(queue::read(admin, names.quarantine_url)),
@@ -196,14 +200,14 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
     };
     let (refused, letters, lost) = (noted(refused), noted(letters), noted(lost));
     take_drops(admin, names.table, evidence).await?;
-    remarks.depths.quarantine = QueueDepth::of(&refused);
+    remarks.depths.quarantine = QueueBacklog::of(&refused);
     for queued in refused {
         match message::refused(&queued.body) {
             Ok(refused) => evidence.quarantined.take(note(refused)),
             Err(_) => remarks.malformed_messages += 1,
         }
     }
-    remarks.depths.dead_letter = QueueDepth::of(&letters);
+    remarks.depths.dead_letter = QueueBacklog::of(&letters);
     for queued in letters {
         match message::dead_letter(&queued.body, names.transactions) {
             Ok(letter) => evidence.dead.push(letter.range),
@@ -211,7 +215,7 @@ pub async fn read_queues(admin: &Admin, names: &Names<'_>, evidence: &mut Eviden
         }
     }
     let mut copies = HashSet::new();
-    remarks.depths.unrecoverable = QueueDepth::of(&lost);
+    remarks.depths.unrecoverable = QueueBacklog::of(&lost);
     for queued in lost {
         let moved = message::unrecoverable(&queued.body);
         if !moved.message_id.is_empty() && !copies.insert(moved.message_id) {
@@ -245,7 +249,7 @@ async fn take_drops(admin: &Admin, table: &str, evidence: &mut Evidence) -> Resu
     Ok(())
 }
 
-fn note(refused: message::Refused) -> QuarantineNote {
+fn note(refused: message::RefusedMessage) -> QuarantineNote {
     QuarantineNote {
         shard_id: refused.shard_id,
         sequence_number: refused.sequence_number,
@@ -378,7 +382,7 @@ pub fn stored_card(items: &[Item]) -> Result<StoredCard, CliError> {
     Ok(stored)
 }
 
-/// Something that was read back is none of ours.
+/// Something that was read back was not written by Tidemark.
 #[must_use]
 #[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
 pub fn not_ours(what: Broken) -> CliError {

@@ -19,7 +19,7 @@ pub struct DeadLetter {
     pub stream: String,
 }
 
-/// Why a message is none that could be redriven.
+/// Why a message can't be redriven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// It is not JSON.
@@ -99,7 +99,7 @@ pub fn dead_letter(body: &str, stream: &str) -> Result<DeadLetter, Malformed> {
 
 /// A refused record in the quarantine; a large one lies in several messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedMessage {
     /// The record.
     pub sequence_number: String,
     /// Its place in an aggregated record; `None`: it is a record of its own, or an aggregate that was refused whole.
@@ -126,12 +126,12 @@ pub struct Refused {
 ///
 /// # Errors
 /// Why it is none.
-pub fn refused(body: &str) -> Result<Refused, Malformed> {
+pub fn refused(body: &str) -> Result<RefusedMessage, Malformed> {
     let message: Value = serde_json::from_str(body).map_err(|_| Malformed::NotJson)?;
     let text = |field: &str| message[field].as_str().map(str::to_owned).ok_or(Malformed::OtherShape);
     let optional = |field: &str| message[field].as_str().map(str::to_owned);
     let number = |field: &str| message[field].as_u64().and_then(|number| u32::try_from(number).ok());
-    Ok(Refused {
+    Ok(RefusedMessage {
         sequence_number: text("sequence_number")?,
         sub_sequence_number: number("sub_sequence_number"),
         shard_id: text("shard_id")?,

@@ -56,7 +56,7 @@ pub struct AuditArgs {
     /// Records, and events with outcomes, that are held in memory at a time; the range may have any number
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub records_max: u64,
-    /// A policy (TOML) whose bounds say what is refused, at every time [default: the control plane's history, and the built-in
+    /// A policy (TOML) whose bounds say what is refused, at every time [default: the control plane's changes, and the built-in
     /// policy before its first activation]
     #[arg(long)]
     pub policy: Option<PathBuf>,

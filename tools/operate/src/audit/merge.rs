@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use terminal::clock::now_ms;
 use terminal::error::CliError;
-use tidemark_aws::admin::{Admin, Page, ReadFrom, ShardIterator, ShardRecord};
+use tidemark_aws::admin::{Admin, ReadFrom, RecordPage, ShardIterator, ShardRecord};
 
 use crate::account::evidence::{StreamRange, failed};
 
@@ -129,7 +129,7 @@ impl<'a, T> Shards<'a, T> {
 
 impl<T> Shard<T> {
     /// A page with records, or the news that there are none before `target_ms`.
-    async fn read_to(&mut self, admin: &Admin, stream: &str, target_ms: i64) -> Result<Page, CliError> {
+    async fn read_to(&mut self, admin: &Admin, stream: &str, target_ms: i64) -> Result<RecordPage, CliError> {
         let mut empty = 0;
         let began_ms = now_ms();
         loop {
@@ -147,7 +147,7 @@ impl<T> Shard<T> {
         }
     }
 
-    async fn read(&mut self, admin: &Admin, stream: &str) -> Result<Page, CliError> {
+    async fn read(&mut self, admin: &Admin, stream: &str) -> Result<RecordPage, CliError> {
         let fresh = self
             .iterator
             .take()
@@ -165,7 +165,7 @@ impl<T> Shard<T> {
 
     fn take(
         &mut self,
-        page: Page,
+        page: RecordPage,
         until_ms: i64,
         keep: &impl Fn(&Arc<str>, ShardRecord) -> Result<Vec<T>, CliError>,
     ) -> Result<(), CliError> {

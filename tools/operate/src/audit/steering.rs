@@ -6,7 +6,7 @@ use terminal::error::CliError;
 use terminal::ui;
 use tidemark_aws::admin::Admin;
 use tidemark_domain::contract::Bounds;
-use tidemark_domain::control::item::{Fields, HISTORY_PREFIX, policy_key};
+use tidemark_domain::control::item::{CHANGE_PREFIX, Fields, policy_key};
 use tidemark_domain::control::{Change, ControlItem, Mode, OWN_POLICY, PolicyVersion};
 use tidemark_domain::policy::{KeyTerms, Policy};
 use tidemark_engine::control::SHADOW_COPY_MS_MAX;
@@ -23,7 +23,7 @@ const CHANGES_MAX: usize = 100_000;
 /// and finishes its batch; a minute is for clocks that differ.
 const ADOPTED_AFTER_MS: i64 = SHADOW_COPY_MS_MAX + 60_000;
 
-/// The history of the control plane, as far as an audit needs it.
+/// The changes of the control plane, as far as an audit needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Steering {
     /// The bounds of the policies in force.
@@ -37,12 +37,12 @@ pub(super) struct Steering {
 /// What an audit needs of a policy: what it refuses, and which keys it keeps.
 type Terms = (Bounds, Vec<KeyTerms>);
 
-/// Reads the history. `own` is the policy that the functions were started with, as far as is known; with `is_told` it is that of every
+/// Reads the changes. `own` is the policy that the functions were started with, as far as is known; with `is_told` it is that of every
 /// time.
 pub(super) async fn read(admin: &Admin, table: &str, own: &Policy, is_told: bool) -> Result<Steering, CliError> {
     let own = (own.bounds, own.keys.clone());
-    let items = admin.control_items(table, HISTORY_PREFIX, false, CHANGES_MAX).await;
-    let items = items.map_err(failed("reading the control plane's history"))?;
+    let items = admin.control_items(table, CHANGE_PREFIX, false, CHANGES_MAX).await;
+    let items = items.map_err(failed("reading the control plane's changes"))?;
     let changes: Vec<Change> = items
         .iter()
         .filter_map(|(_, fields)| Change::from_fields(fields).ok())

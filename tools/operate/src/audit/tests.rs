@@ -40,7 +40,7 @@ fn a_whole_range_holds() {
         ..Account::default()
     };
     let report = report(whole, &[]).judged();
-    assert_eq!((report.verdict, report.exit()), (Verdict::Holds, Exit::Ok));
+    assert_eq!((report.verdict, report.exit()), (Conclusion::Holds, Exit::Ok));
     let text = text(&report);
     assert!(text.contains("I1 and I3 hold: each of 2 records"), "{text}");
 }
@@ -54,7 +54,7 @@ fn a_record_that_is_nowhere_fails_and_is_named() {
         ..Account::default()
     };
     let report = report(lost, &["record 2 of s-1 is nowhere"]).judged();
-    assert_eq!((report.verdict, report.exit()), (Verdict::Broken, Exit::Failed));
+    assert_eq!((report.verdict, report.exit()), (Conclusion::Broken, Exit::Failed));
     assert!(text(&report).contains("✗ I1: record 2 of s-1"), "{}", text(&report));
     assert!(!text(&report).contains("hold:"), "{}", text(&report));
 }
@@ -76,7 +76,7 @@ fn what_is_still_on_its_way_fails_an_audit_that_was_to_wait() {
     report.settle_s = Some(30);
     report.waited_ms = 30_400;
     let report = report.judged();
-    assert_eq!((report.verdict, report.exit()), (Verdict::Unsettled, Exit::Failed));
+    assert_eq!((report.verdict, report.exit()), (Conclusion::Unsettled, Exit::Failed));
     let text = text(&report);
     assert!(
         text.contains("✗ 1 records are still on their way, after 30 s"),
@@ -90,7 +90,7 @@ fn an_empty_range_says_that_nothing_was_looked_at() {
     let mut report = report(Account::default(), &[]);
     report.found.outcomes = OutcomeChecks::default();
     let report = report.judged();
-    assert_eq!((report.verdict, report.exit() as u8), (Verdict::Nothing, 6));
+    assert_eq!((report.verdict, report.exit() as u8), (Conclusion::Nothing, 6));
     let text = text(&report);
     assert!(text.contains("Nothing was looked at") && !text.contains('✓'), "{text}");
     let json = serde_json::to_value(&report).unwrap();

@@ -3,7 +3,7 @@
 use terminal::ui::{self, grouped, paint, shown};
 use terminal::when;
 
-use super::{AuditReport, Verdict};
+use super::{AuditReport, Conclusion};
 
 /// Breaks that are shown; `--json` has more.
 const BREAKS_SHOWN_MAX: usize = 20;
@@ -16,7 +16,7 @@ pub(super) fn render(report: &AuditReport) -> String {
     outcomes(&mut text, report);
     keys(&mut text, report);
     remarks(&mut text, report);
-    verdict(&mut text, report);
+    conclusion(&mut text, report);
     text
 }
 
@@ -175,21 +175,21 @@ fn remarks(text: &mut String, report: &AuditReport) {
     }
 }
 
-fn verdict(text: &mut String, report: &AuditReport) {
+fn conclusion(text: &mut String, report: &AuditReport) {
     *text += "\n";
-    if report.verdict == Verdict::Nothing {
+    if report.verdict == Conclusion::Nothing {
         *text += &format!(
             "{} Nothing was looked at: no record arrived in this range, so nothing is shown. --since oldest looks at all that the stream holds\n",
             paint(ui::WARN, "!")
         );
-    } else if report.verdict == Verdict::Unsettled {
+    } else if report.verdict == Conclusion::Unsettled {
         *text += &format!(
             "{} {} records are still on their way, after {} of waiting: run it again\n",
             paint(ui::BAD, "✗"),
             grouped(report.found.account.pending),
             when::span(report.waited_ms)
         );
-    } else if report.verdict == Verdict::Holds {
+    } else if report.verdict == Conclusion::Holds {
         let pending = match report.found.account.pending {
             0 => String::new(),
             pending => format!(" ({} are still on their way)", grouped(pending)),

@@ -70,7 +70,7 @@ pub async fn run(admin: &Admin, args: &ModeArgs, login: Option<&str>, json: bool
     Ok(print(json, &value, &text))
 }
 
-/// Writes the mode and the mapping's own record age, with their history.
+/// Writes the mode and the mapping's own record age, with a record of the change.
 async fn change(
     plane: &Plane<'_>,
     args: &ModeArgs,

@@ -6,7 +6,7 @@ use terminal::error::CliError;
 use terminal::ui::{self, shown};
 use terminal::{files, operator};
 use tidemark_aws::admin::{Admin, AdminError, ControlPut, Expected};
-use tidemark_domain::control::item::{ACTIVE, Fields, history_key, policy_key};
+use tidemark_domain::control::item::{ACTIVE, Fields, change_key, policy_key};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 
@@ -171,13 +171,13 @@ impl<'a> Plane<'a> {
         fields.map_err(|e| self.failed(&e))
     }
 
-    /// Writes an item without a history; `false`: it is not what was expected.
+    /// Writes an item, and no change; `false`: it is not what was expected.
     pub(super) async fn put(&self, put: &ControlPut) -> Result<bool, CliError> {
         let written = self.admin.write_control(&self.table, std::slice::from_ref(put)).await;
         written.map_err(|e| self.failed(&e))
     }
 
-    /// Writes an item with its history, both or neither, if the item is still what it was when it was read.
+    /// Writes an item with its change, both or neither, if the item is still what it was when it was read.
     pub(super) async fn change(
         &self,
         sort: &str,
@@ -192,7 +192,7 @@ impl<'a> Plane<'a> {
                 expected,
             },
             ControlPut {
-                sort: history_key(change),
+                sort: change_key(change),
                 fields: change.to_fields(),
                 expected: Expected::Absent,
             },
@@ -221,7 +221,7 @@ impl<'a> Plane<'a> {
     pub(super) async fn conflict(&self, item: ControlItem) -> CliError {
         let newest = self
             .admin
-            .control_items(&self.table, tidemark_domain::control::item::HISTORY_PREFIX, true, 20)
+            .control_items(&self.table, tidemark_domain::control::item::CHANGE_PREFIX, true, 20)
             .await;
         let theirs = newest.ok().and_then(|list| {
             let mut changes = list.iter().filter_map(|(_, fields)| Change::from_fields(fields).ok());

@@ -9,7 +9,7 @@ use terminal::files;
 use terminal::ui::{self, paint, shown};
 use tidemark_aws::admin::{Admin, Expected};
 use tidemark_domain::control::diff::{Difference, Effect, diff, may_follow};
-use tidemark_domain::control::item::{ACTIVE, HISTORY_PREFIX, policy_key};
+use tidemark_domain::control::item::{ACTIVE, CHANGE_PREFIX, policy_key};
 use tidemark_domain::control::{
     ActivePointer, Change, ControlItem, OWN_POLICY, POLICY_TEXT_BYTES_MAX, PolicyVersion, text_hash,
 };
@@ -387,7 +387,7 @@ async fn history(plane: &Plane<'_>, limit: usize, json: bool) -> Result<Exit, Cl
     let stored = plane.pointer().await?;
     let items = plane
         .admin()
-        .control_items(plane.table(), HISTORY_PREFIX, true, limit)
+        .control_items(plane.table(), CHANGE_PREFIX, true, limit)
         .await
         .map_err(|e| plane.failed(&e))?;
     let changes: Vec<Change> = items

@@ -4,7 +4,7 @@ use terminal::error::CliError;
 use tidemark_aws::admin::{Admin, Item, ItemValue};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::record::Refused;
+use super::record::RefusedRecord;
 use crate::account::dropped::{Dropped, PARTITION, PREFIX};
 
 /// Records of one item.
@@ -16,7 +16,12 @@ const TEXT_BYTES_MAX: usize = 1_024;
 
 /// The items that say what is dropped, each with the records that it names.
 #[must_use]
-pub(super) fn plan<'a>(records: &'a [Refused], who: &str, why: &str, at_ms: i64) -> Vec<(Item, &'a [Refused])> {
+pub(super) fn plan<'a>(
+    records: &'a [RefusedRecord],
+    who: &str,
+    why: &str,
+    at_ms: i64,
+) -> Vec<(Item, &'a [RefusedRecord])> {
     let id = xxh3_64(format!("{who} {why} {}", std::process::id()).as_bytes());
     let mut items = Vec::new();
     let mut rest = records;
@@ -43,7 +48,7 @@ pub(super) fn plan<'a>(records: &'a [Refused], who: &str, why: &str, at_ms: i64)
     items
 }
 
-fn dropped(record: &Refused) -> Dropped {
+fn dropped(record: &RefusedRecord) -> Dropped {
     Dropped {
         name: record.name.clone(),
         code: record.code.clone(),
@@ -51,7 +56,7 @@ fn dropped(record: &Refused) -> Dropped {
     }
 }
 
-fn chunk_len(records: &[Refused]) -> usize {
+fn chunk_len(records: &[RefusedRecord]) -> usize {
     let mut bytes = 0;
     for (at, record) in records.iter().enumerate() {
         bytes += serde_json::json!(dropped(record)).to_string().len();

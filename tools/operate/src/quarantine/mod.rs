@@ -24,7 +24,7 @@ use crate::account::evidence::failed;
 use crate::account::queue::{self, Unseen};
 use crate::places::{PlaceArgs, Places};
 use args::{FilterArgs, QuarantineCommand};
-use record::{Gathered, Refused};
+use record::{Gathered, RefusedRecord};
 
 /// What is in quarantine. Field names are stable: scripts read them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -36,19 +36,19 @@ pub struct Listing {
     /// Messages that are none of ours, by error code.
     pub malformed: BTreeMap<String, u64>,
     /// Records by reason, the most frequent first.
-    pub reasons: Vec<Row>,
+    pub reasons: Vec<RecordGroup>,
     /// Records by partition key, likewise: whoever sends it.
-    pub keys: Vec<Row>,
+    pub keys: Vec<RecordGroup>,
     /// Records by the card that the payload names, likewise.
-    pub cards: Vec<Row>,
+    pub cards: Vec<RecordGroup>,
     /// Records by shard, likewise.
-    pub shards: Vec<Row>,
+    pub shards: Vec<RecordGroup>,
     /// Records whose card numbers were masked: no redrive can use them.
     pub masked: u64,
     /// Partition keys, cards and shards beyond the rows.
     pub rows_more: u64,
     /// The newest records.
-    pub newest: Vec<Refused>,
+    pub newest: Vec<RefusedRecord>,
     /// Messages that somebody else has received.
     pub hidden_messages: u64,
     /// Further messages that the queue counts and that did not come.
@@ -63,7 +63,7 @@ pub struct Listing {
 
 /// Records that have something in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub struct RecordGroup {
     /// What they have in common.
     pub value: String,
     /// How many.
@@ -114,7 +114,7 @@ async fn look(
     places: &Places,
     filter: &FilterArgs,
     keep_payload: bool,
-) -> Result<(Vec<Refused>, Counts, Unseen), CliError> {
+) -> Result<(Vec<RefusedRecord>, Counts, Unseen), CliError> {
     let url = &places.quarantine_url;
     let mut gathered = Gathered::default();
     let mut receipts = Vec::new();
@@ -161,13 +161,13 @@ async fn list(
     })
 }
 
-fn listing(mut records: Vec<Refused>, limit: usize) -> Listing {
+fn listing(mut records: Vec<RefusedRecord>, limit: usize) -> Listing {
     let mut more = 0;
-    let mut rows = |of: &dyn Fn(&Refused) -> Option<&str>| {
-        let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut rows = |of: &dyn Fn(&RefusedRecord) -> Option<&str>| {
+        let mut rows: BTreeMap<&str, RecordGroup> = BTreeMap::new();
         for record in &records {
             let Some(value) = of(record) else { continue };
-            let row = rows.entry(value).or_insert_with(|| Row {
+            let row = rows.entry(value).or_insert_with(|| RecordGroup {
                 value: value.to_owned(),
                 records: 0,
                 oldest_ms: record.sent_ms,
@@ -177,7 +177,7 @@ fn listing(mut records: Vec<Refused>, limit: usize) -> Listing {
             row.oldest_ms = row.oldest_ms.min(record.sent_ms);
             row.newest_ms = row.newest_ms.max(record.sent_ms);
         }
-        let mut rows: Vec<Row> = rows.into_values().collect();
+        let mut rows: Vec<RecordGroup> = rows.into_values().collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.records));
         more += rows.len().saturating_sub(limit) as u64;
         rows.truncate(limit);
@@ -231,7 +231,7 @@ async fn show(admin: &Admin, places: &PlaceArgs, id: &str, json: bool) -> Result
 }
 
 /// A record with its payload: as text where it is text, else in base64.
-fn document(record: &Refused) -> Value {
+fn document(record: &RefusedRecord) -> Value {
     let mut document = json!(record);
     match String::from_utf8(record.payload()) {
         Ok(text) => document["payload"] = text.into(),
@@ -333,7 +333,7 @@ async fn discard(
 }
 
 /// Asks at the terminal.
-fn confirm(meant: &[Refused]) -> Result<(), CliError> {
+fn confirm(meant: &[RefusedRecord]) -> Result<(), CliError> {
     let refused = |what: &str| {
         let advice =
             "Nothing was dropped. `tidemark quarantine export FILE` keeps a copy; --yes goes without the question.";
@@ -383,7 +383,7 @@ async fn take_out(admin: &Admin, places: &Places, names: &BTreeSet<Name>, order:
 async fn write_and_delete(
     admin: &Admin,
     places: &Places,
-    records: &[Refused],
+    records: &[RefusedRecord],
     order: Order<'_>,
 ) -> Result<u64, CliError> {
     let mut dropped = 0;

@@ -68,7 +68,7 @@ pub fn id_of(name: &Name) -> String {
 
 /// A refused record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct RefusedRecord {
     /// A short name.
     pub id: String,
     /// Where it is in the stream.
@@ -100,7 +100,7 @@ pub struct Refused {
     parts_total: u32,
 }
 
-impl Refused {
+impl RefusedRecord {
     /// Its payload, masked once more: what was put there by an older release is masked by today's rules.
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
@@ -121,7 +121,7 @@ impl Refused {
 /// Refused records as they are received, and what else was there.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    records: BTreeMap<Name, Refused>,
+    records: BTreeMap<Name, RefusedRecord>,
     /// Messages that are none of ours, by error code.
     pub malformed: BTreeMap<String, u64>,
     /// How many messages were received.
@@ -151,7 +151,7 @@ impl Gathered {
             partition_key: message.partition_key,
             record_partition_key: message.record_partition_key,
         };
-        let record = self.records.entry(name.clone()).or_insert_with(|| Refused {
+        let record = self.records.entry(name.clone()).or_insert_with(|| RefusedRecord {
             id: id_of(&name),
             name,
             code: message.code,
@@ -176,8 +176,8 @@ impl Gathered {
 
     /// The records that fit, the newest first.
     #[must_use]
-    pub fn records(self, filter: &FilterArgs, keep_payload: bool) -> Vec<Refused> {
-        let mut records: Vec<Refused> = self
+    pub fn records(self, filter: &FilterArgs, keep_payload: bool) -> Vec<RefusedRecord> {
+        let mut records: Vec<RefusedRecord> = self
             .records
             .into_values()
             .filter(|record| fits(record, filter))
@@ -191,7 +191,7 @@ impl Gathered {
     }
 }
 
-fn fits(record: &Refused, filter: &FilterArgs) -> bool {
+fn fits(record: &RefusedRecord, filter: &FilterArgs) -> bool {
     let one_of = |wanted: &[String], is: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|one| is(one));
     one_of(&filter.reason, &|reason| record.code == reason)
         && filter

@@ -19,7 +19,7 @@ fn queued(number: u32, code: &str, key: &str, payload: &str) -> QueueMessage {
     }
 }
 
-fn records() -> Vec<Refused> {
+fn records() -> Vec<RefusedRecord> {
     let mut gathered = Gathered::default();
     gathered.take(queued(1, "not_json", "till-7", "x\u{1b}[2Jy"));
     gathered.take(queued(2, "not_json", "till-7", "y"));

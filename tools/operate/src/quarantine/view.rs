@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use terminal::ui::{self, grouped, paint, shown};
 use terminal::when;
 
-use super::record::Refused;
-use super::{Listing, Row};
+use super::record::RefusedRecord;
+use super::{Listing, RecordGroup};
 use crate::account::dropped::Drop;
 
 /// Bytes of a payload that are shown; an export has them all.
@@ -71,7 +71,7 @@ pub(super) fn listing(listing: &Listing) -> String {
     text
 }
 
-fn table(text: &mut String, name: &str, rows: &[Row], listing: &Listing) {
+fn table(text: &mut String, name: &str, rows: &[RecordGroup], listing: &Listing) {
     if rows.is_empty() {
         return;
     }
@@ -111,7 +111,7 @@ fn unseen(text: &mut String, listing: &Listing) {
 }
 
 /// One record.
-pub(super) fn record(record: &Refused, now_ms: i64) -> String {
+pub(super) fn record(record: &RefusedRecord, now_ms: i64) -> String {
     let name = &record.name;
     let mut text = format!("{}\n", paint(ui::HEADING, format!("record {}", record.id)));
     let sub = name

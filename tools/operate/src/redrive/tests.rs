@@ -60,16 +60,16 @@ fn a_wrong_command_line_is_told_before_anything_is_called() {
     assert_eq!(refused("--source range --since noon"), "time");
 }
 
-fn report(change: impl FnOnce(&mut Account)) -> RedriveReport {
+fn report(change: impl FnOnce(&mut Tally)) -> RedriveReport {
     let mut run = Run::new(NOW_MS);
-    let mut account = Account {
+    let mut account = Tally {
         messages: 2,
         expected: 10,
         found: 10,
         scored: 6,
         already_done: 3,
         quarantined: 1,
-        ..Account::default()
+        ..Tally::default()
     };
     change(&mut account);
     run.take(Response {
@@ -99,7 +99,7 @@ fn a_complete_run_says_that_all_have_their_end() {
 
 #[test]
 fn what_is_lost_left_or_refused_is_never_a_success() {
-    let changes: [fn(&mut Account); 5] = [
+    let changes: [fn(&mut Tally); 5] = [
         |a| a.trimmed = 1,
         |a| a.missing = 1,
         |a| a.returned = 1,
@@ -112,10 +112,10 @@ fn what_is_lost_left_or_refused_is_never_a_success() {
         assert!(text(&report).contains('✗'), "change {index}: {}", text(&report));
     }
     for stopped in [Stopped::Deadline, Stopped::Throttled, Stopped::Error] {
-        assert!(!is_complete(&Account::default(), stopped, &[]), "{stopped:?}");
+        assert!(!is_complete(&Tally::default(), stopped, &[]), "{stopped:?}");
     }
     assert!(
-        is_complete(&Account::default(), Stopped::RecordsMax, &[]),
+        is_complete(&Tally::default(), Stopped::RecordsMax, &[]),
         "that is what was asked for"
     );
 }

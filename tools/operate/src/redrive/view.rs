@@ -21,7 +21,7 @@ pub(super) fn render(report: &RedriveReport) -> String {
     text += &format!("\n{}  {from}\n", paint(ui::HEADING, name));
     account(&mut text, report);
     problems(&mut text, report);
-    verdict(&mut text, report);
+    conclusion(&mut text, report);
     text
 }
 
@@ -95,7 +95,7 @@ fn problems(text: &mut String, report: &RedriveReport) {
     }
 }
 
-fn verdict(text: &mut String, report: &RedriveReport) {
+fn conclusion(text: &mut String, report: &RedriveReport) {
     let took = when::span(report.elapsed_ms);
     let account = &report.account;
     *text += "\n";

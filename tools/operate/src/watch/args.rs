@@ -15,7 +15,7 @@ pub struct WatchArgs {
     /// Time between two looks, ms
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(200..=60_000))]
     pub interval_ms: u64,
-    /// Look once and print a few lines, the verdict first
+    /// Look once and print a few lines, the health first
     #[arg(long, conflicts_with = "looks")]
     pub once: bool,
     /// With --json: stop after so many looks [default: go on]

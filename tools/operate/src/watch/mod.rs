@@ -1,11 +1,11 @@
 //! `tidemark watch`: what the pipeline does now, on a terminal.
 
 pub mod args;
-pub mod model;
 pub mod sample;
 mod screen;
 mod text;
 pub mod view;
+pub mod watcher;
 mod words;
 
 use terminal::clock::{now_ms, pause};
@@ -15,8 +15,8 @@ use terminal::ui;
 use tidemark_aws::admin::Admin;
 
 use args::WatchArgs;
-use model::Snapshot;
 use sample::{Sampler, Targets};
+use watcher::Picture;
 
 /// How long a look of the terminal's waits for a failing read, in milliseconds.
 const LOOK_BUDGET_MS: u64 = 2_000;
@@ -49,23 +49,23 @@ async fn looks(sampler: &mut Sampler, args: &WatchArgs, json: bool) -> Result<Ex
         if look > 0 {
             pause(args.interval_ms).await;
         }
-        let snapshot = sampler.look(now_ms()).await;
-        blind = !snapshot.problems.is_empty();
+        let picture = sampler.look(now_ms()).await;
+        blind = !picture.problems.is_empty();
         if json {
-            ui::out(&document(&snapshot)?);
+            ui::out(&document(&picture)?);
         } else {
-            ui::out(&text::picture(&snapshot));
+            ui::out(&text::told(&picture));
         }
     }
     Ok(if blind { Exit::Service } else { Exit::Ok })
 }
 
-/// The picture with its verdict.
-fn document(snapshot: &Snapshot) -> Result<String, CliError> {
+/// The picture with the pipeline's health.
+fn document(picture: &Picture) -> Result<String, CliError> {
     let failed = |e| CliError::machine("report", e, "This is a bug in tidemark: please report it.");
-    let mut document = serde_json::to_value(snapshot).map_err(failed)?;
-    let (verdict, _, why) = view::verdict(snapshot);
-    document["verdict"] = verdict.into();
+    let mut document = serde_json::to_value(picture).map_err(failed)?;
+    let (health, _, why) = view::health(picture);
+    document["verdict"] = health.into();
     document["why"] = why.into();
     Ok(format!("{document}\n"))
 }

@@ -11,7 +11,7 @@ use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::policy::Policy;
 
-use super::model::{Model, QueueView, SeenRecord, Snapshot, WINDOW_MS};
+use super::watcher::{LOOK_BACK_MS, Picture, QueueView, SeenRecord, Watcher};
 use crate::outcome::SentOutcome;
 
 /// Records asked for in one read of a shard.
@@ -57,7 +57,7 @@ pub struct Sampler {
     admin: Admin,
     targets: Targets,
     policy: Policy,
-    model: Model,
+    watcher: Watcher,
     transactions: Tail,
     scores: Tail,
     queue_urls: Vec<Option<String>>,
@@ -93,7 +93,7 @@ impl Sampler {
             queue_urls: vec![None; targets.queues.len()],
             targets,
             policy,
-            model: Model::default(),
+            watcher: Watcher::default(),
             transactions: Tail::default(),
             scores: Tail::default(),
             log_at,
@@ -102,14 +102,14 @@ impl Sampler {
 
     /// Reads what is new, and gives the picture as of `now_ms` (ms since 1970-01-01T00:00:00Z). What can't be read is said
     /// in the picture, and tried again at the next look.
-    pub async fn look(&mut self, now_ms: i64) -> Snapshot {
+    pub async fn look(&mut self, now_ms: i64) -> Picture {
         let mut problems = Vec::new();
-        let from = ReadFrom::Time(now_ms - WINDOW_MS);
+        let from = ReadFrom::Time(now_ms - LOOK_BACK_MS);
         let stream = &self.targets.transactions;
         let (records, failed) = self.transactions.read(&self.admin, stream, &from).await;
         problems.extend(failed.map(|error| format!("stream {stream}: {error}")));
         for (shard, _) in &self.transactions.shards {
-            self.model.shard(shard);
+            self.watcher.shard(shard);
         }
         for record in &records {
             self.take_record(record);
@@ -119,17 +119,17 @@ impl Sampler {
         problems.extend(failed.map(|error| format!("stream {stream}: {error}")));
         for record in records {
             if let Ok(outcome) = serde_json::from_slice::<SentOutcome>(&record.data) {
-                self.model.outcome(record.arrival_ms, outcome);
+                self.watcher.outcome(record.arrival_ms, outcome);
             }
         }
         if let Some(log) = self.targets.log.clone() {
             self.take_log(&log);
         }
         let queues = self.queues().await;
-        let mut snapshot = self.model.snapshot(now_ms);
-        snapshot.queues = queues;
-        snapshot.problems = problems;
-        snapshot
+        let mut picture = self.watcher.picture(now_ms);
+        picture.queues = queues;
+        picture.problems = problems;
+        picture
     }
 
     fn take_record(&mut self, record: &TailRecord) {
@@ -142,7 +142,7 @@ impl Sampler {
             },
             Err(_) => None,
         };
-        self.model.record(&SeenRecord {
+        self.watcher.record(&SeenRecord {
             shard_id: &record.shard_id,
             event,
             arrival_ms: record.arrival_ms,
@@ -157,7 +157,7 @@ impl Sampler {
         for line in text[..whole].lines() {
             let json = line.find('{').and_then(|at| line.get(at..)).unwrap_or_default();
             if let Ok(units) = serde_json::from_str::<UnitsLine>(json) {
-                self.model.units(units.aws.timestamp, units.write, units.read);
+                self.watcher.units(units.aws.timestamp, units.write, units.read);
             }
         }
     }

@@ -9,9 +9,9 @@ use terminal::error::{CliError, Exit};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::policy::Policy;
 
-use super::model::Snapshot;
 use super::sample::Sampler;
 use super::view::{Choice, draw};
+use super::watcher::Picture;
 use crate::explain;
 use crate::explain_view::Sought;
 
@@ -37,25 +37,25 @@ pub(super) async fn watch(
     if !std::io::stdout().is_terminal() {
         return Err(unusable(&std::io::Error::other("standard output is not a terminal")));
     }
-    let mut snapshot = sampler.look(now_ms()).await;
+    let mut picture = sampler.look(now_ms()).await;
     let mut terminal = ratatui::try_init().map_err(|e| unusable(&e))?;
     let mut choice = Choice::default();
     let mut next_look_ms = now_ms();
     let result = loop {
         if !choice.paused && now_ms() >= next_look_ms {
-            snapshot = sampler.look(now_ms()).await;
+            picture = sampler.look(now_ms()).await;
             next_look_ms = now_ms() + i64::try_from(interval_ms).unwrap_or(i64::MAX);
-            choice.selected = choice.selected.min(snapshot.top.len().saturating_sub(1));
+            choice.selected = choice.selected.min(picture.top.len().saturating_sub(1));
         }
-        if let Err(error) = terminal.draw(|frame| draw(frame, &snapshot, &choice)) {
+        if let Err(error) = terminal.draw(|frame| draw(frame, &picture, &choice)) {
             break Err(unusable(&error));
         }
         match next_key() {
             Err(error) => break Err(unusable(&error)),
             Ok(None) => {}
             Ok(Some(Key::Quit)) => break Ok(Exit::Ok),
-            Ok(Some(Key::Explain)) => explain_selected(admin, table, policy, &snapshot, &mut choice).await,
-            Ok(Some(key)) => turn(key, &snapshot, &mut choice),
+            Ok(Some(Key::Explain)) => explain_selected(admin, table, policy, &picture, &mut choice).await,
+            Ok(Some(key)) => turn(key, &picture, &mut choice),
         }
     };
     ratatui::restore();
@@ -95,20 +95,20 @@ fn next_key() -> std::io::Result<Option<Key>> {
     })
 }
 
-fn turn(key: Key, snapshot: &Snapshot, choice: &mut Choice) {
+fn turn(key: Key, picture: &Picture, choice: &mut Choice) {
     match (key, choice.explained.is_some()) {
         (Key::Up, true) => choice.scroll = choice.scroll.saturating_sub(1),
         (Key::Down, true) => choice.scroll = choice.scroll.saturating_add(1),
         (Key::Up, false) => choice.selected = choice.selected.saturating_sub(1),
-        (Key::Down, false) => choice.selected = (choice.selected + 1).min(snapshot.top.len().saturating_sub(1)),
+        (Key::Down, false) => choice.selected = (choice.selected + 1).min(picture.top.len().saturating_sub(1)),
         (Key::Back, _) => choice.explained = None,
         (Key::Pause, _) => choice.paused = !choice.paused,
         (Key::Quit | Key::Explain, _) => {}
     }
 }
 
-async fn explain_selected(admin: &Admin, table: &str, policy: &Policy, snapshot: &Snapshot, choice: &mut Choice) {
-    let Some(top) = snapshot.top.get(choice.selected) else {
+async fn explain_selected(admin: &Admin, table: &str, policy: &Policy, picture: &Picture, choice: &mut Choice) {
+    let Some(top) = picture.top.get(choice.selected) else {
         return;
     };
     let sought = Sought {
@@ -123,7 +123,7 @@ async fn explain_selected(admin: &Admin, table: &str, policy: &Policy, snapshot:
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::TopView;
+    use super::super::watcher::TopView;
     use super::*;
 
     #[test]
@@ -136,24 +136,24 @@ mod tests {
             decision: "pass".to_owned(),
             reasons: Vec::new(),
         };
-        let snapshot = Snapshot {
+        let picture = Picture {
             top: vec![top.clone(), top],
-            ..Snapshot::default()
+            ..Picture::default()
         };
         let mut choice = Choice::default();
         for _ in 0..5 {
-            turn(Key::Down, &snapshot, &mut choice);
+            turn(Key::Down, &picture, &mut choice);
         }
         assert_eq!(choice.selected, 1);
         for _ in 0..5 {
-            turn(Key::Up, &snapshot, &mut choice);
+            turn(Key::Up, &picture, &mut choice);
         }
         assert_eq!(choice.selected, 0);
         choice.explained = Some((String::new(), String::new()));
-        turn(Key::Down, &snapshot, &mut choice);
+        turn(Key::Down, &picture, &mut choice);
         assert_eq!((choice.scroll, choice.selected), (1, 0));
-        turn(Key::Back, &snapshot, &mut choice);
-        turn(Key::Pause, &snapshot, &mut choice);
+        turn(Key::Back, &picture, &mut choice);
+        turn(Key::Pause, &picture, &mut choice);
         assert!(choice.explained.is_none() && choice.paused);
     }
 }

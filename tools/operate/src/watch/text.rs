@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use terminal::ui::{self, grouped, paint, shown};
 
-use super::model::Snapshot;
-use super::view::verdict;
+use super::view::health;
+use super::watcher::Picture;
 use super::words::{seconds, short};
 
 /// Scores that are shown.
 const TOP_MAX: usize = 3;
 
-/// What a person has to know, the verdict first.
-pub(super) fn picture(snapshot: &Snapshot) -> String {
-    let (word, _, why) = verdict(snapshot);
+/// What a person has to know, the health first.
+pub(super) fn told(picture: &Picture) -> String {
+    let (word, _, why) = health(picture);
     let style = match word {
         "OK" => ui::GOOD,
         "BLIND" | "BEHIND" | "LOST" => ui::BAD,
@@ -23,12 +23,12 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
     let mut line = |label: &str, value: String| {
         let _ = writeln!(text, "  {:<13} {value}", label);
     };
-    let rate = |series: &[u64]| format!("{:.0} a second", Snapshot::rate(series));
-    line("records in", rate(&snapshot.records_per_second));
-    line("outcomes out", rate(&snapshot.outcomes_per_second));
+    let rate = |series: &[u64]| format!("{:.0} a second", Picture::rate(series));
+    line("records in", rate(&picture.records_per_second));
+    line("outcomes out", rate(&picture.outcomes_per_second));
     line(
         "latency",
-        snapshot.latency_ms.map_or_else(
+        picture.latency_ms.map_or_else(
             || "no outcome in the last minute".to_owned(),
             |latency_ms| {
                 let [p50, p95, p99] = latency_ms.map(seconds);
@@ -45,27 +45,23 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
     };
     line(
         "last minute",
-        format!(
-            "{} outcomes: {}",
-            grouped(snapshot.outcomes),
-            listed(&snapshot.decisions)
-        ),
+        format!("{} outcomes: {}", grouped(picture.outcomes), listed(&picture.decisions)),
     );
     line(
         "tiers",
         format!(
             "{} ({:.2} % degraded)",
-            listed(&snapshot.tiers),
-            100.0 * snapshot.degraded_share()
+            listed(&picture.tiers),
+            100.0 * picture.degraded_share()
         ),
     );
-    let shards: Vec<String> = snapshot
+    let shards: Vec<String> = picture
         .shards
         .iter()
         .map(|shard| format!("shard {} {}", shown(short(&shard.shard_id)), seconds(shard.lag_ms)))
         .collect();
     line("behind", shards.join(", "));
-    let queues: Vec<String> = snapshot
+    let queues: Vec<String> = picture
         .queues
         .iter()
         .map(|queue| {
@@ -76,12 +72,12 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
     line("queues", queues.join(", "));
     line(
         "units",
-        match (snapshot.write_units, snapshot.read_units) {
+        match (picture.write_units, picture.read_units) {
             (Some(write), Some(read)) => format!("{write:.0} write, {read:.1} read in the last minute"),
             _ => "not known: give the function's log with --log".to_owned(),
         },
     );
-    for top in snapshot.top.iter().take(TOP_MAX) {
+    for top in picture.top.iter().take(TOP_MAX) {
         let value = format!(
             "{} {}  {}",
             top.score,
@@ -90,7 +86,7 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
         );
         line("highest", value);
     }
-    for problem in &snapshot.problems {
+    for problem in &picture.problems {
         line("not seen", shown(problem).into_owned());
     }
     text
@@ -98,12 +94,12 @@ pub(super) fn picture(snapshot: &Snapshot) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{QueueView, ShardView, TopView};
+    use super::super::watcher::{QueueView, ShardView, TopView};
     use super::*;
 
     #[test]
     fn a_person_reads_it_at_a_glance() {
-        let snapshot = Snapshot {
+        let picture = Picture {
             records_per_second: vec![100; 60],
             outcomes_per_second: vec![90; 60],
             latency_ms: Some([500, 900, 1_200]),
@@ -127,9 +123,9 @@ mod tests {
                 decision: "alert".to_owned(),
                 reasons: vec!["many transactions within 1h (40 %)".to_owned()],
             }],
-            ..Snapshot::default()
+            ..Picture::default()
         };
-        let text = picture(&snapshot);
+        let text = told(&picture);
         for part in [
             "QUARANTINE",
             "4,994 messages of refused records wait",
@@ -143,6 +139,6 @@ mod tests {
         }
         assert!(text.lines().count() <= 12, "{text}");
         assert!(text.lines().all(|line| line.chars().count() < 120), "{text}");
-        assert!(picture(&Snapshot::default()).contains("OK"));
+        assert!(told(&Picture::default()).contains("OK"));
     }
 }

@@ -1,4 +1,4 @@
-//! The picture on a terminal. Pure: a snapshot and what is selected in, cells out.
+//! The picture on a terminal. Pure: a picture and what is selected in, cells out.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Sparkline, Table, TableState, Wrap};
 use terminal::ui::{grouped, shown};
 
-use super::model::{ShardView, Snapshot};
+use super::watcher::{Picture, ShardView};
 use super::words::{broken_at_words, seconds, short};
 
 /// From this width on panels stand side by side, columns.
@@ -41,15 +41,15 @@ pub struct Choice {
 }
 
 /// Draws everything.
-pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, choice: &Choice) {
+pub fn draw(frame: &mut Frame<'_>, picture: &Picture, choice: &Choice) {
     let area = frame.area();
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
-    frame.render_widget(Paragraph::new(headline(snapshot, choice)), head);
+    frame.render_widget(Paragraph::new(headline(picture, choice)), head);
     if area.width >= WIDE_COLUMNS {
-        wide(frame, body, snapshot, choice);
+        wide(frame, body, picture, choice);
     } else {
-        narrow(frame, body, snapshot, choice);
+        narrow(frame, body, picture, choice);
     }
     let keys = " q quit  ↑↓ choose  ⏎ explain  p pause";
     frame.render_widget(Paragraph::new(keys).style(Style::new().dim()), foot);
@@ -58,17 +58,17 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, choice: &Choice) {
     }
 }
 
-fn wide(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
-    let tall = u16::try_from(snapshot.shards.len().clamp(6, 10)).unwrap_or(10) + 2;
+fn wide(frame: &mut Frame<'_>, area: Rect, picture: &Picture, choice: &Choice) {
+    let tall = u16::try_from(picture.shards.len().clamp(6, 10)).unwrap_or(10) + 2;
     let [rates, middle, top] =
         Layout::vertical([Constraint::Length(7), Constraint::Length(tall), Constraint::Min(4)]).areas(area);
     let [records, outcomes] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(rates);
-    rate(frame, records, "records in", &snapshot.records_per_second, Color::Cyan);
+    rate(frame, records, "records in", &picture.records_per_second, Color::Cyan);
     rate(
         frame,
         outcomes,
         "outcomes out",
-        &snapshot.outcomes_per_second,
+        &picture.outcomes_per_second,
         Color::Green,
     );
     // What the longest figures take comes first; what is left over is shared out.
@@ -79,14 +79,14 @@ fn wide(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice)
         Constraint::Fill(1),
     ])
     .areas(middle);
-    figures(frame, numbers, snapshot);
-    shard_table(frame, shards, &snapshot.shards);
-    queue_list(frame, queues, snapshot);
-    top_table(frame, top, snapshot, choice);
+    figures(frame, numbers, picture);
+    shard_table(frame, shards, &picture.shards);
+    queue_list(frame, queues, picture);
+    top_table(frame, top, picture, choice);
 }
 
-fn narrow(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
-    let shards = u16::try_from(snapshot.shards.len().clamp(1, 4)).unwrap_or(4) + 2;
+fn narrow(frame: &mut Frame<'_>, area: Rect, picture: &Picture, choice: &Choice) {
+    let shards = u16::try_from(picture.shards.len().clamp(1, 4)).unwrap_or(4) + 2;
     let [records, numbers, middle, queues, top] = Layout::vertical([
         Constraint::Length(4),
         Constraint::Length(8),
@@ -99,13 +99,13 @@ fn narrow(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choic
         frame,
         records,
         "outcomes out",
-        &snapshot.outcomes_per_second,
+        &picture.outcomes_per_second,
         Color::Green,
     );
-    figures(frame, numbers, snapshot);
-    shard_table(frame, middle, &snapshot.shards);
-    queue_list(frame, queues, snapshot);
-    top_table(frame, top, snapshot, choice);
+    figures(frame, numbers, picture);
+    shard_table(frame, middle, &picture.shards);
+    queue_list(frame, queues, picture);
+    top_table(frame, top, picture, choice);
 }
 
 fn panel(title: &str) -> Block<'_> {
@@ -119,8 +119,8 @@ fn panel(title: &str) -> Block<'_> {
 }
 
 /// The one line that says whether it is well.
-fn headline<'a>(snapshot: &'a Snapshot, choice: &Choice) -> Line<'a> {
-    let (word, style, why) = verdict(snapshot);
+fn headline<'a>(picture: &'a Picture, choice: &Choice) -> Line<'a> {
+    let (word, style, why) = health(picture);
     let mut spans = vec![
         Span::styled(" tidemark ", Style::new().bold()),
         Span::styled(format!(" {word} "), style.add_modifier(Modifier::BOLD)),
@@ -134,18 +134,18 @@ fn headline<'a>(snapshot: &'a Snapshot, choice: &Choice) -> Line<'a> {
 
 /// Health in a word, and its first reason: what a person should look at first.
 #[must_use]
-pub fn verdict(snapshot: &Snapshot) -> (&'static str, Style, String) {
+pub fn health(picture: &Picture) -> (&'static str, Style, String) {
     let bad = Style::new().fg(Color::White).bg(Color::Red);
     let warn = Style::new().fg(Color::Black).bg(Color::Yellow);
     let good = Style::new().fg(Color::Black).bg(Color::Green);
-    if let Some(problem) = snapshot.problems.first() {
+    if let Some(problem) = picture.problems.first() {
         return ("BLIND", bad, problem.clone());
     }
     let waiting = |name: &str| {
-        let queue = snapshot.queues.iter().find(|queue| queue.name == name);
+        let queue = picture.queues.iter().find(|queue| queue.name == name);
         queue.and_then(|queue| queue.messages).filter(|messages| *messages > 0)
     };
-    let slowest = snapshot.shards.iter().max_by_key(|shard| shard.lag_ms);
+    let slowest = picture.shards.iter().max_by_key(|shard| shard.lag_ms);
     if let Some(shard) = slowest.filter(|shard| shard.lag_ms >= LAG_BAD_MS) {
         let why = format!("{} is {} behind", short(&shard.shard_id), seconds(shard.lag_ms));
         return ("BEHIND", bad, why);
@@ -160,22 +160,22 @@ pub fn verdict(snapshot: &Snapshot) -> (&'static str, Style, String) {
         let why = format!("{} is {} behind", short(&shard.shard_id), seconds(shard.lag_ms));
         return ("SLOW", warn, why);
     }
-    if snapshot.degraded_share() > 0.01 {
-        let why = format!("{:.1} % of outcomes lacked an input", 100.0 * snapshot.degraded_share());
+    if picture.degraded_share() > 0.01 {
+        let why = format!("{:.1} % of outcomes lacked an input", 100.0 * picture.degraded_share());
         return ("DEGRADED", warn, why);
     }
     if let Some(messages) = waiting("quarantine") {
         let why = format!("{} messages of refused records wait", grouped(messages));
         return ("QUARANTINE", warn, why);
     }
-    if let Some(queue) = snapshot.queues.iter().find(|queue| queue.messages.is_none()) {
+    if let Some(queue) = picture.queues.iter().find(|queue| queue.messages.is_none()) {
         return ("BLIND", bad, format!("the queue {} can't be asked", queue.name));
     }
     ("OK", good, String::new())
 }
 
 fn rate(frame: &mut Frame<'_>, area: Rect, label: &str, series: &[u64], color: Color) {
-    let title = format!("{label} {:.0}/s", Snapshot::rate(series));
+    let title = format!("{label} {:.0}/s", Picture::rate(series));
     let block = panel(&title);
     let inner = block.inner(area);
     // The newest seconds are the right ones, however narrow the panel; the running second is not whole yet.
@@ -188,9 +188,9 @@ fn rate(frame: &mut Frame<'_>, area: Rect, label: &str, series: &[u64], color: C
     frame.render_widget(line, area);
 }
 
-fn figures(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
-    let count = |name: &str| snapshot.decisions.get(name).copied().unwrap_or(0);
-    let latency = snapshot.latency_ms.map_or_else(
+fn figures(frame: &mut Frame<'_>, area: Rect, picture: &Picture) {
+    let count = |name: &str| picture.decisions.get(name).copied().unwrap_or(0);
+    let latency = picture.latency_ms.map_or_else(
         || "no outcome yet".to_owned(),
         |[p50, p95, p99]| {
             if p99 < MS_SHOWN_MAX {
@@ -200,18 +200,18 @@ fn figures(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
             }
         },
     );
-    let units = match (snapshot.write_units, snapshot.read_units) {
+    let units = match (picture.write_units, picture.read_units) {
         (Some(write), Some(read)) => format!("{write:.0} write, {read:.1} read"),
         _ => "not known here".to_owned(),
     };
-    let degraded = Style::new().fg(if snapshot.degraded_share() > 0.01 {
+    let degraded = Style::new().fg(if picture.degraded_share() > 0.01 {
         Color::Yellow
     } else {
         Color::Reset
     });
     let rows = [
         ("latency", Span::raw(latency)),
-        ("outcomes", Span::raw(grouped(snapshot.outcomes))),
+        ("outcomes", Span::raw(grouped(picture.outcomes))),
         (
             "alert",
             Span::styled(grouped(count("alert")), Style::new().fg(Color::Red)),
@@ -222,7 +222,7 @@ fn figures(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
         ),
         (
             "degraded",
-            Span::styled(format!("{:.2} %", 100.0 * snapshot.degraded_share()), degraded),
+            Span::styled(format!("{:.2} %", 100.0 * picture.degraded_share()), degraded),
         ),
         ("units", Span::raw(units)),
     ];
@@ -250,8 +250,8 @@ fn shard_table(frame: &mut Frame<'_>, area: Rect, shards: &[ShardView]) {
     frame.render_widget(Table::new(rows, widths).block(panel("shard · behind · records")), area);
 }
 
-fn queue_list(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
-    let lines: Vec<Line<'_>> = snapshot
+fn queue_list(frame: &mut Frame<'_>, area: Rect, picture: &Picture) {
+    let lines: Vec<Line<'_>> = picture
         .queues
         .iter()
         .map(|queue| {
@@ -269,10 +269,10 @@ fn queue_list(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     frame.render_widget(Paragraph::new(lines).block(panel("queues")), area);
 }
 
-fn top_table(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, choice: &Choice) {
+fn top_table(frame: &mut Frame<'_>, area: Rect, picture: &Picture, choice: &Choice) {
     // Borders, the two columns before, a space behind each, and the mark of what is left out.
     let room = area.width.saturating_sub(2 + 6 + 1 + CARD_COLUMNS + 1 + 2).max(8);
-    let rows = snapshot.top.iter().enumerate().map(|(at, top)| {
+    let rows = picture.top.iter().enumerate().map(|(at, top)| {
         let color = match top.decision.as_str() {
             "alert" => Color::Red,
             "review" => Color::Yellow,
@@ -330,11 +330,11 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::model::{QueueView, TopView};
+    use super::super::watcher::{QueueView, TopView};
     use super::*;
 
-    fn snapshot() -> Snapshot {
-        Snapshot {
+    fn picture() -> Picture {
+        Picture {
             records_per_second: vec![100; 60],
             outcomes_per_second: vec![90; 60],
             latency_ms: Some([500, 900, 1_200]),
@@ -365,13 +365,13 @@ mod tests {
                 decision: "alert".to_owned(),
                 reasons: vec!["unusually many in an hour".to_owned()],
             }],
-            ..Snapshot::default()
+            ..Picture::default()
         }
     }
 
-    fn screen(width: u16, height: u16, snapshot: &Snapshot, choice: &Choice) -> String {
+    fn screen(width: u16, height: u16, picture: &Picture, choice: &Choice) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, snapshot, choice)).unwrap();
+        terminal.draw(|frame| draw(frame, picture, choice)).unwrap();
         let buffer = terminal.backend().buffer().clone();
         let line = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n";
         (0..height).map(line).collect()
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_wide_terminal_shows_everything_at_once() {
-        let text = screen(120, 36, &snapshot(), &Choice::default());
+        let text = screen(120, 36, &picture(), &Choice::default());
         for part in [
             " OK ",
             "records in 100/s",
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_terminal_of_40_columns_still_shows_what_matters() {
-        let text = screen(40, 36, &snapshot(), &Choice::default());
+        let text = screen(40, 36, &picture(), &Choice::default());
         for part in [
             " OK ",
             "outcomes out 90/s",
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn at_80_columns_no_digit_is_cut_and_reasons_break_at_words() {
-        let mut now = snapshot();
+        let mut now = picture();
         now.latency_ms = Some([9_997, 9_998, 9_999]);
         now.outcomes = 1_234_567;
         now.shards[1].records = 7_654_321;
@@ -449,20 +449,20 @@ mod tests {
     #[test]
     fn no_size_of_a_terminal_is_too_small() {
         for (width, height) in [(1, 1), (2, 40), (40, 3), (200, 2), (79, 10)] {
-            screen(width, height, &snapshot(), &Choice::default());
-            screen(width, height, &Snapshot::default(), &Choice::default());
+            screen(width, height, &picture(), &Choice::default());
+            screen(width, height, &Picture::default(), &Choice::default());
         }
     }
 
     #[test]
-    fn the_verdict_names_what_to_look_at_first() {
-        let word = |snapshot: &Snapshot| verdict(snapshot).0;
-        let mut now = snapshot();
+    fn the_health_names_what_to_look_at_first() {
+        let word = |picture: &Picture| health(picture).0;
+        let mut now = picture();
         assert_eq!(word(&now), "OK");
         now.queues[0].messages = None;
         assert_eq!(word(&now), "BLIND", "what can't be seen is not well");
         now.queues[0].messages = Some(4_994);
-        assert_eq!(verdict(&now).2, "4,994 messages of refused records wait");
+        assert_eq!(health(&now).2, "4,994 messages of refused records wait");
         assert_eq!(word(&now), "QUARANTINE");
         now.tiers = [("full".to_owned(), 5_000), ("no_profile".to_owned(), 400)].into();
         assert_eq!(word(&now), "DEGRADED");
@@ -488,7 +488,7 @@ mod tests {
             ..Choice::default()
         };
         for width in [40, 120] {
-            let shown = screen(width, 20, &snapshot(), &choice);
+            let shown = screen(width, 20, &picture(), &choice);
             assert!(shown.contains("line 50") && !shown.contains("line 49"), "{shown}");
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use reconcile::{Accepted, BoundsInForce, Evidence, Horizon, Judgement, QuarantineNote, Record, StoredCard, judge};
 use tidemark_domain::contract;
 use tidemark_domain::event::{Event, Transaction};
-use tidemark_domain::fold::{self, Applied, LabelApplied};
+use tidemark_domain::fold::{self, FoldAnswer, LabelAnswer};
 use tidemark_domain::history::History;
 use tidemark_domain::id::{CardId, EventKey};
 use tidemark_domain::invariant::Invariant;
@@ -102,8 +102,8 @@ impl World {
             Ok(Event::Transaction(tx)) => self.fold(&record, &tx),
             Ok(Event::Label(label)) => {
                 let state = self.cards.entry(label.card_id.clone()).or_default();
-                match fold::apply_label(state, &label, &self.policy) {
-                    LabelApplied::UnknownEvent => self.refuse(&record, "label_without_event"),
+                match fold::fold_label(state, &label, &self.policy) {
+                    LabelAnswer::UnknownEvent => self.refuse(&record, "label_without_event"),
                     _ => self.store(&label.card_id),
                 }
             }
@@ -116,10 +116,10 @@ impl World {
 
     fn fold(&mut self, record: &Accepted, tx: &Transaction) {
         let state = self.cards.entry(tx.card_id.clone()).or_default();
-        let entry = match fold::apply_transaction(state, tx, ProfileInput::Absent, &self.policy) {
-            Applied::Scored { entry } | Applied::Duplicate { entry } => entry,
-            Applied::Refused(refusal) => return self.refuse(record, refusal.code.as_str()),
-            Applied::NeedsSegments(_) => panic!("every segment is at hand"),
+        let entry = match fold::fold_transaction(state, tx, ProfileInput::Absent, &self.policy) {
+            FoldAnswer::Scored { entry } | FoldAnswer::Duplicate { entry } => entry,
+            FoldAnswer::Refused(refusal) => return self.refuse(record, refusal.code.as_str()),
+            FoldAnswer::NeedsSegments(_) => panic!("every segment is at hand"),
         };
         self.store(&tx.card_id);
         if self.sends {

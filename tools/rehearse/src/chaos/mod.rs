@@ -1,8 +1,8 @@
 //! Chaos: the whole path with the real function, while things go wrong on purpose; afterwards the account has to be exact.
 //!
-//! A [`Scenario`] says what goes wrong: plans of the fault layer, kills of the function's processes, an outage. [`run`] sends a
+//! An [`Experiment`] says what goes wrong: plans of the fault layer, kills of the function's processes, an outage. [`run`] sends a
 //! simulated stream through it, waits until all is through, takes the faults away, and holds what is durable against the
-//! independent recomputation. docs/concepts/chaos.md says what each scenario of the tests and of `demo --chaos` proves.
+//! independent recomputation. docs/concepts/chaos.md says what each experiment of the tests and of `demo --chaos` proves.
 
 mod killer;
 mod order;
@@ -56,7 +56,7 @@ pub struct Outage {
 
 /// What is sent, and what goes wrong meanwhile.
 #[derive(Clone, Debug)]
-pub struct Scenario {
+pub struct Experiment {
     /// Decides the stream, the faults and the moments of kills.
     pub seed: u64,
     /// Records that the producer means to send at least.
@@ -83,7 +83,7 @@ pub struct Scenario {
     pub env: Vec<(String, String)>,
 }
 
-impl Scenario {
+impl Experiment {
     /// A stream in which nothing goes wrong but what the simulation itself does wrong.
     #[must_use]
     pub fn new(seed: u64, events: u32) -> Self {
@@ -151,7 +151,7 @@ impl Injected {
     }
 }
 
-/// What came out of a scenario.
+/// What came out of an experiment.
 #[derive(Clone, Debug)]
 pub struct ChaosRun {
     /// The account and the recomputation.
@@ -162,37 +162,37 @@ pub struct ChaosRun {
     pub esm: EsmStats,
 }
 
-/// Runs a scenario in a folder of its own.
+/// Runs an experiment in a folder of its own.
 ///
 /// # Errors
 /// When something on this machine fails, or the path comes to a halt.
-pub async fn run(scenario: &Scenario, data_dir: &Path, score_binary: &Path) -> Result<ChaosRun, CliError> {
-    let mut options = StackOptions::new(data_dir, scenario.shards, Some(score_binary), true);
-    options.fault_seed = Some(scenario.seed);
-    options.mapping = scenario.mapping.clone();
-    options.env.clone_from(&scenario.env);
+pub async fn run(experiment: &Experiment, data_dir: &Path, score_binary: &Path) -> Result<ChaosRun, CliError> {
+    let mut options = StackOptions::new(data_dir, experiment.shards, Some(score_binary), true);
+    options.fault_seed = Some(experiment.seed);
+    options.mapping = experiment.mapping.clone();
+    options.env.clone_from(&experiment.env);
     let stack = Stack::start_with(options).await?;
-    let outcome = run_on(&stack, scenario).await;
+    let outcome = run_on(&stack, experiment).await;
     stack.stop().await;
     outcome
 }
 
-async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<ChaosRun, CliError> {
+async fn run_on(stack: &Stack, experiment: &Experiment) -> Result<ChaosRun, CliError> {
     let policy = Policy::default_policy();
     let faults = layer(stack)?;
     let started_ms = now_ms();
-    for plan in &scenario.plans {
-        faults.add(plan.clone());
+    for fault in &experiment.plans {
+        faults.add(fault.clone());
     }
-    let killer = Killer::start(stack.function.clone(), scenario.seed, scenario.kills);
-    let stream = scenario.stream(&policy, started_ms);
+    let killer = Killer::start(stack.function.clone(), experiment.seed, experiment.kills);
+    let stream = experiment.stream(&policy, started_ms);
     let (begins, begun) = oneshot::channel();
     let traffic = async {
-        let sent = send_until_killed(stack, &mut simulate::generate(&stream), scenario, &killer, begun).await?;
+        let sent = send_until_killed(stack, &mut simulate::generate(&stream), experiment, &killer, begun).await?;
         demo::drain(stack, &|_| {}).await?;
         Ok::<u64, CliError>(sent)
     };
-    let (sent, ()) = futures_util::future::join(traffic, outage(stack, faults, scenario.outage, begins)).await;
+    let (sent, ()) = futures_util::future::join(traffic, outage(stack, faults, experiment.outage, begins)).await;
     let kills = killer.stop().await;
     faults.clear();
     let sent = usize::try_from(sent?).unwrap_or(usize::MAX);
@@ -207,7 +207,7 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<ChaosRun, CliError
     injected.producer_resent = produced.resent;
     // Copies that the producer sent again count as sent; what is missing or foreign does not, and shows as a problem.
     let run = Run {
-        seed: scenario.seed,
+        seed: experiment.seed,
         sent: (produced.meant + produced.resent).saturating_sub(produced.foreign),
         elapsed_ms,
     };
@@ -222,20 +222,20 @@ async fn run_on(stack: &Stack, scenario: &Scenario) -> Result<ChaosRun, CliError
 async fn send_until_killed(
     stack: &Stack,
     records: &mut (impl Iterator<Item = SimRecord> + Send),
-    scenario: &Scenario,
+    experiment: &Experiment,
     killer: &Killer,
     outage_begun: oneshot::Receiver<()>,
 ) -> Result<u64, CliError> {
     let pace = Pace::Backlog(BACKLOG_RECORDS);
     let mut sent = 0;
-    if let Some(outage) = scenario.outage {
+    if let Some(outage) = experiment.outage {
         sent = demo::send(stack, records, (0, outage.after_records), pace, &|_| {}).await?;
         // A fast machine would be through with everything before the outage's next look.
         let _ = outage_begun.await;
     }
-    let rest = (sent, u64::from(scenario.events).saturating_sub(sent));
+    let rest = (sent, u64::from(experiment.events).saturating_sub(sent));
     sent += demo::send(stack, records, rest, pace, &|_| {}).await?;
-    while killer.kills() < scenario.kills {
+    while killer.kills() < experiment.kills {
         let more = demo::send(stack, records, (sent, MORE_RECORDS), pace, &|_| {}).await?;
         if more == 0 {
             break;

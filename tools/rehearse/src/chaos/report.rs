@@ -15,14 +15,14 @@ pub struct ShowReport {
     /// What went wrong, counted.
     pub injected: Injected,
     /// What waited in the dead-letter queue before the redrive.
-    pub dead_letters: DeadLetters,
+    pub dead_letters: LettersBefore,
     /// The redrives, in order.
     pub redrives: Vec<RedriveReport>,
 }
 
 /// The dead-letter queue before the redrive.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct DeadLetters {
+pub struct LettersBefore {
     /// How many messages wait.
     pub messages: u64,
     /// Records of their ranges that had no end yet.

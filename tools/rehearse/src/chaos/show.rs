@@ -10,7 +10,7 @@ use terminal::ui;
 use tidemark_domain::policy::Policy;
 use tidemark_redrive::{Request, Source};
 
-use super::report::{DeadLetters, ShowReport};
+use super::report::{LettersBefore, ShowReport};
 use super::{BACKLOG_RECORDS, Injected, Killer, Produced, as_applied, errors_and_lost_answers, layer, view};
 use crate::demo::args::DemoArgs;
 use crate::demo::{self, Found, Pace, Run, usage};
@@ -161,13 +161,13 @@ async fn send_through_trouble(
 }
 
 /// What waits in the dead-letter queue.
-fn waiting(records: &[Accepted], found: &Found, policy: &Policy) -> DeadLetters {
+fn waiting(records: &[Accepted], found: &Found, policy: &Policy) -> LettersBefore {
     let bounds = BoundsInForce::always(policy.bounds);
     let account = Account::of(
         records.iter().map(|record| Record::of(record, &bounds)),
         &found.evidence,
     );
-    DeadLetters {
+    LettersBefore {
         messages: found.evidence.dead.len() as u64,
         records: account.dead_lettered,
         oldest_ms: found.queues.get("dead_letter").and_then(|queue| queue.oldest_ms),
@@ -175,7 +175,7 @@ fn waiting(records: &[Accepted], found: &Found, policy: &Policy) -> DeadLetters 
 }
 
 /// Redrives until the queue is empty.
-async fn redrive_all(stack: &Stack, waiting: DeadLetters, quiet: bool) -> Result<Vec<RedriveReport>, CliError> {
+async fn redrive_all(stack: &Stack, waiting: LettersBefore, quiet: bool) -> Result<Vec<RedriveReport>, CliError> {
     let mut redrives = Vec::new();
     if waiting.messages == 0 {
         return Ok(redrives);

@@ -2,7 +2,7 @@
 
 use terminal::ui::{self, grouped, paint};
 
-use super::report::{DeadLetters, ShowReport};
+use super::report::{LettersBefore, ShowReport};
 
 /// Told before the first part.
 pub(super) const ALL_AT_ONCE: &str = "\
@@ -19,7 +19,7 @@ pub(super) const STORE_BACK: &str = "\
    What comes next is scored as ever. What was given up does not come back by itself.";
 
 /// Told before the redrive.
-pub(super) fn dead_letters_wait(waiting: DeadLetters) -> String {
+pub(super) fn dead_letters_wait(waiting: LettersBefore) -> String {
     format!(
         "4  {} messages wait in the dead-letter queue; {} of their records have no end yet.\n   \
          `tidemark redrive` reads their records from the stream again, through the same conditional writes.",

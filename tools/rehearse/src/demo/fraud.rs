@@ -13,8 +13,8 @@ use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::policy::base_amount;
 
-/// From so many earlier events on a card's own history says something of an amount.
-const HISTORY_EVENTS_MIN: u64 = 5;
+/// From so many earlier events on an event's past says something of an amount.
+const PAST_EVENTS_MIN: u64 = 5;
 /// Reasons for which events were missed that are told, the commonest first.
 const REASONS_SHOWN_MAX: usize = 3;
 
@@ -193,9 +193,9 @@ const fn name_of(kind: SimKind) -> Option<&'static str> {
 
 /// What kept an event of fraud from standing out: the first of these that holds.
 fn why(tx: &Transaction, outcome: &SentOutcome, is_first: bool) -> &'static str {
-    if is_first && outcome.state_version > HISTORY_EVENTS_MIN {
+    if is_first && outcome.state_version > PAST_EVENTS_MIN {
         "first of its kind"
-    } else if outcome.state_version < HISTORY_EVENTS_MIN {
+    } else if outcome.state_version < PAST_EVENTS_MIN {
         "few events yet"
     } else if outcome.is_without_profile() {
         "no profile"

@@ -410,7 +410,7 @@ impl Learning {
 #[cfg(test)]
 mod tests {
     use lab::simulate::Scenario;
-    use tidemark_domain::control::trial::Verdict;
+    use tidemark_domain::control::trial::Arm;
     use tidemark_domain::outcome::Tier;
 
     use super::super::fraud::transaction;
@@ -455,7 +455,7 @@ mod tests {
         let trials: Vec<Trial> = told(simulate::generate(&config), &policy)
             .enumerate()
             .map(|(number, (name, tx))| {
-                let verdict = |caught: bool| Verdict {
+                let arm = |caught: bool| Arm {
                     score: 0,
                     decision: if caught { Decision::Review } else { Decision::Pass },
                     tier: Tier::Full,
@@ -464,8 +464,8 @@ mod tests {
                     event_id: tx.event_id.as_str().to_owned(),
                     card_id: tx.card_id.as_str().to_owned(),
                     occurred_at_ms: tx.occurred_at_ms,
-                    active: verdict(number.is_multiple_of(3)),
-                    candidate: verdict(name.is_some()),
+                    active: arm(number.is_multiple_of(3)),
+                    candidate: arm(name.is_some()),
                 }
             })
             .collect();

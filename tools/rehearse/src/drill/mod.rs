@@ -11,9 +11,9 @@ use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
 
 use args::DrillArgs;
-use page::{PAGES, Page};
-use pipeline::Options;
-use run::{Report, drill};
+use page::{PAGES, RunbookPage};
+use pipeline::PipelineOptions;
+use run::{DrillReport, drill};
 use trouble::Trouble;
 
 /// Carries out one page, all of them, or lists them.
@@ -36,7 +36,7 @@ pub async fn run(args: &DrillArgs, json: bool) -> Result<Exit, CliError> {
             CliError::machine("drill_page", what, "This is a bug in tidemark: please report it.")
         })?;
         ui::note(&format!("{}: {}", paint(ui::HEADING, &page.name), trouble.words()));
-        let options = Options {
+        let options = PipelineOptions {
             data_dir: &args.data_dir.join("drill").join(&page.name),
             score_binary: args.score_binary.as_deref(),
             seed: args.seed,
@@ -62,11 +62,11 @@ pub async fn run(args: &DrillArgs, json: bool) -> Result<Exit, CliError> {
     })
 }
 
-fn chosen(args: &DrillArgs) -> Result<Vec<Page>, CliError> {
+fn chosen(args: &DrillArgs) -> Result<Vec<RunbookPage>, CliError> {
     let all = || {
         PAGES
             .iter()
-            .filter_map(|(name, text)| Page::parse(name, text))
+            .filter_map(|(name, text)| RunbookPage::parse(name, text))
             .collect()
     };
     match &args.page {
@@ -74,7 +74,7 @@ fn chosen(args: &DrillArgs) -> Result<Vec<Page>, CliError> {
         None => Ok(Vec::new()),
         Some(name) => {
             let name = name.trim_end_matches(".md");
-            let page = Page::find(name).ok_or_else(|| {
+            let page = RunbookPage::find(name).ok_or_else(|| {
                 let names: Vec<&str> = PAGES.iter().map(|(name, _)| *name).collect();
                 CliError::input(
                     "no_such_page",
@@ -88,7 +88,7 @@ fn chosen(args: &DrillArgs) -> Result<Vec<Page>, CliError> {
 }
 
 fn list(json: bool) -> String {
-    let pages = PAGES.iter().filter_map(|(name, text)| Page::parse(name, text));
+    let pages = PAGES.iter().filter_map(|(name, text)| RunbookPage::parse(name, text));
     if json {
         let names: Vec<_> = pages
             .map(|page| serde_json::json!({ "page": page.name, "title": page.title }))
@@ -100,7 +100,7 @@ fn list(json: bool) -> String {
         .collect()
 }
 
-fn render(report: &Report) -> String {
+fn render(report: &DrillReport) -> String {
     let mut text = String::new();
     for ran in &report.commands {
         let exit = ran
@@ -126,7 +126,7 @@ fn render(report: &Report) -> String {
     text + &format!("  {}\n", verdict(report))
 }
 
-fn verdict(report: &Report) -> String {
+fn verdict(report: &DrillReport) -> String {
     match report.recovery_ms {
         Some(ms) if report.passed => paint(
             ui::GOOD,
@@ -137,7 +137,7 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-fn summary(reports: &[Report]) -> String {
+fn summary(reports: &[DrillReport]) -> String {
     let mut text = format!("\n{}\n", paint(ui::HEADING, "Recovery times"));
     for report in reports {
         text += &format!("  {:<18}{}\n", report.page, verdict(report));
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn every_page_names_a_trouble_that_a_drill_can_make() {
         for (name, text) in PAGES {
-            let page = Page::parse(name, text).unwrap();
+            let page = RunbookPage::parse(name, text).unwrap();
             assert!(Trouble::named(&page.trouble).is_some(), "{name}: {}", page.trouble);
         }
     }

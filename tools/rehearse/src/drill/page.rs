@@ -74,7 +74,7 @@ impl Section {
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct RunbookPage {
     /// Its name: the file's without `.md`.
     pub name: String,
     /// Its heading.
@@ -82,12 +82,12 @@ pub struct Page {
     /// The trouble that a drill makes.
     pub trouble: String,
     /// Its commands, in order.
-    pub commands: Vec<Command>,
+    pub commands: Vec<PageCommand>,
 }
 
 /// A command of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct PageCommand {
     /// Under which heading it stands.
     pub section: Section,
     /// Its arguments, without `cargo tidemark`.
@@ -96,7 +96,7 @@ pub struct Command {
     pub exits: Vec<i32>,
 }
 
-impl Command {
+impl PageCommand {
     /// Reads a line of a block; `None` when it is no command of this program, or its comment names no codes.
     fn parse(section: Section, line: &str) -> Option<Self> {
         let command = line.strip_prefix(COMMAND)?;
@@ -116,7 +116,7 @@ impl Command {
     }
 }
 
-impl Page {
+impl RunbookPage {
     /// Finds a page.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
@@ -145,7 +145,7 @@ impl Page {
                 && line.starts_with(COMMAND)
             {
                 // A command that can't be read is no command that may be left out.
-                commands.push(Command::parse(section, line)?);
+                commands.push(PageCommand::parse(section, line)?);
             }
         }
         Some(Self {
@@ -157,7 +157,7 @@ impl Page {
     }
 
     /// The commands of a section.
-    pub fn of(&self, section: Section) -> impl Iterator<Item = &Command> {
+    pub fn of(&self, section: Section) -> impl Iterator<Item = &PageCommand> {
         self.commands.iter().filter(move |command| command.section == section)
     }
 }
@@ -199,7 +199,7 @@ mod tests {
         let known: BTreeSet<String> = PAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(files, known);
         for (name, _) in PAGES {
-            let page = Page::find(name).unwrap_or_else(|| panic!("{name} can't be read"));
+            let page = RunbookPage::find(name).unwrap_or_else(|| panic!("{name} can't be read"));
             for section in [Section::FirstLook, Section::OverWhen] {
                 assert!(
                     page.of(section).count() > 0,
@@ -214,8 +214,8 @@ mod tests {
     fn commands_are_found_in_their_sections_only_inside_blocks() {
         let text = "# T\n<!-- drill: steady -->\n## First look\n```sh\ncargo tidemark mode live --reason \"it is over\"\ncargo tidemark dlq --check # exit 0 or 1: it depends\n```\n\
                     cargo tidemark not-a-command\n## Escalate\n```sh\ncargo tidemark nor-this\n```\n";
-        let page = Page::parse("p", text).unwrap();
-        let command = |words: &[&str], exits: &[i32]| Command {
+        let page = RunbookPage::parse("p", text).unwrap();
+        let command = |words: &[&str], exits: &[i32]| PageCommand {
             section: Section::FirstLook,
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             exits: exits.to_vec(),
@@ -228,7 +228,7 @@ mod tests {
             ]
         );
         let unreadable = text.replace("exit 0 or 1", "exit maybe");
-        assert_eq!(Page::parse("p", &unreadable), None);
+        assert_eq!(RunbookPage::parse("p", &unreadable), None);
         assert_eq!((page.title.as_str(), page.trouble.as_str()), ("T", "steady"));
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 
-use super::page::Command;
+use super::page::PageCommand;
 use crate::stack::{Stack, StackOptions};
 
 /// How long one command of a page may take, ms.
@@ -41,7 +41,7 @@ pub struct Ran {
 
 /// How to run a drill.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct PipelineOptions<'a> {
     /// Where the local AWS keeps its logs.
     pub data_dir: &'a Path,
     /// The score function's binary; the one beside this command when absent.
@@ -80,7 +80,7 @@ impl<'a> Child<'a> {
     }
 
     /// One of a page.
-    pub fn of(command: &'a Command) -> Self {
+    pub fn of(command: &'a PageCommand) -> Self {
         Self {
             section: command.section.heading(),
             words: command.words.iter().map(String::as_str).collect(),
@@ -114,8 +114,8 @@ impl Ran {
 
 impl Pipeline {
     /// Starts it in a folder of its own, with the mapping that the trouble needs.
-    pub async fn start(mapping: EsmOptions, options: Options<'_>) -> Result<Self, CliError> {
-        let Options {
+    pub async fn start(mapping: EsmOptions, options: PipelineOptions<'_>) -> Result<Self, CliError> {
+        let PipelineOptions {
             data_dir,
             score_binary,
             seed,

@@ -6,8 +6,8 @@ use serde::Serialize;
 use terminal::clock::{now_ms, pause};
 use terminal::error::CliError;
 
-use super::page::{Page, Section};
-use super::pipeline::{Child, Options, Pipeline, Ran};
+use super::page::{RunbookPage, Section};
+use super::pipeline::{Child, Pipeline, PipelineOptions, Ran};
 use super::trouble::{Trouble, second_policy, traffic};
 
 /// How long it may take until it is over, from the end of the trouble on, ms.
@@ -19,7 +19,7 @@ const SETTLE_MS_MAX: u64 = 60_000;
 
 /// What a drill gave.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct DrillReport {
     /// The page.
     pub page: String,
     /// What was done.
@@ -36,14 +36,23 @@ pub struct Report {
 ///
 /// # Errors
 /// When the local AWS does not start, or the trouble can't be made. A page that does not work is no error but a report.
-pub async fn drill(page: &Page, trouble: Trouble, options: Options<'_>) -> Result<Report, CliError> {
+pub async fn drill(
+    page: &RunbookPage,
+    trouble: Trouble,
+    options: PipelineOptions<'_>,
+) -> Result<DrillReport, CliError> {
     let pipeline = Pipeline::start(trouble.mapping(), options).await?;
     let result = drill_on(&pipeline, page, trouble, options.data_dir).await;
     pipeline.stack.stop().await;
     result
 }
 
-async fn drill_on(pipeline: &Pipeline, page: &Page, trouble: Trouble, data_dir: &Path) -> Result<Report, CliError> {
+async fn drill_on(
+    pipeline: &Pipeline,
+    page: &RunbookPage,
+    trouble: Trouble,
+    data_dir: &Path,
+) -> Result<DrillReport, CliError> {
     prepare(pipeline, data_dir).await?;
     trouble.begin(pipeline).await?;
     let mut commands = Vec::new();
@@ -59,7 +68,7 @@ async fn drill_on(pipeline: &Pipeline, page: &Page, trouble: Trouble, data_dir: 
     }
     let (over, last) = wait_until_over(pipeline, page, ended_ms).await?;
     commands.extend(last);
-    Ok(Report {
+    Ok(DrillReport {
         page: page.name.clone(),
         trouble: trouble.words(),
         passed: over && commands.iter().all(Ran::is_as_expected),
@@ -87,7 +96,7 @@ async fn prepare(pipeline: &Pipeline, data_dir: &Path) -> Result<(), CliError> {
 }
 
 /// Runs the page's last section until all of it succeeds, or it takes too long; the last run's commands.
-async fn wait_until_over(pipeline: &Pipeline, page: &Page, ended_ms: i64) -> Result<(bool, Vec<Ran>), CliError> {
+async fn wait_until_over(pipeline: &Pipeline, page: &RunbookPage, ended_ms: i64) -> Result<(bool, Vec<Ran>), CliError> {
     loop {
         let mut last = Vec::new();
         for command in page.of(Section::OverWhen) {

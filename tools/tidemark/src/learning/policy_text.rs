@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use learn::points::{FeatureReport, Report};
-use learn::quantiles::Population;
+use learn::points::{FeatureReport, FitReport};
+use learn::quantiles::LearnedPopulation;
 use toml::{Table, Value};
 
 use super::LearningError;
@@ -60,7 +60,7 @@ impl PolicyText {
     }
 
     /// Adds the population's amounts.
-    pub fn add_population(&mut self, population: &Population) {
+    pub fn add_population(&mut self, population: &LearnedPopulation) {
         let knots = population.knots();
         let amounts: Vec<String> = knots.iter().map(|knot| knot.amount_minor.to_string()).collect();
         let bits: Vec<String> = knots.iter().map(|knot| number(knot.bits)).collect();
@@ -73,7 +73,7 @@ impl PolicyText {
     }
 
     /// Adds tables of points under a name, with what lay in each bin beside it.
-    pub fn add_points(&mut self, name: &str, words: &str, first: &str, prior_bits: f64, report: &Report) {
+    pub fn add_points(&mut self, name: &str, words: &str, first: &str, prior_bits: f64, report: &FitReport) {
         let _ = write!(
             self.learned,
             "\n# {words}\n# Learned from {} events, {} of them fraud.\n[{name}]\n{first}prior_bits = {}\n",

@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 
 use learn::metrics::{Case, Ranked, utc_day};
-use learn::quantiles::{KNOTS_MAX, Population};
-use learn::{FEATURES_MAX, Fitted, LearnError, Options, Row, Table, points};
+use learn::quantiles::{KNOTS_MAX, LearnedPopulation};
+use learn::{FEATURES_MAX, FitOptions, Fitted, LearnError, Row, Table, points};
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::model::points_score;
 use tidemark_domain::policy::{KeyField, Policy};
@@ -104,7 +104,7 @@ pub struct Trained {
 pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     let base = parse(&options.base)?;
     let mut looked = look(options, &base)?;
-    let population = Population::fit(std::mem::take(&mut looked.amounts), KNOTS_MAX)?;
+    let population = LearnedPopulation::fit(std::mem::take(&mut looked.amounts), KNOTS_MAX)?;
     let mut text = PolicyText::new(&options.base)?;
     let version = text.version() + 1;
     text.set("version", version);
@@ -249,7 +249,7 @@ fn category_of(payload: &[u8]) -> Option<u16> {
 /// The text of a policy that measures these features, and those which tell what is explained.
 fn with_text(
     text: &PolicyText,
-    population: &Population,
+    population: &LearnedPopulation,
     explained: Option<&Fitted>,
     names: &[String],
 ) -> Result<String, LearningError> {
@@ -271,7 +271,7 @@ fn with_text(
 
 fn with(
     text: &PolicyText,
-    population: &Population,
+    population: &LearnedPopulation,
     explained: Option<&Fitted>,
     names: &[String],
 ) -> Result<Policy, LearningError> {
@@ -333,9 +333,9 @@ fn fit(
     })?;
     let fitted = points::fit(
         &table,
-        &Options {
+        &FitOptions {
             late: late.to_vec(),
-            ..Options::new(options.label_delay_ms)
+            ..FitOptions::new(options.label_delay_ms)
         },
     )?;
     Ok((fitted, table))
@@ -390,7 +390,7 @@ fn set_thresholds(
 /// The policy, with nothing but what its points look at.
 fn finish(
     mut text: PolicyText,
-    population: &Population,
+    population: &LearnedPopulation,
     own: Option<Fitted>,
     fitted: Fitted,
 ) -> Result<Trained, LearningError> {
@@ -420,7 +420,7 @@ fn unlabelled(
     _options: &TrainOptions,
     mut text: PolicyText,
     base: &Policy,
-    population: &Population,
+    population: &LearnedPopulation,
 ) -> Result<Trained, LearningError> {
     let mut features: Vec<String> = base.features().map(|key| key.to_string()).collect();
     features.push("amount_population".to_owned());

@@ -13,8 +13,8 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::lifetime::{HISTORY_MS, SEGMENT_MS};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
-    Commit, DecisionRecord, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite, Units,
+    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
+    Units,
 };
 
 const SECOND_MS: i64 = 1_000;
@@ -193,7 +193,7 @@ impl StateStore for FileStore {
     }
 
     /// A decision is the outcome that is written anyway.
-    async fn put_decision(&self, _: &DecisionRecord) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decision(&self, _: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
         free(PutOnce::Written)
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn readings(bytes: Bytes<'_>, read: &mut dyn FnMut(&[Glyph])) {
     read(&ebcdic(bytes));
 }
 
-/// UTF-8; a byte that is none stands alone, as something that parts words.
+/// UTF-8; a byte that is not stands alone, as something that parts words.
 pub(super) fn utf8(bytes: Bytes<'_>) -> Vec<Glyph> {
     let mut text = Vec::with_capacity(bytes.values.len());
     let mut at = 0;

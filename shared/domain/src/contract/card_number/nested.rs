@@ -57,7 +57,7 @@ fn unicode_escape(text: &[Glyph]) -> Option<(char, usize)> {
     }
 }
 
-/// The text with bytes such as `%34` and `%C2%A0` resolved. What is none stands as it is.
+/// The text with bytes such as `%34` and `%C2%A0` resolved. Everything else stands as it is.
 pub(super) fn percent_decoded(text: &[Glyph]) -> Vec<Glyph> {
     let mut plain = Vec::with_capacity(text.len());
     let mut at = 0;

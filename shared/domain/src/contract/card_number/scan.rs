@@ -1,4 +1,4 @@
-//! Finding card numbers in characters: groups, shapes that are none, the Luhn check and the issuers' ranges.
+//! Finding card numbers in characters: groups, shapes that are no card numbers, the Luhn check and the issuers' ranges.
 
 use super::glyph::{Glyph, Kind, Span, kind_of};
 use super::issuer::is_issued;

@@ -11,9 +11,9 @@
 //! C          count:5, each 2 letters of 5 bits and events:N4  has_more:1  [events:N4  sketch]
 //! sketch     64 registers of 4 bits
 //!
-//! segment    byte 0: version = 1 to 4, then bits: is_index:1  count:9, then as many references, or entries: seq of the
+//! segment    byte 0: version = 1 to 4, then bits: is_inner:1  count:9, then as many references, or entries: seq of the
 //!            first:N16, then entries like a state's of version 2 without a floor
-//! version 2  an index has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
+//! version 2  an inner node has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
 //!            state's of version 3, but none of them is the newest arrival
 //! L          0 │ 1 count:N8, the fingerprints ascending: the first:N32, then each one's distance to the one before − 1: Nw,
 //!            where w is 33 less the bits of count + 1, at least 1; then for each reference with a sketch of them: a bit for
@@ -31,7 +31,7 @@ use crate::history::entry::{Entry, UNPRICED};
 use crate::history::error::{CodecError, InvalidState};
 use crate::history::limits::{DECODE_BYTES_MAX, ENTRIES_MAX};
 use crate::history::sealed::{
-    CHILDREN_MAX, Countries, Index, KNOWN_MAX, Known, Listed, ListedCountries, Node, Placed, SealedRef, SegmentKey,
+    CHILDREN_MAX, Countries, Inner, KNOWN_MAX, Known, Listed, ListedCountries, Node, Placed, SealedRef, SegmentKey,
     Summary,
 };
 use crate::history::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
@@ -148,8 +148,8 @@ fn put_countries(bits: &mut BitWriter, countries: &Countries) {
 /// Which format of segments has a place for all of it.
 fn segment_version(node: &Node) -> u8 {
     match node {
-        Node::Index(index) if index.known.is_empty() => SEGMENT_V1,
-        Node::Index(_) => SEGMENT_V2,
+        Node::Inner(inner) if inner.known.is_empty() => SEGMENT_V1,
+        Node::Inner(_) => SEGMENT_V2,
         Node::Leaf(entries) => match Format::of_entries(entries) {
             Format::V1 | Format::V2 => SEGMENT_V1,
             Format::V3 => SEGMENT_V2,
@@ -174,7 +174,7 @@ pub(in crate::history) fn encode_segment(node: &Node) -> Vec<u8> {
     let version = segment_version(node);
     let mut bits = BitWriter::new(vec![version]);
     match node {
-        Node::Index(Index { refs, known }) => {
+        Node::Inner(Inner { refs, known }) => {
             bits.flag(true);
             bits.put(refs.len() as u64, COUNT_BITS);
             put_refs(&mut bits, refs);
@@ -205,10 +205,10 @@ pub(in crate::history) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecErro
         [version, ..] => return Err(CodecError::UnknownVersion(*version)),
     };
     let mut bits = BitReader::new(rest);
-    let is_index = bits.flag()?;
+    let is_inner = bits.flag()?;
     let count = bits.get(COUNT_BITS)? as usize;
-    let node = if is_index {
-        Node::Index(get_index_node(&mut bits, count, version)?)
+    let node = if is_inner {
+        Node::Inner(get_inner_node(&mut bits, count, version)?)
     } else {
         Node::Leaf(get_leaf(&mut bits, count, version)?)
     };
@@ -220,7 +220,7 @@ pub(in crate::history) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecErro
     Ok(node)
 }
 
-fn get_index_node(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Index, CodecError> {
+fn get_inner_node(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Inner, CodecError> {
     if count > CHILDREN_MAX {
         return Err(InvalidState::Segment.into());
     }
@@ -231,7 +231,7 @@ fn get_index_node(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result
         known.countries = get_country_list(bits, &refs)?;
         known.devices = get_list(bits, &refs, |summary| &summary.devices)?;
     }
-    Ok(Index { refs, known })
+    Ok(Inner { refs, known })
 }
 
 fn get_leaf(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Vec<Entry>, CodecError> {

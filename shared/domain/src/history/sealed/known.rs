@@ -1,6 +1,6 @@
 //! What the sums of many events can't name: every merchant, country and device of a segment, exactly.
 //!
-//! A reference has room for a few of each, and for a sketch beyond. A leaf is its own list. An index lists all that is below
+//! A reference has room for a few of each, and for a sketch beyond. A leaf is its own list. An inner node lists all that is below
 //! it and says which of its segments has which, so that one segment answers for thousands of events, and for parts of them.
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use crate::history::sketch::Distinct;
 use super::segment::SealedRef;
 use super::summary::Summary;
 
-/// An index lists so many merchants at most, and so many devices; with more of them its sketch is all there is.
+/// An inner node lists so many merchants at most, and so many devices; with more of them its sketch is all there is.
 pub const KNOWN_MAX: usize = 4_096;
 /// So many listed fingerprints take about as much memory as an event.
 const FINGERPRINTS_AN_EVENT: usize = 32;
@@ -51,7 +51,7 @@ pub(in crate::history) struct Lists {
     pub(super) devices: Option<Vec<u32>>,
 }
 
-/// A list, and which of an index's segments has what of it.
+/// A list, and which of an inner node's segments has what of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
     /// Fingerprints, ascending, each once.
@@ -101,7 +101,7 @@ impl Listed {
     }
 }
 
-/// Every country with its events, and how many of them each of an index's segments has.
+/// Every country with its events, and how many of them each of an inner node's segments has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedCountries {
     /// Ascending by country, each once.
@@ -146,7 +146,7 @@ impl ListedCountries {
     }
 }
 
-/// Lists of an index. `None`: the sums of the whole name all of them, or nobody can.
+/// Lists of an inner node. `None`: the sums of the whole name all of them, or nobody can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) merchants: Option<Listed>,
@@ -155,7 +155,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The lists of an index over references, of which what they hold is given.
+    /// The lists of an inner node over references, of which what they hold is given.
     pub(in crate::history) fn of(refs: &[SealedRef], lists: &[Lists], whole: &Summary) -> Self {
         let each = || refs.iter().zip(lists);
         let merchants: Vec<_> = each()

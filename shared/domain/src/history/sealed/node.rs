@@ -14,12 +14,12 @@ pub(crate) enum Node {
     /// In their order.
     Leaf(Vec<Entry>),
     /// What is below it.
-    Index(Index),
+    Inner(Inner),
 }
 
 /// References of one level, and what their sums can't name.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Index {
+pub(crate) struct Inner {
     /// In the order of their events.
     pub(crate) refs: Vec<SealedRef>,
     pub(crate) known: Known,

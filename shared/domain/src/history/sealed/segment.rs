@@ -5,13 +5,13 @@ use crate::history::limits::HEAD_EVENTS_LIMIT;
 
 use super::summary::Summary;
 
-/// References of one level that are gathered into an index one level up.
+/// References of one level that are gathered into an inner node one level up.
 pub const FANOUT: usize = 8;
 /// The highest level: it is reached after more events than a history can have.
 pub const LEVEL_MAX: u8 = 15;
 /// A head keeps so many references at most, in every version; the fold stays far below.
 pub const REFS_MAX: usize = 200;
-/// An index holds so many references at most: one more is split.
+/// An inner node holds so many references at most: one more is split.
 pub const CHILDREN_MAX: usize = 2 * FANOUT;
 /// A label looks for its event in so many leaves at most, the newest.
 pub const LABEL_LEAVES_MAX: usize = 256;

@@ -6,7 +6,7 @@ use crate::event::Country;
 use crate::history::sketch::{Distinct, EXACT_MAX};
 
 use super::known::{Listed, ListedCountries, Lists, added_up, union};
-use super::node::{Index, Node, Nodes};
+use super::node::{Inner, Node, Nodes};
 use super::segment::SealedRef;
 use super::summary::Summary;
 
@@ -22,8 +22,8 @@ pub(crate) struct Whole<'s> {
 pub(crate) enum Lister<'s> {
     /// The segment itself.
     Node(&'s Node),
-    /// The index above it, and its place there.
-    Above(&'s Index, usize),
+    /// The inner node above it, and its place there.
+    Above(&'s Inner, usize),
     /// Nothing that is at hand, or that was needed.
     None,
 }
@@ -34,8 +34,8 @@ impl<'s> Whole<'s> {
         match (&self.summary.merchants, self.lister) {
             (Distinct::Exact(list), _) => Some(Cow::Borrowed(list)),
             (_, Lister::Node(Node::Leaf(entries))) => Some(entries.iter().map(|entry| entry.merchant_fp).collect()),
-            (_, Lister::Node(Node::Index(index))) => index.known.merchants.as_ref().map(Listed::all),
-            (_, Lister::Above(index, at)) => index.known.merchants.as_ref()?.part(at),
+            (_, Lister::Node(Node::Inner(inner))) => inner.known.merchants.as_ref().map(Listed::all),
+            (_, Lister::Above(inner, at)) => inner.known.merchants.as_ref()?.part(at),
             (_, Lister::None) => None,
         }
     }
@@ -47,8 +47,8 @@ impl<'s> Whole<'s> {
             (_, Lister::Node(Node::Leaf(entries))) => {
                 Some(entries.iter().filter_map(|entry| entry.device_fp).collect())
             }
-            (_, Lister::Node(Node::Index(index))) => index.known.devices.as_ref().map(Listed::all),
-            (_, Lister::Above(index, at)) => index.known.devices.as_ref()?.part(at),
+            (_, Lister::Node(Node::Inner(inner))) => inner.known.devices.as_ref().map(Listed::all),
+            (_, Lister::Above(inner, at)) => inner.known.devices.as_ref()?.part(at),
             (_, Lister::None) => None,
         }
     }
@@ -58,8 +58,8 @@ impl<'s> Whole<'s> {
         match (&self.summary.countries, self.lister) {
             (countries, _) if countries.more.is_none() => Some(Cow::Borrowed(&countries.counts)),
             (_, Lister::Node(Node::Leaf(entries))) => Some(entries.iter().map(|entry| (entry.country, 1)).collect()),
-            (_, Lister::Node(Node::Index(index))) => index.known.countries.as_ref().map(ListedCountries::all),
-            (_, Lister::Above(index, at)) => index.known.countries.as_ref()?.part(at),
+            (_, Lister::Node(Node::Inner(inner))) => inner.known.countries.as_ref().map(ListedCountries::all),
+            (_, Lister::Above(inner, at)) => inner.known.countries.as_ref()?.part(at),
             (_, Lister::None) => None,
         }
     }
@@ -68,7 +68,7 @@ impl<'s> Whole<'s> {
     pub(crate) fn distinct_max(self) -> usize {
         let listed = match self.lister {
             Lister::Node(Node::Leaf(entries)) => entries.len(),
-            Lister::Node(Node::Index(index)) | Lister::Above(index, _) => index.known.fingerprints_max(),
+            Lister::Node(Node::Inner(inner)) | Lister::Above(inner, _) => inner.known.fingerprints_max(),
             Lister::None => 0,
         };
         listed.max(EXACT_MAX)
@@ -98,16 +98,16 @@ impl Lists {
         refs.iter().map(whole).collect()
     }
 
-    /// Of the segments of an index, as far as it names them.
-    pub(in crate::history) fn of_index(index: &Index) -> Vec<Self> {
+    /// Of the segments of an inner node, as far as it names them.
+    pub(in crate::history) fn of_inner(inner: &Inner) -> Vec<Self> {
         let whole = |(at, segment): (usize, &SealedRef)| {
-            let lister = Lister::Above(index, at);
+            let lister = Lister::Above(inner, at);
             Whole {
                 summary: &segment.summary,
                 lister,
             }
             .lists()
         };
-        index.refs.iter().enumerate().map(whole).collect()
+        inner.refs.iter().enumerate().map(whole).collect()
     }
 }

@@ -2,8 +2,9 @@
 
 use learn::metrics::{Case, utc_day};
 use serde::Serialize;
-use tidemark_domain::control::trial::{Trial, Verdict};
+use tidemark_domain::control::trial::{Arm, Trial};
 use tidemark_domain::event::Currency;
+use tidemark_domain::event::Verdict;
 use tidemark_domain::id::fingerprint64;
 use tidemark_domain::outcome::{Decision, SCORE_MAX};
 use tidemark_telemetry::price::Prices;
@@ -19,29 +20,20 @@ const MEMORY_GB: f64 = 1.0;
 /// What an empty bin counts for, so that the stability index stays finite.
 const BIN_SHARE_MIN: f64 = 1e-4;
 
-/// What became known of an event later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Label {
-    /// It was fraud.
-    Fraud,
-    /// It was not.
-    Cleared,
-}
-
 /// An event under both policies.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub struct LabelledTrial {
     /// What was recorded.
     pub trial: Trial,
     /// What became known.
-    pub label: Option<Label>,
+    pub label: Option<Verdict>,
     /// The amount of a labelled event, base minor units.
     pub amount_minor: u64,
 }
 
 /// One recorded batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch {
+pub struct RecordedBatch {
     /// The policy that was in force.
     pub active: u32,
     /// When it was scored, ms since 1970-01-01T00:00:00Z.
@@ -77,9 +69,9 @@ pub struct Samples {
     /// Limits of the candidate.
     pub candidate_limits: Option<Limits>,
     /// The batches.
-    pub batches: Vec<Batch>,
+    pub batches: Vec<RecordedBatch>,
     /// The events.
-    pub events: Vec<Sample>,
+    pub events: Vec<LabelledTrial>,
     /// Items that are none of ours.
     pub unreadable: usize,
     /// Cards beyond the limit, whose labels were not read.
@@ -169,9 +161,9 @@ pub struct Example {
     /// Its card.
     pub card_id: String,
     /// What was sent.
-    pub active: Verdict,
+    pub active: Arm,
     /// What would have been.
-    pub candidate: Verdict,
+    pub candidate: Arm,
 }
 
 /// A distribution of scores.
@@ -313,8 +305,8 @@ pub(super) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn examples(events: &[Sample]) -> Vec<Example> {
-    let differs = |sample: &&Sample| sample.trial.active.decision != sample.trial.candidate.decision;
+fn examples(events: &[LabelledTrial]) -> Vec<Example> {
+    let differs = |sample: &&LabelledTrial| sample.trial.active.decision != sample.trial.candidate.decision;
     let mut flips: Vec<&Trial> = events.iter().filter(differs).map(|sample| &sample.trial).collect();
     let distance = |trial: &Trial| trial.active.score.abs_diff(trial.candidate.score);
     flips.sort_by(|a, b| distance(b).cmp(&distance(a)).then_with(|| a.event_id.cmp(&b.event_id)));
@@ -383,13 +375,13 @@ fn drift(active: &[u16], candidate: &[u16], of_active: &Scores, of_candidate: &S
     }
 }
 
-fn precision(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Precision {
+fn precision(events: &[LabelledTrial], decision: impl Fn(&Trial) -> Decision) -> Precision {
     let mut counts = Precision::default();
     for sample in events {
         let decision = decision(&sample.trial);
         let (labelled, fraud) = (
             u64::from(sample.label.is_some()),
-            u64::from(sample.label == Some(Label::Fraud)),
+            u64::from(sample.label == Some(Verdict::Fraud)),
         );
         if decision == Decision::Alert {
             counts.alerts += 1;
@@ -411,11 +403,11 @@ fn precision(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Precis
 }
 
 /// The labelled events with a policy's decisions as their scores.
-fn labelled(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Vec<Case> {
-    let case = |sample: &Sample| {
+fn labelled(events: &[LabelledTrial], decision: impl Fn(&Trial) -> Decision) -> Vec<Case> {
+    let case = |sample: &LabelledTrial| {
         Some(Case {
             score: f64::from(decision(&sample.trial) as u8),
-            fraud: sample.label? == Label::Fraud,
+            fraud: sample.label? == Verdict::Fraud,
             day: utc_day(sample.trial.occurred_at_ms),
             card: fingerprint64(&sample.trial.card_id),
             amount_minor: sample.amount_minor,
@@ -426,8 +418,8 @@ fn labelled(events: &[Sample], decision: impl Fn(&Trial) -> Decision) -> Vec<Cas
 
 /// Time for an event in the batch that stands in the middle, microseconds: a few batches in which the machine did something
 /// else would carry a mean away.
-fn typical_us(batches: &[Batch], took_ns: impl Fn(&Batch) -> i64) -> f64 {
-    let of_batch = |batch: &Batch| share(took_ns(batch).max(0).unsigned_abs(), batch.timed) / 1_000.0;
+fn typical_us(batches: &[RecordedBatch], took_ns: impl Fn(&RecordedBatch) -> i64) -> f64 {
+    let of_batch = |batch: &RecordedBatch| share(took_ns(batch).max(0).unsigned_abs(), batch.timed) / 1_000.0;
     let mut batches: Vec<(f64, u64)> = batches
         .iter()
         .filter(|batch| batch.timed > 0)
@@ -443,7 +435,7 @@ fn typical_us(batches: &[Batch], took_ns: impl Fn(&Batch) -> i64) -> f64 {
     middle.map_or(0.0, |(us, _)| *us)
 }
 
-fn cost(batches: &[Batch]) -> Cost {
+fn cost(batches: &[RecordedBatch]) -> Cost {
     let events: u64 = batches.iter().map(|batch| batch.events as u64).sum();
     let timed: u64 = batches.iter().map(|batch| batch.timed).sum();
     let active_us = typical_us(batches, |batch| batch.active_ns);

@@ -17,7 +17,7 @@ use tidemark_aws::admin::Admin;
 use super::args::CompareArgs;
 use super::plane::Plane;
 
-pub use measure::{Comparison, Label, Sample, compare};
+pub use measure::{Comparison, LabelledTrial, compare};
 pub use read::trials;
 
 /// Reads what was recorded, compares, and shows it.

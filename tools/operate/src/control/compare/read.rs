@@ -14,7 +14,7 @@ use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 
 use super::super::plane::Plane;
-use super::measure::{Batch, Label, Limits, Sample, Samples};
+use super::measure::{LabelledTrial, Limits, RecordedBatch, Samples};
 
 /// Cards whose states are read for labels, at most.
 const LABELLED_CARDS_MAX: usize = 20_000;
@@ -97,7 +97,7 @@ fn limits(policy: &Policy) -> Limits {
 }
 
 fn take(samples: &mut Samples, batch: TrialBatch, bytes: usize) {
-    samples.batches.push(Batch {
+    samples.batches.push(RecordedBatch {
         active: batch.active,
         at_ms: batch.at_ms,
         events: batch.trials.len(),
@@ -106,18 +106,20 @@ fn take(samples: &mut Samples, batch: TrialBatch, bytes: usize) {
         candidate_ns: batch.candidate_ns,
         write_units: bytes.div_ceil(WRITE_UNIT_BYTES),
     });
-    samples.events.extend(batch.trials.into_iter().map(|trial| Sample {
-        trial,
-        label: None,
-        amount_minor: 0,
-    }));
+    samples
+        .events
+        .extend(batch.trials.into_iter().map(|trial| LabelledTrial {
+            trial,
+            label: None,
+            amount_minor: 0,
+        }));
 }
 
 /// Labels are with the events, in the states of their cards. Cards with an event that a policy flags come first: a policy is right or
 /// wrong in these. The others say what was missed.
 async fn label(plane: &Plane<'_>, samples: &mut Samples) -> Result<(), CliError> {
     let mut by_card: BTreeMap<&str, bool> = BTreeMap::new();
-    for Sample { trial, .. } in &samples.events {
+    for LabelledTrial { trial, .. } in &samples.events {
         let is_flagged = trial.active.decision != Decision::Pass || trial.candidate.decision != Decision::Pass;
         *by_card.entry(&trial.card_id).or_default() |= is_flagged;
     }
@@ -150,12 +152,7 @@ async fn label(plane: &Plane<'_>, samples: &mut Samples) -> Result<(), CliError>
         let Ok(state) = History::decode(bytes) else { continue };
         for entry in state.entries() {
             if let Some((verdict, _)) = entry.label {
-                let label = if verdict == Verdict::Fraud {
-                    Label::Fraud
-                } else {
-                    Label::Cleared
-                };
-                let labelled = (entry.mark(), label, entry.amount_base_minor);
+                let labelled = (entry.mark(), verdict, entry.amount_base_minor);
                 labels.entry(card.clone()).or_default().push(labelled);
             }
         }
@@ -171,10 +168,10 @@ async fn label(plane: &Plane<'_>, samples: &mut Samples) -> Result<(), CliError>
 }
 
 /// An event of a card, what became known of it, and its amount.
-type Labelled = (EventMark, Label, u64);
+type Labelled = (EventMark, Verdict, u64);
 
 /// The label and the amount of an event: the same id at another time is another event, with a label of its own or none.
-fn label_of(labels: &HashMap<CardId, Vec<Labelled>>, event: &EventKey) -> Option<(Label, u64)> {
+fn label_of(labels: &HashMap<CardId, Vec<Labelled>>, event: &EventKey) -> Option<(Verdict, u64)> {
     let of_card = labels.get(&event.card_id)?;
     let its = of_card
         .iter()

@@ -1,40 +1,41 @@
 //! The comparison on figures that a person can check.
 
-use tidemark_domain::control::trial::{Trial, Verdict};
+use tidemark_domain::control::trial::{Arm, Trial};
 use tidemark_domain::event::Currency;
+use tidemark_domain::event::Verdict;
 use tidemark_domain::outcome::{Decision, Tier};
 
-use super::measure::{Batch, Label, Limits, Sample, Samples, compare};
+use super::measure::{LabelledTrial, Limits, RecordedBatch, Samples, compare};
 use super::{html, text};
 
-fn verdict(score: u16) -> Verdict {
+fn arm(score: u16) -> Arm {
     let decision = match score {
         800.. => Decision::Alert,
         600.. => Decision::Review,
         _ => Decision::Pass,
     };
-    Verdict {
+    Arm {
         score,
         decision,
         tier: Tier::Full,
     }
 }
 
-fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<Label>) -> Sample {
-    Sample {
+fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<Verdict>) -> LabelledTrial {
+    LabelledTrial {
         trial: Trial {
             event_id: event.to_owned(),
             card_id: card.to_owned(),
             occurred_at_ms: 0,
-            active: verdict(active),
-            candidate: verdict(candidate),
+            active: arm(active),
+            candidate: arm(candidate),
         },
         label,
         amount_minor: 1_000,
     }
 }
 
-fn samples(events: Vec<Sample>) -> Samples {
+fn samples(events: Vec<LabelledTrial>) -> Samples {
     Samples {
         candidate: 2,
         active_limits: Some(Limits {
@@ -45,7 +46,7 @@ fn samples(events: Vec<Sample>) -> Samples {
             review: 610,
             alert: 800,
         }),
-        batches: vec![Batch {
+        batches: vec![RecordedBatch {
             active: 1,
             at_ms: 1_790_000_000_000,
             events: events.len(),
@@ -62,10 +63,10 @@ fn samples(events: Vec<Sample>) -> Samples {
 fn example() -> Samples {
     samples(vec![
         sample("e1", "a", 100, 100, None),
-        sample("e2", "a", 100, 650, Some(Label::Cleared)),
-        sample("e3", "b", 900, 500, Some(Label::Fraud)),
-        sample("e4", "b", 820, 990, Some(Label::Fraud)),
-        sample("e5", "<img src=x onerror=alert(1)>", 850, 300, Some(Label::Cleared)),
+        sample("e2", "a", 100, 650, Some(Verdict::Cleared)),
+        sample("e3", "b", 900, 500, Some(Verdict::Fraud)),
+        sample("e4", "b", 820, 990, Some(Verdict::Fraud)),
+        sample("e5", "<img src=x onerror=alert(1)>", 850, 300, Some(Verdict::Cleared)),
     ])
 }
 
@@ -100,7 +101,7 @@ fn precision_counts_only_what_is_labelled() {
 #[test]
 fn recall_and_money_are_of_the_frauds_that_labels_know_and_one_of_one_is_not_sure() {
     let mut samples = example();
-    samples.events.push(sample("e6", "c", 100, 900, Some(Label::Fraud)));
+    samples.events.push(sample("e6", "c", 100, 900, Some(Verdict::Fraud)));
     samples.currency = Currency::new("EUR");
     let c = compare(&samples, 0);
     let (active, candidate) = (&c.active_found, &c.candidate_found);
@@ -183,11 +184,11 @@ fn percentiles_time_and_cost_are_by_the_event() {
 fn a_batch_in_which_the_machine_did_something_else_does_not_carry_the_time_away() {
     let mut samples = samples(vec![sample("e", "c", 1, 1, None)]);
     let usual = samples.batches[0];
-    let interrupted = Batch {
+    let interrupted = RecordedBatch {
         candidate_ns: 10_000_000,
         ..usual
     };
-    let untimed = Batch {
+    let untimed = RecordedBatch {
         timed: 0,
         ..interrupted
     };

@@ -10,7 +10,7 @@ use tidemark_domain::outcome::Tier;
 use crate::outcome::SentOutcome;
 
 /// Rates, percentiles and shares look back so far, milliseconds.
-pub const WINDOW_MS: i64 = 60_000;
+pub const LOOK_BACK_MS: i64 = 60_000;
 /// Rates are counted by the second; this is one, in milliseconds.
 const SECOND_MS: i64 = 1_000;
 /// Seconds in the picture of the rates.
@@ -72,7 +72,7 @@ pub struct TopView {
 
 /// The picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Snapshot {
+pub struct Picture {
     /// When it was taken, ms since 1970-01-01T00:00:00Z.
     pub at_ms: i64,
     /// Records taken by the transactions stream, a number for each of the last seconds, the oldest first.
@@ -101,7 +101,7 @@ pub struct Snapshot {
     pub problems: Vec<String>,
 }
 
-impl Snapshot {
+impl Picture {
     /// The degraded share of the last minute's outcomes, 0 to 1.
     #[must_use]
     pub fn degraded_share(&self) -> f64 {
@@ -141,7 +141,7 @@ struct Recent {
 
 /// What was seen so far, bounded.
 #[derive(Debug, Default)]
-pub struct Model {
+pub struct Watcher {
     shards: BTreeMap<String, Shard>,
     pending: HashMap<EventKey, (String, i64)>,
     pending_order: VecDeque<EventKey>,
@@ -151,7 +151,7 @@ pub struct Model {
     units: VecDeque<(i64, f64, f64)>,
 }
 
-impl Model {
+impl Watcher {
     /// Names a shard, so that a silent one is in the picture.
     pub fn shard(&mut self, shard_id: &str) {
         self.shards.entry(shard_id.to_owned()).or_default();
@@ -207,34 +207,34 @@ impl Model {
 
     /// The picture as of a time, without queues, units' presence and problems, which the caller knows.
     #[must_use]
-    pub fn snapshot(&mut self, now_ms: i64) -> Snapshot {
-        let from_ms = now_ms - WINDOW_MS;
+    pub fn picture(&mut self, now_ms: i64) -> Picture {
+        let from_ms = now_ms - LOOK_BACK_MS;
         while self.recent.front().is_some_and(|recent| recent.at_ms <= from_ms) {
             self.recent.pop_front();
         }
         while self.units.front().is_some_and(|(at_ms, ..)| *at_ms <= from_ms) {
             self.units.pop_front();
         }
-        let mut snapshot = Snapshot {
+        let mut picture = Picture {
             at_ms: now_ms,
             records_per_second: self.records.last(now_ms),
             outcomes_per_second: self.outcomes.last(now_ms),
             latency_ms: percentiles(self.recent.iter().filter_map(|recent| recent.latency_ms).collect()),
             outcomes: self.recent.len() as u64,
             top: self.top(),
-            ..Snapshot::default()
+            ..Picture::default()
         };
         for recent in &self.recent {
-            *snapshot
+            *picture
                 .decisions
                 .entry(recent.outcome.decision.as_str().to_owned())
                 .or_default() += 1;
-            *snapshot
+            *picture
                 .tiers
                 .entry(recent.outcome.tier.as_str().to_owned())
                 .or_default() += 1;
         }
-        snapshot.shards = self
+        picture.shards = self
             .shards
             .iter()
             .map(|(id, shard)| ShardView {
@@ -244,10 +244,10 @@ impl Model {
             })
             .collect();
         if !self.units.is_empty() {
-            snapshot.write_units = Some(self.units.iter().map(|(_, write, _)| write).sum());
-            snapshot.read_units = Some(self.units.iter().map(|(.., read)| read).sum());
+            picture.write_units = Some(self.units.iter().map(|(_, write, _)| write).sum());
+            picture.read_units = Some(self.units.iter().map(|(.., read)| read).sum());
         }
-        snapshot
+        picture
     }
 
     fn top(&self) -> Vec<TopView> {
@@ -330,8 +330,8 @@ mod tests {
         .unwrap()
     }
 
-    fn seen(model: &mut Model, shard_id: &str, event_id: &str, arrival_ms: i64) {
-        model.record(&SeenRecord {
+    fn seen(watcher: &mut Watcher, shard_id: &str, event_id: &str, arrival_ms: i64) {
+        watcher.record(&SeenRecord {
             shard_id,
             event: EventKey::new("c", event_id, 1),
             arrival_ms,
@@ -340,67 +340,67 @@ mod tests {
 
     #[test]
     fn latency_lag_rates_and_shares_of_a_small_stream() {
-        let mut model = Model::default();
-        model.shard("s1");
+        let mut watcher = Watcher::default();
+        watcher.shard("s1");
         for (event, at_ms) in [("a", 10_000), ("b", 10_500), ("c", 11_000)] {
-            seen(&mut model, "s0", event, at_ms);
+            seen(&mut watcher, "s0", event, at_ms);
         }
-        model.outcome(10_200, outcome("a", 10, "full"));
-        model.outcome(11_500, outcome("b", 900, "no_profile"));
-        let snapshot = model.snapshot(12_000);
-        assert_eq!(snapshot.latency_ms, Some([200, 1_000, 1_000]));
-        assert_eq!(snapshot.shards[0].lag_ms, 1_000, "c waits since 11,000");
-        assert_eq!((snapshot.shards[0].records, snapshot.shards[1].lag_ms), (3, 0));
-        assert!((snapshot.degraded_share() - 0.5).abs() < 1e-9);
-        assert_eq!(snapshot.top[0].event_id, "b");
-        assert_eq!(snapshot.records_per_second.iter().sum::<u64>(), 3);
-        assert_eq!(snapshot.outcomes_per_second.last(), Some(&0));
-        let later = model.snapshot(200_000);
+        watcher.outcome(10_200, outcome("a", 10, "full"));
+        watcher.outcome(11_500, outcome("b", 900, "no_profile"));
+        let picture = watcher.picture(12_000);
+        assert_eq!(picture.latency_ms, Some([200, 1_000, 1_000]));
+        assert_eq!(picture.shards[0].lag_ms, 1_000, "c waits since 11,000");
+        assert_eq!((picture.shards[0].records, picture.shards[1].lag_ms), (3, 0));
+        assert!((picture.degraded_share() - 0.5).abs() < 1e-9);
+        assert_eq!(picture.top[0].event_id, "b");
+        assert_eq!(picture.records_per_second.iter().sum::<u64>(), 3);
+        assert_eq!(picture.outcomes_per_second.last(), Some(&0));
+        let later = watcher.picture(200_000);
         assert_eq!((later.outcomes, later.latency_ms), (0, None));
     }
 
     #[test]
     fn what_never_gets_an_outcome_does_not_look_like_lag_for_ever() {
-        let mut model = Model::default();
-        seen(&mut model, "s0", "refused-by-history", 1_000);
-        seen(&mut model, "s0", "b", 2_000);
-        assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 2_000);
-        model.outcome(2_100, outcome("b", 1, "full"));
-        assert_eq!(model.snapshot(3_000).shards[0].lag_ms, 0);
+        let mut watcher = Watcher::default();
+        seen(&mut watcher, "s0", "refused-by-history", 1_000);
+        seen(&mut watcher, "s0", "b", 2_000);
+        assert_eq!(watcher.picture(3_000).shards[0].lag_ms, 2_000);
+        watcher.outcome(2_100, outcome("b", 1, "full"));
+        assert_eq!(watcher.picture(3_000).shards[0].lag_ms, 0);
     }
 
     #[test]
     fn a_card_is_once_among_the_top_scores_with_its_highest() {
-        let mut model = Model::default();
+        let mut watcher = Watcher::default();
         let of_card = |card: &str, event: &str, score| {
             let mut outcome = outcome(event, score, "full");
             outcome.card_id = card.to_owned();
             outcome
         };
         for at in 0..30_u16 {
-            model.outcome(1_000, of_card("struck", &format!("e{at}"), 900 + at));
-            model.outcome(1_000, of_card(&format!("card-{at}"), "x", at));
+            watcher.outcome(1_000, of_card("struck", &format!("e{at}"), 900 + at));
+            watcher.outcome(1_000, of_card(&format!("card-{at}"), "x", at));
         }
-        let top = model.snapshot(1_500).top;
+        let top = watcher.picture(1_500).top;
         assert_eq!((top.len(), top[0].score, top[1].score), (TOP_SCORES, 929, 29));
         assert_eq!(top.iter().filter(|top| top.card_id == "struck").count(), 1);
     }
 
     #[test]
     fn an_outcome_sent_again_is_one_of_the_top_scores() {
-        let mut model = Model::default();
-        model.outcome(1_000, outcome("a", 990, "full"));
-        model.outcome(1_001, outcome("a", 990, "full"));
-        assert_eq!(model.snapshot(1_500).top.len(), 1);
+        let mut watcher = Watcher::default();
+        watcher.outcome(1_000, outcome("a", 990, "full"));
+        watcher.outcome(1_001, outcome("a", 990, "full"));
+        assert_eq!(watcher.picture(1_500).top.len(), 1);
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut model = Model::default();
+        let mut watcher = Watcher::default();
         for at in 0..PENDING_MAX + 10 {
-            seen(&mut model, "s0", &format!("e{at}"), i64::try_from(at).unwrap());
+            seen(&mut watcher, "s0", &format!("e{at}"), i64::try_from(at).unwrap());
         }
-        assert_eq!(model.pending.len(), PENDING_MAX);
-        assert!(model.records.counts.len() <= 4 * RATE_SECONDS);
+        assert_eq!(watcher.pending.len(), PENDING_MAX);
+        assert!(watcher.records.counts.len() <= 4 * RATE_SECONDS);
     }
 }

@@ -7,10 +7,10 @@ use tidemark_engine::port::Units;
 use tidemark_telemetry::ErrorCode;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::api::{Account, Problem, Request, Response, Stopped};
+use crate::api::{Problem, Request, Response, Stopped, Tally};
 use crate::cursor::{CURSOR_VERSION, Cursor, Part, ShardLeft};
 use crate::limits::{
-    ANSWER_MS, CLEANUP_MS, FAILED_BATCHES_MAX, HELD_MESSAGES_MAX, HIDDEN_SLACK_S, PARTS_MAX, PROBLEMS_MAX, RUN_MS_MAX,
+    ANSWER_MS, CALL_MS_MAX, CLEANUP_MS, FAILED_BATCHES_MAX, HELD_MESSAGES_MAX, HIDDEN_SLACK_S, PARTS_MAX, PROBLEMS_MAX,
     RedriveConfig, SEEN_MESSAGES_MAX, STOP_MARGIN_MS,
 };
 use crate::rate::{ReadPace, RecordPace};
@@ -44,11 +44,11 @@ pub struct CallOutcome {
     pub stats: Stats,
 }
 
-pub(super) struct Run<'r> {
+pub(super) struct Call<'r> {
     pub(super) request: &'r Request,
     /// When the run began, which may be calls ago.
     pub(super) started_ms: i64,
-    pub(super) account: Account,
+    pub(super) account: Tally,
     pub(super) stats: Stats,
     pub(super) read_pace: ReadPace,
     pub(super) record_pace: RecordPace,
@@ -71,15 +71,15 @@ pub(super) struct Run<'r> {
     failed_batches: u32,
 }
 
-impl<'r> Run<'r> {
+impl<'r> Call<'r> {
     pub(super) fn new(request: &'r Request, config: &RedriveConfig, now_ms: i64, deadline_ms: i64) -> Self {
-        let deadline_ms = deadline_ms.min(now_ms.saturating_add(RUN_MS_MAX));
+        let deadline_ms = deadline_ms.min(now_ms.saturating_add(CALL_MS_MAX));
         let cursor = request.cursor.as_ref();
         let rate = request.rate_per_second.unwrap_or(u32::MAX);
         Self {
             request,
             started_ms: cursor.map_or(now_ms, |cursor| cursor.started_ms.min(now_ms)),
-            account: Account::default(),
+            account: Tally::default(),
             stats: Stats::default(),
             read_pace: ReadPace::new(config.reads_per_second_max),
             record_pace: RecordPace::new(rate.min(config.rate_per_second_max)),
@@ -157,7 +157,7 @@ impl<'r> Run<'r> {
     pub(super) fn hold(&mut self, receipt: String) {
         self.held.push(receipt);
         if self.held.len() >= HELD_MESSAGES_MAX {
-            self.overflow("more messages are none of this run than a call keeps hidden");
+            self.overflow("more messages that are not of this run came than a call keeps hidden");
         }
     }
 

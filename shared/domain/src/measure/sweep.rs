@@ -1,4 +1,4 @@
-//! One walk over a card's history, from the event backwards.
+//! One sweep over a card's history, from the event backwards.
 
 use crate::event::Profile;
 use crate::history::sealed::SegmentKey;
@@ -13,16 +13,16 @@ use super::observed::Observed;
 use super::pass::Pass;
 use super::watch::Watch;
 
-/// What a walk for an event looks at: how far its windows reach, and what is watched in them.
-pub(crate) struct Walk<'a> {
+/// What a sweep for an event looks at: how far its windows reach, and what is watched in them.
+pub(crate) struct Sweep<'a> {
     event: &'a Observed<'a>,
     windows: usize,
     edges: Edges,
     watch: Watch,
 }
 
-impl<'a> Walk<'a> {
-    /// The walk for an event, by the policy that scores it.
+impl<'a> Sweep<'a> {
+    /// The sweep for an event, by the policy that scores it.
     pub(crate) fn new(event: &'a Observed<'a>, policy: &Policy) -> Self {
         Self {
             event,
@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
         for piece in before.iter().rev().map(Piece::One).chain(sealed) {
             let (first_ms, last_ms) = piece.span_ms();
             while open < windows && last_ms <= edges.starts_ms[open] {
-                pass.measured.windows[open] = pass.window();
+                pass.measured.panes[open] = pass.pane();
                 open += 1;
             }
             if open == windows {
@@ -75,9 +75,9 @@ impl<'a> Walk<'a> {
             latest = latest.or(Some(last_ms));
             earliest = Some(first_ms);
         }
-        let window = pass.window();
-        pass.measured.windows[open..windows].fill(window);
-        pass.measured.longest = window;
+        let pane = pass.pane();
+        pass.measured.panes[open..windows].fill(pane);
+        pass.measured.longest = pane;
         pass.measured.first_ms = earliest;
         pass.measured.previous_ms = latest;
         pass.measured.keys = keys;

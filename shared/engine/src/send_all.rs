@@ -1,4 +1,4 @@
-//! Sending many items through a port that may take some of them: in slices, paced to what the service takes, until all are
+//! Sending many items through a port that may take some of them: in portions, paced to what the service takes, until all are
 //! taken or it is too late.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use crate::retry::{Backoff, ends_ms};
 const BACKOFF: Backoff = Backoff::new(SEND_BACKOFF_BASE_MS, SEND_BACKOFF_CAP_MS);
 
 /// What one call of a port is given at most: so little that it answers soon, and the deadline is looked at in between.
-pub(crate) struct SliceLimit<T> {
+pub(crate) struct CallLimit<T> {
     pub(crate) items_max: usize,
     pub(crate) bytes_max: usize,
     /// What an item counts, bytes.
@@ -101,7 +101,7 @@ impl Pace {
 pub(crate) async fn send_all<T, C, F, R>(
     context: &BatchContext<'_, C>,
     until_ms: i64,
-    limit: &SliceLimit<T>,
+    limit: &CallLimit<T>,
     items: Vec<T>,
     call: F,
 ) -> NotSent
@@ -116,15 +116,15 @@ where
         if context.clock.now_ms() >= until_ms {
             return NotSent::new(&left, Why::TooLate);
         }
-        let (places, slice) = next_slice(&mut left, limit);
+        let (places, portion) = next_portion(&mut left, limit);
         let given = places.len();
-        let (answer, slice) = call(slice).await;
+        let (answer, portion) = call(portion).await;
         let (not_taken, error) = match answer {
             // Kinesis and SQS leave items out when they are throttled.
             Ok(not_taken) => (Some(not_taken), PortError::Throttled("items were not taken".to_owned())),
             Err(error) => (None, error),
         };
-        let returned = put_back(&mut left, places, slice, not_taken.as_deref());
+        let returned = put_back(&mut left, places, portion, not_taken.as_deref());
         pace.note(given - returned, given);
         if returned == 0 {
             continue;
@@ -162,26 +162,26 @@ fn pause_throttled<C: Clock>(context: &BatchContext<'_, C>, pace: &Pace, until_m
 }
 
 /// Takes the next items, at least one, with their places.
-fn next_slice<T>(left: &mut VecDeque<(usize, T)>, limit: &SliceLimit<T>) -> (Vec<usize>, Vec<T>) {
+fn next_portion<T>(left: &mut VecDeque<(usize, T)>, limit: &CallLimit<T>) -> (Vec<usize>, Vec<T>) {
     let count = left.len().min(limit.items_max.max(1));
-    let (mut places, mut slice) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut places, mut portion) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut bytes = 0;
     while let Some((place, item)) = left.pop_front_if(|(_, item)| {
         bytes += (limit.bytes_of)(item);
         places.is_empty() || (places.len() < count && bytes <= limit.bytes_max)
     }) {
         places.push(place);
-        slice.push(item);
+        portion.push(item);
     }
-    (places, slice)
+    (places, portion)
 }
 
-/// Puts items that were not taken, given by their place in the slice, back to the front in their order; `None`: all of them.
+/// Puts items that were not taken, given by their place in the portion, back to the front in their order; `None`: all of them.
 /// Answers how many.
 fn put_back<T>(
     left: &mut VecDeque<(usize, T)>,
     places: Vec<usize>,
-    slice: Vec<T>,
+    portion: Vec<T>,
     not_taken: Option<&[usize]>,
 ) -> usize {
     let mut keep = vec![not_taken.is_none(); places.len()];
@@ -192,7 +192,7 @@ fn put_back<T>(
         }
     }
     let mut returned = 0;
-    for ((place, item), keep) in places.into_iter().zip(slice).zip(keep).rev() {
+    for ((place, item), keep) in places.into_iter().zip(portion).zip(keep).rev() {
         if keep {
             left.push_front((place, item));
             returned += 1;
@@ -205,7 +205,7 @@ fn put_back<T>(
 mod tests {
     use super::*;
 
-    const LIMIT: SliceLimit<usize> = SliceLimit {
+    const LIMIT: CallLimit<usize> = CallLimit {
         items_max: 3,
         bytes_max: 10,
         bytes_of: |item| *item,
@@ -214,11 +214,11 @@ mod tests {
     #[test]
     fn a_slice_respects_both_limits_and_holds_one_item_at_least() {
         let mut left: VecDeque<(usize, usize)> = [4, 4, 4, 90, 1, 1, 1, 1].into_iter().enumerate().collect();
-        let mut slices = Vec::new();
+        let mut portions = Vec::new();
         while !left.is_empty() {
-            slices.push(next_slice(&mut left, &LIMIT).1);
+            portions.push(next_portion(&mut left, &LIMIT).1);
         }
-        assert_eq!(slices, [vec![4, 4], vec![4], vec![90], vec![1, 1, 1], vec![1]]);
+        assert_eq!(portions, [vec![4, 4], vec![4], vec![90], vec![1, 1, 1], vec![1]]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A card's run: its events in order, each commit group of them durable before the next begins.
+//! A card's plan, carried out: its events in order, each commit group of them durable before the next begins.
 
 use tidemark_domain::event::{Event, Profile};
 
@@ -8,21 +8,21 @@ use crate::commit::{Card, commit_group};
 use crate::fold::{Effect, Step};
 use crate::keys::KeyViews;
 use crate::load::Inputs;
-use crate::plan::{CardRun, Planned};
+use crate::plan::{CardPlan, Planned};
 use crate::port::{Clock, PutOnce, StateStore};
 use crate::report::Returned;
 use crate::sealed::drop_cold;
 
 /// How far a card came.
 #[derive(Debug)]
-pub(crate) struct RunDone {
+pub(crate) struct CardDone {
     /// Events whose effect is durable, in order.
     pub(crate) steps: Vec<Step>,
     /// Events that must come again, from the first that failed on (I4).
     pub(crate) returned: Vec<(usize, Returned)>,
 }
 
-impl RunDone {
+impl CardDone {
     fn with_rest(mut self, rest: &[Planned], returned: Returned) -> Self {
         self.returned
             .extend(rest.iter().map(|planned| (planned.record, returned)));
@@ -31,29 +31,29 @@ impl RunDone {
 }
 
 /// Applies a card's events in order. Never fails as a whole: what can't be done now is returned.
-pub(crate) async fn run_card<S: StateStore, C: Clock>(
+pub(crate) async fn process_card<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
     cards: &Cards<S>,
-    run: &CardRun,
+    plan: &CardPlan,
     inputs: Inputs,
     keys: &KeyViews,
-) -> RunDone {
-    let mut done = RunDone {
-        steps: Vec::with_capacity(run.events.len()),
+) -> CardDone {
+    let mut done = CardDone {
+        steps: Vec::with_capacity(plan.events.len()),
         returned: Vec::new(),
     };
     let warm = match inputs.warm {
         Ok(warm) => warm,
-        Err(returned) => return done.with_rest(&run.events, returned),
+        Err(returned) => return done.with_rest(&plan.events, returned),
     };
     let mut card = Card {
-        id: &run.card_id,
+        id: &plan.card_id,
         warm,
         profile: inputs.profile,
         keys,
-        arrival_ms: run.events.last().map_or(0, |planned| planned.arrival_ms),
+        arrival_ms: plan.events.last().map_or(0, |planned| planned.arrival_ms),
     };
-    let mut rest = run.events.as_slice();
+    let mut rest = plan.events.as_slice();
     while let Some(first) = rest.first() {
         if context.clock.now_ms() >= context.bounds.stop_at_ms {
             keep_warm(cards, card);

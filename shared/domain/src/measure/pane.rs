@@ -1,9 +1,9 @@
-//! What a window holds, as whole-number sums: so that a value does not depend on the order in which events arrived. The only
+//! A pane: what a window holds for one event, as whole-number sums: so that a value does not depend on the order in which events arrived. The only
 //! fractions come out at the end.
 
-/// What a window holds, the scored event included.
+/// What a window holds for an event, the event included.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Window {
+pub(crate) struct Pane {
     pub(crate) count: u32,
     pub(crate) declined: u32,
     pub(crate) merchants: u32,
@@ -22,7 +22,7 @@ pub(crate) struct Window {
     pub(crate) countries_error: u32,
 }
 
-impl Window {
+impl Pane {
     /// The amounts that are known.
     pub(crate) const fn amounts(&self) -> Amounts {
         Amounts {
