@@ -21,7 +21,8 @@ pub const CARDS: u64 = 100;
 /// key, 3 for the sort key, 1 for the name of the bytes, 5 for the version, 9 for the expiry, and 2 to spare.
 pub const ITEM_BYTES: usize = 60;
 
-const MS_PER_30_DAYS: f64 = 30.0 * 86_400_000.0;
+const MS_PER_DAY: i64 = 86_400_000;
+const MS_PER_30_DAYS: f64 = 30.0 * MS_PER_DAY as f64;
 const START_MS: i64 = 1_780_000_000_000;
 const AMOUNT_LOG_MEAN: f64 = 8.0;
 const AMOUNT_LOG_DEVIATION: f64 = 1.0;
@@ -73,13 +74,47 @@ pub fn typical_card(events: usize, seed: u64) -> History {
     state
 }
 
+/// The events of a typical card that has so many a day, as the contract's JSON with their times (ms since 1970-01-01T00:00:00Z), in
+/// the order of their times.
+pub fn stream(events_per_day: f64, days: u32, seed: u64) -> impl Iterator<Item = (i64, Vec<u8>)> {
+    let mut dice = Dice::plain(seed);
+    let a_month = (events_per_day * 30.0) as usize;
+    let merchants = merchants(&mut dice, (a_month / 3).clamp(3, 25));
+    let end_ms = START_MS + i64::from(days) * MS_PER_DAY;
+    let mut time_ms = START_MS;
+    (0..).map_while(move |number| {
+        time_ms += (dice.exponential(1.0) * MS_PER_DAY as f64 / events_per_day) as i64;
+        let tx = transaction(&mut dice, &merchants, number, time_ms);
+        (time_ms < end_ms).then(|| (time_ms, json(&tx)))
+    })
+}
+
+/// Version 2 of the contract, with a place where there is one.
+fn json(tx: &Transaction) -> Vec<u8> {
+    let degrees = |degrees_e4: i32| f64::from(degrees_e4) / 10_000.0;
+    let mut event = serde_json::json!({
+        "schema": "transaction", "version": 2, "event_id": tx.event_id.as_str(), "card_id": tx.card_id.as_str(),
+        "occurred_at_ms": tx.occurred_at_ms, "amount_minor": tx.amount_minor, "currency": tx.currency.as_str(),
+        "merchant_id": tx.merchant_id.as_str(), "mcc": tx.mcc, "country": tx.country.as_str(),
+        "channel": "point_of_sale", "approved": tx.approved,
+    });
+    if let Some(device) = &tx.device_id {
+        event["device_id"] = device.as_str().into();
+    }
+    if let Some(place) = tx.place {
+        event["latitude"] = degrees(place.latitude_e4).into();
+        event["longitude"] = degrees(place.longitude_e4).into();
+    }
+    event.to_string().into_bytes()
+}
+
 fn transaction(dice: &mut Dice, merchants: &[Merchant], number: usize, time_ms: i64) -> Transaction {
     let merchant = zipf(dice, merchants);
     let amount = (AMOUNT_LOG_MEAN + AMOUNT_LOG_DEVIATION * dice.normal()).exp();
     let device = if dice.unit() < 0.8 { "device-1" } else { "device-2" };
     let is_v2 = dice.unit() < 0.9;
     Transaction {
-        event_id: id(EventId::new(&format!("event-{number}-{}", dice.any()))),
+        event_id: id(EventId::new(&format!("event-{number}-{:x}", dice.any()))),
         card_id: id(CardId::new("card-1")),
         occurred_at_ms: time_ms,
         amount_minor: (amount as u64).max(1),
@@ -112,7 +147,7 @@ fn merchants(dice: &mut Dice, count: usize) -> Vec<Merchant> {
                 longitude_e4: degrees_e4(dice, longitude),
             };
             Merchant {
-                id: id(MerchantId::new(&format!("merchant-{}", dice.any()))),
+                id: id(MerchantId::new(&format!("merchant-{:x}", dice.any()))),
                 country: id(Country::new(if dice.unit() < 0.05 { "DE" } else { "FR" })),
                 place: (dice.unit() < 0.8).then_some(place),
             }

@@ -18,6 +18,7 @@ use rehearse::drill::args::DrillArgs;
 use rehearse::local::args::LocalUpArgs;
 use tidemark_aws::admin::READ_BUDGET_MS;
 
+use crate::cost::CostArgs;
 use crate::train::{BacktestArgs, ExportArgs, TrainArgs};
 
 /// Card transactions in, anomaly scores out, once each.
@@ -136,6 +137,9 @@ pub enum Command {
     /// The AWS on this machine
     #[command(subcommand)]
     Local(LocalCommand),
+    /// Say what a load costs a month, and which limits of an account it meets
+    #[command(after_help = crate::cost::HELP)]
+    Cost(CostArgs),
     /// Say what is missing on this machine, and how to get it
     Doctor,
     /// Print a shell's completions of this command
@@ -162,6 +166,7 @@ impl Command {
                 | Self::Simulate(_)
                 | Self::Drill(_)
                 | Self::Local(_)
+                | Self::Cost(_)
                 | Self::Doctor
                 | Self::Completions(_)
                 | Self::Manual(_)

@@ -3,6 +3,7 @@
 //! The operator's verbs are in the crate `operate`, what runs the whole pipeline on this machine in `rehearse`.
 
 pub mod cli;
+pub mod cost;
 pub mod doctor;
 pub mod learning;
 pub mod manual;

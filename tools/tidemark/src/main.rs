@@ -11,7 +11,7 @@ use terminal::ui::{self, paint};
 use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand};
-use tidemark_cli::{doctor, manual, score, simulate, train};
+use tidemark_cli::{cost, doctor, manual, score, simulate, train};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -65,6 +65,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Override(command) => control::overrides(&admin().await, command, login().as_deref(), json).await,
         Command::Rollout(args) => control::rollout(&admin().await, args, login().as_deref(), json).await,
         Command::Compare(args) => control::compare(&admin().await, args, json).await,
+        Command::Cost(args) => cost::run(args, json),
         Command::Doctor => doctor::run(json),
         Command::Completions(args) => manual::completions(args),
         Command::Manual(args) => manual::pages(args),
