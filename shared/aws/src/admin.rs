@@ -28,7 +28,7 @@ pub use patience::{
 pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
 pub use stream::{PutRecord, ReadFrom, RecordPage, Shard, ShardIterator, ShardRecord, StreamInfo};
-pub use table::{Item, ItemPage, ItemValue};
+pub use table::{Item, ItemPage, ItemValue, item_bytes};
 
 use crate::client::{AwsSettings, Clients, clients_of, shared_config};
 

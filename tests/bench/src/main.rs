@@ -5,6 +5,7 @@ mod cold_start;
 mod detection;
 mod handbook;
 mod handler;
+mod live;
 mod trees;
 
 use std::path::Path;
@@ -27,6 +28,9 @@ const USAGE: &str = "usage: bench <what>
                                 last of the five alone, --choice the three earlier weeks that choices are made by. Takes minutes
   parity DIR                    the frauds of a terminal that labels tell of, against the published ones of the book's delayed
                                 windows; exits with 1 when one differs
+  live DIR [--json]             50,000 events of the same stream through the local AWS with the score function's binary, their labels a
+                                week late in between, and through `tidemark score`: outcomes byte for byte, units and bytes; exits
+                                with 1 when one differs that no label which had not reached its key yet explains. Takes minutes
   handler [CARDS BATCHES [--policy FILE]]
                                 the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
   telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         ["detection", directory, "--published"] => run_detection(directory, Weeks::Published),
         ["detection", directory, "--choice"] => run_detection(directory, Weeks::Choice),
         ["parity", directory] if handbook::is_there(directory.as_ref()) => detection::parity(directory.as_ref()),
+        ["live", directory] if handbook::is_there(directory.as_ref()) => live::run(directory.as_ref(), false),
+        ["live", directory, "--json"] if handbook::is_there(directory.as_ref()) => live::run(directory.as_ref(), true),
         ["handler"] => handler::run(&handler::CARDS, handler::BATCHES, &Policy::default_policy()),
         ["handler", cards, batches] => run_handler(cards, batches, None),
         ["handler", cards, batches, "--policy", file] => run_handler(cards, batches, Some(file)),

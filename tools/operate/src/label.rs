@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use terminal::clock::now_ms;
 use terminal::error::{CliError, Exit};
-use terminal::ui;
+use terminal::{files, ui};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::event::Verdict;
-use tidemark_domain::policy::Policy;
 use tokio::sync::mpsc;
 
 use crate::send::{self, Read, Tally};
@@ -35,7 +34,7 @@ pub async fn run(admin: &Admin, args: &LabelArgs, json: bool) -> Result<Exit, Cl
     let input = send::open(&args.file)?;
     let judge = Judge {
         now_ms: now_ms(),
-        bounds: Policy::default_policy().bounds,
+        bounds: files::policy(args.policy.as_deref())?.bounds,
     };
     let failed: Arc<Mutex<Option<LabelFileError>>> = Arc::default();
     let told = Arc::clone(&failed);

@@ -10,7 +10,7 @@ pub(crate) mod usage;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use lab::oracle;
+use lab::oracle::{self, TriedPolicy};
 use lab::simulate::{self, Scenario, SimConfig, SimRecord};
 use operate::account::evidence::{self, EvidencePlaces, StreamRange};
 use operate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
@@ -28,7 +28,7 @@ use tidemark_domain::policy::Policy;
 use tidemark_engine::record::compare_sequence_numbers;
 
 use crate::demo::args::DemoArgs;
-use crate::demo::learning::{Learn, Learning};
+use crate::demo::learning::{Learn, Learning, Recomputed};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
 use crate::stack::{Stack, StackOptions};
 
@@ -87,7 +87,7 @@ async fn run_on(
     // Up to the last midnight: hours of the day count, and a seed gives the same stream at every hour.
     let midnight_ms = started_ms - started_ms.rem_euclid(MS_PER_DAY);
     let mut config = stream_of(args, policy, midnight_ms).with_scenarios(&Scenario::ALL, span_ms);
-    config = config.with_more_fraud(learning::FRAUD_FACTOR);
+    config = config.with_more_fraud(learning::FRAUD_FACTOR).with_links();
     config.sent_by_ms = started_ms;
     let pace = args.rate.map_or(Pace::Backlog(BACKLOG_RECORDS_MAX), Pace::Rate);
     let split_ms = learning::split_ms(&config);
@@ -115,12 +115,20 @@ async fn run_on(
     let records = read_transactions(stack).await?;
     let found = read_evidence(stack).await?;
     let usage = usage::read(stack.function.log_path(), log_from_bytes)?;
+    let trials = match &learned {
+        Ok((_, version)) => learning::recorded(stack, *version).await?,
+        Err(_) => Vec::new(),
+    };
     bar.set_message("recomputing everything independently");
-    let mut report = judge(run, &records, &found, usage, policy)?;
+    let tried = learned.as_ref().ok().map(|(learned, _)| TriedPolicy {
+        policy: &learned.policy,
+        trials: &trials,
+    });
+    let (mut report, recomputed) = judge_tried(run, &records, &found, usage, policy, tried)?;
     let outcomes = parse_outcomes(&found.evidence)?;
     report.fraud = Some(fraud::Fraud::of(simulate::generate(&config), outcomes.iter(), policy));
     match learned {
-        Ok(learned) => report.learning = Some(Learning::of(stack, &config, policy, learned).await?),
+        Ok(learned) => report.learning = Some(Learning::of(&config, policy, learned, &trials, recomputed)),
         Err(why) => report.nothing_learned = Some(why),
     }
     bar.finish_and_clear();
@@ -225,6 +233,21 @@ pub(crate) enum Pace {
 pub(crate) async fn send(
     stack: &Stack,
     stream: &mut (impl Iterator<Item = SimRecord> + Send),
+    bounds: (u64, u64),
+    pace: Pace,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<u64, CliError> {
+    let mut records = stream.map(|record| PutRecord {
+        partition_key: record.partition_key,
+        data: record.payload,
+    });
+    send_records(stack, &mut records, bounds, pace, progress).await
+}
+
+/// The same of records from anywhere.
+pub(crate) async fn send_records(
+    stack: &Stack,
+    records: &mut (impl Iterator<Item = PutRecord> + Send),
     (before, records_max): (u64, u64),
     pace: Pace,
     progress: &(dyn Fn(u64) + Sync),
@@ -233,13 +256,7 @@ pub(crate) async fn send(
     let mut sent = 0_u64;
     while sent < records_max {
         let room = usize::try_from(records_max - sent).unwrap_or(BATCH_RECORDS);
-        let batch: Vec<PutRecord> = stream
-            .take(room.min(BATCH_RECORDS))
-            .map(|record| PutRecord {
-                partition_key: record.partition_key,
-                data: record.payload,
-            })
-            .collect();
+        let batch: Vec<PutRecord> = records.take(room.min(BATCH_RECORDS)).collect();
         if batch.is_empty() {
             break;
         }
@@ -316,6 +333,17 @@ pub(crate) struct Run {
 pub(crate) fn judge(
     run: Run,
     records: &[Accepted],
+    found: &Found,
+    usage: usage::Usage,
+    policy: &Policy,
+) -> Result<DemoReport, CliError> {
+    judge_tried(run, records, found, usage, policy, None).map(|(report, _)| report)
+}
+
+/// The same with a policy that was tried, and how far that was recomputed.
+fn judge_tried(
+    run: Run,
+    records: &[Accepted],
     Found {
         evidence,
         states,
@@ -323,7 +351,8 @@ pub(crate) fn judge(
     }: &Found,
     usage: usage::Usage,
     policy: &Policy,
-) -> Result<DemoReport, CliError> {
+    tried: Option<TriedPolicy<'_>>,
+) -> Result<(DemoReport, Recomputed), CliError> {
     let Run { seed, sent, elapsed_ms } = run;
     let bounds = BoundsInForce::always(policy.bounds);
     let account = Account::of(
@@ -338,10 +367,11 @@ pub(crate) fn judge(
         })
         .collect();
     let bytes = evidence.outcomes.values().map(|outcome| outcome.bytes.as_slice());
-    let check = oracle::check(policy, &input, bytes, &|card| states.get(card).cloned());
+    let check = oracle::check_tried(policy, &input, bytes, &|card| states.get(card).cloned(), tried);
+    let recomputed = Recomputed::of(&check);
     let outcomes = parse_outcomes(evidence)?;
     let scored = account.scored.max(1) as f64;
-    Ok(DemoReport {
+    let report = DemoReport {
         seed,
         cards: states.len() as u64,
         sent,
@@ -372,7 +402,8 @@ pub(crate) fn judge(
             ..usage.signals
         },
         account,
-    })
+    };
+    Ok((report, recomputed))
 }
 
 fn parse_outcomes(evidence: &Evidence) -> Result<Vec<SentOutcome>, CliError> {

@@ -236,6 +236,9 @@ pub struct SimulateArgs {
     /// A history to learn from: weeks in the order of their times, with this fraud (terminals, rings, testing) and late labels
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = scenario)]
     pub fraud: Vec<Scenario>,
+    /// Write most transactions in version 3: with an ip and an account as links, and since when the account is open
+    #[arg(long)]
+    pub links: bool,
     /// How many days such a history has
     #[arg(long, value_name = "DAYS", requires = "fraud", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=400))]
     pub days: u16,

@@ -32,6 +32,9 @@ pub fn run(args: &SimulateArgs) -> Result<Exit, CliError> {
         let span_ms = i64::from(args.days) * MS_PER_DAY;
         config = config.with_scenarios(&args.fraud, span_ms).as_history();
     }
+    if args.links {
+        config = config.with_links();
+    }
     if args.clean {
         config.broken_share = 0.0;
     }

@@ -169,6 +169,7 @@ pub fn lesson(lesson: &Lesson) -> Result<Learned, CliError> {
     let features = report.into_iter().flat_map(|report| report.features);
     Ok(Learned {
         text: trained.text,
+        policy: trained.policy,
         events: events as u64,
         frauds: frauds as u64,
         features: features.map(|feature| feature.feature).collect(),

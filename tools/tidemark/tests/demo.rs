@@ -100,6 +100,14 @@ fn assert_learned(report: &Value) {
             .is_some_and(|name| name.starts_with("terminal.") || name.starts_with("device."))
     };
     assert!(features.iter().any(is_of_key), "{features:?}");
+    // What it scored was recomputed; differences are in `oracle_mismatches`.
+    let recomputed = &learning["recomputed"];
+    assert_eq!(count(recomputed, "trials"), count(learning, "tried"));
+    assert!(count(recomputed, "with_labels") > 100, "{recomputed:#}");
+    assert!(
+        count(recomputed, "untold") * 5 < count(recomputed, "trials"),
+        "{recomputed:#}"
+    );
 }
 
 /// Tests that give a rare metric its value, and name it.

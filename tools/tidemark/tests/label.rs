@@ -17,6 +17,7 @@ use terminal::clock::now_ms;
 use tidemark_aws::admin::ItemValue;
 use tidemark_aws::item;
 use tidemark_domain::id::CardId;
+use tidemark_domain::policy::Policy;
 
 use crate::send::{Bench, command, document};
 use crate::world::{World, transaction};
@@ -129,6 +130,29 @@ async fn what_is_no_label_is_named_and_a_dry_run_sends_nothing() {
     );
     let (code, said) = labelled(&bench, "other.csv", "event_id,card_id,amount\n1,2,3\n", &[]).await;
     assert_eq!((code, &said["error"]["code"]), (Some(5), &json!("label_columns")));
+}
+
+/// A deployment's own bounds may be wider than the built-in ones, or narrower.
+#[tokio::test]
+async fn lines_are_held_to_the_bounds_of_the_policy_that_is_named() {
+    let bench = Bench::start().await;
+    let policy = bench.folder.path().join("policy.toml");
+    let text = Policy::default_text();
+    let (from, to) = ("skew_ms = 300_000 ", "skew_ms = 3_600_000 ");
+    assert!(text.contains(from));
+    std::fs::write(&policy, text.replace(from, to)).unwrap();
+    let text = label(1, "fraud", now_ms() + 1_800_000).to_string();
+    let (code, said) = labelled(&bench, "ahead.jsonl", &text, &["--dry-run"]).await;
+    assert_eq!((code, &said["labels"]), (Some(1), &json!(0)), "{said}");
+    let more = ["--dry-run", "--policy", policy.to_str().unwrap()];
+    let (code, said) = labelled(&bench, "ahead.jsonl", &text, &more).await;
+    assert_eq!((code, &said["labels"]), (Some(0), &json!(1)), "{said}");
+    let (code, said) = labelled(&bench, "ahead.jsonl", &text, &["--policy", "missing.toml"]).await;
+    assert_eq!(
+        (code, &said["error"]["code"]),
+        (Some(5), &json!("policy_file")),
+        "{said}"
+    );
 }
 
 async fn state(world: &World, card: &str) -> Vec<u8> {

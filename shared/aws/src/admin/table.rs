@@ -31,6 +31,13 @@ pub enum ItemValue {
 /// An item: its attributes by name.
 pub type Item = BTreeMap<String, ItemValue>;
 
+/// The size of an item as DynamoDB counts it, bytes.
+#[must_use]
+pub fn item_bytes(item: &Item) -> usize {
+    let attributes = item.iter().filter_map(|(name, v)| Some((name.clone(), value_to(v)?)));
+    item::size_bytes(&attributes.collect())
+}
+
 /// A page of a scan.
 #[derive(Clone, Debug, Default)]
 pub struct ItemPage {

@@ -217,14 +217,52 @@ pub struct HandbookEvent {
     number: u64,
     /// The card's number.
     pub customer: u32,
+    /// The merchant's terminal's number.
+    pub terminal: u32,
     /// Seconds since [`START_MS`].
     pub second: i64,
     /// Whether it is fraud.
     pub fraud: bool,
-    /// The amount is 0, which the contract does not take: it counts as one cent.
-    raised: bool,
+    cents: u64,
     /// The event.
     pub json: Vec<u8>,
+}
+
+impl HandbookEvent {
+    /// What the product calls it.
+    pub fn event_id(&self) -> String {
+        format!("handbook-{}", self.number)
+    }
+
+    /// What the product calls its card.
+    pub fn card_id(&self) -> String {
+        format!("customer-{}", self.customer)
+    }
+
+    /// When it happened, ms since 1970-01-01T00:00:00Z.
+    pub fn time_ms(&self) -> i64 {
+        START_MS + self.second * 1_000
+    }
+
+    /// The event as it is on the stream, so many milliseconds later than it was.
+    pub fn shifted(&self, shift_ms: i64) -> Vec<u8> {
+        format!(
+            "{{\"schema\":\"transaction\",\"version\":1,\"event_id\":\"{}\",\"card_id\":\"{}\",\
+             \"occurred_at_ms\":{},\"amount_minor\":{},\"currency\":\"EUR\",\"merchant_id\":\"terminal-{}\",\"mcc\":5999,\
+             \"country\":\"FR\",\"channel\":\"point_of_sale\",\"approved\":true}}",
+            self.event_id(),
+            self.card_id(),
+            self.time_ms() + shift_ms,
+            self.cents.max(1),
+            self.terminal,
+        )
+        .into_bytes()
+    }
+
+    /// Whether its amount is 0, which the contract does not take: it counts as one cent.
+    const fn is_raised(&self) -> bool {
+        self.cents == 0
+    }
 }
 
 /// The stream of a directory, in time order.
@@ -243,24 +281,17 @@ pub fn read_events(directory: &Path) -> Result<Vec<HandbookEvent>, String> {
     ])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        let (number, customer, second): (u64, u32, i64) = (row.parse(id)?, row.parse(customer)?, row.parse(time)?);
-        let cents: u64 = row.parse(cents)?;
-        let json = format!(
-            "{{\"schema\":\"transaction\",\"version\":1,\"event_id\":\"handbook-{number}\",\"card_id\":\"customer-{customer}\",\
-             \"occurred_at_ms\":{},\"amount_minor\":{},\"currency\":\"EUR\",\"merchant_id\":\"terminal-{}\",\"mcc\":5999,\
-             \"country\":\"FR\",\"channel\":\"point_of_sale\",\"approved\":true}}",
-            START_MS + second * 1_000,
-            cents.max(1),
-            row.parse::<u32>(terminal)?,
-        );
-        events.push(HandbookEvent {
-            number,
-            customer,
-            second,
+        let mut event = HandbookEvent {
+            number: row.parse(id)?,
+            customer: row.parse(customer)?,
+            terminal: row.parse(terminal)?,
+            second: row.parse(time)?,
             fraud: row.parse::<u8>(fraud)? == 1,
-            raised: cents == 0,
-            json: json.into_bytes(),
-        });
+            cents: row.parse(cents)?,
+            json: Vec::new(),
+        };
+        event.json = event.shifted(0);
+        events.push(event);
     }
     Ok(events)
 }
@@ -327,7 +358,7 @@ fn tied(events: &[HandbookEvent]) -> HashSet<u64> {
 /// Seconds of the transactions of 0 cents, by card.
 fn raised(events: &[HandbookEvent]) -> HashMap<u32, Vec<i64>> {
     let mut raised: HashMap<u32, Vec<i64>> = HashMap::new();
-    for event in events.iter().filter(|event| event.raised) {
+    for event in events.iter().filter(|event| event.is_raised()) {
         raised.entry(event.customer).or_default().push(event.second);
     }
     raised

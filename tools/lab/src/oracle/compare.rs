@@ -1,87 +1,16 @@
 //! Holds what came out against what should have.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use serde::Deserialize;
-use tidemark_domain::catalogue::FeatureKey;
+use tidemark_domain::control::trial::Trial;
 use tidemark_domain::history::History;
-use tidemark_domain::outcome::REASONS_MAX;
 use tidemark_domain::policy::Policy;
 
-use super::{EventKey, Expected, ExpectedEvent, ExpectedOutcome, NamedProfile, Sent, recompute};
+use super::differences::{ActualOutcome, decided, differences, is_score};
+use super::{EventKey, Expected, ExpectedEvent, ExpectedOutcome, Sent, TriedOn, recompute};
 
-/// The oracle sums tails to their end and in another order than the score does: raw scores agree to this, of 1000.
-/// A rounded score may therefore be one off when the raw one lies this close to a half.
-const RAW_SCORE_TOLERANCE: f64 = 1e-4;
-/// The same for a reason's share, in percent.
-const SHARE_TOLERANCE: f64 = 1e-4;
-/// The same for a feature's value, as a share of it.
-const FEATURE_TOLERANCE: f64 = 1e-9;
 /// Mismatches that are kept with their words; more are only counted.
 const MISMATCHES_KEPT_MAX: usize = 100;
-
-/// An outcome as it came out of the scores stream.
-#[derive(Clone, Debug, Deserialize)]
-struct ActualOutcome {
-    /// The event.
-    event_id: String,
-    /// Its card.
-    card_id: String,
-    /// Event time, ms.
-    occurred_at_ms: i64,
-    /// 0 to 1000.
-    score: u16,
-    /// `pass`, `review` or `alert`.
-    decision: String,
-    /// The reasons that the outcome gives for its score.
-    reasons: Vec<ActualReason>,
-    /// The policy that scored it.
-    policy_version: u32,
-    /// The profile that was used.
-    profile_version: Option<u64>,
-    /// Which inputs served.
-    tier: String,
-    /// Events of the card accepted before it.
-    state_version: u64,
-    /// The model of trees that scored it.
-    #[serde(default)]
-    model: Option<String>,
-    /// Missing inputs.
-    missing: Vec<String>,
-    /// Feature values by name, where the policy asks for them.
-    #[serde(default)]
-    features: Option<BTreeMap<String, Option<f64>>>,
-    /// Features by name whose value is an estimate, and how far off it may be.
-    #[serde(default)]
-    approximate: BTreeMap<String, f64>,
-}
-
-/// A reason of an outcome.
-#[derive(Clone, Debug, Deserialize)]
-struct ActualReason {
-    /// What is unusual.
-    code: String,
-    /// Within which window.
-    #[serde(default)]
-    window: Option<String>,
-    /// Its share of the surprise, percent.
-    share_pct: u8,
-}
-
-impl ActualOutcome {
-    /// What makes its event one event; `None` where its ids are none.
-    fn key(&self) -> Option<EventKey> {
-        EventKey::new(&self.card_id, &self.event_id, self.occurred_at_ms)
-    }
-
-    fn named_profile(&self) -> NamedProfile {
-        match self.profile_version {
-            Some(version) => NamedProfile::Version(version),
-            None if self.missing.iter().any(|name| name == "profile_unavailable") => NamedProfile::Unavailable,
-            None => NamedProfile::Absent,
-        }
-    }
-}
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -127,6 +56,42 @@ pub struct Report {
     pub outcomes_repeated: u64,
     /// Cards whose state was compared.
     pub cards_compared: u64,
+    /// How far the outcomes say what they were made of.
+    pub outcomes: Covered,
+    /// The same of trials.
+    pub trials: Covered,
+}
+
+/// How far what came out could be held against the recomputation, where labels of keys count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Those that were looked at.
+    pub compared: u64,
+    /// Of these, those that name labels of keys and whose score was compared.
+    pub with_labels: u64,
+    /// Those that name fewer labels of a key than were sent: their score follows from some so many.
+    pub before_label: u64,
+    /// Those whose score was not compared: it may follow from too many choices of labels, or rest on the estimates that a trial has of a
+    /// card with sealed segments.
+    pub untold: u64,
+}
+
+impl Covered {
+    fn add(&mut self, expected: &ExpectedOutcome, is_told: bool) {
+        self.compared += 1;
+        self.with_labels += u64::from(expected.labels > 0 && is_told);
+        self.before_label += u64::from(expected.is_before_label);
+        self.untold += u64::from(!is_told);
+    }
+}
+
+/// What a policy made of events that was tried beside the one that decides.
+#[derive(Clone, Copy, Debug)]
+pub struct TriedPolicy<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// What was recorded of it.
+    pub trials: &'a [Trial],
 }
 
 impl Report {
@@ -160,6 +125,18 @@ pub fn check<'a>(
     outcomes: impl IntoIterator<Item = &'a [u8]>,
     states: &dyn Fn(&str) -> Option<History>,
 ) -> Report {
+    check_tried(policy, sent, outcomes, states, None)
+}
+
+/// The same, and holds against it what a policy made of the events that was tried beside. A trial names no inputs: they are those of the
+/// event's outcome, which came of the same reads.
+pub fn check_tried<'a>(
+    policy: &Policy,
+    sent: &[Sent<'_>],
+    outcomes: impl IntoIterator<Item = &'a [u8]>,
+    states: &dyn Fn(&str) -> Option<History>,
+    tried: Option<TriedPolicy<'_>>,
+) -> Report {
     let mut report = Report::default();
     let mut actual: HashMap<EventKey, (&[u8], ActualOutcome)> = HashMap::new();
     for bytes in outcomes {
@@ -186,8 +163,18 @@ pub fn check<'a>(
         }
     }
     report.outcomes_unique = actual.len() as u64;
-    let expected = recompute(policy, sent, &|key| {
-        actual.get(key).map(|(_, outcome)| outcome.named_profile())
+    let trials: HashMap<EventKey, &Trial> = tried
+        .iter()
+        .flat_map(|tried| tried.trials)
+        .filter_map(by_event)
+        .collect();
+    let events = trials.keys().cloned().collect();
+    let tried_on = tried.map(|tried| TriedOn {
+        policy: tried.policy,
+        events: &events,
+    });
+    let expected = recompute(policy, sent, tried_on, &|key| {
+        actual.get(key).map(|(_, outcome)| outcome.named())
     });
     for (key, outcome) in &expected.outcomes {
         match actual.get(key) {
@@ -205,8 +192,34 @@ pub fn check<'a>(
             None => report.note((card, None), "state", format!("{} events", events.len()), "missing"),
         }
     }
+    if let Some(tried) = tried {
+        for (key, trial) in &trials {
+            match expected.tried.get(key) {
+                Some(outcome) => {
+                    // What a trial has of a card with sealed segments may be an estimate, and nothing says so of it.
+                    let state = states(key.card_id.as_str());
+                    let is_exact = state.is_some_and(|state| state.sealed_events() == 0);
+                    compare_trial(&mut report, key, outcome, (trial, is_exact), tried.policy);
+                }
+                None => report.note(named(key), "trial", "none", "there"),
+            }
+            let active = (trial.active.score, trial.active.tier.as_str());
+            let sent = actual
+                .get(key)
+                .map(|(_, outcome)| (outcome.score, outcome.tier.as_str()));
+            if sent != Some(active) {
+                report.note(named(key), "trial", format!("{sent:?}"), format!("{active:?}"));
+            }
+        }
+    }
     report.expected = expected;
     report
+}
+
+/// A trial by its event; `None` where its ids are none.
+fn by_event(trial: &Trial) -> Option<(EventKey, &Trial)> {
+    let key = EventKey::new(&trial.card_id, &trial.event_id, trial.occurred_at_ms)?;
+    Some((key, trial))
 }
 
 /// An event as mismatches name it.
@@ -231,16 +244,20 @@ fn compare_outcome(
         );
         return;
     }
-    // A score that is made of estimates can't be had from exact values: its features are held against their errors.
-    let is_exact = actual.approximate.is_empty();
-    if is_exact && (f64::from(actual.score) - expected.raw_score).abs() > 0.5 + RAW_SCORE_TOLERANCE {
-        report.note(at, "score", format!("{:.4}", expected.raw_score), actual.score);
+    compare_keys(report, at, expected);
+    report.outcomes.add(expected, !expected.said.is_empty());
+    // Any of the choices of labels may be the one; where none is, the last one's differences are told.
+    let mut found = Vec::new();
+    for said in &expected.said {
+        found = differences(said, actual, policy);
+        if found.is_empty() {
+            break;
+        }
     }
-    let decision = match actual.score {
-        score if score >= policy.thresholds.alert => "alert",
-        score if score >= policy.thresholds.review => "review",
-        _ => "pass",
-    };
+    for (field, expected, actual) in found {
+        report.note(at, &field, expected, actual);
+    }
+    let decision = decided(actual.score, policy);
     if decision != actual.decision {
         report.note(at, "decision", decision, &actual.decision);
     }
@@ -276,81 +293,44 @@ fn compare_outcome(
             report.note(at, field, expected, actual);
         }
     }
-    if is_exact && let Err((expected, found)) = reasons(expected, actual, policy) {
-        report.note(at, "reasons", expected, found);
-    }
-    if let Some(features) = &actual.features {
-        compare_features(report, at, &expected.features, features, &actual.approximate);
+}
+
+/// The labels that an outcome names.
+fn compare_keys(report: &mut Report, at: (&str, Option<&str>), expected: &ExpectedOutcome) {
+    if !expected.keys_wrong.is_empty() {
+        let wrong = format!("{:?}", expected.keys_wrong);
+        report.note(at, "key_versions", "labels that were sent", wrong);
     }
 }
 
-/// Reasons agree when each is one of the oracle's parts with the share that it says, in falling order, and no greater part
-/// was left out.
-fn reasons(expected: &ExpectedOutcome, actual: &ActualOutcome, policy: &Policy) -> Result<(), (String, String)> {
-    let whole: f64 = expected.parts.iter().map(|(_, part)| part).sum();
-    let shares: Vec<(FeatureKey, f64)> = expected
-        .parts
-        .iter()
-        .map(|(key, part)| (*key, 100.0 * part / whole))
-        .collect();
-    let wanted: Vec<&(FeatureKey, f64)> = if actual.score < policy.scoring.reasons_min_score {
-        Vec::new()
-    } else {
-        let least = f64::from(policy.scoring.reasons_min_share_pct);
-        shares
-            .iter()
-            .filter(|(_, share)| share.round() >= least)
-            .take(REASONS_MAX)
-            .collect()
-    };
-    let words = || {
-        let expected: Vec<String> = wanted.iter().map(|(key, share)| format!("{key} {share:.4}")).collect();
-        (format!("{expected:?}"), format!("{:?}", actual.reasons))
-    };
-    // A share on the border of being told may be told or not.
-    let border = |share: f64| (share - (f64::from(policy.scoring.reasons_min_share_pct) - 0.5)).abs() < SHARE_TOLERANCE;
-    let missing = wanted.len().saturating_sub(actual.reasons.len());
-    if actual.reasons.len() > wanted.len() || wanted.iter().rev().take(missing).any(|(_, share)| !border(*share)) {
-        return Err(words());
-    }
-    let mut told = HashSet::new();
-    for (reason, (_, least)) in actual.reasons.iter().zip(&wanted) {
-        // A value and how surprising it is have one code.
-        let is_told = |key: &FeatureKey| key.kind.reason_code() == reason.code && key.window_label() == reason.window;
-        let part = shares.iter().find(|(key, _)| is_told(key) && !told.contains(key));
-        let Some((key, share)) = part else { return Err(words()) };
-        let close = (f64::from(reason.share_pct) - share).abs() <= 0.5 + SHARE_TOLERANCE;
-        // Equal parts may come in either order: a reason must be as great as the oracle's at its place.
-        if !close || (share - least).abs() > SHARE_TOLERANCE || !told.insert(*key) {
-            return Err(words());
-        }
-    }
-    Ok(())
-}
-
-fn compare_features(
+fn compare_trial(
     report: &mut Report,
-    at: (&str, Option<&str>),
-    expected: &[(FeatureKey, Option<f64>)],
-    actual: &BTreeMap<String, Option<f64>>,
-    errors: &BTreeMap<String, f64>,
+    key: &EventKey,
+    expected: &ExpectedOutcome,
+    (trial, is_exact): (&Trial, bool),
+    policy: &Policy,
 ) {
-    if expected.len() != actual.len() {
-        report.note(at, "features", expected.len(), actual.len());
+    let (at, verdict) = (named(key), &trial.candidate);
+    compare_keys(report, at, expected);
+    let is_said = expected.said.is_empty() || expected.said.iter().any(|said| is_score(said, verdict.score));
+    report
+        .trials
+        .add(expected, !expected.said.is_empty() && (is_said || is_exact));
+    if !is_said && is_exact {
+        let raw: BTreeSet<String> = expected
+            .said
+            .iter()
+            .map(|said| format!("{:.4}", said.raw_score))
+            .collect();
+        let raw: Vec<String> = raw.into_iter().collect();
+        report.note(at, "trial's score", raw.join(" or "), verdict.score);
     }
-    for (key, value) in expected {
-        let name = key.to_string();
-        let found = actual.get(&name).copied().flatten();
-        let same = match (value, found) {
-            (Some(a), Some(b)) => {
-                (a - b).abs() <= errors.get(&name).copied().unwrap_or(0.0) + FEATURE_TOLERANCE * a.abs().max(1.0)
-            }
-            (None, None) => true,
-            _ => false,
-        };
-        if !same {
-            report.note(at, &name, format!("{value:?}"), format!("{found:?}"));
-        }
+    let decision = decided(verdict.score, policy);
+    if decision != verdict.decision.as_str() {
+        report.note(at, "trial's decision", decision, verdict.decision.as_str());
+    }
+    if !expected.tiers.contains(&verdict.tier.as_str()) {
+        report.note(at, "trial's tier", expected.tiers.join(" or "), verdict.tier.as_str());
     }
 }
 

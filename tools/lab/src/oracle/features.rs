@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
+use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::policy::Policy;
 
+use super::keys;
 use super::measure::{MS_PER_HOUR, MS_PER_MINUTE, OWN_HISTORY_MIN, View, deviation, mean, total};
 use super::tails::{Rate, binomial, bits, busy, days, lognormal, rate, spending};
 
@@ -92,8 +93,13 @@ pub(super) fn value(key: FeatureKey, view: &View<'_>) -> Option<f64> {
         FeatureKind::HourOfDay => Some(view.hour() as f64),
         FeatureKind::Weekend => Some(flag(view.is_weekend())),
         FeatureKind::NewMerchantCategory => view.is_new_category().map(flag),
-        // The oracle looks at one card alone, and at no label: nothing of these is recomputed.
-        FeatureKind::FraudRun | FeatureKind::FraudRunAge | FeatureKind::Frauds | FeatureKind::SinceFraud => None,
+        FeatureKind::Frauds if key.of == Some(KeyName::CARD) => {
+            Some(view.own_frauds(i64::from(key.window_minutes) * MS_PER_MINUTE) as f64)
+        }
+        FeatureKind::FraudRun | FeatureKind::FraudRunAge | FeatureKind::Frauds | FeatureKind::SinceFraud => {
+            let labels = view.labels_of(key.of?)?;
+            keys::value(key, labels, view.tx.occurred_at_ms, view.policy.run_gap_ms)
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use tidemark_domain::event::{Country, Place, Transaction};
-use tidemark_domain::id::fingerprint32;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::event::{Country, Label, Links, Place, Transaction};
+use tidemark_domain::id::{LinkId, fingerprint32};
+use tidemark_domain::policy::{KeyField, Policy};
 
 use super::Labelled;
 use super::amount::base_amount;
@@ -25,7 +25,10 @@ pub(super) struct Past {
     pub(super) place: Option<Place>,
     pub(super) approved: bool,
     pub(super) mcc: u16,
+    pub(super) links: Links,
     pub(super) label: Option<Labelled>,
+    /// Whether the card's own features made it improbable.
+    pub(super) explained: bool,
 }
 
 /// A kept event, in the words of the decoded state.
@@ -91,6 +94,15 @@ pub(super) enum Known {
     New,
 }
 
+/// What putting a label on its event changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    /// The label that the event had.
+    pub(super) before: Option<Labelled>,
+    /// Whether it has another one now.
+    pub(super) is_new: bool,
+}
+
 /// One card.
 #[derive(Debug, Default)]
 pub(super) struct NaiveCard {
@@ -126,8 +138,8 @@ impl NaiveCard {
         if forgotten || behind { Known::Beyond } else { Known::New }
     }
 
-    /// Keeps a transaction, and forgets what is too old.
-    pub(super) fn accept(&mut self, tx: &Transaction, policy: &Policy) {
+    /// Keeps a transaction, explained by its card or not, and forgets what is too old.
+    pub(super) fn accept(&mut self, tx: &Transaction, explained: bool, policy: &Policy) {
         let merchant = self.merchants.note(tx.merchant_id.as_str());
         let device = tx.device_id.as_ref().map(|device| self.devices.note(device.as_str()));
         self.events.push(Past {
@@ -141,7 +153,9 @@ impl NaiveCard {
             place: tx.place,
             approved: tx.approved,
             mcc: tx.mcc,
+            links: tx.links.clone(),
             label: None,
+            explained,
         });
         self.accepted += 1;
         if let Some(newest) = self.newest_ms() {
@@ -157,18 +171,39 @@ impl NaiveCard {
         }
     }
 
-    /// Puts a label on its event: whether that changed anything; `None` when the event is not kept.
-    pub(super) fn label(&mut self, event_id: &str, label: Labelled) -> Option<bool> {
-        let named = self.events.iter_mut().filter(|past| past.event_id == event_id);
+    /// Puts a label on its event: what that changed, and the event's place among the kept; `None` when the event is not kept.
+    pub(super) fn label(&mut self, label: &Label) -> Option<(Change, usize)> {
+        let is_meant = |past: &Past| {
+            past.event_id == label.event_id.as_str()
+                && label.occurred_at_ms.is_none_or(|time_ms| past.time_ms == time_ms)
+        };
+        let named = self.events.iter_mut().enumerate().filter(|(_, past)| is_meant(past));
         // Of several events with one id the latest is meant; of two verdicts the one that is known since later holds.
-        let past = named.max_by_key(|past| (past.time_ms, past.seq))?;
+        let (at, past) = named.max_by_key(|(_, past)| (past.time_ms, past.seq))?;
         // Known since the same time, `cleared` holds.
         let rank = |(verdict, since_ms): Labelled| (since_ms, verdict as u8);
-        let changed = past.label.is_none_or(|known| rank(known) < rank(label));
-        if changed {
-            past.label = Some(label);
+        let (before, said) = (past.label, (label.verdict, label.known_since_ms));
+        let is_new = before.is_none_or(|known| rank(known) < rank(said));
+        if is_new {
+            past.label = Some(said);
         }
-        Some(changed)
+        Some((Change { before, is_new }, at))
+    }
+
+    /// Whether an event of this time (ms) is past what is kept, as of a label that is known since then (ms).
+    pub(super) fn has_forgotten(&self, time_ms: i64, known_since_ms: i64, policy: &Policy) -> bool {
+        let newest_ms = self.newest_ms().unwrap_or(i64::MIN).max(known_since_ms);
+        time_ms <= newest_ms.saturating_sub(policy.retention_ms())
+            || self.forgotten_to_ms.is_some_and(|to| time_ms <= to)
+    }
+
+    /// The id by which an event names a key.
+    pub(super) fn id_of<'a>(&'a self, past: &'a Past, field: KeyField) -> Option<&'a str> {
+        match field {
+            KeyField::Merchant => self.merchants.names.get(past.merchant).map(String::as_str),
+            KeyField::Device => self.devices.names.get(past.device?).map(String::as_str),
+            KeyField::Link(name) => past.links.get(name).map(LinkId::as_str),
+        }
     }
 
     /// What is kept, ordered by (event time, arrival).

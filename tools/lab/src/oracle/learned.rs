@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 
 use tidemark_domain::catalogue::FeatureKey;
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{Points, Policy};
 
 use super::features;
 use super::measure::View;
@@ -23,19 +23,33 @@ pub(super) fn score(
         let parts = parts.filter(|(key, _)| in_use(key));
         (f64::from(said.margin) / LN_2, parts.collect())
     } else {
-        let points = policy.points.as_ref()?;
-        let mut parts = Vec::new();
-        for table in points.tables.iter().filter(|table| in_use(&table.key())) {
-            let bits = match worth(table.key(), view, policy) {
-                None => table.missing_bits,
-                Some(value) => table.bits[table.edges.iter().filter(|edge| value >= **edge).count()],
-            };
-            parts.push((table.key(), bits));
-        }
-        let sum = parts.iter().fold(points.prior_bits, |sum, (_, bits)| sum + bits);
-        (sum, parts)
+        sum(policy.points.as_ref()?, view, policy, in_use)
     };
     Some((1000.0 / (1.0 + libm::exp2(-bits / 4.0)), parts))
+}
+
+/// Whether the card's own features alone make the event improbable.
+pub(super) fn is_explained(view: &View<'_>, policy: &Policy) -> bool {
+    let tables = policy.explained.as_ref();
+    tables.is_some_and(|explained| sum(&explained.points, view, policy, |_| true).0 >= explained.from_bits)
+}
+
+/// The log2 odds of points, and what each feature adds.
+fn sum(
+    points: &Points,
+    view: &View<'_>,
+    policy: &Policy,
+    in_use: impl Fn(&FeatureKey) -> bool,
+) -> (f64, Vec<(FeatureKey, f64)>) {
+    let mut parts = Vec::new();
+    for table in points.tables.iter().filter(|table| in_use(&table.key())) {
+        let bits = match worth(table.key(), view, policy) {
+            None => table.missing_bits,
+            Some(value) => table.bits[table.edges.iter().filter(|edge| value >= **edge).count()],
+        };
+        parts.push((table.key(), bits));
+    }
+    (parts.iter().fold(points.prior_bits, |sum, (_, bits)| sum + bits), parts)
 }
 
 /// A feature's value, or the bits of surprise that stand for it.

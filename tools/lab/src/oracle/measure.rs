@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use tidemark_domain::event::{Country, Place, Profile, Transaction};
+use tidemark_domain::catalogue::KeyName;
+use tidemark_domain::event::{Country, Place, Profile, Transaction, Verdict};
+use tidemark_domain::labelled::LabelledEvent;
 use tidemark_domain::policy::Policy;
 
 use super::amount::base_amount;
 use super::history::{NaiveCard, Past};
+use super::lessons::Choice;
 
 pub(super) const MS_PER_MINUTE: i64 = 60_000;
 pub(super) const MS_PER_HOUR: f64 = 3_600_000.0;
@@ -32,6 +35,8 @@ pub(super) struct View<'a> {
     countries: HashMap<Country, i64>,
     /// Earlier ones (equal times: those that arrived before) within the longest window.
     pub(super) earlier: Vec<&'a Past>,
+    /// What is known of its keys.
+    pub(super) keys: Choice,
 }
 
 /// What a window holds.
@@ -76,7 +81,22 @@ impl<'a> View<'a> {
             policy,
             windows: RefCell::default(),
             earlier,
+            keys: Choice::new(),
         }
+    }
+
+    /// What labels say of a key; `None` where the event names none, or it could not be read.
+    pub(super) fn labels_of(&self, key: KeyName) -> Option<&[LabelledEvent]> {
+        let (_, labels) = self.keys.iter().find(|(name, _)| *name == key)?;
+        labels.as_deref().map(Vec::as_slice)
+    }
+
+    /// Frauds among the card's own events of the window that were known then.
+    pub(super) fn own_frauds(&self, window_ms: i64) -> usize {
+        let now_ms = self.tx.occurred_at_ms;
+        let within = self.earlier.iter().filter(|past| past.time_ms > now_ms - window_ms);
+        let is_known = |(verdict, since_ms): (Verdict, i64)| verdict == Verdict::Fraud && since_ms <= now_ms;
+        within.filter(|past| past.label.is_some_and(is_known)).count()
     }
 
     /// (t − w, t], the event itself among them. Each window is looked through once.

@@ -9,58 +9,97 @@ use super::amount::base_amount;
 use super::features;
 use super::history::NaiveCard;
 use super::learned;
+use super::lessons::{Lessons, Reading};
 use super::measure::View;
-use super::{ExpectedOutcome, NamedProfile};
+use super::{ExpectedOutcome, Named, NamedProfile, Said};
 
 const HIGHEST_SCORE: f64 = 1000.0;
 
-/// The outcome of a transaction on a card that has not accepted it yet.
-pub(super) fn score(
-    card: &NaiveCard,
-    tx: &Transaction,
-    profile: Option<&Profile>,
-    named: NamedProfile,
-    policy: &Policy,
-) -> ExpectedOutcome {
+/// An event and its inputs.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    /// The card, which has not accepted it yet.
+    pub(super) card: &'a NaiveCard,
+    pub(super) tx: &'a Transaction,
+    pub(super) profile: Option<&'a Profile>,
+    pub(super) named: &'a Named,
+    pub(super) lessons: &'a Lessons,
+}
+
+/// The outcome of a transaction.
+pub(super) fn score(given: &Given<'_>, policy: &Policy) -> ExpectedOutcome {
+    let Given { card, tx, .. } = *given;
     let cheap = low_risk(tx, policy);
-    let (profile, named) = if cheap.is_some() {
-        (None, NamedProfile::Unavailable)
-    } else {
-        (profile, named)
+    let (profile, named) = match cheap {
+        Some(_) => (None, NamedProfile::Unavailable),
+        None => (given.profile, given.named.profile),
     };
     let in_use = |key: &FeatureKey| cheap.is_none_or(|part| part.features().any(|other| other == *key));
-    let view = View::new(card, tx, profile, policy);
-    let (of_all, mut parts) = match learned::score(&view, policy, in_use) {
-        Some(found) => found,
-        None => by_weights(&view, policy, in_use),
+    let mut view = View::new(card, tx, profile, policy);
+    // Of low risk, an event is scored without keys.
+    let keys = match cheap {
+        Some(_) => Reading::without_keys(),
+        None => given.lessons.reading(tx, &given.named.keys, policy),
     };
-    parts.retain(|(_, part)| *part > 0.0);
-    parts.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let blind = named == NamedProfile::Unavailable && view.earlier.len() < policy.neutral_below_events as usize;
-    let (tiers, raw_score): (&[&str], f64) = match (cheap, named) {
-        (Some(_), _) => (&["low_risk"], of_all),
-        (None, _) if blind => {
-            parts.clear();
-            (&["neutral"], f64::from(policy.thresholds.review))
-        }
-        (None, NamedProfile::Unavailable) => (&["no_profile", "history_only"], of_all),
-        (None, _) => (&["full"], of_all),
+    let is_blind = named == NamedProfile::Unavailable && view.earlier.len() < policy.neutral_below_events as usize;
+    let is_neutral = is_blind && cheap.is_none();
+    let tiers: &[&str] = match (cheap, named) {
+        (Some(_), _) => &["low_risk"],
+        (None, _) if is_neutral => &["neutral"],
+        (None, NamedProfile::Unavailable) => &["no_profile", "history_only"],
+        (None, _) if !keys.unread.is_empty() => &["no_keys"],
+        (None, _) => &["full"],
     };
+    let mut said = Vec::with_capacity(keys.choices.len());
+    for choice in keys.choices {
+        view.keys = choice;
+        said.push(say(&view, policy, in_use, is_neutral));
+    }
+    let mut missing = missing(&view, named, policy);
+    missing.extend(
+        keys.unread
+            .iter()
+            .map(|name| format!("{}{name}", Missing::KEY_UNAVAILABLE)),
+    );
     ExpectedOutcome {
         state_version: card.accepted,
         tiers,
-        raw_score,
-        parts,
-        missing: missing(&view, named, policy),
+        said,
+        missing,
         profile_unknown: matches!(named, NamedProfile::Version(_)) && profile.is_none(),
+        keys_wrong: keys.wrong,
+        labels: keys.named,
+        is_before_label: keys.is_before_label,
         model: policy.trees.as_ref().map(|trees| trees.key.to_string()),
-        // Where outcomes carry them.
-        features: policy
-            .features()
-            .filter(|key| policy.outcome_features && in_use(key))
-            .map(|key| (key, learned::worth(key, &view, policy)))
-            .collect(),
     }
+}
+
+fn say(view: &View<'_>, policy: &Policy, in_use: impl Fn(&FeatureKey) -> bool + Copy, is_neutral: bool) -> Said {
+    let (of_all, mut parts) = match learned::score(view, policy, in_use) {
+        Some(found) => found,
+        None => by_weights(view, policy, in_use),
+    };
+    parts.retain(|(_, part)| *part > 0.0 && !is_neutral);
+    parts.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    // Where outcomes carry them.
+    let features = policy.features().filter(|key| policy.outcome_features && in_use(key));
+    Said {
+        raw_score: if is_neutral {
+            f64::from(policy.thresholds.review)
+        } else {
+            of_all
+        },
+        parts,
+        features: features.map(|key| (key, learned::worth(key, view, policy))).collect(),
+    }
+}
+
+/// Whether the card's own features alone make an event improbable.
+pub(super) fn is_explained(given: &Given<'_>, policy: &Policy) -> bool {
+    let cheap = low_risk(given.tx, policy);
+    let profile = given.profile.filter(|_| cheap.is_none());
+    let view = View::new(given.card, given.tx, profile, policy);
+    learned::is_explained(&view, cheap.unwrap_or(policy))
 }
 
 /// The score of a policy of weights, and the parts of its surprise.
@@ -95,7 +134,7 @@ fn low_risk<'p>(tx: &Transaction, policy: &'p Policy) -> Option<&'p Policy> {
     is_low.then_some(&*rules.policy)
 }
 
-fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'static str> {
+fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<String> {
     let is_unpriced = view.amount.is_none() || view.earlier.iter().any(|past| past.amount.is_none());
     let bits = [
         (named == NamedProfile::Absent, Missing::PROFILE_ABSENT),
@@ -107,7 +146,7 @@ fn missing(view: &View<'_>, named: NamedProfile, policy: &Policy) -> Vec<&'stati
     Missing::NAMES
         .iter()
         .filter(|(bit, _)| set & bit != 0)
-        .map(|(_, name)| *name)
+        .map(|(_, name)| (*name).to_owned())
         .collect()
 }
 

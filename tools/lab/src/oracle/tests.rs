@@ -1,5 +1,6 @@
 //! The oracle agrees with the fold, and notices when something is wrong.
 
+mod keyed;
 mod learned;
 
 use std::collections::HashMap;
@@ -168,7 +169,7 @@ fn oracle_and_fold_agree_on_twenty_thousand_events() {
             .expected
             .outcomes
             .values()
-            .filter(|outcome| outcome.raw_score > 500.0)
+            .filter(|outcome| outcome.said[0].raw_score > 500.0)
             .count();
         assert!(told > 50, "{told} high scores");
     }

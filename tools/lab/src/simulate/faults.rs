@@ -139,7 +139,7 @@ pub(super) fn write(
     let mut sound = draft.clone();
     // Version 2 has every field there is to break.
     sound.legacy = false;
-    let mut fields = Fields::of(&render::transaction(names, of, &sound));
+    let mut fields = Fields::of(&render::transaction(names, of, &sound, None));
     fields.set("event_id", format!("\"{}\"", names.broken(fault, variant)));
     let payload = match what {
         Whole(bytes) => bytes.to_vec(),

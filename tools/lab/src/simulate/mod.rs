@@ -6,6 +6,7 @@
 
 mod draft;
 mod faults;
+mod links;
 mod plan;
 mod render;
 mod scenario;
@@ -34,6 +35,8 @@ pub const LABEL_DELAY_MS_MAX: i64 = plan::DELAY_MS_MAX;
 const SCENARIO_LABEL_SHARE: f64 = 0.045;
 /// Share of these whose event was never sent.
 const SCENARIO_ORPHAN_SHARE: f64 = 0.01;
+/// Share of the cards that are not of version 1 whose transactions have links, in a stream with links.
+const LINK_SHARE: f64 = 0.8;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -78,6 +81,8 @@ pub struct SimConfig {
     pub fraud_card_share: f64,
     /// Share of cards whose producer still writes version 1.
     pub legacy_share: f64,
+    /// Share of the other cards whose producer writes version 3, with links and the account's age.
+    pub link_share: f64,
     /// Share of cards that travel.
     pub traveller_share: f64,
     /// Share of cards with a profile from the beginning.
@@ -120,6 +125,7 @@ impl SimConfig {
             late_share: 0.01,
             fraud_card_share: 0.04,
             legacy_share: 0.3,
+            link_share: 0.0,
             traveller_share: 0.03,
             profile_share: 0.85,
             profile_update_share: 0.05,
@@ -154,6 +160,13 @@ impl SimConfig {
         self.delay_ms_mean = 0.0;
         self.labels_until_ms = self.now_ms + LABEL_DELAY_MS_MAX;
         self.clean()
+    }
+
+    /// The same events, of which many are of version 3: with an ip, an account, and its age.
+    #[must_use]
+    pub fn with_links(mut self) -> Self {
+        self.link_share = LINK_SHARE;
+        self
     }
 
     /// The same under names that only this seed and this time for now give: a second run beside it, at another time, does not

@@ -5,6 +5,7 @@ mod labels;
 use tidemark_domain::refusal::RefusalCode;
 
 use super::draft::{Draft, LabelDraft, ProfileDraft};
+use super::links::Linked;
 use super::world::{self, CITIES, Card};
 use super::{
     Expect, HOUR_MS, MINUTE_MS, SECOND_MS, SPAN_MS_MAX, SimConfig, SimKind, SimRecord, faults, render, scenario,
@@ -283,7 +284,7 @@ impl Plan {
             let draft = &self.drafts[of as usize];
             (
                 names.card(draft.card),
-                render::transaction(&names, of, draft),
+                render::transaction(&names, of, draft, Linked::of(config, draft).as_ref()),
                 names.event(of),
                 draft.kind,
             )
@@ -323,7 +324,13 @@ impl Plan {
                 };
                 (
                     names.card(label.card),
-                    render::label(&names, label, self.drafts.get(label.of as usize)),
+                    render::label(
+                        &names,
+                        label,
+                        self.drafts
+                            .get(label.of as usize)
+                            .map(|draft| (draft, Linked::of(config, draft))),
+                    ),
                     SimKind::Label,
                     expect,
                 )

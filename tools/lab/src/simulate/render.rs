@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::draft::{Draft, LabelDraft, ProfileDraft};
+use super::links::{Ip, Linked};
 use super::world::{CITIES, Merchant};
 
 /// One transaction in so many carries a field that the contract doesn't know.
@@ -46,11 +47,15 @@ impl Names {
     }
 }
 
-/// A transaction's JSON.
-pub(super) fn transaction(names: &Names, number: u32, draft: &Draft) -> Vec<u8> {
+/// A transaction's JSON, of version 3 where it has links.
+pub(super) fn transaction(names: &Names, number: u32, draft: &Draft, linked: Option<&Linked>) -> Vec<u8> {
     let city = &CITIES[usize::from(draft.merchant.city)];
     let mut text = String::with_capacity(400);
-    let version = if draft.legacy { 1 } else { 2 };
+    let version = match linked {
+        Some(_) => 3,
+        None if draft.legacy => 1,
+        None => 2,
+    };
     // Writing into a String can't fail.
     let _ = write!(
         text,
@@ -79,6 +84,10 @@ pub(super) fn transaction(names: &Names, number: u32, draft: &Draft) -> Vec<u8> 
         text.push_str(",\"longitude\":");
         degrees(&mut text, longitude);
     }
+    if let Some(linked) = linked {
+        links(&mut text, names, linked);
+        let _ = write!(text, ",\"account_opened_at_ms\":{}", linked.opened_at_ms);
+    }
     if number % UNKNOWN_FIELD_EVERY == 7 {
         text.push_str(",\"loyalty\":{\"tier\":\"gold\",\"points\":[1,2,3]}");
     }
@@ -93,6 +102,17 @@ fn device(text: &mut String, draft: &Draft) {
             _ => write!(text, ",\"device_id\":\"dev-x{device}\""),
         };
     }
+}
+
+fn links(text: &mut String, names: &Names, linked: &Linked) {
+    let tag = names.tag();
+    text.push_str(",\"links\":{");
+    let _ = match linked.ip {
+        Some(Ip::Home(number)) => write!(text, "\"ip\":\"ip-{tag}-{number}\","),
+        Some(Ip::Away(number)) => write!(text, "\"ip\":\"ip-x{number}\","),
+        None => Ok(()),
+    };
+    let _ = write!(text, "\"account\":\"acct-{tag}-{}\"}}", linked.account);
 }
 
 fn merchant(text: &mut String, merchant: Merchant, number: u32) {
@@ -129,8 +149,8 @@ pub(super) fn profile(names: &Names, country: &str, draft: &ProfileDraft) -> Vec
     .into_bytes()
 }
 
-/// A label's JSON; `of` is its event, where that was sent.
-pub(super) fn label(names: &Names, draft: &LabelDraft, of: Option<&Draft>) -> Vec<u8> {
+/// A label's JSON; `of` is its event with its links, where that was sent.
+pub(super) fn label(names: &Names, draft: &LabelDraft, of: Option<(&Draft, Option<Linked>)>) -> Vec<u8> {
     let named = of.filter(|_| draft.names_event);
     let mut text = format!(
         "{{\"schema\":\"label\",\"version\":{version},\"event_id\":\"{event}\",\"card_id\":\"{card}\",\
@@ -141,12 +161,15 @@ pub(super) fn label(names: &Names, draft: &LabelDraft, of: Option<&Draft>) -> Ve
         verdict = if draft.fraud { "fraud" } else { "cleared" },
         since = draft.known_since_ms,
     );
-    if let Some(event) = named {
+    if let Some((event, linked)) = named {
         // Writing into a String can't fail.
         let _ = write!(text, ",\"occurred_at_ms\":{},\"merchant_id\":\"", event.occurred_ms);
         merchant(&mut text, event.merchant, draft.of);
         text.push('"');
         device(&mut text, event);
+        if let Some(linked) = linked {
+            links(&mut text, names, &linked);
+        }
     }
     text.push('}');
     text.into_bytes()

@@ -307,3 +307,57 @@ fn a_stream_that_is_sent_at_once_holds_no_label_of_later() {
     }
     assert!(codes.len() > 20, "{codes:?}");
 }
+
+#[test]
+fn a_stream_with_links_has_the_events_of_one_without() {
+    let config = SimConfig::new(9, 12_000, 400, NOW_MS, &Policy::default_policy());
+    let config = config.with_scenarios(&Scenario::ALL, 20 * DAY_MS).as_history();
+    let plain: Vec<SimRecord> = generate(&config).collect();
+    let linked: Vec<SimRecord> = generate(&config.clone().with_links()).collect();
+    assert_eq!(plain.len(), linked.len());
+    let (mut versions, mut ips) = (
+        BTreeMap::<String, u32>::new(),
+        BTreeMap::<String, BTreeSet<String>>::new(),
+    );
+    let (mut accounts, mut of_labels) = (BTreeMap::<String, BTreeSet<String>>::new(), 0);
+    for (plain, linked) in plain.iter().zip(&linked) {
+        let (one, mut other) = (json(plain), json(linked));
+        let card = other["card_id"].as_str().unwrap_or_default().to_owned();
+        if other["schema"] == "transaction" {
+            *versions.entry(other["version"].to_string()).or_default() += 1;
+        } else {
+            of_labels += u32::from(!other["links"].is_null());
+        }
+        if let Some(ip) = other["links"]["ip"].as_str() {
+            ips.entry(ip.to_owned()).or_default().insert(card.clone());
+        }
+        if let Some(account) = other["links"]["account"].as_str() {
+            accounts.entry(account.to_owned()).or_default().insert(card);
+        }
+        if let Some(event) = other.as_object_mut() {
+            let is_linked = event.remove("links").is_some() && one["schema"] == "transaction";
+            assert!(!is_linked || event.remove("account_opened_at_ms").is_some());
+            event.insert("version".to_owned(), one["version"].clone());
+        }
+        assert_eq!(one, other);
+        let (kinds, times) = ((plain.kind, linked.kind), (plain.sent_at_ms, linked.sent_at_ms));
+        assert!(kinds.0 == kinds.1 && times.0 == times.1 && plain.expect == linked.expect);
+        let decoded = contract::decode(&linked.payload, NOW_MS + 60 * DAY_MS, &unbounded());
+        let unknown = decoded.unwrap_or_else(|refusal| panic!("{refusal:?}")).unknown_fields;
+        assert!(unknown <= 1, "{unknown} unknown fields");
+    }
+    // Versions 1 and 2 are left, and ips tie cards together.
+    assert!(versions.len() == 3 && versions["3"] > 5_000, "{versions:?}");
+    let shared = |of: &BTreeMap<String, BTreeSet<String>>| of.values().filter(|cards| cards.len() > 1).count();
+    assert!(
+        shared(&ips) > 20 && shared(&accounts) > 50 && of_labels > 50,
+        "{of_labels}"
+    );
+}
+
+fn unbounded() -> Bounds {
+    Bounds {
+        lateness_ms: 400 * DAY_MS,
+        ..Policy::default_policy().bounds
+    }
+}

@@ -20,6 +20,9 @@ pub struct LabelArgs {
     /// Labels sent a second at most [default: 500 for each of the stream's shards]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
+    /// The policy file (TOML) whose bounds the lines are held to [default: the built-in policy]
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
     /// Where to
     #[command(flatten)]
     pub to: ToStreamArgs,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use lab::oracle::Report;
 use lab::simulate::{self, Expect, SPAN_MS_MAX, SimConfig, SimRecord};
 use operate::control;
 use operate::control::args::{PlaneArgs, StreamArgs};
@@ -72,6 +73,8 @@ pub struct Lesson {
 pub struct Learned {
     /// The policy's text.
     pub text: String,
+    /// Checked.
+    pub policy: Policy,
     /// Events that it learned from.
     pub events: u64,
     /// Of these, labelled as fraud.
@@ -102,7 +105,7 @@ pub(super) fn policy() -> Result<(String, Policy), CliError> {
     for (from, to) in changes {
         text = text.replace(from, &to);
     }
-    for (name, field) in [("terminal", "merchant_id"), ("device", "device_id")] {
+    for (name, field) in [("terminal", "merchant_id"), ("device", "device_id"), ("ip", "links.ip")] {
         text += &format!("\n[[keys]]\nname = \"{name}\"\nfield = \"{field}\"\nkeeps = \"labelled\"\n");
     }
     let policy = terminal::files::parsed(&text, POLICY_FILE, None)?;
@@ -176,6 +179,15 @@ pub(super) async fn learn(
     let text = ("trained.toml", learned.text.clone());
     let candidate = control::try_on_all(stack.cloud.admin(), (&plane, &stream), text, "the demo learned it").await?;
     Ok(Ok((learned, candidate)))
+}
+
+/// What both policies made of the events that both scored.
+pub(super) async fn recorded(stack: &Stack, version: u32) -> Result<Vec<Trial>, CliError> {
+    let recorded = trials(stack.cloud.admin(), &stack.names.table, version).await;
+    recorded.map_err(|e| {
+        let what = format!("table {}: {e}", stack.names.table);
+        CliError::service("read_back", what, "Run it again; the logs are in the data directory.")
+    })
 }
 
 /// Waits until no batch begins any more with what was read of the control plane before this time.
@@ -260,10 +272,38 @@ pub struct Learning {
     pub all: Compared,
     /// Ordinary events among them; those caught are false alarms.
     pub ordinary: Compared,
+    /// How far the scores of the policy that learned were recomputed.
+    pub recomputed: Recomputed,
     /// The currency of all amounts: the policy's base currency.
     pub currency: String,
     /// Decimal digits of its minor unit.
     pub minor_digits: u32,
+}
+
+/// How far the scores of a policy that learned were recomputed independently; what differs counts among the report's differences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recomputed {
+    /// Scores that were held against the recomputation.
+    pub trials: u64,
+    /// Of these, scores of events with labels of their keys known.
+    pub with_labels: u64,
+    /// Scores of events that were scored before some label reached its key: they follow from some of the labels, as many as the outcome
+    /// names.
+    pub before_label: u64,
+    /// Scores that were not compared: too many choices of labels may be meant, or they rest on estimates.
+    pub untold: u64,
+}
+
+impl Recomputed {
+    /// As far as a check went.
+    pub(super) const fn of(check: &Report) -> Self {
+        Self {
+            trials: check.trials.compared,
+            with_labels: check.trials.with_labels,
+            before_label: check.trials.before_label,
+            untold: check.trials.untold,
+        }
+    }
 }
 
 /// Events of one sort under both policies. Caught is what is sent to review or alert.
@@ -302,24 +342,21 @@ impl Compared {
 }
 
 impl Learning {
-    /// Reads what both policies made of the stream's last part, and holds it against what the simulation knows.
-    pub(super) async fn of(
-        stack: &Stack,
+    /// Holds what both policies made of the stream's last part against what the simulation knows.
+    pub(super) fn of(
         config: &SimConfig,
         policy: &Policy,
         (learned, version): (Learned, u32),
-    ) -> Result<Self, CliError> {
-        let recorded = trials(stack.cloud.admin(), &stack.names.table, version).await;
-        let recorded = recorded.map_err(|e| {
-            let what = format!("table {}: {e}", stack.names.table);
-            CliError::service("read_back", what, "Run it again; the logs are in the data directory.")
-        })?;
-        let mut learning = Self::compared(simulate::generate(config), &recorded, policy);
+        recorded: &[Trial],
+        recomputed: Recomputed,
+    ) -> Self {
+        let mut learning = Self::compared(simulate::generate(config), recorded, policy);
         learning.events = learned.events;
         learning.frauds = learned.frauds;
         learning.features = learned.features;
         (learning.version, learning.days) = (version, TEST_DAYS);
-        Ok(learning)
+        learning.recomputed = recomputed;
+        learning
     }
 
     fn compared(stream: impl Iterator<Item = SimRecord>, recorded: &[Trial], policy: &Policy) -> Self {
@@ -391,9 +428,11 @@ impl Learning {
             grouped(*events)
         );
         let learned = format!(
-            "learned from {} events before, {} of them known frauds",
+            "learned from {} events before, {} of them known frauds; {} scores of it were\n  recomputed, {} of them with labels of their keys",
             grouped(self.events),
-            grouped(self.frauds)
+            grouped(self.frauds),
+            grouped(self.recomputed.trials - self.recomputed.untold),
+            grouped(self.recomputed.with_labels)
         );
         text + &format!("  {}\n", paint(ui::DIM, learned))
     }
@@ -408,85 +447,4 @@ impl Learning {
 }
 
 #[cfg(test)]
-mod tests {
-    use lab::simulate::Scenario;
-    use tidemark_domain::control::trial::Arm;
-    use tidemark_domain::outcome::Tier;
-
-    use super::super::fraud::transaction;
-    use super::*;
-
-    fn config(events: u32) -> (SimConfig, Policy) {
-        let (_, policy) = policy().unwrap();
-        let config = SimConfig::new(3, events, events / 30, 1_790_000_000_000, &policy);
-        (config.with_scenarios(&Scenario::ALL, STREAM_DAYS * DAY_MS), policy)
-    }
-
-    #[test]
-    fn the_history_holds_what_was_accepted_in_the_order_of_its_times() {
-        let (config, policy) = config(6_000);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(HISTORY_FILE);
-        write_history(&config, &path).unwrap();
-        let text = std::fs::read_to_string(path).unwrap();
-        let (mut newest_ms, mut kinds) = (i64::MIN, BTreeMap::<String, u64>::new());
-        for line in text.lines() {
-            let event: serde_json::Value = serde_json::from_str(line).unwrap();
-            *kinds.entry(event["schema"].to_string()).or_default() += 1;
-            if event["schema"] == "transaction" {
-                let time_ms = event["occurred_at_ms"].as_i64().unwrap();
-                assert!(time_ms >= newest_ms, "out of order");
-                newest_ms = time_ms;
-                assert!(time_ms < split_ms(&config));
-            }
-        }
-        let sent = simulate::generate(&config).take_while(|record| record.sent_at_ms < split_ms(&config));
-        let wanted = sent.filter(|record| {
-            matches!(record.expect, Expect::Transaction { .. }) && transaction(record, &policy).is_some()
-        });
-        assert_eq!(kinds["\"transaction\""], wanted.count() as u64);
-        assert!(kinds["\"label\""] > 50, "{kinds:?}");
-    }
-
-    #[test]
-    fn what_was_caught_before_and_after_adds_up() {
-        let (config, policy) = config(6_000);
-        // The policy in force catches every third event, the other one all fraud.
-        let trials: Vec<Trial> = told(simulate::generate(&config), &policy)
-            .enumerate()
-            .map(|(number, (name, tx))| {
-                let arm = |caught: bool| Arm {
-                    score: 0,
-                    decision: if caught { Decision::Review } else { Decision::Pass },
-                    tier: Tier::Full,
-                };
-                Trial {
-                    event_id: tx.event_id.as_str().to_owned(),
-                    card_id: tx.card_id.as_str().to_owned(),
-                    occurred_at_ms: tx.occurred_at_ms,
-                    active: arm(number.is_multiple_of(3)),
-                    candidate: arm(name.is_some()),
-                }
-            })
-            .collect();
-        let learning = Learning::compared(simulate::generate(&config), &trials, &policy);
-        assert_eq!(learning.tried, learning.all.events + learning.ordinary.events);
-        assert!(learning.patterns.len() >= 5, "{learning:?}");
-        let sum = |of: &dyn Fn(&Compared) -> u64| learning.patterns.iter().map(of).sum::<u64>();
-        assert_eq!(
-            (sum(&|row| row.events), sum(&|row| row.minor)),
-            (learning.all.events, learning.all.minor)
-        );
-        assert_eq!((learning.all.after, learning.ordinary.after), (learning.all.events, 0));
-        assert!(
-            learning.all.before * 2 < learning.all.after && learning.ordinary.before > 1_000,
-            "{learning:?}"
-        );
-        assert_eq!(learning.all.after_minor, learning.all.minor);
-        let text = learning.render();
-        assert!(
-            text.contains("compromised terminal") && text.contains("device ring"),
-            "{text}"
-        );
-    }
-}
+mod tests;

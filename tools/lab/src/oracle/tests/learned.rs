@@ -91,7 +91,8 @@ fn oracle_and_fold_agree_on_points_and_on_trees() {
         let words: Vec<String> = report.mismatches.iter().take(10).map(ToString::to_string).collect();
         assert_eq!(report.mismatch_count, 0, "{}", words.join("\n"));
         let scores = report.expected.outcomes.values();
-        let distinct: std::collections::BTreeSet<u64> = scores.map(|outcome| outcome.raw_score.to_bits()).collect();
+        let distinct: std::collections::BTreeSet<u64> =
+            scores.map(|outcome| outcome.said[0].raw_score.to_bits()).collect();
         assert!(distinct.len() > 50, "{} different scores", distinct.len());
         let with_reasons = system
             .outcomes
