@@ -113,7 +113,13 @@ fn outcome_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) 
         put_kib: float(report.outcome_kib),
         ..Consumed::default()
     });
+    let corrupt = report
+        .returned
+        .get(&Returned::StateCorrupt)
+        .copied()
+        .unwrap_or_default();
     let line = line
+        .metric(Metric::StateCorrupt, float(corrupt))
         .metric(Metric::Commits, float(report.commits))
         .metric(Metric::CommitFailures, float(report.commit_failures))
         .metric(Metric::CostMicrodollars, cost)

@@ -16,7 +16,7 @@ use tidemark_engine::control::{Control, ControlConfig};
 use tidemark_engine::memory::{
     Fault, Faults, ManualClock, MemoryControl, MemoryQuarantine, MemorySink, MemoryStore, Op,
 };
-use tidemark_engine::port::PortError;
+use tidemark_engine::port::{PortError, StateItem};
 use tidemark_engine::{Engine, EngineConfig};
 use tidemark_telemetry::Tariff;
 
@@ -28,6 +28,7 @@ type Function = ScoreFunction<MemoryStore, MemorySink, MemoryQuarantine, ManualC
 
 struct World {
     function: Function,
+    store: MemoryStore,
     faults: Faults,
     plane: MemoryControl,
     clock: ManualClock,
@@ -45,11 +46,14 @@ fn world_with(after_ms: i64, config: EngineConfig) -> World {
 
 fn world_by(after_ms: i64, config: EngineConfig, policy: Policy) -> World {
     let (faults, plane) = (Faults::none(), MemoryControl::default());
-    let sink = MemorySink::with_faults(faults.clone());
+    let (sink, store) = (
+        MemorySink::with_faults(faults.clone()),
+        MemoryStore::with_faults(faults.clone()),
+    );
     let clock = ManualClock::at(ARRIVAL_MS + after_ms);
     let policy = Arc::new(policy);
     let engine = Engine::new(
-        MemoryStore::with_faults(faults.clone()),
+        store.clone(),
         sink.clone(),
         MemoryQuarantine::with_faults(faults.clone()),
         clock.clone(),
@@ -63,6 +67,7 @@ fn world_by(after_ms: i64, config: EngineConfig, policy: Policy) -> World {
     };
     World {
         function: ScoreFunction::controlled(engine, control, clock.clone(), "tidemark-score").priced(tariff),
+        store,
         faults,
         plane,
         clock,
@@ -209,6 +214,21 @@ async fn an_outcome_that_is_committed_and_not_sent_counts_as_late_once() {
     let again = world.run(&[transaction("e1", "a")]).await;
     assert_eq!(of(&again), [0.0, 0.0, 0.0, 0.0]);
     assert_eq!(metric(&again, "Duplicate"), 1.0);
+}
+
+/// A release that is older than the states it finds gives their records back, and the alarm that takes it back counts nothing else.
+#[tokio::test]
+async fn records_that_go_back_because_of_their_state_are_counted_apart() {
+    let world = world(250);
+    let of_newer_release = StateItem::new(7, vec![0xEE; 40]);
+    world.store.set_state(&CardId::new("a").unwrap(), of_newer_release);
+    world.faults.at(Op::Commit, ALWAYS, Fault::Before(throttled()));
+    let events = [transaction("e1", "a"), transaction("e2", "a"), transaction("e3", "b")];
+    let handled = world.run(&events).await;
+    assert_eq!(
+        ["StateCorrupt", "Returned"].map(|name| metric(&handled, name)),
+        [2.0, 3.0]
+    );
 }
 
 #[tokio::test]

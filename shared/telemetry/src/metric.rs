@@ -78,6 +78,8 @@ metrics! {
     Quarantined: Count,
     /// Records that go back to the stream to come again.
     Returned: Count rare,
+    /// Records that go back because a stored state cannot be read: a newer release wrote it, or somebody damaged it.
+    StateCorrupt: Count rare,
     /// Outcomes with the decision `pass`.
     Passes: Count,
     /// Outcomes with the decision `review`.

@@ -112,13 +112,15 @@ def upload(cloud: Cloud, bootstrap: Path) -> str:
 
 
 def create_stack(cloud: Cloud, template: str) -> dict:
-    """The stack, its mapping disabled; the answer is its outputs."""
+    """The stack, its mapping disabled, without CodeDeploy, which ministack has not; the answer is its outputs."""
     cloudformation = cloud.client("cloudformation")
     cloudformation.create_stack(
         StackName="tidemark",
         TemplateBody=template,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[{"ParameterKey": "MappingEnabled", "ParameterValue": "false"}],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": "false"} for name in ("MappingEnabled", "DeploymentGradual")
+        ],
     )
     deadline = time.monotonic() + STACK_SECONDS_MAX
     while True:
@@ -230,13 +232,10 @@ def quarantined(cloud: Cloud, outputs: dict) -> list:
 
 
 def localised(cloud: Cloud, template: str, bootstrap: Path) -> str:
-    """The template with the packaged functions (the redrive's binary stands beside the score's), and without CodeDeploy, which ministack has not: the alias moves at once. Its
-    SAM transform takes every parameter for its default, so the parameter's place holds the value itself.
-    """
+    """The template with the packaged functions, as `sam package` would write it; the redrive's binary stands beside the score's."""
     changes = {
         r"CodeUri: \.\./functions/score\b": f"CodeUri: {upload(cloud, bootstrap)}",
         r"CodeUri: \.\./functions/redrive\b": f"CodeUri: {upload(cloud, bootstrap.with_name('redrive'))}",
-        r"Enabled: !Ref DeploymentGradual\b": "Enabled: false",
     }
     for pattern, text in changes.items():
         template, places = re.subn(pattern, text, template)
@@ -254,6 +253,8 @@ def main() -> None:
         started = time.monotonic()
         outputs = create_stack(cloud, template)
         evidence = {"outputs": outputs, "stack_seconds": round(time.monotonic() - started, 1)}
+        resources = cloud.client("cloudformation").describe_stack_resources(StackName="tidemark")["StackResources"]
+        evidence["resources"] = {one["LogicalResourceId"]: one["ResourceType"] for one in resources}
         evidence["mapping"] = cloud.client("lambda").get_event_source_mapping(UUID=outputs["ScoreMappingId"])
         evidence["function"] = cloud.client("lambda").get_function_configuration(FunctionName=outputs["ScoreFunctionName"])
         evidence["table"] = cloud.client("dynamodb").describe_table(TableName=outputs["CardsTableName"])["Table"]

@@ -1,13 +1,16 @@
 """Holds templates against CloudFormation Guard rules.
 
-Where a template refers to a parameter, the rules see that parameter's default.
+The rules see a template as CloudFormation takes it with its parameters, which are the defaults where nothing else is given: conditions
+are decided, and where it refers to a parameter stands the value.
 
-stdin: {"rules": [path of a .guard file, ...], "templates": {name: template}}
+stdin: {"rules": [path of a .guard file, ...], "templates": {name: template}, "parameters": {name: {parameter: value}}}
 stdout: {name: {"failed": [rule, ...], "passed": [rule, ...], "skipped": [rule, ...]}}, rules sorted by name.
 """
 
 import json
 import sys
+
+from decided import decided, with_values
 
 
 def evaluate(template: dict, rules: str) -> dict:
@@ -21,18 +24,11 @@ def evaluate(template: dict, rules: str) -> dict:
         if not answer.get("success"):
             raise SystemExit(f"guard: {answer}")
         return answer["result"]
-    return json.loads(run_checks_rs(json.dumps(template), rules, False))
-
-
-def with_defaults(value, parameters: dict):
-    """The same value with each reference to a parameter replaced by the parameter's default."""
-    if isinstance(value, dict):
-        if set(value) == {"Ref"} and "Default" in parameters.get(value["Ref"], {}):
-            return parameters[value["Ref"]]["Default"]
-        return {key: with_defaults(inner, parameters) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [with_defaults(inner, parameters) for inner in value]
-    return value
+    answer = run_checks_rs(json.dumps(template), rules, False)
+    try:
+        return json.loads(answer)
+    except ValueError as problem:
+        raise SystemExit(f"guard: {answer}") from problem
 
 
 def main() -> None:
@@ -44,7 +40,10 @@ def main() -> None:
             rules.append(file.read())
     report = {}
     for name, template in request["templates"].items():
-        template = with_defaults(template, template.get("Parameters", {}))
+        given = request.get("parameters", {}).get(name, {})
+        declared = template.get("Parameters", {})
+        values = {parameter: given.get(parameter, one["Default"]) for parameter, one in declared.items() if "Default" in one}
+        template = with_values(decided(template, given), values)
         found = {"failed": set(), "passed": set(), "skipped": set()}
         for text in rules:
             answer = evaluate(template, text)

@@ -1,9 +1,9 @@
 """Prints what SAM makes of a template, as JSON.
 
-usage: sam_transform.py TEMPLATE [PARAMETER=VALUE ...]
+usage: sam_transform.py TEMPLATE [--decided] [PARAMETER=VALUE ...]
 
-The parameters are those that SAM itself looks at; the others stay references. Code that is built locally is named as if it was
-packaged.
+The parameters are those that SAM itself looks at; the others stay references. With --decided SAM sees their defaults, and conditions
+are decided after it with the parameters. Code that is built locally is named as if it was packaged.
 """
 
 import copy
@@ -12,6 +12,7 @@ import logging
 import sys
 
 from cfnlint.decode import decode
+from decided import decided
 from samtranslator.translator.transform import transform
 
 
@@ -33,8 +34,10 @@ def main() -> None:
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
-    parameters = dict(argument.split("=", 1) for argument in sys.argv[2:])
-    json.dump(transform(copy.deepcopy(template), parameters, NoPolicies()), sys.stdout)
+    is_decided = "--decided" in sys.argv
+    parameters = dict(argument.split("=", 1) for argument in sys.argv[2:] if argument != "--decided")
+    made = transform(copy.deepcopy(template), {} if is_decided else parameters, NoPolicies())
+    json.dump(decided(made, parameters) if is_decided else made, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@
     clippy::print_stdout
 )]
 
+mod alarms;
 mod architecture;
 mod claims;
 mod infrastructure;
 mod observability;
+mod options;
 mod rollout;

@@ -1,6 +1,9 @@
 //! The local AWS as people's own tools see it: the real boto3 and awscli against `tidemark local up`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "clients/operator.rs"]
+mod operator;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};

@@ -41,6 +41,10 @@ fn lines() -> String {
 }
 
 fn deploy() -> Value {
+    deploy_by("deploy.py")
+}
+
+fn deploy_by(script: &str) -> Value {
     let folder = e2e::binary_folder().unwrap();
     let bootstrap = folder.join("score");
     for binary in [&bootstrap, &folder.join("redrive")] {
@@ -51,9 +55,58 @@ fn deploy() -> Value {
         );
     }
     let venv = e2e::venv("deploy").unwrap();
-    let mut command = venv.script("deploy.py");
+    let mut command = venv.script(script);
     let printed = e2e::run_with_input(command.arg("infra/template.yaml").arg(bootstrap), &lines()).unwrap();
     serde_json::from_str(&printed).unwrap()
+}
+
+#[test]
+fn a_first_deployment_that_fails_leaves_nothing_and_options_are_deployed_as_written() {
+    let evidence = deploy_by("stacks.py");
+    nothing_is_left(&evidence["first_fails"]);
+    options_are_there(&evidence["with_options"]);
+}
+
+fn nothing_is_left(evidence: &Value) {
+    assert_eq!(evidence["first"]["status"], "ROLLBACK_COMPLETE");
+    assert_eq!(
+        evidence["left"],
+        json!([]),
+        "named resources would make the second deployment fail, too"
+    );
+    assert_eq!(evidence["second"], json!({"status": "CREATE_COMPLETE", "failed": {}}));
+    let kept = [
+        "queue tidemark-dead-letter",
+        "queue tidemark-quarantine",
+        "queue tidemark-unrecoverable",
+    ];
+    let kept = kept
+        .into_iter()
+        .chain(["stream tidemark-transactions", "table tidemark-cards"]);
+    assert_eq!(
+        evidence["kept"],
+        json!(kept.collect::<Vec<_>>()),
+        "of a stack that was made, when it is deleted"
+    );
+    assert_eq!(evidence["deployed"].as_array().unwrap().len(), 8);
+}
+
+fn options_are_there(evidence: &Value) {
+    assert_eq!(evidence["ended"], json!({"status": "CREATE_COMPLETE", "failed": {}}));
+    let stream = &evidence["stream"];
+    assert_eq!(
+        (
+            &stream["StreamModeDetails"]["StreamMode"],
+            stream["OpenShardCount"].as_u64()
+        ),
+        (&json!("PROVISIONED"), Some(2))
+    );
+    assert_eq!(evidence["endpoints"], json!(["dynamodb", "kinesis-streams", "sqs"]));
+    assert_eq!(evidence["queue"]["KmsMasterKeyId"], evidence["given"]["KmsKeyArn"]);
+    let variables = &evidence["function"]["Environment"]["Variables"];
+    assert_eq!(variables["TIDEMARK_RATE_PER_SECOND_MAX"], "5000");
+    let half = evidence["half"].as_str().unwrap();
+    assert!(half.contains("A VPC needs both VpcId and VpcSubnetIds"), "{half}");
 }
 
 #[test]
@@ -98,6 +151,12 @@ fn created_as_written(evidence: &Value) {
     assert_eq!(function["Timeout"], 60);
     let table = &evidence["table"];
     assert_eq!(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
+    let resources = evidence["resources"].as_object().unwrap();
+    let codedeploy = |kind: &Value| kind.as_str().unwrap().contains("CodeDeploy");
+    assert!(
+        !resources.values().any(codedeploy) && !resources.contains_key("DeploymentRole"),
+        "{resources:?}"
+    );
     let outputs = &evidence["outputs"];
     assert_eq!(outputs["ScoresStreamName"], "tidemark-scores");
     assert_eq!(outputs["CardsTableName"], "tidemark-cards");

@@ -2,9 +2,12 @@
 //! refuses a template that breaks it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod violations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use violations::violations;
 
 const TEMPLATE: &str = "infra/template.yaml";
 
@@ -53,13 +56,85 @@ fn cfn_lint_with_the_serverless_rules_finds_nothing() {
     assert!(refused.contains("ES1005") && refused.contains("WS1004"), "{refused}");
 }
 
+/// What checkov finds is mended, or named with a reason at the resource.
 #[test]
-fn the_template_keeps_every_guard_rule() {
-    let report = guard(&BTreeMap::from([("template".to_owned(), template())]));
-    let now = &report["template"];
-    assert_eq!(now.failed, BTreeSet::new(), "rules that the template breaks");
-    assert_eq!(now.skipped, BTreeSet::new(), "rules that found nothing to look at");
-    assert!(now.passed.len() >= 15, "{:?}", now.passed);
+fn checkov_finds_nothing() {
+    let check = |template: &str| {
+        let mut command = e2e::venv("checkov").unwrap().command("checkov");
+        command.args([
+            "--framework",
+            "cloudformation",
+            "--compact",
+            "--quiet",
+            "--skip-download",
+        ]);
+        e2e::run(command.args(["--file", template]))
+    };
+    for template in [TEMPLATE, "infra/observability.yaml"] {
+        check(template).unwrap();
+    }
+
+    // The same command does refuse a queue without encryption.
+    let folder = tempfile::tempdir().unwrap();
+    let careless = folder.path().join("careless.yaml");
+    let text = json!({"Resources": {"Careless": {"Type": "AWS::SQS::Queue", "Properties": {}}}});
+    std::fs::write(&careless, text.to_string()).unwrap();
+    let refused = check(careless.to_str().unwrap()).unwrap_err().to_string();
+    assert!(refused.contains("CKV_AWS_27"), "{refused}");
+}
+
+/// The template in each of its forms: every condition true in one, and false in another.
+fn variants() -> BTreeMap<String, Value> {
+    let key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let network =
+        json!({"VpcId": "vpc-0123456789abcdef0", "VpcSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1"});
+    let mut with_endpoints = network.clone();
+    with_endpoints["VpcRouteTableIds"] = json!("rtb-0123456789abcdef0");
+    let sizes = json!({
+        "StreamShards": "4", "TableWarmWriteUnits": "20000", "TableReadUnitsMax": "100000", "TableWriteUnitsMax": "50000",
+        "ScoreConcurrencyReserved": "100", "RedriveConcurrencyMax": "2", "Tracing": "Active", "MappingEnabled": "false",
+        "DeploymentAlarms": "false", "TableDeletionProtection": "false", "TableWarmReadUnits": "20000",
+    });
+    let variants = json!({
+        "by defaults": {}, "with a customer's key": {"KmsKeyArn": key}, "in a VPC": network,
+        "in a VPC with endpoints": with_endpoints, "of known sizes": sizes, "without CodeDeploy": {"DeploymentGradual": "false"},
+    });
+    serde_json::from_value(variants).unwrap()
+}
+
+#[test]
+fn the_template_keeps_every_guard_rule_in_each_of_its_variants() {
+    let variants = variants();
+    let templates = variants.keys().map(|name| (name.clone(), template())).collect();
+    let report = guard_with(&templates, &variants);
+    for (variant, now) in &report {
+        assert_eq!(now.failed, BTreeSet::new(), "{variant}: rules that the template breaks");
+        assert_eq!(
+            now.skipped,
+            BTreeSet::new(),
+            "{variant}: rules that found nothing to look at"
+        );
+        assert!(now.passed.len() >= 15, "{:?}", now.passed);
+    }
+}
+
+#[test]
+fn the_variants_decide_every_condition_both_ways() {
+    let whole = template();
+    let (conditions, parameters) = (whole["Conditions"].as_object().unwrap(), &whole["Parameters"]);
+    let variants = variants();
+    let compared = |condition: &Value| {
+        let equals = condition
+            .pointer("/Fn::Equals")
+            .or_else(|| condition.pointer("/Fn::Not/0/Fn::Equals"));
+        equals.map(|sides| sides[0]["Ref"].as_str().unwrap().to_owned())
+    };
+    for (name, condition) in conditions {
+        let Some(parameter) = compared(condition) else { continue }; // made of others
+        let default = &parameters[&parameter]["Default"];
+        let is_other = |given: &Value| given.get(&parameter).is_some_and(|value| value != default);
+        assert!(variants.values().any(is_other), "{name}: no variant sets {parameter}");
+    }
 }
 
 #[test]
@@ -99,6 +174,11 @@ struct Verdict {
 }
 
 fn guard(templates: &BTreeMap<String, Value>) -> BTreeMap<String, Verdict> {
+    guard_with(templates, &BTreeMap::new())
+}
+
+/// The verdicts on templates, each with its parameters.
+fn guard_with(templates: &BTreeMap<String, Value>, parameters: &BTreeMap<String, Value>) -> BTreeMap<String, Verdict> {
     let folder = e2e::workspace_root().join("infra/guard");
     let mut rules: Vec<_> = std::fs::read_dir(&folder)
         .unwrap()
@@ -108,7 +188,7 @@ fn guard(templates: &BTreeMap<String, Value>) -> BTreeMap<String, Verdict> {
     rules.sort();
     assert!(!rules.is_empty(), "no rules in {}", folder.display());
 
-    let request = json!({"rules": rules, "templates": templates}).to_string();
+    let request = json!({"rules": rules, "templates": templates, "parameters": parameters}).to_string();
     let printed = e2e::run_with_input(&mut e2e::venv("lint").unwrap().script("guard_check.py"), &request).unwrap();
     let report: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = serde_json::from_str(&printed).unwrap();
     report
@@ -145,274 +225,4 @@ fn change(template: &mut Value, place: &str, value: Value) {
         }
         other => panic!("{place} is inside {other}"),
     }
-}
-
-/// A way to spoil the template, and the one rule that must see it.
-struct Violation {
-    rule: &'static str,
-    what: &'static str,
-    changes: Vec<(String, Value)>,
-}
-
-fn violation(rule: &'static str, what: &'static str, place: &str, value: Value) -> Violation {
-    Violation {
-        rule,
-        what,
-        changes: vec![(format!("/Resources/{place}"), value)],
-    }
-}
-
-fn violations() -> Vec<Violation> {
-    [
-        mapping_violations(),
-        iam_violations(),
-        data_violations(),
-        log_violations(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn mapping_violations() -> Vec<Violation> {
-    let bad = |rule, what, key: &str, value| violation(rule, what, &format!("ScoreMapping/Properties/{key}"), value);
-    vec![
-        bad(
-            "mapping_has_on_failure",
-            "no destination",
-            "DestinationConfig",
-            Value::Null,
-        ),
-        bad(
-            "mapping_has_on_failure",
-            "an empty destination",
-            "DestinationConfig",
-            json!({"OnFailure": {}}),
-        ),
-        bad(
-            "mapping_bisects",
-            "no bisecting",
-            "BisectBatchOnFunctionError",
-            Value::Null,
-        ),
-        bad(
-            "mapping_bisects",
-            "bisecting off",
-            "BisectBatchOnFunctionError",
-            json!(false),
-        ),
-        bad(
-            "mapping_limits_retries",
-            "no retry limit",
-            "MaximumRetryAttempts",
-            Value::Null,
-        ),
-        bad(
-            "mapping_limits_retries",
-            "endless retries",
-            "MaximumRetryAttempts",
-            json!(-1),
-        ),
-        Violation {
-            rule: "mapping_limits_retries",
-            what: "endless retries by a parameter",
-            changes: vec![("/Parameters/MappingRetryAttemptsMax/Default".to_owned(), json!(-1))],
-        },
-        bad(
-            "mapping_limits_record_age",
-            "no age limit",
-            "MaximumRecordAgeInSeconds",
-            Value::Null,
-        ),
-        bad(
-            "mapping_limits_record_age",
-            "endless age",
-            "MaximumRecordAgeInSeconds",
-            json!(-1),
-        ),
-        bad(
-            "mapping_reports_item_failures",
-            "no partial responses",
-            "FunctionResponseTypes",
-            Value::Null,
-        ),
-        bad(
-            "mapping_reports_item_failures",
-            "an empty list",
-            "FunctionResponseTypes",
-            json!([]),
-        ),
-        bad(
-            "mapping_starts_at_the_oldest_record",
-            "what came before is skipped",
-            "StartingPosition",
-            json!("LATEST"),
-        ),
-        bad(
-            "mapping_invokes_an_alias",
-            "the newest code",
-            "FunctionName",
-            json!({"Ref": "ScoreFunction"}),
-        ),
-        violation(
-            "mapping_is_a_resource_of_its_own",
-            "a mapping inside the function",
-            "ScoreFunction/Properties/Events",
-            json!({"Stream": {"Type": "Kinesis", "Properties": {"StartingPosition": "LATEST"}}}),
-        ),
-    ]
-}
-
-fn iam_violations() -> Vec<Violation> {
-    let statement = "ScoreRole/Properties/Policies/0/PolicyDocument/Statement/2";
-    let actions = "iam_names_its_actions";
-    let resources = "iam_names_its_resources";
-    let bad = |rule, what, key: &str, value| violation(rule, what, &format!("{statement}/{key}"), value);
-    let role = "iam_role_is_written_out";
-    vec![
-        bad(actions, "one action with a wildcard", "Action", json!("dynamodb:*")),
-        bad(
-            actions,
-            "an action with a wildcard in a list",
-            "Action",
-            json!(["dynamodb:PutItem", "dynamodb:*"]),
-        ),
-        bad(
-            actions,
-            "all actions but one",
-            "NotAction",
-            json!("dynamodb:DeleteTable"),
-        ),
-        violation(
-            actions,
-            "a queue policy that allows everything",
-            "DeadLetterQueuePolicy/Properties/PolicyDocument/Statement/0/Effect",
-            json!("Allow"),
-        ),
-        bad(resources, "every resource", "Resource", json!("*")),
-        bad(
-            resources,
-            "a wildcard in a list",
-            "Resource",
-            json!(["arn:aws:dynamodb:eu-west-1:1:table/*"]),
-        ),
-        bad(
-            resources,
-            "a wildcard in a text put together",
-            "Resource",
-            json!({"Fn::Sub": "arn:${AWS::Partition}:*"}),
-        ),
-        bad(
-            resources,
-            "a wildcard in a part",
-            "Resource",
-            json!([{"Fn::Join": ["", ["arn:aws:", "*"]]}]),
-        ),
-        bad(
-            resources,
-            "all resources but one",
-            "NotResource",
-            json!("arn:aws:s3:::bucket"),
-        ),
-        violation(role, "SAM makes the role", "ScoreFunction/Properties/Role", Value::Null),
-        violation(
-            role,
-            "SAM's policies",
-            "ScoreFunction/Properties/Policies",
-            json!(["AmazonKinesisFullAccess"]),
-        ),
-    ]
-}
-
-fn data_violations() -> Vec<Violation> {
-    let table = |rule, what, key: &str, value| violation(rule, what, &format!("CardsTable/{key}"), value);
-    let expires = "table_expires_items";
-    let recovers = "table_recovers_to_a_point_in_time";
-    let point_in_time = "Properties/PointInTimeRecoverySpecification";
-    vec![
-        table(
-            expires,
-            "no time to live",
-            "Properties/TimeToLiveSpecification",
-            Value::Null,
-        ),
-        table(
-            expires,
-            "time to live off",
-            "Properties/TimeToLiveSpecification/Enabled",
-            json!(false),
-        ),
-        table(
-            expires,
-            "another attribute",
-            "Properties/TimeToLiveSpecification/AttributeName",
-            json!("expires"),
-        ),
-        table(recovers, "no recovery", point_in_time, Value::Null),
-        table(
-            recovers,
-            "recovery off",
-            point_in_time,
-            json!({"PointInTimeRecoveryEnabled": false}),
-        ),
-        table(
-            "table_outlives_its_stack",
-            "deleted with the stack",
-            "DeletionPolicy",
-            json!("Delete"),
-        ),
-        table(
-            "table_outlives_its_stack",
-            "nothing said of it",
-            "UpdateReplacePolicy",
-            Value::Null,
-        ),
-        table(
-            "table_is_encrypted",
-            "encryption off",
-            "Properties/SSESpecification/SSEEnabled",
-            json!(false),
-        ),
-        violation(
-            "stream_is_encrypted",
-            "no encryption",
-            "ScoresStream/Properties/StreamEncryption",
-            Value::Null,
-        ),
-        violation(
-            "stream_outlasts_a_day",
-            "a day",
-            "TransactionsStream/Properties/RetentionPeriodHours",
-            Value::Null,
-        ),
-        violation(
-            "queue_is_encrypted",
-            "no encryption",
-            "QuarantineQueue/Properties/SqsManagedSseEnabled",
-            Value::Null,
-        ),
-        violation(
-            "queue_keeps_messages_14_days",
-            "four days",
-            "DeadLetterQueue/Properties/MessageRetentionPeriod",
-            json!(345_600),
-        ),
-    ]
-}
-
-fn log_violations() -> Vec<Violation> {
-    vec![
-        violation(
-            "log_group_has_retention",
-            "for ever",
-            "ScoreLogGroup/Properties/RetentionInDays",
-            Value::Null,
-        ),
-        violation(
-            "function_logs_to_a_group_of_the_template",
-            "a group of Lambda's making",
-            "ScoreFunction/Properties/LoggingConfig",
-            Value::Null,
-        ),
-    ]
 }

@@ -10,8 +10,6 @@ use serde_json::Value;
 use tidemark_telemetry::Metric;
 
 const TEMPLATE: &str = "infra/observability.yaml";
-const SECONDS_PER_HOUR: u64 = 3_600;
-const SECONDS_PER_DAY: u64 = 86_400;
 
 fn read(template: &str) -> Value {
     let printed = e2e::run(e2e::venv("lint").unwrap().script("template_json.py").arg(template)).unwrap();
@@ -47,12 +45,22 @@ fn alarms() -> Vec<(String, String, bool)> {
         .collect()
 }
 
-/// The dashboard's document, with names put in.
+/// The dashboard's document, with names put in, of a stack with every alarm that there is.
 fn dashboard() -> Value {
-    let body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-        .as_str()
-        .unwrap();
-    let body = body
+    dashboard_of(&["StreamShards=1", "TableReadUnitsMax=1", "TableWriteUnitsMax=1"])
+}
+
+fn dashboard_of(parameters: &[&str]) -> Value {
+    let mut command = e2e::venv("lint").unwrap().script("decided.py");
+    let printed = e2e::run(command.arg(TEMPLATE).args(parameters)).unwrap();
+    let decided: Value = serde_json::from_str(&printed).unwrap();
+    let body = &decided["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
+    let mut text = body[0].as_str().unwrap().to_owned();
+    for (name, value) in body[1].as_object().unwrap() {
+        let value = value.get("Fn::Sub").unwrap_or(value).as_str().unwrap();
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    let body = text
         .replace("${Prefix}", "tidemark")
         .replace("${AWS::Region}", "eu-west-1")
         .replace("${AWS::Partition}", "aws")
@@ -124,7 +132,7 @@ fn every_alarm_that_tells_somebody_has_a_page_that_names_it() {
             );
         }
     }
-    assert!(told >= 12, "{told} alarms");
+    assert!(told >= 25, "{told} alarms");
 }
 
 #[test]
@@ -178,6 +186,15 @@ fn the_dashboard_reads_from_health_down_and_shows_every_alarm() {
             "{name} is not on the dashboard"
         );
     }
+    // One that is not there would be shown as an error.
+    let fewer = dashboard_of(&["CompositeAlarms=false"]).to_string();
+    for (name, is_there) in [
+        ("stream-near-full", false),
+        ("outcomes-burn-fast", false),
+        ("heartbeat", true),
+    ] {
+        assert_eq!(fewer.contains(&format!(":alarm:tidemark-{name}\"")), is_there, "{name}");
+    }
     // Widgets of one row do not overlap: CloudWatch would push them down, and the order would be lost.
     let mut taken = BTreeSet::new();
     for widget in widgets {
@@ -214,16 +231,35 @@ fn the_alarm_of_dead_letters_watches_the_queue_that_the_pipeline_has() {
     );
 }
 
+/// Thresholds follow the pipeline's parameters: who gives both stacks the same values has alarms that fit.
 #[test]
-fn a_day_is_left_when_the_oldest_dead_letter_alarms() {
+fn what_both_stacks_take_is_the_same_parameter() {
     let pipeline = read("infra/template.yaml");
-    let retention_hours = pipeline["Parameters"]["StreamRetentionHours"]["Default"]
-        .as_u64()
-        .unwrap();
-    let alarm_seconds = template()["Parameters"]["OldestDeadLetterSecondsMax"]["Default"]
-        .as_u64()
-        .unwrap();
-    assert_eq!(alarm_seconds, retention_hours * SECONDS_PER_HOUR - SECONDS_PER_DAY);
+    let pipelines = pipeline["Parameters"].as_object().unwrap();
+    let mut shared = BTreeSet::new();
+    for (name, parameter) in template()["Parameters"].as_object().unwrap() {
+        let Some(other) = pipelines.get(name) else { continue };
+        shared.insert(name.as_str());
+        for field in [
+            "Type",
+            "Default",
+            "MinValue",
+            "MaxValue",
+            "AllowedPattern",
+            "AllowedValues",
+        ] {
+            assert_eq!(parameter[field], other[field], "{name}: {field}");
+        }
+    }
+    let expected = [
+        "MappingWindowSeconds",
+        "Prefix",
+        "StreamRetentionHours",
+        "StreamShards",
+        "TableReadUnitsMax",
+        "TableWriteUnitsMax",
+    ];
+    assert_eq!(shared, BTreeSet::from(expected));
 }
 
 /// Whoever follows the page that deploys the pipeline has its alarms too.
@@ -259,8 +295,12 @@ fn the_age_of_dead_letters_is_one_that_looking_at_them_can_not_hide() {
     );
     assert_eq!(metric["Dimensions"][0]["Value"]["Fn::Sub"], "${Prefix}-redrive");
     assert_eq!(
-        alarm["Metrics"][1]["Expression"], "age / 1000",
-        "the threshold is in seconds"
+        alarm["Metrics"][1]["Expression"]["Fn::Sub"], "age / 1000 - 3600 * (${StreamRetentionHours} - 24)",
+        "seconds since a day was left"
+    );
+    assert_eq!(
+        (&alarm["Threshold"], &alarm["ComparisonOperator"]),
+        (&0.into(), &"GreaterThanThreshold".into())
     );
     assert_eq!(
         alarm["TreatMissingData"], "breaching",

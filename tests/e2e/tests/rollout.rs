@@ -4,12 +4,12 @@
 use serde_json::Value;
 use tidemark_aws::admin::LIVE_ALIAS;
 
-/// The template after SAM's transform with that value of the parameter `DeploymentGradual`.
+/// What CloudFormation makes of the template with that value of the parameter `DeploymentGradual`: SAM's transform takes every
+/// parameter for its default, as an emulator's does, and the conditions are decided after it.
 fn transformed(gradual: &str) -> Value {
     let mut command = e2e::venv("lint").unwrap().script("sam_transform.py");
-    command
-        .arg("infra/template.yaml")
-        .arg(format!("DeploymentGradual={gradual}"));
+    command.arg("infra/template.yaml").arg("--decided");
+    command.arg(format!("DeploymentGradual={gradual}"));
     serde_json::from_str(&e2e::run(&mut command).unwrap()).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn only<'a>(template: &'a Value, kind: &str) -> Option<(&'a String, &'a Value)> 
 fn the_mapping_invokes_the_alias_and_the_alias_a_published_version() {
     for gradual in ["true", "false"] {
         let template = transformed(gradual);
-        let (alias_id, alias) = only(&template, "AWS::Lambda::Alias").unwrap();
+        let (alias_id, alias) = live(&template);
         let (version_id, _) = only(&template, "AWS::Lambda::Version").unwrap();
         let (_, mapping) = only(&template, "AWS::Lambda::EventSourceMapping").unwrap();
         assert_eq!(
@@ -44,29 +44,59 @@ fn the_mapping_invokes_the_alias_and_the_alias_a_published_version() {
 fn a_new_version_takes_over_gradually_and_is_taken_back_by_alarms() {
     let template = transformed("true");
     let (group_id, group) = only(&template, "AWS::CodeDeploy::DeploymentGroup").unwrap();
-    let (_, alias) = only(&template, "AWS::Lambda::Alias").unwrap();
+    let (_, alias) = live(&template);
     let moved_by = &alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"];
     assert_eq!(&moved_by["Ref"], group_id);
     let rollback = &group["Properties"]["AutoRollbackConfiguration"];
     assert_eq!(rollback["Enabled"], true);
     let events = rollback["Events"].as_array().unwrap();
     assert!(events.contains(&"DEPLOYMENT_STOP_ON_ALARM".into()), "{events:?}");
-    assert_eq!(alarm_names(group).len(), 2);
+    let alarms = alarm_names(group).len();
+    assert!((2..=10).contains(&alarms), "CodeDeploy takes ten alarms: {alarms}");
 }
 
 #[test]
-fn without_codedeploy_the_alias_moves_at_once() {
+fn without_codedeploy_the_alias_moves_at_once_and_nothing_of_it_is_named() {
     let template = transformed("false");
-    assert!(only(&template, "AWS::CodeDeploy::DeploymentGroup").is_none());
-    assert!(only(&template, "AWS::Lambda::Alias").unwrap().1["UpdatePolicy"].is_null());
+    assert!(live(&template).1["UpdatePolicy"].is_null());
+    let text = template["Resources"].to_string();
+    assert!(
+        !text.contains("CodeDeploy") && !text.contains("codedeploy"),
+        "an emulator without it takes the template as it is"
+    );
+    assert!(transformed("true")["Resources"].to_string().contains("codedeploy"));
+}
+
+/// The alias that the mapping invokes; SAM makes another one, which nobody invokes, to publish versions.
+fn live(template: &Value) -> (&String, &Value) {
+    let resources = template["Resources"].as_object().unwrap().iter();
+    let aliases: Vec<_> = resources
+        .filter(|(_, one)| one["Type"] == "AWS::Lambda::Alias")
+        .collect();
+    assert_eq!(aliases.len(), 2);
+    *aliases
+        .iter()
+        .find(|(_, alias)| alias["Properties"]["Name"] == LIVE_ALIAS)
+        .unwrap()
+}
+
+#[test]
+fn no_alarm_takes_a_version_back_when_none_is_wanted() {
+    let mut command = e2e::venv("lint").unwrap().script("decided.py");
+    let printed = e2e::run(command.arg("infra/template.yaml").arg("DeploymentAlarms=false")).unwrap();
+    let template: Value = serde_json::from_str(&printed).unwrap();
+    let (_, group) = only(&template, "AWS::CodeDeploy::DeploymentGroup").unwrap();
+    assert_eq!(
+        group["Properties"]["AlarmConfiguration"],
+        serde_json::json!({ "Enabled": false })
+    );
 }
 
 /// The names of the alarms that take a version back, as the template writes them.
 fn alarm_names(group: &Value) -> Vec<String> {
-    let choice = &group["Properties"]["AlarmConfiguration"]["Fn::If"];
-    assert_eq!(choice[0], "DeploymentHasAlarms");
-    assert_eq!(choice[2], serde_json::json!({}), "none when they are not wanted");
-    let alarms = choice[1]["Alarms"].as_array().unwrap().iter();
+    let configuration = &group["Properties"]["AlarmConfiguration"];
+    assert_eq!(configuration["Enabled"], true);
+    let alarms = configuration["Alarms"].as_array().unwrap().iter();
     alarms
         .map(|alarm| alarm["Name"]["Fn::Sub"].as_str().unwrap().to_owned())
         .collect()

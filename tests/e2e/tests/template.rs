@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use score_function::config::Config;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidemark_domain::lifetime;
 use tidemark_engine::EngineConfig;
 
@@ -15,12 +15,17 @@ const HOUR_S: u64 = 3_600;
 /// Lambda hands over at most so many bytes in one invocation.
 const INVOCATION_BYTES_MAX: usize = 6 * 1024 * 1024;
 
+/// The template as CloudFormation takes it with every parameter's default.
 fn template() -> &'static Value {
     static TEMPLATE: OnceLock<Value> = OnceLock::new();
-    TEMPLATE.get_or_init(|| {
-        let mut command = e2e::venv("lint").unwrap().script("template_json.py");
-        serde_json::from_str(&e2e::run(command.arg("infra/template.yaml")).unwrap()).unwrap()
-    })
+    TEMPLATE.get_or_init(|| decided(&[]))
+}
+
+/// The template as CloudFormation takes it with these parameters.
+fn decided(parameters: &[&str]) -> Value {
+    let mut command = e2e::venv("lint").unwrap().script("decided.py");
+    let printed = e2e::run(command.arg("infra/template.yaml").args(parameters)).unwrap();
+    serde_json::from_str(&printed).unwrap()
 }
 
 fn property(place: &str) -> &'static Value {
@@ -359,15 +364,15 @@ fn tracing_is_a_parameter_that_attaches_one_policy() {
         serde_json::json!([{ "Ref": "Tracing" }, "Active"])
     );
     let policy = "arn:${AWS::Partition}:iam::aws:policy/AWSXRayDaemonWriteAccess";
-    let attached = serde_json::json!({ "Fn::If": [
-        "TracingIsActive", [{ "Fn::Sub": policy }], { "Ref": "AWS::NoValue" },
-    ]});
+    let traced = decided(&["Tracing=Active"]);
     for (function, role) in [("ScoreFunction", "ScoreRole"), ("RedriveFunction", "RedriveRole")] {
         assert_eq!(
             resources[function]["Properties"]["Tracing"]["Ref"], "Tracing",
             "{function}"
         );
-        assert_eq!(resources[role]["Properties"]["ManagedPolicyArns"], attached, "{role}");
+        let attached = |template: &Value| template["Resources"][role]["Properties"]["ManagedPolicyArns"].clone();
+        assert_eq!(attached(template()), json!([]), "{role}");
+        assert_eq!(attached(&traced), json!([{ "Fn::Sub": policy }]), "{role}");
     }
 }
 

@@ -13,7 +13,7 @@ const SECOND_MS: u64 = 1_000;
 fn template() -> &'static Value {
     static TEMPLATE: OnceLock<Value> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
-        let mut command = e2e::venv("lint").unwrap().script("template_json.py");
+        let mut command = e2e::venv("lint").unwrap().script("decided.py");
         serde_json::from_str(&e2e::run(command.arg("infra/template.yaml")).unwrap()).unwrap()
     })
 }
@@ -39,7 +39,10 @@ fn variables() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
         let text = match template()["Resources"][target]["Type"].as_str() {
             Some("AWS::SQS::Queue") => "https://sqs.eu-west-1.amazonaws.com/000000000000/queue".to_owned(),
             Some(_) => format!("tidemark-{}", target.to_lowercase()),
-            None => template()["Parameters"][target]["Default"].as_str().unwrap().to_owned(),
+            None => match &template()["Parameters"][target]["Default"] {
+                Value::String(text) => text.clone(),
+                number => number.to_string(),
+            },
         };
         variables.insert(name.clone(), text);
         targets.insert(name.clone(), target.to_owned());
@@ -114,11 +117,30 @@ fn the_function_has_memory_for_its_cache_and_its_payloads() {
     assert!(cache + 2 * ASSEMBLY_BYTES_MAX <= memory * 3 / 4);
 }
 
+/// A new account has ten executions at once and can reserve none: by default nothing is.
 #[test]
-fn redrives_at_once_are_bounded() {
-    let bound = property("RedriveFunction/Properties/ReservedConcurrentExecutions");
-    assert_eq!(bound["Ref"], "RedriveConcurrencyMax");
-    assert!(parameter("RedriveConcurrencyMax", "Default") <= parameter("RedriveConcurrencyMax", "MaxValue"));
+fn redrives_at_once_are_bounded_where_it_is_asked_for() {
+    let reserved = |parameters: &[&str]| {
+        let mut command = e2e::venv("lint").unwrap().script("decided.py");
+        let printed = e2e::run(command.arg("infra/template.yaml").args(parameters)).unwrap();
+        let template: Value = serde_json::from_str(&printed).unwrap();
+        template["Resources"]["RedriveFunction"]["Properties"]["ReservedConcurrentExecutions"].clone()
+    };
+    assert_eq!(reserved(&[]), Value::Null);
+    assert_eq!(reserved(&["RedriveConcurrencyMax=2"])["Ref"], "RedriveConcurrencyMax");
+}
+
+#[test]
+fn every_rate_of_a_redrive_that_the_template_allows_is_one_of_the_code() {
+    let (mut variables, targets) = variables();
+    assert_eq!(targets["TIDEMARK_RATE_PER_SECOND_MAX"], "RedriveRatePerSecondMax");
+    for field in ["Default", "MinValue", "MaxValue"] {
+        let rate = parameter("RedriveRatePerSecondMax", field);
+        variables.insert("TIDEMARK_RATE_PER_SECOND_MAX".to_owned(), rate.to_string());
+        assert_eq!(u64::from(read(&variables).unwrap().redrive.rate_per_second_max), rate);
+    }
+    let own = tidemark_redrive::limits::RedriveConfig::default().rate_per_second_max;
+    assert_eq!(parameter("RedriveRatePerSecondMax", "Default"), u64::from(own));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `tidemark drill`: a runbook page carried out on a local AWS with the trouble really there.
 
 pub mod args;
+mod broken;
 mod learned;
 pub mod page;
 pub mod pipeline;

@@ -14,6 +14,19 @@ pub const PAGES: &[(&str, &str)] = &[
         include_str!("../../../../docs/runbook/redrive-stuck.md"),
     ),
     ("iterator-age", include_str!("../../../../docs/runbook/iterator-age.md")),
+    (
+        "function-fails",
+        include_str!("../../../../docs/runbook/function-fails.md"),
+    ),
+    (
+        "state-corrupt",
+        include_str!("../../../../docs/runbook/state-corrupt.md"),
+    ),
+    ("letters-lost", include_str!("../../../../docs/runbook/letters-lost.md")),
+    (
+        "producers-throttled",
+        include_str!("../../../../docs/runbook/producers-throttled.md"),
+    ),
     ("poison-flood", include_str!("../../../../docs/runbook/poison-flood.md")),
     ("commit-ratio", include_str!("../../../../docs/runbook/commit-ratio.md")),
     ("degraded", include_str!("../../../../docs/runbook/degraded.md")),

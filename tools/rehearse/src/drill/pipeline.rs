@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use localcloud::EsmOptions;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 
+use super::broken::Left;
 use super::page::PageCommand;
 use crate::stack::{Stack, StackOptions};
 
@@ -60,6 +62,7 @@ pub(super) struct Pipeline {
     command: PathBuf,
     /// Where commands run, so that files that a page writes are the drill's own.
     pub(super) folder: PathBuf,
+    left: Mutex<Option<Left>>,
 }
 
 /// A command to run: the page's words, or the drill's own.
@@ -134,7 +137,18 @@ impl Pipeline {
             seed,
             command,
             folder: data_dir.to_path_buf(),
+            left: Mutex::new(None),
         })
+    }
+
+    /// Keeps what a trouble needs at its end.
+    pub(super) fn leave(&self, left: Left) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+    }
+
+    /// What a trouble left.
+    pub(super) fn left(&self) -> Option<Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Puts records into the stream.

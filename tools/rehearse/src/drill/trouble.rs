@@ -9,6 +9,7 @@ use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 
+use super::broken;
 use super::learned;
 use super::pipeline::{Child, Pipeline};
 use crate::stack::mapping_options;
@@ -55,13 +56,19 @@ pub enum Trouble {
     HotCard,
     /// Somebody damaged the labelled history of a merchant.
     KeyDamaged,
+    /// Every process of the function dies.
+    Crashing,
+    /// Batches were given up, and their dead letters are not there.
+    LettersLost,
+    /// Somebody damaged the state of a card.
+    StateDamaged,
     /// A policy alerts far more than it expects, and labels were not sent.
     Drift,
 }
 
 impl Trouble {
     /// As pages name them.
-    pub const ALL: [(&'static str, Self); 12] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("steady", Self::Steady),
         ("slow-table", Self::SlowTable),
         ("throttled-table", Self::ThrottledTable),
@@ -73,6 +80,9 @@ impl Trouble {
         ("control-outage", Self::ControlOutage),
         ("hot-card", Self::HotCard),
         ("key-damaged", Self::KeyDamaged),
+        ("crashing", Self::Crashing),
+        ("letters-lost", Self::LettersLost),
+        ("state-damaged", Self::StateDamaged),
         ("drift", Self::Drift),
     ];
 
@@ -100,13 +110,19 @@ impl Trouble {
             Self::ControlOutage => "single reads of the table, which the control plane needs, fail",
             Self::HotCard => "one card has more events than all others together",
             Self::KeyDamaged => "the labelled history of a merchant is damaged, and a label for it comes",
+            Self::Crashing => "every process of the function dies within a moment",
+            Self::LettersLost => "the table was down until batches were given up, and their dead letters are not there",
+            Self::StateDamaged => "the state of a card is damaged, and a transaction of it comes",
             Self::Drift => "a policy alerts far more than it expects, and labels were not sent",
         }
     }
 
     /// Whether the drill is about batches that the mapping gave up.
     fn gives_up(self) -> bool {
-        matches!(self, Self::StoreOutage | Self::KeyDamaged)
+        matches!(
+            self,
+            Self::StoreOutage | Self::KeyDamaged | Self::LettersLost | Self::StateDamaged
+        )
     }
 
     /// The mapping's options for the drill.
@@ -129,7 +145,9 @@ impl Trouble {
         match self {
             Self::SlowTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Delay { ms: SLOW_MS }, 0.5)),
             Self::ThrottledTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Throttle, 0.5).on("PutItem")),
-            Self::StoreOutage => add(FaultPlan::down(Service::DynamoDb)),
+            Self::StoreOutage | Self::LettersLost => add(FaultPlan::down(Service::DynamoDb)),
+            Self::Crashing => broken::crash(pipeline),
+            Self::StateDamaged => broken::damage_state(pipeline).await?,
             Self::ProfileOutage => add(FaultPlan::new(Service::DynamoDb, FaultKind::Error500, 0.7).on("BatchGetItem")),
             Self::ControlOutage => {
                 for operation in ["GetItem", "Query"] {
@@ -160,7 +178,20 @@ impl Trouble {
             let given_up = || pipeline.stack.mapping.stats().esm.on_failure_sent > 0;
             wait_until(given_up).await?;
         }
-        Ok(())
+        match self {
+            Self::Crashing => wait_until(|| pipeline.stack.mapping.stats().esm.failures > 0).await,
+            // The outage is over when somebody looks; what it left is not.
+            Self::LettersLost => {
+                if let Some(faults) = faults {
+                    faults.clear();
+                }
+                let drained = pipeline.stack.mapping.drained(SHOWS_MS_MAX).await;
+                drained
+                    .map_err(|e| CliError::service("drill_trouble", e, "Look at the logs in the data directory."))?;
+                broken::lose_letters(pipeline).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends the trouble where a person's commands do not.
@@ -170,6 +201,11 @@ impl Trouble {
         }
         match self {
             Self::KeyDamaged => learned::restore_key(pipeline).await,
+            Self::StateDamaged => broken::restore_state(pipeline).await,
+            Self::Crashing => {
+                broken::crash_no_more(pipeline).await;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -206,19 +242,29 @@ fn hot_card() -> Vec<PutRecord> {
 
 /// A dead letter as the mapping writes it, of records before the stream's first.
 fn past_retention(pipeline: &Pipeline) -> String {
-    let number = |last: u32| format!("{:056}", last);
+    let function = format!(
+        "arn:aws:lambda:{}:000000000000:function:{}",
+        pipeline.stack.cloud.region(),
+        pipeline.stack.names.function
+    );
+    letter(&function, &pipeline.stack.provisioned.transactions_stream_arn)
+}
+
+fn letter(function_arn: &str, stream_arn: &str) -> String {
+    // Numbers of real streams begin with 49: these are of the same length, and before them. A leading zero would make them none.
+    let number = |last: u32| format!("1{last:055}");
     let time = "2020-01-01T00:00:00.000Z";
     serde_json::json!({
         "requestContext": {
             "requestId": "00000000-0000-0000-0000-000000000000",
-            "functionArn": format!("arn:aws:lambda:{}:000000000000:function:{}", pipeline.stack.cloud.region(), pipeline.stack.names.function),
+            "functionArn": function_arn,
             "condition": "RecordAgeExceeded", "approximateInvokeCount": 1,
         },
         "version": "1.0", "timestamp": time,
         "KinesisBatchInfo": {
             "shardId": "shardId-000000000000", "startSequenceNumber": number(1), "endSequenceNumber": number(9),
             "approximateArrivalOfFirstRecord": time, "approximateArrivalOfLastRecord": time, "batchSize": 9,
-            "streamArn": pipeline.stack.provisioned.transactions_stream_arn,
+            "streamArn": stream_arn,
         },
     })
     .to_string()
@@ -243,4 +289,20 @@ pub(super) fn second_policy(folder: &Path) -> std::io::Result<std::path::PathBuf
     let path = folder.join("second-policy.toml");
     std::fs::write(&path, learned::policy_with_keys(2))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_redrive::letter::{Home, Letter};
+
+    use super::*;
+
+    /// One that the redrive takes for no letter at all would not be lost by retention, and its page would drill something else.
+    #[test]
+    fn the_letter_of_lost_records_is_one_that_the_redrive_reads() {
+        let stream = "arn:aws:kinesis:eu-west-1:000000000000:stream/tidemark-transactions";
+        let text = letter("arn:aws:lambda:eu-west-1:000000000000:function:tidemark-score", stream);
+        let read = Letter::parse(&text, &Home::new("tidemark-transactions"));
+        assert!(read.is_ok(), "{read:?}");
+    }
 }

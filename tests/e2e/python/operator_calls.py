@@ -1,0 +1,135 @@
+"""Runs the command's verbs against a local AWS through a proxy that writes down what each calls.
+
+usage: operator_calls.py TIDEMARK ENDPOINT < a JSON list of cases
+a case: {"verb": name, "arguments": [...], "exits": [code, ...], "files": {name: text}, "letter": text}, of which the last three may be
+missing: with which codes the command may end (0), files to write before, and a message to put into the dead-letter queue before
+stdout: {verb: [IAM action, ...]}
+
+The commands run in a folder of their own.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+# What is signed, and what the connection is about, is the client's own affair.
+NOT_PASSED_ON = {"host", "connection", "transfer-encoding", "content-length"}
+SERVICES = {"DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis", "AmazonSQS": "sqs"}
+# What a call needs where it is not named like its permission.
+PERMISSIONS = {
+    "dynamodb:TransactWriteItems": "dynamodb:PutItem",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
+LAMBDA = [
+    ("POST", r"/2015-03-31/functions/[^/]+/invocations", "lambda:InvokeFunction"),
+    ("GET", r"/2015-03-31/event-source-mappings/?", "lambda:ListEventSourceMappings"),
+    ("PUT", r"/2015-03-31/event-source-mappings/[^/]+", "lambda:UpdateEventSourceMapping"),
+    ("GET", r"/2015-03-31/event-source-mappings/[^/]+", "lambda:GetEventSourceMapping"),
+]
+
+
+def action(method: str, path: str, headers, body: bytes) -> str:
+    """The IAM action of a request."""
+    target = headers.get("x-amz-target")
+    if target:
+        service, operation = target.split(".", 1)
+        if operation == "TransactWriteItems" and any(set(one) != {"Put"} for one in json.loads(body)["TransactItems"]):
+            raise SystemExit(f"a transaction of more than puts: which permissions does it need? {body!r}")
+        called = f"{SERVICES[service]}:{operation}"
+        return PERMISSIONS.get(called, called)
+    if body.startswith(b"Action=GetCallerIdentity"):
+        return "sts:GetCallerIdentity"
+    for known_method, pattern, name in LAMBDA:
+        if method == known_method and re.fullmatch(pattern, path.split("?")[0]):
+            return name
+    raise SystemExit(f"{method} {path}: which action is this?")
+
+
+def proxy(endpoint: str, called: set) -> ThreadingHTTPServer:
+    """A server that passes each request on to the endpoint and writes its action down."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            called.add(action(self.command, self.path, self.headers, body))
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
+            data = body if self.command in ("POST", "PUT") else None
+            request = urllib.request.Request(endpoint + self.path, data, headers, method=self.command)
+            try:
+                with urllib.request.urlopen(request, timeout=900) as answer:
+                    status, kept, content = answer.status, answer.headers, answer.read()
+            except urllib.error.HTTPError as error:
+                status, kept, content = error.code, error.headers, error.read()
+            self.send_response(status)
+            for name, value in kept.items():
+                if name.lower() not in NOT_PASSED_ON:
+                    self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = pass_on
+
+        def log_message(self, *_) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def send_letter(endpoint: str, letter: str) -> None:
+    """Puts a message into the dead-letter queue, as the mapping would."""
+    url = f"{endpoint}/000000000000/tidemark-dead-letter"
+    headers = {"x-amz-target": "AmazonSQS.SendMessage", "content-type": "application/x-amz-json-1.0"}
+    body = json.dumps({"QueueUrl": url, "MessageBody": letter}).encode()
+    urllib.request.urlopen(urllib.request.Request(endpoint, body, headers), timeout=60).read()
+
+
+def main() -> None:
+    """Run each case, note its calls."""
+    tidemark, endpoint = sys.argv[1:3]
+    calls = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for case in json.load(sys.stdin):
+            for name, text in case.get("files", {}).items():
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    file.write(text)
+            if "letter" in case:
+                send_letter(endpoint, case["letter"])
+            called = set()
+            server = proxy(endpoint, called)
+            environment = {
+                "PATH": os.environ["PATH"],
+                "HOME": folder,
+                "USER": "operator",
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}",
+                "AWS_REGION": "eu-west-1",
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+            }
+            run = subprocess.run(
+                [tidemark, *case["arguments"]], env=environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+            )
+            server.shutdown()
+            server.server_close()
+            if run.returncode not in case.get("exits", [0]):
+                said = f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
+                raise SystemExit(f"tidemark {' '.join(case['arguments'])} ended with {run.returncode}\n{said}")
+            calls[case["verb"]] = sorted(set(calls.get(case["verb"], [])) | called)
+    json.dump(calls, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

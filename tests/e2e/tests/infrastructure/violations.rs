@@ -1,0 +1,303 @@
+//! A template that breaks each guard rule.
+
+use serde_json::{Value, json};
+
+/// A way to spoil the template, and the one rule that must see it.
+pub struct Violation {
+    pub rule: &'static str,
+    pub what: &'static str,
+    pub changes: Vec<(String, Value)>,
+}
+
+fn violation(rule: &'static str, what: &'static str, place: &str, value: Value) -> Violation {
+    Violation {
+        rule,
+        what,
+        changes: vec![(format!("/Resources/{place}"), value)],
+    }
+}
+
+pub fn violations() -> Vec<Violation> {
+    [
+        mapping_violations(),
+        iam_violations(),
+        data_violations(),
+        log_violations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn mapping_violations() -> Vec<Violation> {
+    let bad = |rule, what, key: &str, value| violation(rule, what, &format!("ScoreMapping/Properties/{key}"), value);
+    vec![
+        bad(
+            "mapping_has_on_failure",
+            "no destination",
+            "DestinationConfig",
+            Value::Null,
+        ),
+        bad(
+            "mapping_has_on_failure",
+            "an empty destination",
+            "DestinationConfig",
+            json!({"OnFailure": {}}),
+        ),
+        bad(
+            "mapping_bisects",
+            "no bisecting",
+            "BisectBatchOnFunctionError",
+            Value::Null,
+        ),
+        bad(
+            "mapping_bisects",
+            "bisecting off",
+            "BisectBatchOnFunctionError",
+            json!(false),
+        ),
+        bad(
+            "mapping_limits_retries",
+            "no retry limit",
+            "MaximumRetryAttempts",
+            Value::Null,
+        ),
+        bad(
+            "mapping_limits_retries",
+            "endless retries",
+            "MaximumRetryAttempts",
+            json!(-1),
+        ),
+        Violation {
+            rule: "mapping_limits_retries",
+            what: "endless retries by a parameter",
+            changes: vec![("/Parameters/MappingRetryAttemptsMax/Default".to_owned(), json!(-1))],
+        },
+        bad(
+            "mapping_limits_record_age",
+            "no age limit",
+            "MaximumRecordAgeInSeconds",
+            Value::Null,
+        ),
+        bad(
+            "mapping_limits_record_age",
+            "endless age",
+            "MaximumRecordAgeInSeconds",
+            json!(-1),
+        ),
+        bad(
+            "mapping_reports_item_failures",
+            "no partial responses",
+            "FunctionResponseTypes",
+            Value::Null,
+        ),
+        bad(
+            "mapping_reports_item_failures",
+            "an empty list",
+            "FunctionResponseTypes",
+            json!([]),
+        ),
+        bad(
+            "mapping_starts_at_the_oldest_record",
+            "what came before is skipped",
+            "StartingPosition",
+            json!("LATEST"),
+        ),
+        bad(
+            "mapping_invokes_an_alias",
+            "the newest code",
+            "FunctionName",
+            json!({"Ref": "ScoreFunction"}),
+        ),
+        bad(
+            "mapping_invokes_an_alias",
+            "the alias that moves at once",
+            "FunctionName",
+            json!({"Ref": "ScoreFunction.Alias"}),
+        ),
+        violation(
+            "mapping_is_a_resource_of_its_own",
+            "a mapping inside the function",
+            "ScoreFunction/Properties/Events",
+            json!({"Stream": {"Type": "Kinesis", "Properties": {"StartingPosition": "LATEST"}}}),
+        ),
+    ]
+}
+
+fn iam_violations() -> Vec<Violation> {
+    let statement = "ScoreRole/Properties/Policies/0/PolicyDocument/Statement/2";
+    let actions = "iam_names_its_actions";
+    let resources = "iam_names_its_resources";
+    let bad = |rule, what, key: &str, value| violation(rule, what, &format!("{statement}/{key}"), value);
+    let role = "iam_role_is_written_out";
+    vec![
+        bad(actions, "one action with a wildcard", "Action", json!("dynamodb:*")),
+        bad(
+            actions,
+            "an action with a wildcard in a list",
+            "Action",
+            json!(["dynamodb:PutItem", "dynamodb:*"]),
+        ),
+        bad(
+            actions,
+            "all actions but one",
+            "NotAction",
+            json!("dynamodb:DeleteTable"),
+        ),
+        violation(
+            actions,
+            "a queue policy that allows everything",
+            "DeadLetterQueuePolicy/Properties/PolicyDocument/Statement/0/Effect",
+            json!("Allow"),
+        ),
+        bad(resources, "every resource", "Resource", json!("*")),
+        bad(
+            resources,
+            "a wildcard in a list",
+            "Resource",
+            json!(["arn:aws:dynamodb:eu-west-1:1:table/*"]),
+        ),
+        bad(
+            resources,
+            "a wildcard in a text put together",
+            "Resource",
+            json!({"Fn::Sub": "arn:${AWS::Partition}:*"}),
+        ),
+        bad(
+            resources,
+            "a wildcard in a part",
+            "Resource",
+            json!([{"Fn::Join": ["", ["arn:aws:", "*"]]}]),
+        ),
+        violation(
+            resources,
+            "a wildcard in an operator's policy",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/0/Resource",
+            json!("*"),
+        ),
+        violation(
+            resources,
+            "a wildcard in a text put together in an operator's policy",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/7/Resource",
+            json!({"Fn::Sub": "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:event-source-mapping:${ScoreMapping}"}),
+        ),
+        violation(
+            resources,
+            "more than one action on every resource",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/6/Action",
+            json!(["lambda:ListEventSourceMappings", "lambda:InvokeFunction"]),
+        ),
+        bad(
+            resources,
+            "all resources but one",
+            "NotResource",
+            json!("arn:aws:s3:::bucket"),
+        ),
+        violation(role, "SAM makes the role", "ScoreFunction/Properties/Role", Value::Null),
+        violation(
+            role,
+            "SAM's policies",
+            "ScoreFunction/Properties/Policies",
+            json!(["AmazonKinesisFullAccess"]),
+        ),
+    ]
+}
+
+fn data_violations() -> Vec<Violation> {
+    let table = |rule, what, key: &str, value| violation(rule, what, &format!("CardsTable/{key}"), value);
+    let expires = "table_expires_items";
+    let recovers = "table_recovers_to_a_point_in_time";
+    let point_in_time = "Properties/PointInTimeRecoverySpecification";
+    vec![
+        table(
+            expires,
+            "no time to live",
+            "Properties/TimeToLiveSpecification",
+            Value::Null,
+        ),
+        table(
+            expires,
+            "time to live off",
+            "Properties/TimeToLiveSpecification/Enabled",
+            json!(false),
+        ),
+        table(
+            expires,
+            "another attribute",
+            "Properties/TimeToLiveSpecification/AttributeName",
+            json!("expires"),
+        ),
+        table(recovers, "no recovery", point_in_time, Value::Null),
+        table(
+            recovers,
+            "recovery off",
+            point_in_time,
+            json!({"PointInTimeRecoveryEnabled": false}),
+        ),
+        table(
+            "table_outlives_its_stack",
+            "deleted with the stack",
+            "DeletionPolicy",
+            json!("Delete"),
+        ),
+        violation(
+            "nothing_is_left_of_a_stack_that_was_not_made",
+            "a queue that is left behind",
+            "DeadLetterQueue/DeletionPolicy",
+            json!("Retain"),
+        ),
+        table(
+            "table_outlives_its_stack",
+            "nothing said of it",
+            "UpdateReplacePolicy",
+            Value::Null,
+        ),
+        table(
+            "table_is_encrypted",
+            "encryption off",
+            "Properties/SSESpecification/SSEEnabled",
+            json!(false),
+        ),
+        violation(
+            "stream_is_encrypted",
+            "no encryption",
+            "ScoresStream/Properties/StreamEncryption",
+            Value::Null,
+        ),
+        violation(
+            "stream_outlasts_a_day",
+            "a day",
+            "TransactionsStream/Properties/RetentionPeriodHours",
+            Value::Null,
+        ),
+        violation(
+            "queue_is_encrypted",
+            "no encryption",
+            "QuarantineQueue/Properties/SqsManagedSseEnabled",
+            Value::Null,
+        ),
+        violation(
+            "queue_keeps_messages_14_days",
+            "four days",
+            "DeadLetterQueue/Properties/MessageRetentionPeriod",
+            json!(345_600),
+        ),
+    ]
+}
+
+fn log_violations() -> Vec<Violation> {
+    vec![
+        violation(
+            "log_group_has_retention",
+            "for ever",
+            "ScoreLogGroup/Properties/RetentionInDays",
+            Value::Null,
+        ),
+        violation(
+            "function_logs_to_a_group_of_the_template",
+            "a group of Lambda's making",
+            "ScoreFunction/Properties/LoggingConfig",
+            Value::Null,
+        ),
+    ]
+}
