@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use learn::metrics::{Case, Ranked, utc_day};
 use serde_json::{Value, json};
 use tidemark_cli::learning::labels::Labels;
-use tidemark_cli::learning::replay::{lines, replay};
+use tidemark_cli::learning::replay::{lines, replay, rescore};
 use tidemark_cli::learning::train::{TrainOptions, train};
 use tidemark_domain::policy::Policy;
 
@@ -79,6 +79,11 @@ fn measure(events: &[HandbookEvent], file: &Path, options: &Options) -> Result<V
         Weeks::Choice => &CHOICE_SPLITS,
     };
     let folder = file.parent().unwrap_or(Path::new("."));
+    // How late labels are is the same for all: they are read once.
+    let policy = Policy::parse(BASE, "base.toml").map_err(|problems| format!("{problems:?}"))?;
+    let delay_ms = DELAY_DAYS * MS_PER_DAY;
+    let labels = Labels::read(|| lines(file, &policy), delay_ms).map_err(|error| error.to_string())?;
+    let stream = Stream { events, file, labels };
     let (mut points, mut trees, mut unlabelled) = (Vec::new(), Vec::new(), Vec::new());
     for first_day in splits {
         let said = |what: &str, figures: Figures| {
@@ -87,11 +92,11 @@ fn measure(events: &[HandbookEvent], file: &Path, options: &Options) -> Result<V
         };
         let options = options_of(file, *first_day, false);
         let trained = train(&options).map_err(|error| error.to_string())?;
-        points.push(said("points", figures(events, file, &trained.policy, *first_day)?));
+        points.push(said("points", stream.figures(&trained.policy, *first_day)?));
         let policy = trees::train(&options, &trained, folder)?;
-        trees.push(said("trees", figures(events, file, &policy, *first_day)?));
+        trees.push(said("trees", stream.figures(&policy, *first_day)?));
         let trained = train(&options_of(file, *first_day, true)).map_err(|error| error.to_string())?;
-        unlabelled.push(said("unlabelled", figures(events, file, &trained.policy, *first_day)?));
+        unlabelled.push(said("unlabelled", stream.figures(&trained.policy, *first_day)?));
     }
     let mut all = summary(&points);
     if let Some(all) = all.as_object_mut() {
@@ -132,67 +137,74 @@ fn options_of(file: &Path, first_day: i64, unlabelled: bool) -> TrainOptions {
     }
 }
 
-/// Scores the test week of a split.
-fn figures(events: &[HandbookEvent], file: &Path, policy: &Policy, first_day: i64) -> Result<Figures, String> {
-    let cases = cases(events, file, policy, first_day)?;
-    let ranked = Ranked::new(&cases).map_err(|error| error.to_string())?;
-    let sample = ranked.all();
-    let figures = (
-        sample.auc(),
-        sample.average_precision(),
-        sample.card_precision(CARDS_A_DAY),
-    );
-    match figures {
-        (Some(auc), Some(ap), Some(cards)) => Ok([auc, ap, cards.mean]),
-        _ => Err("a test week without fraud".to_owned()),
-    }
+/// The stream: its events, the file that has them with their labels, and those labels.
+struct Stream<'a> {
+    events: &'a [HandbookEvent],
+    file: &'a Path,
+    labels: Labels,
 }
 
-/// The test week's events of cards that were not known to be compromised, with their scores.
-fn cases(events: &[HandbookEvent], file: &Path, policy: &Policy, first_day: i64) -> Result<Vec<Case>, String> {
-    let test_day = first_day + WEEK_DAYS + DELAY_DAYS;
-    let (from_ms, until_ms) = (
-        START_MS + test_day * MS_PER_DAY,
-        START_MS + (test_day + WEEK_DAYS) * MS_PER_DAY,
-    );
-    let delay_ms = DELAY_DAYS * MS_PER_DAY;
-    let labels = Labels::read(|| lines(file, policy), delay_ms).map_err(|error| error.to_string())?;
-    let mut scores = Vec::new();
-    replay(file, policy, &labels, until_ms, |scored| {
-        if scored.time_ms >= from_ms {
-            scores.push(scored);
+impl Stream<'_> {
+    /// Scores the test week of a split.
+    fn figures(&self, policy: &Policy, first_day: i64) -> Result<Figures, String> {
+        let cases = self.cases(policy, first_day)?;
+        let ranked = Ranked::new(&cases).map_err(|error| error.to_string())?;
+        let sample = ranked.all();
+        let figures = (
+            sample.auc(),
+            sample.average_precision(),
+            sample.card_precision(CARDS_A_DAY),
+        );
+        match figures {
+            (Some(auc), Some(ap), Some(cards)) => Ok([auc, ap, cards.mean]),
+            _ => Err("a test week without fraud".to_owned()),
         }
-        Ok(())
-    })
-    .map_err(|error| error.to_string())?;
-    let of_week = events.iter().filter(|event| {
-        let time_ms = START_MS + event.second * 1_000;
-        (from_ms..until_ms).contains(&time_ms)
-    });
-    let known = known_compromised(events, first_day);
-    let mut cases = Vec::with_capacity(scores.len());
-    let mut seen = 0;
-    for (event, scored) in of_week.zip(&scores) {
-        seen += 1;
-        let day = event.second * 1_000 / MS_PER_DAY;
-        if known
-            .iter()
-            .any(|(from_day, cards)| day >= *from_day && cards.contains(&event.customer))
-        {
-            continue;
-        }
-        cases.push(Case {
-            score: f64::from(scored.score),
-            fraud: event.fraud,
-            day: utc_day(scored.time_ms),
-            card: u64::from(event.customer),
-            amount_minor: scored.amount_minor,
-        });
     }
-    if seen == scores.len() {
-        Ok(cases)
-    } else {
-        Err("not every event was scored".to_owned())
+
+    /// The test week's events of cards that were not known to be compromised, with their scores.
+    fn cases(&self, policy: &Policy, first_day: i64) -> Result<Vec<Case>, String> {
+        let test_day = first_day + WEEK_DAYS + DELAY_DAYS;
+        let (from_ms, until_ms) = (
+            START_MS + test_day * MS_PER_DAY,
+            START_MS + (test_day + WEEK_DAYS) * MS_PER_DAY,
+        );
+        let mut scores = Vec::new();
+        rescore(self.file, policy, &self.labels, until_ms, |scored| {
+            if scored.time_ms >= from_ms {
+                scores.push(scored);
+            }
+            Ok(())
+        })
+        .map_err(|error| error.to_string())?;
+        let of_week = self.events.iter().filter(|event| {
+            let time_ms = START_MS + event.second * 1_000;
+            (from_ms..until_ms).contains(&time_ms)
+        });
+        let known = known_compromised(self.events, first_day);
+        let mut cases = Vec::with_capacity(scores.len());
+        let mut seen = 0;
+        for (event, scored) in of_week.zip(&scores) {
+            seen += 1;
+            let day = event.second * 1_000 / MS_PER_DAY;
+            if known
+                .iter()
+                .any(|(from_day, cards)| day >= *from_day && cards.contains(&event.customer))
+            {
+                continue;
+            }
+            cases.push(Case {
+                score: f64::from(scored.score),
+                fraud: event.fraud,
+                day: utc_day(scored.time_ms),
+                card: u64::from(event.customer),
+                amount_minor: scored.amount_minor,
+            });
+        }
+        if seen == scores.len() {
+            Ok(cases)
+        } else {
+            Err("not every event was scored".to_owned())
+        }
     }
 }
 

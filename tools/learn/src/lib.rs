@@ -1,4 +1,5 @@
-//! Learns from labels, and measures what it is worth: points for a policy, the population's amounts, detection figures.
+//! Learns from labels, and measures what it is worth: points for a policy, the population's amounts, how rare values are without a
+//! label, detection figures.
 //!
 //! Pure computation over plain values: no I/O, no clock, no randomness but the numbers that the caller draws, no parallel
 //! sums, elementary functions from `libm`. The same table gives the same points, bit for bit, on every machine.
@@ -27,7 +28,9 @@
 pub mod metrics;
 pub mod points;
 pub mod quantiles;
+pub mod rarity;
 mod refusal;
+mod round;
 mod table;
 
 pub use points::{FitOptions, Fitted, LearnedPoints};

@@ -10,7 +10,6 @@ mod late;
 mod options;
 mod pattern;
 mod report;
-mod round;
 mod solve;
 mod validate;
 

@@ -11,6 +11,7 @@ mod bootstrap;
 mod points;
 mod quantiles;
 mod ranking;
+mod rarity;
 mod refusals;
 mod thresholds;
 mod world;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use learn::Fitted;
+use learn::rarity::Rarity;
 use rehearse::demo::learning::{Learned, Lesson};
 use terminal::error::{CliError, Exit};
 use terminal::{clock, files, ui, when};
@@ -38,7 +39,7 @@ pub struct TrainArgs {
     /// How many alerts a day somebody can look at: sets the thresholds
     #[arg(long, value_name = "NUMBER", default_value_t = 50.0)]
     pub alerts_per_day: f64,
-    /// Learn only what needs no label: how rare amounts are among all cards
+    /// Learn only what needs no label: how rare values are among all events
     #[arg(long)]
     pub unlabelled: bool,
     /// Where the policy goes; - is stdout
@@ -188,14 +189,17 @@ fn trained_json(trained: &Trained) -> serde_json::Value {
         })),
         "points": report(&trained.points),
         "explained": report(&trained.explained),
+        "rarity": trained.rarity,
     })
 }
 
 /// What a risk owner signs: each feature with its bins, what lay in them, and what they add.
 fn trained_text(trained: &Trained) -> String {
     let mut text = format!("policy version {}\n", trained.policy.version);
+    if let Some(rarity) = &trained.rarity {
+        rarity_text(&mut text, trained, rarity);
+    }
     let Some(fitted) = &trained.points else {
-        text.push_str("learned how rare amounts are among all cards; no label was looked at\n");
         return text;
     };
     let report = &fitted.report;
@@ -241,6 +245,31 @@ fn trained_text(trained: &Trained) -> String {
         let _ = writeln!(text, "left out: {} ({:?})", dropped.feature, dropped.why);
     }
     text
+}
+
+/// What is rare, and from which value on a feature has bits at all and the most.
+fn rarity_text(text: &mut String, trained: &Trained, rarity: &Rarity) {
+    let _ = writeln!(
+        text,
+        "learned from {} events how rare values are, no label was looked at; review from {} on, alert from {} on",
+        ui::grouped(rarity.events as u64),
+        trained.policy.thresholds.review,
+        trained.policy.thresholds.alert
+    );
+    for feature in &rarity.points.features {
+        let ends = feature.edges.first().zip(feature.edges.last());
+        let most = feature.bits.iter().fold(0.0_f64, |most, bits| most.max(*bits));
+        if let Some((first, last)) = ends {
+            let _ = writeln!(
+                text,
+                "{:<34} rare from {first} on, {most:.2} bits from {last} on",
+                feature.name
+            );
+        }
+    }
+    for dropped in &rarity.dropped {
+        let _ = writeln!(text, "left out: {dropped} (never rare)");
+    }
 }
 
 /// Holds policies against a file.

@@ -1,6 +1,6 @@
 //! The edges of a feature's bins: round numbers between quantiles, then merged while little is lost.
 
-use super::round::roundest;
+use crate::round::roundest;
 
 /// Quantiles between which an edge is looked for: so many of all events' values, and so many of the frauds'.
 const QUANTILES: usize = 48;

@@ -50,10 +50,29 @@ pub struct Known {
     /// From when on it counts, ms since 1970-01-01T00:00:00Z: it was known, and the delay had passed since its event.
     pub from_ms: i64,
     occurred_at_ms: Option<i64>,
+    /// When its event happened, ms since 1970-01-01T00:00:00Z, as far as the label or the file says so.
+    happened_ms: Option<i64>,
+    /// Whether it is the only label of its event.
+    is_only: bool,
     ids: Ids,
 }
 
 impl Known {
+    /// Whether the card's own label and its event's place in the card's history are the same whether it comes now (the time of the next
+    /// event, ms) or when it counts: its event was before, it is young enough that no card forgets it until then, and no other label
+    /// speaks of it. What keys and cards say of it goes by `known_since_ms` either way.
+    #[must_use]
+    pub(super) fn may_come_early(&self, now_ms: i64, retention_ms: i64) -> bool {
+        let is_kept = |happened_ms| happened_ms < now_ms && self.from_ms.saturating_sub(happened_ms) < retention_ms;
+        self.is_only && self.happened_ms.is_some_and(is_kept)
+    }
+
+    /// The card.
+    #[must_use]
+    pub(super) fn card_id(&self) -> &str {
+        &self.card_id
+    }
+
     /// As an event of the stream that says so then.
     #[must_use]
     pub fn to_line(&self) -> Vec<u8> {
@@ -115,6 +134,8 @@ impl Labels {
                     verdict: wire.verdict,
                     from_ms: wire.known_since_ms,
                     occurred_at_ms: wire.occurred_at_ms,
+                    happened_ms: wire.occurred_at_ms,
+                    is_only: false,
                     ids: wire.ids,
                 });
             }
@@ -122,12 +143,16 @@ impl Labels {
         let times = labels.times(open()?)?;
         for label in &mut labels.all {
             let event = event_number(&label.card_id, &label.event_id);
-            let occurred_at_ms = label.occurred_at_ms.or_else(|| times.get(&event).copied());
-            if let Some(occurred_at_ms) = occurred_at_ms {
-                label.from_ms = label.from_ms.max(occurred_at_ms.saturating_add(delay_ms));
+            label.happened_ms = label.occurred_at_ms.or_else(|| times.get(&event).copied());
+            if let Some(happened_ms) = label.happened_ms {
+                label.from_ms = label.from_ms.max(happened_ms.saturating_add(delay_ms));
             }
             let of_event = labels.of_event.entry(event).or_default();
             of_event.push((label.from_ms, label.verdict));
+        }
+        for label in &mut labels.all {
+            let event = event_number(&label.card_id, &label.event_id);
+            label.is_only = labels.of_event.get(&event).is_some_and(|known| known.len() == 1);
         }
         labels.all.sort_by_key(|label| label.from_ms);
         labels.of_event.values_mut().for_each(|known| known.sort_unstable());

@@ -6,9 +6,11 @@ pub mod export;
 pub mod labels;
 mod policy_text;
 pub mod replay;
+mod task;
 #[cfg(test)]
 mod tests;
 pub mod train;
+mod unlabelled;
 
 /// What can go wrong with a history.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use learn::points::{FeatureReport, FitReport};
 use learn::quantiles::LearnedPopulation;
+use learn::rarity::Rarity;
 use toml::{Table, Value};
 
 use super::LearningError;
@@ -86,6 +87,29 @@ impl PolicyText {
         }
     }
 
+    /// Adds tables of how rare values are, with how many events lay in each bin beside it.
+    pub fn add_rarity(&mut self, rarity: &Rarity) {
+        let _ = write!(
+            self.learned,
+            "\n# How rare the values of features are, of {} events; no label was looked at. The sum is no odds: 0 bits are where the alerts begin.\n\
+             [points]\nprior_bits = {}\n",
+            rarity.events,
+            number(rarity.points.prior_bits)
+        );
+        for (feature, counts) in rarity.points.features.iter().zip(&rarity.counts) {
+            let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
+            let _ = write!(
+                self.learned,
+                "\n[[points.tables]]\nfeature = \"{}\"\nedges = [{}]\nbits = [{}]\nmissing_bits = {}\n# events, bin by bin, missing last: {}\n",
+                feature.name,
+                numbers(&feature.edges),
+                numbers(&feature.bits),
+                number(feature.missing_bits),
+                counts.join(" "),
+            );
+        }
+    }
+
     /// The file.
     ///
     /// # Errors
@@ -111,6 +135,11 @@ fn table(name: &str, feature: &FeatureReport) -> String {
         number(missing.map_or(0.0, |bin| bin.bits)),
         shares.join(" "),
     )
+}
+
+fn numbers(values: &[f64]) -> String {
+    let values: Vec<String> = values.iter().copied().map(number).collect();
+    values.join(", ")
 }
 
 /// A number as TOML has it: the shortest that reads back as the same.

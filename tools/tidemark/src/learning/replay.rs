@@ -20,6 +20,8 @@ use super::labels::{Labels, event_number};
 use crate::score_file::{Arrival, Chunk, Kind, LineEnd, Scorer};
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// How much earlier than it counts a label may be taken, ms.
+const EARLY_MS: i64 = 7 * 86_400_000;
 
 /// An event that was scored.
 #[derive(Clone, Debug)]
@@ -68,10 +70,49 @@ pub fn replay(
     policy: &Policy,
     labels: &Labels,
     until_ms: i64,
+    take: impl FnMut(Scored) -> Result<(), LearningError>,
+) -> Result<(), LearningError> {
+    run(
+        Scorer::new(policy.clone(), true, Arrival::AtEventTime),
+        path,
+        policy,
+        labels,
+        until_ms,
+        take,
+    )
+}
+
+/// The same for whoever needs no values: outcomes carry them only where the policy says so, and no state has to keep them.
+///
+/// # Errors
+/// As [`replay`].
+pub fn rescore(
+    path: &Path,
+    policy: &Policy,
+    labels: &Labels,
+    until_ms: i64,
+    take: impl FnMut(Scored) -> Result<(), LearningError>,
+) -> Result<(), LearningError> {
+    run(
+        Scorer::new(policy.clone(), false, Arrival::AtEventTime),
+        path,
+        policy,
+        labels,
+        until_ms,
+        take,
+    )
+}
+
+fn run(
+    scorer: Scorer,
+    path: &Path,
+    policy: &Policy,
+    labels: &Labels,
+    until_ms: i64,
     mut take: impl FnMut(Scored) -> Result<(), LearningError>,
 ) -> Result<(), LearningError> {
     let mut run = Replay {
-        scorer: Scorer::new(policy.clone(), true, Arrival::AtEventTime),
+        scorer,
         chunk: Chunk::default(),
         policy,
         pending: labels.all.iter().peekable(),
@@ -113,16 +154,38 @@ struct Replay<'a, L: Iterator> {
 }
 
 impl<'a, L: Iterator<Item = &'a super::labels::Known>> Replay<'a, L> {
-    /// Takes the labels that count by a time, ms.
+    /// Takes the labels that count by a time, ms. Where labels teach keys, a batch ends at each of them; so those of the time after it
+    /// are taken along, as long as nobody can tell.
     fn learn_until(
         &mut self,
         time_ms: i64,
         take: &mut impl FnMut(Scored) -> Result<(), LearningError>,
     ) -> Result<(), LearningError> {
-        while let Some(label) = self.pending.next_if(|label| label.from_ms <= time_ms) {
+        if self.pending.peek().is_none_or(|label| label.from_ms > time_ms) {
+            return Ok(());
+        }
+        let mut early = if self.scorer.learns() {
+            self.scorer.room_in_keys()
+        } else {
+            0
+        };
+        while let Some(label) = self.pending.peek().copied() {
+            if label.from_ms > time_ms {
+                if early == 0 || !self.may_come_early(label, time_ms) {
+                    break;
+                }
+                early -= 1;
+            }
+            self.pending.next();
             self.push(0, &label.to_line(), true, take)?;
         }
         Ok(())
+    }
+
+    fn may_come_early(&self, label: &super::labels::Known, time_ms: i64) -> bool {
+        label.from_ms < time_ms.saturating_add(EARLY_MS)
+            && label.may_come_early(time_ms, self.policy.retention_ms())
+            && self.scorer.keeps_whole(label.card_id())
     }
 
     fn push(
@@ -133,7 +196,7 @@ impl<'a, L: Iterator<Item = &'a super::labels::Known>> Replay<'a, L> {
         take: &mut impl FnMut(Scored) -> Result<(), LearningError>,
     ) -> Result<(), LearningError> {
         // What labels teach the keys, events after them find: a batch reads its keys before it teaches any.
-        if (self.after_label && !is_label) || self.chunk.is_full() {
+        if (self.after_label && !is_label && self.scorer.learns()) || self.chunk.is_full() {
             self.flush(take)?;
         }
         self.after_label = is_label;

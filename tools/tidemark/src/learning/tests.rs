@@ -1,6 +1,8 @@
 //! Learning from a stream with compromised terminals: what is learned, that it is the same every time, and that nothing leaks.
 
+mod early;
 mod links;
+mod unlabelled;
 
 use std::path::{Path, PathBuf};
 
@@ -421,26 +423,6 @@ fn what_cannot_be_learned_from_is_said() {
         ..options(&few)
     };
     assert!(matches!(train(&early).unwrap_err(), LearningError::NothingInRange));
-}
-
-#[test]
-fn without_labels_amounts_alone_are_learned() {
-    let folder = tempfile::tempdir().unwrap();
-    let (events, _) = stream();
-    let file = write(folder.path(), "events.jsonl", &events.iter().collect::<Vec<_>>());
-    let options = TrainOptions {
-        unlabelled: true,
-        ..options(&file)
-    };
-    let trained = train(&options).unwrap();
-    assert!(trained.points.is_none() && trained.policy.population.is_some());
-    assert_eq!((trained.policy.version, trained.policy.expected), (2, None));
-    assert!(
-        trained
-            .policy
-            .weights()
-            .any(|(key, _)| key.to_string() == "amount_population")
-    );
 }
 
 #[test]

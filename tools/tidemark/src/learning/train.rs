@@ -4,25 +4,20 @@
 //! card's own features, and learns from them which frauds a card explains by itself. The third measures all features with keys, whose
 //! rows of unexplained frauds rest on the second, and learns the points. So what is measured in training is what is measured in use.
 
-use std::path::PathBuf;
-
-use learn::metrics::{Case, Ranked, utc_day};
 use learn::quantiles::{KNOTS_MAX, LearnedPopulation};
-use learn::{FEATURES_MAX, FitOptions, Fitted, LearnError, Row, Table, points};
-use tidemark_domain::catalogue::FeatureKey;
-use tidemark_domain::model::points_score;
+use learn::{FEATURES_MAX, FitOptions, Fitted, LearnError, Table, points};
 use tidemark_domain::policy::{KeyField, Policy};
 
 use super::LearningError;
 use super::labels::Labels;
 use super::policy_text::PolicyText;
-use super::replay::{self, Scored, amount_of};
+use super::replay::{self, amount_of};
+use super::task::{measure, parse, set_thresholds, used, windows};
+use super::unlabelled;
 use terminal::lines::Line;
 
-const MS_PER_DAY: i64 = 86_400_000;
-const MINUTES_PER_DAY: i64 = 1_440;
-/// Windows that the features to choose from need, minutes.
-const WINDOWS: [i64; 5] = [60, 1_440, 10_080, 20_160, 43_200];
+pub use super::task::{TrainOptions, Trained};
+
 /// Features of the card to choose from.
 const CARD: [&str; 16] = [
     "amount_population",
@@ -55,47 +50,9 @@ const LATE: [(&str, IsThere); 4] = [
 ];
 /// Features of each key to choose from.
 const OF_KEY: [&str; 3] = ["fraud_run", "fraud_run_age", "since_fraud"];
-/// Days of the range's end by which the alerts a day are set.
-const BUDGET_DAYS: i64 = 28;
-/// Review takes so many times as many events as alerts.
-const REVIEW_FACTOR: f64 = 4.0;
-/// Shares are written in so many parts of the whole.
-const SHARE_PARTS: f64 = 1e6;
 /// A card explains a fraud from so many bits above the odds of fraud in the range on (log2 odds by the card's own features, prior
 /// included): whatever the share of fraud is, an event that is as ordinary as most explains nothing (docs/reference/detection.md).
 const EXPLAINED_ABOVE_BITS: f64 = 1.4;
-
-/// What to learn from, and for what.
-#[derive(Clone, Debug)]
-pub struct TrainOptions {
-    /// Events and labels, one a line, in event-time order.
-    pub input: PathBuf,
-    /// The policy to begin with.
-    pub base: String,
-    /// Events from this time on are learned from, ms since 1970-01-01T00:00:00Z; `None`: 30 days after the first one.
-    pub from_ms: Option<i64>,
-    /// As of when labels are known, ms since 1970-01-01T00:00:00Z: nothing from then on is looked at.
-    pub until_ms: i64,
-    /// How late labels are, ms.
-    pub label_delay_ms: i64,
-    /// How many alerts a day somebody can look at.
-    pub alerts_a_day: f64,
-    /// Only what needs no label: the population's amounts.
-    pub unlabelled: bool,
-}
-
-/// A policy that learned.
-#[derive(Clone, Debug)]
-pub struct Trained {
-    /// Its text.
-    pub text: String,
-    /// Checked.
-    pub policy: Policy,
-    /// What it learned of the card alone, and of all.
-    pub explained: Option<Fitted>,
-    /// What it learned of all; `None` without labels.
-    pub points: Option<Fitted>,
-}
 
 /// Learns.
 ///
@@ -110,14 +67,14 @@ pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     text.set("version", version);
     text.set("windows_minutes", windows(&base));
     if options.unlabelled {
-        return unlabelled(options, text, &base, &population);
+        return unlabelled::learn(options, text, &base, &population, looked.first_ms);
     }
     if base.keys.is_empty() {
         let mut keys = vec![key("terminal", KeyField::Merchant)];
         keys.extend(looked.has_devices.then(|| key("device", KeyField::Device)));
         text.set("keys", toml::Value::Array(keys));
     }
-    let from_ms = options.from_ms.unwrap_or(looked.first_ms + 30 * MS_PER_DAY);
+    let from_ms = options.learn_from_ms(looked.first_ms);
     let labels = Labels::read(|| replay::lines(&options.input, &base), options.label_delay_ms)?;
     let names: Vec<String> = CARD.map(str::to_owned).to_vec();
     let late = late(&looked);
@@ -137,15 +94,8 @@ pub fn train(options: &TrainOptions) -> Result<Trained, LearningError> {
     let all = names_to_try(all, &late);
     let policy = with(&text, &population, own.as_ref(), &all)?;
     let (fitted, table) = fit(options, &policy, &labels, from_ms, (&all, &late))?;
-    set_thresholds(&mut text, &fitted, &table, options)?;
+    set_thresholds(&mut text, &fitted.points, &table, options)?;
     finish(text, &population, own, fitted)
-}
-
-fn parse(text: &str) -> Result<Policy, LearningError> {
-    Policy::parse(text, "trained.toml").map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        LearningError::Policy(problems.join("; "))
-    })
 }
 
 /// A key as a policy declares it.
@@ -154,15 +104,6 @@ fn key(name: &str, field: KeyField) -> toml::Value {
     let members = [("name", name), ("field", &field), ("keeps", "labelled")];
     let members = members.map(|(name, value)| (name.to_owned(), toml::Value::from(value)));
     toml::Value::Table(members.into_iter().collect())
-}
-
-fn windows(base: &Policy) -> toml::Value {
-    let mut windows: Vec<i64> = base.windows().iter().map(|minutes| i64::from(*minutes)).collect();
-    windows.extend(WINDOWS);
-    windows.sort_unstable();
-    windows.dedup();
-    debug_assert!(windows.last().is_some_and(|longest| *longest >= 30 * MINUTES_PER_DAY));
-    toml::Value::Array(windows.into_iter().map(toml::Value::from).collect())
 }
 
 /// The late features that this history has something for.
@@ -255,7 +196,7 @@ fn with_text(
 ) -> Result<String, LearningError> {
     let mut text = text.clone();
     let mut features = names.to_vec();
-    features.extend(explained.into_iter().flat_map(used));
+    features.extend(explained.into_iter().flat_map(|fitted| used(&fitted.points)));
     features.extend(text.features_named_elsewhere());
     features.sort_unstable();
     features.dedup();
@@ -276,12 +217,6 @@ fn with(
     names: &[String],
 ) -> Result<Policy, LearningError> {
     parse(&with_text(text, population, explained, names)?)
-}
-
-/// The features that count.
-fn used(fitted: &Fitted) -> Vec<String> {
-    let features = fitted.points.features.iter();
-    features.map(|feature| feature.name.clone()).collect()
 }
 
 /// The limit, to a tenth of a bit.
@@ -307,30 +242,9 @@ fn fit(
     from_ms: i64,
     (names, late): (&[String], &[String]),
 ) -> Result<(Fitted, Table), LearningError> {
-    let mut table = Table::new(names.to_vec())?;
-    let order: Vec<FeatureKey> = policy.features().collect();
-    let places: Vec<Option<usize>> = names
-        .iter()
-        .map(|name| order.iter().position(|key| key.to_string() == *name))
-        .collect();
     // What happened later has no label yet that could be known.
     let last_ms = options.until_ms - options.label_delay_ms;
-    replay::replay(&options.input, policy, labels, options.until_ms, |scored: Scored| {
-        if scored.time_ms < from_ms || scored.time_ms > last_ms {
-            return Ok(());
-        }
-        let values: Vec<Option<f64>> = places
-            .iter()
-            .map(|place| place.and_then(|at| scored.values.get(at).copied().flatten()))
-            .collect();
-        let row = Row {
-            at_ms: scored.time_ms,
-            card: scored.card,
-            amount_minor: scored.amount_minor,
-            fraud: labels.is_fraud(scored.event, options.until_ms),
-        };
-        table.push(row, &values).map_err(LearningError::from)
-    })?;
+    let table = measure(options, policy, labels, (from_ms, last_ms), names)?;
     let fitted = points::fit(
         &table,
         &FitOptions {
@@ -341,52 +255,6 @@ fn fit(
     Ok((fitted, table))
 }
 
-/// Sets the thresholds by the alerts a day that somebody can look at, on the end of the range, and says what share of its events they
-/// alert and review.
-fn set_thresholds(
-    text: &mut PolicyText,
-    fitted: &Fitted,
-    table: &Table,
-    options: &TrainOptions,
-) -> Result<(), LearningError> {
-    let scores = fitted.points.scores(table);
-    let rows = (0..table.len()).filter_map(|at| Some((table.row(at)?, scores.get(at)?)));
-    let newest_ms = rows.clone().map(|(row, _)| row.at_ms).max().unwrap_or(0);
-    let late = rows.filter(|(row, _)| row.at_ms > newest_ms - BUDGET_DAYS * MS_PER_DAY);
-    let cases: Vec<Case> = late
-        .map(|(row, bits)| Case {
-            score: f64::from(points_score(*bits)),
-            fraud: row.fraud,
-            day: utc_day(row.at_ms),
-            card: row.card,
-            amount_minor: row.amount_minor,
-        })
-        .collect();
-    let ranked = Ranked::new(&cases)?;
-    let sample = ranked.all();
-    let alert = sample.threshold_for(options.alerts_a_day).unwrap_or(1_000.0).max(2.0);
-    let review = sample
-        .threshold_for(options.alerts_a_day * REVIEW_FACTOR)
-        .unwrap_or(1.0);
-    #[allow(clippy::cast_possible_truncation)] // scores are from 0 to 1000
-    let whole = |score: f64| score as i64;
-    let review = review.clamp(1.0, alert - 1.0);
-    text.set_in("thresholds", "alert", whole(alert));
-    text.set_in("thresholds", "review", whole(review));
-    // What an alarm is held against when the policy is in force (docs/runbook/model-stale.md).
-    let share = |decides: &dyn Fn(f64) -> bool| {
-        let decided = cases.iter().filter(|case| decides(case.score)).count();
-        (decided as f64 / cases.len() as f64 * SHARE_PARTS).round() / SHARE_PARTS
-    };
-    text.set_in("expected", "alert_share", share(&|score| score >= alert));
-    text.set_in(
-        "expected",
-        "review_share",
-        share(&|score| score >= review && score < alert),
-    );
-    Ok(())
-}
-
 /// The policy, with nothing but what its points look at.
 fn finish(
     mut text: PolicyText,
@@ -394,8 +262,8 @@ fn finish(
     own: Option<Fitted>,
     fitted: Fitted,
 ) -> Result<Trained, LearningError> {
-    let mut features = used(&fitted);
-    features.extend(own.iter().flat_map(used));
+    let mut features = used(&fitted.points);
+    features.extend(own.iter().flat_map(|own| used(&own.points)));
     features.extend(text.features_named_elsewhere());
     features.sort_unstable();
     features.dedup();
@@ -412,32 +280,7 @@ fn finish(
         text,
         explained: own,
         points: Some(fitted),
-    })
-}
-
-/// The policy to begin with, its weights and one more for amounts that are rare among all cards.
-fn unlabelled(
-    _options: &TrainOptions,
-    mut text: PolicyText,
-    base: &Policy,
-    population: &LearnedPopulation,
-) -> Result<Trained, LearningError> {
-    let mut features: Vec<String> = base.features().map(|key| key.to_string()).collect();
-    features.push("amount_population".to_owned());
-    features.sort_unstable();
-    features.dedup();
-    text.set("features", features);
-    for (key, weight) in base.weights() {
-        text.set_in("weights", &key.to_string(), weight);
-    }
-    text.set_in("weights", "amount_population", 1.0);
-    text.add_population(population);
-    let text = text.render("# Made by `tidemark train --unlabelled`.\n")?;
-    Ok(Trained {
-        policy: parse(&text)?,
-        text,
-        explained: None,
-        points: None,
+        rarity: None,
     })
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tidemark_domain::id::fingerprint64;
+use tidemark_domain::id::{CardId, fingerprint64};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_engine::config::BATCH_RECORDS_MAX;
@@ -97,6 +97,16 @@ impl Scorer {
         !self.engine.own_policy().keys.is_empty()
     }
 
+    /// How many labels each key takes before it forgets one.
+    pub(crate) fn room_in_keys(&self) -> usize {
+        self.store.room_in_keys()
+    }
+
+    /// Whether a card has no sealed segment: its state holds all that is kept of it.
+    pub(crate) fn keeps_whole(&self, card: &str) -> bool {
+        CardId::new(card).is_some_and(|card| self.store.keeps_whole(&card))
+    }
+
     /// What became of each line, in their order.
     ///
     /// # Errors
@@ -133,7 +143,7 @@ impl Scorer {
 
     /// Bytes that are kept of a card's state, and of its segments.
     #[cfg(test)]
-    pub(crate) fn bytes_of(&self, card: &tidemark_domain::id::CardId) -> (usize, usize) {
+    pub(crate) fn bytes_of(&self, card: &CardId) -> (usize, usize) {
         self.store.bytes_of(card)
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
+use tidemark_domain::labelled::{LABELS_MAX, LabelledHistory};
 use tidemark_domain::lifetime::{HISTORY_MS, SEGMENT_MS};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
@@ -24,9 +25,17 @@ const SECOND_MS: i64 = 1_000;
 pub(super) struct FileStore {
     cards: Arc<Mutex<HashMap<CardId, StoredCard>>>,
     /// Labelled histories of keys.
-    keys: Arc<Mutex<HashMap<KeyId, StateItem>>>,
+    keys: Arc<Mutex<Keys>>,
     /// How long an event can matter behind its card's newest, ms: the policy's.
     retention_ms: i64,
+}
+
+/// Labelled histories.
+#[derive(Default)]
+struct Keys {
+    items: HashMap<KeyId, StateItem>,
+    /// The most labels that one of them ever took.
+    labels_most: u64,
 }
 
 /// What is kept of a card.
@@ -118,6 +127,19 @@ impl FileStore {
         (state, stored.segments.bytes.values().map(Vec::len).sum())
     }
 
+    /// How many labels each key takes before it forgets one.
+    pub(super) fn room_in_keys(&self) -> usize {
+        let most = usize::try_from(lock(&self.keys).labels_most).unwrap_or(usize::MAX);
+        LABELS_MAX.saturating_sub(most)
+    }
+
+    /// Whether a card has no sealed segment.
+    pub(super) fn keeps_whole(&self, card: &CardId) -> bool {
+        lock(&self.cards)
+            .get(card)
+            .is_some_and(|stored| stored.segments.bytes.is_empty())
+    }
+
     fn with<T>(&self, card: &CardId, change: impl FnOnce(&mut StoredCard) -> T) -> T {
         let mut cards = lock(&self.cards);
         match cards.get_mut(card) {
@@ -171,20 +193,22 @@ impl StateStore for FileStore {
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
         let stored = lock(&self.keys);
-        free(keys.iter().map(|key| stored.get(key).cloned()).collect())
+        free(keys.iter().map(|key| stored.items.get(key).cloned()).collect())
     }
 
     async fn load_key(&self, key: KeyId) -> Result<Metered<Option<StateItem>>, PortError> {
-        free(lock(&self.keys).get(&key).cloned())
+        free(lock(&self.keys).items.get(&key).cloned())
     }
 
     async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
         let mut stored = lock(&self.keys);
-        let found = stored.get(&write.key);
+        let found = stored.items.get(&write.key);
         if found.map(|item| item.version) != write.expected {
             return free(Commit::Conflict(found.cloned()));
         }
-        stored.insert(write.key, write.item.clone());
+        let labels = LabelledHistory::decode(&write.item.bytes).map_or(u64::MAX, |history| history.version());
+        stored.labels_most = stored.labels_most.max(labels);
+        stored.items.insert(write.key, write.item.clone());
         free(Commit::Written)
     }
 

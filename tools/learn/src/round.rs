@@ -15,7 +15,7 @@ fn decimal(count: f64, exponent: i32) -> f64 {
 }
 
 /// The roundest number in `(above, to]`: a multiple of the greatest step, of 1, 2 or 5 times a power of ten, that has one there.
-pub(super) fn roundest(above: f64, to: f64) -> f64 {
+pub(crate) fn roundest(above: f64, to: f64) -> f64 {
     if above < 0.0 && to >= 0.0 {
         return 0.0;
     }
