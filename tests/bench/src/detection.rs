@@ -127,7 +127,7 @@ fn options_of(file: &Path, first_day: i64, unlabelled: bool) -> TrainOptions {
     let day_ms = |day: i64| START_MS + day * MS_PER_DAY;
     let test_day = first_day + WEEK_DAYS + DELAY_DAYS;
     TrainOptions {
-        input: file.to_path_buf(),
+        input: file.into(),
         base: BASE.to_owned(),
         from_ms: Some(day_ms(LEARN_FROM_DAY)),
         until_ms: day_ms(test_day),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use terminal::clock::now_ms;
 use terminal::error::{CliError, Exit};
+use terminal::input::EventFile;
 use terminal::{files, ui};
 use tidemark_aws::admin::Admin;
 use tidemark_domain::event::Verdict;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::send::{self, Read, Tally};
 use args::LabelArgs;
-use read::{Judge, LabelFileError, sort_of};
+use read::{Input, Judge, LabelFileError, sort_of};
 
 /// Labels that are sent to one shard in a second, unless `--rate` says otherwise: half of what a shard takes.
 const SHARD_LABELS_PER_SECOND: u64 = 500;
@@ -31,13 +32,14 @@ const LINES_AHEAD_MAX: usize = 1_000;
 /// When the file can't be read or is no file of labels, or the stream takes nothing.
 pub async fn run(admin: &Admin, args: &LabelArgs, json: bool) -> Result<Exit, CliError> {
     let stream = args.to.stream();
-    let input = send::open(&args.file)?;
+    let file = EventFile::new(&args.file, args.map.as_deref())?;
     let judge = Judge {
         now_ms: now_ms(),
         bounds: files::policy(args.policy.as_deref())?.bounds,
     };
     let failed: Arc<Mutex<Option<LabelFileError>>> = Arc::default();
     let told = Arc::clone(&failed);
+    let input = Input::open(&file, judge)?;
     let read = move |sender: &send::ReadSender| {
         if let Err(error) = judge.read_all(input, sender) {
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -6,13 +6,12 @@ mod pack;
 mod turns;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
+use terminal::input::EventFile;
 use terminal::lines::{Line, Lines, LinesError};
 use terminal::ui;
 use tidemark_aws::admin::Admin;
@@ -130,6 +129,12 @@ pub(crate) enum Read {
 }
 
 impl Read {
+    /// A row of which its map makes no event.
+    pub(crate) fn refused(line: u64, code: &str, why: &str) -> Self {
+        let (code, why) = (code.to_owned(), Some(why.to_owned()));
+        Self::Refused(Refused { line, code, why })
+    }
+
     /// A line that no record can hold.
     pub(crate) fn too_large(line: u64) -> Self {
         Self::Refused(Refused {
@@ -197,15 +202,17 @@ async fn pace(mut lines: Receiver<Result<Read, LinesError>>, paced: ReadSender, 
 /// When the input can't be read or the stream takes nothing.
 pub async fn run(admin: &Admin, args: &SendArgs, json: bool) -> Result<Exit, CliError> {
     let stream = args.to.stream();
-    let input = open(&args.input)?;
+    let file = EventFile::new(&args.input, args.map.as_deref())?;
+    let lines = open(&file, RECORD_BYTES_MAX)?;
     let tally = carry(
         admin,
         &stream,
         (args.to.aggregate, None),
-        |sender| read_all(input, sender),
+        |sender| read_all(lines, sender),
         json,
     )
     .await?;
+    file.note_rows(false);
     report(&tally, &stream, json);
     Ok(tally.exit())
 }
@@ -229,27 +236,27 @@ fn report(tally: &Tally, stream: &str, json: bool) {
     ));
 }
 
-/// A file of lines, or stdin.
+/// The events of a file, at most so many bytes each.
 ///
 /// # Errors
-/// When the file can't be opened.
-pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(std::io::stdin())));
-    }
-    let file = File::open(path).map_err(|e| {
-        CliError::input(
-            "input_file",
-            format!("{}: {e}", path.display()),
-            "Name a readable file of JSON lines, or - for stdin.",
-        )
-    })?;
-    Ok(Box::new(BufReader::new(file)))
+/// When the file can't be opened, or its map is not of it.
+pub(crate) fn open(file: &EventFile, bytes_max: usize) -> Result<Lines<Box<dyn BufRead + Send>>, CliError> {
+    let (input, _) = file.open().map_err(|e| unopened(file, &e))?;
+    file.events(input, bytes_max).map_err(|error| error.into_cli(""))
+}
+
+/// A file that can't be opened.
+pub(crate) fn unopened(file: &EventFile, error: &std::io::Error) -> CliError {
+    let what = format!("{}: {error}", file.path().display());
+    CliError::input(
+        "input_file",
+        what,
+        "Name a readable file of JSON lines, or - for stdin.",
+    )
 }
 
 /// Reads until the end, an error, or nobody listens.
-fn read_all(input: impl BufRead, sender: &ReadSender) {
-    let mut lines = Lines::new(input, RECORD_BYTES_MAX);
+fn read_all(mut lines: Lines<impl BufRead>, sender: &ReadSender) {
     loop {
         let read = match lines.next() {
             Ok(None) => return,
@@ -258,6 +265,7 @@ fn read_all(input: impl BufRead, sender: &ReadSender) {
                 Ok(Read::Event { line, data, sort: 0 })
             }
             Ok(Some((line, Line::TooLong { .. }))) => Ok(Read::too_large(line)),
+            Ok(Some((line, Line::Refused { code, why }))) => Ok(Read::refused(line, code, why)),
             Err(error) => Err(error),
         };
         let is_over = read.is_err();
@@ -286,7 +294,7 @@ mod tests {
         text.extend(vec![b'x'; RECORD_BYTES_MAX + 5]);
         text.extend(b"\nlast");
         let (sender, mut lines) = mpsc::channel(10);
-        read_all(text.as_slice(), &sender);
+        read_all(Lines::new(text.as_slice(), RECORD_BYTES_MAX), &sender);
         drop(sender);
         let mut seen = Vec::new();
         while let Ok(line) = lines.try_recv() {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod escape;
 pub mod files;
+pub mod input;
 pub mod lines;
 pub mod operator;
 pub mod ui;

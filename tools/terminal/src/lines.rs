@@ -4,8 +4,9 @@
 //! do. A file that is no JSON lines at all is known by its beginning, and said to be what it looks like.
 
 use std::io::{self, BufRead};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use memchr::memchr;
+use translate::{InputFault, LineReader, RowAccount, Translated, Translator};
 
 use crate::error::CliError;
 
@@ -26,6 +27,13 @@ pub enum Line<'a> {
         /// Its length in bytes.
         bytes: u64,
     },
+    /// A row of which the map makes no event.
+    Refused {
+        /// The map's code, or the contract's.
+        code: &'static str,
+        /// The column and what is wrong with it, no value.
+        why: &'a str,
+    },
 }
 
 /// Why lines can't be had.
@@ -42,6 +50,9 @@ pub enum LinesError {
         /// How to make JSON lines of it.
         advice: &'static str,
     },
+    /// It is no file that its map is of, or breaks off.
+    #[error(transparent)]
+    Rows(#[from] InputFault),
 }
 
 impl LinesError {
@@ -51,27 +62,47 @@ impl LinesError {
         match self {
             Self::Read(e) => CliError::input("input_read", format!("{e}{so_far}"), "Check the file."),
             Self::Foreign { looks, advice } => CliError::input("not_json_lines", looks, advice),
+            Self::Rows(fault) => {
+                let cause = match std::error::Error::source(&fault) {
+                    Some(cause) => format!(": {cause}"),
+                    None => String::new(),
+                };
+                CliError::input("map_input", format!("{fault}{cause}{so_far}"), fault.advice())
+            }
         }
     }
 }
 
-/// Reads lines into one buffer.
+/// Reads lines into one buffer; or rows, and gives the events that their map makes of them.
 pub struct Lines<R> {
-    input: R,
-    line: Vec<u8>,
+    source: Source<R>,
     bytes_max: usize,
-    number: u64,
     seen_event: bool,
 }
+
+enum Source<R> {
+    Lines(LineReader<R>),
+    Rows(Box<Rows<R>>),
+}
+
+/// Rows under their map.
+struct Rows<R> {
+    translator: Translator<R>,
+    /// Events of the last row that were given.
+    given: usize,
+    why: String,
+    account: AccountOfRows,
+}
+
+/// Where the account of a file's rows is put when all of them are read.
+pub type AccountOfRows = Arc<Mutex<Option<RowAccount>>>;
 
 impl<R: BufRead> Lines<R> {
     /// Lines of at most so many bytes, the end not counted.
     pub fn new(input: R, bytes_max: usize) -> Self {
         Self {
-            input,
-            line: Vec::new(),
+            source: Source::Lines(LineReader::new(input, bytes_max)),
             bytes_max,
-            number: 0,
             seen_event: false,
         }
     }
@@ -84,83 +115,103 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
+    /// The events of rows, each with the number of the line that its row begins on.
+    pub fn of_rows(translator: Translator<R>, bytes_max: usize, account: AccountOfRows) -> Self {
+        let rows = Rows {
+            translator,
+            given: 0,
+            why: String::new(),
+            account,
+        };
+        Self {
+            source: Source::Rows(Box::new(rows)),
+            bytes_max,
+            seen_event: true,
+        }
+    }
+
     /// The next line that is not blank, without `\n` or `\r\n`, and its number from 1 on; `None` at the end.
     ///
     /// # Errors
     /// When reading fails, or the first line shows that these are no JSON lines.
     #[allow(clippy::should_implement_trait)] // a line is lent until the next one
     pub fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, LinesError> {
-        loop {
-            if self.number == 0 {
-                self.begin()?;
-            }
-            let Some(length) = self.read()? else { return Ok(None) };
-            self.number += 1;
-            if length > self.bytes_max as u64 {
-                self.seen_event = true;
-                return Ok(Some((self.number, Line::TooLong { bytes: length })));
-            }
-            if self.line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            if !self.seen_event {
-                self.seen_event = true;
-                if let Some(foreign) = foreign(&self.line) {
-                    return Err(foreign);
-                }
-            }
-            return Ok(Some((self.number, Line::Whole(&self.line))));
+        match &mut self.source {
+            Source::Rows(rows) => rows.next(self.bytes_max),
+            Source::Lines(lines) => next_line(lines, self.bytes_max, &mut self.seen_event),
         }
     }
+}
 
-    /// Looks at the file's beginning: leaves a mark of UTF-8 out, and knows other encodings.
-    fn begin(&mut self) -> Result<(), LinesError> {
-        let start = self.input.fill_buf()?;
-        if let Some(foreign) = encoding(start.get(..START_BYTES).unwrap_or(start)) {
-            return Err(foreign);
+fn next_line<'l, R: BufRead>(
+    lines: &'l mut LineReader<R>,
+    bytes_max: usize,
+    seen_event: &mut bool,
+) -> Result<Option<(u64, Line<'l>)>, LinesError> {
+    loop {
+        if lines.number() == 0 {
+            begin(lines.input())?;
         }
-        // The mark may come in pieces; nothing else begins with its first byte and is JSON.
-        for byte in b"\xef\xbb\xbf" {
-            if self.input.fill_buf()?.first() != Some(byte) {
-                break;
+        let Some(length) = lines.read()? else { return Ok(None) };
+        if length > bytes_max as u64 {
+            *seen_event = true;
+            return Ok(Some((lines.number(), Line::TooLong { bytes: length })));
+        }
+        if lines.line().iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        if !*seen_event {
+            *seen_event = true;
+            if let Some(foreign) = foreign(lines.line()) {
+                return Err(foreign);
             }
-            self.input.consume(1);
         }
-        Ok(())
+        return Ok(Some((lines.number(), Line::Whole(lines.line()))));
     }
+}
 
-    /// Reads a line, and gives its length; `None` at the end.
-    fn read(&mut self) -> io::Result<Option<u64>> {
-        self.line.clear();
-        let mut length = 0_u64;
-        let mut ended = false;
-        while !ended {
-            let chunk = self.input.fill_buf()?;
-            if chunk.is_empty() {
-                break;
-            }
-            let (taken, used) = match memchr(b'\n', chunk) {
-                Some(end) => {
-                    ended = true;
-                    (end, end + 1)
+impl<R: BufRead> Rows<R> {
+    fn next(&mut self, bytes_max: usize) -> Result<Option<(u64, Line<'_>)>, LinesError> {
+        while self.given >= self.translator.events().1.len() {
+            self.given = 0;
+            match self.translator.next()? {
+                None => {
+                    let account = self.translator.account();
+                    *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account);
+                    return Ok(None);
                 }
-                None => (chunk.len(), chunk.len()),
-            };
-            length += taken as u64;
-            // One byte of room for the `\r` that may be the line's end.
-            let room = (self.bytes_max + 1).saturating_sub(self.line.len());
-            self.line.extend_from_slice(&chunk[..taken.min(room)]);
-            self.input.consume(used);
+                Some(Translated::Refused(refused)) => {
+                    self.why = refused.place_and_reason();
+                    let (code, why) = (refused.code, self.why.as_str());
+                    return Ok(Some((refused.line, Line::Refused { code, why })));
+                }
+                Some(Translated::Events { .. } | Translated::Skipped { .. }) => {}
+            }
         }
-        if !ended && length == 0 {
-            return Ok(None);
-        }
-        if length == self.line.len() as u64 && self.line.last() == Some(&b'\r') {
-            self.line.pop();
-            length -= 1;
-        }
-        Ok(Some(length))
+        let (line, events) = self.translator.events();
+        let event = events.get(self.given).map(Vec::as_slice).unwrap_or_default();
+        self.given += 1;
+        Ok(Some(match event.len() {
+            bytes if bytes > bytes_max => (line, Line::TooLong { bytes: bytes as u64 }),
+            _ => (line, Line::Whole(event)),
+        }))
     }
+}
+
+/// Looks at the file's beginning: leaves a mark of UTF-8 out, and knows other encodings.
+fn begin(input: &mut impl BufRead) -> Result<(), LinesError> {
+    let start = input.fill_buf()?;
+    if let Some(foreign) = encoding(start.get(..START_BYTES).unwrap_or(start)) {
+        return Err(foreign);
+    }
+    // The mark may come in pieces; nothing else begins with its first byte and is JSON.
+    for byte in b"\xef\xbb\xbf" {
+        if input.fill_buf()?.first() != Some(byte) {
+            break;
+        }
+        input.consume(1);
+    }
+    Ok(())
 }
 
 /// An encoding or a packing that is not UTF-8, by a file's first bytes.
@@ -220,7 +271,7 @@ fn foreign(line: &[u8]) -> Option<LinesError> {
     };
     foreign(
         format!("looks like CSV: {shown}"),
-        "Events are JSON objects, one a line, with the fields of docs/reference/contract.md: convert the table first.",
+        "Events are JSON objects, one a line, with the fields of docs/reference/contract.md. A map says how a table's columns become those: tidemark map suggest FILE",
     )
 }
 
@@ -235,6 +286,7 @@ mod tests {
         while let Some((number, line)) = lines.next().unwrap() {
             let line = match line {
                 Line::Whole(bytes) => Ok(bytes.to_vec()),
+                Line::Refused { code, why } => panic!("{code}: {why}"),
                 Line::TooLong { bytes } => Err(bytes),
             };
             all.push((number, line));

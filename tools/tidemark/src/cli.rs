@@ -19,6 +19,7 @@ use rehearse::local::args::LocalUpArgs;
 use tidemark_aws::admin::READ_BUDGET_MS;
 
 use crate::cost::CostArgs;
+use crate::map::args::MapCommand;
 use crate::train::{BacktestArgs, ExportArgs, TrainArgs};
 
 /// Card transactions in, anomaly scores out, once each.
@@ -52,6 +53,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Score a file of events with the same engine, without AWS
     Score(ScoreArgs),
+    /// Read files of your own shape: draft a map, look at what it makes of the rows, write the events
+    #[command(subcommand, after_help = crate::map::args::HELP)]
+    Map(MapCommand),
     /// Learn a policy from a history and its labels
     #[command(
         after_help = "The history is replayed through the engine: features as of each event, labels as of when they were known. The policy that\ncomes of it has points, each bin of each feature with its bits; it is published, tried and activated like any other.\n\nExample:\n  tidemark train -i history.jsonl --train-until 2018-08-08 --alerts-per-day 50 -o trained.toml\n  tidemark backtest -i history.jsonl --policy policy.toml --policy trained.toml --from 2018-08-08 --to 2018-08-15"
@@ -160,6 +164,7 @@ impl Command {
             self,
             Self::Demo(_)
                 | Self::Score(_)
+                | Self::Map(_)
                 | Self::Train(_)
                 | Self::Backtest(_)
                 | Self::Export(_)
@@ -195,6 +200,9 @@ pub struct ScoreArgs {
     /// JSON lines, one event a line; - is stdin
     #[arg(long, short)]
     pub input: PathBuf,
+    /// A map of the file: it is rows of another shape, CSV or JSON lines, packed or not (docs/reference/map.md)
+    #[arg(long, value_name = "MAP")]
+    pub map: Option<PathBuf>,
     /// Where outcomes go, one a line; - is stdout
     #[arg(long, short)]
     pub output: PathBuf,

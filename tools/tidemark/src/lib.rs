@@ -7,6 +7,7 @@ pub mod cost;
 pub mod doctor;
 pub mod learning;
 pub mod manual;
+pub mod map;
 pub mod score;
 pub mod score_file;
 pub mod simulate;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use terminal::error::{CliError, Exit};
+use terminal::input::EventFile;
 use terminal::{files, ui};
 use tidemark_engine::causes;
 
@@ -15,7 +16,7 @@ use crate::score_file::{self, Arrival, ScoreFileError, ScoreOptions};
 /// When a file can't be opened, read or written, or is no file of events.
 pub fn run(args: &ScoreArgs, json: bool) -> Result<Exit, CliError> {
     let options = ScoreOptions {
-        input: args.input.clone(),
+        input: EventFile::new(&args.input, args.map.as_deref())?,
         output: args.output.clone(),
         refused: args.refused.clone(),
         policy: files::policy(args.policy.as_deref())?,
@@ -35,6 +36,7 @@ pub fn run(args: &ScoreArgs, json: bool) -> Result<Exit, CliError> {
             "Check the paths; - stands for stdin and stdout.",
         )
     })?;
+    options.input.note_rows(false);
     // Outcomes may go to stdout, so the summary goes to stderr then.
     let text = if json {
         serde_json::json!(summary).to_string() + "\n"

@@ -9,6 +9,7 @@ use learn::Fitted;
 use learn::rarity::Rarity;
 use rehearse::demo::learning::{Learned, Lesson};
 use terminal::error::{CliError, Exit};
+use terminal::input::EventFile;
 use terminal::{clock, files, ui, when};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::causes;
@@ -24,6 +25,9 @@ pub struct TrainArgs {
     /// Events and labels as JSON lines, the events in the order of their times
     #[arg(long, short)]
     pub input: PathBuf,
+    /// A map of the file: it is rows of another shape, CSV or JSON lines, packed or not (docs/reference/map.md)
+    #[arg(long, value_name = "MAP")]
+    pub map: Option<PathBuf>,
     /// The policy to begin with (TOML) [default: the built-in policy]
     #[arg(long)]
     pub policy: Option<PathBuf>,
@@ -53,6 +57,9 @@ pub struct BacktestArgs {
     /// Events and labels as JSON lines, the events in the order of their times
     #[arg(long, short)]
     pub input: PathBuf,
+    /// A map of the file: it is rows of another shape, CSV or JSON lines, packed or not (docs/reference/map.md)
+    #[arg(long, value_name = "MAP")]
+    pub map: Option<PathBuf>,
     /// A policy file (TOML); name several to hold them against the first
     #[arg(long, required = true)]
     pub policy: Vec<PathBuf>,
@@ -85,6 +92,9 @@ pub struct ExportArgs {
     /// Events and labels as JSON lines, the events in the order of their times
     #[arg(long, short)]
     pub input: PathBuf,
+    /// A map of the file: it is rows of another shape, CSV or JSON lines, packed or not (docs/reference/map.md)
+    #[arg(long, value_name = "MAP")]
+    pub map: Option<PathBuf>,
     /// The policy whose features are written [default: the built-in policy]
     #[arg(long)]
     pub policy: Option<PathBuf>,
@@ -125,7 +135,7 @@ pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
         None => Policy::default_text().to_owned(),
     };
     let options = TrainOptions {
-        input: args.input.clone(),
+        input: history(&args.input, args.map.as_deref())?,
         base,
         from_ms: time("--train-from", args.train_from.as_deref())?,
         until_ms: required_time("--train-until", &args.train_until)?,
@@ -136,6 +146,7 @@ pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
     let step = ui::step("learning", json);
     let trained = train(&options).map_err(cli_error)?;
     step.finish_and_clear();
+    options.input.note_rows(true);
     write(&args.output, trained.text.as_bytes())?;
     let said = if json {
         trained_json(&trained).to_string() + "\n"
@@ -156,7 +167,7 @@ pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
 /// When the history is wrong, or there is too little to learn from.
 pub fn lesson(lesson: &Lesson) -> Result<Learned, CliError> {
     let trained = train(&TrainOptions {
-        input: lesson.history.clone(),
+        input: lesson.history.as_path().into(),
         base: lesson.base.clone(),
         from_ms: Some(lesson.from_ms),
         until_ms: lesson.until_ms,
@@ -279,7 +290,7 @@ fn rarity_text(text: &mut String, trained: &Trained, rarity: &Rarity) {
 pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
     let named = |path: &PathBuf| Ok((path.display().to_string(), files::policy(Some(path))?));
     let options = BacktestOptions {
-        input: args.input.clone(),
+        input: history(&args.input, args.map.as_deref())?,
         policies: args.policy.iter().map(named).collect::<Result<_, CliError>>()?,
         from_ms: required_time("--from", &args.from)?,
         until_ms: required_time("--to", &args.to)?,
@@ -295,6 +306,7 @@ pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
     let step = ui::step("replaying", json);
     let found = backtest(&options).map_err(cli_error)?;
     step.finish_and_clear();
+    options.input.note_rows(true);
     if let Some(file) = &args.html {
         write(file, page(&found).as_bytes())?;
         ui::note(&format!("{} is written", file.display()));
@@ -310,7 +322,7 @@ pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
 pub fn run_export(args: &ExportArgs, json: bool) -> Result<Exit, CliError> {
     let until_ms = time("--to", args.to.as_deref())?.unwrap_or(i64::MAX);
     let options = ExportOptions {
-        input: args.input.clone(),
+        input: history(&args.input, args.map.as_deref())?,
         policy: files::policy(args.policy.as_deref())?,
         from_ms: time("--from", args.from.as_deref())?.unwrap_or(i64::MIN),
         until_ms,
@@ -330,6 +342,7 @@ pub fn run_export(args: &ExportArgs, json: bool) -> Result<Exit, CliError> {
     };
     let (events, frauds) = export(&options, &mut *output).map_err(cli_error)?;
     output.flush().map_err(failed)?;
+    options.input.note_rows(true);
     if json {
         let said = serde_json::json!({"events": events, "frauds": frauds}).to_string();
         if args.output == Path::new("-") {
@@ -345,6 +358,15 @@ pub fn run_export(args: &ExportArgs, json: bool) -> Result<Exit, CliError> {
         ));
     }
     Ok(Exit::Ok)
+}
+
+/// A history, which is read more than once.
+fn history(path: &Path, map: Option<&Path>) -> Result<EventFile, CliError> {
+    if path == Path::new("-") {
+        let what = "standard input can be read once, and learning reads a history more than once";
+        return Err(CliError::input("input_file", what, "Name a file."));
+    }
+    EventFile::new(path, map)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {

@@ -15,6 +15,7 @@ mod documented;
 mod documents;
 mod label;
 mod models;
+mod own_files;
 mod page;
 mod privacy;
 mod readme;

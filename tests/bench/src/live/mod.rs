@@ -226,7 +226,7 @@ fn learn(events: &[HandbookEvent], folder: &Path, until_ms: i64) -> Result<(Stri
     }
     file.flush().map_err(words)?;
     let options = TrainOptions {
-        input: history,
+        input: history.into(),
         base: BASE.to_owned(),
         from_ms: Some(START_MS + LEARN_FROM_DAY * MS_PER_DAY),
         until_ms,
@@ -289,7 +289,7 @@ fn by_file(nights: &[Night], policy: Policy, folder: &Path) -> Result<HashMap<Ev
     file.flush().map_err(words)?;
     drop(file);
     let summary = score_file::run(&ScoreOptions {
-        input,
+        input: input.into(),
         output: output.clone(),
         refused: None,
         policy,

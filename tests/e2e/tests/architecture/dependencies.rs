@@ -148,7 +148,7 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 16] = [
+    let layers: [(&str, &[&str]); 17] = [
         ("tidemark-domain", &[]),
         ("columns", &[]),
         ("learn", &[]),
@@ -169,7 +169,8 @@ fn arrows_point_one_way() {
                 "tidemark-redrive",
             ],
         ),
-        ("terminal", &["tidemark-domain", "tidemark-aws"]),
+        ("translate", &["tidemark-domain"]),
+        ("terminal", &["tidemark-domain", "tidemark-aws", "translate"]),
         (
             "tidemark-settings",
             &[
@@ -227,6 +228,7 @@ fn arrows_point_one_way() {
                 "lab",
                 "learn",
                 "terminal",
+                "translate",
                 "operate",
                 "rehearse",
             ],

@@ -14,6 +14,9 @@ pub const HELP: &str = "Lines are labels as docs/reference/contract.md has them,
 pub struct LabelArgs {
     /// Labels: JSON lines, or CSV with a header; - is stdin
     pub file: PathBuf,
+    /// A map of the file: it is rows of another shape, CSV or JSON lines, packed or not whose labels are sent (docs/reference/map.md)
+    #[arg(long, value_name = "MAP")]
+    pub map: Option<PathBuf>,
     /// Check every line and count, but send nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -1,14 +1,16 @@
 //! Labels out of a file: JSON lines or a table, each judged by the contract before anything is sent.
 
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use terminal::error::CliError;
+use terminal::input::EventFile;
 use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::contract::{self, Bounds};
 use tidemark_domain::event::{Event, Verdict};
 
-use crate::send::{Read, ReadSender, Refused};
+use crate::send::{self, Read, ReadSender, Refused};
 
 /// The code of a line that is an event, and no label.
 pub(super) const NOT_A_LABEL: &str = "not_a_label";
@@ -30,6 +32,28 @@ pub(super) enum LabelFileError {
     /// A table without a column that labels need, or with one that they don't have.
     #[error("{0}")]
     Columns(String),
+}
+
+/// What labels are read from.
+pub(super) enum Input<R> {
+    /// A file that says itself what it is.
+    Plain(R),
+    /// Rows under a map.
+    Rows(Lines<R>),
+}
+
+impl Input<Box<dyn BufRead + Send>> {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it can't be opened, or its map is not of it.
+    pub(super) fn open(file: &EventFile, judge: Judge) -> Result<Self, CliError> {
+        if file.is_mapped() {
+            return send::open(file, judge.bounds.payload_bytes_max).map(Self::Rows);
+        }
+        let (input, _) = file.open().map_err(|error| send::unopened(file, &error))?;
+        Ok(Self::Plain(Box::new(BufReader::new(input))))
+    }
 }
 
 /// What labels are held to.
@@ -80,16 +104,24 @@ impl Judge {
     }
 
     /// Reads until the end, an error, or nobody listens.
-    pub(super) fn read_all(self, mut input: impl BufRead, sender: &ReadSender) -> Result<(), LabelFileError> {
-        let start = input.fill_buf().map_err(LinesError::from)?;
-        if is_table(start.get(..START_BYTES).unwrap_or(start)) {
-            return self.read_table(Lines::of_table(input, self.bounds.payload_bytes_max), sender);
-        }
-        let mut lines = Lines::new(input, self.bounds.payload_bytes_max);
+    pub(super) fn read_all(self, input: Input<impl BufRead>, sender: &ReadSender) -> Result<(), LabelFileError> {
+        let (mut lines, is_mapped) = match input {
+            Input::Rows(lines) => (lines, true),
+            Input::Plain(mut input) => {
+                let start = input.fill_buf().map_err(LinesError::from)?;
+                if is_table(start.get(..START_BYTES).unwrap_or(start)) {
+                    return self.read_table(Lines::of_table(input, self.bounds.payload_bytes_max), sender);
+                }
+                (Lines::new(input, self.bounds.payload_bytes_max), false)
+            }
+        };
         while let Some((line, text)) = lines.next()? {
             let read = match text {
+                // A row may say a transaction beside its label, or alone: `tidemark send` is for those.
+                Line::Whole(payload) if is_mapped && !is_label(payload) => continue,
                 Line::Whole(payload) => self.judge(line, payload),
                 Line::TooLong { .. } => Read::too_large(line),
+                Line::Refused { code, why } => Read::refused(line, code, why),
             };
             if sender.blocking_send(Ok(read)).is_err() {
                 break;
@@ -106,6 +138,7 @@ impl Judge {
         while let Some((line, text)) = lines.next()? {
             let read = match text {
                 Line::TooLong { .. } => Read::too_large(line),
+                Line::Refused { code, why } => Read::refused(line, code, why),
                 Line::Whole(row) => match fields(row).filter(|fields| fields.len() == columns.len()) {
                     Some(fields) => self.judge(line, &label(&columns, fields)),
                     None => Read::Refused(Refused {
@@ -121,6 +154,15 @@ impl Judge {
         }
         Ok(())
     }
+}
+
+/// Whether an event is a label.
+fn is_label(payload: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        schema: &'a str,
+    }
+    serde_json::from_slice::<Named<'_>>(payload).is_ok_and(|named| named.schema == "label")
 }
 
 /// Whether a file begins with a table's header that could be one of labels.
@@ -235,7 +277,7 @@ mod tests {
             bounds: Policy::default_policy().bounds,
         };
         let (sender, mut lines) = mpsc::channel(100);
-        let result = judge.read_all(text.as_bytes(), &sender);
+        let result = judge.read_all(Input::Plain(text.as_bytes()), &sender);
         drop(sender);
         let mut seen = Vec::new();
         while let Ok(line) = lines.try_recv() {

@@ -12,6 +12,9 @@ pub struct SendArgs {
     /// JSON lines, one event a line; - is stdin
     #[arg(long, short, default_value = "-")]
     pub input: PathBuf,
+    /// A map of the file: it is rows of another shape, CSV or JSON lines, packed or not (docs/reference/map.md)
+    #[arg(long, value_name = "MAP")]
+    pub map: Option<PathBuf>,
     /// Where to
     #[command(flatten)]
     pub to: ToStreamArgs,

@@ -7,7 +7,6 @@ pub mod text;
 pub use page::page;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use lab::dice::Dice;
 use learn::metrics::{
@@ -15,6 +14,7 @@ use learn::metrics::{
     utc_day,
 };
 use serde::Serialize;
+use terminal::input::EventFile;
 use tidemark_domain::policy::Policy;
 
 use super::LearningError;
@@ -36,7 +36,7 @@ const SEED: u64 = 1;
 #[derive(Clone, Debug)]
 pub struct BacktestOptions {
     /// Events and labels, one a line, in event-time order.
-    pub input: PathBuf,
+    pub input: EventFile,
     /// Policies with their names.
     pub policies: Vec<(String, Policy)>,
     /// Events from this time on count, ms since 1970-01-01T00:00:00Z; those before warm the histories.

@@ -5,8 +5,8 @@
 mod parquet;
 
 use std::io::Write;
-use std::path::PathBuf;
 
+use terminal::input::EventFile;
 use tidemark_domain::policy::Policy;
 
 use super::LearningError;
@@ -30,7 +30,7 @@ pub enum RowFormat {
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
     /// Events and labels, one a line, in event-time order.
-    pub input: PathBuf,
+    pub input: EventFile,
     /// Whose features.
     pub policy: Policy,
     /// Events from this time on are written, ms since 1970-01-01T00:00:00Z; those before warm the histories.

@@ -3,12 +3,11 @@
 //! Transactions and profiles come in the order of the file, which must be that of event time. Labels come when they count: before the
 //! first transaction that is not older. So nothing that was not known then is in any value, wherever the file has its labels.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
+use std::io::BufRead;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use terminal::input::EventFile;
 use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
@@ -19,7 +18,6 @@ use super::LearningError;
 use super::labels::{Labels, event_number};
 use crate::score_file::{Arrival, Chunk, Kind, LineEnd, Scorer};
 
-const BUFFER_BYTES: usize = 1 << 20;
 /// How much earlier than it counts a label may be taken, ms.
 const EARLY_MS: i64 = 7 * 86_400_000;
 
@@ -50,14 +48,12 @@ pub struct Scored {
     pub outcome: Vec<u8>,
 }
 
-/// Opens a file of lines.
+/// The lines of a file.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn lines(path: &Path, policy: &Policy) -> Result<Lines<BufReader<File>>, LinesError> {
-    let file = File::open(path)?;
-    let input = BufReader::with_capacity(BUFFER_BYTES, file);
-    Ok(Lines::new(input, policy.bounds.payload_bytes_max))
+pub fn lines(file: impl Into<EventFile>, policy: &Policy) -> Result<Lines<Box<dyn BufRead + Send>>, LinesError> {
+    file.into().lines(policy.bounds.payload_bytes_max)
 }
 
 /// Replays a file until a time (ms since 1970-01-01T00:00:00Z), and hands over each transaction that counts. Outcomes carry the values of
@@ -66,7 +62,7 @@ pub fn lines(path: &Path, policy: &Policy) -> Result<Lines<BufReader<File>>, Lin
 /// # Errors
 /// When the file can't be read or is out of order, or what `take` says.
 pub fn replay(
-    path: &Path,
+    file: impl Into<EventFile>,
     policy: &Policy,
     labels: &Labels,
     until_ms: i64,
@@ -74,7 +70,7 @@ pub fn replay(
 ) -> Result<(), LearningError> {
     run(
         Scorer::new(policy.clone(), true, Arrival::AtEventTime),
-        path,
+        file,
         policy,
         labels,
         until_ms,
@@ -87,7 +83,7 @@ pub fn replay(
 /// # Errors
 /// As [`replay`].
 pub fn rescore(
-    path: &Path,
+    file: impl Into<EventFile>,
     policy: &Policy,
     labels: &Labels,
     until_ms: i64,
@@ -95,7 +91,7 @@ pub fn rescore(
 ) -> Result<(), LearningError> {
     run(
         Scorer::new(policy.clone(), false, Arrival::AtEventTime),
-        path,
+        file,
         policy,
         labels,
         until_ms,
@@ -105,7 +101,7 @@ pub fn rescore(
 
 fn run(
     scorer: Scorer,
-    path: &Path,
+    file: impl Into<EventFile>,
     policy: &Policy,
     labels: &Labels,
     until_ms: i64,
@@ -119,7 +115,7 @@ fn run(
         after_label: false,
         newest_ms: i64::MIN,
     };
-    let mut lines = lines(path, policy)?;
+    let mut lines = lines(file, policy)?;
     while let Some((number, line)) = lines.next()? {
         let Line::Whole(payload) = line else { continue };
         if is_label(payload) {

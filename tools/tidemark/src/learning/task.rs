@@ -1,11 +1,10 @@
 //! What every learning of a policy does: the features of a range's events measured by the engine, and thresholds set by what somebody
 //! can look at.
 
-use std::path::PathBuf;
-
 use learn::metrics::{Case, Ranked, utc_day};
 use learn::rarity::Rarity;
 use learn::{Fitted, LearnedPoints, Row, Table};
+use terminal::input::EventFile;
 use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::model::points_score;
 use tidemark_domain::policy::Policy;
@@ -32,7 +31,7 @@ const WARM_DAYS: i64 = 30;
 #[derive(Clone, Debug)]
 pub struct TrainOptions {
     /// Events and labels, one a line, in event-time order.
-    pub input: PathBuf,
+    pub input: EventFile,
     /// The policy to begin with.
     pub base: String,
     /// Events from this time on are learned from, ms since 1970-01-01T00:00:00Z; `None`: 30 days after the first one.

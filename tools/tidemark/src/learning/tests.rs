@@ -70,7 +70,7 @@ fn write(folder: &Path, name: &str, rows: &[&Value]) -> PathBuf {
 
 fn options(input: &Path) -> TrainOptions {
     TrainOptions {
-        input: input.to_path_buf(),
+        input: input.into(),
         base: Policy::default_text().to_owned(),
         from_ms: Some(START_MS + 20 * DAY_MS),
         until_ms: START_MS + SPLIT_DAY * DAY_MS,
@@ -129,7 +129,7 @@ fn what_no_single_card_shows_is_learned_and_nothing_that_is_known_later() {
 
     // On later days it ranks far better than the policy that it began with, which sees single cards.
     let found = backtest(&BacktestOptions {
-        input: file,
+        input: file.into(),
         policies: vec![
             ("built in".to_owned(), Policy::default_policy()),
             ("trained".to_owned(), trained.policy),
@@ -177,7 +177,7 @@ fn a_training_row_is_what_the_file_path_served() {
     let file = write(folder.path(), "history.jsonl", &in_time);
     let mut rows = Vec::new();
     let options = ExportOptions {
-        input: file.clone(),
+        input: (&file).into(),
         policy: policy.clone(),
         from_ms: i64::MIN,
         until_ms: i64::MAX,
@@ -193,7 +193,7 @@ fn a_training_row_is_what_the_file_path_served() {
     // `score` takes the file as it is: the same engine, and the same values.
     let output = folder.path().join("outcomes.jsonl");
     let score = ScoreOptions {
-        input: file,
+        input: file.into(),
         output: output.clone(),
         refused: None,
         policy,
@@ -312,7 +312,7 @@ fn a_backtest_counts_alike_what_it_counts_twice() {
         .replace("alert = 800", "alert = 200");
     let strict = Policy::parse(&strict, "strict.toml").unwrap();
     let options = BacktestOptions {
-        input: file,
+        input: file.into(),
         policies: vec![
             ("built <in>".to_owned(), Policy::default_policy()),
             ("strict".to_owned(), strict),

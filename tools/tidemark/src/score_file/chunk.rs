@@ -16,10 +16,19 @@ pub(crate) const CHUNK_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct ChunkLine {
     /// Its number in the file, from 1.
     pub(crate) number: u64,
-    /// Where its text is, or the length of one that was too long to be held.
-    text: Result<Range<usize>, u64>,
+    /// Where its text is, or why it has none.
+    text: Result<Range<usize>, Unread>,
     /// A fingerprint of its card.
     pub(crate) card: u64,
+}
+
+/// Why a line has no text.
+#[derive(Clone, Debug)]
+pub(crate) enum Unread {
+    /// It was too long to be held: its length in bytes.
+    TooLong(u64),
+    /// Its map makes no event of it.
+    Refused { code: &'static str, why: String },
 }
 
 /// A part of a file.
@@ -39,7 +48,11 @@ impl Chunk {
                 self.text.extend_from_slice(payload);
                 (Ok(start..self.text.len()), self.glances.card(payload))
             }
-            Line::TooLong { bytes } => (Err(bytes), 0),
+            Line::TooLong { bytes } => (Err(Unread::TooLong(bytes)), 0),
+            Line::Refused { code, why } => {
+                let why = why.to_owned();
+                (Err(Unread::Refused { code, why }), 0)
+            }
         };
         self.lines.push(ChunkLine { number, text, card });
     }
@@ -49,9 +62,9 @@ impl Chunk {
         self.lines.len() >= CHUNK_LINES_MAX || self.text.len() >= CHUNK_BYTES_MAX
     }
 
-    /// The text of a line, or the length of one that was too long to be held.
-    pub(crate) fn text(&self, line: usize) -> Result<&[u8], u64> {
-        self.lines[line].text.clone().map(|range| &self.text[range])
+    /// The text of a line, or why it has none.
+    pub(crate) fn text(&self, line: usize) -> Result<&[u8], &Unread> {
+        self.lines[line].text.as_ref().map(|range| &self.text[range.clone()])
     }
 
     /// Forgets all lines.

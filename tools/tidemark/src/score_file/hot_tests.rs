@@ -103,7 +103,7 @@ fn a_hot_card_gets_the_outcomes_of_the_stream_byte_for_byte() {
     fs::write(&input, text).unwrap();
     for features in [false, true] {
         let summary = run(&ScoreOptions {
-            input: input.clone(),
+            input: (&input).into(),
             output: output.clone(),
             refused: None,
             policy: policy.clone(),

@@ -15,18 +15,19 @@ mod glance;
 #[cfg(test)]
 mod hot_tests;
 mod scorer;
-mod sorted;
+pub(crate) mod sorted;
 mod store;
 mod summary;
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use memchr::memmem;
+use terminal::input::EventFile;
 use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::policy::Policy;
 
@@ -37,7 +38,7 @@ pub(crate) use chunk::Chunk;
 pub(crate) use scorer::{LineEnd, Scorer};
 use sorted::Held;
 
-/// Buffers of input and outputs, bytes.
+/// Buffers of outputs, bytes.
 const BUFFER_BYTES: usize = 1 << 20;
 /// The progress bar moves once in so many lines.
 const PROGRESS_EVERY_LINES: u64 = 4_096;
@@ -55,8 +56,8 @@ pub enum Arrival {
 /// What to score, and where to put what.
 #[derive(Clone, Debug)]
 pub struct ScoreOptions {
-    /// Events, one a line; `-` is standard input.
-    pub input: PathBuf,
+    /// Events, one a line, or rows under a map; `-` is standard input.
+    pub input: EventFile,
     /// Outcomes, one a line; `-` is standard output.
     pub output: PathBuf,
     /// Refused lines: number, code and reason, one a line; `-` is standard output.
@@ -111,9 +112,15 @@ pub fn run(options: &ScoreOptions) -> Result<ScoreSummary, ScoreFileError> {
     if is_stdio(&options.output) && options.refused.as_deref().is_some_and(is_stdio) {
         return Err(ScoreFileError::OneOutput);
     }
-    let (input, bytes) = open(&options.input)?;
+    let failed = |source| ScoreFileError::Open {
+        path: options.input.path().to_path_buf(),
+        source,
+    };
+    let (input, bytes) = options.input.open().map_err(failed)?;
     let bar = progress(options.progress, bytes);
-    let input = BufReader::with_capacity(BUFFER_BYTES, bar.wrap_read(input));
+    let input = bar.wrap_read(input);
+    let bytes_max = options.policy.bounds.payload_bytes_max;
+    let lines = options.input.events(input, bytes_max)?;
     let mut output = create(&options.output)?;
     let mut refused = options.refused.as_deref().map(create).transpose()?;
     let mut refuse: Option<&mut dyn Write> = match &mut refused {
@@ -122,7 +129,7 @@ pub fn run(options: &ScoreOptions) -> Result<ScoreSummary, ScoreFileError> {
     };
     let summary = score(
         options,
-        input,
+        lines,
         &mut output,
         refuse.as_mut().map(|file| &mut **file as &mut dyn Write),
         &bar,
@@ -138,7 +145,7 @@ pub fn run(options: &ScoreOptions) -> Result<ScoreSummary, ScoreFileError> {
 /// Scores what a reader gives, line by line.
 fn score<'a>(
     options: &ScoreOptions,
-    input: impl io::BufRead,
+    lines: Lines<impl io::BufRead>,
     output: &'a mut dyn Write,
     refused: Option<&'a mut dyn Write>,
     bar: &'a ProgressBar,
@@ -152,7 +159,6 @@ fn score<'a>(
         taken: 0,
         after_label: false,
     };
-    let lines = Lines::new(input, options.policy.bounds.payload_bytes_max);
     let read = run.take_all(lines, options.sort);
     // What was read before an error is scored all the same.
     let scored = run.score_chunk();
@@ -181,6 +187,7 @@ impl Run<'_> {
                 let line = match &line {
                     Held::Whole(payload) => Line::Whole(payload),
                     Held::TooLong { bytes } => Line::TooLong { bytes: *bytes },
+                    Held::Refused { code, why } => Line::Refused { code, why },
                 };
                 self.take(number, line)?;
             }
@@ -226,10 +233,10 @@ impl Run<'_> {
                     self.output.write_all(outcome)?;
                     self.output.write_all(b"\n")?;
                 }
-                LineEnd::Refused(refusal) => {
+                LineEnd::Refused { code, detail } => {
                     if let Some(file) = &mut self.refused {
-                        let (number, code) = (line.number, refusal.code.as_str());
-                        let detail = serde_json::Value::from(refusal.detail.as_str());
+                        let number = line.number;
+                        let detail = serde_json::Value::from(detail.as_str());
                         writeln!(file, "{{\"line\":{number},\"code\":\"{code}\",\"detail\":{detail}}}")?;
                     }
                 }
@@ -244,25 +251,8 @@ impl Run<'_> {
 fn is_label(line: &Line<'_>) -> bool {
     match line {
         Line::Whole(payload) => memmem::find(payload, b"\"label\"").is_some() && Kind::of(payload) == Kind::Label,
-        Line::TooLong { .. } => false,
+        Line::TooLong { .. } | Line::Refused { .. } => false,
     }
-}
-
-fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), ScoreFileError> {
-    if path == Path::new("-") {
-        return Ok((Box::new(io::stdin().lock()), None));
-    }
-    let failed = |source| ScoreFileError::Open {
-        path: path.to_path_buf(),
-        source,
-    };
-    let file = File::open(path).map_err(failed)?;
-    let bytes = file
-        .metadata()
-        .ok()
-        .filter(std::fs::Metadata::is_file)
-        .map(|data| data.len());
-    Ok((Box::new(file), bytes))
 }
 
 fn create(path: &Path) -> Result<Box<dyn Write>, ScoreFileError> {

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tidemark_domain::id::{CardId, fingerprint64};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::refusal::{Refusal, RefusalCode};
+use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::config::BATCH_RECORDS_MAX;
 use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink};
 use tidemark_engine::record::OfAggregate;
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
-use super::chunk::{CHUNK_LINES_MAX, Chunk};
+use super::chunk::{CHUNK_LINES_MAX, Chunk, Unread};
 use super::glance::Kind;
 use super::store::FileStore;
 use super::{Arrival, ScoreFileError, ScoreSummary};
@@ -36,8 +36,8 @@ const WARM_PROFILES_MAX: usize = 100_000;
 pub(crate) enum LineEnd {
     /// Scored: its outcome is a line of the output.
     Outcome(Vec<u8>),
-    /// Refused.
-    Refused(Refusal),
+    /// Refused, by the contract or by the file's map.
+    Refused { code: &'static str, detail: String },
     /// Its effect is in the card, or was there already.
     Silent,
 }
@@ -120,7 +120,7 @@ impl Scorer {
                     lanes[lane_of(line.card)].push(at);
                     LineEnd::Silent
                 }
-                Err(bytes) => LineEnd::Refused(self.oversize(bytes)),
+                Err(unread) => self.unread(unread),
             };
             ends.push(end);
         }
@@ -210,7 +210,8 @@ impl Scorer {
                 .ok()
                 .and_then(|place: usize| lines.get(place));
             if let Some(line) = line {
-                ends[*line] = LineEnd::Refused(Refusal::new(message.code, message.detail));
+                let (code, detail) = (message.code.as_str(), message.detail);
+                ends[*line] = LineEnd::Refused { code, detail };
             }
         }
     }
@@ -226,17 +227,25 @@ impl Scorer {
     fn count(&mut self, ends: &[LineEnd]) {
         self.summary.lines += ends.len() as u64;
         for end in ends {
-            if let LineEnd::Refused(refusal) = end {
-                *self.summary.refused.entry(refusal.code.as_str()).or_default() += 1;
+            if let LineEnd::Refused { code, .. } = end {
+                *self.summary.refused.entry(*code).or_default() += 1;
             }
         }
     }
 
-    /// The refusal of a line that was too long to be read whole.
-    fn oversize(&self, bytes: u64) -> Refusal {
+    /// The end of a line that has no text.
+    fn unread(&self, unread: &Unread) -> LineEnd {
         let limit = self.payload_bytes_max;
-        let detail = format!("{bytes} bytes, at most {limit} are taken");
-        Refusal::new(RefusalCode::TooLarge, detail)
+        match unread {
+            Unread::TooLong(bytes) => LineEnd::Refused {
+                code: RefusalCode::TooLarge.as_str(),
+                detail: format!("{bytes} bytes, at most {limit} are taken"),
+            },
+            Unread::Refused { code, why } => LineEnd::Refused {
+                code,
+                detail: why.clone(),
+            },
+        }
     }
 }
 

@@ -18,22 +18,27 @@ struct When {
     updated_at_ms: Option<i64>,
 }
 
-/// A line, or the length of one that is too long to be held.
-pub(super) enum Held {
+/// A line, or why it is none.
+pub(crate) enum Held {
     Whole(Vec<u8>),
     TooLong { bytes: u64 },
+    Refused { code: &'static str, why: String },
 }
 
 /// All lines with their numbers by event time; those of one time, and those that tell none, stay behind the line before them.
 ///
 /// # Errors
 /// When they can't be read, or are more than can be held.
-pub(super) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, Held)>, ScoreFileError> {
+pub(crate) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, Held)>, ScoreFileError> {
     let mut held: Vec<(i64, u64, Held)> = Vec::new();
     let (mut time_ms, mut sum) = (i64::MIN, 0_u64);
     while let Some((number, line)) = lines.next()? {
         let line = match line {
             Line::TooLong { bytes } => Held::TooLong { bytes },
+            Line::Refused { code, why } => {
+                let why = why.to_owned();
+                Held::Refused { code, why }
+            }
             Line::Whole(payload) => {
                 sum += payload.len() as u64;
                 let when = serde_json::from_slice::<When>(payload).ok();

@@ -19,7 +19,7 @@ fn files() -> (tempfile::TempDir, PathBuf, PathBuf, PathBuf) {
 
 fn options(input: &Path, output: &Path, refused: Option<&Path>) -> ScoreOptions {
     ScoreOptions {
-        input: input.to_path_buf(),
+        input: input.into(),
         output: output.to_path_buf(),
         refused: refused.map(Path::to_path_buf),
         policy: Policy::default_policy(),

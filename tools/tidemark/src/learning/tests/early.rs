@@ -66,7 +66,7 @@ fn labels_that_are_taken_early_change_no_byte_of_any_outcome() {
     // `score` takes each label in its place.
     let output = folder.path().join("outcomes.jsonl");
     let score = ScoreOptions {
-        input: file,
+        input: file.into(),
         output: output.clone(),
         refused: None,
         policy,

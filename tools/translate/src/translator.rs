@@ -1,0 +1,309 @@
+//! Rows in, events out: a file under its map.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use tidemark_domain::refusal::Refusal;
+
+use crate::account::{Ids, RowAccount};
+use crate::code::{MapCode, RefusedRow, Wrong, shown_value};
+use crate::compile::{KindRule, RowMap, WhenRule};
+use crate::event::{self, Made, Refused};
+use crate::keys::Format;
+use crate::read::{InputFault, Read, RowReader};
+use crate::row::{Cell, PathId, Place, RowView};
+use crate::rules::id::IdRule;
+
+/// What has become of a row.
+#[derive(Debug)]
+pub enum Translated<'a> {
+    /// It gave events, one JSON object each: none where it says nothing.
+    Events {
+        /// The line on which it begins, from 1.
+        line: u64,
+        /// A transaction, a label, or both in this order.
+        events: &'a [Vec<u8>],
+    },
+    /// The map leaves it out.
+    Skipped {
+        /// The line on which it begins, from 1.
+        line: u64,
+    },
+    /// It gave nothing.
+    Refused(RefusedRow),
+}
+
+/// Translates a file row by row.
+pub struct Translator<R> {
+    map: Arc<RowMap>,
+    reader: RowReader<R>,
+    /// The columns' names; none of JSON lines.
+    header: Vec<String>,
+    places: Vec<Place>,
+    made: Made,
+    line: u64,
+    account: RowAccount,
+    ids: Ids,
+    /// The latest transaction so far, ms since 1970-01-01T00:00:00Z.
+    newest_ms: i64,
+}
+
+impl<R: BufRead> Translator<R> {
+    /// Begins with a file, which is unpacked already: its columns are held to the map.
+    ///
+    /// # Errors
+    /// When the file is of another kind, or has not the columns that the map names.
+    pub fn new(input: R, map: Arc<RowMap>) -> Result<Self, InputFault> {
+        let mut reader = RowReader::new(input, &map.input)?;
+        let header = match (&map.input.columns, map.input.format) {
+            (_, Format::JsonLines) => Vec::new(),
+            (Some(columns), Format::Csv) => columns.clone(),
+            (None, Format::Csv) => reader.header()?,
+        };
+        let places = match map.input.format {
+            Format::Csv => columns(&map.paths, &header)?,
+            Format::JsonLines => map.paths.iter().map(|path| member(path)).collect(),
+        };
+        Ok(Self {
+            map,
+            reader,
+            header,
+            places,
+            made: Made::default(),
+            line: 0,
+            account: RowAccount::default(),
+            ids: Ids::default(),
+            newest_ms: i64::MIN,
+        })
+    }
+
+    /// Translates the next row; `None` at the end.
+    ///
+    /// # Errors
+    /// When the file can't be read on. What came before are whole rows.
+    #[allow(clippy::should_implement_trait)] // events are lent until the next row
+    pub fn next(&mut self) -> Result<Option<Translated<'_>>, InputFault> {
+        let (line, wrong) = match self.reader.next(self.header.len())? {
+            Read::End => return Ok(None),
+            Read::Row { line } => (line, None),
+            Read::Wrong { line, wrong } => (line, Some(wrong)),
+        };
+        self.line = line;
+        self.made = Made::default();
+        self.account.rows += 1;
+        let ended = match wrong {
+            Some(wrong) => Err(Refused::Rule((None, wrong))),
+            None => self.translate(),
+        };
+        match ended {
+            Ok(Some(made)) => Ok(Some(self.take(made))),
+            Ok(None) => {
+                self.account.skipped += 1;
+                Ok(Some(Translated::Skipped { line }))
+            }
+            Err(refused) => {
+                let refused = self.refused(refused);
+                self.account.refuse(refused.clone());
+                Ok(Some(Translated::Refused(refused)))
+            }
+        }
+    }
+
+    /// The events of the last row, and the line on which it begins.
+    pub fn events(&self) -> (u64, &[Vec<u8>]) {
+        (self.line, &self.made.events)
+    }
+
+    /// What has become of the rows so far.
+    pub fn account(&self) -> RowAccount {
+        let mut account = self.account.clone();
+        account.repeats.all_looked_at = !self.ids.is_full();
+        account
+    }
+
+    /// The last row as the file has it: the columns that the map names, by their names. Values that the map hashes are not shown.
+    pub fn theirs(&self) -> Vec<(&str, String)> {
+        let row = self.view();
+        let shown = |at: usize, name: &'_ String| match row.cell(PathId(at)) {
+            _ if self.is_hashed(PathId(at)) => format!("(hashed: {} is not shown)", name),
+            Cell::Nothing => String::new(),
+            Cell::Text(text) => shown_value(&text),
+            Cell::Fraction(text) => text,
+            Cell::Nested => "(an array or an object)".to_owned(),
+        };
+        let paths = self.map.paths.iter().enumerate();
+        paths.map(|(at, name)| (name.as_str(), shown(at, name))).collect()
+    }
+
+    fn view(&self) -> RowView<'_> {
+        RowView {
+            data: self.reader.data(),
+            places: &self.places,
+            empty: &self.map.input.empty,
+            line: self.line,
+        }
+    }
+
+    /// The events of the row; `None`: the map leaves it out.
+    fn translate(&self) -> Result<Option<Made>, Refused> {
+        let row = self.view();
+        if self.map.skip.as_ref().is_some_and(|skip| is_of(skip, &row)) {
+            return Ok(None);
+        }
+        let mut kinds = self.map.kinds.iter();
+        let Some(kind) = kinds.find(|kind| kind.when.as_ref().is_none_or(|when| is_of(when, &row))) else {
+            let first = self.map.kinds.first().and_then(|kind| kind.when.as_ref());
+            let path = first.map(|when| when.from);
+            let why = format!("none of the {} kinds of the map takes this row", self.map.kinds.len());
+            let wrong = match path.map(|path| row.cell(path)) {
+                Some(Cell::Text(text)) => Wrong::of(MapCode::NoKind, &text, why),
+                _ => Wrong::new(MapCode::NoKind, why),
+            };
+            return Err(Refused::Rule((path, wrong)));
+        };
+        event::make(kind, &row).map(Some)
+    }
+
+    fn take(&mut self, made: Made) -> Translated<'_> {
+        let account = &mut self.account;
+        account.transactions += u64::from(made.transaction.is_some());
+        account.labels += u64::from(made.has_label);
+        if made.events.is_empty() {
+            account.silent += 1;
+        } else {
+            account.translated += 1;
+        }
+        if let Some(named) = &made.transaction {
+            account.out_of_order += u64::from(named.occurred_at_ms < self.newest_ms);
+            self.newest_ms = self.newest_ms.max(named.occurred_at_ms);
+        }
+        let repeat = made
+            .transaction
+            .as_ref()
+            .and_then(|named| self.ids.take(named, self.line));
+        if let Some(repeat) = repeat {
+            account.repeat(repeat);
+        }
+        self.made = made;
+        Translated::Events {
+            line: self.line,
+            events: &self.made.events,
+        }
+    }
+
+    fn refused(&self, refused: Refused) -> RefusedRow {
+        let (path, code, value, why, advice) = match refused {
+            Refused::Rule((path, wrong)) => {
+                let advice = wrong.code.advice().to_owned();
+                (path, wrong.code.as_str(), wrong.value, wrong.why, advice)
+            }
+            Refused::Contract(path, Refusal { code, detail }) => {
+                let advice =
+                    format!("docs/errors/refusals.md says what `{code}` means; the map, or the row, has to change.");
+                let value = path.and_then(|path| match self.view().cell(path) {
+                    Cell::Text(text) => Some(shown_value(&text)),
+                    Cell::Fraction(text) => Some(text),
+                    Cell::Nothing | Cell::Nested => None,
+                });
+                (path, code.as_str(), value, detail, advice)
+            }
+        };
+        let is_hashed = path.is_some_and(|path| self.is_hashed(path));
+        let place = path.and_then(|path| self.places.get(path.0));
+        RefusedRow {
+            code,
+            line: self.line,
+            column: path.and_then(|path| self.map.paths.get(path.0)).cloned(),
+            column_number: match place {
+                Some(Place::Column(column)) => Some(column + 1),
+                _ => None,
+            },
+            value: value.filter(|_| !is_hashed),
+            why,
+            advice,
+        }
+    }
+
+    /// Whether the map hashes what stands under a path.
+    fn is_hashed(&self, path: PathId) -> bool {
+        self.map
+            .kinds
+            .iter()
+            .flat_map(ids)
+            .any(|rule| rule.is_hashed() && rule.names(path))
+    }
+}
+
+/// Every id of a kind.
+fn ids(kind: &KindRule) -> impl Iterator<Item = &IdRule> {
+    let of_transaction = kind.transaction.iter().flat_map(|rule| {
+        let required = [&rule.event_id, &rule.card_id, &rule.merchant_id];
+        let links = rule.links.iter().map(|(_, rule)| rule);
+        required.into_iter().chain(&rule.device_id).chain(links)
+    });
+    let of_label = kind.label.iter().flat_map(|rule| {
+        let ids = [&rule.event_id, &rule.card_id, &rule.merchant_id, &rule.device_id];
+        ids.into_iter().flatten()
+    });
+    of_transaction.chain(of_label)
+}
+
+fn is_of(when: &WhenRule, row: &RowView<'_>) -> bool {
+    let is = |text: &str| when.is.iter().any(|value| value == text);
+    match row.cell(when.from) {
+        Cell::Nothing => is(""),
+        Cell::Text(text) => is(&text),
+        Cell::Fraction(text) => is(&text),
+        Cell::Nested => false,
+    }
+}
+
+/// Where each path of a map stands in a table.
+fn columns(paths: &[String], header: &[String]) -> Result<Vec<Place>, InputFault> {
+    let found = paths.iter().map(|path| {
+        let mut places = header.iter().enumerate().filter(|(_, name)| *name == path);
+        match (places.next(), places.next()) {
+            (Some((column, _)), None) => Ok(Place::Column(column)),
+            (Some((first, _)), Some((second, _))) => Err(InputFault::Header {
+                line: 1,
+                why: format!("two columns are called {path:?}: {} and {}", first + 1, second + 1),
+                advice: "Give the columns names of their own, in the file or by `columns` under [input].".to_owned(),
+            }),
+            (None, _) => Err(InputFault::Header {
+                line: 1,
+                why: format!("no column is called {path:?}"),
+                advice: format!(
+                    "The file has {}. Mend `from` in the map; look at delimiter and header, too.",
+                    named(header)
+                ),
+            }),
+        }
+    });
+    found.collect()
+}
+
+/// Columns for a message: not more than a person reads, and no card numbers.
+fn named(header: &[String]) -> String {
+    const NAMED_MAX: usize = 30;
+    let names: Vec<String> = header
+        .iter()
+        .take(NAMED_MAX)
+        .map(|name| format!("{:?}", shown_value(name)))
+        .collect();
+    let more = header.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", names.join(", "))
+}
+
+/// Where a path leads in an object.
+fn member(path: &str) -> Place {
+    if path.starts_with('/') {
+        Place::Pointer(path.to_owned())
+    } else {
+        Place::Member(path.to_owned())
+    }
+}

@@ -1,0 +1,11 @@
+//! Maps, rows, and what becomes of bad ones.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod map;
+mod packed;
+mod reference;
+mod rows;
+mod suggestions;
+mod world;
