@@ -20,11 +20,12 @@ fn policy(explained_from: f64, run_gap_days: u32, more: &str) -> Policy {
     let text = format!(
         "version = 6\nwindows_minutes = [60, 1440, 20160, 43200]\ndedupe_horizon_ms = {}\n\
          features = [\"amount_ratio\", \"count_1d\", \"card.frauds_30d\", \"terminal.fraud_run\", \"terminal.fraud_run_age\", \
-         \"terminal.since_fraud\", \"terminal.frauds_14d\", \"device.fraud_run\", \"device.frauds_30d\"]\n\
+         \"terminal.since_fraud\", \"terminal.frauds_14d\", \"device.fraud_run\", \"device.frauds_30d\", \"ip.frauds_14d\"]\n\
          [labels]\nrun_gap_days = {run_gap_days}\n[bounds]\nlateness_ms = {}\n[thresholds]\nreview = 300\nalert = 500\n[scoring]\nreasons_min_score = 50\n\
          [currency]\nbase = \"EUR\"\n[currency.rates]\nGBP = 1.17\nUSD = 0.92\n\
          [[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n\
          [[keys]]\nname = \"device\"\nfield = \"device_id\"\nkeeps = \"labelled\"\n\
+         [[keys]]\nname = \"ip\"\nfield = \"links.ip\"\nkeeps = \"labelled\"\n\
          [explained]\nprior_bits = -4.0\nfrom_bits = {explained_from:?}\n\
          [[explained.tables]]\nfeature = \"amount_ratio\"\nedges = [1.5, 4.0]\nbits = [0.0, 2.0, 5.0]\nmissing_bits = 1.0\n\
          [points]\nprior_bits = -6.0\n{}{more}",
@@ -39,6 +40,7 @@ fn policy(explained_from: f64, run_gap_days: u32, more: &str) -> Policy {
             ("terminal.frauds_14d", "[1.0, 3.0]", "[0.0, 0.4, 0.6]"),
             ("device.fraud_run", "[1.0, 2.0]", "[0.0, 2.6, 4.1]"),
             ("device.frauds_30d", "[1.0]", "[0.0, 0.2]"),
+            ("ip.frauds_14d", "[1.0, 2.0]", "[0.0, 1.7, 2.9]"),
         ]
         .map(|(feature, edges, bits)| format!(
             "[[points.tables]]\nfeature = \"{feature}\"\nedges = {edges}\nbits = {bits}\nmissing_bits = -0.15\n"
@@ -159,7 +161,7 @@ fn learn(taught: &mut Histories, lesson: &Taught, policy: &Policy) {
 
 fn records(seed: u64, policy: &Policy) -> Vec<SimRecord> {
     let config = SimConfig::new(seed, 8_000, 400, NOW_MS, policy).with_scenarios(&Scenario::ALL, 60 * DAY_MS);
-    generate(&config.with_more_fraud(3.0)).collect()
+    generate(&config.with_more_fraud(3.0).with_links()).collect()
 }
 
 fn fields(report: &Report) -> BTreeMap<&str, usize> {
@@ -195,7 +197,7 @@ fn oracle_and_fold_agree_on_keys_that_labels_reach_sooner_or_later() {
                 .filter(|bytes| String::from_utf8_lossy(bytes).contains(word))
                 .count()
         };
-        let reasons = ["terminal", "device"].map(|key| says(&format!("\"key\":\"{key}\"")));
+        let reasons = ["terminal", "device", "ip"].map(|key| says(&format!("\"key\":\"{key}\"")));
         assert!(reasons.iter().all(|count| *count > 100), "{reasons:?}");
         assert!(!with_features || says("\"card.frauds_30d\":1.0") > 50);
     }
