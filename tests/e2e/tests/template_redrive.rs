@@ -173,7 +173,7 @@ fn what_is_lost_is_told_for_as_long_as_sqs_can() {
         property("UnrecoverableQueue/Properties/MessageRetentionPeriod"),
         1_209_600
     );
-    assert_eq!(property("UnrecoverableQueue/DeletionPolicy"), "Retain");
+    assert_eq!(property("UnrecoverableQueue/DeletionPolicy"), "RetainExceptOnCreate");
 }
 
 #[test]
