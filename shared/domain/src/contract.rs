@@ -19,6 +19,7 @@ mod currency;
 mod field;
 mod links;
 mod outcome_schema;
+mod quick;
 mod read;
 mod wire;
 
@@ -48,7 +49,10 @@ pub fn decode(payload: &[u8], arrival_ms: i64, bounds: &Bounds) -> Result<Decode
     }
     let text =
         std::str::from_utf8(payload).map_err(|_| Refusal::new(RefusalCode::NotUtf8, "payload: expected UTF-8"))?;
-    let members = read::read(text, bounds.nesting_max).map_err(|error| unreadable(read::sort(text, &error), bounds))?;
+    let members = match quick::read(text, bounds.nesting_max) {
+        Some(members) => members,
+        None => read::read(text, bounds.nesting_max).map_err(|error| unreadable(read::sort(text, &error), bounds))?,
+    };
     if members.flaws.card_number {
         return Err(Refusal::new(
             RefusalCode::CardNumber,

@@ -8,6 +8,7 @@ pub mod codec;
 mod entry;
 mod error;
 mod forest;
+mod head;
 mod identity;
 mod insert;
 mod limits;

@@ -51,17 +51,24 @@ pub(super) struct Flaws {
     pub(super) duplicate_key: bool,
 }
 
+impl Members<'_> {
+    /// Before the first member.
+    pub(super) const fn none(flaws: Flaws) -> Self {
+        Self {
+            values: [const { Raw::Absent }; Field::COUNT],
+            present: 0,
+            strangers: 0,
+            flaws,
+        }
+    }
+}
+
 /// Reads a text that must be one JSON object and nothing else.
 pub(super) fn read(text: &str, nesting_max: usize) -> Result<Members<'_>, serde_json::Error> {
-    let mut members = Members {
-        values: [const { Raw::Absent }; Field::COUNT],
-        present: 0,
-        strangers: 0,
-        flaws: Flaws {
-            too_deep: nesting_max == 0,
-            ..Flaws::default()
-        },
-    };
+    let mut members = Members::none(Flaws {
+        too_deep: nesting_max == 0,
+        ..Flaws::default()
+    });
     let mut json = serde_json::Deserializer::from_str(text);
     let top = Top {
         members: &mut members,

@@ -51,23 +51,35 @@ impl Width {
 
     #[inline(always)]
     fn learn(&mut self, number: u64) {
-        self.0 = self.0 - self.0 / Self::ONE + length(number | 1).min(62);
+        self.learn_length(length(number | 1));
+    }
+
+    #[inline(always)]
+    fn learn_length(&mut self, length: u32) {
+        self.0 = self.0 - self.0 / Self::ONE + length.min(62);
     }
 }
 
-/// Writes bits.
+/// Writes bits behind some bytes. What is written often takes it by value and gives it back: then it is kept in registers.
 #[derive(Debug)]
-pub(super) struct BitWriter {
-    bytes: Vec<u8>,
+pub(super) struct BitWriter<'b> {
+    /// What is written, and room for more.
+    bytes: &'b mut Vec<u8>,
+    /// So many of `bytes` are written.
+    written: usize,
     /// Bits not yet in `bytes`, and how many: fewer than 64.
     pending: u64,
     used: u32,
 }
 
-impl BitWriter {
-    pub(super) const fn new(bytes: Vec<u8>) -> Self {
+impl<'b> BitWriter<'b> {
+    pub(super) fn new(bytes: &'b mut Vec<u8>) -> Self {
+        let written = bytes.len();
+        // All that was allocated is room, so that nothing is asked of the allocator while that lasts.
+        bytes.resize(bytes.capacity(), 0);
         Self {
             bytes,
+            written,
             pending: 0,
             used: 0,
         }
@@ -83,9 +95,25 @@ impl BitWriter {
             self.used = total;
             return;
         }
-        self.bytes.extend_from_slice(&self.pending.to_le_bytes());
-        self.pending = number.checked_shr(64 - self.used).unwrap_or(0);
+        self.flush();
+        // In two steps, since nothing may be left of a number of 64 bits.
+        self.pending = number >> 1 >> (63 - self.used);
         self.used = total - 64;
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) {
+        let end = self.written + 8;
+        if end > self.bytes.len() {
+            self.grow();
+        }
+        self.bytes[self.written..end].copy_from_slice(&self.pending.to_le_bytes());
+        self.written = end;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.bytes.resize(2 * self.bytes.len() + 64, 0);
     }
 
     #[inline(always)]
@@ -97,13 +125,19 @@ impl BitWriter {
     /// shorter, two for each bit that it is longer.
     #[inline(always)]
     pub(super) fn number(&mut self, number: u64, width: u32) {
-        let longer = length(number).saturating_sub(width);
-        let (low, below) = if longer == 0 {
-            (number, width)
-        } else {
-            let below = width + longer - 1;
-            (number ^ (1 << below), below)
-        };
+        self.number_of_length(number, length(number), width);
+    }
+
+    /// Writes a number whose length is known; one of 0 may be given a length of 1.
+    #[inline(always)]
+    fn number_of_length(&mut self, number: u64, length: u32, width: u32) {
+        if length <= width {
+            self.put(1 | number << 1, width + 1);
+            return;
+        }
+        let longer = length - width;
+        // It is `length` bits long: without its highest one.
+        let (low, below) = (number ^ (1 << (length - 1)), length - 1);
         let head = longer + 1;
         if head + below <= u64::BITS {
             self.put((1 << longer) | (low << head), head + below);
@@ -116,15 +150,15 @@ impl BitWriter {
     /// Writes the next number of a series.
     #[inline(always)]
     pub(super) fn series(&mut self, number: u64, width: &mut Width) {
-        self.number(number, width.bits());
-        width.learn(number);
+        let length = length(number | 1);
+        self.number_of_length(number, length, width.bits());
+        width.learn_length(length);
     }
 
-    /// The bytes; the last one's unused bits are 0.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        let bytes = self.pending.to_le_bytes();
-        self.bytes.extend_from_slice(&bytes[..self.used.div_ceil(8) as usize]);
-        self.bytes
+    /// Ends the bytes; the last one's unused bits are 0.
+    pub(super) fn finish(mut self) {
+        self.flush();
+        self.bytes.truncate(self.written - 8 + self.used.div_ceil(8) as usize);
     }
 }
 
@@ -282,13 +316,14 @@ mod tests {
     #[test]
     fn every_number_comes_back_at_every_width_and_offset() {
         for offset in 0..64 {
-            let mut writer = BitWriter::new(Vec::new());
+            let mut bytes = Vec::new();
+            let mut writer = BitWriter::new(&mut bytes);
             writer.put(0, offset);
             for width in 1..64 {
                 NUMBERS.iter().for_each(|number| writer.number(*number, width));
             }
             NUMBERS.iter().for_each(|number| writer.put(*number, 64));
-            let bytes = writer.finish();
+            writer.finish();
             let mut reader = BitReader::new(&bytes);
             assert_eq!(reader.get(offset), Ok(0));
             for width in 1..64 {
@@ -306,9 +341,10 @@ mod tests {
 
     #[test]
     fn a_series_learns_its_width() {
-        let (mut writer, mut width) = (BitWriter::new(Vec::new()), Width::new(1));
+        let mut bytes = Vec::new();
+        let (mut writer, mut width) = (BitWriter::new(&mut bytes), Width::new(1));
         (0..100).for_each(|_| writer.series(1_000_000, &mut width));
-        let bytes = writer.finish();
+        writer.finish();
         assert!(
             bytes.len() < 100 * 23 / 8,
             "{} bytes for 100 numbers of 20 bits",
@@ -320,10 +356,12 @@ mod tests {
 
     #[test]
     fn a_number_over_64_bits_is_refused() {
-        let mut writer = BitWriter::new(Vec::new());
+        let mut bytes = Vec::new();
+        let mut writer = BitWriter::new(&mut bytes);
         writer.put(1 << 20, 64);
         writer.put(0, 64);
-        assert_eq!(BitReader::new(&writer.finish()).number(60), Err(BitError::Range));
+        writer.finish();
+        assert_eq!(BitReader::new(&bytes).number(60), Err(BitError::Range));
         assert_eq!(BitReader::new(&[0; 16]).number(1), Err(BitError::Range));
         assert_eq!(BitReader::new(&[0; 7]).number(1), Err(BitError::End));
     }

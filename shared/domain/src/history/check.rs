@@ -26,7 +26,7 @@ impl History {
         truncation: Option<Truncation>,
     ) -> Result<Self, InvalidState> {
         let state = Self {
-            entries,
+            entries: entries.into(),
             next_seq,
             floor_ms,
             truncation,

@@ -63,6 +63,7 @@
 //! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
 
 mod decode;
+mod dictionary;
 mod encode;
 mod fields;
 mod format;
@@ -112,7 +113,7 @@ fn encode_state(state: &History) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
     let format = Format::of(state);
     bytes.push(format.version());
-    let mut bits = BitWriter::new(bytes);
+    let mut bits = BitWriter::new(&mut bytes);
     let first_seq = state.next_seq.wrapping_sub(count as u64);
     bits.put(count as u64, COUNT_BITS);
     bits.number(first_seq, DROPPED_WIDTH);
@@ -146,8 +147,8 @@ fn encode_state(state: &History) -> Vec<u8> {
         }
         context.newest = Some((newest_seq, high));
     }
-    put_entries(&mut bits, &mut context, &state.entries, state.floor_ms.is_some());
-    bits.finish()
+    put_entries(bits, &mut context, &state.entries, state.floor_ms.is_some()).finish();
+    bytes
 }
 
 fn decode_state(bytes: &[u8]) -> Result<History, CodecError> {

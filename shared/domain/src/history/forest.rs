@@ -290,7 +290,7 @@ impl History {
                 let made = self.nodes.make(Node::Leaf(leaf));
                 self.sealed.extend(made);
             }
-            self.entries.drain(..oldest);
+            self.entries.drop_oldest(oldest);
             self.entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
         }
         self.gather();

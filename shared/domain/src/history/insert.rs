@@ -27,8 +27,9 @@ impl History {
         self.floor_ms = self.floor_ms.max(self.drop_aged(aged_ms));
         if self.sealed.is_empty() {
             let aged = self.entries.partition_point(|kept| kept.time_ms <= aged_ms);
-            let dropped = self.entries.drain(..aged).next_back();
-            self.floor_ms = self.floor_ms.max(dropped.map(|entry| entry.time_ms));
+            let dropped = aged.checked_sub(1).map(|last| self.entries[last].time_ms);
+            self.entries.drop_oldest(aged);
+            self.floor_ms = self.floor_ms.max(dropped);
         }
         self.seal(seal);
         Some(kept)

@@ -97,7 +97,7 @@ impl History {
     pub fn all_entries(&self) -> Vec<&Entry> {
         let mut entries = Vec::new();
         self.visit(&self.sealed, &mut |entry| entries.push(entry), &mut |_| {});
-        entries.extend(&self.entries);
+        entries.extend(self.entries.iter());
         entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
         entries
     }

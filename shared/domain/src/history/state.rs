@@ -1,6 +1,7 @@
 //! A key's history, as a value.
 
 use super::entry::Entry;
+use super::head::Head;
 use super::sealed::{Nodes, SealedRef};
 
 /// What the head's limit took away, before there were sealed segments.
@@ -16,7 +17,7 @@ pub struct Truncation {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// Ordered by (event time, arrival).
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Head,
     /// Events accepted so far.
     pub(crate) next_seq: u64,
     /// The newest event time that was ever dropped: at or below it nothing can be told from a duplicate.

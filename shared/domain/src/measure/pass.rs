@@ -32,8 +32,6 @@ pub(super) struct Pass<'a> {
     countries: Countries,
     categories: Fingerprints,
     sketches: Sketches,
-    /// The country counted last.
-    country_last: Option<Country>,
     /// The device counted last.
     device_last: Option<u32>,
     merchant_fp: u32,
@@ -65,7 +63,6 @@ impl<'a> Pass<'a> {
             countries: Countries::default(),
             categories: Fingerprints::new(if watch.categories { distinct_max } else { 0 }),
             sketches: Sketches::default(),
-            country_last: None,
             device_last: None,
             here: tx.place.filter(|_| watch.travel),
             there: None,
@@ -130,10 +127,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Adds earlier events.
-    #[inline]
     pub(super) fn add(&mut self, piece: Piece<'_>) {
         match piece {
-            Piece::One(entry) => self.add_entry(entry),
+            Piece::One(entry) => self.add_entries(std::slice::from_ref(entry)),
             Piece::Whole(whole) => self.add_whole(whole),
             Piece::Unread(summary) => {
                 self.measured.blurred = true;
@@ -145,32 +141,106 @@ impl<'a> Pass<'a> {
         }
     }
 
-    #[inline]
-    fn add_entry(&mut self, entry: &Entry) {
-        self.count(
-            entry.amount_base_minor.min(BASE_AMOUNT_MAX),
-            entry.approved,
-            entry.merchant_fp,
-            entry.country,
-        );
-        let measured = &mut self.measured;
-        measured.count_day = measured
-            .count_day
-            .saturating_add(u32::from(entry.time_ms > self.day_start_ms));
-        measured.merchant_seen |= entry.merchant_fp == self.merchant_fp;
-        measured.country_seen |= entry.country == self.country;
-        measured.foreign_events = measured
-            .foreign_events
-            .saturating_add(u32::from(entry.country != self.usual_country));
-        if self.here.is_some()
-            && let Some(place) = entry.place
-        {
-            self.see_place(Placed {
-                time_ms: entry.time_ms,
-                seq: entry.seq,
-                place,
-            });
+    /// Adds events in the order of a head, all of them to every window that is still open: what each of the features needs in a
+    /// loop of its own, so that one that is not asked for costs nothing.
+    pub(super) fn add_entries(&mut self, entries: &[Entry]) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return;
+        };
+        self.count_entries(entries);
+        self.see_countries(entries);
+        let of_day = if last.time_ms <= self.day_start_ms {
+            0
+        } else if first.time_ms > self.day_start_ms {
+            entries.len()
+        } else {
+            entries.len() - entries.partition_point(|entry| entry.time_ms <= self.day_start_ms)
+        };
+        self.measured.count_day = self.measured.count_day.saturating_add(number(of_day));
+        if self.here.is_some() && self.there.is_none_or(|there| there.time_ms <= last.time_ms) {
+            let placed = |entry: &Entry| {
+                entry.place.map(|place| Placed {
+                    time_ms: entry.time_ms,
+                    seq: entry.seq,
+                    place,
+                })
+            };
+            // The latest of these is the last one.
+            if let Some(placed) = entries.iter().rev().find_map(placed) {
+                self.see_place(placed);
+            }
         }
+        if self.watch.one_by_one() {
+            entries.iter().rev().for_each(|entry| self.look_at(entry));
+        }
+        if let Some(device) = self.device_fp {
+            self.see_devices(entries, device);
+        }
+    }
+
+    /// Adds up amounts and merchants. Sums of a head's amounts stay far below what their numbers hold.
+    fn count_entries(&mut self, entries: &[Entry]) {
+        let (mut declined, mut unpriced, mut sum, mut squares) = (0, 0, 0_u64, 0_u128);
+        let (mut min, mut max) = (self.pane.min, self.pane.max);
+        for entry in entries {
+            let amount = entry.amount_base_minor.min(BASE_AMOUNT_MAX);
+            declined += u32::from(!entry.approved);
+            if amount == UNPRICED {
+                unpriced += 1;
+            } else {
+                sum += amount;
+                squares += u128::from(amount) * u128::from(amount);
+                (min, max) = (min.min(amount), max.max(amount));
+            }
+        }
+        let pane = &mut self.pane;
+        // A sealed segment's sums may be anything that its bytes can say.
+        pane.count = pane.count.saturating_add(number(entries.len()));
+        pane.declined = pane.declined.saturating_add(declined);
+        pane.unpriced = pane.unpriced.saturating_add(unpriced);
+        pane.sum = pane.sum.saturating_add(sum);
+        pane.squares = pane.squares.saturating_add(squares);
+        (pane.min, pane.max) = (min, max);
+        if self.watch.merchants {
+            let mut seen = false;
+            for entry in entries {
+                seen |= entry.merchant_fp == self.merchant_fp;
+                self.see_merchant(entry.merchant_fp);
+            }
+            self.measured.merchant_seen |= seen;
+        }
+    }
+
+    /// Runs of one country are the rule: they cost a comparison.
+    fn see_countries(&mut self, entries: &[Entry]) {
+        let (mut run, mut is_abroad, mut abroad) = (None, false, 0);
+        for entry in entries {
+            if run != Some(entry.country) {
+                run = Some(entry.country);
+                is_abroad = entry.country != self.usual_country;
+                self.measured.country_seen |= entry.country == self.country;
+                if self.watch.countries {
+                    self.see_country(entry.country);
+                }
+            }
+            abroad += u32::from(is_abroad);
+        }
+        self.measured.foreign_events = self.measured.foreign_events.saturating_add(abroad);
+    }
+
+    fn see_devices(&mut self, entries: &[Entry], device_fp: u32) {
+        for other in entries.iter().rev().filter_map(|entry| entry.device_fp) {
+            self.measured.device_seen |= device_fp == other;
+            self.measured.device_events = self.measured.device_events.saturating_add(1);
+            if self.device_last != Some(other) {
+                self.device_last = Some(other);
+                self.see_device(other);
+            }
+        }
+    }
+
+    /// What few policies ask of every event.
+    fn look_at(&mut self, entry: &Entry) {
         if self.watch.labels
             && let Some((Verdict::Fraud, known_since_ms)) = entry.label
             && known_since_ms <= self.measured.time_ms
@@ -187,39 +257,24 @@ impl<'a> Pass<'a> {
         if self.watch.categories {
             self.see_category(entry.category);
         }
-        if let Some(device) = self.device_fp
-            && let Some(other) = entry.device_fp
-        {
-            self.measured.device_seen |= device == other;
-            self.measured.device_events = self.measured.device_events.saturating_add(1);
-            if self.device_last != Some(other) {
-                self.device_last = Some(other);
-                self.see_device(other);
-            }
-        }
     }
 
-    /// Counts an event in every window that is still open. An amount that is not known counts in no sum.
-    #[inline]
+    /// Counts the event itself. An amount that is not known counts in no sum.
     fn count(&mut self, amount: u64, approved: bool, merchant_fp: u32, country: Country) {
         let pane = &mut self.pane;
-        // A sealed segment's sums may be anything that its bytes can say.
-        pane.count = pane.count.saturating_add(1);
-        pane.declined = pane.declined.saturating_add(u32::from(!approved));
+        pane.count = 1;
+        pane.declined = u32::from(!approved);
         if amount == UNPRICED {
-            pane.unpriced = pane.unpriced.saturating_add(1);
+            pane.unpriced = 1;
         } else {
-            pane.sum = pane.sum.saturating_add(amount);
-            pane.squares = pane.squares.saturating_add(u128::from(amount) * u128::from(amount));
-            pane.min = pane.min.min(amount);
-            pane.max = pane.max.max(amount);
+            pane.sum = amount;
+            pane.squares = u128::from(amount) * u128::from(amount);
+            (pane.min, pane.max) = (amount, amount);
         }
         if self.watch.merchants {
             self.see_merchant(merchant_fp);
         }
-        // Runs of one country are the rule: they cost a comparison.
-        if self.watch.countries && self.country_last != Some(country) {
-            self.country_last = Some(country);
+        if self.watch.countries {
             self.see_country(country);
         }
     }
@@ -396,6 +451,11 @@ impl<'a> Pass<'a> {
         }
         measured
     }
+}
+
+/// A number of a head's entries.
+fn number(entries: usize) -> u32 {
+    u32::try_from(entries).unwrap_or(u32::MAX)
 }
 
 /// The median: of an even number the mean of the two in the middle.

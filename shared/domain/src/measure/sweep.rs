@@ -62,7 +62,22 @@ impl<'a> Sweep<'a> {
         let mut pass = Pass::new(self.event, profile, self.watch, distinct_max);
         let mut open = 0;
         let (mut latest, mut earliest) = (None, None);
-        for piece in before.iter().rev().map(Piece::One).chain(sealed) {
+        let mut rest = before;
+        while open < windows && !rest.is_empty() {
+            let start_ms = edges.starts_ms[open];
+            let (older, within) = rest.split_at(rest.partition_point(|entry| entry.time_ms <= start_ms));
+            pass.add_entries(within);
+            if let (Some(first), Some(last)) = (within.first(), within.last()) {
+                latest = latest.or(Some(last.time_ms));
+                earliest = Some(first.time_ms);
+            }
+            if !older.is_empty() {
+                pass.measured.panes[open] = pass.pane();
+                open += 1;
+            }
+            rest = older;
+        }
+        for piece in sealed {
             let (first_ms, last_ms) = piece.span_ms();
             while open < windows && last_ms <= edges.starts_ms[open] {
                 pass.measured.panes[open] = pass.pane();

@@ -146,7 +146,7 @@ pub(crate) fn state_of(arrivals: &[Transaction]) -> History {
         .collect();
     entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
     History {
-        entries,
+        entries: entries.into(),
         next_seq: arrivals.len() as u64,
         ..History::default()
     }

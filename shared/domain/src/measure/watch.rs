@@ -45,6 +45,11 @@ impl Watch {
         watch
     }
 
+    /// Whether there is something to look at in every event that its sums don't tell.
+    pub(super) const fn one_by_one(self) -> bool {
+        self.labels || self.amounts || self.hours || self.categories
+    }
+
     /// What sealed events must name one by one.
     pub(super) const fn wants(self) -> Wants {
         Wants {

@@ -15,7 +15,26 @@ use super::format::{
 };
 
 /// Writes entries; the first one's time stands against the context's if that says something.
-pub(super) fn put_entries(bits: &mut BitWriter, context: &mut Context, entries: &[Entry], has_floor: bool) {
+pub(super) fn put_entries<'b>(
+    bits: BitWriter<'b>,
+    context: &mut Context,
+    entries: &[Entry],
+    has_floor: bool,
+) -> BitWriter<'b> {
+    if context.format.has_keys() {
+        put_entries_of::<true>(bits, context, entries, has_floor)
+    } else {
+        put_entries_of::<false>(bits, context, entries, has_floor)
+    }
+}
+
+/// `KEYS` says whether the format has a place for keys beyond the card: without it nothing of them is looked at.
+fn put_entries_of<'b, const KEYS: bool>(
+    mut bits: BitWriter<'b>,
+    context: &mut Context,
+    entries: &[Entry],
+    has_floor: bool,
+) -> BitWriter<'b> {
     for (index, entry) in entries.iter().enumerate() {
         if index == 0 && !has_floor {
             bits.number(zigzag(entry.time_ms), INSTANT_WIDTH);
@@ -23,55 +42,97 @@ pub(super) fn put_entries(bits: &mut BitWriter, context: &mut Context, entries: 
             let elapsed_ms = entry.time_ms.wrapping_sub(context.last.time_ms).cast_unsigned();
             bits.series(elapsed_ms, &mut context.time);
         }
-        put_entry(bits, context, entry);
+        bits = put_entry::<KEYS>(bits, context, entry);
     }
+    bits
 }
 
 #[inline(always)]
-fn put_entry(bits: &mut BitWriter, context: &mut Context, entry: &Entry) {
+fn put_entry<'b, const KEYS: bool>(mut bits: BitWriter<'b>, context: &mut Context, entry: &Entry) -> BitWriter<'b> {
     bits.put(u64::from(entry.event_fp), 32);
     bits.series(entry.amount_base_minor, &mut context.amount);
     bits.series(u64::from(entry.outcome.score), &mut context.score);
-    let merchant = put_index(bits, &context.merchants, entry.merchant_fp);
-    let mut expected = context.expected(merchant);
-    if context.format.has_keys() && merchant == context.merchants.len() {
-        put_high(bits, entry.merchant_fp_high);
-        expected.highs.merchant = entry.merchant_fp_high;
-        if context.format == Format::V5 {
-            put_category(bits, entry.category);
-            expected.category = entry.category;
+    let merchant = put_index(&mut bits, &context.merchants, entry.merchant_fp);
+    let mut expected = Expected::default();
+    if KEYS {
+        expected = context.expected(merchant);
+        if merchant == context.merchants.len() {
+            put_high(&mut bits, entry.merchant_fp_high);
+            expected.highs.merchant = entry.merchant_fp_high;
+            if context.format == Format::V5 {
+                put_category(&mut bits, entry.category);
+                expected.category = entry.category;
+            }
         }
     }
-    put_place(bits, context, entry.place, merchant);
+    put_place(&mut bits, context, entry.place, merchant);
     match entry.device_fp {
         None => bits.flag(false),
         Some(device_fp) => {
             bits.flag(true);
-            let device = put_index(bits, &context.devices, device_fp);
-            expected.highs.device = context.expected_device_high(device);
-            if context.format.has_keys() && device == context.devices.len() {
-                put_high(bits, entry.device_fp_high);
-                expected.highs.device = entry.device_fp_high;
+            let device = put_index(&mut bits, &context.devices, device_fp);
+            if KEYS {
+                expected.highs.device = context.expected_device_high(device);
+                if device == context.devices.len() {
+                    put_high(&mut bits, entry.device_fp_high);
+                    expected.highs.device = entry.device_fp_high;
+                }
             }
             context.learn_device(device, device_fp, entry.device_fp_high);
         }
     }
-    let parts = rare_parts(context, entry, merchant, expected);
-    bits.put(u64::from(entry.approved) | u64::from(parts == 0) << 1, 2);
-    if parts != 0 {
-        put_parts(bits, context, entry, parts);
+    if is_plain::<KEYS>(context, entry, merchant, expected) {
+        bits.put(u64::from(entry.approved) | 0b10, 2);
+        context.learn_plain(entry, merchant);
+        bits
+    } else {
+        bits.put(u64::from(entry.approved), 2);
+        let parts = rare_parts(context, entry, merchant, expected);
+        bits = put_parts(bits, context, entry, parts);
+        context.learn(entry, merchant);
+        bits
     }
-    context.learn(entry, merchant);
 }
 
-fn put_high(bits: &mut BitWriter, high: Option<u32>) {
+/// Whether an entry has no rare parts: [`rare_parts`] at less cost, since nearly all entries have none.
+#[inline(always)]
+fn is_plain<const KEYS: bool>(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> bool {
+    let (outcome, last) = (&entry.outcome, &context.last);
+    entry.seq == context.expected_seq()
+        && entry.country == context.expected_country(merchant)
+        && outcome.decision == Decision::Pass
+        && outcome.tier == last.tier
+        && outcome.missing == last.missing
+        && outcome.policy_version == last.policy_version
+        && outcome.profile_version == last.profile_version
+        && outcome.reasons.is_empty()
+        && entry.label.is_none()
+        && outcome.features.is_empty()
+        && outcome.approximate.is_empty()
+        && (entry.event_fp_high.is_none() || context.is_newest(entry))
+        && (!KEYS || is_plain_of_keys(context, entry, expected))
+}
+
+/// The same for what only formats with keys have a place for.
+#[inline(always)]
+fn is_plain_of_keys(context: &Context, entry: &Entry, expected: Expected) -> bool {
+    let outcome = &entry.outcome;
+    highs(entry) == expected.highs
+        && !outcome.explained
+        && outcome.keys.is_empty()
+        && entry.links == context.links
+        && entry.category == expected.category
+        && outcome.model == context.last.model
+}
+
+fn put_high(bits: &mut BitWriter<'_>, high: Option<u32>) {
     bits.flag(high.is_some());
     if let Some(high) = high {
         bits.put(u64::from(high), 32);
     }
 }
 
-fn put_category(bits: &mut BitWriter, category: Option<u16>) {
+fn put_category(bits: &mut BitWriter<'_>, category: Option<u16>) {
     bits.flag(category.is_some());
     if let Some(category) = category {
         bits.put(u64::from(category), CATEGORY_BITS);
@@ -79,7 +140,7 @@ fn put_category(bits: &mut BitWriter, category: Option<u16>) {
 }
 
 #[inline(always)]
-fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, merchant: usize) {
+fn put_place(bits: &mut BitWriter<'_>, context: &mut Context, place: Option<Place>, merchant: usize) {
     let Some(place) = place else {
         bits.flag(false);
         return;
@@ -97,7 +158,8 @@ fn put_place(bits: &mut BitWriter, context: &mut Context, place: Option<Place>, 
     }
 }
 
-fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
+#[inline(always)]
+fn spell_place(bits: &mut BitWriter<'_>, context: &mut Context, place: Place) {
     let latitude = i64::from(place.latitude_e4) - i64::from(context.place.latitude_e4);
     let longitude = i64::from(place.longitude_e4) - i64::from(context.place.longitude_e4);
     bits.series(zigzag(latitude), &mut context.degrees);
@@ -106,7 +168,6 @@ fn spell_place(bits: &mut BitWriter, context: &mut Context, place: Place) {
 }
 
 /// Which parts an entry has that are not as expected.
-#[inline(always)]
 pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> u16 {
     let (outcome, last) = (&entry.outcome, &context.last);
     let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
@@ -140,7 +201,8 @@ pub(super) const fn highs(entry: &Entry) -> Highs {
     }
 }
 
-fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: u16) {
+fn put_parts<'b>(mut writer: BitWriter<'b>, context: &mut Context, entry: &Entry, parts: u16) -> BitWriter<'b> {
+    let bits = &mut writer;
     let outcome = &entry.outcome;
     bits.put(u64::from(parts), context.format.part_bits());
     if parts & part::SEQ != 0 {
@@ -214,9 +276,10 @@ fn put_parts(bits: &mut BitWriter, context: &mut Context, entry: &Entry, parts: 
     if parts & part::MODEL != 0 {
         put_model(bits, context, outcome.model);
     }
+    writer
 }
 
-fn put_links(bits: &mut BitWriter, context: &mut Context, links: &[(KeyName, u64)]) {
+fn put_links(bits: &mut BitWriter<'_>, context: &mut Context, links: &[(KeyName, u64)]) {
     bits.put(links.len() as u64, LINKS_BITS);
     for (name, identity) in links {
         put_name(bits, context, *name);
@@ -231,7 +294,7 @@ fn put_links(bits: &mut BitWriter, context: &mut Context, links: &[(KeyName, u64
 }
 
 /// The index of a model among those so far; a new one is spelt.
-fn put_model(bits: &mut BitWriter, context: &mut Context, model: Option<TreeModelKey>) {
+fn put_model(bits: &mut BitWriter<'_>, context: &mut Context, model: Option<TreeModelKey>) {
     bits.flag(model.is_some());
     let Some(model) = model else { return };
     let known = context.models.len();
@@ -243,7 +306,7 @@ fn put_model(bits: &mut BitWriter, context: &mut Context, model: Option<TreeMode
     }
 }
 
-fn put_keys(bits: &mut BitWriter, context: &mut Context, keys: &[KeyRead]) {
+fn put_keys(bits: &mut BitWriter<'_>, context: &mut Context, keys: &[KeyRead]) {
     bits.put(keys.len() as u64, KEYS_BITS);
     for key in keys {
         put_name(bits, context, key.name);
@@ -255,7 +318,7 @@ fn put_keys(bits: &mut BitWriter, context: &mut Context, keys: &[KeyRead]) {
 }
 
 /// The index of a key's name among those so far; a new one is spelt.
-fn put_name(bits: &mut BitWriter, context: &mut Context, name: KeyName) {
+fn put_name(bits: &mut BitWriter<'_>, context: &mut Context, name: KeyName) {
     let known = context.names.len();
     let index = context.names.iter().position(|other| *other == name).unwrap_or(known);
     bits.put(index as u64, index_bits(known + 1));
@@ -268,7 +331,7 @@ fn put_name(bits: &mut BitWriter, context: &mut Context, name: KeyName) {
     }
 }
 
-fn put_reasons(bits: &mut BitWriter, context: &mut Context, reasons: &[Reason]) {
+fn put_reasons(bits: &mut BitWriter<'_>, context: &mut Context, reasons: &[Reason]) {
     bits.put(reasons.len() as u64, 3);
     for reason in reasons {
         put_key(bits, context, reason.key);
@@ -276,7 +339,7 @@ fn put_reasons(bits: &mut BitWriter, context: &mut Context, reasons: &[Reason]) 
     }
 }
 
-fn put_key(bits: &mut BitWriter, context: &mut Context, key: FeatureKey) {
+fn put_key(bits: &mut BitWriter<'_>, context: &mut Context, key: FeatureKey) {
     bits.put(u64::from(key.kind.number()), KIND_BITS);
     if context.format.has_keys() {
         bits.flag(key.of.is_some());
@@ -290,7 +353,7 @@ fn put_key(bits: &mut BitWriter, context: &mut Context, key: FeatureKey) {
     }
 }
 
-fn put_features(bits: &mut BitWriter, context: &mut Context, features: &[FeatureValue]) {
+fn put_features(bits: &mut BitWriter<'_>, context: &mut Context, features: &[FeatureValue]) {
     let is_same = |list: &Vec<FeatureKey>| list.iter().eq(features.iter().map(|(key, _)| key));
     let index = context.lists.iter().position(is_same).unwrap_or(context.lists.len());
     bits.put(index as u64, index_bits(context.lists.len() + 1));

@@ -4,6 +4,8 @@ use crate::event::Country;
 use crate::history::bits::{BitError, BitReader, BitWriter, index_bits};
 use crate::history::error::{CodecError, InvalidState};
 
+use super::dictionary::Dictionary;
+
 impl From<BitError> for CodecError {
     fn from(error: BitError) -> Self {
         match error {
@@ -16,9 +18,9 @@ impl From<BitError> for CodecError {
 
 /// Writes where a fingerprint is among those so far, and says so; a new one gets their number, and is spelt.
 #[inline(always)]
-pub(super) fn put_index(bits: &mut BitWriter, known: &[u32], fingerprint: u32) -> usize {
+pub(super) fn put_index(bits: &mut BitWriter<'_>, known: &Dictionary, fingerprint: u32) -> usize {
     let width = index_bits(known.len() + 1);
-    match known.iter().position(|other| *other == fingerprint) {
+    match known.find(fingerprint) {
         Some(index) => {
             bits.put(index as u64, width);
             index
@@ -49,19 +51,19 @@ pub(super) fn get_index(bits: &mut BitReader<'_>, known: usize) -> Result<usize,
 
 /// Reads a fingerprint and where it is among those so far; a new one stands behind them.
 #[inline(always)]
-pub(super) fn get_fingerprint(bits: &mut BitReader<'_>, known: &[u32]) -> Result<(usize, u32), CodecError> {
+pub(super) fn get_fingerprint(bits: &mut BitReader<'_>, known: &Dictionary) -> Result<(usize, u32), CodecError> {
     let index = get_index(bits, known.len())?;
     if let Some(fingerprint) = known.get(index) {
-        return Ok((index, *fingerprint));
+        return Ok((index, fingerprint));
     }
     let fingerprint = get_u32(bits)?;
-    if known.contains(&fingerprint) {
+    if known.find(fingerprint).is_some() {
         return Err(InvalidState::Spelling.into());
     }
     Ok((index, fingerprint))
 }
 
-pub(super) fn put_country(bits: &mut BitWriter, country: Country) {
+pub(super) fn put_country(bits: &mut BitWriter<'_>, country: Country) {
     for letter in country.0 {
         bits.put(u64::from(letter.saturating_sub(b'A') & 31), 5);
     }

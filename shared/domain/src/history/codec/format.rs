@@ -9,6 +9,8 @@ use crate::history::state::History;
 use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, Tier};
 use crate::trees::TreeModelKey;
 
+use super::dictionary::Dictionary;
+
 /// What a state takes besides its entries at most, bytes: 565 bits and the version.
 pub(in crate::history) const HEADER_BYTES_MAX: usize = 72;
 /// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
@@ -124,8 +126,8 @@ impl Format {
     }
 
     pub(super) fn of_entries(entries: &[Entry]) -> Self {
-        let formats = entries.iter().map(Self::of_entry);
-        formats.fold(Self::V1, |one, other| if other as u8 > one as u8 { other } else { one })
+        let others = entries.iter().filter(|entry| !is_of_v1(entry)).map(Self::of_entry);
+        others.fold(Self::V1, |one, other| if other as u8 > one as u8 { other } else { one })
     }
 
     /// The first format that has a place for all of an entry.
@@ -205,6 +207,21 @@ fn speaks_of_keys(entry: &Entry) -> bool {
         || outcome.approximate.iter().any(|(key, _)| is_of_key(key))
 }
 
+/// Whether a look at a few fields tells that every format has a place for an entry, as for nearly all.
+#[inline(always)]
+fn is_of_v1(entry: &Entry) -> bool {
+    let outcome = &entry.outcome;
+    let lists = outcome.reasons.len() | outcome.features.len() | outcome.approximate.len() | outcome.keys.len();
+    lists | entry.links.len() == 0
+        && entry.event_fp_high.is_none()
+        && entry.merchant_fp_high.is_none()
+        && entry.device_fp_high.is_none()
+        && entry.category.is_none()
+        && outcome.model.is_none()
+        && !outcome.explained
+        && outcome.tier != Tier::NoKeys
+}
+
 /// An upper bound of what an entry takes, bytes.
 pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
     let outcome = &entry.outcome;
@@ -247,10 +264,10 @@ pub(super) struct Context {
     pub(super) format: Format,
     /// The newest arrival's number until it comes, and the upper half of its fingerprint, which the header has.
     pub(super) newest: Option<(u64, Option<u32>)>,
-    pub(super) merchants: Vec<u32>,
+    pub(super) merchants: Dictionary,
     /// What was last seen at each merchant.
     pub(super) seen: Vec<Seen>,
-    pub(super) devices: Vec<u32>,
+    pub(super) devices: Dictionary,
     /// The upper half that was last seen with each device.
     pub(super) device_highs: Vec<Option<u32>>,
     pub(super) lists: Vec<Vec<FeatureKey>>,
@@ -326,9 +343,9 @@ impl Context {
         Self {
             format,
             newest: None,
-            merchants: Vec::with_capacity(entries.min(32)),
+            merchants: Dictionary::with_room(entries),
             seen: Vec::with_capacity(entries.min(32)),
-            devices: Vec::new(),
+            devices: Dictionary::default(),
             device_highs: Vec::new(),
             lists: Vec::new(),
             names: Vec::new(),
@@ -373,6 +390,7 @@ impl Context {
     }
 
     /// Takes note of a device; a new one stands behind the others.
+    #[inline(always)]
     pub(super) fn learn_device(&mut self, device: usize, device_fp: u32, high: Option<u32>) {
         match self.device_highs.get_mut(device) {
             Some(known) => *known = high,
@@ -384,22 +402,8 @@ impl Context {
     }
 
     /// Takes note of an entry that was written or read.
-    #[inline(always)]
     pub(super) fn learn(&mut self, entry: &Entry, merchant: usize) {
-        if let Some(seen) = self.seen.get_mut(merchant) {
-            seen.country = entry.country;
-            seen.place = entry.place.or(seen.place);
-            seen.high = entry.merchant_fp_high;
-            seen.category = entry.category;
-        } else {
-            self.merchants.push(entry.merchant_fp);
-            self.seen.push(Seen {
-                country: entry.country,
-                place: entry.place,
-                high: entry.merchant_fp_high,
-                category: entry.category,
-            });
-        }
+        self.learn_merchant(entry, merchant);
         if self.format == Format::V5 {
             self.links.clone_from(&entry.links);
         }
@@ -416,6 +420,36 @@ impl Context {
             profile_version: entry.outcome.profile_version,
             model: entry.outcome.model,
         };
+    }
+
+    /// The same for an entry without rare parts: all else is as it was in the entry before.
+    #[inline(always)]
+    pub(super) fn learn_plain(&mut self, entry: &Entry, merchant: usize) {
+        self.learn_merchant(entry, merchant);
+        if self.is_newest(entry) {
+            self.newest = None;
+        }
+        self.last.time_ms = entry.time_ms;
+        self.last.seq = entry.seq;
+        self.last.country = entry.country;
+    }
+
+    #[inline(always)]
+    fn learn_merchant(&mut self, entry: &Entry, merchant: usize) {
+        if let Some(seen) = self.seen.get_mut(merchant) {
+            seen.country = entry.country;
+            seen.place = entry.place.or(seen.place);
+            seen.high = entry.merchant_fp_high;
+            seen.category = entry.category;
+        } else {
+            self.merchants.push(entry.merchant_fp);
+            self.seen.push(Seen {
+                country: entry.country,
+                place: entry.place,
+                high: entry.merchant_fp_high,
+                category: entry.category,
+            });
+        }
     }
 
     /// Whether the header has the upper half of this entry's fingerprint, if it has one.

@@ -37,6 +37,7 @@ use crate::history::sealed::{
 use crate::history::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
 
 use super::decode::get_entries;
+use super::dictionary::Dictionary;
 use super::encode::put_entries;
 use super::fields::{get_country, get_fingerprint, get_u32, put_country, put_index};
 use super::format::{COUNT_BITS, Context, Format, INSTANT_WIDTH};
@@ -59,15 +60,15 @@ const LISTED_EVENTS_WIDTH: u32 = 4;
 const COUNTRIES_MAX: usize = 26 * 26;
 
 /// Writes references.
-pub(super) fn put_refs(bits: &mut BitWriter, refs: &[SealedRef]) {
-    let (mut known, mut before_ms) = (Vec::new(), None);
+pub(super) fn put_refs(bits: &mut BitWriter<'_>, refs: &[SealedRef]) {
+    let (mut known, mut before_ms) = (Dictionary::default(), None);
     for segment in refs {
         put_ref(bits, &mut known, before_ms, segment);
         before_ms = Some(segment.summary.last_ms);
     }
 }
 
-fn put_ref(bits: &mut BitWriter, known: &mut Vec<u32>, before_ms: Option<i64>, segment: &SealedRef) {
+fn put_ref(bits: &mut BitWriter<'_>, known: &mut Dictionary, before_ms: Option<i64>, segment: &SealedRef) {
     let summary = &segment.summary;
     bits.put(segment.key.0, 64);
     bits.put(u64::from(segment.level), LEVEL_BITS);
@@ -107,7 +108,7 @@ fn put_ref(bits: &mut BitWriter, known: &mut Vec<u32>, before_ms: Option<i64>, s
     }
 }
 
-fn put_distinct(bits: &mut BitWriter, known: &mut Vec<u32>, set: &Distinct) {
+fn put_distinct(bits: &mut BitWriter<'_>, known: &mut Dictionary, set: &Distinct) {
     match set {
         Distinct::Sketch(sketch) => {
             bits.flag(true);
@@ -125,14 +126,14 @@ fn put_distinct(bits: &mut BitWriter, known: &mut Vec<u32>, set: &Distinct) {
     }
 }
 
-fn put_sketch(bits: &mut BitWriter, sketch: &Sketch) {
+fn put_sketch(bits: &mut BitWriter<'_>, sketch: &Sketch) {
     sketch
         .0
         .iter()
         .for_each(|rank| bits.put(u64::from(*rank), REGISTER_BITS));
 }
 
-fn put_countries(bits: &mut BitWriter, countries: &Countries) {
+fn put_countries(bits: &mut BitWriter<'_>, countries: &Countries) {
     bits.put(countries.counts.len() as u64, SET_BITS);
     for (country, events) in &countries.counts {
         put_country(bits, *country);
@@ -172,7 +173,8 @@ const fn format_of_leaf(version: u8) -> Format {
 /// A segment as bytes.
 pub(in crate::history) fn encode_segment(node: &Node) -> Vec<u8> {
     let version = segment_version(node);
-    let mut bits = BitWriter::new(vec![version]);
+    let mut bytes = vec![version];
+    let mut bits = BitWriter::new(&mut bytes);
     match node {
         Node::Inner(Inner { refs, known }) => {
             bits.flag(true);
@@ -190,10 +192,11 @@ pub(in crate::history) fn encode_segment(node: &Node) -> Vec<u8> {
             let first_seq = entries.first().map_or(0, |entry| entry.seq);
             bits.number(first_seq, FIRST_SEQ_WIDTH);
             let mut context = Context::new(format_of_leaf(version), entries.len(), first_seq, 0);
-            put_entries(&mut bits, &mut context, entries, false);
+            bits = put_entries(bits, &mut context, entries, false);
         }
     }
-    bits.finish()
+    bits.finish();
+    bytes
 }
 
 /// The segment that bytes stand for. Total, like a state's decoder.
@@ -253,7 +256,7 @@ const fn gap_width(count: usize) -> u32 {
     if bits >= 32 { 1 } else { 33 - bits }
 }
 
-fn put_list(bits: &mut BitWriter, listed: Option<&Listed>) {
+fn put_list(bits: &mut BitWriter<'_>, listed: Option<&Listed>) {
     bits.flag(listed.is_some());
     let Some(Listed { all, parts }) = listed else { return };
     bits.number(all.len() as u64, LIST_WIDTH);
@@ -311,7 +314,7 @@ fn get_list(
     Ok(Some(Listed { all, parts }))
 }
 
-fn put_country_list(bits: &mut BitWriter, listed: Option<&ListedCountries>) {
+fn put_country_list(bits: &mut BitWriter<'_>, listed: Option<&ListedCountries>) {
     bits.flag(listed.is_some());
     let Some(ListedCountries { all, parts }) = listed else {
         return;
@@ -359,7 +362,7 @@ fn get_country_list(bits: &mut BitReader<'_>, refs: &[SealedRef]) -> Result<Opti
 
 /// Reads so many references.
 pub(super) fn get_refs(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<SealedRef>, CodecError> {
-    let (mut known, mut before_ms) = (Vec::new(), None);
+    let (mut known, mut before_ms) = (Dictionary::default(), None);
     let mut refs = Vec::with_capacity(count.min(bits.left() / 200 + 1));
     for _ in 0..count {
         let segment = get_ref(bits, &mut known, before_ms)?;
@@ -369,7 +372,7 @@ pub(super) fn get_refs(bits: &mut BitReader<'_>, count: usize) -> Result<Vec<Sea
     Ok(refs)
 }
 
-fn get_ref(bits: &mut BitReader<'_>, known: &mut Vec<u32>, before_ms: Option<i64>) -> Result<SealedRef, CodecError> {
+fn get_ref(bits: &mut BitReader<'_>, known: &mut Dictionary, before_ms: Option<i64>) -> Result<SealedRef, CodecError> {
     let key = SegmentKey(bits.get(64)?);
     // 4 bits fit.
     let level = bits.get(LEVEL_BITS)? as u8;
@@ -450,7 +453,7 @@ fn get_set_count(bits: &mut BitReader<'_>) -> Result<usize, CodecError> {
     Ok(count)
 }
 
-fn get_distinct(bits: &mut BitReader<'_>, known: &mut Vec<u32>) -> Result<Distinct, CodecError> {
+fn get_distinct(bits: &mut BitReader<'_>, known: &mut Dictionary) -> Result<Distinct, CodecError> {
     if bits.flag()? {
         return Ok(Distinct::Sketch(Box::new(get_sketch(bits)?)));
     }
