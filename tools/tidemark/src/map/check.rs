@@ -1,39 +1,13 @@
 //! `tidemark map check`: some rows side by side, and what becomes of all of them.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use serde_json::Value;
 use terminal::error::{CliError, Exit};
 use terminal::input::{EventFile, read_map};
 use terminal::ui;
-use translate::{InputFault, RefusedRow, RowAccount, Translated, Translator, unpack};
+use translate::{InputFault, Translated, Translator, unpack};
 
 use super::args::CheckArgs;
+use super::view::{Checked, CheckedRow};
 use super::{unopened, unreadable, view};
-
-/// What a map makes of a file.
-#[derive(Debug, Serialize)]
-pub(super) struct Checked {
-    /// The first rows.
-    pub(super) rows: Vec<CheckedRow>,
-    /// All rows.
-    pub(super) account: RowAccount,
-}
-
-/// A row, as the file has it and as the map has it.
-#[derive(Debug, Serialize)]
-pub(super) struct CheckedRow {
-    /// The line on which it begins, from 1.
-    pub(super) line: u64,
-    /// The columns that the map names, in its order.
-    pub(super) theirs: Vec<(String, String)>,
-    /// The events, each with its members in their order.
-    pub(super) ours: Vec<BTreeMap<String, Value>>,
-    /// Why there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) refused: Option<RefusedRow>,
-}
 
 /// Checks a file under its map.
 ///

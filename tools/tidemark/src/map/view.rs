@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::Value;
 use terminal::input::repeats_text;
 use terminal::ui::{self, paint, shown};
 use terminal::when;
 use tidemark_domain::event::Currency;
 use translate::{MapCode, RefusedRow, RowAccount};
-
-use super::check::{Checked, CheckedRow};
 
 /// Characters of the left side.
 const LEFT_CHARS: usize = 48;
@@ -33,6 +32,29 @@ const ORDER: [&str; 14] = [
     "approved",
     "device_id",
 ];
+
+/// What a map makes of a file.
+#[derive(Debug, Serialize)]
+pub(super) struct Checked {
+    /// The first rows.
+    pub(super) rows: Vec<CheckedRow>,
+    /// All rows.
+    pub(super) account: RowAccount,
+}
+
+/// A row, as the file has it and as the map has it.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckedRow {
+    /// The line on which it begins, from 1.
+    pub(super) line: u64,
+    /// The columns that the map names, in its order.
+    pub(super) theirs: Vec<(String, String)>,
+    /// The events, each with its members in their order.
+    pub(super) ours: Vec<BTreeMap<String, Value>>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<RefusedRow>,
+}
 
 /// Rows side by side, refusals, counts.
 pub(super) fn render(checked: &Checked) -> String {
