@@ -14,6 +14,7 @@ use super::LocalUp;
 const OFFLINE: &[&str] = &[
     "backtest",
     "completions",
+    "cost",
     "demo",
     "doctor",
     "drill",
@@ -21,6 +22,7 @@ const OFFLINE: &[&str] = &[
     "help",
     "local",
     "manual",
+    "map",
     "score",
     "simulate",
     "train",
