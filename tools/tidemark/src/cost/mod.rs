@@ -74,7 +74,7 @@ pub struct CostArgs {
 
 /// What is told.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct CostReport {
     /// The load.
     pub load: Load,
     /// What is assumed.
@@ -102,7 +102,7 @@ pub fn run(args: &CostArgs, json: bool) -> Result<Exit, CliError> {
     let card = card::measure(&policy, load.events_per_card_day)?;
     let modes = [StreamMode::OnDemand, StreamMode::Provisioned];
     let months = modes.map(|mode| month(&load, mode, &card, &assumed, &prices)).to_vec();
-    let report = Report {
+    let report = CostReport {
         load,
         assumed,
         card,
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_text_has_both_bills_and_the_limits() {
-        let report = Report {
+        let report = CostReport {
             load: load(&args("--rate 60000 --events-per-card-day 5")).unwrap(),
             assumed: Assumed {
                 call_ms: 8.0,
@@ -229,7 +229,7 @@ mod tests {
         let months = months
             .map(|mode| month(&report.load, mode, &report.card, &report.assumed, &prices))
             .to_vec();
-        let text = text::render(&Report { months, ..report });
+        let text = text::render(&CostReport { months, ..report });
         for part in [
             "streams on demand",
             "streams provisioned",

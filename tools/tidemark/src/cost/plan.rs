@@ -89,7 +89,7 @@ pub enum StreamMode {
 
 /// A line of the bill.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Item {
+pub struct CostItem {
     /// The service and what of it.
     pub name: &'static str,
     /// US dollars a month.
@@ -129,7 +129,7 @@ pub struct Month {
     /// How busy an invocation keeps its shard at the peak: above 1 it falls behind.
     pub peak_busy: f64,
     /// The bill.
-    pub items: Vec<Item>,
+    pub items: Vec<CostItem>,
     /// Its sum, US dollars.
     pub usd: f64,
     /// US dollars a million events.
@@ -213,7 +213,14 @@ pub fn month(load: &Load, mode: StreamMode, used: &CardUse, assumed: &Assumed, p
     }
 }
 
-fn streams(load: &Load, mode: StreamMode, shards: f64, events: f64, used: &CardUse, prices: &PriceTable) -> Vec<Item> {
+fn streams(
+    load: &Load,
+    mode: StreamMode,
+    shards: f64,
+    events: f64,
+    used: &CardUse,
+    prices: &PriceTable,
+) -> Vec<CostItem> {
     let gb = |bytes: f64| events * (bytes / KIB).ceil() / KIB_PER_GB;
     let fan_out = fan_out(load, shards, gb(used.record_bytes), prices);
     let (put_gb, retained) = (
@@ -276,7 +283,7 @@ fn streams(load: &Load, mode: StreamMode, shards: f64, events: f64, used: &CardU
     }
 }
 
-fn fan_out(load: &Load, shards: f64, read_gb: f64, prices: &PriceTable) -> Option<Item> {
+fn fan_out(load: &Load, shards: f64, read_gb: f64, prices: &PriceTable) -> Option<CostItem> {
     let hours = shards * HOURS;
     let usd = hours * prices.usd("fan_out_shard_hour") + read_gb * prices.usd("fan_out_gb");
     load.fan_out.then(|| {
@@ -288,7 +295,7 @@ fn fan_out(load: &Load, shards: f64, read_gb: f64, prices: &PriceTable) -> Optio
     })
 }
 
-fn table(load: &Load, events: f64, cold_share: f64, used: &CardUse, prices: &PriceTable) -> Vec<Item> {
+fn table(load: &Load, events: f64, cold_share: f64, used: &CardUse, prices: &PriceTable) -> Vec<CostItem> {
     let writes = events * used.write_units / MILLION;
     let read_each = used.warm_read_units + cold_share * (used.cold_read_units - used.warm_read_units).max(0.0);
     let reads = events * read_each / MILLION;
@@ -323,7 +330,7 @@ fn compute(
     events: f64,
     assumed: &Assumed,
     prices: &PriceTable,
-) -> Vec<Item> {
+) -> Vec<CostItem> {
     let gb_seconds = seconds * load.memory_mib / KIB;
     let log_gb = invocations * assumed.log_bytes / BYTES_PER_GB;
     let told = load.metrics * prices.usd("metric_month") + load.alarms * prices.usd("alarm_month");
@@ -353,8 +360,8 @@ fn compute(
     ]
 }
 
-fn item(name: &'static str, usd: f64, of: String) -> Item {
-    Item { name, usd, of }
+fn item(name: &'static str, usd: f64, of: String) -> CostItem {
+    CostItem { name, usd, of }
 }
 
 fn limits(load: &Load, shards: f64, used: &CardUse) -> Vec<Limit> {

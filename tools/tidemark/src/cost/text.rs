@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use terminal::ui::{self, grouped, paint};
 
-use super::Report;
+use super::CostReport;
 use super::plan::{Month, StreamMode};
 
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &CostReport) -> String {
     let (load, used) = (&report.load, &report.card);
     let mut text = format!(
         "{}\n\n  {} events a second at the peak, {:.1} on average; {} cards with {} events a day each\n  \
