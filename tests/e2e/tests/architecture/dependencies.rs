@@ -224,6 +224,7 @@ fn arrows_point_one_way() {
                 "tidemark-domain",
                 "tidemark-engine",
                 "tidemark-aws",
+                "tidemark-telemetry",
                 "columns",
                 "lab",
                 "learn",

@@ -428,7 +428,7 @@ impl Learning {
             grouped(*events)
         );
         let learned = format!(
-            "learned from {} events before, {} of them known frauds; {} scores of it were\n  recomputed, {} of them with labels of their keys",
+            "learned from {} events before, {} of them known frauds;\n  {} scores of it were recomputed, {} of them with labels of their keys",
             grouped(self.events),
             grouped(self.frauds),
             grouped(self.recomputed.trials - self.recomputed.untold),

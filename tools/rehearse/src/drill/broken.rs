@@ -8,7 +8,7 @@ use tidemark_aws::{AwsSettings, DynamoStore, connect};
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{Commit, StateItem, StateStore, StateWrite};
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Left, Pipeline};
 use crate::chaos::Killer;
 
 /// The card whose state is damaged: the page names it.
@@ -21,15 +21,6 @@ const KEPT_S: i64 = 86_400;
 const RECEIVE: (usize, u32, u32) = (10, 1, 60);
 /// How long ordinary events may take, ms.
 const SETTLE_MS_MAX: u64 = 60_000;
-
-/// What a trouble leaves behind for its end.
-#[derive(Debug)]
-pub(super) enum Left {
-    /// What kills the function's processes.
-    Killer(Killer),
-    /// The state as it was.
-    State(StateItem),
-}
 
 fn failed(what: impl std::fmt::Display) -> CliError {
     CliError::service("drill_trouble", what, "Look at the logs in the data directory.")

@@ -10,9 +10,10 @@ use operate::places::PREFIX_VARIABLE;
 use serde::Serialize;
 use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
+use tidemark_engine::port::StateItem;
 
-use super::broken::Left;
 use super::page::PageCommand;
+use crate::chaos::Killer;
 use crate::stack::{Stack, StackOptions};
 
 /// How long one command of a page may take, ms.
@@ -52,6 +53,15 @@ pub struct PipelineOptions<'a> {
     pub seed: u64,
     /// Whether progress is kept to itself.
     pub quiet: bool,
+}
+
+/// What a trouble leaves behind for its end.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// What kills the function's processes.
+    Killer(Killer),
+    /// The state as it was.
+    State(StateItem),
 }
 
 /// The pipeline of a drill.
