@@ -226,7 +226,10 @@ fn the_page_runs_as_it_is_written() {
         "backtest.html",
     ] {
         let text = desk.read(name);
-        assert!(!text.contains("4000 00") && !text.contains("400000"), "{name}");
+        for number in (0..80).map(card_number) {
+            let bare = number.replace(' ', "");
+            assert!(!text.contains(&number) && !text.contains(&bare), "{name} has {number}");
+        }
     }
 }
 
@@ -367,6 +370,11 @@ fn every_verb_reads_the_same_rows_under_a_map() {
         (&labels["fraud"], &labels["refused_total"]),
         (&account["labels"], &2.into())
     );
+    // To learn from, a file has to be in the order of its times: without the row that comes again at its end.
+    let rows = some_rows();
+    let ordered = rows.trim_end().rsplit_once('\n').map(|(ordered, _)| ordered.to_owned());
+    desk.write("some.csv", &(ordered.unwrap() + "\n"));
+    desk.json(1, &["map", "apply", "map.toml", "some.csv", "-o", "events.jsonl"]);
     desk.json(0, &["export", "--map", "map.toml", "-i", "some.csv", "-o", "rows.out"]);
     desk.json(0, &["export", "-i", "events.jsonl", "-o", "rows2.out"]);
     assert_eq!(desk.read("rows.out"), desk.read("rows2.out"));

@@ -234,7 +234,7 @@ mod tests {
             "streams on demand",
             "streams provisioned",
             "table, writes",
-            "breaks: ask for a higher",
+            "ask for a higher",
             "Assumed, not measured",
         ] {
             assert!(text.contains(part), "{part} in {text}");

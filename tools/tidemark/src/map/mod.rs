@@ -34,6 +34,10 @@ fn draft(args: &SuggestArgs, json: bool) -> Result<Exit, CliError> {
     let input = unpack(input).map_err(|source| unreadable(InputFault::Broken { line: 0, source }))?;
     let name = args.file.file_name().unwrap_or_default().to_string_lossy();
     let found = suggest(input, &name, args.rows, !args.no_examples).map_err(unreadable)?;
+    let is_printed = args.output == Path::new("-");
+    if !is_printed {
+        std::fs::write(&args.output, &found.text).map_err(|error| unwritten(&args.output, &error))?;
+    }
     if json {
         let value = serde_json::json!({
             "map": found.text, "to_state": found.to_state, "rows": found.rows, "columns": found.columns,
@@ -41,10 +45,9 @@ fn draft(args: &SuggestArgs, json: bool) -> Result<Exit, CliError> {
         ui::out(&format!("{value}\n"));
         return Ok(Exit::Ok);
     }
-    if args.output == Path::new("-") {
+    if is_printed {
         ui::out(&found.text);
     } else {
-        std::fs::write(&args.output, &found.text).map_err(|error| unwritten(&args.output, &error))?;
         let (rows, columns) = (ui::grouped(found.rows), ui::grouped(found.columns as u64));
         ui::note(&format!(
             "{}: a draft by {rows} rows of {columns} columns",
