@@ -63,23 +63,16 @@ impl Width {
 /// Writes bits behind some bytes. What is written often takes it by value and gives it back: then it is kept in registers.
 #[derive(Debug)]
 pub(super) struct BitWriter<'b> {
-    /// What is written, and room for more.
     bytes: &'b mut Vec<u8>,
-    /// So many of `bytes` are written.
-    written: usize,
     /// Bits not yet in `bytes`, and how many: fewer than 64.
     pending: u64,
     used: u32,
 }
 
 impl<'b> BitWriter<'b> {
-    pub(super) fn new(bytes: &'b mut Vec<u8>) -> Self {
-        let written = bytes.len();
-        // All that was allocated is room, so that nothing is asked of the allocator while that lasts.
-        bytes.resize(bytes.capacity(), 0);
+    pub(super) const fn new(bytes: &'b mut Vec<u8>) -> Self {
         Self {
             bytes,
-            written,
             pending: 0,
             used: 0,
         }
@@ -95,25 +88,10 @@ impl<'b> BitWriter<'b> {
             self.used = total;
             return;
         }
-        self.flush();
+        self.bytes.extend_from_slice(&self.pending.to_le_bytes());
         // In two steps, since nothing may be left of a number of 64 bits.
         self.pending = number >> 1 >> (63 - self.used);
         self.used = total - 64;
-    }
-
-    #[inline(always)]
-    fn flush(&mut self) {
-        let end = self.written + 8;
-        if end > self.bytes.len() {
-            self.grow();
-        }
-        self.bytes[self.written..end].copy_from_slice(&self.pending.to_le_bytes());
-        self.written = end;
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.bytes.resize(2 * self.bytes.len() + 64, 0);
     }
 
     #[inline(always)]
@@ -156,9 +134,9 @@ impl<'b> BitWriter<'b> {
     }
 
     /// Ends the bytes; the last one's unused bits are 0.
-    pub(super) fn finish(mut self) {
-        self.flush();
-        self.bytes.truncate(self.written - 8 + self.used.div_ceil(8) as usize);
+    pub(super) fn finish(self) {
+        let bytes = self.pending.to_le_bytes();
+        self.bytes.extend_from_slice(&bytes[..self.used.div_ceil(8) as usize]);
     }
 }
 
