@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use terminal::error::{CliError, Exit};
 use terminal::{files, ui};
+use tidemark_engine::EngineConfig;
 use tidemark_telemetry::Metric;
 
 pub use card::CardUse;
@@ -22,8 +23,8 @@ pub use prices::{PRICES, PriceTable};
 pub const HELP: &str = "What an event costs of the table is measured: typical cards go through the engine, for as long as the policy keeps their events.\nAll else is arithmetic on a table of prices (us-east-1); docs/reference/cost.md has the prices, their names and the formulas.\n\nExamples:\n  tidemark cost --rate 2000 --cards 3e6 --events-per-card-day 2\n  tidemark cost --rate 100000 --json | jq '.months[].usd'\n  tidemark cost --rate 50 --prices write_units=0.705,put_gb=0.088";
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
-/// Alarms of infra/observability.yaml, about.
-const ALARMS: f64 = 30.0;
+/// Alarms on metrics in infra/observability.yaml; composite ones are left out.
+const ALARMS: f64 = 38.0;
 
 /// Arguments of `cost`.
 #[derive(Debug, Args)]
@@ -113,6 +114,7 @@ pub fn run(args: &CostArgs, json: bool) -> Result<Exit, CliError> {
 }
 
 fn load(args: &CostArgs) -> Result<Load, CliError> {
+    let engine = EngineConfig::default();
     let cards = args
         .cards
         .unwrap_or(args.rate * SECONDS_PER_DAY / args.events_per_card_day);
@@ -123,6 +125,8 @@ fn load(args: &CostArgs) -> Result<Load, CliError> {
         window_seconds: args.window_seconds,
         batch_records: args.batch_records,
         memory_mib: args.memory_mib,
+        warm_cards: engine.cache_cards_max as f64,
+        commits_concurrent: engine.commits_concurrent_max as f64,
         retention_hours: args.retention_hours,
         fan_out: args.fan_out,
         metrics: Metric::ALL.len() as f64,
@@ -192,6 +196,12 @@ mod tests {
             "{}",
             error.what
         );
+    }
+
+    #[test]
+    fn as_many_alarms_are_paid_as_there_are() {
+        let template = include_str!("../../../../infra/observability.yaml");
+        assert_eq!(template.matches("Type: AWS::CloudWatch::Alarm").count() as f64, ALARMS);
     }
 
     #[test]

@@ -25,10 +25,6 @@ const PROVISIONED_HEADROOM: f64 = 1.25;
 const POLL_SECONDS: f64 = 1.0;
 /// Enhanced fan-out pushes records some 70 ms after they came (Kinesis, enhanced fan-out consumers).
 const PUSH_SECONDS: f64 = 0.07;
-/// The functions' settings: cards whose state a process keeps warm.
-const WARM_CARDS: f64 = 20_000.0;
-/// The functions' settings: writes of a batch that are under way at once.
-const COMMITS_CONCURRENT: f64 = 32.0;
 /// Write units a second that a new account's on-demand table takes, and concurrent invocations of an account.
 const TABLE_WRITE_UNITS_MAX: f64 = 40_000.0;
 const ACCOUNT_CONCURRENCY_MAX: f64 = 1_000.0;
@@ -67,6 +63,10 @@ pub struct Load {
     pub batch_records: f64,
     /// The function's memory, MiB.
     pub memory_mib: f64,
+    /// Cards whose state a process keeps warm.
+    pub warm_cards: f64,
+    /// Writes of a batch that are under way at once.
+    pub commits_concurrent: f64,
     /// How long the streams keep records, hours.
     pub retention_hours: f64,
     /// Whether the mapping reads by enhanced fan-out.
@@ -171,7 +171,7 @@ impl Load {
     /// Time of an invocation with so many events, ms: it loads, commits cards side by side, and sends; the calls wait, the events work.
     fn invocation_ms(&self, events: f64, cold_share: f64, assumed: &Assumed) -> f64 {
         let loads = if cold_share > 0.0 { 1.0 } else { 0.0 };
-        let calls = loads + (events / COMMITS_CONCURRENT).ceil() + 1.0;
+        let calls = loads + (events / self.commits_concurrent).ceil() + 1.0;
         let cores = (self.memory_mib / CORE_MIB).min(1.0);
         calls * assumed.call_ms + events * assumed.event_ms / cores
     }
@@ -186,7 +186,7 @@ pub fn month(load: &Load, mode: StreamMode, used: &CardUse, assumed: &Assumed, p
     let invocations_a_second = load.invocations(shard_rate);
     let batch_events = shard_rate / invocations_a_second.max(f64::MIN_POSITIVE);
     let invocations = shards * invocations_a_second * SECONDS_PER_HOUR * HOURS;
-    let cold_share = (1.0 - WARM_CARDS * shards / load.cards.max(1.0)).clamp(0.0, 1.0);
+    let cold_share = (1.0 - load.warm_cards * shards / load.cards.max(1.0)).clamp(0.0, 1.0);
     let seconds = invocations * load.invocation_ms(batch_events, cold_share, assumed) / 1e3;
     let peak_shard = load.peak_rate / shards;
     let peak_a_second = load.invocations(peak_shard);
@@ -412,6 +412,8 @@ mod tests {
         window_seconds: 1.0,
         batch_records: 500.0,
         memory_mib: 1_024.0,
+        warm_cards: 20_000.0,
+        commits_concurrent: 32.0,
         retention_hours: 168.0,
         fan_out: false,
         metrics: 10.0,
