@@ -68,14 +68,7 @@ pub fn replay(
     until_ms: i64,
     take: impl FnMut(Scored) -> Result<(), LearningError>,
 ) -> Result<(), LearningError> {
-    run(
-        Scorer::new(policy.clone(), true, Arrival::AtEventTime),
-        file,
-        policy,
-        labels,
-        until_ms,
-        take,
-    )
+    run(true, file, policy, labels, until_ms, take)
 }
 
 /// The same for whoever needs no values: outcomes carry them only where the policy says so, and no state has to keep them.
@@ -89,18 +82,11 @@ pub fn rescore(
     until_ms: i64,
     take: impl FnMut(Scored) -> Result<(), LearningError>,
 ) -> Result<(), LearningError> {
-    run(
-        Scorer::new(policy.clone(), false, Arrival::AtEventTime),
-        file,
-        policy,
-        labels,
-        until_ms,
-        take,
-    )
+    run(false, file, policy, labels, until_ms, take)
 }
 
 fn run(
-    scorer: Scorer,
+    with_values: bool,
     file: impl Into<EventFile>,
     policy: &Policy,
     labels: &Labels,
@@ -108,7 +94,7 @@ fn run(
     mut take: impl FnMut(Scored) -> Result<(), LearningError>,
 ) -> Result<(), LearningError> {
     let mut run = Replay {
-        scorer,
+        scorer: Scorer::new(policy.clone(), with_values, Arrival::AtEventTime),
         chunk: Chunk::default(),
         policy,
         pending: labels.all.iter().peekable(),

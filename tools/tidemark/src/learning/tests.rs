@@ -80,6 +80,24 @@ fn options(input: &Path) -> TrainOptions {
     }
 }
 
+/// What `score` makes of a file, with the values of all features.
+fn outcomes_of(file: PathBuf, policy: Policy) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("outcomes.jsonl");
+    let score = ScoreOptions {
+        input: file.into(),
+        output: output.clone(),
+        refused: None,
+        policy,
+        features: true,
+        arrival: Arrival::AtEventTime,
+        sort: false,
+        progress: false,
+    };
+    crate::score_file::run(&score).unwrap();
+    std::fs::read_to_string(output).unwrap()
+}
+
 #[test]
 fn what_no_single_card_shows_is_learned_and_nothing_that_is_known_later() {
     let folder = tempfile::tempdir().unwrap();
@@ -191,19 +209,7 @@ fn a_training_row_is_what_the_file_path_served() {
         .filter(|label| label["known_since_ms"].as_i64().unwrap() <= START_MS + 40 * DAY_MS);
     assert_eq!((written, frauds), (events.len() as u64, known.count() as u64));
     // `score` takes the file as it is: the same engine, and the same values.
-    let output = folder.path().join("outcomes.jsonl");
-    let score = ScoreOptions {
-        input: file.into(),
-        output: output.clone(),
-        refused: None,
-        policy,
-        features: true,
-        arrival: Arrival::AtEventTime,
-        sort: false,
-        progress: false,
-    };
-    crate::score_file::run(&score).unwrap();
-    let outcomes = std::fs::read_to_string(output).unwrap();
+    let outcomes = outcomes_of(file, policy);
     let rows = String::from_utf8(rows).unwrap();
     let mut runs = 0;
     for (row, outcome) in rows.lines().zip(outcomes.lines()) {

@@ -64,19 +64,7 @@ fn labels_that_are_taken_early_change_no_byte_of_any_outcome() {
     })
     .unwrap();
     // `score` takes each label in its place.
-    let output = folder.path().join("outcomes.jsonl");
-    let score = ScoreOptions {
-        input: file.into(),
-        output: output.clone(),
-        refused: None,
-        policy,
-        features: true,
-        arrival: Arrival::AtEventTime,
-        sort: false,
-        progress: false,
-    };
-    crate::score_file::run(&score).unwrap();
-    let expected = std::fs::read_to_string(output).unwrap();
+    let expected = outcomes_of(file, policy);
     assert_eq!(found.len(), 12_000);
     for (found, expected) in found.iter().zip(expected.lines()) {
         assert_eq!(found, expected);
