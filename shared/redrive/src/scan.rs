@@ -131,7 +131,9 @@ impl Scan {
     /// The iterator is too old: the walk goes on behind the last record that it saw.
     pub fn expired(&mut self) {
         self.place = Place::Unplaced;
-        if let Some(last) = self.last.take() {
+        // What came before a record that is still looked for was not visited: the walk begins again where it began.
+        let is_looking = self.anchor.as_ref().is_some_and(|anchor| !anchor.is_met);
+        if let Some(last) = self.last.take().filter(|_| !is_looking) {
             self.from_oldest = false;
             self.anchor = Some(Anchor {
                 number: last,
@@ -157,11 +159,11 @@ impl Scan {
     pub fn page(&mut self, records: &[StreamRecord], page_end: PageEnd) -> Vec<usize> {
         let mut hits = Vec::new();
         for (at, record) in records.iter().enumerate() {
+            let is_open = self.is_behind_anchor(&record.sequence_number);
             if self.is_beyond(record) {
                 self.finish();
                 return hits;
             }
-            let is_open = self.is_behind_anchor(&record.sequence_number);
             self.last = Some(record.sequence_number.clone());
             let since_ms = self.bounds.since_ms.unwrap_or(i64::MIN);
             if is_open && (since_ms..=self.bounds.until_ms).contains(&record.arrival_ms) {
@@ -289,6 +291,34 @@ mod tests {
         scan.placed();
         assert_eq!(scan.page(&[record(5)], PageEnd::Tip), [0]);
         assert!(scan.want() == Want::Nothing && scan.is_trimmed());
+    }
+
+    #[test]
+    fn an_iterator_that_expires_while_the_start_is_looked_for_opens_nothing_before_it() {
+        let mut scan = scan(ReadFrom::At("11".to_owned()));
+        scan.refused();
+        scan.placed();
+        assert!(scan.page(&[record(8), record(9)], PageEnd::More).is_empty());
+        scan.expired();
+        assert_eq!(scan.want(), Want::Iterator(ReadFrom::Oldest));
+        scan.placed();
+        let page = [record(8), record(9), record(10), record(12)];
+        assert_eq!(scan.page(&page, PageEnd::Tip), [3]);
+        assert!(scan.is_trimmed());
+    }
+
+    #[test]
+    fn a_first_record_that_arrived_after_the_range_is_there_all_the_same() {
+        let bounds = ScanBounds {
+            from: ReadFrom::At("10".to_owned()),
+            to: None,
+            since_ms: None,
+            until_ms: 10 - ARRIVAL_SLACK_MS - 1,
+        };
+        let mut scan = Scan::new(bounds, 100);
+        scan.placed();
+        assert!(scan.page(&[record(10)], PageEnd::More).is_empty());
+        assert!(scan.want() == Want::Nothing && !scan.is_trimmed());
     }
 
     #[test]
