@@ -238,7 +238,7 @@ fn run(options: &BacktestOptions, policy: &Policy, label_delay_ms: i64) -> Resul
         tiers: BTreeMap::new(),
         left_out: 0,
     };
-    replay::replay(&options.input, policy, &labels, options.until_ms, |scored: Scored| {
+    replay::rescore(&options.input, policy, &labels, options.until_ms, |scored: Scored| {
         if scored.time_ms < options.from_ms {
             return Ok(());
         }

@@ -152,12 +152,11 @@ impl<'a, L: Iterator<Item = &'a super::labels::Known>> Replay<'a, L> {
             0
         };
         while let Some(label) = self.pending.peek().copied() {
-            if label.from_ms > time_ms {
-                if early == 0 || !self.may_come_early(label, time_ms) {
-                    break;
-                }
-                early -= 1;
+            if label.from_ms > time_ms && (early == 0 || !self.may_come_early(label, time_ms)) {
+                break;
             }
+            // One that is due takes its place in its keys too.
+            early = early.saturating_sub(1);
             self.pending.next();
             self.push(0, &label.to_line(), true, take)?;
         }
