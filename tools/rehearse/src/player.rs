@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use operate::account::evidence::failed;
+use operate::account::evidence::each_item;
 use serde::Serialize;
 use terminal::error::CliError;
 use tidemark_aws::admin::{Item, ItemValue, PutRecord, item_bytes};
@@ -14,8 +14,6 @@ use crate::stack::{Stack, StackOptions};
 
 /// Records that wait at most while more are sent.
 const BACKLOG_RECORDS_MAX: u64 = 4_000;
-/// Pages of the table at most.
-const PAGES_MAX: u32 = 100_000;
 
 /// A pipeline that is played to.
 #[derive(Debug)]
@@ -122,22 +120,16 @@ impl Player {
     /// The states of cards, and the labelled histories of keys.
     async fn items(&self) -> Result<(Items, Items), CliError> {
         let (mut states, mut keys) = (Items::default(), Items::default());
-        let mut start: Option<Item> = None;
-        for _ in 0..PAGES_MAX {
-            let page = self.stack.cloud.admin().scan(&self.stack.names.table, start.as_ref());
-            let page = page.await.map_err(failed("reading the table"))?;
-            for found in &page.items {
-                match found.get(item::SORT_KEY) {
-                    Some(ItemValue::Text(sort)) if sort == item::STATE => states.add(found),
-                    Some(ItemValue::Text(sort)) if sort == item::LABELLED => keys.add(found),
-                    _ => {}
-                }
+        let admin = self.stack.cloud.admin();
+        each_item(admin, &self.stack.names.table, |found| {
+            match found.get(item::SORT_KEY) {
+                Some(ItemValue::Text(sort)) if sort == item::STATE => states.add(found),
+                Some(ItemValue::Text(sort)) if sort == item::LABELLED => keys.add(found),
+                _ => {}
             }
-            start = page.next;
-            if start.is_none() {
-                break;
-            }
-        }
+            Ok(())
+        })
+        .await?;
         Ok((states, keys))
     }
 

@@ -164,6 +164,11 @@ pub fn shown_value(value: &str) -> String {
     shown
 }
 
+/// Whether a text holds what a message would mask.
+pub(crate) fn holds_card_number(text: &str) -> bool {
+    mask_card_numbers(text.as_bytes()).as_ref() != text.as_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

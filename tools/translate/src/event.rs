@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use tidemark_domain::contract::{Bounds, decode, mask_card_numbers};
+use tidemark_domain::contract::{Bounds, decode};
 use tidemark_domain::event::Currency;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 
-use crate::code::{MapCode, Wrong};
+use crate::code::{MapCode, Wrong, holds_card_number};
 use crate::compile::{KindRule, LabelRule, NO_VERDICT, TransactionRule};
 use crate::row::{PathId, RowView};
 use crate::rules::Blame;
@@ -220,7 +220,7 @@ fn card_number(rule: &TransactionRule, row: &RowView<'_>) -> Option<PathId> {
         .into_iter()
         .chain(&rule.device_id)
         .chain(rule.links.iter().map(|(_, rule)| rule));
-    let holds = |id: &String| mask_card_numbers(id.as_bytes()).as_ref() != id.as_bytes();
+    let holds = |id: &String| holds_card_number(id);
     let found = ids
         .into_iter()
         .find(|rule| rule.make(row).ok().flatten().is_some_and(|id| holds(&id)));

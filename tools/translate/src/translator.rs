@@ -42,6 +42,8 @@ pub struct Translator<R> {
     places: Vec<Place>,
     made: Made,
     line: u64,
+    /// The last row was read: its values are at hand.
+    is_read: bool,
     account: RowAccount,
     ids: Ids,
     /// The latest transaction so far, ms since 1970-01-01T00:00:00Z.
@@ -71,6 +73,7 @@ impl<R: BufRead> Translator<R> {
             places,
             made: Made::default(),
             line: 0,
+            is_read: false,
             account: RowAccount::default(),
             ids: Ids::default(),
             newest_ms: i64::MIN,
@@ -88,7 +91,7 @@ impl<R: BufRead> Translator<R> {
             Read::Row { line } => (line, None),
             Read::Wrong { line, wrong } => (line, Some(wrong)),
         };
-        self.line = line;
+        (self.line, self.is_read) = (line, wrong.is_none());
         self.made = Made::default();
         self.account.rows += 1;
         let ended = match wrong {
@@ -121,14 +124,18 @@ impl<R: BufRead> Translator<R> {
         account
     }
 
-    /// The last row as the file has it: the columns that the map names, by their names. Values that the map hashes are not shown.
+    /// The last row as the file has it: the columns that the map names, by their names. Values that the map hashes are not shown, and
+    /// nothing is of a row that can't be read: which of its values is which nobody knows.
     pub fn theirs(&self) -> Vec<(&str, String)> {
+        if !self.is_read {
+            return Vec::new();
+        }
         let row = self.view();
         let shown = |at: usize, name: &'_ String| match row.cell(PathId(at)) {
             _ if self.is_hashed(PathId(at)) => format!("(hashed: {} is not shown)", name),
             Cell::Nothing => String::new(),
             Cell::Text(text) => shown_value(&text),
-            Cell::Fraction(text) => text,
+            Cell::Fraction(text) => shown_value(&text),
             Cell::Nested => "(an array or an object)".to_owned(),
         };
         let paths = self.map.paths.iter().enumerate();
@@ -202,7 +209,7 @@ impl<R: BufRead> Translator<R> {
                     format!("docs/errors/refusals.md says what `{code}` means; the map, or the row, has to change.");
                 let value = path.and_then(|path| match self.view().cell(path) {
                     Cell::Text(text) => Some(shown_value(&text)),
-                    Cell::Fraction(text) => Some(text),
+                    Cell::Fraction(text) => Some(shown_value(&text)),
                     Cell::Nothing | Cell::Nested => None,
                 });
                 (path, code.as_str(), value, detail, advice)

@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, Read};
 
 use translate::limits::{COLUMNS_MAX, REFUSED_NAMED_MAX, ROW_BYTES_MAX};
-use translate::{InputFault, MapCode, Translated, Translator};
+use translate::{InputFault, MapCode, Translated, Translator, suggest};
 
 use crate::world::{HEADER, MAP, ROW, map, refusal, run, table};
 
@@ -357,4 +357,40 @@ fn no_code_is_without_a_row_that_gets_it() {
         .filter(|code| !sources.contains(&format!("\"{code}\"")))
         .collect();
     assert!(unused.is_empty(), "{unused:?}");
+}
+
+/// What a person is shown of a row holds no card number, whatever type it has, and nothing that is hashed, whatever became of its columns.
+#[test]
+fn no_card_number_and_nothing_hashed_is_shown_of_a_row() {
+    let objects = "version = 1\n[input]\nformat = \"json_lines\"\n[label]\nverdict = { value = \"fraud\" }\n\
+        event_id = { from = \"/id\" }\ncard_id = { from = \"/card\", hash = \"sha256\", salt_env = \"SALT\" }\n\
+        known_since_ms = { from = \"/since\", time = \"epoch_ms\" }\n";
+    let file = "{\"id\":\"1\",\"card\":\"c\",\"since\":4111111111111111.0}\nnot json at all\n";
+    let mut translator = Translator::new(file.as_bytes(), map(objects)).unwrap();
+    let shown = |translator: &Translator<&[u8]>| format!("{:?}", translator.theirs());
+    let refused = format!("{:?}", translator.next().unwrap());
+    let said = refused + &shown(&translator);
+    assert!(said.contains("since") && !said.contains("4111111111111111"), "{said}");
+    translator.next().unwrap();
+    assert_eq!(shown(&translator), "[]", "the row before is not this one");
+
+    let mut translator = Translator::new(
+        format!("{HEADER}\n1,23/11/2026 03:00:00,4111 1111 1111 1111\n")
+            .into_bytes()
+            .leak() as &[u8],
+        map(MAP),
+    )
+    .unwrap();
+    translator.next().unwrap();
+    assert_eq!(translator.theirs(), []);
+}
+
+#[test]
+fn a_row_in_the_place_of_names_is_no_names() {
+    let file = "1,4111 1111 1111 1111,23/11/2026\n2,4111 1111 1111 1111,23/11/2026\n";
+    let fault = suggest(file.as_bytes(), "rows.csv", 10, false).unwrap_err();
+    assert!(
+        fault.to_string().contains("line 1: the first row holds a card number") && !fault.to_string().contains("4111"),
+        "{fault}"
+    );
 }

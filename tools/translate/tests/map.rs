@@ -63,6 +63,7 @@ fn a_problem_says_its_place_and_what_to_do() {
             "map.toml:6:70: no zone is called \"Europe/Bruxelles\"",
         ),
         ("%d/%m/%Y %H:%M:%S", "%d/%m", "expected iso8601, epoch_s"),
+        ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %I:%M", "expected iso8601, epoch_s"),
         ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %J", "expected iso8601, epoch_s"),
         ("%d/%m/%Y %H:%M:%S", "epoch", "expected iso8601, epoch_s"),
         (

@@ -25,7 +25,7 @@ const EMPTY_PAGES_MAX: u32 = 3;
 const SCAN_PAGES_MAX: u32 = 100_000;
 
 /// An error of reading back.
-pub fn failed(what: &'static str) -> impl Fn(tidemark_aws::admin::AdminError) -> CliError {
+pub fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> CliError {
     move |e| {
         CliError::service(
             "read_back",
@@ -262,6 +262,29 @@ fn note(refused: message::RefusedMessage) -> QuarantineNote {
     }
 }
 
+/// Hands over every item of the table.
+///
+/// # Errors
+/// When the table can't be read to its end, or what `take` says.
+pub async fn each_item(
+    admin: &Admin,
+    table: &str,
+    mut take: impl FnMut(&Item) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let mut start: Option<Item> = None;
+    for _ in 0..SCAN_PAGES_MAX {
+        let page = admin.scan(table, start.as_ref()).await;
+        let page = page.map_err(failed("reading the table"))?;
+        page.items.iter().try_for_each(&mut take)?;
+        start = page.next;
+        if start.is_none() {
+            return Ok(());
+        }
+    }
+    let what = format!("it has more than {SCAN_PAGES_MAX} pages");
+    Err(failed("reading the table")(what))
+}
+
 /// All states of the table; what else it shows goes into the evidence.
 ///
 /// # Errors
@@ -273,29 +296,22 @@ pub async fn read_table(
 ) -> Result<HashMap<String, History>, CliError> {
     let mut states: HashMap<CardId, History> = HashMap::new();
     let mut segments: HashMap<CardId, Segments> = HashMap::new();
-    let mut start: Option<Item> = None;
-    for _ in 0..SCAN_PAGES_MAX {
-        let page = admin.scan(table, start.as_ref()).await;
-        let page = page.map_err(failed("reading the table"))?;
-        for item in &page.items {
-            let Some((card, facts_of)) = read_item(item)? else {
-                continue;
-            };
-            let facts = evidence.cards.entry(card.clone()).or_default();
-            match facts_of {
-                CardItem::State(bytes) => _ = states.insert(card.clone(), decode(&card, &bytes)?),
-                CardItem::Segment(key, bytes) => {
-                    segments.entry(card).or_default().insert(key, bytes);
-                }
-                CardItem::Profile(version) => facts.profile_version = Some(version),
-                CardItem::Decision(_) => {}
+    each_item(admin, table, |item| {
+        let Some((card, facts_of)) = read_item(item)? else {
+            return Ok(());
+        };
+        let facts = evidence.cards.entry(card.clone()).or_default();
+        match facts_of {
+            CardItem::State(bytes) => _ = states.insert(card.clone(), decode(&card, &bytes)?),
+            CardItem::Segment(key, bytes) => {
+                segments.entry(card).or_default().insert(key, bytes);
             }
+            CardItem::Profile(version) => facts.profile_version = Some(version),
+            CardItem::Decision(_) => {}
         }
-        start = page.next;
-        if start.is_none() {
-            break;
-        }
-    }
+        Ok(())
+    })
+    .await?;
     for (card, state) in &mut states {
         let supplied = supply(state, &segments.remove(card).unwrap_or_default());
         supplied.map_err(|error| not_ours(error.of_card(card)))?;

@@ -17,6 +17,7 @@ use crate::rules::time::{TimeFormat, TimeRule};
 
 /// A time by which formats are tried: 2026-12-31T23:59:58Z, ms.
 const EXAMPLE_MS: i64 = 1_798_761_598_000;
+const EXAMPLE_HOUR: i8 = 23;
 /// Signs of a format that say which instant is meant, so that no zone is needed.
 const SIGNS_OF_ZONES: [&str; 5] = ["%z", "%:z", "%::z", "%:::z", "%s"];
 
@@ -249,7 +250,11 @@ fn signs(format: &str, is_in_zone: bool, problems: &mut Problems<'_>, at: &[&str
     // What can't be read back is no format of times; a zone's name in the text is not read.
     let is_whole = |text: &String| {
         let said = strtime::parse(format, text);
-        said.is_ok_and(|said| said.iana_time_zone().is_none() && (said.timestamp().is_some() || said.to_date().is_ok()))
+        said.is_ok_and(|said| {
+            // Twelve hours without morning or afternoon would all be mornings; the example is in the last hour of its day.
+            let is_of_day = said.hour().is_none_or(|hour| hour == EXAMPLE_HOUR);
+            is_of_day && said.iana_time_zone().is_none() && (said.timestamp().is_some() || said.to_date().is_ok())
+        })
     };
     match &example {
         Some(text) if format.contains('%') && is_whole(text) => {

@@ -9,7 +9,7 @@ use std::io::{self, BufRead};
 
 use serde_json::Value;
 
-use crate::code::{MapCode, Wrong};
+use crate::code::{MapCode, Wrong, holds_card_number};
 use crate::compile::InputRule;
 use crate::keys::Format;
 use crate::limits::{COLUMNS_MAX, NESTING_MAX, ROW_BYTES_MAX};
@@ -112,6 +112,11 @@ impl<R: BufRead> RowReader<R> {
         };
         match table.next()? {
             TableRow::Row { line } => match table.text() {
+                Ok(_) if table.values().any(holds_card_number) => Err(header(
+                    line,
+                    "the first row holds a card number: it is a row, and not the names of the columns".to_owned(),
+                    "Write a row of names before it, or name the columns in the map: `columns` under [input].",
+                )),
                 Ok(_) => Ok(table.values().map(|name| name.trim().to_owned()).collect()),
                 Err(_) => Err(header(
                     line,

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tidemark_domain::contract::mask_card_numbers;
-
 use super::amounts::Amounts;
 use super::times::Times;
 use super::words;
+use crate::code::holds_card_number;
 
 /// Values of a column that are told apart.
 const DISTINCT_MAX: usize = 64;
@@ -59,7 +58,7 @@ impl Facts {
         } else {
             self.has_more = true;
         }
-        self.card_numbers += u64::from(mask_card_numbers(value.as_bytes()).as_ref() != value.as_bytes());
+        self.card_numbers += u64::from(holds_card_number(value));
         self.amounts.take(value);
         self.times.take(value);
     }
