@@ -144,9 +144,9 @@ pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
         unlabelled: args.unlabelled,
     };
     let step = ui::step("learning", json);
-    let trained = train(&options).map_err(cli_error)?;
+    let trained = train(&options);
     step.finish_and_clear();
-    options.input.note_rows(true);
+    let trained = of_rows(&options.input, trained)?;
     write(&args.output, trained.text.as_bytes())?;
     let said = if json {
         trained_json(&trained).to_string() + "\n"
@@ -159,6 +159,12 @@ pub fn run_train(args: &TrainArgs, json: bool) -> Result<Exit, CliError> {
         ui::out(&said);
     }
     Ok(Exit::Ok)
+}
+
+/// What came of a file, once its map's account is told: an error may well follow from the rows that were refused.
+fn of_rows<T>(input: &EventFile, found: Result<T, LearningError>) -> Result<T, CliError> {
+    input.note_rows(true);
+    found.map_err(cli_error)
 }
 
 /// Learns what a lesson of the demo asks for, by the same way.
@@ -304,9 +310,9 @@ pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
             .collect::<Result<_, _>>()?,
     };
     let step = ui::step("replaying", json);
-    let found = backtest(&options).map_err(cli_error)?;
+    let found = backtest(&options);
     step.finish_and_clear();
-    options.input.note_rows(true);
+    let found = of_rows(&options.input, found)?;
     if let Some(file) = &args.html {
         write(file, page(&found).as_bytes())?;
         ui::note(&format!("{} is written", file.display()));
@@ -340,9 +346,8 @@ pub fn run_export(args: &ExportArgs, json: bool) -> Result<Exit, CliError> {
     } else {
         Box::new(BufWriter::new(std::fs::File::create(&args.output).map_err(failed)?))
     };
-    let (events, frauds) = export(&options, &mut *output).map_err(cli_error)?;
+    let (events, frauds) = of_rows(&options.input, export(&options, &mut *output))?;
     output.flush().map_err(failed)?;
-    options.input.note_rows(true);
     if json {
         let said = serde_json::json!({"events": events, "frauds": frauds}).to_string();
         if args.output == Path::new("-") {

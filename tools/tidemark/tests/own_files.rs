@@ -389,6 +389,53 @@ fn every_verb_reads_the_same_rows_under_a_map() {
 }
 
 #[test]
+fn what_was_refused_is_told_when_nothing_is_left_and_no_part_of_an_output_stays() {
+    let desk = Desk::new();
+    desk.write("map.toml", MAP);
+    let wrong = rows().replace(".08.2026", "/08/2026").replace(".09.2026", "/09/2026");
+    desk.write("wrong.csv", &wrong);
+    let words = [
+        "train",
+        "--map",
+        "map.toml",
+        "-i",
+        "wrong.csv",
+        "--train-until",
+        "2026-09-08",
+        "-o",
+        "x.toml",
+    ];
+    let output = desk.run(&words);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(5) && said.contains("rows were refused by the map"),
+        "{said}"
+    );
+
+    for (refused, code) in [("nowhere/r.jsonl", 5), ("-", 2), ("events.jsonl", 2)] {
+        desk.json(
+            code,
+            &[
+                "map",
+                "apply",
+                "map.toml",
+                "rows.csv",
+                "-o",
+                "events.jsonl",
+                "--refused",
+                refused,
+            ],
+        );
+        for left in ["events.jsonl", "events.jsonl.part", "-", "-.part"] {
+            assert!(
+                !desk.folder.path().join(left).exists(),
+                "{left} after --refused {refused}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_output_is_whole_or_not_there_and_standard_input_may_be_packed() {
     let desk = Desk::new();
     desk.write("map.toml", MAP);

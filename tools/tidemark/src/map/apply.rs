@@ -51,6 +51,14 @@ pub(super) fn run(args: &ApplyArgs, json: bool) -> Result<Exit, CliError> {
     let bar = ui::bar(bytes.unwrap_or_default(), "bytes", json || is_stdout || bytes.is_none());
     let lines = file.events(bar.wrap_read(input), Bounds::BUILT_IN.payload_bytes_max);
     let lines = lines.map_err(|error| error.into_cli(""))?;
+    if args
+        .refused
+        .as_deref()
+        .is_some_and(|refused| refused == Path::new("-") || refused == args.output)
+    {
+        let what = "--refused needs a file of its own";
+        return Err(CliError::usage("output", what, "Name a file that is not the output."));
+    }
     let mut events = if is_stdout {
         None
     } else {
@@ -67,19 +75,12 @@ pub(super) fn run(args: &ApplyArgs, json: bool) -> Result<Exit, CliError> {
     };
     let written = write(lines, args, outputs);
     bar.finish_and_clear();
-    let mut files = events.into_iter().chain(refused);
     match written {
         Ok(()) => {}
-        Err(Stopped::Closed) => {
-            files.for_each(WholeFile::drop_it);
-            return Ok(Exit::Ok);
-        }
-        Err(Stopped::Failed(error)) => {
-            files.for_each(WholeFile::drop_it);
-            return Err(error);
-        }
+        Err(Stopped::Closed) => return Ok(Exit::Ok),
+        Err(Stopped::Failed(error)) => return Err(error),
     }
-    files.try_for_each(WholeFile::put)?;
+    events.into_iter().chain(refused).try_for_each(WholeFile::put)?;
     let account = file.account().unwrap_or_default();
     report(&account, is_stdout, json);
     Ok(if account.refused_total == 0 {

@@ -6,7 +6,7 @@ mod check;
 mod view;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use terminal::error::{CliError, Exit};
 use terminal::input::EventFile;
@@ -75,19 +75,24 @@ fn unreadable(fault: InputFault) -> CliError {
     LinesError::Rows(fault).into_cli("")
 }
 
-/// A file that is whole or not there: it is written beside its place, and put there at the end.
+/// A file that is whole or not there: it is written beside its place, and put there at the end. Whatever else ends it leaves nothing.
 struct WholeFile<'p> {
     path: &'p Path,
-    part: std::path::PathBuf,
+    /// Where it is written until then; `None`: in its place, which is a device or a pipe, or it was put there.
+    part: Option<PathBuf>,
     file: std::io::BufWriter<std::fs::File>,
 }
 
 impl<'p> WholeFile<'p> {
     fn create(path: &'p Path) -> Result<Self, CliError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".part");
-        let part = std::path::PathBuf::from(name);
-        let file = std::fs::File::create(&part).map_err(|error| unwritten(&part, &error))?;
+        let is_file = std::fs::metadata(path).map_or(true, |found| found.is_file() || found.is_dir());
+        let part = is_file.then(|| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".part");
+            PathBuf::from(name)
+        });
+        let place = part.as_deref().unwrap_or(path);
+        let file = std::fs::File::create(place).map_err(|error| unwritten(place, &error))?;
         Ok(Self {
             path,
             part,
@@ -96,12 +101,20 @@ impl<'p> WholeFile<'p> {
     }
 
     fn put(mut self) -> Result<(), CliError> {
-        let written = self.file.flush().and_then(|()| std::fs::rename(&self.part, self.path));
-        written.map_err(|error| unwritten(self.path, &error))
+        self.file.flush().map_err(|error| unwritten(self.path, &error))?;
+        if let Some(part) = &self.part {
+            std::fs::rename(part, self.path).map_err(|error| unwritten(self.path, &error))?;
+        }
+        self.part = None;
+        Ok(())
     }
+}
 
-    fn drop_it(self) {
-        drop(self.file);
-        drop(std::fs::remove_file(&self.part));
+impl Drop for WholeFile<'_> {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            // What can't be taken away now is of no use to anybody.
+            let _ = std::fs::remove_file(part);
+        }
     }
 }
