@@ -52,24 +52,31 @@ impl PolicyText {
         }
     }
 
-    /// The features that must stay, since another part of the file names them.
-    #[must_use]
-    pub fn features_named_elsewhere(&self) -> Vec<String> {
+    /// Sets the features to these, and those that must stay because another part of the file names them; each once, by name.
+    pub fn set_features(&mut self, mut names: Vec<String>) {
         let low_risk = self.base.get("low_risk").and_then(|table| table.get("features"));
-        let names = low_risk.and_then(Value::as_array).into_iter().flatten();
-        names.filter_map(Value::as_str).map(str::to_owned).collect()
+        let elsewhere = low_risk.and_then(Value::as_array).into_iter().flatten();
+        names.extend(elsewhere.filter_map(Value::as_str).map(str::to_owned));
+        names.sort_unstable();
+        names.dedup();
+        self.set("features", names);
+    }
+
+    /// Gives the file weights, which it must have without points; nobody looks at what is scored by these.
+    pub fn weigh_anything(&mut self) {
+        self.set_in("weights", "amount_population", 1.0);
     }
 
     /// Adds the population's amounts.
     pub fn add_population(&mut self, population: &LearnedPopulation) {
         let knots = population.knots();
         let amounts: Vec<String> = knots.iter().map(|knot| knot.amount_minor.to_string()).collect();
-        let bits: Vec<String> = knots.iter().map(|knot| number(knot.bits)).collect();
+        let bits: Vec<f64> = knots.iter().map(|knot| knot.bits).collect();
         let _ = write!(
             self.learned,
             "\n# How rare amounts are among all cards, base minor units and bits.\n[population]\namounts_minor = [{}]\nbits = [{}]\n",
             amounts.join(", "),
-            bits.join(", "),
+            numbers(&bits),
         );
     }
 
@@ -83,7 +90,7 @@ impl PolicyText {
             number(prior_bits)
         );
         for feature in &report.features {
-            self.learned.push_str(&table(name, feature));
+            self.learned.push_str(&table_of(name, feature));
         }
     }
 
@@ -98,15 +105,14 @@ impl PolicyText {
         );
         for (feature, counts) in rarity.points.features.iter().zip(&rarity.counts) {
             let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-            let _ = write!(
-                self.learned,
-                "\n[[points.tables]]\nfeature = \"{}\"\nedges = [{}]\nbits = [{}]\nmissing_bits = {}\n# events, bin by bin, missing last: {}\n",
-                feature.name,
-                numbers(&feature.edges),
-                numbers(&feature.bits),
-                number(feature.missing_bits),
-                counts.join(" "),
-            );
+            let lay = format!("events, bin by bin, missing last: {}", counts.join(" "));
+            let (edges, bits) = (&feature.edges, &feature.bits);
+            self.learned.push_str(&table(
+                "points",
+                &feature.name,
+                (edges, bits, feature.missing_bits),
+                &lay,
+            ));
         }
     }
 
@@ -120,20 +126,25 @@ impl PolicyText {
     }
 }
 
-fn table(name: &str, feature: &FeatureReport) -> String {
+fn table_of(name: &str, feature: &FeatureReport) -> String {
     let bins = || feature.bins.iter().filter(|bin| !bin.missing);
-    let edges: Vec<String> = bins().filter_map(|bin| bin.from).map(number).collect();
-    let bits: Vec<String> = bins().map(|bin| number(bin.bits)).collect();
+    let edges: Vec<f64> = bins().filter_map(|bin| bin.from).collect();
+    let bits: Vec<f64> = bins().map(|bin| bin.bits).collect();
     let missing = feature.bins.iter().find(|bin| bin.missing);
     let share = |bin: &learn::points::BinReport| format!("{}/{}", bin.frauds, bin.events);
     let shares: Vec<String> = feature.bins.iter().map(share).collect();
+    let lay = format!("frauds of events, bin by bin, missing last: {}", shares.join(" "));
+    let missing_bits = missing.map_or(0.0, |bin| bin.bits);
+    table(name, &feature.feature, (&edges, &bits, missing_bits), &lay)
+}
+
+/// A feature's edges, the bits of its bins, and those of a missing value, with what lay in each.
+fn table(name: &str, feature: &str, (edges, bits, missing_bits): (&[f64], &[f64], f64), lay: &str) -> String {
     format!(
-        "\n[[{name}.tables]]\nfeature = \"{}\"\nedges = [{}]\nbits = [{}]\nmissing_bits = {}\n# frauds of events, bin by bin, missing last: {}\n",
-        feature.feature,
-        edges.join(", "),
-        bits.join(", "),
-        number(missing.map_or(0.0, |bin| bin.bits)),
-        shares.join(" "),
+        "\n[[{name}.tables]]\nfeature = \"{feature}\"\nedges = [{}]\nbits = [{}]\nmissing_bits = {}\n# {lay}\n",
+        numbers(edges),
+        numbers(bits),
+        number(missing_bits),
     )
 }
 

@@ -197,16 +197,12 @@ fn with_text(
     let mut text = text.clone();
     let mut features = names.to_vec();
     features.extend(explained.into_iter().flat_map(|fitted| used(&fitted.points)));
-    features.extend(text.features_named_elsewhere());
-    features.sort_unstable();
-    features.dedup();
-    text.set("features", features);
+    text.set_features(features);
     text.add_population(population);
     if let Some(fitted) = explained {
         add_explained(&mut text, fitted);
     }
-    // Without points there must be weights; nobody looks at what is scored by these.
-    text.set_in("weights", "amount_population", 1.0);
+    text.weigh_anything();
     text.render("")
 }
 
@@ -264,10 +260,7 @@ fn finish(
 ) -> Result<Trained, LearningError> {
     let mut features = used(&fitted.points);
     features.extend(own.iter().flat_map(|own| used(&own.points)));
-    features.extend(text.features_named_elsewhere());
-    features.sort_unstable();
-    features.dedup();
-    text.set("features", features);
+    text.set_features(features);
     text.add_population(population);
     if let Some(own) = &own {
         add_explained(&mut text, own);

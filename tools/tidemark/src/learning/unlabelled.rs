@@ -39,8 +39,7 @@ pub(super) fn learn(
     set_features(&mut text, names.clone());
     let measured = {
         let mut text = text.clone();
-        // Without points there must be weights; nobody looks at what is scored by these.
-        text.set_in("weights", "amount_population", 1.0);
+        text.weigh_anything();
         parse(&text.render("")?)?
     };
     let range_ms = (options.learn_from_ms(first_ms), options.until_ms);
@@ -95,10 +94,8 @@ fn surprise_of(key: FeatureKey) -> String {
     }
 }
 
+/// The features of points, and the population's amounts, which some of them rest on.
 fn set_features(text: &mut PolicyText, mut names: Vec<String>) {
     names.push("amount_population".to_owned());
-    names.extend(text.features_named_elsewhere());
-    names.sort_unstable();
-    names.dedup();
-    text.set("features", names);
+    text.set_features(names);
 }
