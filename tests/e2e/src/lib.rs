@@ -46,3 +46,16 @@ pub fn target_folder() -> std::io::Result<PathBuf> {
         .map(Path::to_path_buf)
         .ok_or_else(|| std::io::Error::other(format!("{} has no folder above it", binaries.display())))
 }
+
+/// A template as CloudFormation takes it with these parameters (`NAME=VALUE`), conditions and all.
+///
+/// # Errors
+/// When the tools can't be installed or run, or print no JSON.
+pub fn decided<P: AsRef<std::ffi::OsStr>>(
+    template: &str,
+    parameters: impl IntoIterator<Item = P>,
+) -> Result<serde_json::Value, Failed> {
+    let mut command = venv("lint")?.script("decided.py");
+    let printed = run(command.arg(template).args(parameters))?;
+    serde_json::from_str(&printed).map_err(|error| Failed::io("decided.py", error.into()))
+}

@@ -51,9 +51,7 @@ fn dashboard() -> Value {
 }
 
 fn dashboard_of(parameters: &[&str]) -> Value {
-    let mut command = e2e::venv("lint").unwrap().script("decided.py");
-    let printed = e2e::run(command.arg(TEMPLATE).args(parameters)).unwrap();
-    let decided: Value = serde_json::from_str(&printed).unwrap();
+    let decided = e2e::decided(TEMPLATE, parameters).unwrap();
     let body = &decided["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"];
     let mut text = body[0].as_str().unwrap().to_owned();
     for (name, value) in body[1].as_object().unwrap() {

@@ -13,9 +13,7 @@ fn template() -> &'static Value {
 
 /// The template as CloudFormation takes it with these parameters.
 fn decided(parameters: &[&str]) -> Value {
-    let mut command = e2e::venv("lint").unwrap().script("decided.py");
-    let printed = e2e::run(command.arg("infra/template.yaml").args(parameters)).unwrap();
-    serde_json::from_str(&printed).unwrap()
+    e2e::decided("infra/template.yaml", parameters).unwrap()
 }
 
 const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";

@@ -82,9 +82,7 @@ fn live(template: &Value) -> (&String, &Value) {
 
 #[test]
 fn no_alarm_takes_a_version_back_when_none_is_wanted() {
-    let mut command = e2e::venv("lint").unwrap().script("decided.py");
-    let printed = e2e::run(command.arg("infra/template.yaml").arg("DeploymentAlarms=false")).unwrap();
-    let template: Value = serde_json::from_str(&printed).unwrap();
+    let template = e2e::decided("infra/template.yaml", ["DeploymentAlarms=false"]).unwrap();
     let (_, group) = only(&template, "AWS::CodeDeploy::DeploymentGroup").unwrap();
     assert_eq!(
         group["Properties"]["AlarmConfiguration"],

@@ -23,9 +23,7 @@ fn template() -> &'static Value {
 
 /// The template as CloudFormation takes it with these parameters.
 fn decided(parameters: &[&str]) -> Value {
-    let mut command = e2e::venv("lint").unwrap().script("decided.py");
-    let printed = e2e::run(command.arg("infra/template.yaml").args(parameters)).unwrap();
-    serde_json::from_str(&printed).unwrap()
+    e2e::decided("infra/template.yaml", parameters).unwrap()
 }
 
 fn property(place: &str) -> &'static Value {

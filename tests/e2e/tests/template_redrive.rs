@@ -12,10 +12,7 @@ const SECOND_MS: u64 = 1_000;
 
 fn template() -> &'static Value {
     static TEMPLATE: OnceLock<Value> = OnceLock::new();
-    TEMPLATE.get_or_init(|| {
-        let mut command = e2e::venv("lint").unwrap().script("decided.py");
-        serde_json::from_str(&e2e::run(command.arg("infra/template.yaml")).unwrap()).unwrap()
-    })
+    TEMPLATE.get_or_init(|| e2e::decided("infra/template.yaml", [""; 0]).unwrap())
 }
 
 fn property(place: &str) -> &'static Value {
@@ -121,9 +118,7 @@ fn the_function_has_memory_for_its_cache_and_its_payloads() {
 #[test]
 fn redrives_at_once_are_bounded_where_it_is_asked_for() {
     let reserved = |parameters: &[&str]| {
-        let mut command = e2e::venv("lint").unwrap().script("decided.py");
-        let printed = e2e::run(command.arg("infra/template.yaml").args(parameters)).unwrap();
-        let template: Value = serde_json::from_str(&printed).unwrap();
+        let template = e2e::decided("infra/template.yaml", parameters).unwrap();
         template["Resources"]["RedriveFunction"]["Properties"]["ReservedConcurrentExecutions"].clone()
     };
     assert_eq!(reserved(&[]), Value::Null);
