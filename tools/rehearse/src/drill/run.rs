@@ -6,6 +6,7 @@ use serde::Serialize;
 use terminal::clock::{now_ms, pause};
 use terminal::error::CliError;
 
+use super::broken;
 use super::page::{RunbookPage, Section};
 use super::pipeline::{Child, Pipeline, PipelineOptions, Ran};
 use super::trouble::{Trouble, second_policy, traffic};
@@ -43,6 +44,8 @@ pub async fn drill(
 ) -> Result<DrillReport, CliError> {
     let pipeline = Pipeline::start(trouble.mapping(), options).await?;
     let result = drill_on(&pipeline, page, trouble, options.data_dir).await;
+    // One that broke off did not end its trouble: nobody may kill the processes of a stack that stops.
+    broken::crash_no_more(&pipeline).await;
     pipeline.stack.stop().await;
     result
 }
