@@ -207,6 +207,11 @@ fn letters_and_quarantine() -> Vec<Case> {
     };
     let deleted = |minute: Minute| minute.with("AWS/SQS NumberOfMessagesDeleted tidemark-dead-letter", 1.0);
     let refused = ordinary().with(&waiting("quarantine"), 5.0);
+    // All of it is hidden while somebody lists it.
+    let looked = ordinary().with("AWS/SQS NumberOfMessagesReceived tidemark-quarantine", 5.0);
+    let emptied = looked
+        .clone()
+        .with("AWS/SQS NumberOfMessagesDeleted tidemark-quarantine", 5.0);
     let week = 7 * MINUTES_PER_DAY;
     vec![
         case("batches were given up on", letters(1.0).times(5), &["dead-letters"]),
@@ -250,10 +255,18 @@ fn letters_and_quarantine() -> Vec<Case> {
             &["quarantine-age"],
         ),
         case(
+            "something waits in quarantine for a week, and somebody looked on the third day",
+            refused
+                .times(week / 2)
+                .then(looked.times(2))
+                .then(refused.times(week / 2 - 2)),
+            &["quarantine-age"],
+        ),
+        case(
             "the quarantine was emptied on the third day",
             refused
                 .times(week / 2)
-                .then(ordinary().times(1))
+                .then(emptied.times(1))
                 .then(refused.times(week / 2)),
             &[],
         ),
