@@ -10,6 +10,7 @@ mod mapping;
 mod patience;
 mod put;
 mod queue;
+mod read;
 mod signed;
 mod stream;
 mod table;
@@ -27,7 +28,8 @@ pub use patience::{
 };
 pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
-pub use stream::{PutRecord, ReadFrom, RecordPage, Shard, ShardIterator, ShardRecord, StreamInfo};
+pub use read::{ReadFrom, RecordPage, ShardIterator, ShardRecord};
+pub use stream::{PutRecord, Shard, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue, item_bytes};
 
 use crate::client::{AwsSettings, Clients, clients_of, shared_config};

@@ -10,5 +10,6 @@
 mod answers;
 mod arrival;
 mod control;
+mod resumed;
 mod store;
 mod support;

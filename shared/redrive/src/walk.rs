@@ -18,6 +18,9 @@
 //! record. When it meets a later one, or the stream refuses the number, or nothing comes, the number is suspect, and the walk
 //! looks at the shard's oldest record: when that lies beyond the number, the start was trimmed; when it lies before it, the
 //! shard never gave such a number.
+//!
+//! A walk goes on in the same way, behind a record that it or an earlier walk saw last: it begins at that very record. Where the
+//! record does not come again it has left the stream, and maybe others behind it, so that the range counts as trimmed.
 
 use std::cmp::Ordering;
 
@@ -100,6 +103,8 @@ struct Track {
     progress: Progress,
     /// Whether its start is past retention, as far as is known.
     trimmed: bool,
+    /// Whether the record behind which it goes on did not come where it should, and is looked for from the shard's oldest record on.
+    is_sought: bool,
 }
 
 impl Track {
@@ -113,6 +118,32 @@ impl Track {
             span,
             progress,
             trimmed: false,
+            is_sought: false,
+        }
+    }
+
+    /// The stream has nothing where the range begins, or goes on.
+    fn doubt(&mut self) {
+        if self.progress == Progress::Begun {
+            self.is_sought = true;
+        } else {
+            self.progress = Progress::Suspect;
+        }
+    }
+
+    /// A record came: when the one that is looked for is not before it, the search is over.
+    fn seek(&mut self, number: &str) {
+        if !self.is_sought {
+            return;
+        }
+        let after = self.span.after.as_deref().unwrap_or(&self.span.start);
+        match compare_sequence_numbers(number, after) {
+            Ordering::Less => {}
+            Ordering::Equal => self.is_sought = false,
+            Ordering::Greater => {
+                self.is_sought = false;
+                self.trimmed = true;
+            }
         }
     }
 
@@ -136,7 +167,7 @@ enum Place {
     Unplaced,
     /// There is an iterator.
     Reading,
-    /// The iterator was too old: one after the last record seen is wanted.
+    /// The iterator was too old: one at the last record seen is wanted.
     Expired,
     /// A range is suspect: an iterator at the shard's oldest record is wanted.
     Probing,
@@ -153,8 +184,12 @@ pub struct Walk {
     began: Option<ReadFrom>,
     /// The last record seen since then.
     last: Option<String>,
-    /// The lowest record that was ever seen.
+    /// The lowest record seen since then.
     lowest: Option<String>,
+    /// Whether no record came from this iterator yet: the first shows whether something was trimmed.
+    is_fresh: bool,
+    /// Whether a range may be in doubt: then records before the ranges say something of it.
+    is_probe: bool,
     empty_pages: u32,
     empty_pages_max: u32,
 }
@@ -172,6 +207,8 @@ impl Walk {
             began: None,
             last: None,
             lowest: None,
+            is_fresh: false,
+            is_probe: false,
             empty_pages: 0,
             empty_pages_max,
         }
@@ -199,8 +236,8 @@ impl Walk {
             Place::Reading if self.is_inside() => Want::Page,
             Place::Reading | Place::Unplaced => Want::Iterator(self.next_start()),
             Place::Expired => {
-                let after = self.last.clone().map(ReadFrom::After);
-                Want::Iterator(after.or_else(|| self.began.clone()).unwrap_or(ReadFrom::Oldest))
+                let last = self.last.clone().map(ReadFrom::At);
+                Want::Iterator(last.or_else(|| self.began.clone()).unwrap_or(ReadFrom::Oldest))
             }
             Place::Probing => Want::Iterator(ReadFrom::Oldest),
         }
@@ -211,25 +248,20 @@ impl Walk {
         let Some(last) = &self.last else {
             return true;
         };
-        self.open
-            .iter()
-            .map(|at| &self.tracks[*at].span)
-            .any(|span| !is_before(last, span.after.as_ref().unwrap_or(&span.start)))
+        self.open.iter().map(|at| &self.tracks[*at]).any(|track| {
+            let span = &track.span;
+            track.is_sought || !is_before(last, span.after.as_ref().unwrap_or(&span.start))
+        })
     }
 
     /// The lowest place at which an open range is to be read.
     fn next_start(&self) -> ReadFrom {
         let places = self.open.iter().map(|at| {
             let span = &self.tracks[*at].span;
-            span.after.as_ref().map_or((&span.start, false), |after| (after, true))
+            span.after.as_ref().unwrap_or(&span.start)
         });
-        let lowest = places
-            .min_by(|(a, a_after), (b, b_after)| compare_sequence_numbers(a, b).then_with(|| a_after.cmp(b_after)));
-        match lowest {
-            Some((number, false)) => ReadFrom::At(number.clone()),
-            Some((number, true)) => ReadFrom::After(number.clone()),
-            None => ReadFrom::Oldest,
-        }
+        let lowest = places.min_by(|a, b| compare_sequence_numbers(a, b));
+        lowest.map_or(ReadFrom::Oldest, |number| ReadFrom::At(number.clone()))
     }
 
     /// The iterator that was wanted is there.
@@ -237,7 +269,10 @@ impl Walk {
         if self.place != Place::Expired {
             self.began = Some(from);
             self.last = None;
+            self.lowest = None;
         }
+        self.is_probe |= self.place == Place::Probing;
+        self.is_fresh = true;
         self.place = Place::Reading;
     }
 
@@ -247,16 +282,18 @@ impl Walk {
             self.give_up();
             return;
         };
+        self.doubt_at(number);
+        self.place = Place::Probing;
+    }
+
+    /// The ranges that begin at a number, or go on there, found nothing.
+    fn doubt_at(&mut self, number: &str) {
         for at in &self.open {
             let track = &mut self.tracks[*at];
-            if track.span.after.as_ref() == Some(number) {
-                // What follows it may be gone too: the count will show.
-                track.trimmed = true;
-            } else if track.span.start == *number {
-                track.progress = Progress::Suspect;
+            if track.span.after.as_deref().unwrap_or(&track.span.start) == number {
+                track.doubt();
             }
         }
-        self.place = Place::Probing;
     }
 
     /// The iterator is too old.
@@ -269,7 +306,16 @@ impl Walk {
     /// A page came: which of its records lie in which ranges, each record of a range once.
     pub fn page(&mut self, numbers: &[&str], page_end: PageEnd) -> Vec<Hit> {
         let mut hits = Vec::new();
+        if let Some(first) = numbers.first().filter(|_| self.is_fresh) {
+            self.is_fresh = false;
+            if self.is_first_trimmed(first) {
+                return hits;
+            }
+        }
         for (record, number) in numbers.iter().enumerate() {
+            if self.is_probe {
+                self.seek(number);
+            }
             if self.lowest.as_ref().is_none_or(|lowest| is_before(number, lowest)) {
                 self.lowest = Some((*number).to_owned());
             }
@@ -289,6 +335,32 @@ impl Walk {
         hits
     }
 
+    /// What a record means to the ranges in doubt.
+    fn seek(&mut self, number: &str) {
+        let mut is_probe = false;
+        for at in &self.open {
+            let track = &mut self.tracks[*at];
+            track.seek(number);
+            is_probe |= track.is_sought || track.progress == Progress::Suspect;
+        }
+        self.is_probe = is_probe;
+    }
+
+    /// What the first record of a reading says of the records before it: a range that was begun and would go on before it has lost
+    /// some. Whether the reading itself has a hole, so that it has to begin anew with the shard's oldest record.
+    fn is_first_trimmed(&mut self, first: &str) -> bool {
+        for at in &self.open {
+            let track = &mut self.tracks[*at];
+            let goes_on_before = track.span.after.as_ref().is_some_and(|after| is_before(after, first));
+            track.trimmed |= goes_on_before && track.progress == Progress::Begun;
+        }
+        let has_hole = self.last.as_ref().is_some_and(|last| is_before(last, first));
+        if has_hole {
+            self.place = Place::Probing;
+        }
+        has_hole
+    }
+
     /// What a record means to each open range.
     fn visit(&mut self, number: &str) -> Vec<usize> {
         let mut spans = Vec::new();
@@ -296,8 +368,11 @@ impl Walk {
         for at in self.open.clone() {
             let track = &self.tracks[at];
             if is_before(number, &track.span.start) {
-                if track.progress != Progress::Suspect {
+                if !self.is_probe {
                     break;
+                }
+                if track.progress != Progress::Suspect {
+                    continue;
                 }
                 // There are older records: its start was not trimmed.
                 self.tracks[at].progress = Progress::Ended(SpanEnd::NotOfShard);
@@ -348,29 +423,23 @@ impl Walk {
     }
 
     /// The shard has no further record, so every range that is not suspect has its end. Where not even one record came, that
-    /// says nothing about the ranges that begin elsewhere: some streams give empty pages for ever from a place past retention.
+    /// says nothing: some streams give empty pages for ever from a place past retention. Only behind the oldest record nothing is
+    /// missing.
     fn nothing_follows(&mut self) {
+        let place = self.last.clone().map(ReadFrom::At).or_else(|| self.began.clone());
+        if let Some(ReadFrom::At(number)) = place.filter(|_| self.is_fresh) {
+            self.doubt_at(&number);
+            self.place = Place::Probing;
+            return;
+        }
         self.place = Place::Unplaced;
         for at in self.open.clone() {
-            if self.last.is_none() && !self.began_at(at) {
-                continue;
-            }
+            self.tracks[at].trimmed |= self.is_fresh;
             if self.begin(at, None) {
                 self.tracks[at].finish();
             }
         }
         self.drop_ended();
-    }
-
-    /// Whether the reading began where a range does, or before everything.
-    fn began_at(&self, at: usize) -> bool {
-        let span = &self.tracks[at].span;
-        match &self.began {
-            Some(ReadFrom::At(number)) => span.after.is_none() && span.start == *number,
-            Some(ReadFrom::After(number)) => span.after.as_ref() == Some(number),
-            Some(ReadFrom::Oldest) => true,
-            Some(ReadFrom::Time(_)) | None => false,
-        }
     }
 
     fn count_empty(&mut self, is_empty: bool) {

@@ -5,7 +5,7 @@
 //! there is dropped.
 
 mod choose;
-mod edges;
+pub(crate) mod edges;
 mod late;
 mod options;
 mod pattern;

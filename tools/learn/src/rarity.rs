@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use crate::points::edges::bin_of;
 use crate::points::{FeaturePoints, LearnedPoints, ROWS_MIN};
 use crate::refusal::LearnError;
 use crate::round::roundest;
@@ -128,7 +129,7 @@ fn of_feature(feature: &Weighed, sorted: &[f64], edges: &[f64]) -> FeaturePoints
 fn counts(sorted: &[f64], edges: &[f64], events: usize) -> Vec<u64> {
     let mut counts = vec![0; edges.len() + 2];
     for value in sorted {
-        counts[edges.partition_point(|edge| edge <= value)] += 1;
+        counts[bin_of(edges, *value)] += 1;
     }
     counts[edges.len() + 1] = (events - sorted.len()) as u64;
     counts

@@ -26,6 +26,19 @@ pub enum AdminError {
         /// The call.
         operation: String,
     },
+    /// Reading was to go on after a record that has left the stream: what followed it may be gone, too.
+    #[error(
+        "stream {stream}, shard {shard_id}: record {number} was read before and has left the stream, so that records after it may \
+         be gone unread; the reading was slower than the stream's retention"
+    )]
+    Overtaken {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard_id: String,
+        /// The record's sequence number.
+        number: String,
+    },
     /// What was waited for did not come within the time.
     #[error("{operation}: not done within {waited_ms} ms")]
     NotReady {
@@ -66,9 +79,11 @@ impl AdminError {
         match self {
             Self::NotReady { .. } | Self::Partial { .. } => true,
             Self::Call(error) => error.is_transient(),
-            Self::NotFound { .. } | Self::InUse { .. } | Self::IteratorExpired { .. } | Self::FunctionFailed { .. } => {
-                false
-            }
+            Self::NotFound { .. }
+            | Self::InUse { .. }
+            | Self::IteratorExpired { .. }
+            | Self::Overtaken { .. }
+            | Self::FunctionFailed { .. } => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Kinesis: create, reshard, read by shard, put in batches.
+//! Kinesis: create, reshard, put in batches.
 
 use std::time::Duration;
 
@@ -8,13 +8,10 @@ use aws_sdk_kinesis::operation::list_shards::ListShardsOutput;
 use aws_sdk_kinesis::operation::put_records::builders::PutRecordsFluentBuilder;
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus};
-use aws_smithy_types::DateTime;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, StreamStatus};
 
 use super::error::{AdminError, admin_error};
-use super::patience::ITERATORS_MAX;
 use super::{Admin, STATUS_POLL_INTERVAL, STATUS_POLLS_MAX, call_timeout, pause};
-use crate::arrival::arrival_ms;
 use crate::limits::{PUT_BYTES_MAX, PUT_RECORDS_MAX};
 
 /// Calls in a row for one batch of records that take nothing.
@@ -53,55 +50,6 @@ pub struct StreamInfo {
     pub active: bool,
     /// How long it keeps a record, in hours.
     pub retention_h: u32,
-}
-
-/// A record as it was read from a shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardRecord {
-    /// A decimal number of 56 digits and more: compare by length, then text.
-    pub sequence_number: String,
-    /// Its partition key.
-    pub partition_key: String,
-    /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
-    pub arrival_ms: i64,
-    /// Its bytes.
-    pub data: Vec<u8>,
-}
-
-/// Where reading of a shard goes on. It lives for five minutes; it knows its place, so that a new one can be had after that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardIterator {
-    token: String,
-    stream: String,
-    shard_id: String,
-    /// What the token stands for: the place after the last record seen.
-    place: ReadFrom,
-}
-
-/// A page of records. It may be empty without being the last.
-#[derive(Clone, Debug, Default)]
-pub struct RecordPage {
-    /// The records, in order.
-    pub records: Vec<ShardRecord>,
-    /// Where to go on; `None` after the last record of a closed shard.
-    pub next: Option<ShardIterator>,
-    /// How far the page's end is behind the newest record, in milliseconds.
-    pub behind_ms: i64,
-}
-
-/// Where reading of a shard begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadFrom {
-    /// The oldest record that is kept.
-    Oldest,
-    /// Records that come after now.
-    Latest,
-    /// This record.
-    At(String),
-    /// The record after this one.
-    After(String),
-    /// The first record of this time or later: milliseconds since 1970-01-01T00:00:00Z.
-    Time(i64),
 }
 
 /// A record to put.
@@ -223,104 +171,6 @@ impl Admin {
             .await
             .map_err(|error| admin_error("MergeShards", &error))?;
         self.wait_for_stream(stream).await
-    }
-
-    /// An iterator on a shard; it lives for five minutes.
-    pub async fn iterator(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<ShardIterator, AdminError> {
-        Ok(ShardIterator {
-            token: self.patiently(|| self.iterator_token(stream, shard_id, from)).await?,
-            stream: stream.to_owned(),
-            shard_id: shard_id.to_owned(),
-            place: from.clone(),
-        })
-    }
-
-    async fn iterator_token(&self, stream: &str, shard_id: &str, from: &ReadFrom) -> Result<String, AdminError> {
-        let call = self
-            .clients
-            .kinesis
-            .get_shard_iterator()
-            .stream_name(stream)
-            .shard_id(shard_id);
-        let call = match from {
-            ReadFrom::Oldest => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            ReadFrom::Latest => call.shard_iterator_type(ShardIteratorType::Latest),
-            ReadFrom::At(number) => call
-                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                .starting_sequence_number(number),
-            ReadFrom::After(number) => call
-                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
-                .starting_sequence_number(number),
-            ReadFrom::Time(time_ms) => call
-                .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                .timestamp(DateTime::from_millis(*time_ms)),
-        };
-        let answer = call
-            .send()
-            .await
-            .map_err(|error| admin_error("GetShardIterator", &error))?;
-        Ok(answer.shard_iterator().unwrap_or_default().to_owned())
-    }
-
-    /// Up to `limit` (at most 10,000) records from an iterator on. With patience, an iterator that has expired is replaced by one
-    /// after the last record seen.
-    pub async fn records(&self, iterator: &ShardIterator, limit: u32) -> Result<RecordPage, AdminError> {
-        let mut renewed: Option<ShardIterator> = None;
-        for _ in 0..ITERATORS_MAX {
-            let at = renewed.as_ref().unwrap_or(iterator);
-            match self.patiently(|| self.page(at, limit)).await {
-                Err(AdminError::IteratorExpired { .. }) if self.is_patient() => {
-                    renewed = Some(self.iterator(&at.stream, &at.shard_id, &at.place).await?);
-                }
-                other => return other,
-            }
-        }
-        let at = renewed.as_ref().unwrap_or(iterator);
-        self.patiently(|| self.page(at, limit)).await
-    }
-
-    async fn page(&self, at: &ShardIterator, limit: u32) -> Result<RecordPage, AdminError> {
-        self.pace(&at.stream, &at.shard_id).await;
-        let limit = i32::try_from(limit.clamp(1, 10_000)).unwrap_or(1);
-        let call = self
-            .clients
-            .kinesis
-            .get_records()
-            .shard_iterator(&at.token)
-            .limit(limit)
-            .customize();
-        let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
-        let answer = call.send().await.map_err(|error| admin_error("GetRecords", &error))?;
-        let next = answer.next_shard_iterator.filter(|next| !next.is_empty());
-        let records = answer.records.into_iter().map(|record| ShardRecord {
-            sequence_number: record.sequence_number,
-            partition_key: record.partition_key.unwrap_or_default(),
-            arrival_ms: record
-                .approximate_arrival_timestamp
-                .and_then(|time| arrival_ms(&time))
-                .unwrap_or_default(),
-            data: record.data.into_inner(),
-        });
-        let records: Vec<ShardRecord> = records.collect();
-        self.took(
-            &at.stream,
-            &at.shard_id,
-            records.iter().map(|record| record.data.len() as u64).sum(),
-        );
-        let place = records.last().map_or_else(
-            || at.place.clone(),
-            |last| ReadFrom::After(last.sequence_number.clone()),
-        );
-        Ok(RecordPage {
-            next: next.map(|token| ShardIterator {
-                token,
-                stream: at.stream.clone(),
-                shard_id: at.shard_id.clone(),
-                place,
-            }),
-            records,
-            behind_ms: answer.millis_behind_latest.unwrap_or_default(),
-        })
     }
 
     /// Puts records in calls of at most 500 and 5 MiB; what a call did not take is sent again, in order, with growing waits.

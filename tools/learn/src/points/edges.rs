@@ -109,7 +109,7 @@ impl Fine {
 }
 
 /// The bin of a value: how many edges are not above it.
-pub(super) fn bin_of(edges: &[f64], value: f64) -> usize {
+pub(crate) fn bin_of(edges: &[f64], value: f64) -> usize {
     edges.partition_point(|edge| *edge <= value)
 }
 

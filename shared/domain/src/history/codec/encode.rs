@@ -82,6 +82,11 @@ fn put_entry<'b, const KEYS: bool>(mut bits: BitWriter<'b>, context: &mut Contex
         }
     }
     if is_plain::<KEYS>(context, entry, merchant, expected) {
+        debug_assert_eq!(
+            rare_parts(context, entry, merchant, expected),
+            0,
+            "a plain entry has no rare parts"
+        );
         bits.put(u64::from(entry.approved) | 0b10, 2);
         context.learn_plain(entry, merchant);
         bits
