@@ -63,6 +63,14 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// The engine's store on a table.
+    #[must_use]
+    pub fn store(&self, table: &str) -> crate::DynamoStore {
+        crate::DynamoStore::new(self.clients.dynamodb.clone(), table)
+    }
+}
+
 /// The time a call of a tool may take, in place of the short one of functions.
 fn call_timeout() -> TimeoutConfig {
     TimeoutConfig::builder()

@@ -38,7 +38,8 @@ pub enum FoldAnswer {
 /// Scores a transaction as of its own event time and puts it where that time belongs.
 ///
 /// In this order: a duplicate (same id and same event time: [`HistoryKey`]) is found, in the head or in a sealed segment; what lies at or
-/// below the card's floor, or at or beyond the policy's dedupe horizon behind the card's newest event, is refused; the
+/// below the card's floor, or at or beyond the policy's dedupe horizon behind the card's newest event (for an import, at or beyond its
+/// retention), is refused; the
 /// event is scored on the history at or before its time; it is inserted after those of equal time; what is older than the
 /// policy's retention is dropped; what is over the limits of events and bytes is sealed from the oldest on.
 ///
@@ -76,8 +77,12 @@ pub fn fold_overridden<'a>(
     if state.floor_ms.is_some_and(|floor_ms| time_ms <= floor_ms) {
         return beyond("occurred_at_ms: before the history that this card keeps");
     }
-    if time_ms <= newest_ms.saturating_sub(policy.dedupe_horizon_ms) {
-        return beyond("occurred_at_ms: further behind the card's newest event than the dedupe horizon");
+    if time_ms <= newest_ms.saturating_sub(policy.reach_ms()) {
+        return beyond(if policy.takes_history {
+            "occurred_at_ms: further behind the card's newest event than anything is kept"
+        } else {
+            "occurred_at_ms: further behind the card's newest event than the dedupe horizon"
+        });
     }
     let sweep = Sweep::new(&event, event.judge);
     let keys = needed(state, &sweep, event.key, Seal::new(policy.head_events_max));

@@ -1,4 +1,4 @@
-//! What an operator does with a deployment, by a verb each: send to it, label its events, watch it, explain a card, steer it, audit it, look into
+//! What an operator does with a deployment, by a verb each: send to it, import history, label its events, watch it, explain a card, steer it, audit it, look into
 //! its queues, redrive.
 //!
 //! A verb has its arguments in `args`; it reads and writes through [`tidemark_aws::admin`], names the deployment by [`places`],
@@ -11,6 +11,7 @@ pub mod dlq;
 pub mod explain;
 pub mod explain_ids;
 pub mod explain_view;
+pub mod import;
 pub mod label;
 mod models;
 pub mod outcome;

@@ -8,6 +8,7 @@ use operate::audit::args::AuditArgs;
 use operate::control::args::{CompareArgs, ModeArgs, ModelCommand, OverrideCommand, PolicyCommand, RolloutArgs};
 use operate::dlq::args::DlqArgs;
 use operate::explain::args::ExplainArgs;
+use operate::import::args::ImportArgs;
 use operate::label::args::LabelArgs;
 use operate::quarantine::args::QuarantineCommand;
 use operate::redrive::args::RedriveArgs;
@@ -81,6 +82,9 @@ pub enum Command {
         after_help = "The endpoint, region and credentials are AWS's own settings: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE …\n\nThe partition key is the event's card_id, and a card's events keep their order, whatever Kinesis refuses on the way: the next one\nis sent when the one before it is in the stream. Cards do not wait for each other; a file of few cards goes faster with\n--aggregate: up to 50 KiB of events are one record under one of 16 keys, and a card keeps to one of them.\nLines that no record can hold, or that Kinesis refuses, are named and left out; all others are sent, and the exit code is 1.\nBlank lines and a byte order mark are skipped. Sending a file again is safe: events count once.\n\nExamples:\n  tidemark send -i stream.jsonl                      after the exports that `tidemark local up` prints\n  tidemark --json send -i stream.jsonl | jq .refused\n  zcat day.jsonl.gz | tidemark send --prefix prod --aggregate"
     )]
     Send(SendArgs),
+    /// Take the history of cards from a file straight into the table, beside live traffic
+    #[command(after_help = operate::import::args::HELP)]
+    Import(ImportArgs),
     /// Send labels from a file to the stream: what turned out to be fraud, and what did not
     #[command(after_help = operate::label::args::HELP)]
     Label(LabelArgs),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use operate::{audit, control, dlq, explain, label, quarantine, redrive, send, watch};
+use operate::{audit, control, dlq, explain, import, label, quarantine, redrive, send, watch};
 use rehearse::{chaos, demo, drill, local};
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
@@ -51,6 +51,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Export(args) => train::run_export(args, json),
         Command::Simulate(args) => simulate::run(args),
         Command::Send(args) => send::run(&admin().await, args, json).await,
+        Command::Import(args) => import::run(&admin().await, args, json).await,
         Command::Label(args) => label::run(&admin().await, args, json).await,
         Command::Explain(args) => explain::run(&admin().await, args, json).await,
         Command::Drill(args) => drill::run(args, json).await,

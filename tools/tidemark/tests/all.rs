@@ -13,6 +13,7 @@ mod control;
 mod control_input;
 mod documented;
 mod documents;
+mod import;
 mod label;
 mod models;
 mod own_files;

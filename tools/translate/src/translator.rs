@@ -87,7 +87,11 @@ impl<R: BufRead> Translator<R> {
     #[allow(clippy::should_implement_trait)] // events are lent until the next row
     pub fn next(&mut self) -> Result<Option<Translated<'_>>, InputFault> {
         let (line, wrong) = match self.reader.next(self.header.len())? {
-            Read::End => return Ok(None),
+            Read::End => {
+                // Whoever asks again after the end is given nothing a second time.
+                self.made = Made::default();
+                return Ok(None);
+            }
             Read::Row { line } => (line, None),
             Read::Wrong { line, wrong } => (line, Some(wrong)),
         };

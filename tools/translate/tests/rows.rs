@@ -3,7 +3,9 @@
 use serde_json::json;
 use tidemark_domain::contract::{Bounds, decode};
 
-use crate::world::{HEADER, MAP, ROW, run, table};
+use translate::{Translated, Translator};
+
+use crate::world::{HEADER, MAP, ROW, map, run, table};
 
 const AT_MS: i64 = 1_795_399_200_000;
 
@@ -210,5 +212,16 @@ fn every_event_is_one_of_the_contract() {
                 .unknown_fields,
             0
         );
+    }
+}
+
+#[test]
+fn whoever_asks_again_after_the_end_is_given_no_row_a_second_time() {
+    let text = table(&[ROW]);
+    let mut translator = Translator::new(text.as_bytes(), map(MAP)).unwrap();
+    assert!(matches!(translator.next(), Ok(Some(Translated::Events { .. }))));
+    for _ in 0..2 {
+        assert!(matches!(translator.next(), Ok(None)));
+        assert!(translator.events().1.is_empty());
     }
 }

@@ -93,6 +93,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         thresholds,
         scoring,
         dedupe_horizon_ms,
+        takes_history: _,
         currency,
         outcome_features,
         head_events_max,

@@ -179,6 +179,7 @@ fn read(document: &Spanned<DeTable<'_>>, models: Models<'_>, problems: &mut Prob
         thresholds: thresholds?,
         scoring: scoring?,
         dedupe_horizon_ms: dedupe_horizon_ms?,
+        takes_history: false,
         currency: currency?,
         outcome_features: outcome_features?,
         head_events_max: usize::try_from(head_events_max?).ok()?,

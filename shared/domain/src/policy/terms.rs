@@ -29,6 +29,8 @@ pub struct Policy {
     pub scoring: Scoring,
     /// How far behind a card's newest event time an event may lie and still be told from a duplicate, ms.
     pub dedupe_horizon_ms: i64,
+    /// Whether events are taken for their card's history alone, as an import does: see [`Policy::for_import`].
+    pub takes_history: bool,
     /// The base currency and the rates to it.
     pub currency: CurrencyRates,
     /// Whether outcomes carry the feature values.
@@ -198,6 +200,27 @@ impl Policy {
     #[must_use]
     pub fn window_max_ms(&self) -> i64 {
         i64::from(self.windows().last().copied().unwrap_or(0)) * MS_PER_MINUTE
+    }
+
+    /// The same policy for an import of history: nobody acts on the outcomes, so an event may be as late as it likes, and lie as far
+    /// behind its card's newest event as anything is kept. Behind the dedupe horizon it may miss a part of its own longest window; it
+    /// is told from a duplicate all the same, since all that is newer than the retention is kept.
+    #[must_use]
+    pub fn for_import(&self) -> Self {
+        let mut policy = self.clone();
+        policy.takes_history = true;
+        policy.bounds.lateness_ms = i64::MAX / 4; // no time that the contract can read is outside
+        policy
+    }
+
+    /// How far behind its card's newest event time an event is taken, ms.
+    #[must_use]
+    pub fn reach_ms(&self) -> i64 {
+        if self.takes_history {
+            self.retention_ms()
+        } else {
+            self.dedupe_horizon_ms
+        }
     }
 
     /// How long an event is kept behind its card's newest event time, ms: any event that is still accepted finds its

@@ -36,14 +36,15 @@ fn now_ms() -> i64 {
     i64::try_from(since_1970.unwrap().as_millis()).unwrap()
 }
 
+fn transaction(event: &str, card: &str, ago_ms: i64) -> Value {
+    json!({
+        "schema": "transaction", "version": 2, "event_id": event, "card_id": card, "occurred_at_ms": now_ms() - ago_ms,
+        "amount_minor": 1_500, "currency": "EUR", "merchant_id": "shop-1", "mcc": 5411, "country": "FR",
+        "channel": "ecommerce", "approved": true,
+    })
+}
+
 fn events() -> String {
-    let transaction = |event: &str, card: &str, ago_ms: i64| {
-        json!({
-            "schema": "transaction", "version": 2, "event_id": event, "card_id": card, "occurred_at_ms": now_ms() - ago_ms,
-            "amount_minor": 1_500, "currency": "EUR", "merchant_id": "shop-1", "mcc": 5411, "country": "FR",
-            "channel": "ecommerce", "approved": true,
-        })
-    };
     let refused = json!({"schema": "transaction", "version": 2, "event_id": "e3", "card_id": "card-3"});
     let events = [
         transaction("e1", "card-1", 9_000),
@@ -51,6 +52,12 @@ fn events() -> String {
         refused,
     ];
     events.map(|event| format!("{event}\n")).concat()
+}
+
+/// More events of one card than its head keeps, so that some are sealed.
+fn history() -> String {
+    let events = (0..500).map(|at| transaction(&format!("h{at}"), "card-9", (500 - at) * 60_000));
+    events.map(|event| format!("{event}\n")).collect()
 }
 
 fn label() -> String {
@@ -110,7 +117,7 @@ fn cases() -> Vec<Value> {
     let mut publish = case("policy publish two.toml --reason test", &[0]);
     publish["files"] = json!({
         "events.jsonl": events(), "labels.jsonl": label(), "two.toml": policy(2), "three.toml": policy(3),
-        "model.json": model(),
+        "model.json": model(), "history.jsonl": history(),
     });
     let mut dead = case("dlq", &[0, 1]);
     dead["letter"] = letter().into();
@@ -134,6 +141,7 @@ fn cases() -> Vec<Value> {
         ("label labels.jsonl", &[0]),
         ("audit --settle 60", &[0]),
         ("watch --once", &[0]),
+        ("import history.jsonl", &[0]),
         ("explain card-1", &[0]),
         ("explain card-1 e1", &[0]),
         ("explain --key terminal shop-1", &[0]),

@@ -1,0 +1,215 @@
+//! The engine of the score function over rows of a file: it folds and commits, and sends nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use terminal::clock::{now_ms, pause};
+use tidemark_aws::SystemClock;
+use tidemark_domain::control::Mode;
+use tidemark_domain::policy::Policy;
+use tidemark_domain::refusal::RefusalCode;
+use tidemark_engine::directives::Directives;
+use tidemark_engine::memory::{MemoryQuarantine, MemorySink};
+use tidemark_engine::port::{StateStore, Units};
+use tidemark_engine::record::OfAggregate;
+use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
+
+use super::rows::{Held, RefusedRow, RefusedRows, Row};
+
+/// Time for one batch, milliseconds.
+const BATCH_MS_MAX: i64 = 120_000;
+/// Tries of a batch of which something has to come again.
+const TRIES_MAX: u32 = 8;
+/// The wait before the second try, milliseconds; it doubles up to [`TRY_WAIT_MS_MAX`].
+const TRY_WAIT_MS: u64 = 250;
+/// The longest wait between tries, milliseconds.
+const TRY_WAIT_MS_MAX: u64 = 10_000;
+const SECOND_MS: f64 = 1_000.0;
+
+/// What has become of rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Tally {
+    /// Lines that were read.
+    pub(super) lines: u64,
+    /// Transactions that count now.
+    pub(super) imported: u64,
+    /// Transactions that are in their card already.
+    pub(super) known: u64,
+    /// Profiles and labels that took effect now.
+    pub(super) applied: u64,
+    /// Profiles and labels that were there already.
+    pub(super) applied_before: u64,
+    /// Events further behind their card's newest than anything is kept.
+    pub(super) too_old: u64,
+    /// Lines that the contract or the map refuses, or a card's history for another reason.
+    pub(super) refused: RefusedRows,
+    /// Lines that the table did not take, by the engine's reason.
+    pub(super) not_taken: BTreeMap<&'static str, u64>,
+    /// What was written and read, units.
+    pub(super) units: Units,
+}
+
+impl Tally {
+    /// Lines that have no end.
+    pub(super) fn not_taken_total(&self) -> u64 {
+        self.not_taken.values().sum()
+    }
+}
+
+/// A batch of which the table took nothing.
+#[derive(Debug)]
+pub(super) struct NothingTaken(pub(super) &'static str);
+
+/// Takes rows into the cards of a store.
+pub(super) struct Importer<S> {
+    engine: Engine<S, MemorySink, MemoryQuarantine, SystemClock>,
+    quarantine: MemoryQuarantine,
+    directives: Directives,
+    /// Write units a second; `None`: nothing is written.
+    write_units: Option<f64>,
+    pub(super) tally: Tally,
+}
+
+impl<S: StateStore> Importer<S> {
+    pub(super) fn new(store: S, policy: &Policy, write_units: Option<f64>) -> Self {
+        let quarantine = MemoryQuarantine::default();
+        let policy = Arc::new(policy.for_import());
+        // Nobody acts on what happened long ago: outcomes stay with their cards.
+        let directives = Directives {
+            mode: Mode::Shadow,
+            ..Directives::standing(Arc::clone(&policy))
+        };
+        let (sink, clock) = (MemorySink::default(), SystemClock::new());
+        Self {
+            engine: Engine::new(store, sink, quarantine.clone(), clock, policy, EngineConfig::default()),
+            quarantine,
+            directives,
+            write_units,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes a part of a file.
+    ///
+    /// # Errors
+    /// When the table takes nothing of a batch, however often it is asked.
+    pub(super) async fn take(&mut self, held: Held) -> Result<(), NothingTaken> {
+        self.tally.lines += held.lines;
+        let cards_max = self.write_units.map_or(usize::MAX, |units| (units as usize).max(1));
+        for batch in held.batches(cards_max) {
+            let (began_ms, before) = (now_ms(), self.tally.units.write);
+            self.take_batch(&held.rows[batch]).await?;
+            self.slow_down(began_ms, self.tally.units.write - before).await;
+        }
+        for refused in held.refused {
+            self.tally.refused.take(refused);
+        }
+        Ok(())
+    }
+
+    /// Waits until what was written is no more than a second's units allow.
+    async fn slow_down(&self, began_ms: i64, written: f64) {
+        let Some(units) = self.write_units else { return };
+        let due_ms = began_ms + (written * SECOND_MS / units) as i64;
+        if let Ok(wait_ms @ 1..) = u64::try_from(due_ms - now_ms()) {
+            pause(wait_ms).await;
+        }
+    }
+
+    async fn take_batch(&mut self, rows: &[Row]) -> Result<(), NothingTaken> {
+        let numbers: Vec<String> = (0..rows.len()).map(|at| at.to_string()).collect();
+        let mut ends: Vec<Option<End>> = vec![None; rows.len()];
+        let mut wait_ms = TRY_WAIT_MS;
+        for tries in 1..=TRIES_MAX {
+            let arrival_ms = now_ms();
+            let records: Vec<InRecord<'_>> = rows
+                .iter()
+                .zip(&numbers)
+                .map(|(row, number)| InRecord {
+                    stream: "",
+                    shard_id: "",
+                    sequence_number: number,
+                    // A line is one event or none: it is never taken apart.
+                    of_aggregate: Some(OfAggregate {
+                        sub_sequence_number: 0,
+                        partition_key: "",
+                    }),
+                    partition_key: "",
+                    arrival_ms,
+                    data: &row.payload,
+                })
+                .collect();
+            let directives = self.directives.clone();
+            let report = self
+                .engine
+                .process_by(&records, arrival_ms + BATCH_MS_MAX, directives)
+                .await;
+            self.tally.units += report.units;
+            note_ends(&mut ends, &report);
+            if report.retry_from.is_none() {
+                break;
+            }
+            if tries < TRIES_MAX {
+                drop(self.quarantine.take());
+                pause(wait_ms).await;
+                wait_ms = (2 * wait_ms).min(TRY_WAIT_MS_MAX);
+            }
+        }
+        self.count(rows, &ends)
+    }
+
+    /// Counts the ends of a batch.
+    fn count(&mut self, rows: &[Row], ends: &[Option<End>]) -> Result<(), NothingTaken> {
+        let mut returned = None;
+        let mut has_end = false;
+        for (row, end) in rows.iter().zip(ends) {
+            let is_event = matches!(end, Some(End::Duplicate)) && is_transaction(&row.payload);
+            has_end |= !matches!(end, Some(End::Returned(_)) | None);
+            match end {
+                Some(End::Scored) => self.tally.imported += 1,
+                Some(End::Duplicate) if is_event => self.tally.known += 1,
+                Some(End::Duplicate) => self.tally.applied_before += 1,
+                Some(End::Applied) => self.tally.applied += 1,
+                Some(End::Quarantined(_)) | None => {}
+                Some(End::Returned(why)) => {
+                    returned = Some(why.as_str());
+                    *self.tally.not_taken.entry(why.as_str()).or_default() += 1;
+                }
+            }
+        }
+        for message in self.quarantine.take().into_iter().filter(|message| message.part == 1) {
+            let row = message.sequence_number.parse().ok().and_then(|at: usize| rows.get(at));
+            if message.code == RefusalCode::BeyondHorizon {
+                self.tally.too_old += 1;
+            } else if let Some(row) = row {
+                self.tally.refused.take(RefusedRow {
+                    number: row.number,
+                    code: message.code.as_str().to_owned(),
+                    why: message.detail,
+                });
+            }
+        }
+        match returned {
+            Some(why) if !has_end => Err(NothingTaken(why)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What counted at an earlier try stays counted: at a later one it is a duplicate.
+fn note_ends(ends: &mut [Option<End>], report: &BatchReport) {
+    for (known, end) in ends.iter_mut().zip(&report.ends) {
+        let counted = matches!(known, Some(End::Scored | End::Applied));
+        if !(counted && *end == End::Duplicate) {
+            *known = Some(*end);
+        }
+    }
+}
+
+fn is_transaction(payload: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Sort {
+        schema: String,
+    }
+    serde_json::from_slice(payload).is_ok_and(|sort: Sort| sort.schema == "transaction")
+}

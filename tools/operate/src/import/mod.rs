@@ -1,0 +1,163 @@
+//! `tidemark import`: the history of cards from a file straight into the table, through the fold and the conditional writes of the
+//! score function, beside live traffic. Nothing is sent, nobody is alerted.
+//!
+//! Each event is one of its card's distinct events, whoever brings it first: the stream, this file, or a second import at the same
+//! time. So a run that broke off is done again from the beginning, and a day that both have counts once.
+
+pub mod args;
+mod importer;
+mod look;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::io::BufRead;
+
+use indicatif::ProgressBar;
+use terminal::error::{CliError, Exit};
+use terminal::input::EventFile;
+use terminal::lines::Lines;
+use terminal::{files, ui};
+use tidemark_aws::admin::Admin;
+use tidemark_domain::control::item::{ACTIVE, policy_key};
+use tidemark_domain::control::{ActivePointer, OWN_POLICY, PolicyVersion};
+use tidemark_domain::policy::Policy;
+use tidemark_engine::port::StateStore;
+
+use crate::account::evidence::failed;
+use crate::models;
+use args::ImportArgs;
+use importer::{Importer, NothingTaken, Tally};
+use look::Look;
+use rows::Held;
+
+/// Write units that an import takes in a second, unless `--write-units` says otherwise: a quarter of what a new table on demand takes.
+pub const WRITE_UNITS_PER_SECOND: u64 = 1_000;
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Rows are taken into their cards.
+    Import,
+    /// It is said what that would do.
+    DryRun,
+    /// It is looked whether it was done.
+    Check,
+}
+
+/// Imports a file, says what that would do, or looks whether it was done.
+///
+/// # Errors
+/// When the file can't be read, or the table can't be read or takes nothing.
+pub async fn run(admin: &Admin, args: &ImportArgs, json: bool) -> Result<Exit, CliError> {
+    let table = args.deployment.name(args.table.as_ref(), "cards");
+    let file = EventFile::new(&args.file, args.map.as_deref())?;
+    let policy = match &args.policy {
+        Some(path) => files::policy(Some(path))?,
+        None => in_force(admin, &table).await?,
+    };
+    let purpose = match (args.dry_run, args.check) {
+        (true, _) => Purpose::DryRun,
+        (_, true) => Purpose::Check,
+        _ => Purpose::Import,
+    };
+    let store = admin.store(&table);
+    let tally = if purpose == Purpose::Import {
+        #[allow(clippy::cast_precision_loss, reason = "40,000 at most")]
+        let write_units = args.write_units as f64;
+        import(Importer::new(store, &policy, Some(write_units)), &file, &policy, json).await?
+    } else {
+        import(Importer::new(Look::new(store), &policy, None), &file, &policy, json).await?
+    };
+    view::report(&tally, purpose, args, &table, policy.version, json);
+    file.note_rows(false);
+    Ok(exit(&tally, purpose))
+}
+
+/// Takes a whole file.
+async fn import<S: StateStore>(
+    mut importer: Importer<S>,
+    file: &EventFile,
+    policy: &Policy,
+    json: bool,
+) -> Result<Tally, CliError> {
+    let unreadable = |error: std::io::Error| {
+        CliError::input(
+            "input_file",
+            format!("can't open {}: {error}", file.path().display()),
+            "Check the path; - stands for stdin.",
+        )
+    };
+    let (input, bytes) = file.open().map_err(unreadable)?;
+    let bar = ui::bar(bytes.unwrap_or_default(), "bytes of the file", json || bytes.is_none());
+    let bytes_max = policy.bounds.payload_bytes_max;
+    let lines = file.events(bar.wrap_read(input), bytes_max);
+    let mut lines = lines.map_err(|error| error.into_cli(""))?;
+    let taken = take_all(&mut importer, &mut lines, bytes_max).await;
+    ProgressBar::finish_and_clear(&bar);
+    taken.map(|()| importer.tally)
+}
+
+async fn take_all<S: StateStore, R: BufRead>(
+    importer: &mut Importer<S>,
+    lines: &mut Lines<R>,
+    bytes_max: usize,
+) -> Result<(), CliError> {
+    loop {
+        let so_far = format!(
+            "; {} events before it are imported, and importing them again is safe",
+            ui::grouped(importer.tally.imported)
+        );
+        let held = Held::read(lines, bytes_max).map_err(|error| error.into_cli(&so_far))?;
+        let Some(held) = held else { return Ok(()) };
+        importer.take(held).await.map_err(|NothingTaken(why)| {
+            CliError::service(
+                "import_stopped",
+                format!("the table takes nothing: {why}{so_far}"),
+                "Check the table's name, its permissions and limits; then import the whole file again.",
+            )
+        })?;
+    }
+}
+
+/// The policy that the functions judge by: the published one in force, or the built-in one.
+async fn in_force(admin: &Admin, table: &str) -> Result<Policy, CliError> {
+    let reading = failed("reading the policy in force");
+    let fields = admin.control_item(table, ACTIVE).await.map_err(&reading)?;
+    let active = fields.map(|fields| ActivePointer::from_fields(&fields)).transpose();
+    let version = active
+        .map_err(failed("reading the policy in force"))?
+        .map_or(OWN_POLICY, |pointer| pointer.active);
+    if version == OWN_POLICY {
+        return Ok(Policy::default_policy());
+    }
+    let fields = admin
+        .control_item(table, &policy_key(version))
+        .await
+        .map_err(&reading)?;
+    let text = fields.and_then(|fields| PolicyVersion::from_fields(version, &fields).ok());
+    let policy = match &text {
+        Some(published) => models::published(admin, table, &published.text).await,
+        None => None,
+    };
+    policy.ok_or_else(|| {
+        CliError::service(
+            "policy_unknown",
+            format!("policy {version} is in force, and can't be read from the table"),
+            "`tidemark policy show` says what is published; or give the policy's file with --policy.",
+        )
+    })
+}
+
+/// How the command ends. A check that saw no event holds nothing.
+fn exit(tally: &Tally, purpose: Purpose) -> Exit {
+    let is_whole = tally.not_taken_total() == 0;
+    match purpose {
+        _ if tally.lines == 0 => Exit::Nothing,
+        Purpose::Check if tally.known + tally.imported == 0 => Exit::Nothing,
+        Purpose::Check if is_whole && tally.imported == 0 => Exit::Ok,
+        Purpose::Import | Purpose::DryRun if is_whole && tally.refused.total() == 0 => Exit::Ok,
+        _ => Exit::Failed,
+    }
+}
