@@ -64,10 +64,10 @@ impl Admin {
 }
 
 impl Admin {
-    /// The engine's store on a table.
+    /// The engine's store on a table. Its writes go out one by one: whoever operates needs no permission to use PartiQL.
     #[must_use]
     pub fn store(&self, table: &str) -> crate::DynamoStore {
-        crate::DynamoStore::new(self.clients.dynamodb.clone(), table)
+        crate::DynamoStore::new(self.clients.dynamodb.clone(), table).with_writes(crate::Writes::Items)
     }
 }
 

@@ -11,7 +11,9 @@ use tidemark_telemetry::ErrorCode;
 /// Codes by which a service asks to slow down.
 const THROTTLING_CODES: &[&str] = &[
     "ProvisionedThroughputExceededException",
+    "ProvisionedThroughputExceeded",
     "ThrottlingException",
+    "ThrottlingError",
     "Throttling",
     "ThrottledException",
     "RequestThrottled",
@@ -28,6 +30,7 @@ const THROTTLING_CODES: &[&str] = &[
 /// Codes of failures that pass: a conflict inside the service, credentials that are being renewed, a clock that is being set.
 const PASSING_CODES: &[&str] = &[
     "TransactionConflictException",
+    "TransactionConflict",
     "ReplicatedWriteConflictException",
     "TransactionInProgressException",
     "InternalServerError",
@@ -49,13 +52,22 @@ const SHOWN_CODES: &[&str] = &[
     "AccessDeniedException",
     "AccessDenied",
     "ResourceNotFoundException",
+    "ResourceNotFound",
     "AWS.SimpleQueueService.NonExistentQueue",
 ];
 
 /// What a failed call means to the engine. `operation` names it in the error. The failure is logged here, because the engine
 /// counts failures and keeps no text.
 pub(crate) fn classify<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> PortError {
-    let failure = sort(operation, error);
+    told(sort(operation, error))
+}
+
+/// As [`classify`], of a statement that failed in a call that did not: a batch of statements answers with HTTP 200.
+pub(crate) fn classify_statement(operation: &str, code: Option<&str>, message: Option<&str>) -> PortError {
+    told(from_code(operation, code, message, 200))
+}
+
+fn told(failure: PortError) -> PortError {
     if let Some(times) = REPEATS.count(&failure.to_string()) {
         if failure.is_transient() {
             tracing::warn!(times, "{failure}");

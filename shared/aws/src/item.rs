@@ -125,24 +125,54 @@ pub(crate) fn number<N: Copy + std::fmt::Display>(value: N) -> AttributeValue {
     AttributeValue::N(format!("{value}"))
 }
 
-pub(crate) fn state_item(write: &StateWrite) -> Item {
-    versioned(key(&write.card_id, STATE), &write.item, write.expires_at_s)
+/// An item to be written under a condition: its key, and its attributes in the order in which a statement names them.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) partition: String,
+    pub(crate) sort: String,
+    pub(crate) attributes: Vec<(&'static str, AttributeValue)>,
 }
 
-pub(crate) fn labelled_item(write: &KeyWrite) -> Item {
-    let key = key_of(&key_partition(write.key), LABELLED);
-    versioned(key, &write.item, write.expires_at_s)
-}
-
-/// An item with bytes, their version and their tag.
-fn versioned(mut item: Item, value: &StateItem, expires_at_s: i64) -> Item {
-    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(value.bytes.clone())));
-    item.insert(VERSION.to_owned(), number(value.version.number));
-    if let Some(tag) = value.version.tag {
-        item.insert(TAG.to_owned(), tag_value(tag));
+impl Row {
+    /// An item with bytes, their version and their tag. Whoever writes an item writes its tag.
+    fn versioned(partition: String, sort: &str, value: &StateItem, expires_at_s: i64) -> Self {
+        let tag = value.version.tag.unwrap_or_else(|| StateTag::of(&value.bytes));
+        Self {
+            partition,
+            sort: sort.to_owned(),
+            attributes: vec![
+                (BYTES, AttributeValue::B(Blob::new(value.bytes.clone()))),
+                (VERSION, number(value.version.number)),
+                (TAG, tag_value(tag)),
+                (EXPIRES, number(expires_at_s)),
+            ],
+        }
     }
-    item.insert(EXPIRES.to_owned(), number(expires_at_s));
-    item
+
+    /// As the SDK has it.
+    pub(crate) fn into_item(self) -> Item {
+        let mut item = key_of(&self.partition, &self.sort);
+        let attributes = self.attributes.into_iter();
+        item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        item
+    }
+
+    /// Its size as DynamoDB counts it.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let key = PARTITION_KEY.len() + self.partition.len() + SORT_KEY.len() + self.sort.len();
+        let attributes = self.attributes.iter();
+        key + attributes
+            .map(|(name, value)| name.len() + value_bytes(value))
+            .sum::<usize>()
+    }
+}
+
+pub(crate) fn state_row(write: &StateWrite) -> Row {
+    Row::versioned(partition_key(&write.card_id), STATE, &write.item, write.expires_at_s)
+}
+
+pub(crate) fn labelled_row(write: &KeyWrite) -> Row {
+    Row::versioned(key_partition(write.key), LABELLED, &write.item, write.expires_at_s)
 }
 
 /// A tag as it is stored: eight bytes, the greatest first.
@@ -183,12 +213,16 @@ pub(crate) fn read_one_state(item: Item) -> StateItem {
     })
 }
 
-pub(crate) fn decision_item(decision: &DecisionItem) -> Result<Item, PortError> {
+pub(crate) fn decision_row(decision: &DecisionItem) -> Result<Row, PortError> {
     let outcome = std::str::from_utf8(&decision.outcome_json).map_err(|_| malformed("decision", OUTCOME))?;
-    let mut item = key(&decision.event.card_id, &decision_key(&decision.event));
-    item.insert(OUTCOME.to_owned(), AttributeValue::S(outcome.to_owned()));
-    item.insert(EXPIRES.to_owned(), number(decision.expires_at_s));
-    Ok(item)
+    Ok(Row {
+        partition: partition_key(&decision.event.card_id),
+        sort: decision_key(&decision.event),
+        attributes: vec![
+            (OUTCOME, AttributeValue::S(outcome.to_owned())),
+            (EXPIRES, number(decision.expires_at_s)),
+        ],
+    })
 }
 
 /// A batch of a candidate's outcomes: `tidemark_domain::control::trial` has its drawing.
@@ -205,11 +239,15 @@ pub(crate) fn trials_item(key: &TrialKey, batch: &TrialBatch, expires_at_s: i64)
     ]))
 }
 
-pub(crate) fn profile_item(profile: &Profile) -> Item {
-    let mut item = key(&profile.card_id, PROFILE);
-    item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(encode_profile(profile))));
-    item.insert(VERSION.to_owned(), number(profile.version));
-    item
+pub(crate) fn profile_row(profile: &Profile) -> Row {
+    Row {
+        partition: partition_key(&profile.card_id),
+        sort: PROFILE.to_owned(),
+        attributes: vec![
+            (BYTES, AttributeValue::B(Blob::new(encode_profile(profile)))),
+            (VERSION, number(profile.version)),
+        ],
+    }
 }
 
 pub(crate) fn read_profile(card: &CardId, item: &Item) -> Result<Profile, PortError> {
@@ -288,17 +326,16 @@ fn malformed(what: &str, attribute: &str) -> PortError {
 
 /// The size of an item as DynamoDB counts it: names and values, numbers at about half a byte a digit.
 pub(crate) fn size_bytes(item: &Item) -> usize {
-    item.iter()
-        .map(|(name, value)| {
-            name.len()
-                + match value {
-                    AttributeValue::S(text) => text.len(),
-                    AttributeValue::B(bytes) => bytes.as_ref().len(),
-                    AttributeValue::N(digits) => digits.len() / 2 + 2,
-                    _ => 0,
-                }
-        })
-        .sum()
+    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::N(digits) => digits.len() / 2 + 2,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -332,14 +369,14 @@ mod tests {
 
     #[test]
     fn a_profile_comes_back_bit_by_bit() {
-        let item = profile_item(&profile());
+        let item = profile_row(&profile()).into_item();
         assert_eq!(read_profile(&profile().card_id, &item).unwrap(), profile());
         let dated = Profile {
             updated_at_ms: Some(1_700_000_000_001),
             ..profile()
         };
         assert_eq!(encode_profile(&dated).len(), PROFILE_BYTES_DATED);
-        let item = profile_item(&dated);
+        let item = profile_row(&dated).into_item();
         assert_eq!(read_profile(&dated.card_id, &item).unwrap(), dated);
         let mut cut = encode_profile(&dated);
         cut.truncate(PROFILE_BYTES);
@@ -364,7 +401,7 @@ mod tests {
 
     #[test]
     fn malformed_items_are_permanent_errors() {
-        let mut item = profile_item(&profile());
+        let mut item = profile_row(&profile()).into_item();
         item.insert(BYTES.to_owned(), AttributeValue::B(Blob::new(vec![9; PROFILE_BYTES])));
         assert!(matches!(
             read_profile(&profile().card_id, &item),

@@ -15,6 +15,8 @@ pub const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(20);
 
 /// Keys in one BatchGetItem (DynamoDB's limit).
 pub const LOAD_KEYS_MAX: usize = 100;
+/// PutItem calls of one call of the port that are under way together, where writes go out one by one.
+pub const PUTS_OF_A_CALL_MAX: usize = 4;
 /// Items in one BatchWriteItem (DynamoDB's limit).
 pub const WRITE_ITEMS_MAX: usize = 25;
 /// Bytes of sealed segments in one BatchWriteItem: well below DynamoDB's limit of 16 MB for a request.

@@ -6,14 +6,11 @@
 //! written once per event for as long as its item lives.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity,
-    ReturnValuesOnConditionCheckFailure, WriteRequest,
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tidemark_domain::control::trial::{TrialBatch, TrialKey};
@@ -21,36 +18,41 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
     StateVersion, StateWrite, Units,
 };
 
 use crate::chunk;
+use crate::condition::{Condition, Written};
 use crate::error::classify;
-use crate::item::{self, Item};
+use crate::item::{self, Item, Row};
 use crate::limits;
+use crate::write::{self, Writes};
 
 /// States, profiles and decisions in one table.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: Client,
     table: String,
-}
-
-/// What became of a conditional put.
-enum Put {
-    Written(Units),
-    Refused { winner: Option<Item>, units: Units },
+    writes: Writes,
 }
 
 impl DynamoStore {
-    /// A store on `table`.
+    /// A store on `table`, whose conditional writes are statements.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self {
             client,
             table: table.into(),
+            writes: Writes::default(),
         }
+    }
+
+    /// The same, with conditional writes of this kind.
+    #[must_use]
+    pub fn with_writes(mut self, writes: Writes) -> Self {
+        self.writes = writes;
+        self
     }
 
     /// Reads the items of `cards` under one sort key: item by position, absent ones left out.
@@ -172,113 +174,33 @@ impl DynamoStore {
         ))
     }
 
-    /// Puts an item under a condition; a failed one hands back the item that won.
-    async fn put(&self, item: Item, condition: Condition) -> Result<Put, PortError> {
-        let own_bytes = item::size_bytes(&item);
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let request = condition
-            .on(request)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match request.send().await {
-            Ok(answer) => {
-                let write = answer
-                    .consumed_capacity
-                    .and_then(|capacity| capacity.capacity_units)
-                    .unwrap_or_default();
-                Ok(Put::Written(Units { write, read: 0.0 }))
-            }
-            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(failed) = service.into_err() else {
-                    return Err(PortError::Permanent("PutItem: condition failed".to_owned()));
-                };
-                let winner_bytes = failed.item().map(item::size_bytes).unwrap_or_default();
-                let units = Units {
-                    write: failed_write_units(own_bytes, winner_bytes),
-                    read: 0.0,
-                };
-                Ok(Put::Refused {
-                    winner: failed.item,
-                    units,
-                })
-            }
-            Err(error) => Err(classify("PutItem", &error)),
+    /// Writes rows, each under its condition, in one call or one by one.
+    async fn write_all(&self, rows: Vec<(Row, Condition)>) -> Answers<Written> {
+        match self.writes {
+            Writes::Statements => write::by_statements(&self.client, &self.table, rows).await,
+            Writes::Items => write::by_items(&self.client, &self.table, rows).await,
         }
     }
 
-    /// Puts an item with a version, on the version that was read.
-    async fn commit_versioned(&self, item: Item, expected: Option<StateVersion>) -> Result<Metered<Commit>, PortError> {
-        let condition = expected.map_or(Condition::Absent, Condition::AsRead);
-        Ok(match self.put(item, condition).await? {
-            Put::Written(units) => Metered {
-                value: Commit::Written,
-                units,
-            },
-            Put::Refused { winner, units } => {
-                let winner = winner.filter(|item| !item.is_empty());
-                Metered {
-                    value: Commit::Conflict(winner.map(item::read_state).transpose()?),
-                    units,
-                }
-            }
+    /// Writes rows with a version, each on the version that was read.
+    async fn commit_rows(&self, rows: Vec<(Row, Option<StateVersion>)>) -> Answers<Commit> {
+        let rows = rows.into_iter().map(|(row, expected)| {
+            let condition = expected.map_or(Condition::Absent, Condition::AsRead);
+            (row, condition)
+        });
+        let commit = |written| {
+            Ok(match written {
+                Written::Now => Commit::Written,
+                Written::Refused(winner) => Commit::Conflict(winner.map(item::read_state).transpose()?),
+            })
+        };
+        let answers = self.write_all(rows.collect()).await?;
+        let value = answers.value.into_iter().map(|answer| answer.and_then(commit));
+        Ok(Metered {
+            value: value.collect(),
+            units: answers.units,
         })
     }
-
-    async fn put_once(&self, item: Item, condition: Condition) -> Result<Metered<PutOnce>, PortError> {
-        Ok(match self.put(item, condition).await? {
-            Put::Written(units) => Metered {
-                value: PutOnce::Written,
-                units,
-            },
-            Put::Refused { units, .. } => Metered {
-                value: PutOnce::Already,
-                units,
-            },
-        })
-    }
-}
-
-/// What must hold for a put.
-#[derive(Clone, Copy)]
-enum Condition {
-    /// There is no such item.
-    Absent,
-    /// The item is there as it was read: its number, and its tag where it had one.
-    AsRead(StateVersion),
-    /// There is no such item, or an older one.
-    OlderThan(u64),
-}
-
-impl Condition {
-    fn on(self, request: PutItemFluentBuilder) -> PutItemFluentBuilder {
-        match self {
-            Self::Absent => request
-                .condition_expression("attribute_not_exists(pk)")
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld),
-            // An item that is gone is a conflict too: what was read of it is stale (I5).
-            Self::AsRead(StateVersion { number, tag }) => {
-                let request = request
-                    .expression_attribute_values(":read", item::number(number))
-                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-                match tag {
-                    Some(tag) => request
-                        .condition_expression("v = :read AND h = :tag")
-                        .expression_attribute_values(":tag", item::tag_value(tag)),
-                    // A release that stored no tag wrote it; whoever replaced it since with one is another writer.
-                    None => request.condition_expression("v = :read AND attribute_not_exists(h)"),
-                }
-            }
-            Self::OlderThan(version) => request
-                .condition_expression("attribute_not_exists(pk) OR v < :new")
-                .expression_attribute_values(":new", item::number(version))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld),
-        }
-    }
-}
-
-/// A failed condition costs what the write would have cost, by the larger of both items; DynamoDB's answer does not say.
-fn failed_write_units(own_bytes: usize, winner_bytes: usize) -> f64 {
-    let units = own_bytes.max(winner_bytes).div_ceil(limits::WRITE_UNIT_BYTES).max(1);
-    u32::try_from(units).map_or(f64::MAX, f64::from)
 }
 
 impl StateStore for DynamoStore {
@@ -351,8 +273,16 @@ impl StateStore for DynamoStore {
         Ok(Metered { value: (), units })
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        self.commit_versioned(item::state_item(write), write.expected).await
+    async fn load_state(&self, card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        let asked = vec![item::key(card, item::STATE)];
+        let Metered { value: items, units } = self.load_chunk(asked, true).await?;
+        let found = items.into_iter().next().map(item::read_one_state);
+        Ok(Metered { value: found, units })
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
+        let rows = writes.iter().map(|write| (item::state_row(write), write.expected));
+        self.commit_rows(rows.collect()).await
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
@@ -375,13 +305,19 @@ impl StateStore for DynamoStore {
         Ok(Metered { value: found, units })
     }
 
-    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
-        self.commit_versioned(item::labelled_item(write), write.expected).await
+    async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
+        let rows = writes.iter().map(|write| (item::labelled_row(write), write.expected));
+        self.commit_rows(rows.collect()).await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
-        self.put_once(item::profile_item(profile), Condition::OlderThan(profile.version))
-            .await
+        // No statement writes what is absent or older: this one goes out by itself, whatever the setting.
+        let (row, condition) = (item::profile_row(profile), Condition::OlderThan(profile.version));
+        let written = write::put(&self.client, &self.table, row, condition).await?;
+        Ok(Metered {
+            value: put_once(&written.value),
+            units: written.units,
+        })
     }
 
     async fn put_trials(
@@ -407,19 +343,23 @@ impl StateStore for DynamoStore {
         })
     }
 
-    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
-        self.put_once(item::decision_item(decision)?, Condition::Absent).await
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
+        let rows = decisions.iter().map(|decision| {
+            let row = item::decision_row(decision)?;
+            Ok((row, Condition::Absent))
+        });
+        let answers = self.write_all(rows.collect::<Result<_, PortError>>()?).await?;
+        let value = answers.value.into_iter().map(|answer| answer.as_ref().map(put_once).map_err(Clone::clone));
+        Ok(Metered {
+            value: value.collect(),
+            units: answers.units,
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_condition_costs_by_the_larger_item() {
-        assert!((failed_write_units(10, 0) - 1.0).abs() < f64::EPSILON);
-        assert!((failed_write_units(1_024, 1_025) - 2.0).abs() < f64::EPSILON);
-        assert!((failed_write_units(3_000, 10) - 3.0).abs() < f64::EPSILON);
+fn put_once(written: &Written) -> PutOnce {
+    match written {
+        Written::Now => PutOnce::Written,
+        Written::Refused(_) => PutOnce::Already,
     }
 }

@@ -1,23 +1,25 @@
 //! The ports against answers that no emulator gives: throttles, partial failures, silence, closed connections.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use crate::support::{Answer, serve};
 use serde_json::{Value, json};
-use tidemark_aws::{AwsSettings, DynamoStore, KinesisSink, SqsQuarantine, connect, limits};
+use tidemark_aws::{AwsSettings, DynamoStore, KinesisSink, SqsQuarantine, Writes, connect, limits};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::port::{
-    OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite,
+    Commit, OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite,
 };
 
-fn write() -> StateWrite {
-    StateWrite {
-        card_id: CardId::new("card-1").unwrap(),
+fn write(at: usize) -> Arc<StateWrite> {
+    Arc::new(StateWrite {
+        card_id: CardId::new(&format!("card-{at}")).unwrap(),
         expected: None,
         item: StateItem::new(1, vec![1, 2, 3]),
         expires_at_s: 2_000_000_000,
-    }
+    })
 }
 
 fn outcomes(count: usize, bytes: usize) -> Vec<OutcomeRecord> {
@@ -52,7 +54,7 @@ fn message(payload: usize) -> QuarantineMessage {
 async fn commit_error(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (PortError, usize) {
     let (clients, seen) = serve(move |_, _, _| answer()).await;
     let error = DynamoStore::new(clients.dynamodb, "cards")
-        .commit(&write())
+        .commit(&[write(1)])
         .await
         .unwrap_err();
     let calls = seen.lock().unwrap().len();
@@ -87,6 +89,96 @@ async fn failures_are_told_apart_by_type_and_each_call_is_made_once() {
     assert!(matches!(error, PortError::Unavailable(_)), "{error}");
 }
 
+/// Each code that a statement may fail with, beside one that succeeds: the call itself does not fail.
+#[tokio::test]
+async fn statements_fail_one_by_one_and_by_their_codes() {
+    let codes = [
+        "ConditionalCheckFailed",
+        "DuplicateItem",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "TransactionConflict",
+        "ItemCollectionSizeLimitExceeded",
+        "ValidationError",
+        "ResourceNotFound",
+        "AccessDenied",
+        "SomethingNew",
+    ];
+    let (clients, seen) = serve(move |_, operation, body| {
+        assert_eq!(operation, "BatchExecuteStatement");
+        assert_eq!(body["Statements"].as_array().unwrap().len(), codes.len() + 1);
+        let failed = |code| json!({ "Error": { "Code": code, "Message": "card c#card-1 and its value" }, "TableName": "cards" });
+        let mut responses = vec![json!({ "TableName": "cards" })];
+        responses.extend(codes.map(failed));
+        responses[1]["Error"]["Item"] = with_state(&json!({ "pk": { "S": "c#card-1" }, "sk": { "S": "s" } }));
+        Answer::Json(200, json!({ "Responses": responses, "ConsumedCapacity": [{ "TableName": "cards", "CapacityUnits": 3.0 }] }))
+    })
+    .await;
+    let store = DynamoStore::new(clients.dynamodb, "cards");
+    let writes: Vec<Arc<StateWrite>> = (0..=codes.len()).map(write).collect();
+    let answers = store.commit(&writes).await.unwrap();
+    assert!((answers.units.write - 3.0).abs() < f64::EPSILON);
+    assert!(matches!(answers.value[0], Ok(Commit::Written)));
+    for (code, answer) in codes.into_iter().zip(&answers.value[1..]) {
+        let is_right = match code {
+            "ConditionalCheckFailed" => matches!(answer, Ok(Commit::Conflict(Some(_)))),
+            "DuplicateItem" => matches!(answer, Ok(Commit::Conflict(None))),
+            "ThrottlingError" | "ProvisionedThroughputExceeded" | "RequestLimitExceeded" => {
+                matches!(answer, Err(PortError::Throttled(_)))
+            }
+            "InternalServerError" | "TransactionConflict" => matches!(answer, Err(PortError::Unavailable(_))),
+            _ => matches!(answer, Err(PortError::Permanent(_))),
+        };
+        assert!(is_right, "{code}: {answer:?}");
+        // A validation message may quote values; one that names roles and resources is shown.
+        let is_shown = matches!(answer, Err(error) if error.to_string().contains("c#card-1"));
+        assert_eq!(is_shown, matches!(code, "AccessDenied" | "ResourceNotFound"), "{code}");
+    }
+    assert_eq!(seen.lock().unwrap().len(), 1, "the engine owns the retries");
+}
+
+/// Where no statement succeeded DynamoDB names no units: a failed condition has cost its write all the same.
+#[tokio::test]
+async fn conditions_that_failed_alone_are_counted_by_their_sizes() {
+    let (clients, _) = serve(|_, _, _| {
+        let failed = |code| json!({ "Error": { "Code": code } });
+        Answer::Json(200, json!({ "Responses": [failed("ConditionalCheckFailed"), failed("DuplicateItem"), failed("ThrottlingError")] }))
+    })
+    .await;
+    let store = DynamoStore::new(clients.dynamodb, "cards");
+    let answers = store.commit(&[write(1), write(2), write(3)]).await.unwrap();
+    assert!((answers.units.write - 2.0).abs() < f64::EPSILON, "{:?}", answers.units);
+}
+
+/// Where PartiQL is not allowed.
+#[tokio::test]
+async fn items_go_out_one_by_one_and_fail_one_by_one() {
+    let (clients, seen) = serve(|_, operation, body| {
+        assert_eq!(operation, "PutItem");
+        match body["Item"]["pk"]["S"].as_str().unwrap() {
+            "c#card-3" => Answer::Json(400, error_body("ThrottlingException")),
+            "c#card-5" => Answer::Close,
+            _ => Answer::Json(200, json!({ "ConsumedCapacity": { "TableName": "cards", "CapacityUnits": 1.0 } })),
+        }
+    })
+    .await;
+    let store = DynamoStore::new(clients.dynamodb, "cards").with_writes(Writes::Items);
+    let writes: Vec<Arc<StateWrite>> = (0..25).map(write).collect();
+    let answers = store.commit(&writes).await.unwrap();
+    for (at, answer) in answers.value.iter().enumerate() {
+        let is_right = match at {
+            3 => matches!(answer, Err(PortError::Throttled(_))),
+            5 => matches!(answer, Err(PortError::Unavailable(_))),
+            _ => matches!(answer, Ok(Commit::Written)),
+        };
+        assert!(is_right, "{at}: {answer:?}");
+    }
+    assert!((answers.units.write - 23.0).abs() < f64::EPSILON);
+    assert_eq!(seen.lock().unwrap().len(), 25);
+}
+
 #[tokio::test]
 async fn silence_is_a_timeout_and_an_endpoint_that_is_not_there_is_unavailable() {
     let (error, calls) = commit_error(|| Answer::Silence).await;
@@ -105,7 +197,7 @@ async fn silence_is_a_timeout_and_an_endpoint_that_is_not_there_is_unavailable()
     ))
     .await;
     let error = DynamoStore::new(clients.dynamodb, "cards")
-        .commit(&write())
+        .commit(&[write(1)])
         .await
         .unwrap_err();
     assert!(matches!(error, PortError::Unavailable(_)), "{error}");

@@ -1,11 +1,13 @@
 //! The store against DynamoDB's API: dynoxide, in this process, on loopback.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use tidemark_aws::{AwsSettings, Clients, DynamoStore, connect};
+use tidemark_aws::{AwsSettings, Clients, DynamoStore, Writes, connect};
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Country, Profile};
 use tidemark_domain::history::History;
@@ -13,13 +15,18 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey, fingerprint64};
 use tidemark_domain::labelled::LabelledHistory;
 use tidemark_engine::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
+    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
     StateWrite,
 };
 
 const TABLE: &str = "cards";
+const KINDS: [Writes; 2] = [Writes::Statements, Writes::Items];
 
 async fn store() -> (DynamoStore, Clients) {
+    store_of(Writes::default()).await
+}
+
+async fn store_of(writes: Writes) -> (DynamoStore, Clients) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(
@@ -54,19 +61,34 @@ async fn store() -> (DynamoStore, Clients) {
         .key_schema(key("pk", KeyType::Hash))
         .key_schema(key("sk", KeyType::Range));
     request.send().await.unwrap();
-    (DynamoStore::new(clients.dynamodb.clone(), TABLE), clients)
+    let store = DynamoStore::new(clients.dynamodb.clone(), TABLE).with_writes(writes);
+    (store, clients)
 }
 
 fn card(at: usize) -> CardId {
     CardId::new(&format!("card-{at}")).unwrap()
 }
 
-fn write(card_id: CardId, expected: Option<StateVersion>, bytes: Vec<u8>) -> StateWrite {
-    StateWrite {
+fn write(card_id: CardId, expected: Option<StateVersion>, bytes: Vec<u8>) -> Arc<StateWrite> {
+    Arc::new(StateWrite {
         card_id,
         expected,
         item: StateItem::new(expected.map_or(0, |read| read.number) + 1, bytes),
         expires_at_s: 2_000_000_000,
+    })
+}
+
+/// Makes a write by itself.
+async fn commit(store: &DynamoStore, write: Arc<StateWrite>) -> Metered<Commit> {
+    let answers = store.commit(&[write]).await.unwrap();
+    only(answers)
+}
+
+fn only<T>(mut answers: Metered<Vec<Result<T, PortError>>>) -> Metered<T> {
+    assert_eq!(answers.value.len(), 1);
+    Metered {
+        value: answers.value.pop().unwrap().unwrap(),
+        units: answers.units,
     }
 }
 
@@ -90,87 +112,140 @@ fn profile(version: u64, mean: f64) -> Profile {
 
 #[tokio::test]
 async fn only_the_version_that_was_read_can_be_replaced_and_the_winner_comes_back() {
-    let (store, _) = store().await;
-    let first = store.commit(&write(card(1), None, vec![1])).await.unwrap();
-    assert!(matches!(first.value, Commit::Written));
-    assert!((first.units.write - 1.0).abs() < f64::EPSILON);
+    for writes in KINDS {
+        let (store, _) = store_of(writes).await;
+        let first = commit(&store, write(card(1), None, vec![1])).await;
+        assert!(matches!(first.value, Commit::Written));
+        assert!((first.units.write - 1.0).abs() < f64::EPSILON);
 
-    // A second first write, a write on a number that is not there, and one on that number of another item: all lose and see
-    // the winner (I5).
-    let untagged = StateVersion {
-        tag: None,
-        ..version(1, &[1])
-    };
-    for expected in [None, Some(version(7, &[1])), Some(version(1, &[3])), Some(untagged)] {
-        let lost = store.commit(&write(card(1), expected, vec![9])).await.unwrap();
-        let Commit::Conflict(Some(winner)) = lost.value else {
-            panic!("{:?}", lost.value)
+        // A second first write, a write on a number that is not there, and one on that number of another item: all lose and see
+        // the winner (I5).
+        let untagged = StateVersion {
+            tag: None,
+            ..version(1, &[1])
         };
-        assert_eq!(winner, StateItem::new(1, vec![1]));
-        assert!(
-            (lost.units.write - 1.0).abs() < f64::EPSILON,
-            "a failed condition costs too"
-        );
+        for expected in [None, Some(version(7, &[1])), Some(version(1, &[3])), Some(untagged)] {
+            let lost = commit(&store, write(card(1), expected, vec![9])).await;
+            let Commit::Conflict(winner) = lost.value else {
+                panic!("{:?}", lost.value)
+            };
+            // An INSERT does not hand back the item that is there.
+            let is_seen = expected.is_some() || writes == Writes::Items;
+            assert_eq!(winner, is_seen.then(|| StateItem::new(1, vec![1])), "{writes:?}");
+            assert!(
+                (lost.units.write - 1.0).abs() < f64::EPSILON,
+                "a failed condition costs too"
+            );
+        }
+        let second = commit(&store, write(card(1), Some(version(1, &[1])), vec![2])).await;
+        assert!(matches!(second.value, Commit::Written));
+        let now = Some(StateItem::new(2, vec![2]));
+        let loaded = store.load_states(&[card(1)]).await.unwrap();
+        assert_eq!(loaded.value, std::slice::from_ref(&now));
+        // Read alone it is strongly consistent: a unit in place of a half.
+        let alone = store.load_state(&card(1)).await.unwrap();
+        assert_eq!(alone.value, now);
+        assert!((alone.units.read - 1.0).abs() < f64::EPSILON && (loaded.units.read - 0.5).abs() < f64::EPSILON);
+        assert_eq!(store.load_state(&card(2)).await.unwrap().value, None);
     }
-    let second = store
-        .commit(&write(card(1), Some(version(1, &[1])), vec![2]))
-        .await
-        .unwrap();
-    assert!(matches!(second.value, Commit::Written));
-    let loaded = store.load_states(&[card(1)]).await.unwrap();
-    assert_eq!(loaded.value, [Some(StateItem::new(2, vec![2]))]);
+}
+
+/// Twenty-five writes in a call, each with its own answer: new cards, replaced ones, lost ones, one that is too large.
+#[tokio::test]
+async fn of_many_writes_each_has_its_own_answer() {
+    for writes in KINDS {
+        let (store, _) = store_of(writes).await;
+        for at in 0..15 {
+            commit(&store, write(card(at), None, vec![1])).await;
+        }
+        let of = |at: usize| match at {
+            // As it was read; as somebody else read it; new; larger than an item may be.
+            0..10 => write(card(at), Some(version(1, &[1])), vec![2; 1_100]),
+            10..15 => write(card(at), Some(version(1, &[7])), vec![3]),
+            24 => write(card(at), None, vec![4; 500_000]),
+            _ => write(card(at), None, vec![5]),
+        };
+        let all: Vec<Arc<StateWrite>> = (0..25).map(of).collect();
+        let answers = store.commit(&all).await.unwrap();
+        assert_eq!(answers.value.len(), 25);
+        for (at, answer) in answers.value.iter().enumerate() {
+            match (at, answer) {
+                (0..10 | 15..24, Ok(Commit::Written)) => {}
+                (10..15, Ok(Commit::Conflict(Some(winner)))) => assert_eq!(*winner, StateItem::new(1, vec![1])),
+                (24, Err(PortError::Permanent(_))) => {}
+                _ => panic!("{writes:?}, {at}: {answer:?}"),
+            }
+        }
+        // Ten of two units, five that lost and nine of one; nobody says what the large one costs.
+        let units = answers.units.write;
+        assert!((34.0..600.0).contains(&units), "{writes:?}: {units}");
+        let cards: Vec<CardId> = (0..25).map(card).collect();
+        let stored = store.load_states(&cards).await.unwrap().value;
+        for (at, item) in stored.iter().enumerate() {
+            let expected = match at {
+                0..10 | 15..24 => Some(all[at].item.clone()),
+                10..15 => Some(StateItem::new(1, vec![1])),
+                _ => None,
+            };
+            assert_eq!(*item, expected, "{writes:?}, {at}");
+        }
+    }
 }
 
 /// Releases before the tag wrote items without one: they are read, and replaced by one that has it.
 #[tokio::test]
 async fn an_item_without_a_tag_is_replaced_once_by_one_with_a_tag() {
-    let (store, clients) = store().await;
-    let put = clients.dynamodb.put_item().table_name(TABLE);
-    let put = put.item("pk", AttributeValue::S("c#card-1".to_owned()));
-    let put = put.item("sk", AttributeValue::S("s".to_owned()));
-    let put = put.item("v", AttributeValue::N("4".to_owned()));
-    let put = put.item("b", AttributeValue::B(Blob::new(vec![1])));
-    put.send().await.unwrap();
-    let loaded = store.load_states(&[card(1)]).await.unwrap();
-    let read = loaded.value[0].clone().unwrap().version;
-    assert_eq!(read, StateVersion { number: 4, tag: None });
-    let next = store.commit(&write(card(1), Some(read), vec![2])).await.unwrap();
-    assert!(matches!(next.value, Commit::Written));
-    let late = store.commit(&write(card(1), Some(read), vec![3])).await.unwrap();
-    assert!(matches!(late.value, Commit::Conflict(Some(winner)) if winner == StateItem::new(5, vec![2])));
+    for writes in KINDS {
+        let (store, clients) = store_of(writes).await;
+        let put = clients.dynamodb.put_item().table_name(TABLE);
+        let put = put.item("pk", AttributeValue::S("c#card-1".to_owned()));
+        let put = put.item("sk", AttributeValue::S("s".to_owned()));
+        let put = put.item("v", AttributeValue::N("4".to_owned()));
+        let put = put.item("b", AttributeValue::B(Blob::new(vec![1])));
+        put.send().await.unwrap();
+        let loaded = store.load_states(&[card(1)]).await.unwrap();
+        let read = loaded.value[0].clone().unwrap().version;
+        assert_eq!(read, StateVersion { number: 4, tag: None });
+        let next = commit(&store, write(card(1), Some(read), vec![2])).await;
+        assert!(matches!(next.value, Commit::Written));
+        let late = commit(&store, write(card(1), Some(read), vec![3])).await;
+        assert!(matches!(late.value, Commit::Conflict(Some(winner)) if winner == StateItem::new(5, vec![2])));
+        let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
+        assert_eq!(stored.items()[0]["ttl"].as_n().unwrap(), "2000000000");
+    }
 }
 
 #[tokio::test]
 async fn a_write_on_a_version_of_an_item_that_is_gone_is_a_conflict_without_a_winner() {
-    let (store, _) = store().await;
-    let lost = store
-        .commit(&write(card(1), Some(version(3, &[1])), vec![1]))
-        .await
-        .unwrap();
-    assert!(matches!(lost.value, Commit::Conflict(None)), "{:?}", lost.value);
+    for writes in KINDS {
+        let (store, _) = store_of(writes).await;
+        let lost = commit(&store, write(card(1), Some(version(3, &[1])), vec![1])).await;
+        assert!(matches!(lost.value, Commit::Conflict(None)), "{:?}", lost.value);
+        let stored = store.load_states(&[card(1)]).await.unwrap().value;
+        assert_eq!(stored, [None], "{writes:?} writes nothing that was not there");
+    }
 }
 
 #[tokio::test]
 async fn a_failed_condition_costs_by_the_size_of_the_item() {
-    let (store, _) = store().await;
-    let written = store.commit(&write(card(1), None, vec![1; 2_500])).await.unwrap();
-    let lost = store.commit(&write(card(1), None, vec![1])).await.unwrap();
-    assert!((written.units.write - 3.0).abs() < f64::EPSILON, "{:?}", written.units);
-    assert!(
-        (lost.units.write - written.units.write).abs() < f64::EPSILON,
-        "{:?}",
-        lost.units
-    );
+    for writes in KINDS {
+        let (store, _) = store_of(writes).await;
+        let written = commit(&store, write(card(1), None, vec![1; 2_500])).await;
+        let lost = commit(&store, write(card(1), Some(version(9, &[1])), vec![1])).await;
+        assert!((written.units.write - 3.0).abs() < f64::EPSILON, "{:?}", written.units);
+        assert!(
+            (lost.units.write - written.units.write).abs() < f64::EPSILON,
+            "{:?}",
+            lost.units
+        );
+    }
 }
 
 #[tokio::test]
 async fn loads_of_more_than_a_hundred_keep_their_order_and_count_their_units() {
     let (store, _) = store().await;
     for at in (0..250).step_by(2) {
-        store
-            .commit(&write(card(at), None, vec![u8::try_from(at % 251).unwrap()]))
-            .await
-            .unwrap();
+        commit(&store, write(card(at), None, vec![u8::try_from(at % 251).unwrap()])).await;
     }
     let mut cards: Vec<CardId> = (0..250).rev().map(card).collect();
     cards.push(card(248)); // asked for twice
@@ -214,21 +289,25 @@ async fn the_newest_profile_wins_and_keeps_its_bits() {
 
 #[tokio::test]
 async fn a_decision_is_recorded_once() {
-    let (store, clients) = store().await;
+    for writes in KINDS {
+        record_decisions(writes).await;
+    }
+}
+
+async fn record_decisions(writes: Writes) {
+    let (store, clients) = store_of(writes).await;
+    let put = async |decision: DecisionItem| {
+        let answers = store.put_decisions(&[Arc::new(decision)]).await;
+        only(answers.unwrap()).value
+    };
     let decision_of = |id: &str, time_ms, outcome: &str| DecisionItem {
         event: EventKey::new(card(1).as_str(), id, time_ms).unwrap(),
         outcome_json: outcome.as_bytes().to_vec(),
         expires_at_s: 2_000_000_000,
     };
     let decision = |outcome: &str| decision_of("event-1", 1_795_399_200_250, outcome);
-    assert_eq!(
-        store.put_decision(&decision("{\"score\":900}")).await.unwrap().value,
-        PutOnce::Written
-    );
-    assert_eq!(
-        store.put_decision(&decision("{\"score\":1}")).await.unwrap().value,
-        PutOnce::Already
-    );
+    assert_eq!(put(decision("{\"score\":900}")).await, PutOnce::Written);
+    assert_eq!(put(decision("{\"score\":1}")).await, PutOnce::Already);
     let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
     assert_eq!(stored.items().len(), 1);
     assert_eq!(stored.items()[0]["o"].as_s().unwrap(), "{\"score\":900}");
@@ -236,7 +315,7 @@ async fn a_decision_is_recorded_once() {
 
     // The same id at another time is another event, and so its decision is another one.
     let again = decision_of("event-1", 1_795_399_200_251, "{\"score\":950}");
-    assert_eq!(store.put_decision(&again).await.unwrap().value, PutOnce::Written);
+    assert_eq!(put(again).await, PutOnce::Written);
     let stored = clients.dynamodb.scan().table_name(TABLE).send().await.unwrap();
     assert_eq!(stored.items().len(), 2);
 }
@@ -282,29 +361,30 @@ async fn a_keys_labelled_history_is_kept_under_its_version_and_read_by_key() {
         name: KeyName::new(name).unwrap(),
         identity: fingerprint64(id),
     };
-    let write = |key: KeyId, expected: Option<StateVersion>, bytes: Vec<u8>| KeyWrite {
-        key,
-        expected,
-        item: StateItem::new(expected.map_or(0, |read| read.number) + 1, bytes),
-        expires_at_s: 2_000_000_000,
+    let commit = async |key: KeyId, expected: Option<StateVersion>, bytes: Vec<u8>| {
+        let write = KeyWrite {
+            key,
+            expected,
+            item: StateItem::new(expected.map_or(0, |read| read.number) + 1, bytes),
+            expires_at_s: 2_000_000_000,
+        };
+        only(store.commit_keys(&[Arc::new(write)]).await.unwrap())
     };
     let (bad, other) = (key("terminal", "bad"), key("ip", "bad"));
-    let first = store.commit_key(&write(bad, None, vec![1])).await.unwrap();
+    let first = commit(bad, None, vec![1]).await;
     assert!(matches!(first.value, Commit::Written));
     assert!((first.units.write - 1.0).abs() < f64::EPSILON);
     // Another writer's: it loses, and sees the winner (I5).
     for expected in [None, Some(version(1, &[2])), Some(version(2, &[1]))] {
-        let lost = store.commit_key(&write(bad, expected, vec![9])).await.unwrap();
-        let Commit::Conflict(Some(winner)) = lost.value else {
+        let lost = commit(bad, expected, vec![9]).await;
+        let Commit::Conflict(winner) = lost.value else {
             panic!("{:?}", lost.value)
         };
-        assert_eq!(winner, StateItem::new(1, vec![1]));
+        // An INSERT does not hand back the item that is there.
+        assert_eq!(winner, expected.map(|_| StateItem::new(1, vec![1])));
     }
-    let second = write(bad, Some(version(1, &[1])), vec![1, 2]);
-    assert!(matches!(
-        store.commit_key(&second).await.unwrap().value,
-        Commit::Written
-    ));
+    let second = commit(bad, Some(version(1, &[1])), vec![1, 2]).await;
+    assert!(matches!(second.value, Commit::Written));
     // In the order asked for, one of them twice, and two that are not there: names are part of a key.
     let asked = [other, bad, key("terminal", "good"), bad];
     let found = store.load_keys(&asked).await.unwrap();
@@ -325,7 +405,7 @@ async fn a_keys_labelled_history_is_kept_under_its_version_and_read_by_key() {
 #[tokio::test]
 async fn an_item_without_its_attributes_holds_up_no_other() {
     let (store, clients) = store().await;
-    store.commit(&write(card(1), None, vec![1])).await.unwrap();
+    commit(&store, write(card(1), None, vec![1])).await;
     let key = |id: &str| KeyId {
         name: KeyName::new("terminal").unwrap(),
         identity: fingerprint64(id),
@@ -336,7 +416,7 @@ async fn an_item_without_its_attributes_holds_up_no_other() {
         item: StateItem::new(1, vec![1]),
         expires_at_s: 2_000_000_000,
     };
-    store.commit_key(&good).await.unwrap();
+    only(store.commit_keys(&[Arc::new(good)]).await.unwrap());
     for (pk, sk) in [("c#card-2".to_owned(), "s"), (format!("k#{}", key("bad")), "l")] {
         let put = clients.dynamodb.put_item().table_name(TABLE);
         let put = put

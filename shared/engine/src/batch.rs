@@ -3,9 +3,9 @@
 //! ```text
 //! plan    which records are refused, and which cards have what to do, each in stream order
 //! load    states, profiles and labelled histories of keys, from what is warm or from the store
-//! fold    each card's events into its state, one commit group after the other ─┐ process_card, for all cards
-//! commit  that state, by one conditional write on the version it was read at  ─┘ side by side
-//! teach   the keys of labelled events, by a conditional write for each
+//! fold    each card's events into its state, one commit group after the other ─┐ process_card, for all cards side by side;
+//! commit  that state, by one conditional write on the version it was read at  ─┘ the writes of 25 cards share a call
+//! teach   the keys of labelled events, by a conditional write for each, which share calls, too
 //! send    outcomes to the scores stream, refused records to the quarantine, trials to their table
 //! report  one end for each user record, and what the batch cost
 //! ```
@@ -17,6 +17,7 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::fold::Taught;
 
 use crate::call::BatchContext;
+use crate::commit::commit_together;
 use crate::directives::Directives;
 use crate::engine::Engine;
 use crate::fold::{Effect, LabelKept, Step};
@@ -84,7 +85,7 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         report
     }
 
-    /// Folds and commits, so many cards side by side.
+    /// Folds and commits, so many cards side by side: the ends of all, in the order of their plans.
     async fn process_cards(
         &self,
         context: &BatchContext<'_, C>,
@@ -92,12 +93,13 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
         inputs: Vec<Inputs>,
         keys: &KeyViews,
     ) -> Vec<CardDone> {
-        let calls = inputs.into_iter().enumerate();
-        let calls = calls.map(|(at, inputs)| process_card(context, &self.cards, &plans[at], inputs, keys));
-        stream::iter(calls)
-            .buffered(self.config.commits_concurrent_max)
-            .collect()
-            .await
+        let cards = inputs.into_iter().enumerate().map(|(at, inputs)| async move {
+            (at, process_card(context, &self.cards, &plans[at], inputs, keys).await)
+        });
+        let cards = stream::iter(cards).buffer_unordered(self.config.commits_concurrent_max);
+        let mut done: Vec<(usize, CardDone)> = commit_together(context, &self.cards.store, cards.collect()).await;
+        done.sort_unstable_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, done)| done).collect()
     }
 
     /// Hands what labels say to the keys of their events. A label that not every key has must come again: its card has it.

@@ -1,15 +1,20 @@
 //! What the calls of one batch share: its limits, its snapshot, and the report that they count in.
 
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::budget::{RetryBudget, TimeBounds};
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, WRITES_IN_CALL_MAX};
+use crate::desk::Desk;
 use crate::directives::Directives;
 use crate::lock::lock;
-use crate::port::{Clock, Metered, PortError};
-use crate::report::BatchReport;
+use crate::port::{Answers, Clock, Commit, Metered, PortError, StateWrite};
+use crate::report::{BatchReport, Returned};
 use crate::retry::repeat;
+
+/// Where writes are handed in that share calls.
+pub(crate) type WriteDesk<W, T> = Desk<Arc<W>, Result<T, PortError>>;
 
 /// One batch under way: what bounds it, what judges it, and what its steps have counted so far.
 pub(crate) struct BatchContext<'e, C> {
@@ -17,6 +22,8 @@ pub(crate) struct BatchContext<'e, C> {
     pub(crate) config: &'e EngineConfig,
     pub(crate) bounds: TimeBounds,
     pub(crate) directives: Directives,
+    /// Where cards hand their writes in.
+    pub(crate) commits: WriteDesk<StateWrite, Commit>,
     budget: Mutex<RetryBudget>,
     report: Mutex<BatchReport>,
 }
@@ -29,6 +36,7 @@ impl<'e, C: Clock> BatchContext<'e, C> {
             config,
             bounds: TimeBounds::new(deadline_ms, config),
             directives,
+            commits: Desk::default(),
             budget: Mutex::new(RetryBudget::new(config)),
             report: Mutex::default(),
         }
@@ -48,6 +56,59 @@ impl<'e, C: Clock> BatchContext<'e, C> {
     pub(crate) fn metered<T>(&self, answer: Metered<T>) -> T {
         self.report().units += answer.units;
         answer.value
+    }
+
+    /// The answer to each of the writes of a call, counting what the call cost.
+    pub(crate) fn each_answer<T>(&self, writes: usize, answers: Answers<T>) -> Vec<Result<T, PortError>> {
+        let error = match answers {
+            Ok(answers) if answers.value.len() == writes => return self.metered(answers),
+            Ok(_) => PortError::Unavailable("an answer for another number of writes".to_owned()),
+            Err(error) => error,
+        };
+        std::iter::repeat_with(|| Err(error.clone())).take(writes).collect()
+    }
+
+    /// Hands a write in, and again as any call, until it is answered; and whether an earlier try, of which nobody knows, may be
+    /// what answers it now. `failed` is what a write is that was tried in vain.
+    pub(crate) async fn write<W, T>(
+        &self,
+        desk: &WriteDesk<W, T>,
+        write: &Arc<W>,
+        until_ms: i64,
+        failed: Returned,
+    ) -> Result<(T, bool), Returned> {
+        let (may_be_ours, is_late) = (&AtomicBool::new(false), &AtomicBool::new(false));
+        let call = move || async move {
+            let Some(answer) = desk.ask(Arc::clone(write)).await else {
+                is_late.store(true, Ordering::Relaxed);
+                return Err(PortError::Permanent("the write was not begun".to_owned()));
+            };
+            if answer.as_ref().is_err_and(PortError::may_have_happened) {
+                may_be_ours.store(true, Ordering::Relaxed);
+            }
+            answer
+        };
+        match self.with_retries(until_ms, call).await {
+            Ok(answer) => Ok((answer, may_be_ours.load(Ordering::Relaxed))),
+            Err(_) if is_late.load(Ordering::Relaxed) => Err(Returned::Deadline),
+            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
+            Err(_) => Err(failed),
+        }
+    }
+
+    /// Calls with many writes that may be under way at once.
+    pub(crate) fn write_calls_max(&self) -> usize {
+        self.config.commits_concurrent_max.div_ceil(WRITES_IN_CALL_MAX)
+    }
+
+    /// Whether it is too late to begin a card or to repeat a write.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.clock.now_ms() >= self.bounds.stop_at_ms
+    }
+
+    /// Whether it is too late for any call.
+    pub(crate) fn is_past_last_call(&self) -> bool {
+        self.clock.now_ms() >= self.bounds.last_call_at_ms
     }
 
     /// Calls until it succeeds, or until repeating is no use, over the budget (that of a call, and the batch's for all) or

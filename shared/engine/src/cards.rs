@@ -88,6 +88,19 @@ impl<S: StateStore> Cards<S> {
             Err(Returned::LoadFailed)
         }
     }
+
+    /// Reads the state of a card that another writer has written, where the store did not hand it back.
+    pub(crate) async fn read_winner<C: Clock>(
+        &self,
+        context: &BatchContext<'_, C>,
+        card: &CardId,
+    ) -> Result<Option<StateItem>, Returned> {
+        let call = || self.store.load_state(card);
+        let answer = context.with_retries(context.bounds.stop_at_ms, call).await;
+        answer
+            .map(|answer| context.metered(answer))
+            .map_err(|_| Returned::LoadFailed)
+    }
 }
 
 #[cfg(test)]

@@ -1,21 +1,45 @@
 //! The third and fourth step, for one commit group: a card's events are folded together, and one conditional write makes
-//! them durable. Where another writer was first, they are folded again onto what it left.
+//! them durable. Where another writer was first, they are folded again onto what it left. The writes of many cards go out in
+//! one call; each is taken, refused and repeated by itself.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use tidemark_domain::id::CardId;
 
 use crate::call::BatchContext;
 use crate::cards::{Cards, Warm};
-use crate::config::SEGMENT_ROUNDS_MAX;
+use crate::config::{SEGMENT_ROUNDS_MAX, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
+use crate::desk::serve;
 use crate::directives::Judge;
 use crate::fold::{Folded, Step, expires_at_s, fold_group};
 use crate::keys::{CardInputs, KeyViews};
 use crate::plan::Planned;
-use crate::port::{Clock, Commit, PortError, StateItem, StateStore, StateWrite};
+use crate::port::{Clock, Commit, StateItem, StateStore, StateWrite};
 use crate::profile::ProfileView;
 use crate::report::Returned;
 use crate::sealed::{drop_cold, read_segments, write_segments};
+use crate::send_all::CallLimit;
+
+/// What the store is given in one call.
+const COMMIT_CALL: CallLimit<Arc<StateWrite>> = CallLimit {
+    items_max: WRITES_IN_CALL_MAX,
+    bytes_max: WRITES_BYTES_MAX,
+    bytes_of: |write| write.item.bytes.len(),
+};
+
+/// Carries cards' plans out; what they commit meanwhile goes out in calls of many writes.
+pub(crate) async fn commit_together<S: StateStore, C: Clock, R>(
+    context: &BatchContext<'_, C>,
+    store: &S,
+    cards: impl Future<Output = R>,
+) -> R {
+    let call = |writes: Vec<Arc<StateWrite>>| async move {
+        let answers = store.commit(&writes).await;
+        context.each_answer(writes.len(), answers)
+    };
+    let is_late = || context.is_stopped();
+    serve(&context.commits, &COMMIT_CALL, context.write_calls_max(), is_late, call, cards).await
+}
 
 /// A card while its plan is carried out.
 pub(crate) struct Card<'r> {
@@ -42,8 +66,8 @@ pub(crate) async fn commit_group<S: StateStore, C: Clock>(
         }
         // The segments first: a state never names what is not there.
         write_segments(context, &cards.store, card.id, &mut card.warm.state).await?;
-        let write = state_write(card);
-        let winner = match commit(context, &cards.store, &write).await? {
+        let write = Arc::new(state_write(card));
+        let winner = match commit(context, cards, &write).await? {
             Commit::Written => {
                 card.warm.version = Some(write.item.version);
                 return Ok(folded.steps);
@@ -54,7 +78,11 @@ pub(crate) async fn commit_group<S: StateStore, C: Clock>(
         if conflicts > context.config.conflicts_per_card_max {
             return Err(Returned::ConflictLimit);
         }
-        let warm = after_conflict(context, cards, card.id, winner, conflicts).await?;
+        pause_after_conflict(context, conflicts).await?;
+        let warm = match winner {
+            Some(_) => Warm::from_item(winner)?,
+            None => Warm::from_item(cards.read_winner(context, card.id).await?)?,
+        };
         let lost = std::mem::replace(&mut card.warm, warm);
         card.warm.state.adopt_segments(lost.state);
         if group.iter().any(Planned::is_transaction) {
@@ -117,55 +145,30 @@ fn state_write(card: &Card<'_>) -> StateWrite {
 /// time: for us it is a duplicate.
 async fn commit<S: StateStore, C: Clock>(
     context: &BatchContext<'_, C>,
-    store: &S,
-    write: &StateWrite,
+    cards: &Cards<S>,
+    write: &Arc<StateWrite>,
 ) -> Result<Commit, Returned> {
-    let may_be_ours = &AtomicBool::new(false);
-    let call = move || async move {
-        let answer = store.commit(write).await;
-        if answer.as_ref().is_err_and(PortError::may_have_happened) {
-            may_be_ours.store(true, Ordering::Relaxed);
+    let (desk, until_ms) = (&context.commits, context.bounds.stop_at_ms);
+    let (answer, may_be_ours) = context.write(desk, write, until_ms, Returned::CommitFailed).await?;
+    if let Commit::Conflict(mut winner) = answer {
+        if winner.is_none() && may_be_ours {
+            winner = cards.read_winner(context, &write.card_id).await?;
         }
-        answer
-    };
-    match context.with_retries(context.bounds.stop_at_ms, call).await {
-        Ok(answer) => match context.metered(answer) {
-            Commit::Conflict(Some(winner)) if winner == write.item && may_be_ours.load(Ordering::Relaxed) => {
-                context.report().commits += 1;
-                Ok(Commit::Written)
-            }
-            Commit::Conflict(winner) => {
-                context.report().conflicts += 1;
-                Ok(Commit::Conflict(winner))
-            }
-            Commit::Written => {
-                context.report().commits += 1;
-                Ok(Commit::Written)
-            }
-        },
-        Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
-        Err(_) => Err(Returned::CommitFailed),
+        if !may_be_ours || winner.as_ref() != Some(&write.item) {
+            context.report().conflicts += 1;
+            return Ok(Commit::Conflict(winner));
+        }
     }
+    context.report().commits += 1;
+    Ok(Commit::Written)
 }
 
-/// The state that won. The first conflict is met at once (it only says that our copy was stale), further ones pause.
-async fn after_conflict<S: StateStore, C: Clock>(
-    context: &BatchContext<'_, C>,
-    cards: &Cards<S>,
-    card: &CardId,
-    winner: Option<StateItem>,
-    conflicts: u32,
-) -> Result<Warm, Returned> {
+/// The first conflict is met at once (it only says that our copy was stale), further ones pause.
+async fn pause_after_conflict<C: Clock>(context: &BatchContext<'_, C>, conflicts: u32) -> Result<(), Returned> {
     if conflicts > 1 {
         let pause = context.pause_after(None, conflicts - 1, context.bounds.stop_at_ms);
-        let Some(pause_ms) = pause else {
-            return Err(Returned::ConflictLimit);
-        };
+        let pause_ms = pause.ok_or(Returned::ConflictLimit)?;
         context.clock.sleep_ms(pause_ms).await;
     }
-    if winner.is_some() {
-        return Warm::from_item(winner);
-    }
-    let mut items = cards.read_states(context, std::slice::from_ref(card)).await?;
-    Warm::from_item(items.pop().flatten())
+    Ok(())
 }

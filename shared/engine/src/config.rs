@@ -22,6 +22,10 @@ pub const SEGMENTS_WRITE_BYTES_MAX: usize = 256 * 1024;
 pub const SEGMENT_ROUNDS_MAX: u32 = 64;
 /// Events and references of sealed segments that a warm state keeps at hand; beyond it all are read again when needed.
 pub const SEGMENT_ITEMS_WARM_MAX: usize = 4_000;
+/// Conditional writes of cards, of keys or of decisions in one call: DynamoDB's limit of statements in a request.
+pub const WRITES_IN_CALL_MAX: usize = 25;
+/// Bytes of the items of one such call: a quarter of what any of DynamoDB's requests for many writes takes.
+pub const WRITES_BYTES_MAX: usize = 1024 * 1024;
 /// Reads under way at once.
 pub const LOADS_CONCURRENT_MAX: usize = 4;
 /// A quarantine message as JSON, bytes: below the 256 KiB that every SQS queue takes, with room for its envelope.
@@ -49,7 +53,7 @@ pub const SENT_REMEMBERED_MAX: usize = BATCH_USER_RECORDS_MAX;
 /// What may be tuned. Every field has a sound default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Cards whose writes are under way at once.
+    /// Cards whose writes are under way at once, and so the decisions and the keys: [`WRITES_IN_CALL_MAX`] of them share a call.
     pub commits_concurrent_max: usize,
     /// Writes of one card in one batch that may lose against another writer before its records go back.
     pub conflicts_per_card_max: u32,
@@ -90,7 +94,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            commits_concurrent_max: 32,
+            commits_concurrent_max: 200,
             conflicts_per_card_max: 5,
             attempts_max: 6,
             retries_per_batch_max: 200,

@@ -16,14 +16,25 @@ use tidemark_domain::policy::{KeyTerms, Policy};
 
 use crate::breaker::Breaker;
 use crate::cache::Cache;
-use crate::call::BatchContext;
-use crate::config::{EngineConfig, LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
+use crate::call::{BatchContext, WriteDesk};
+use crate::config::{EngineConfig, LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
+use crate::desk::{Desk, serve};
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::plan::CardPlan;
-use crate::port::{Clock, Commit, KeyId, KeyWrite, Metered, PortError, StateItem, StateStore, StateVersion};
+use crate::port::{Clock, Commit, KeyId, KeyWrite, Metered, StateItem, StateStore, StateVersion};
 use crate::profile::ProfileView;
 use crate::report::Returned;
+use crate::send_all::CallLimit;
+
+/// What the store is given in one call.
+const KEY_CALL: CallLimit<Arc<KeyWrite>> = CallLimit {
+    items_max: WRITES_IN_CALL_MAX,
+    bytes_max: WRITES_BYTES_MAX,
+    bytes_of: |write| write.item.bytes.len(),
+};
+
+type KeyDesk = WriteDesk<KeyWrite, Commit>;
 
 /// A key's history in memory besides its labels, bytes (estimated).
 const KEY_BYTES: usize = 120;
@@ -249,13 +260,20 @@ impl Keys {
                 of_key.extend(taught.labels.iter().map(|label| (at, *label)));
             }
         }
-        let writes = by_key.iter().map(|(key, labels)| async move {
+        let desk = &Desk::default();
+        let keys = by_key.iter().map(|(key, labels)| async move {
             let labels: Vec<LabelledEvent> = labels.iter().map(|(_, label)| *label).collect();
-            (key, self.teach_one(context, store, *key, &labels).await)
+            (key, self.teach_one(context, (store, desk), *key, &labels).await)
         });
-        let writes = stream::iter(writes.collect::<Vec<_>>()).buffered(context.config.commits_concurrent_max);
+        let keys = stream::iter(keys.collect::<Vec<_>>()).buffer_unordered(context.config.commits_concurrent_max);
+        let call = |writes: Vec<Arc<KeyWrite>>| async move {
+            let answers = store.commit_keys(&writes).await;
+            context.each_answer(writes.len(), answers)
+        };
+        let (calls_max, is_late) = (context.write_calls_max(), || context.is_stopped());
+        let taught: Vec<_> = serve(desk, &KEY_CALL, calls_max, is_late, call, keys.collect()).await;
         let mut ends = vec![Ok(()); lessons.len()];
-        for (key, written) in writes.collect::<Vec<_>>().await {
+        for (key, written) in taught {
             let of_key = by_key.get(key).into_iter().flatten();
             for (at, _) in of_key.filter(|_| written.is_err()) {
                 ends[*at] = written;
@@ -268,7 +286,7 @@ impl Keys {
     async fn teach_one<S: StateStore, C: Clock>(
         &self,
         context: &BatchContext<'_, C>,
-        store: &S,
+        (store, desk): (&S, &KeyDesk),
         key: KeyId,
         labels: &[LabelledEvent],
     ) -> Result<(), Returned> {
@@ -301,13 +319,13 @@ impl Keys {
                 continue;
             }
             let number = warm.version.map_or(0, |read| read.number) + 1;
-            let write = KeyWrite {
+            let write = Arc::new(KeyWrite {
                 key,
                 expected: warm.version,
                 expires_at_s: KeyWrite::expires_at_s(&history),
                 item: StateItem::new(number, history.encode()),
-            };
-            match self.commit(context, store, &write).await? {
+            });
+            match commit(context, desk, &write).await? {
                 Commit::Written => {
                     count_forgotten(context, labels, &added);
                     let now_ms = context.clock.now_ms();
@@ -327,29 +345,6 @@ impl Keys {
         Err(Returned::ConflictLimit)
     }
 
-    /// Writes under the condition. What landed without an answer conflicts with itself: its labels are found there then.
-    async fn commit<S: StateStore, C: Clock>(
-        &self,
-        context: &BatchContext<'_, C>,
-        store: &S,
-        write: &KeyWrite,
-    ) -> Result<Commit, Returned> {
-        let call = || store.commit_key(write);
-        match context.with_retries(context.bounds.stop_at_ms, call).await {
-            Ok(answer) => {
-                let commit = context.metered(answer);
-                let mut report = context.report();
-                match commit {
-                    Commit::Written => report.key_commits += 1,
-                    Commit::Conflict(_) => report.conflicts += 1,
-                }
-                Ok(commit)
-            }
-            Err(PortError::Permanent(_)) => Err(Returned::StoreRefused),
-            Err(_) => Err(Returned::KeyFailed),
-        }
-    }
-
     async fn read_for_write<S: StateStore, C: Clock>(
         &self,
         context: &BatchContext<'_, C>,
@@ -362,6 +357,22 @@ impl Keys {
         let item = context.metered(item);
         understood(context, key, item.as_ref())
     }
+}
+
+/// Writes under the condition. What landed without an answer conflicts with itself: its labels are found there then.
+async fn commit<C: Clock>(
+    context: &BatchContext<'_, C>,
+    desk: &KeyDesk,
+    write: &Arc<KeyWrite>,
+) -> Result<Commit, Returned> {
+    let until_ms = context.bounds.stop_at_ms;
+    let (commit, _) = context.write(desk, write, until_ms, Returned::KeyFailed).await?;
+    let mut report = context.report();
+    match commit {
+        Commit::Written => report.key_commits += 1,
+        Commit::Conflict(_) => report.conflicts += 1,
+    }
+    Ok(commit)
 }
 
 /// What an item holds that was read now. One that can't be understood is named in the report.

@@ -15,6 +15,7 @@ mod causes;
 mod commit;
 pub mod config;
 pub mod control;
+mod desk;
 pub mod directives;
 pub mod engine;
 mod fold;

@@ -1,13 +1,16 @@
 //! The fifth step: alerts are recorded as decisions, then outcomes are sent.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
 use tidemark_domain::control::Mode;
+use tidemark_domain::id::EventKey;
 
-use crate::call::BatchContext;
-use crate::config::{OUTCOMES_SEND_BYTES_MAX, OUTCOMES_SEND_MAX};
+use crate::call::{BatchContext, WriteDesk};
+use crate::config::{OUTCOMES_SEND_BYTES_MAX, OUTCOMES_SEND_MAX, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
+use crate::desk::{Desk, serve};
 use crate::fold::OutcomeStep;
+use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{Clock, DecisionItem, OutcomeRecord, PutOnce, ScoreSink, StateStore};
 use crate::report::Returned;
@@ -20,6 +23,13 @@ const OUTCOME_CALL: CallLimit<OutcomeRecord> = CallLimit {
     items_max: OUTCOMES_SEND_MAX,
     bytes_max: OUTCOMES_SEND_BYTES_MAX,
     bytes_of: |outcome| outcome.bytes.len(),
+};
+
+/// What the store is given in one call.
+const DECISION_CALL: CallLimit<Arc<DecisionItem>> = CallLimit {
+    items_max: WRITES_IN_CALL_MAX,
+    bytes_max: WRITES_BYTES_MAX,
+    bytes_of: |decision| decision.outcome_json.len(),
 };
 
 /// A record's outcome on its way.
@@ -141,39 +151,59 @@ async fn record_decisions<S: StateStore, C: Clock>(
     store: &S,
     outgoing: &[Outgoing],
 ) -> Vec<(usize, Returned)> {
-    let calls = outgoing.iter().filter_map(|(record, step)| {
-        let (event, expires_at_s) = step.alert.clone()?;
+    // A repeated event of the batch has the same decision: it is recorded once, for all its records.
+    let mut at_of: FixedMap<&EventKey, usize> = FixedMap::default();
+    let mut alerts: Vec<(Arc<DecisionItem>, Vec<usize>)> = Vec::new();
+    for (record, step) in outgoing {
+        let Some((event, expires_at_s)) = &step.alert else { continue };
+        if let Some(at) = at_of.get(event) {
+            alerts[*at].1.push(*record);
+            continue;
+        }
+        at_of.insert(event, alerts.len());
         let decision = DecisionItem {
-            event,
+            event: event.clone(),
             outcome_json: step.outcome.bytes.clone(),
-            expires_at_s,
+            expires_at_s: *expires_at_s,
         };
-        Some(async move { (*record, record_decision(context, store, &decision).await) })
+        alerts.push((Arc::new(decision), vec![*record]));
+    }
+    if alerts.is_empty() {
+        return Vec::new();
+    }
+    let desk = &Desk::default();
+    let records = alerts.iter().map(|(decision, records)| async move {
+        let answer = record_decision(context, desk, decision).await;
+        (records, answer)
     });
-    let calls = stream::iter(calls.collect::<Vec<_>>());
-    let answers: Vec<_> = calls.buffered(context.config.commits_concurrent_max).collect().await;
-    let recorded = answers
-        .iter()
-        .filter(|(_, answer)| matches!(answer, Ok(PutOnce::Written)));
+    let records = stream::iter(records.collect::<Vec<_>>()).buffered(context.config.commits_concurrent_max);
+    let call = |decisions: Vec<Arc<DecisionItem>>| async move {
+        let answers = store.put_decisions(&decisions).await;
+        context.each_answer(decisions.len(), answers)
+    };
+    let (calls_max, is_late) = (context.write_calls_max(), || context.is_past_last_call());
+    let answers: Vec<_> = serve(desk, &DECISION_CALL, calls_max, is_late, call, records.collect()).await;
+    let recorded = answers.iter().filter(|(_, answer)| *answer == Ok(PutOnce::Written));
     context.report().decisions_recorded = recorded.count() as u64;
-    answers
-        .into_iter()
-        .filter_map(|(record, answer)| answer.err().map(|returned| (record, returned)))
-        .collect()
+    let failed = answers.into_iter().filter_map(|(records, answer)| {
+        let returned = answer.err()?;
+        Some(records.iter().map(move |record| (*record, returned)))
+    });
+    failed.flatten().collect()
 }
 
-async fn record_decision<S: StateStore, C: Clock>(
+async fn record_decision<C: Clock>(
     context: &BatchContext<'_, C>,
-    store: &S,
-    decision: &DecisionItem,
+    desk: &WriteDesk<DecisionItem, PutOnce>,
+    decision: &Arc<DecisionItem>,
 ) -> Result<PutOnce, Returned> {
-    let until_ms = context.bounds.last_call_at_ms;
-    if context.clock.now_ms() >= until_ms {
+    if context.is_past_last_call() {
         return Err(Returned::Deadline);
     }
-    let call = || store.put_decision(decision);
-    let answer = context.with_retries(until_ms, call).await;
-    answer
-        .map(|answer| context.metered(answer))
-        .map_err(|_| Returned::DecisionFailed)
+    let until_ms = context.bounds.last_call_at_ms;
+    match context.write(desk, decision, until_ms, Returned::DecisionFailed).await {
+        Ok((put, _)) => Ok(put),
+        Err(Returned::StoreRefused) => Err(Returned::DecisionFailed),
+        Err(returned) => Err(returned),
+    }
 }

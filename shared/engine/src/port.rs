@@ -1,6 +1,7 @@
 //! The ports: what the driver needs of the world. `shared/aws` has them on DynamoDB, Kinesis and SQS; tests have them in memory.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidemark_domain::catalogue::KeyName;
@@ -205,6 +206,11 @@ pub struct DecisionItem {
     pub expires_at_s: i64,
 }
 
+/// What became of many writes that went out in one call: at most [`WRITES_IN_CALL_MAX`](crate::config::WRITES_IN_CALL_MAX) of
+/// them. Each has an answer of its own, in the order given: some may have happened and others not. An error is for all of
+/// them, and where it may have happened, any of them may.
+pub type Answers<T> = Result<Metered<Vec<Result<T, PortError>>>, PortError>;
+
 /// Where states, profiles and decisions live.
 pub trait StateStore: Send + Sync {
     /// Reads states, in the order asked for; eventually consistent.
@@ -230,8 +236,11 @@ pub trait StateStore: Send + Sync {
     /// Writes sealed segments. All of them or an error: then any of them may be there, and the same call may come again.
     fn put_segments(&self, segments: &[SegmentItem]) -> impl Future<Output = Result<Metered<()>, PortError>> + Send;
 
-    /// Writes a card under its condition.
-    fn commit(&self, write: &StateWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;
+    /// Reads one state, strongly consistent: whoever lost a write to it decides by it.
+    fn load_state(&self, card: &CardId) -> impl Future<Output = Result<Metered<Option<StateItem>>, PortError>> + Send;
+
+    /// Writes cards, each under its own condition; no card twice.
+    fn commit(&self, writes: &[Arc<StateWrite>]) -> impl Future<Output = Answers<Commit>> + Send;
 
     /// Reads labelled histories of at most [`LOAD_CARDS_MAX`](crate::config::LOAD_CARDS_MAX) keys, in the order asked for;
     /// eventually consistent.
@@ -243,8 +252,8 @@ pub trait StateStore: Send + Sync {
     /// Reads one labelled history, strongly consistent: whoever teaches a key decides by it.
     fn load_key(&self, key: KeyId) -> impl Future<Output = Result<Metered<Option<StateItem>>, PortError>> + Send;
 
-    /// Writes a key's labelled history under its condition.
-    fn commit_key(&self, write: &KeyWrite) -> impl Future<Output = Result<Metered<Commit>, PortError>> + Send;
+    /// Writes keys' labelled histories, each under its own condition; no key twice.
+    fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> impl Future<Output = Answers<Commit>> + Send;
 
     /// Writes a profile if it is newer than the stored one.
     fn put_profile(&self, profile: &Profile) -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
@@ -262,9 +271,9 @@ pub trait StateStore: Send + Sync {
         }))
     }
 
-    /// Records a decision if there is none for that event: the same id on another card or at another time is another event.
-    fn put_decision(&self, decision: &DecisionItem)
-    -> impl Future<Output = Result<Metered<PutOnce>, PortError>> + Send;
+    /// Records each decision if there is none for its event, no event twice: the same id on another card or at another time is
+    /// another event.
+    fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> impl Future<Output = Answers<PutOnce>> + Send;
 }
 
 /// An outcome on its way out.

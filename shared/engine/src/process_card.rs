@@ -55,7 +55,7 @@ pub(crate) async fn process_card<S: StateStore, C: Clock>(
     };
     let mut rest = plan.events.as_slice();
     while let Some(first) = rest.first() {
-        if context.clock.now_ms() >= context.bounds.stop_at_ms {
+        if context.is_stopped() {
             keep_warm(cards, card);
             return done.with_rest(rest, Returned::Deadline);
         }

@@ -162,7 +162,7 @@ fn pause_throttled<C: Clock>(context: &BatchContext<'_, C>, pace: &Pace, until_m
 }
 
 /// Takes the next items, at least one, with their places.
-fn next_portion<T>(left: &mut VecDeque<(usize, T)>, limit: &CallLimit<T>) -> (Vec<usize>, Vec<T>) {
+pub(crate) fn next_portion<T>(left: &mut VecDeque<(usize, T)>, limit: &CallLimit<T>) -> (Vec<usize>, Vec<T>) {
     let count = left.len().min(limit.items_max.max(1));
     let (mut places, mut portion) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut bytes = 0;

@@ -9,6 +9,7 @@
 
 mod aggregate;
 mod batch;
+mod calls;
 mod common;
 mod conflicts;
 mod control;

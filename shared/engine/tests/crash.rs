@@ -90,6 +90,7 @@ fn the_scenario_makes_every_kind_of_call() {
     for op in [
         Op::LoadStates,
         Op::LoadProfiles,
+        Op::WriteCall,
         Op::Commit,
         Op::PutProfile,
         Op::PutDecision,
@@ -98,6 +99,10 @@ fn the_scenario_makes_every_kind_of_call() {
     ] {
         assert!(calls.contains(&op), "{op:?} is missing");
     }
+    assert!(
+        calls.windows(4).any(|four| four[1..] == [Op::Commit; 3] && four[0] == Op::WriteCall),
+        "no call holds the writes of several cards"
+    );
 }
 
 #[test]
@@ -158,6 +163,8 @@ fn conflicts_stale_reads_and_partial_answers_at_any_call_change_nothing_in_the_e
             Op::LoadStates => Fault::StaleRead,
             Op::Commit if call % 2 == 0 => Fault::Conflict,
             Op::Commit => Fault::ConflictWithoutItem,
+            // The writes of the call before the place happen, those behind it do not, and nobody is told.
+            Op::WriteCall => Fault::Amid(call % 4, PortError::Timeout("test".to_owned())),
             Op::Send | Op::Quarantine => Fault::Partial(vec![0, 2, 3]),
             Op::LoadProfiles | Op::PutProfile | Op::PutTrials | Op::PutDecision => continue,
             Op::LoadSegments | Op::PutSegments => continue,

@@ -62,7 +62,9 @@ fn a_conflict_without_the_winner_reads_it_again() {
 fn a_card_that_always_loses_goes_back_and_others_do_not_wait() {
     let world = World::new();
     let losses = u64::from(world.config.conflicts_per_card_max) + 1;
-    world.faults.at(Op::Commit, 0..losses, Fault::Conflict);
+    // The first call holds the writes of both cards.
+    world.faults.at(Op::Commit, 0..1, Fault::Conflict);
+    world.faults.at(Op::Commit, 2..losses + 1, Fault::Conflict);
     let report = world.run(&two_cards());
     let lost = End::Returned(Returned::ConflictLimit);
     assert_eq!(report.ends, [lost, End::Scored, lost]);

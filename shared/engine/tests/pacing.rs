@@ -12,7 +12,7 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Allowance, Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};
 use tidemark_engine::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
     ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord, Returned};
@@ -356,8 +356,12 @@ impl StateStore for PartitionStore {
         })
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        self.inner.commit(write).await
+    async fn load_state(&self, card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        self.inner.load_state(card).await
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
+        self.inner.commit(writes).await
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
@@ -368,16 +372,16 @@ impl StateStore for PartitionStore {
         self.inner.load_key(key).await
     }
 
-    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
-        self.inner.commit_key(write).await
+    async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
+        self.inner.commit_keys(writes).await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
         self.inner.put_profile(profile).await
     }
 
-    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
-        self.inner.put_decision(decision).await
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
+        self.inner.put_decisions(decisions).await
     }
 }
 

@@ -15,7 +15,7 @@ pub type AwsEngine = Engine<DynamoStore, KinesisSink, SqsQuarantine, SystemClock
 #[must_use]
 pub fn assemble(clients: &Clients, config: &Config) -> (AwsEngine, Control<DynamoControl>) {
     let control = DynamoControl::new(clients.dynamodb.clone(), config.table.clone());
-    let store = DynamoStore::new(clients.dynamodb.clone(), config.table.clone());
+    let store = DynamoStore::new(clients.dynamodb.clone(), config.table.clone()).with_writes(config.writes);
     let sink = KinesisSink::new(clients.kinesis.clone(), config.scores_stream.clone());
     let quarantine = SqsQuarantine::new(clients.sqs.clone(), config.quarantine_queue_url.clone());
     let policy = Arc::new(config.policy.clone());

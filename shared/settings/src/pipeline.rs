@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
+use tidemark_aws::{AwsSettings, CredentialSource, Endpoints, Writes};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::trees::{TreeModel, TreeModelKey};
 use tidemark_engine::EngineConfig;
@@ -20,6 +20,8 @@ use crate::reader::{Knob, Reader, SettingProblem, Tuner, is_name, is_url};
 pub struct Config {
     /// Table of states, profiles and decisions.
     pub table: String,
+    /// How conditional writes go to it.
+    pub writes: Writes,
     /// Stream that outcomes go to, by name.
     pub scores_stream: String,
     /// Queue that refused records go to.
@@ -70,6 +72,7 @@ impl Config {
         let quarantine_queue_url = reader.queue_url("TIDEMARK_QUARANTINE_QUEUE_URL");
         let region = reader.required("AWS_REGION", |name| is_name(name, 1, 64), "a region, such as eu-west-1");
         let policy = policy(reader, read_file);
+        let writes = writes(reader);
         let log_level = log_level(reader);
         let tariff = tariff(reader);
         let engine = engine(reader, None);
@@ -78,6 +81,7 @@ impl Config {
         let function_name = reader.optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or(name).to_owned();
         Some(Self {
             table: table?,
+            writes,
             scores_stream: scores_stream?,
             quarantine_queue_url: quarantine_queue_url?,
             policy: policy?,
@@ -148,6 +152,19 @@ fn model(
     Ok(Some((model.key(), Arc::new(model))))
 }
 
+fn writes(reader: &mut Reader<'_>) -> Writes {
+    const VARIABLE: &str = "TIDEMARK_WRITES";
+    match reader.optional(VARIABLE) {
+        None | Some("statements") => Writes::Statements,
+        Some("items") => Writes::Items,
+        Some(other) => {
+            let message = format!("expected statements or items, found {other:?}");
+            reader.problem(ErrorCode::ConfigurationInvalid, VARIABLE, message);
+            Writes::default()
+        }
+    }
+}
+
 fn log_level(reader: &mut Reader<'_>) -> Level {
     const VARIABLE: &str = "TIDEMARK_LOG_LEVEL";
     match reader.optional(VARIABLE) {
@@ -203,7 +220,7 @@ fn engine(reader: &mut Reader<'_>, knobs: Option<&mut Vec<Knob>>) -> EngineConfi
     tune.set(
         "TIDEMARK_COMMITS_CONCURRENT_MAX",
         1,
-        256,
+        1_000,
         &mut config.commits_concurrent_max,
     );
     tune.set(

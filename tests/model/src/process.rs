@@ -13,7 +13,7 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    Answers, Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
     QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
@@ -190,7 +190,7 @@ impl Lives {
             Raw::Waits(Waiting::Load) => COLD,
             // The state that the probe was folded into, and its version.
             Raw::Waits(Waiting::Commit(write)) => {
-                let kept = (write.expected, write.item.bytes);
+                let kept = (write.expected, write.item.bytes.clone());
                 *self.kept.entry(kept).or_insert(life)
             }
             raw => return Err(format!("the probe was not folded: {raw:?}")),
@@ -319,7 +319,7 @@ enum Raw {
 #[derive(Clone, Debug)]
 enum Waiting {
     Load,
-    Commit(Box<StateWrite>),
+    Commit(Arc<StateWrite>),
     Send(Vec<OutcomeRecord>),
 }
 
@@ -391,9 +391,20 @@ impl StateStore for Ports {
         Ok(unmetered(vec![None; cards.len()]))
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        match self.next(Waiting::Commit(Box::new(write.clone()))).await? {
-            Reply::Commit(commit) => Ok(unmetered(commit)),
+    /// The world may answer this with an older state, too: more than the store does.
+    async fn load_state(&self, _card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        match self.next(Waiting::Load).await? {
+            Reply::Loaded(item) => Ok(unmetered(item)),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
+        let [write] = writes else {
+            return Err(PortError::Permanent("the scenario has one card".to_owned()));
+        };
+        match self.next(Waiting::Commit(Arc::clone(write))).await? {
+            Reply::Commit(commit) => Ok(unmetered(vec![Ok(commit)])),
             _ => Err(mismatch()),
         }
     }
@@ -406,7 +417,7 @@ impl StateStore for Ports {
         Err(PortError::Permanent("the scenario has no key".to_owned()))
     }
 
-    async fn commit_key(&self, _write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+    async fn commit_keys(&self, _writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
         Err(PortError::Permanent("the scenario has no key".to_owned()))
     }
 
@@ -426,8 +437,8 @@ impl StateStore for Ports {
         Err(PortError::Permanent("the scenario has no hot card".to_owned()))
     }
 
-    async fn put_decision(&self, _decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
-        Ok(unmetered(PutOnce::Written))
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
+        Ok(unmetered(decisions.iter().map(|_| Ok(PutOnce::Written)).collect()))
     }
 }
 

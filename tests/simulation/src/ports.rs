@@ -12,7 +12,7 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{
-    Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    Answers, Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
     QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
@@ -160,10 +160,24 @@ impl StateStore for Ports {
         .await
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
+    async fn load_state(&self, card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        self.call(Op::LoadState, |stores, _| {
+            let card = stores.card_key(card.as_str());
+            stores.expire_state(&card);
+            let item = read(stores.tables.states.get(&card), false);
+            let units = read_units(item.as_ref().map_or(0, |item| item.bytes.len()));
+            stores.units(Limit::ReadUnits, &[(&card, 2 * units)])?;
+            Ok(free(item))
+        })
+        .await
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
         let judged = self.judged();
-        self.call(Op::Commit, |stores, _| stores.commit(write, judged).map(free))
-            .await
+        self.call(Op::Commit, |stores, ticket| {
+            each(writes, ticket, |write| stores.commit(write, judged))
+        })
+        .await
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
@@ -177,9 +191,11 @@ impl StateStore for Ports {
         self.call(Op::LoadKey, |stores, _| stores.read_key(key).map(free)).await
     }
 
-    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
-        self.call(Op::CommitKey, |stores, _| stores.commit_key(write).map(free))
-            .await
+    async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
+        self.call(Op::CommitKeys, |stores, ticket| {
+            each(writes, ticket, |write| stores.commit_key(write))
+        })
+        .await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
@@ -209,17 +225,42 @@ impl StateStore for Ports {
         .await
     }
 
-    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
-        self.call(Op::PutDecision, |stores, _| {
-            let key = stores.decision_key(&event_key(decision));
-            if stores.tables.decisions.contains_key(&key) {
-                return Ok(free(PutOnce::Already));
-            }
-            stores.tables.decisions.insert(key, decision.clone());
-            Ok(free(PutOnce::Written))
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
+        self.call(Op::PutDecisions, |stores, ticket| {
+            each(decisions, ticket, |decision| {
+                let key = stores.decision_key(&event_key(decision));
+                if stores.tables.decisions.contains_key(&key) {
+                    return Ok(PutOnce::Already);
+                }
+                stores.tables.decisions.insert(key, decision.clone());
+                Ok(PutOnce::Written)
+            })
         })
         .await
     }
+}
+
+/// Carries out the writes of a call, one after the other, as far as its fault lets them: of a call that is cut, those before
+/// the cut; of a call that is taken in part, some are throttled, and some happen and are said to have failed.
+fn each<W, T>(
+    writes: &[Arc<W>],
+    ticket: &Ticket,
+    mut write_one: impl FnMut(&W) -> Result<T, PortError>,
+) -> Answers<T> {
+    let left_out = left_out(ticket);
+    let reached = writes.iter().enumerate().take(ticket.reached(writes.len()));
+    let answers = reached.map(|(at, write)| {
+        let (is_left_out, is_done) = (left_out >> (at % 32) & 1 == 1, left_out >> (32 + at % 32) & 1 == 1);
+        match (is_left_out, is_done) {
+            (true, false) => Err(PortError::Throttled("simulated".to_owned())),
+            (true, true) => {
+                write_one(write)?;
+                Err(PortError::Unavailable("simulated".to_owned()))
+            }
+            (false, _) => write_one(write),
+        }
+    });
+    Ok(free(answers.collect()))
 }
 
 /// The event of a decision: card, id and event time.

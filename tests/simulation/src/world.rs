@@ -66,10 +66,20 @@ impl Life {
 /// A call under way.
 pub(crate) struct Ticket {
     pub fault: Option<Fault>,
-    /// Which items a partial answer leaves out, as bits of their index.
+    /// Which items a partial answer leaves out, as bits of their index; and where a call of writes is cut.
     pub left_out: u64,
     apply_at_ms: i64,
     answer_at_ms: i64,
+}
+
+impl Ticket {
+    /// How many of so many writes happen.
+    pub fn reached(&self, writes: usize) -> usize {
+        match self.fault {
+            Some(Fault::Cut | Fault::CrashAmid) => usize::try_from(self.left_out % (writes as u64 + 1)).unwrap_or(writes),
+            _ => writes,
+        }
+    }
 }
 
 impl World {
@@ -228,7 +238,7 @@ impl World {
             _ => {}
         }
         let value = self.with(|stores| apply(stores, &ticket));
-        if fault == Some(Fault::CrashAfter) {
+        if matches!(fault, Some(Fault::CrashAfter | Fault::CrashAmid)) {
             return self.die(life).await;
         }
         self.until(ticket.answer_at_ms).await;

@@ -11,3 +11,4 @@ mod faults;
 mod limits;
 mod mapping;
 mod runtime_api;
+mod statements;

@@ -10,21 +10,24 @@ use crate::port::PortError;
 /// A port's operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Op {
-    /// `StateStore::load_states`.
+    /// `StateStore::load_states` and `StateStore::load_state`.
     LoadStates,
     /// `StateStore::load_profiles`.
     LoadProfiles,
-    /// `StateStore::commit`.
+    /// A call that holds many writes: `StateStore::commit`, `commit_keys`, `put_decisions`. Each of its writes is an operation
+    /// of its own.
+    WriteCall,
+    /// A write of `StateStore::commit`.
     Commit,
     /// `StateStore::put_profile`.
     PutProfile,
-    /// `StateStore::put_decision`.
+    /// A write of `StateStore::put_decisions`.
     PutDecision,
     /// `StateStore::put_trials`.
     PutTrials,
     /// `StateStore::load_keys` and `StateStore::load_key`.
     LoadKeys,
-    /// `StateStore::commit_key`.
+    /// A write of `StateStore::commit_keys`.
     CommitKey,
     /// `StateStore::load_segments`.
     LoadSegments,
@@ -43,6 +46,8 @@ pub enum Fault {
     Before(PortError),
     /// It happened, but the answer is the error: an ambiguous call.
     After(PortError),
+    /// Of a call that holds many writes, so many happened and the others did not; the answer is the error.
+    Amid(usize, PortError),
     /// A read answers with what was there before the last write of each item.
     StaleRead,
     /// A commit answers that another writer won, with the item that is there (none for a card without one), and writes nothing.
@@ -170,7 +175,7 @@ impl<O: Copy + Eq> Faults<O> {
     pub async fn finish(&self, fault: Option<Fault>) -> Result<(), PortError> {
         self.maybe_yield().await;
         match fault {
-            Some(Fault::After(error)) => Err(error),
+            Some(Fault::After(error) | Fault::Amid(_, error)) => Err(error),
             Some(Fault::CrashAfter) => std::future::pending().await,
             _ => Ok(()),
         }

@@ -12,7 +12,7 @@ use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
     Units,
 };
 
@@ -211,6 +211,37 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// A call that holds many writes, one after the other: each may fail by itself, and the call as a whole.
+    async fn each<W, T>(
+        &self,
+        op: Op,
+        writes: &[Arc<W>],
+        bytes: impl Fn(&W) -> usize,
+        write_one: impl Fn(&W, Option<&Fault>) -> T,
+    ) -> Answers<T> {
+        let whole = self.faults.begin(Op::WriteCall).await?;
+        let reached = match &whole {
+            Some(Fault::Amid(reached, _)) => *reached,
+            _ => usize::MAX,
+        };
+        let (mut answers, mut units) = (Vec::with_capacity(writes.len()), 0.0);
+        for write in writes.iter().take(reached) {
+            let answer = match self.faults.begin(op).await {
+                Ok(fault) => {
+                    let written = write_one(write, fault.as_ref());
+                    units += write_units(bytes(write) + ITEM_OVERHEAD_BYTES);
+                    self.faults.finish(fault).await.map(|()| written)
+                }
+                Err(error) => Err(error),
+            };
+            answers.push(answer);
+        }
+        self.faults.finish(whole).await?;
+        Ok(metered(answers, units, 0.0))
+    }
+}
+
 /// The version to answer a read with.
 fn read<T: Clone>(versions: Option<&Versions<T>>, stale: bool) -> Option<T> {
     let versions = versions?;
@@ -304,16 +335,23 @@ impl StateStore for MemoryStore {
         Ok(metered((), units, 0.0))
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        let fault = self.faults.begin(Op::Commit).await?;
-        let answer = match &fault {
+    async fn load_state(&self, card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        // Strongly consistent: no fault makes it stale, and it costs twice.
+        let fault = self.faults.begin(Op::LoadStates).await?;
+        let item = self.state(card);
+        let bytes = item.as_ref().map_or(0, |item| item.bytes.len() + ITEM_OVERHEAD_BYTES);
+        self.faults.finish(fault).await?;
+        Ok(metered(item, 0.0, 2.0 * read_units(bytes)))
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
+        let bytes = |write: &StateWrite| write.item.bytes.len() + write.card_id.as_str().len();
+        self.each(Op::Commit, writes, bytes, |write, fault| match fault {
             Some(Fault::Conflict) => Commit::Conflict(self.state(&write.card_id)),
             Some(Fault::ConflictWithoutItem) => Commit::Conflict(None),
             _ => self.write_state(write),
-        };
-        self.faults.finish(fault).await?;
-        let bytes = write.item.bytes.len() + write.card_id.as_str().len() + ITEM_OVERHEAD_BYTES;
-        Ok(metered(answer, write_units(bytes), 0.0))
+        })
+        .await
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
@@ -338,20 +376,18 @@ impl StateStore for MemoryStore {
         Ok(metered(item, 0.0, 2.0 * read_units(bytes)))
     }
 
-    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
-        let fault = self.faults.begin(Op::CommitKey).await?;
-        let found = || {
+    async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
+        let found = |key| {
             let inner = lock(&self.inner);
-            inner.keys.get(&write.key).map(|versions| versions.now.clone())
+            inner.keys.get(&key).map(|versions| versions.now.clone())
         };
-        let answer = match &fault {
-            Some(Fault::Conflict) => Commit::Conflict(found()),
+        let bytes = |write: &KeyWrite| write.item.bytes.len();
+        self.each(Op::CommitKey, writes, bytes, |write, fault| match fault {
+            Some(Fault::Conflict) => Commit::Conflict(found(write.key)),
             Some(Fault::ConflictWithoutItem) => Commit::Conflict(None),
             _ => self.write_key(write),
-        };
-        self.faults.finish(fault).await?;
-        let bytes = write.item.bytes.len() + ITEM_OVERHEAD_BYTES;
-        Ok(metered(answer, write_units(bytes), 0.0))
+        })
+        .await
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
@@ -379,21 +415,16 @@ impl StateStore for MemoryStore {
         Ok(metered((), write_units(bytes), 0.0))
     }
 
-    async fn put_decision(&self, decision: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
-        let fault = self.faults.begin(Op::PutDecision).await?;
-        let key = decision.event.clone();
-        let fresh = {
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
+        let bytes = |decision: &DecisionItem| decision.outcome_json.len();
+        self.each(Op::PutDecision, decisions, bytes, |decision, _| {
             let mut inner = lock(&self.inner);
-            let fresh = !inner.decisions.contains_key(&key);
-            inner.decisions.entry(key).or_insert_with(|| decision.clone());
-            fresh
-        };
-        self.faults.finish(fault).await?;
-        let bytes = decision.outcome_json.len() + ITEM_OVERHEAD_BYTES;
-        Ok(metered(
-            if fresh { PutOnce::Written } else { PutOnce::Already },
-            write_units(bytes),
-            0.0,
-        ))
+            if inner.decisions.contains_key(&decision.event) {
+                return PutOnce::Already;
+            }
+            inner.decisions.insert(decision.event.clone(), decision.clone());
+            PutOnce::Written
+        })
+        .await
     }
 }

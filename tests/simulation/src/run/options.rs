@@ -163,7 +163,7 @@ pub(super) fn draw_faults(dice: &mut Dice) -> Vec<(Fault, f64)> {
     let mut faults = Vec::new();
     for fault in Fault::ALL {
         let share = match fault {
-            Fault::CrashBefore | Fault::CrashAfter => 0.02,
+            Fault::CrashBefore | Fault::CrashAfter | Fault::CrashAmid => 0.02,
             Fault::Stall => 0.01,
             Fault::Stale | Fault::Partial => 0.3,
             _ => 0.12,

@@ -9,13 +9,15 @@ use tidemark_engine::port::PortError;
 pub enum Op {
     /// Reads states.
     LoadStates,
+    /// Reads one state, strongly consistent.
+    LoadState,
     /// Reads profiles.
     LoadProfiles,
     /// Reads sealed segments.
     LoadSegments,
     /// Writes sealed segments.
     PutSegments,
-    /// Writes a card under its condition.
+    /// Writes cards, each under its condition.
     Commit,
     /// Writes a profile.
     PutProfile,
@@ -23,10 +25,10 @@ pub enum Op {
     LoadKeys,
     /// Reads one key's labelled history, strongly consistent.
     LoadKey,
-    /// Writes a key's labelled history under its condition.
-    CommitKey,
-    /// Records a decision.
-    PutDecision,
+    /// Writes keys' labelled histories, each under its condition.
+    CommitKeys,
+    /// Records decisions.
+    PutDecisions,
     /// Keeps a candidate's outcomes.
     PutTrials,
     /// Sends outcomes.
@@ -61,7 +63,13 @@ impl Op {
     /// Whether it takes items that may be left out one by one.
     #[must_use]
     pub const fn is_batch(self) -> bool {
-        matches!(self, Self::Send | Self::Quarantine | Self::Delete)
+        matches!(self, Self::Send | Self::Quarantine | Self::Delete) || self.is_of_writes()
+    }
+
+    /// Whether it holds many writes, which happen one after the other.
+    #[must_use]
+    pub const fn is_of_writes(self) -> bool {
+        matches!(self, Self::Commit | Self::CommitKeys | Self::PutDecisions)
     }
 }
 
@@ -82,15 +90,19 @@ pub enum Fault {
     Unavailable,
     /// A read answers with what was there before the last write.
     Stale,
-    /// A sink leaves some items out.
+    /// Some items are left out; of a call of writes, some of these happen all the same.
     Partial,
     /// The call hangs until long after the invocation timed out, and is applied then: a zombie's.
     Stall,
+    /// Of a call of writes the first ones happen, and there is no answer in time.
+    Cut,
+    /// The process dies while the writes of its call happen, after the first ones.
+    CrashAmid,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::TimeoutBefore,
@@ -100,6 +112,9 @@ impl Fault {
         Self::Stale,
         Self::Partial,
         Self::Stall,
+        // At the end, so that a seed draws the others as it did.
+        Self::Cut,
+        Self::CrashAmid,
     ];
 
     /// Whether it can happen to this operation.
@@ -108,6 +123,7 @@ impl Fault {
         match self {
             Self::Stale => op.may_be_stale(),
             Self::Partial => op.is_batch(),
+            Self::Cut | Self::CrashAmid => op.is_of_writes(),
             _ => true,
         }
     }
@@ -115,7 +131,7 @@ impl Fault {
     /// The error that the caller gets, where it gets one.
     pub(crate) fn error(self) -> Option<PortError> {
         match self {
-            Self::TimeoutBefore | Self::TimeoutAfter => Some(PortError::Timeout("simulated".to_owned())),
+            Self::TimeoutBefore | Self::TimeoutAfter | Self::Cut => Some(PortError::Timeout("simulated".to_owned())),
             Self::Throttle => Some(PortError::Throttled("simulated".to_owned())),
             Self::Unavailable => Some(PortError::Unavailable("simulated".to_owned())),
             _ => None,

@@ -174,7 +174,7 @@ impl Door {
         let Some(cut) = partial::cut(operation, &body, share, treatment.seed) else {
             let has_items = matches!(
                 operation,
-                "BatchGetItem" | "BatchWriteItem" | "PutRecords" | "SendMessageBatch"
+                "BatchGetItem" | "BatchWriteItem" | "BatchExecuteStatement" | "PutRecords" | "SendMessageBatch"
             );
             return if has_items {
                 self.forward(parts, body).await
@@ -217,7 +217,7 @@ impl Door {
                 let consistent = is_consistent(&body);
                 (self.forward(parts, body).await, consistent)
             }
-            Admission::Cut(cut) if operation == "BatchWriteItem" => {
+            Admission::Cut(cut) if operation != "BatchGetItem" => {
                 return self.rest_of(Service::DynamoDb, parts, cut).await;
             }
             Admission::Cut(cut) => (self.rest_of(Service::DynamoDb, parts, cut).await, is_consistent(&body)),

@@ -19,6 +19,8 @@ enum Refused {
     Keys(Map<String, Value>),
     /// BatchWriteItem: the same of writes.
     Writes(Map<String, Value>),
+    /// BatchExecuteStatement: which of the statements, by position.
+    Statements(Vec<bool>),
     /// PutRecords: which of the records, by position.
     Records(Vec<bool>),
     /// SendMessageBatch: the ids.
@@ -36,13 +38,14 @@ pub(super) fn cut(operation: &str, body: &[u8], share: f64, seed: u64) -> Option
     match operation {
         "BatchGetItem" => keys(request, |_| hit()),
         "BatchWriteItem" => writes(request, |_| hit()),
+        "BatchExecuteStatement" => statements(request, |_| hit()),
         "PutRecords" => {
-            let (rest, marks) = entries(request, "Records", &mut hit)?;
+            let (rest, marks) = entries(request, "Records", |_| hit())?;
             let refused = Refused::Records(marks.into_iter().map(|mark| mark.is_some()).collect());
             Some(Cut { rest, refused })
         }
         "SendMessageBatch" => {
-            let (rest, marks) = entries(request, "Entries", &mut hit)?;
+            let (rest, marks) = entries(request, "Entries", |_| hit())?;
             let ids = marks.into_iter().flatten().map(|entry| entry["Id"].clone());
             let refused = Refused::Messages(ids.collect());
             Some(Cut { rest, refused })
@@ -93,15 +96,22 @@ pub(super) fn writes(mut request: Value, mut hit: impl FnMut(&Value) -> bool) ->
     })
 }
 
+/// Cuts a BatchExecuteStatement: the statements that are hit are refused, each at its place. `None`: none was.
+pub(super) fn statements(request: Value, hit: impl FnMut(&Value) -> bool) -> Option<Cut> {
+    let (rest, marks) = entries(request, "Statements", hit)?;
+    let refused = Refused::Statements(marks.into_iter().map(|mark| mark.is_some()).collect());
+    Some(Cut { rest, refused })
+}
+
 /// The request with the entries that were not hit, and for each entry itself where it was.
 type Sorted = (Option<Value>, Vec<Option<Value>>);
 
-fn entries(mut request: Value, field: &str, hit: &mut impl FnMut() -> bool) -> Option<Sorted> {
+fn entries(mut request: Value, field: &str, mut hit: impl FnMut(&Value) -> bool) -> Option<Sorted> {
     let all = std::mem::take(request[field].as_array_mut()?);
     let mut kept = Vec::with_capacity(all.len());
     let mut marks = Vec::with_capacity(all.len());
     for entry in all {
-        if hit() {
+        if hit(&entry) {
             marks.push(Some(entry));
         } else {
             marks.push(None);
@@ -149,6 +159,17 @@ pub(super) fn join(refused: Cut, answer: Option<Value>) -> Value {
                 all.extend(unprocessed.as_array().cloned().unwrap_or_default());
                 answer["UnprocessedItems"][name] = Value::Array(all);
             }
+        }
+        Refused::Statements(marks) => {
+            let mut done = answer["Responses"].as_array().cloned().unwrap_or_default().into_iter();
+            let error = json!({
+                "Error": { "Code": "ThrottlingError", "Message": "injected by the local fault layer" },
+            });
+            let responses = marks.into_iter().map(|refused| {
+                let response = if refused { None } else { done.next() };
+                response.unwrap_or_else(|| error.clone())
+            });
+            answer["Responses"] = Value::Array(responses.collect());
         }
         Refused::Records(marks) => {
             let mut taken = answer["Records"].as_array().cloned().unwrap_or_default().into_iter();
@@ -219,6 +240,30 @@ mod tests {
         let cut_all = cut("BatchWriteItem", request.to_string().as_bytes(), 1.0, 1).unwrap();
         assert!(cut_all.rest.is_none());
         assert_eq!(join(cut_all, None)["UnprocessedItems"], request["RequestItems"]);
+    }
+
+    #[test]
+    fn refused_statements_keep_their_places_and_the_rest_is_carried_out() {
+        let statements: Vec<Value> = (0..25).map(|n| json!({"Statement": n.to_string()})).collect();
+        let request = json!({"Statements": statements, "ReturnConsumedCapacity": "TOTAL"});
+        let cut_some = cut_half("BatchExecuteStatement", &request);
+        let rest = cut_some.rest.clone().unwrap();
+        let asked = rest["Statements"].as_array().unwrap();
+        let done: Vec<Value> = asked
+            .iter()
+            .map(|entry| json!({"TableName": entry["Statement"]}))
+            .collect();
+        let answer = join(cut_some, Some(json!({ "Responses": done })));
+        let all = answer["Responses"].as_array().unwrap();
+        assert_eq!(all.len(), 25);
+        for (place, response) in all.iter().enumerate() {
+            let is_refused = response["Error"]["Code"] == "ThrottlingError";
+            assert!(is_refused || response["TableName"] == place.to_string(), "{place}: {response}");
+        }
+        assert!(asked.len() < 25 && !asked.is_empty());
+        let cut_all = cut("BatchExecuteStatement", request.to_string().as_bytes(), 1.0, 1).unwrap();
+        assert!(cut_all.rest.is_none());
+        assert_eq!(join(cut_all, None)["Responses"].as_array().unwrap().len(), 25);
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub enum FaultKind {
     Throttle,
     /// Not applied; answered as if the key service asked to slow down: what an encrypted stream gives.
     KmsThrottle,
-    /// BatchGetItem, BatchWriteItem, PutRecords and SendMessageBatch: each key, write, record or message is refused by
-    /// itself with this chance, the rest is applied. Any other operation is throttled.
+    /// BatchGetItem, BatchWriteItem, BatchExecuteStatement, PutRecords and SendMessageBatch: each key, write, statement,
+    /// record or message is refused by itself with this chance, the rest is applied. Any other operation is throttled.
     Partial {
         /// The chance of each item, 0 to 1.
         share: f64,
@@ -143,12 +143,14 @@ impl FaultPlan {
     }
 }
 
-/// Whether a request's body names a resource: by itself, or as the end of a URL or an ARN.
+/// Whether a request's body names a resource: by itself, in a statement, or as the end of a URL or an ARN.
 fn names(body: &[u8], resource: &str) -> bool {
     std::str::from_utf8(body).is_ok_and(|text| {
-        let ending = format!("{resource}\"");
-        text.match_indices(&ending)
-            .any(|(at, _)| matches!(text.as_bytes().get(at.wrapping_sub(1)), Some(b'"' | b'/')))
+        let is_named = |ending: String| {
+            text.match_indices(&ending)
+                .any(|(at, _)| matches!(text.as_bytes().get(at.wrapping_sub(1)), Some(b'"' | b'/')))
+        };
+        is_named(format!("{resource}\"")) || is_named(format!("{resource}\\\""))
     })
 }
 
@@ -188,6 +190,10 @@ mod tests {
         assert!(!plan.covers(Service::Kinesis, "PutRecords", br#"{"StreamName":"scores-2"}"#));
         assert!(!plan.covers(Service::Kinesis, "GetRecords", body));
         assert!(!plan.covers(Service::Sqs, "PutRecords", body));
+        let table = FaultPlan::down(Service::DynamoDb).at("cards");
+        let statement = |name: &str| format!(r#"{{"Statement":"INSERT INTO \"{name}\" VALUE {{'pk':?}}"}}"#);
+        let is_covered = |name| table.covers(Service::DynamoDb, "BatchExecuteStatement", statement(name).as_bytes());
+        assert!(is_covered("cards") && !is_covered("old-cards") && !is_covered("cards-2"));
         assert!(FaultPlan::down(Service::Sqs).covers(Service::Sqs, "SendMessage", b""));
     }
 

@@ -65,7 +65,13 @@ impl TableLimit {
     pub(super) fn admit(&self, operation: &str, body: &[u8], now_ms: i64) -> Admission {
         if !matches!(
             operation,
-            "PutItem" | "UpdateItem" | "DeleteItem" | "GetItem" | "BatchWriteItem" | "BatchGetItem"
+            "PutItem"
+                | "UpdateItem"
+                | "DeleteItem"
+                | "GetItem"
+                | "BatchWriteItem"
+                | "BatchGetItem"
+                | "BatchExecuteStatement"
         ) {
             return Admission::Pass;
         }
@@ -90,6 +96,10 @@ impl TableLimit {
                     })
                 };
                 partial::writes(request, is_over).map_or(Admission::Pass, Admission::Cut)
+            }
+            "BatchExecuteStatement" => {
+                let is_over = |statement: &Value| written(statement).is_some_and(|item| !may_write(&item));
+                partial::statements(request, is_over).map_or(Admission::Pass, Admission::Cut)
             }
             "GetItem" | "BatchGetItem" => {
                 let mut is_over = |key: &Value| {
@@ -125,6 +135,24 @@ impl TableLimit {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Partition>> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a statement writes: each parameter under the name that stands before its place. `None`: it reads.
+fn written(statement: &Value) -> Option<Value> {
+    let text = statement["Statement"].as_str()?;
+    if text.get(..6).is_none_or(|verb| verb.eq_ignore_ascii_case("select")) {
+        return None;
+    }
+    let mut parameters = statement["Parameters"].as_array()?.iter();
+    let mut item = serde_json::Map::new();
+    for before in text.split('?') {
+        let mut quoted = before.rsplit(['"', '\'']);
+        if let (Some(name), Some(value)) = (quoted.nth(1), parameters.next()) {
+            // An attribute that is set and asked for counts as it is set.
+            item.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    Some(Value::Object(item))
 }
 
 /// The partition of an item or a key; `None` for one of another kind of table.
@@ -198,6 +226,40 @@ mod tests {
         let answer = partial::join(cut, Some(json!({})));
         let left = answer["UnprocessedItems"]["t"].as_array().unwrap();
         assert_eq!(left.len(), 10, "five of ten of each partition");
+    }
+
+    #[test]
+    fn of_statements_only_those_that_are_over_are_refused() {
+        let limit = TableLimit::default();
+        let bytes = json!({ "S": "x".repeat(200 * 1024 - 20) });
+        let statement = |n: usize| {
+            let key = json!({ "S": if n.is_multiple_of(2) { "hot" } else { "cool" } });
+            if n < 10 {
+                json!({ "Statement": r#"INSERT INTO "t" VALUE {'pk':?,'b':?}"#, "Parameters": [key, bytes] })
+            } else {
+                let text = r#"UPDATE "t" SET "b"=? SET "v"=? WHERE "pk"=? AND "v"=?"#;
+                json!({ "Statement": text, "Parameters": [bytes, { "N": "2" }, key, { "N": "1" }] })
+            }
+        };
+        let statements: Vec<Value> = (0..20).map(statement).collect();
+        let request = json!({ "Statements": statements });
+        let Admission::Cut(cut) = admit(&limit, "BatchExecuteStatement", &request, 0) else {
+            panic!("nothing was refused");
+        };
+        let rest = cut.rest.clone().unwrap()["Statements"].as_array().unwrap().len();
+        let answer = partial::join(cut, Some(json!({ "Responses": vec![json!({}); rest] })));
+        let responses = answer["Responses"].as_array().unwrap();
+        let refused: Vec<bool> = responses
+            .iter()
+            .map(|response| response["Error"]["Code"] == "ThrottlingError")
+            .collect();
+        let expected: Vec<bool> = (0..20).map(|n| n >= 10).collect();
+        assert_eq!(refused, expected, "five of ten of each partition");
+        let reads = json!({ "Statements": [{ "Statement": "SELECT * FROM t WHERE pk=?", "Parameters": [{ "S": "hot" }] }] });
+        assert!(matches!(
+            admit(&limit, "BatchExecuteStatement", &reads, 0),
+            Admission::Pass
+        ));
     }
 
     #[test]

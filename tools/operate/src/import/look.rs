@@ -4,14 +4,14 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
-    Units,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateWrite, Units,
 };
 
 /// What an item has besides its bytes: attribute names, version, expiry.
@@ -55,6 +55,18 @@ fn held_back<T>(value: T, bytes: usize) -> Metered<T> {
         value,
         units: Units { write, read: 0.0 },
     }
+}
+
+/// The answers to the writes of a call, and what they would cost together.
+fn each<W, T>(writes: &[Arc<W>], mut write_one: impl FnMut(&W) -> Metered<T>) -> Metered<Vec<Result<T, PortError>>> {
+    let mut units = Units::default();
+    let answers = writes.iter().map(|write| {
+        let answer = write_one(write);
+        units += answer.units;
+        Ok(answer.value)
+    });
+    let value = answers.collect();
+    Metered { value, units }
 }
 
 /// Puts what is held back in the place of what was read.
@@ -104,9 +116,22 @@ impl<S: StateStore> StateStore for Look<S> {
         Ok(put)
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        self.held().states.insert(write.card_id.clone(), write.item.clone());
-        Ok(held_back(Commit::Written, write.item.bytes.len()))
+    async fn load_state(&self, card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        let mut read = self.below.load_state(card).await?;
+        over(
+            std::slice::from_mut(&mut read.value),
+            &self.held().states,
+            [card.clone()],
+        );
+        Ok(read)
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
+        let mut held = self.held();
+        Ok(each(writes, |write| {
+            held.states.insert(write.card_id.clone(), write.item.clone());
+            held_back(Commit::Written, write.item.bytes.len())
+        }))
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
@@ -121,9 +146,12 @@ impl<S: StateStore> StateStore for Look<S> {
         Ok(read)
     }
 
-    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
-        self.held().keys.insert(write.key, write.item.clone());
-        Ok(held_back(Commit::Written, write.item.bytes.len()))
+    async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
+        let mut held = self.held();
+        Ok(each(writes, |write| {
+            held.keys.insert(write.key, write.item.clone());
+            held_back(Commit::Written, write.item.bytes.len())
+        }))
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
@@ -138,8 +166,8 @@ impl<S: StateStore> StateStore for Look<S> {
         Ok(held_back(PutOnce::Written, 0))
     }
 
-    async fn put_decision(&self, _: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
         // An import decides nothing.
-        Ok(held_back(PutOnce::Already, 0))
+        Ok(each(decisions, |_| held_back(PutOnce::Already, 0)))
     }
 }

@@ -14,8 +14,11 @@ pub fn errors_and_lost_answers(transactions_stream: &str, scores_stream: &str) -
         FaultPlan::new(DynamoDb, Throttle, 0.05),
         FaultPlan::new(DynamoDb, DropBefore, 0.02),
         FaultPlan::new(DynamoDb, DropAfterApply, 0.03).on("PutItem"),
+        // The writes of many cards: each of them may be refused by itself, and all of them may be done without an answer.
+        FaultPlan::new(DynamoDb, Partial { share: 0.2 }, 0.2).on("BatchExecuteStatement"),
+        FaultPlan::new(DynamoDb, DropAfterApply, 0.1).on("BatchExecuteStatement"),
         FaultPlan::new(DynamoDb, Delay { ms: 60 }, 0.05),
-        FaultPlan::new(DynamoDb, Delay { ms: 2_500 }, 0.002).on("PutItem"),
+        FaultPlan::new(DynamoDb, Delay { ms: 2_500 }, 0.02).on("BatchExecuteStatement"),
         FaultPlan::new(DynamoDb, Partial { share: 0.3 }, 0.3).on("BatchGetItem"),
         // Sealed segments of hot cards.
         FaultPlan::new(DynamoDb, Partial { share: 0.3 }, 0.3).on("BatchWriteItem"),
@@ -45,8 +48,8 @@ pub fn lab(scores_stream: &str) -> Vec<FaultPlan> {
     use FaultKind::{DropAfterApply, Error500};
     vec![
         FaultPlan::new(Service::DynamoDb, Error500, 0.05).on("BatchGetItem"),
-        FaultPlan::new(Service::DynamoDb, Error500, 0.05).on("PutItem"),
-        FaultPlan::new(Service::DynamoDb, DropAfterApply, 0.05).on("PutItem"),
+        FaultPlan::new(Service::DynamoDb, Error500, 0.05).on("BatchExecuteStatement"),
+        FaultPlan::new(Service::DynamoDb, DropAfterApply, 0.05).on("BatchExecuteStatement"),
         FaultPlan::new(Service::Kinesis, Error500, 0.05)
             .on("PutRecords")
             .at(scores_stream),

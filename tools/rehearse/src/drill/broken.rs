@@ -1,5 +1,7 @@
 //! The troubles of a function that dies, of dead letters that nobody wrote, and of a state that somebody damaged.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
 use terminal::error::CliError;
@@ -98,9 +100,11 @@ async fn replace(pipeline: &Pipeline, read: &StateItem, bytes: Vec<u8>) -> Resul
         item: StateItem::new(read.version.number + 1, bytes),
         expires_at_s: now_ms() / 1_000 + KEPT_S,
     };
-    match store(pipeline).await.commit(&write).await.map_err(failed)?.value {
-        Commit::Written => Ok(()),
-        Commit::Conflict(_) => Err(failed("somebody else wrote the card meanwhile")),
+    let answers = store(pipeline).await.commit(&[Arc::new(write)]).await.map_err(failed)?;
+    match answers.value.into_iter().next() {
+        Some(Ok(Commit::Written)) => Ok(()),
+        Some(Err(error)) => Err(failed(error)),
+        _ => Err(failed("somebody else wrote the card meanwhile")),
     }
 }
 

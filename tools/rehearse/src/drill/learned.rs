@@ -1,6 +1,7 @@
 //! The troubles of what was learned: a key whose history is damaged, and a policy that no longer fits its stream.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use terminal::clock::now_ms;
@@ -91,9 +92,11 @@ pub(super) async fn restore_key(pipeline: &Pipeline) -> Result<(), CliError> {
     let cloud = &pipeline.stack.cloud;
     let settings = AwsSettings::local(cloud.region(), cloud.endpoint(), Some(cloud.dynamodb_endpoint()));
     let store = DynamoStore::new(connect(&settings).await.dynamodb, &pipeline.stack.names.table);
-    match store.commit_key(&write).await.map_err(failed)?.value {
-        Commit::Written => Ok(()),
-        Commit::Conflict(_) => Err(failed("somebody else wrote the item that was damaged")),
+    let answers = store.commit_keys(&[Arc::new(write)]).await.map_err(failed)?;
+    match answers.value.into_iter().next() {
+        Some(Ok(Commit::Written)) => Ok(()),
+        Some(Err(error)) => Err(failed(error)),
+        _ => Err(failed("somebody else wrote the item that was damaged")),
     }
 }
 

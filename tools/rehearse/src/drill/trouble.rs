@@ -144,7 +144,10 @@ impl Trouble {
         };
         match self {
             Self::SlowTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Delay { ms: SLOW_MS }, 0.5)),
-            Self::ThrottledTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Throttle, 0.5).on("PutItem")),
+            Self::ThrottledTable => {
+                let half = FaultKind::Partial { share: 0.5 };
+                add(FaultPlan::new(Service::DynamoDb, half, 1.0).on("BatchExecuteStatement"));
+            }
             Self::StoreOutage | Self::LettersLost => add(FaultPlan::down(Service::DynamoDb)),
             Self::Crashing => broken::crash(pipeline),
             Self::StateDamaged => broken::damage_state(pipeline).await?,

@@ -14,7 +14,7 @@ use tidemark_domain::labelled::{LABELS_MAX, LabelledHistory};
 use tidemark_domain::lifetime::{HISTORY_MS, SEGMENT_MS};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
     Units,
 };
 
@@ -36,6 +36,20 @@ struct Keys {
     items: HashMap<KeyId, StateItem>,
     /// The most labels that one of them ever took.
     labels_most: u64,
+}
+
+impl Keys {
+    /// Writes a labelled history under its condition.
+    fn write(&mut self, write: &KeyWrite) -> Commit {
+        let found = self.items.get(&write.key);
+        if found.map(|item| item.version) != write.expected {
+            return Commit::Conflict(found.cloned());
+        }
+        let labels = LabelledHistory::decode(&write.item.bytes).map_or(u64::MAX, |history| history.version());
+        self.labels_most = self.labels_most.max(labels);
+        self.items.insert(write.key, write.item.clone());
+        Commit::Written
+    }
 }
 
 /// What is kept of a card.
@@ -187,8 +201,16 @@ impl StateStore for FileStore {
         free(())
     }
 
-    async fn commit(&self, write: &StateWrite) -> Result<Metered<Commit>, PortError> {
-        free(self.with(&write.card_id, |stored| stored.write(write, self.retention_ms)))
+    async fn load_state(&self, card: &CardId) -> Result<Metered<Option<StateItem>>, PortError> {
+        free(self.with(card, |stored| stored.state.clone()))
+    }
+
+    async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
+        let written = |write: &Arc<StateWrite>| {
+            let commit = self.with(&write.card_id, |stored| stored.write(write, self.retention_ms));
+            Ok(commit)
+        };
+        free(writes.iter().map(written).collect())
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
@@ -200,16 +222,9 @@ impl StateStore for FileStore {
         free(lock(&self.keys).items.get(&key).cloned())
     }
 
-    async fn commit_key(&self, write: &KeyWrite) -> Result<Metered<Commit>, PortError> {
+    async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
         let mut stored = lock(&self.keys);
-        let found = stored.items.get(&write.key);
-        if found.map(|item| item.version) != write.expected {
-            return free(Commit::Conflict(found.cloned()));
-        }
-        let labels = LabelledHistory::decode(&write.item.bytes).map_or(u64::MAX, |history| history.version());
-        stored.labels_most = stored.labels_most.max(labels);
-        stored.items.insert(write.key, write.item.clone());
-        free(Commit::Written)
+        free(writes.iter().map(|write| Ok(stored.write(write))).collect())
     }
 
     async fn put_profile(&self, profile: &Profile) -> Result<Metered<PutOnce>, PortError> {
@@ -217,7 +232,7 @@ impl StateStore for FileStore {
     }
 
     /// A decision is the outcome that is written anyway.
-    async fn put_decision(&self, _: &DecisionItem) -> Result<Metered<PutOnce>, PortError> {
-        free(PutOnce::Written)
+    async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
+        free(decisions.iter().map(|_| Ok(PutOnce::Written)).collect())
     }
 }
