@@ -113,7 +113,10 @@ mod tests {
         let read = |tag| Some(StateVersion { number: 3, tag });
         let set = "UPDATE \"cards\" SET \"b\"=? SET \"v\"=? SET \"h\"=? SET \"ttl\"=? WHERE \"pk\"=? AND \"sk\"=? AND \"v\"=?";
         let expected = [
-            (None, "INSERT INTO \"cards\" VALUE {'pk':?,'sk':?,'b':?,'v':?,'h':?,'ttl':?}".to_owned()),
+            (
+                None,
+                "INSERT INTO \"cards\" VALUE {'pk':?,'sk':?,'b':?,'v':?,'h':?,'ttl':?}".to_owned(),
+            ),
             (read(Some(StateTag(7))), format!("{set} AND \"h\"=?")),
             (read(None), format!("{set} AND \"h\" IS MISSING")),
         ];

@@ -349,7 +349,10 @@ impl StateStore for DynamoStore {
             Ok((row, Condition::Absent))
         });
         let answers = self.write_all(rows.collect::<Result<_, PortError>>()?).await?;
-        let value = answers.value.into_iter().map(|answer| answer.as_ref().map(put_once).map_err(Clone::clone));
+        let value = answers
+            .value
+            .into_iter()
+            .map(|answer| answer.as_ref().map(put_once).map_err(Clone::clone));
         Ok(Metered {
             value: value.collect(),
             units: answers.units,

@@ -42,10 +42,13 @@ pub(crate) async fn by_statements(client: &Client, table: &str, rows: Vec<(Row, 
         answer.responses.into_iter().flatten().map(statement::answer).collect();
     if write == 0.0 {
         // Where no statement succeeded the answer has no units; those whose condition failed have cost theirs.
-        let refused = answers.iter().zip(own_bytes).filter_map(|(answer, own_bytes)| match answer {
-            Ok(Written::Refused(winner)) => Some(failed_write_units(own_bytes, winner.as_ref())),
-            _ => None,
-        });
+        let refused = answers
+            .iter()
+            .zip(own_bytes)
+            .filter_map(|(answer, own_bytes)| match answer {
+                Ok(Written::Refused(winner)) => Some(failed_write_units(own_bytes, winner.as_ref())),
+                _ => None,
+            });
         write = refused.sum();
     }
     Ok(Metered {
@@ -56,7 +59,9 @@ pub(crate) async fn by_statements(client: &Client, table: &str, rows: Vec<(Row, 
 
 /// Writes rows by a PutItem each, a few at once.
 pub(crate) async fn by_items(client: &Client, table: &str, rows: Vec<(Row, Condition)>) -> Answers<Written> {
-    let puts = rows.into_iter().map(|(row, condition)| put(client, table, row, condition));
+    let puts = rows
+        .into_iter()
+        .map(|(row, condition)| put(client, table, row, condition));
     let puts = stream::iter(puts.collect::<Vec<_>>()).buffered(limits::PUTS_OF_A_CALL_MAX);
     let mut units = Units::default();
     let value = puts.collect::<Vec<_>>().await.into_iter().map(|answer| {

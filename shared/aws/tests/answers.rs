@@ -10,7 +10,8 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::port::{
-    Commit, OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite,
+    Commit, OutcomeRecord, PortError, Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore,
+    StateWrite,
 };
 
 fn write(at: usize) -> Arc<StateWrite> {
@@ -109,11 +110,15 @@ async fn statements_fail_one_by_one_and_by_their_codes() {
     let (clients, seen) = serve(move |_, operation, body| {
         assert_eq!(operation, "BatchExecuteStatement");
         assert_eq!(body["Statements"].as_array().unwrap().len(), codes.len() + 1);
-        let failed = |code| json!({ "Error": { "Code": code, "Message": "card c#card-1 and its value" }, "TableName": "cards" });
+        let failed =
+            |code| json!({ "Error": { "Code": code, "Message": "card c#card-1 and its value" }, "TableName": "cards" });
         let mut responses = vec![json!({ "TableName": "cards" })];
         responses.extend(codes.map(failed));
         responses[1]["Error"]["Item"] = with_state(&json!({ "pk": { "S": "c#card-1" }, "sk": { "S": "s" } }));
-        Answer::Json(200, json!({ "Responses": responses, "ConsumedCapacity": [{ "TableName": "cards", "CapacityUnits": 3.0 }] }))
+        Answer::Json(
+            200,
+            json!({ "Responses": responses, "ConsumedCapacity": [{ "TableName": "cards", "CapacityUnits": 3.0 }] }),
+        )
     })
     .await;
     let store = DynamoStore::new(clients.dynamodb, "cards");
@@ -160,7 +165,10 @@ async fn items_go_out_one_by_one_and_fail_one_by_one() {
         match body["Item"]["pk"]["S"].as_str().unwrap() {
             "c#card-3" => Answer::Json(400, error_body("ThrottlingException")),
             "c#card-5" => Answer::Close,
-            _ => Answer::Json(200, json!({ "ConsumedCapacity": { "TableName": "cards", "CapacityUnits": 1.0 } })),
+            _ => Answer::Json(
+                200,
+                json!({ "ConsumedCapacity": { "TableName": "cards", "CapacityUnits": 1.0 } }),
+            ),
         }
     })
     .await;

@@ -15,8 +15,8 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, EventKey, fingerprint64};
 use tidemark_domain::labelled::LabelledHistory;
 use tidemark_engine::port::{
-    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateVersion,
-    StateWrite,
+    Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateVersion, StateWrite,
 };
 
 const TABLE: &str = "cards";

@@ -38,7 +38,15 @@ pub(crate) async fn commit_together<S: StateStore, C: Clock, R>(
         context.each_answer(writes.len(), answers)
     };
     let is_late = || context.is_stopped();
-    serve(&context.commits, &COMMIT_CALL, context.write_calls_max(), is_late, call, cards).await
+    serve(
+        &context.commits,
+        &COMMIT_CALL,
+        context.write_calls_max(),
+        is_late,
+        call,
+        cards,
+    )
+    .await
 }
 
 /// A card while its plan is carried out.

@@ -24,8 +24,8 @@ pub const SEGMENT_ROUNDS_MAX: u32 = 64;
 pub const SEGMENT_ITEMS_WARM_MAX: usize = 4_000;
 /// Conditional writes of cards, of keys or of decisions in one call: DynamoDB's limit of statements in a request.
 pub const WRITES_IN_CALL_MAX: usize = 25;
-/// Bytes of the items of one such call: a quarter of what any of DynamoDB's requests for many writes takes.
-pub const WRITES_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the items of one such call: ten kilobytes a card, which few have, and a request that is soon sent.
+pub const WRITES_BYTES_MAX: usize = 256 * 1024;
 /// Reads under way at once.
 pub const LOADS_CONCURRENT_MAX: usize = 4;
 /// A quarantine message as JSON, bytes: below the 256 KiB that every SQS queue takes, with room for its envelope.

@@ -176,7 +176,10 @@ mod tests {
         };
         let callers = future::join_all(items.iter().map(|item| desk.ask(*item)));
         let told = serve(&desk, &LIMIT, 2, || false, call, callers).now_or_never().unwrap();
-        assert!(desk.lock().callers.is_empty() && desk.waiting() == 0, "nothing is left behind");
+        assert!(
+            desk.lock().callers.is_empty() && desk.waiting() == 0,
+            "nothing is left behind"
+        );
         (calls.into_inner(), told)
     }
 

@@ -155,7 +155,9 @@ async fn record_decisions<S: StateStore, C: Clock>(
     let mut at_of: FixedMap<&EventKey, usize> = FixedMap::default();
     let mut alerts: Vec<(Arc<DecisionItem>, Vec<usize>)> = Vec::new();
     for (record, step) in outgoing {
-        let Some((event, expires_at_s)) = &step.alert else { continue };
+        let Some((event, expires_at_s)) = &step.alert else {
+            continue;
+        };
         if let Some(at) = at_of.get(event) {
             alerts[*at].1.push(*record);
             continue;

@@ -100,7 +100,9 @@ fn the_scenario_makes_every_kind_of_call() {
         assert!(calls.contains(&op), "{op:?} is missing");
     }
     assert!(
-        calls.windows(4).any(|four| four[1..] == [Op::Commit; 3] && four[0] == Op::WriteCall),
+        calls
+            .windows(4)
+            .any(|four| four[1..] == [Op::Commit; 3] && four[0] == Op::WriteCall),
         "no call holds the writes of several cards"
     );
 }

@@ -12,8 +12,8 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Allowance, Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine, QuarantineMessage,
-    ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
+    QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord, Returned};
 

@@ -126,13 +126,18 @@ fn every_log_level_of_the_template_is_one_of_the_code() {
 
 #[test]
 fn every_kind_of_write_of_the_template_is_one_of_the_code() {
-    let kinds = template()["Parameters"]["TableWrites"]["AllowedValues"].as_array().unwrap();
+    let kinds = template()["Parameters"]["TableWrites"]["AllowedValues"]
+        .as_array()
+        .unwrap();
     let read_as = |kind: &str| {
         let mut variables = variables();
         variables.insert("TIDEMARK_WRITES".to_owned(), kind.to_owned());
         read(&variables).map(|config| config.writes)
     };
-    let writes: Vec<Writes> = kinds.iter().map(|kind| read_as(kind.as_str().unwrap()).unwrap()).collect();
+    let writes: Vec<Writes> = kinds
+        .iter()
+        .map(|kind| read_as(kind.as_str().unwrap()).unwrap())
+        .collect();
     assert_eq!(writes, [Writes::Statements, Writes::Items]);
     assert!(read_as("statement").unwrap_err().contains("TIDEMARK_WRITES"));
 }
@@ -235,7 +240,10 @@ fn what_is_stored_outlives_every_record_of_every_stream_and_queue() {
 /// `admin` is for tools.
 fn called(is_called: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
     let permissions = BTreeMap::from([
-        ("batch_execute_statement", "dynamodb:PartiQLInsert dynamodb:PartiQLUpdate"),
+        (
+            "batch_execute_statement",
+            "dynamodb:PartiQLInsert dynamodb:PartiQLUpdate",
+        ),
         ("batch_get_item", "dynamodb:BatchGetItem"),
         ("batch_write_item", "dynamodb:BatchWriteItem"),
         ("delete_item", "dynamodb:DeleteItem"),
@@ -278,9 +286,7 @@ fn called(is_called: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
     let is_called = |call: &str| rim.iter().any(|file| file.text.contains(&format!(".{call}()")));
     let called = permissions.into_iter().filter(|(call, _)| is_called(call));
     // The permissions of statements are those of their verbs.
-    called
-        .flat_map(|(_, permissions)| permissions.split(' '))
-        .collect()
+    called.flat_map(|(_, permissions)| permissions.split(' ')).collect()
 }
 
 /// What a role allows, but for some of its statements.

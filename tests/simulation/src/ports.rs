@@ -175,7 +175,8 @@ impl StateStore for Ports {
     async fn commit(&self, writes: &[Arc<StateWrite>]) -> Answers<Commit> {
         let judged = self.judged();
         self.call(Op::Commit, |stores, ticket| {
-            each(writes, ticket, |write| stores.commit(write, judged))
+            let done = stores.rules.hides_refused_writes.then_some(Commit::Written);
+            each(writes, ticket, done.as_ref(), |write| stores.commit(write, judged))
         })
         .await
     }
@@ -193,7 +194,8 @@ impl StateStore for Ports {
 
     async fn commit_keys(&self, writes: &[Arc<KeyWrite>]) -> Answers<Commit> {
         self.call(Op::CommitKeys, |stores, ticket| {
-            each(writes, ticket, |write| stores.commit_key(write))
+            let done = stores.rules.hides_refused_writes.then_some(Commit::Written);
+            each(writes, ticket, done.as_ref(), |write| stores.commit_key(write))
         })
         .await
     }
@@ -227,7 +229,8 @@ impl StateStore for Ports {
 
     async fn put_decisions(&self, decisions: &[Arc<DecisionItem>]) -> Answers<PutOnce> {
         self.call(Op::PutDecisions, |stores, ticket| {
-            each(decisions, ticket, |decision| {
+            let done = stores.rules.hides_refused_writes.then_some(PutOnce::Written);
+            each(decisions, ticket, done.as_ref(), |decision| {
                 let key = stores.decision_key(&event_key(decision));
                 if stores.tables.decisions.contains_key(&key) {
                     return Ok(PutOnce::Already);
@@ -241,10 +244,12 @@ impl StateStore for Ports {
 }
 
 /// Carries out the writes of a call, one after the other, as far as its fault lets them: of a call that is cut, those before
-/// the cut; of a call that is taken in part, some are throttled, and some happen and are said to have failed.
-fn each<W, T>(
+/// the cut; of a call that is taken in part, some are throttled, and some happen and are said to have failed. An ablation tells
+/// of those that are throttled that they are `done`.
+fn each<W, T: Clone>(
     writes: &[Arc<W>],
     ticket: &Ticket,
+    done: Option<&T>,
     mut write_one: impl FnMut(&W) -> Result<T, PortError>,
 ) -> Answers<T> {
     let left_out = left_out(ticket);
@@ -252,7 +257,9 @@ fn each<W, T>(
     let answers = reached.map(|(at, write)| {
         let (is_left_out, is_done) = (left_out >> (at % 32) & 1 == 1, left_out >> (32 + at % 32) & 1 == 1);
         match (is_left_out, is_done) {
-            (true, false) => Err(PortError::Throttled("simulated".to_owned())),
+            (true, false) => done
+                .cloned()
+                .ok_or_else(|| PortError::Throttled("simulated".to_owned())),
             (true, true) => {
                 write_one(write)?;
                 Err(PortError::Unavailable("simulated".to_owned()))

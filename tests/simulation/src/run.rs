@@ -208,6 +208,7 @@ impl Run {
             rules.ignores_tags = ablation == Ablation::NumberOnly;
             rules.folds_ids = ablation == Ablation::FoldedIds;
             rules.decisions_without_time = ablation == Ablation::DecisionsWithoutTime;
+            rules.hides_refused_writes = ablation == Ablation::RefusedWritesCountAsDone;
             rules.hides_left_out = ablation == Ablation::LeftOutCountsAsSent;
             rules.loses_key_writes = ablation == Ablation::KeyWritesLost;
             rules.doubles_labels = ablation == Ablation::LabelsDoubled;

@@ -76,7 +76,9 @@ impl Ticket {
     /// How many of so many writes happen.
     pub fn reached(&self, writes: usize) -> usize {
         match self.fault {
-            Some(Fault::Cut | Fault::CrashAmid) => usize::try_from(self.left_out % (writes as u64 + 1)).unwrap_or(writes),
+            Some(Fault::Cut | Fault::CrashAmid) => {
+                usize::try_from(self.left_out % (writes as u64 + 1)).unwrap_or(writes)
+            }
             _ => writes,
         }
     }

@@ -49,6 +49,16 @@ fn with_a_ten_minute_token_for_a_dedupe_record_the_harness_finds_events_that_cou
     assert!(found.count() > 0, "nothing noticed in {ABLATION_SEEDS} seeds");
 }
 
+/// A call of many writes is taken in part: what it does not tell apart is lost.
+#[test]
+fn writes_that_are_refused_and_count_as_done_are_found() {
+    noticed(
+        &[],
+        Ablation::RefusedWritesCountAsDone,
+        &[Invariant::NothingLost, Invariant::CountsOnce, Invariant::OneOutcome],
+    );
+}
+
 #[test]
 fn ttl_states_that_are_dropped_an_hour_after_they_were_written_are_found() {
     noticed(

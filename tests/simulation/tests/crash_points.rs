@@ -32,7 +32,7 @@ fn every_fault_at_every_call() {
 }
 
 /// Records of the scenario in which labels teach keys, besides the labels.
-const LABELLED_EVENTS: usize = 80;
+const LABELLED_EVENTS: usize = 120;
 
 #[test]
 fn every_fault_at_every_call_while_labels_teach_keys() {

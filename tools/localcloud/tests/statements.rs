@@ -111,7 +111,10 @@ async fn a_busy_partition_refuses_its_own_statement() {
         assert!(matches!(answers[1], Ok(Commit::Written)), "{:?}", answers[1]);
         hot_refused += usize::from(matches!(answers[0], Err(PortError::Throttled(_))));
     }
-    assert!(hot_refused > 0, "a dozen of 294 units each come in less than three seconds");
+    assert!(
+        hot_refused > 0,
+        "a dozen of 294 units each come in less than three seconds"
+    );
 }
 
 fn payloads() -> Vec<Vec<u8>> {
@@ -183,7 +186,8 @@ async fn batches_come_through_refused_statements_and_lost_answers() {
         }
         let (sink, clock) = (MemorySink::default(), SystemClock::new());
         let config = EngineConfig {
-            retries_per_batch_max: 2_000,
+            attempts_max: 30,
+            retries_per_batch_max: 5_000,
             ..EngineConfig::default()
         };
         let engine = Engine::new(

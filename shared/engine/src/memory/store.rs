@@ -12,8 +12,8 @@ use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
-    Units,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateWrite, Units,
 };
 
 /// What an item holds beside its payload, bytes: attribute names, sort key, version and expiry (estimated).

@@ -41,6 +41,8 @@ pub enum Ablation {
     DecisionsWithoutTime,
     /// The store tells cards apart without their case and spaces.
     FoldedIds,
+    /// Of a call that holds many writes, those that are refused count as done.
+    RefusedWritesCountAsDone,
     /// What a busy shard leaves out counts as sent.
     LeftOutCountsAsSent,
     /// A message is gone once it was received.

@@ -83,6 +83,8 @@ pub struct Rules {
     pub knows_too_early: bool,
     /// Whether which record ended under which policy is noted.
     pub notes_ends: bool,
+    /// An ablation: writes of a call that are refused are said to be done.
+    pub hides_refused_writes: bool,
     /// An ablation: what a busy shard leaves out is not said to be left out.
     pub hides_left_out: bool,
 }

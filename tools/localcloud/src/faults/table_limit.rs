@@ -255,7 +255,8 @@ mod tests {
             .collect();
         let expected: Vec<bool> = (0..20).map(|n| n >= 10).collect();
         assert_eq!(refused, expected, "five of ten of each partition");
-        let reads = json!({ "Statements": [{ "Statement": "SELECT * FROM t WHERE pk=?", "Parameters": [{ "S": "hot" }] }] });
+        let reads =
+            json!({ "Statements": [{ "Statement": "SELECT * FROM t WHERE pk=?", "Parameters": [{ "S": "hot" }] }] });
         assert!(matches!(
             admit(&limit, "BatchExecuteStatement", &reads, 0),
             Admission::Pass

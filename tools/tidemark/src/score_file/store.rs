@@ -14,8 +14,8 @@ use tidemark_domain::labelled::{LABELS_MAX, LabelledHistory};
 use tidemark_domain::lifetime::{HISTORY_MS, SEGMENT_MS};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore, StateWrite,
-    Units,
+    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
+    StateWrite, Units,
 };
 
 const SECOND_MS: i64 = 1_000;
