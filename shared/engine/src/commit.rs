@@ -15,10 +15,10 @@ use crate::fold::{Folded, Step, expires_at_s, fold_group};
 use crate::keys::{CardInputs, KeyViews};
 use crate::plan::Planned;
 use crate::port::{Clock, Commit, StateItem, StateStore, StateWrite};
+use crate::portion::CallLimit;
 use crate::profile::ProfileView;
 use crate::report::Returned;
 use crate::sealed::{drop_cold, read_segments, write_segments};
-use crate::send_all::CallLimit;
 
 /// What the store is given in one call.
 const COMMIT_CALL: CallLimit<Arc<StateWrite>> = CallLimit {

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::hash::FixedMap;
 use crate::lock::lock;
-use crate::send_all::{CallLimit, next_portion};
+use crate::portion::{CallLimit, next_portion};
 
 /// Where items are handed in.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::plan::CardPlan;
 use crate::port::{Clock, Commit, KeyId, KeyWrite, Metered, StateItem, StateStore, StateVersion};
+use crate::portion::CallLimit;
 use crate::profile::ProfileView;
 use crate::report::Returned;
-use crate::send_all::CallLimit;
 
 /// What the store is given in one call.
 const KEY_CALL: CallLimit<Arc<KeyWrite>> = CallLimit {

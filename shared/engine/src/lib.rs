@@ -27,6 +27,7 @@ pub mod memory;
 mod outcomes;
 pub mod plan;
 pub mod port;
+mod portion;
 mod process_card;
 mod profile;
 pub mod quarantine;

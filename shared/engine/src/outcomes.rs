@@ -13,8 +13,9 @@ use crate::fold::OutcomeStep;
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{Clock, DecisionItem, OutcomeRecord, PutOnce, ScoreSink, StateStore};
+use crate::portion::CallLimit;
 use crate::report::Returned;
-use crate::send_all::{CallLimit, send_all};
+use crate::send_all::send_all;
 use crate::sent::{Mark, SentBefore, hash_of};
 use crate::user_record::UserRecords;
 

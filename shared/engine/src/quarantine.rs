@@ -10,9 +10,10 @@ use crate::config::{
     QUARANTINE_DETAIL_BYTES_MAX, QUARANTINE_MESSAGE_BYTES_MAX, QUARANTINE_SEND_BYTES_MAX, QUARANTINE_SEND_MAX,
 };
 use crate::port::{Clock, Quarantine, QuarantineMessage};
+use crate::portion::CallLimit;
 use crate::record::InRecord;
 use crate::report::Returned;
-use crate::send_all::{CallLimit, send_all};
+use crate::send_all::send_all;
 use crate::user_record::{Refused, UserRecord, UserRecords};
 
 /// What the quarantine is given in one call.

@@ -8,8 +8,9 @@ use tidemark_domain::lifetime::SEGMENT_MS;
 use crate::call::BatchContext;
 use crate::config::{SEGMENT_ITEMS_WARM_MAX, SEGMENTS_LOAD_MAX, SEGMENTS_WRITE_BYTES_MAX, SEGMENTS_WRITE_MAX};
 use crate::port::{Clock, SegmentItem, StateStore};
+use crate::portion::CallLimit;
 use crate::report::Returned;
-use crate::send_all::{CallLimit, send_all};
+use crate::send_all::send_all;
 
 /// What the store is given in one write.
 const SEGMENT_CALL: CallLimit<SegmentItem> = CallLimit {

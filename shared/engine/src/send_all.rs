@@ -7,20 +7,13 @@ use std::future::Future;
 use crate::call::BatchContext;
 use crate::config::{SEND_BACKOFF_BASE_MS, SEND_BACKOFF_CAP_MS};
 use crate::port::{Clock, PortError};
+use crate::portion::{CallLimit, next_portion};
 use crate::report::Returned;
 use crate::retry::{Backoff, ends_ms};
 
 /// The pauses between calls that are throttled. Limits count by the second: in the upper half of this range, so many calls as
 /// may take nothing one after the other always span one.
 const BACKOFF: Backoff = Backoff::new(SEND_BACKOFF_BASE_MS, SEND_BACKOFF_CAP_MS);
-
-/// What one call of a port is given at most: so little that it answers soon, and the deadline is looked at in between.
-pub(crate) struct CallLimit<T> {
-    pub(crate) items_max: usize,
-    pub(crate) bytes_max: usize,
-    /// What an item counts, bytes.
-    pub(crate) bytes_of: fn(&T) -> usize,
-}
 
 /// Items that were not sent.
 pub(crate) struct NotSent {
@@ -161,21 +154,6 @@ fn pause_throttled<C: Clock>(context: &BatchContext<'_, C>, pace: &Pace, until_m
     Some(pause_ms)
 }
 
-/// Takes the next items, at least one, with their places.
-pub(crate) fn next_portion<T>(left: &mut VecDeque<(usize, T)>, limit: &CallLimit<T>) -> (Vec<usize>, Vec<T>) {
-    let count = left.len().min(limit.items_max.max(1));
-    let (mut places, mut portion) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut bytes = 0;
-    while let Some((place, item)) = left.pop_front_if(|(_, item)| {
-        bytes += (limit.bytes_of)(item);
-        places.is_empty() || (places.len() < count && bytes <= limit.bytes_max)
-    }) {
-        places.push(place);
-        portion.push(item);
-    }
-    (places, portion)
-}
-
 /// Puts items that were not taken, given by their place in the portion, back to the front in their order; `None`: all of them.
 /// Answers how many.
 fn put_back<T>(
@@ -204,22 +182,6 @@ fn put_back<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LIMIT: CallLimit<usize> = CallLimit {
-        items_max: 3,
-        bytes_max: 10,
-        bytes_of: |item| *item,
-    };
-
-    #[test]
-    fn a_slice_respects_both_limits_and_holds_one_item_at_least() {
-        let mut left: VecDeque<(usize, usize)> = [4, 4, 4, 90, 1, 1, 1, 1].into_iter().enumerate().collect();
-        let mut portions = Vec::new();
-        while !left.is_empty() {
-            portions.push(next_portion(&mut left, &LIMIT).1);
-        }
-        assert_eq!(portions, [vec![4, 4], vec![4], vec![90], vec![1, 1, 1], vec![1]]);
-    }
 
     #[test]
     fn what_was_not_taken_comes_first_and_in_order() {
