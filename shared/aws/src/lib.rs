@@ -19,7 +19,7 @@ mod sink;
 mod store;
 
 pub use arrival::{arrival_ms, arrival_ms_of_seconds};
-pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect};
+pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect, is_loopback};
 pub use clock::SystemClock;
 pub use control::DynamoControl;
 pub use inbox::SqsInbox;
