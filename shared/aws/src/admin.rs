@@ -2,23 +2,32 @@
 //!
 //! Its types name no SDK type, so that a tool needs no AWS crate of its own.
 
+mod bucket;
+mod change_set;
 mod control;
 mod error;
 mod function;
 mod identity;
+mod keep;
 mod mapping;
 mod patience;
 mod put;
 mod queue;
+mod quota;
 mod read;
+mod rim;
 mod signed;
+mod stack;
 mod stream;
 mod table;
+mod xml;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_types::timeout::TimeoutConfig;
 
+pub use change_set::{ChangeSetInfo, ChangeSetKind, ImportedResource, NewChangeSet, StackChange, TemplateAt};
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
 pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
@@ -28,7 +37,9 @@ pub use patience::{
 };
 pub use put::{Put, PutAnswer};
 pub use queue::{QueueDepth, QueueMessage};
+pub use quota::{AlarmInfo, Concurrency, StreamQuota, TableQuota};
 pub use read::{ReadFrom, RecordPage, ShardIterator, ShardRecord};
+pub use stack::{StackEvent, StackInfo, StackResource};
 pub use stream::{PutRecord, Shard, StreamInfo};
 pub use table::{Item, ItemPage, ItemValue, item_bytes};
 
@@ -47,7 +58,16 @@ pub struct Admin {
     clients: Clients,
     lambda: function::Lambda,
     sts: identity::Sts,
+    deploys: Arc<Deploys>,
     patience: patience::Patience,
+}
+
+/// The services that a deployment is made with.
+#[derive(Debug)]
+struct Deploys {
+    cloudformation: rim::Rim,
+    cloudwatch: rim::Rim,
+    storage: rim::Rim,
 }
 
 impl Admin {
@@ -58,6 +78,11 @@ impl Admin {
             clients: clients_of(settings, &shared),
             lambda: function::Lambda::new(settings, &shared),
             sts: identity::Sts::new(settings, &shared),
+            deploys: Arc::new(Deploys {
+                cloudformation: rim::Rim::new("cloudformation", settings, &shared),
+                cloudwatch: rim::Rim::new("monitoring", settings, &shared),
+                storage: rim::Rim::new("s3", settings, &shared),
+            }),
             patience: patience::Patience::default(),
         }
     }

@@ -94,6 +94,24 @@ impl AwsSettings {
     }
 }
 
+/// Whether a URL names this machine's loopback: what test credentials may be sent to.
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let Some(host) = host.filter(|host| !host.contains('@')) else {
+        return false;
+    };
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 /// One client a service, sharing one HTTP client.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -196,6 +214,30 @@ mod tests {
         assert_eq!(endpoints.all.as_deref(), Some("http://127.0.0.1:1"));
         assert_eq!(endpoints.dynamodb.as_deref(), Some("http://127.0.0.1:2"));
         assert_eq!(endpoints.sqs, None, "an empty variable is an absent one");
+    }
+
+    #[test]
+    fn only_names_and_addresses_of_this_machine_are_loopback() {
+        for url in [
+            "http://127.0.0.1:4566",
+            "http://localhost",
+            "http://[::1]:1/",
+            "http://127.9.9.9",
+            "https://LOCALHOST:1",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "http://10.0.0.5:4566",
+            "http://localhost.evil.example",
+            "http://127.0.0.1@evil.example",
+            "http://localstack:4566",
+            "127.0.0.1",
+            "http://0.0.0.0",
+            "",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
     }
 
     #[test]

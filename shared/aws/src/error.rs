@@ -146,6 +146,11 @@ pub(crate) fn is_throttling(code: &str) -> bool {
     THROTTLING_CODES.contains(&code)
 }
 
+/// Whether a code is of a failure that passes.
+pub(crate) fn is_passing(code: &str) -> bool {
+    PASSING_CODES.contains(&code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ mod store;
 mod write;
 
 pub use arrival::{arrival_ms, arrival_ms_of_seconds};
-pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect};
+pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect, is_loopback};
 pub use clock::SystemClock;
 pub use control::DynamoControl;
 pub use inbox::SqsInbox;

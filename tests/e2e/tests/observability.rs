@@ -260,25 +260,42 @@ fn what_both_stacks_take_is_the_same_parameter() {
     assert_eq!(shared, BTreeSet::from(expected));
 }
 
-/// Whoever follows the page that deploys the pipeline has its alarms too.
+/// Whoever follows the page that deploys the pipeline has its alarms too, and before it: by the command, whose stages have them, and by
+/// `sam`.
 #[test]
 fn the_deploy_page_deploys_the_alarms() {
-    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/infrastructure.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let (_, deploy) = page.split_once("\n## Deploy\n").unwrap();
-    let (_, command) = deploy
-        .split_once(&format!("sam deploy --template {TEMPLATE}"))
-        .expect("the command");
-    let (command, _) = command.split_once("```").unwrap();
-    let (_, overrides) = command.split_once("--parameter-overrides").unwrap();
-    let given: BTreeSet<&str> = overrides
-        .split_whitespace()
-        .map(|pair| pair.split('=').next().unwrap())
-        .collect();
-    let parameters = template()["Parameters"].as_object().unwrap();
-    assert!(given.contains("AlarmTopicArn"), "nobody would hear of an alarm");
-    for name in &given {
-        assert!(parameters.contains_key(*name), "the template has no parameter {name}");
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let page = text("docs/reference/deploy.md");
+    let at = |words: &str| page.find(words).unwrap_or_else(|| panic!("the page has no {words}"));
+    assert!(at("sam deploy --config-env prod-alarms ") < at("sam deploy --config-env prod\n"));
+    let parameters = template()["Parameters"].as_object().unwrap().clone();
+    let given = |section: &str| -> BTreeSet<String> {
+        let (_, list) = section.split_once("parameter_overrides = [").unwrap();
+        let pairs = list.split_once(']').unwrap().0.split(", ");
+        let names = pairs.map(|pair| pair.trim_matches('"').split('=').next().unwrap().to_owned());
+        names.collect()
+    };
+    let (_, example) = page
+        .split_once("-alarms.deploy.parameters]\n")
+        .expect("the example of a stage");
+    assert!(
+        given(example).contains("AlarmTopicArn"),
+        "nobody would hear of an alarm"
+    );
+    let stages = text("samconfig.toml");
+    let sections: Vec<&str> = stages.split("-alarms.deploy.parameters]\n").skip(1).collect();
+    assert_eq!(sections.len(), 4, "dev, stage, prod and local");
+    for section in sections.into_iter().chain([example]) {
+        let own = section.split("\n[").next().unwrap();
+        let is_of_sam = own.contains(&format!("template_file = \"{TEMPLATE}\""));
+        assert!(
+            is_of_sam || own.contains("CompositeAlarms=false"),
+            "local is the command's alone: {own}"
+        );
+        for name in given(own) {
+            assert!(parameters.contains_key(&name), "the template has no parameter {name}");
+        }
     }
 }
 

@@ -16,6 +16,11 @@ use crate::table::{self, TableServer};
 /// How long the queues keep messages: SQS's fourteen days, in seconds.
 const QUEUE_RETENTION_S: u32 = 1_209_600;
 
+/// How long the streams keep records, in hours; the template has the same.
+const STREAM_RETENTION_H: u32 = 168;
+/// The table's attribute with the time at which an item expires.
+const EXPIRES: &str = "ttl";
+
 /// How to start.
 #[derive(Clone, Debug)]
 pub struct LocalConfig {
@@ -30,6 +35,8 @@ pub struct LocalConfig {
     pub fault_seed: Option<u64>,
     /// The port of 127.0.0.1 that every service answers on; 0 for a free one.
     pub port: u16,
+    /// The endpoint of another emulator that has streams, table and queues in place of this cloud; only Lambda is here then.
+    pub on: Option<String>,
     /// Whether shards and partitions take and give no more in a second than on AWS. For benchmarks of anything else they may
     /// be lifted.
     pub aws_limits: bool,
@@ -44,6 +51,7 @@ impl LocalConfig {
             region: "eu-west-1".to_owned(),
             fault_seed: None,
             port: 0,
+            on: None,
             aws_limits: true,
         }
     }
@@ -148,7 +156,10 @@ impl LocalCloud {
         };
         let table = table::start(file.as_deref(), layer.as_ref()).await?;
         let server = server::start(config.port, &config.region, table.store, layer.as_ref()).await?;
-        let settings = AwsSettings::local(&config.region, &server.own_endpoint, Some(&table.endpoint));
+        let settings = match &config.on {
+            Some(on) => AwsSettings::local(&config.region, on, None),
+            None => AwsSettings::local(&config.region, &server.own_endpoint, Some(&table.endpoint)),
+        };
         let admin = Admin::connect(&settings).await;
         Ok(Self {
             faults: layer.filter(|_| config.fault_seed.is_some()),
@@ -162,13 +173,19 @@ impl LocalCloud {
     /// Endpoint of every service (`AWS_ENDPOINT_URL`).
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        &self.server.endpoint
+        self.config.on.as_ref().unwrap_or(&self.server.endpoint)
     }
 
     /// Endpoint of DynamoDB without the hop over the other one (`AWS_ENDPOINT_URL_DYNAMODB`).
     #[must_use]
     pub fn dynamodb_endpoint(&self) -> &str {
-        &self.table.endpoint
+        self.config.on.as_ref().unwrap_or(&self.table.endpoint)
+    }
+
+    /// Endpoint of Lambda, with the functions and mappings that this cloud runs (`AWS_ENDPOINT_URL_LAMBDA`).
+    #[must_use]
+    pub fn lambda_endpoint(&self) -> &str {
+        &self.server.endpoint
     }
 
     /// The fault layer in front of all three services, where the cloud was started with one. Every client goes through
@@ -208,6 +225,12 @@ impl LocalCloud {
         admin.create_stream(&names.transactions_stream, names.shards).await?;
         admin.create_stream(&names.scores_stream, names.shards).await?;
         admin.create_table(&names.table).await?;
+        if self.config.on.is_some() {
+            // As the template has it; this cloud's own stream and table need not be told.
+            admin.keep_for(&names.transactions_stream, STREAM_RETENTION_H).await?;
+            admin.keep_for(&names.scores_stream, STREAM_RETENTION_H).await?;
+            admin.expire_by(&names.table, EXPIRES).await?;
+        }
         Ok(Provisioned {
             quarantine_queue_url: admin.create_queue(&names.quarantine_queue, QUEUE_RETENTION_S).await?,
             dead_letter_queue_url: admin.create_queue(&names.dead_letter_queue, QUEUE_RETENTION_S).await?,

@@ -111,7 +111,8 @@ fn outcome_of(item: &Item) -> Option<&String> {
 }
 
 /// Whether outcomes of a card are in a shard: they are put under the card as their key, and Kinesis goes by its MD5.
-fn holds(shard: &Shard, card: &CardId) -> bool {
+#[must_use]
+pub fn holds(shard: &Shard, card: &CardId) -> bool {
     let hash = u128::from_be_bytes(Md5::digest(card.as_str().as_bytes()).into());
     let within = |from: u128, to: u128| (from..=to).contains(&hash);
     match (shard.hash_from.parse(), shard.hash_to.parse()) {

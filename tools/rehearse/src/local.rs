@@ -1,6 +1,7 @@
 //! `tidemark local up`: the pipeline stays up until it is told to stop.
 
 pub mod args;
+mod on;
 
 use operate::watch::sample::{Sampler, Targets};
 use terminal::error::{CliError, Exit};
@@ -11,15 +12,22 @@ use crate::local::args::LocalUpArgs;
 use crate::stack::{Stack, StackOptions};
 use crate::web::WebPage;
 
-/// Starts everything, prints where it is, and waits for Ctrl-C.
+/// Starts everything, prints where it is, and waits for Ctrl-C. `region` is that of another emulator, with `--on`.
 ///
 /// # Errors
 /// When something does not start.
-pub async fn up(args: &LocalUpArgs, json: bool) -> Result<Exit, CliError> {
+pub async fn up(args: &LocalUpArgs, region: &str, json: bool) -> Result<Exit, CliError> {
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.port = args.port;
     options.aws_limits = !args.no_aws_limits;
-    let stack = Stack::start_with(options).await?;
+    let stack = match &args.on {
+        Some(url) => {
+            options.on = Some(url);
+            options.region = Some(region);
+            on::start(url, options).await?
+        }
+        None => Stack::start_with(options).await?,
+    };
     let page = page(&stack, args.page_port).await?;
     ui::out(&if json {
         as_json(&stack, &page)?
@@ -52,6 +60,7 @@ async fn page(stack: &Stack, port: u16) -> Result<WebPage, CliError> {
 fn as_json(stack: &Stack, page: &WebPage) -> Result<String, CliError> {
     let value = serde_json::json!({
         "endpoint": stack.cloud.endpoint(),
+        "lambda_endpoint": stack.cloud.lambda_endpoint(),
         "dynamodb_endpoint": stack.cloud.dynamodb_endpoint(),
         "region": stack.cloud.region(),
         "transactions_stream": stack.names.transactions_stream,
@@ -71,6 +80,8 @@ fn as_json(stack: &Stack, page: &WebPage) -> Result<String, CliError> {
 
 fn as_text(stack: &Stack, page: &WebPage) -> String {
     let (cloud, names) = (&stack.cloud, &stack.names);
+    let is_on_another = cloud.endpoint() != cloud.lambda_endpoint();
+    let of_lambda = is_on_another.then_some(("AWS_ENDPOINT_URL_LAMBDA", cloud.lambda_endpoint()));
     let exports = [
         ("AWS_ENDPOINT_URL", cloud.endpoint()),
         ("AWS_REGION", cloud.region()),
@@ -79,7 +90,7 @@ fn as_text(stack: &Stack, page: &WebPage) -> String {
         ("AWS_SECRET_ACCESS_KEY", "test"),
     ];
     let mut text = format!("{}\n", paint(ui::HEADING, "The local AWS is up. In another terminal:"));
-    for (name, value) in exports {
+    for (name, value) in exports.into_iter().chain(of_lambda) {
         text += &format!("  export {name}={value}\n");
     }
     text += &format!(
@@ -93,8 +104,10 @@ fn as_text(stack: &Stack, page: &WebPage) -> String {
     text += "`aws` and boto3 find it by the same variables; `aws kinesis list-streams` is a start.\n";
     text += &format!("Watch it with `cargo tidemark watch`, or on the page {}\n", page.url());
     text += &format!("The function's log is {}.\n", stack.function.log_path().display());
-    text + &paint(
-        ui::DIM,
-        "Ctrl-C stops everything; streams, queues and the table are in memory and go with it.\n",
-    )
+    let end = if is_on_another {
+        "Ctrl-C stops functions and mapping; streams, queues and the table stay where they are. The next start reads the stream again from its beginning.\n"
+    } else {
+        "Ctrl-C stops everything; streams, queues and the table are in memory and go with it.\n"
+    };
+    text + &paint(ui::DIM, end)
 }

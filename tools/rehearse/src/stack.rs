@@ -23,6 +23,9 @@ const RECORD_AGE_S_MAX: u32 = 21_600;
 /// How long one call of the redrive function may take, in milliseconds; the template has the same.
 const REDRIVE_TIMEOUT_MS: u64 = 120_000;
 
+/// How often the mapping reads an idle shard of another emulator, in milliseconds: they are slower than our own.
+const POLL_OTHERS_MS: u64 = 250;
+
 /// How to start a pipeline.
 #[derive(Clone, Debug)]
 pub struct StackOptions<'a> {
@@ -42,6 +45,10 @@ pub struct StackOptions<'a> {
     pub env: Vec<(String, String)>,
     /// The port of 127.0.0.1 that the local AWS answers on; 0 for a free one.
     pub port: u16,
+    /// Another emulator that has streams, table and queues.
+    pub on: Option<&'a str>,
+    /// The region; the local AWS's own when absent.
+    pub region: Option<&'a str>,
     /// Whether progress is kept to itself.
     pub quiet: bool,
 }
@@ -59,6 +66,8 @@ impl<'a> StackOptions<'a> {
             aws_limits: true,
             env: Vec::new(),
             port: 0,
+            on: None,
+            region: None,
             quiet,
         }
     }
@@ -105,11 +114,18 @@ impl Stack {
             None => own_score_binary(options.quiet).await?,
         };
         let binary = existing(binary)?;
-        let bar = ui::step("starting the local AWS", options.quiet);
+        let what = options.on.map_or("starting the local AWS".to_owned(), |on| {
+            format!("making streams, table and queues on {on}")
+        });
+        let bar = ui::step(&what, options.quiet);
         let mut config = LocalConfig::new(options.data_dir);
         config.fault_seed = options.fault_seed;
         config.port = options.port;
         config.aws_limits = options.aws_limits;
+        config.on = options.on.map(str::to_owned);
+        if let Some(region) = options.region {
+            region.clone_into(&mut config.region);
+        }
         let cloud = LocalCloud::start(config).await.map_err(failed)?;
         let names = Names {
             shards: u32::from(options.shards),
@@ -123,6 +139,9 @@ impl Stack {
         let redrive = start_redrive(&cloud, &names, &provisioned, &binary, options.env).await?;
         let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
         spec.options = options.mapping;
+        if options.on.is_some() {
+            spec.poll_interval_ms = POLL_OTHERS_MS;
+        }
         spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
         let mapping = cloud.start_mapping(spec).await.map_err(failed)?;
         bar.finish_and_clear();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use deploy::args::DeployArgs;
 use lab::simulate::Scenario;
 use operate::audit::args::AuditArgs;
 use operate::control::args::{CompareArgs, ModeArgs, ModelCommand, OverrideCommand, PolicyCommand, RolloutArgs};
@@ -142,6 +143,9 @@ pub enum Command {
         after_help = "Without a page it lists them. A drill starts a local AWS of its own, makes the trouble, runs the page's commands in their\norder, ends the trouble, and looks until the page's last section holds.\n\nExamples:\n  tidemark drill dead-letters\n  tidemark drill --all --json"
     )]
     Drill(DrillArgs),
+    /// Deploy into an AWS account, or onto an emulator: build, look, ask, deploy, wait, send one event through
+    #[command(after_help = deploy::args::HELP)]
+    Deploy(DeployArgs),
     /// The AWS on this machine
     #[command(subcommand)]
     Local(LocalCommand),
@@ -161,7 +165,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it calls services with the caller's own credentials.
+    /// Whether it calls services with the caller's own credentials, as the environment has them; `deploy` says itself what is wrong
+    /// with those of its stage.
     #[must_use]
     pub const fn is_remote(&self) -> bool {
         !matches!(
@@ -174,6 +179,7 @@ impl Command {
                 | Self::Export(_)
                 | Self::Simulate(_)
                 | Self::Drill(_)
+                | Self::Deploy(_)
                 | Self::Local(_)
                 | Self::Cost(_)
                 | Self::Doctor

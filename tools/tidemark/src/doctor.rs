@@ -96,14 +96,7 @@ fn checks() -> Vec<Check> {
             need: Need::ToDeploy,
             found: version_of("cargo-lambda", &["lambda", "--version"]),
             why: "builds the bootstrap that Lambda runs",
-            how_to_get_it: "pip install cargo-lambda (into a venv), or cargo install cargo-lambda.",
-        },
-        Check {
-            name: "sam",
-            need: Need::ToDeploy,
-            found: version_of("sam", &["--version"]),
-            why: "deploys infra/template.yaml",
-            how_to_get_it: "pip install aws-sam-cli (into a venv).",
+            how_to_get_it: "`tidemark deploy` installs it into .tidemark/venv-deploy by itself.",
         },
     ]
 }

@@ -60,7 +60,8 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Dlq(args) => dlq::run(&admin().await, args, json).await,
         Command::Quarantine(command) => quarantine::run(&admin().await, command, login().as_deref(), json).await,
         Command::Redrive(args) => redrive::run(&admin().await, args, login().as_deref(), json).await,
-        Command::Local(LocalCommand::Up(args)) => local::up(args, json).await,
+        Command::Deploy(args) => deploy::run(args, settings(), 1_000 * cli.patience, json).await,
+        Command::Local(LocalCommand::Up(args)) => local::up(args, &settings().region, json).await,
         Command::Policy(command) => control::policy(&admin().await, command, login().as_deref(), json).await,
         Command::Model(command) => control::model(&admin().await, command, login().as_deref(), json).await,
         Command::Mode(args) => control::mode(&admin().await, args, login().as_deref(), json).await,
@@ -91,18 +92,22 @@ fn login() -> Option<String> {
         .find_map(|name| environment.get(name).filter(|value| !value.is_empty()).cloned())
 }
 
-/// Clients for the endpoints, region and credentials that the environment names, as AWS's own tools read it.
+/// Clients for the endpoints, region and credentials that the environment names.
 async fn admin() -> Admin {
+    Admin::connect(&settings()).await
+}
+
+/// Endpoints, region and credentials that the environment names, as AWS's own tools read it.
+fn settings() -> AwsSettings {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let read = |name: &str| environment.get(name).cloned();
-    let settings = AwsSettings {
+    AwsSettings {
         region: read("AWS_REGION")
             .or_else(|| read("AWS_DEFAULT_REGION"))
             .unwrap_or_else(|| "eu-west-1".to_owned()),
         endpoints: Endpoints::from_variables(read),
         credentials: CredentialSource::Chain,
-    };
-    Admin::connect(&settings).await
+    }
 }
 
 fn report(error: &CliError, json: bool) {

@@ -34,7 +34,7 @@ fn codes_in(folder: &Path, codes: &mut BTreeSet<String>) {
 fn codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for of_command in ["terminal", "operate", "rehearse", "tidemark"] {
+    for of_command in ["terminal", "operate", "deploy", "rehearse", "tidemark"] {
         codes_in(&tools.join(of_command).join("src"), &mut codes);
     }
     assert!(codes.len() > 40, "the search finds the codes: {codes:?}");

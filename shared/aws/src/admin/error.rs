@@ -67,6 +67,16 @@ pub enum AdminError {
         /// What it said.
         message: String,
     },
+    /// A service refused, with its own code and words.
+    #[error("{operation}: {code}: {message}")]
+    Refused {
+        /// The call.
+        operation: String,
+        /// The service's code.
+        code: String,
+        /// What it said.
+        message: String,
+    },
     /// Any other failure; whether it passes is told by [`PortError::is_transient`].
     #[error(transparent)]
     Call(#[from] PortError),
@@ -83,9 +93,21 @@ impl AdminError {
             | Self::InUse { .. }
             | Self::IteratorExpired { .. }
             | Self::Overtaken { .. }
-            | Self::FunctionFailed { .. } => false,
+            | Self::FunctionFailed { .. }
+            | Self::Refused { .. } => false,
         }
     }
+
+    /// Whether the credentials were good once and are no longer.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if is_expired(code))
+    }
+}
+
+/// Whether a code says that the credentials are no longer good.
+pub(super) fn is_expired(code: &str) -> bool {
+    matches!(code, "ExpiredToken" | "ExpiredTokenException" | "RequestExpired")
 }
 
 /// What a failed call means to a tool. `operation` names it in the error.

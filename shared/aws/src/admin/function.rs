@@ -20,6 +20,8 @@ use crate::client::AwsSettings;
 
 /// The version of Lambda's API, as in its paths.
 const API_VERSION: &str = "2015-03-31";
+/// The version of the operations on the account.
+pub(super) const ACCOUNT_API_VERSION: &str = "2016-08-19";
 /// Characters of a function's error that are told.
 const ERROR_CHARS_MAX: usize = 500;
 /// Bytes of a function's name, with version or alias (Lambda's limit).
@@ -54,12 +56,35 @@ impl Lambda {
     }
 
     pub(super) async fn signed(&self, method: &str, path: &str, payload: &[u8]) -> Result<HttpRequest, AdminError> {
-        let uri = format!("{}/{API_VERSION}/{path}", self.endpoint.trim_end_matches('/'));
+        self.signed_by(API_VERSION, method, path, payload).await
+    }
+
+    /// Reads something; the answer's status and body.
+    pub(super) async fn get(&self, version: &str, path: &str) -> Result<(u16, Vec<u8>), AdminError> {
+        let request = self.signed_by(version, "GET", path, &[]).await?;
+        let unavailable = |why: &str| AdminError::Call(PortError::Unavailable(format!("GET {path}: {why}")));
+        let response = self.call(request).await;
+        let mut response = response.map_err(|_| unavailable("connection failed"))?;
+        let status = response.status().as_u16();
+        let body = ByteStream::new(response.take_body()).collect().await;
+        let body = body.map_err(|_| unavailable("the answer broke off"))?;
+        Ok((status, body.to_vec()))
+    }
+
+    async fn signed_by(
+        &self,
+        version: &str,
+        method: &str,
+        path: &str,
+        payload: &[u8],
+    ) -> Result<HttpRequest, AdminError> {
+        let uri = format!("{}/{version}/{path}", self.endpoint.trim_end_matches('/'));
         let unsigned = Unsigned {
             service: "lambda",
             method,
             uri: &uri,
             content_type: "application/json",
+            headers: &[],
             payload,
         };
         unsigned.sign(self.credentials.as_ref(), &self.region).await

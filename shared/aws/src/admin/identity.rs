@@ -9,6 +9,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use tidemark_engine::causes;
 use tidemark_engine::port::PortError;
 
+use super::rim::refusal;
 use super::signed::{Unsigned, connector, public_endpoint};
 use super::{Admin, AdminError};
 use crate::client::AwsSettings;
@@ -17,6 +18,8 @@ const OPERATION: &str = "GetCallerIdentity";
 const BODY: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
 /// Time for the call: it decides a name in a record, and nothing waits longer for that.
 const WAIT: Duration = Duration::from_secs(5);
+/// The key id that local clouds are used with.
+const TEST_KEY_ID: &str = "test";
 /// Characters of an ARN (IAM's limit).
 const ARN_CHARS_MAX: usize = 2_048;
 
@@ -50,19 +53,18 @@ impl Sts {
             method: "POST",
             uri: &uri,
             content_type: "application/x-www-form-urlencoded",
+            headers: &[],
             payload: BODY,
         };
         let request = unsigned.sign(self.credentials.as_ref(), &self.region).await?;
         let response = self.http.call(request).await;
         let mut response = response.map_err(|_| unavailable("connection failed"))?;
         let status = response.status().as_u16();
-        if !(200..300).contains(&status) {
-            return Err(AdminError::Call(PortError::Permanent(format!(
-                "{OPERATION}: HTTP {status}"
-            ))));
-        }
         let body = ByteStream::new(response.take_body()).collect().await;
         let body = body.map_err(|_| unavailable("the answer broke off"))?.to_vec();
+        if !(200..300).contains(&status) {
+            return Err(refusal(OPERATION, status, &String::from_utf8_lossy(&body)));
+        }
         arn_in(&String::from_utf8_lossy(&body)).ok_or_else(|| unavailable("the answer names no ARN"))
     }
 }
@@ -78,6 +80,15 @@ impl Admin {
             let text = format!("{OPERATION}: no answer within {} s", WAIT.as_secs());
             Err(AdminError::Call(PortError::Timeout(text)))
         })
+    }
+
+    /// Whether the credentials are the ones that local clouds are used with: AWS knows nobody of that name.
+    pub async fn uses_test_credentials(&self) -> bool {
+        let Some(provider) = &self.sts.credentials else {
+            return false;
+        };
+        let given = tokio::time::timeout(WAIT, provider.provide_credentials()).await;
+        matches!(given, Ok(Ok(credentials)) if credentials.access_key_id() == TEST_KEY_ID)
     }
 
     /// Why there are no credentials, with every cause that is known; `None` when there are some. It says nothing of whether a

@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -24,6 +27,8 @@ pub(super) struct Unsigned<'a> {
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
     pub(super) content_type: &'a str,
+    /// Headers besides the type of the payload; names in lower case.
+    pub(super) headers: &'a [(&'a str, &'a str)],
     pub(super) payload: &'a [u8],
 }
 
@@ -45,14 +50,15 @@ impl Unsigned<'_> {
             .region(region)
             .name(self.service)
             .time(now())
-            .settings(SigningSettings::default())
+            .settings(signing(self.service))
             .build()
             .map_err(|error| failed(&error.to_string()))?
             .into();
-        let headers = [("content-type", self.content_type)];
+        let own = [("content-type", self.content_type)];
+        let headers = || own.iter().chain(self.headers).copied();
         let body = SignableBody::Bytes(self.payload);
-        let signable = SignableRequest::new(self.method, self.uri, headers.into_iter(), body)
-            .map_err(|error| failed(&error.to_string()))?;
+        let signable =
+            SignableRequest::new(self.method, self.uri, headers(), body).map_err(|error| failed(&error.to_string()))?;
         let (instructions, _) = sign(signable, &params)
             .map_err(|error| failed(&error.to_string()))?
             .into_parts();
@@ -64,14 +70,23 @@ impl Unsigned<'_> {
         let signature = instructions
             .headers()
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let plain = headers
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let plain = headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
         for (name, value) in plain.chain(signature) {
             request.headers_mut().insert(name, value);
         }
         Ok(request)
     }
+}
+
+/// How a service wants to be signed to: S3 has its own rules.
+fn signing(service: &str) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if service == "s3" {
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
+    settings
 }
 
 /// A service's endpoint in a region, where none is set.

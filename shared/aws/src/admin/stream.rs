@@ -79,7 +79,7 @@ impl Admin {
         }
     }
 
-    async fn wait_for_stream(&self, stream: &str) -> Result<(), AdminError> {
+    pub(super) async fn wait_for_stream(&self, stream: &str) -> Result<(), AdminError> {
         for _ in 0..STATUS_POLLS_MAX {
             if self.stream_info(stream).await?.active {
                 return Ok(());

@@ -16,6 +16,9 @@ pub struct LocalUpArgs {
     /// Port of the page on 127.0.0.1 [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub page_port: u16,
+    /// Streams, table and queues are on this emulator (LocalStack, ministack, moto); functions and mapping are ours
+    #[arg(long, value_name = "URL", conflicts_with = "no_aws_limits")]
+    pub on: Option<String>,
     /// Let shards and partitions take and give more in a second than on AWS
     #[arg(long)]
     pub no_aws_limits: bool,

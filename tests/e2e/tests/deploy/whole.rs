@@ -1,0 +1,191 @@
+//! The life of a deployment.
+
+use serde_json::{Value, json};
+
+use super::emulator::{Emulator, Said};
+
+const KEPT: [&str; 5] = [
+    "CardsTable",
+    "DeadLetterQueue",
+    "QuarantineQueue",
+    "TransactionsStream",
+    "UnrecoverableQueue",
+];
+
+fn bootstraps() -> String {
+    e2e::binary_folder().unwrap().display().to_string()
+}
+
+fn actions(said: &Said, stack: &str) -> Vec<(String, String)> {
+    let changes = said.json["changes"][stack]
+        .as_array()
+        .unwrap_or_else(|| panic!("{said:?}"));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    changes
+        .iter()
+        .map(|one| (text(&one["action"]), text(&one["logical_id"])))
+        .collect()
+}
+
+#[test]
+fn a_deployment_is_made_changed_destroyed_and_made_again() {
+    let cloud = Emulator::ministack();
+    let bootstraps = bootstraps();
+    let with = |more: &[&'static str]| -> Said {
+        // Protected, so that the first deployment takes both of its steps.
+        let given = [
+            "--bootstraps",
+            bootstraps.as_str(),
+            "--set",
+            "TableDeletionProtection=true",
+        ];
+        let arguments = [&given, more].concat();
+        cloud.deploy(&arguments)
+    };
+    only_a_look_changes_nothing(&cloud, &with(&["--dry-run"]));
+    let unasked = with(&[]);
+    assert_eq!((unasked.code, unasked.error()), (1, "not_confirmed"), "{unasked:?}");
+    let first = with(&["--yes"]);
+    everything_is_there(&cloud, &first);
+    refused_before_anything_is_changed(
+        &with(&["--yes", "--set", "DeploymentGradual=true"]),
+        "deploy_change",
+        "CodeDeploy",
+    );
+    let reserved = with(&["--yes", "--set", "ScoreConcurrencyReserved=100000"]);
+    refused_before_anything_is_changed(&reserved, "deploy_quota", "reserves 100000 more");
+
+    let again = with(&["--yes"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(
+        (actions(&again, "tidemark"), actions(&again, "tidemark-alarms")),
+        (vec![], vec![])
+    );
+    let changed = with(&["--yes", "--set", "ScoreMemoryMb=512"]);
+    assert_eq!(changed.code, 0, "{changed:?}");
+    let actions = actions(&changed, "tidemark");
+    assert!(
+        actions.contains(&("Modify".to_owned(), "ScoreFunction".to_owned())),
+        "{actions:?}"
+    );
+    assert!(
+        actions.iter().all(|(_, name)| !KEPT.contains(&name.as_str())),
+        "{actions:?}"
+    );
+    what_is_not_named_stays(&with(&["--yes"]), &cloud);
+    the_prefix_is_guarded(&cloud, &bootstraps);
+
+    let destroyed = cloud.deploy(&["destroy", "--yes"]);
+    assert_eq!(destroyed.code, 0, "{destroyed:?}\n{}", cloud.log());
+    assert_eq!(destroyed.json["deleted"], json!(["tidemark-alarms", "tidemark"]));
+    assert_eq!(destroyed.json["kept"].as_array().unwrap().len(), KEPT.len());
+    taken_back(&cloud, &with(&["--yes"]), &card_of(&first));
+    let gone = cloud.deploy(&["destroy", "--yes"]);
+    assert_eq!(gone.code, 0, "{gone:?}");
+    let nothing = cloud.deploy(&["destroy", "--yes"]);
+    assert_eq!(
+        (nothing.code, &nothing.json["deleted"]),
+        (0, &json!([])),
+        "what is gone is gone"
+    );
+}
+
+fn only_a_look_changes_nothing(cloud: &Emulator, look: &Said) {
+    assert_eq!(look.code, 0, "{look:?}\n{}", cloud.log());
+    let actions = actions(look, "tidemark");
+    assert!(
+        actions.contains(&("Add".to_owned(), "ScoreMapping".to_owned())),
+        "{actions:?}"
+    );
+    let status = cloud.deploy(&["status"]);
+    assert_eq!((status.code, &status.json["well"]), (1, &json!(false)), "{status:?}");
+    assert_eq!(
+        (&status.json["pipeline"]["status"], &status.json["alarms"]["status"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+fn everything_is_there(cloud: &Emulator, first: &Said) {
+    assert_eq!(first.code, 0, "{first:?}\n{}", cloud.log());
+    let smoke = &first.json["smoke_test"];
+    assert_eq!(
+        (&smoke["decision"], &smoke["state_version"]),
+        (&json!("pass"), &json!(0)),
+        "{smoke}"
+    );
+    assert_eq!(first.json["outputs"]["CardsTableName"], "tidemark-cards");
+    assert!(first.json["alarms_left_out"].as_u64().unwrap() > 20, "{first:?}");
+    let status = cloud.deploy(&["status"]);
+    assert_eq!((status.code, &status.json["well"]), (0, &json!(true)), "{status:?}");
+    let alarms = status.json["alarm_states"].as_object().unwrap();
+    assert!(
+        alarms.contains_key("tidemark-dead-letters") && alarms.len() > 8,
+        "{alarms:?}"
+    );
+    assert_eq!(
+        status.json["pipeline"]["parameters"]["TableDeletionProtection"], "true",
+        "by the second step"
+    );
+    // The other verbs work on it, and readers know the card.
+    let card = card_of(first);
+    assert!(card.starts_with("tidemark-smoke-test-"), "{card}");
+    assert!(cloud.run(&["--json", "explain", &card], "").contains(&card));
+}
+
+fn refused_before_anything_is_changed(said: &Said, code: &str, words: &str) {
+    assert_eq!(said.error(), code, "{said:?}");
+    assert!(said.text().contains(words), "{said:?}");
+}
+
+fn card_of(said: &Said) -> String {
+    said.json["smoke_test"]["card_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{said:?}"))
+        .to_owned()
+}
+
+fn what_is_not_named_stays(said: &Said, cloud: &Emulator) {
+    assert_eq!((said.code, actions(said, "tidemark")), (0, vec![]), "{said:?}");
+    let status = cloud.deploy(&["status"]);
+    assert_eq!(status.json["pipeline"]["parameters"]["ScoreMemoryMb"], "512");
+}
+
+fn the_prefix_is_guarded(cloud: &Emulator, bootstraps: &str) {
+    let other = cloud.deploy(&["--bootstraps", bootstraps, "--yes", "--set", "Prefix=other"]);
+    assert_eq!((other.code, other.error()), (1, "deploy_prefix"), "{other:?}");
+    assert!(other.text().contains("new, empty table"), "{other:?}");
+    let file = cloud.folder().join("stages.toml");
+    std::fs::write(
+        &file,
+        "[local.deploy.parameters]\nstack_name = \"second\"\nparameter_overrides = [\"Prefix=tidemark\"]\n",
+    )
+    .unwrap();
+    let taken = cloud.deploy(&["--bootstraps", bootstraps, "--yes", "--config", file.to_str().unwrap()]);
+    assert_eq!((taken.code, taken.error()), (1, "deploy_prefix"), "{taken:?}");
+    assert!(taken.text().contains("taken by the stack tidemark"), "{taken:?}");
+}
+
+/// The table and the queues are taken over with what they hold. This emulator can't take over a stream.
+fn taken_back(cloud: &Emulator, again: &Said, old_card: &str) {
+    assert_eq!(again.code, 0, "{again:?}\n{}", cloud.log());
+    let names = |list: &Value| {
+        let mut names: Vec<String> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        names(&again.json["taken_over"]),
+        ["CardsTable", "DeadLetterQueue", "QuarantineQueue", "UnrecoverableQueue"]
+    );
+    assert_eq!(again.json["made_anew"], json!(["TransactionsStream"]));
+    assert_eq!(again.json["smoke_test"]["decision"], "pass", "{again:?}");
+    let old = cloud.run(&["--json", "explain", old_card], "");
+    assert!(old.contains(old_card), "the table holds what it held");
+    let status = cloud.deploy(&["status"]);
+    assert_eq!((status.code, &status.json["well"]), (0, &json!(true)), "{status:?}");
+}

@@ -1,0 +1,168 @@
+//! `tidemark deploy status`: how the stacks, the mapping and the alarms stand.
+
+use serde_json::{Value, json};
+use terminal::error::{CliError, Exit};
+use terminal::ui::{self, paint};
+use tidemark_aws::AwsSettings;
+use tidemark_aws::admin::{AlarmInfo, MappingState, StackInfo};
+
+use crate::args::StageArgs;
+use crate::failure;
+use crate::standing;
+use crate::target::Target;
+
+/// What was seen.
+struct Seen {
+    pipeline: Option<StackInfo>,
+    alarms: Option<StackInfo>,
+    mappings: Vec<MappingState>,
+    rings: Vec<AlarmInfo>,
+    kept: Vec<String>,
+}
+
+pub(crate) async fn run(
+    args: &StageArgs,
+    settings: AwsSettings,
+    patience_ms: u64,
+    json: bool,
+) -> Result<Exit, CliError> {
+    let target = Target::open(args, &[], settings, patience_ms).await?;
+    let seen = look(&target).await?;
+    let text = ui::json_or(json, &report(&target, &seen), |_| text(&target, &seen))?;
+    ui::out(&text);
+    Ok(if seen.is_well() { Exit::Ok } else { Exit::Failed })
+}
+
+async fn look(target: &Target) -> Result<Seen, CliError> {
+    let stage = &target.stage;
+    let failed = |error| failure::service(target, "deploy_look", "the deployment can't be looked at", &error);
+    let pipeline = target.admin.stack(&stage.pipeline.name).await.map_err(failed)?;
+    let alarms = target.admin.stack(&stage.alarms.name).await.map_err(failed)?;
+    let mappings = match &pipeline {
+        Some(_) => target
+            .admin
+            .mappings(&format!("{}-score", stage.prefix()))
+            .await
+            .map_err(failed)?,
+        None => Vec::new(),
+    };
+    let prefix = format!("{}-", stage.prefix());
+    let rings = match &alarms {
+        Some(_) => target.admin.alarms(&prefix).await.map_err(failed)?,
+        None => Vec::new(),
+    };
+    let kept = match &pipeline {
+        Some(_) => Vec::new(),
+        None => standing::kept(target).await?.into_iter().map(|one| one.value).collect(),
+    };
+    Ok(Seen {
+        pipeline,
+        alarms,
+        mappings,
+        rings,
+        kept,
+    })
+}
+
+impl Seen {
+    /// Whether both stacks are whole, the mapping polls and nothing rings.
+    fn is_well(&self) -> bool {
+        let is_whole = |stack: &Option<StackInfo>| {
+            let status = stack.as_ref().map(|stack| stack.status.as_str());
+            status.is_some_and(|status| status.ends_with("_COMPLETE") && !status.starts_with("ROLLBACK"))
+        };
+        let polls = self.mappings.iter().any(|mapping| mapping.state == "Enabled");
+        is_whole(&self.pipeline) && is_whole(&self.alarms) && polls && self.ringing().next().is_none()
+    }
+
+    fn ringing(&self) -> impl Iterator<Item = &AlarmInfo> {
+        self.rings.iter().filter(|alarm| alarm.state == "ALARM")
+    }
+}
+
+fn report(target: &Target, seen: &Seen) -> Value {
+    let stack = |stack: &Option<StackInfo>, name: &str| {
+        json!({
+            "name": name,
+            "status": stack.as_ref().map(|stack| &stack.status),
+            "reason": stack.as_ref().and_then(|stack| stack.reason.as_ref()),
+            "changed_at": stack.as_ref().map(|stack| &stack.changed_at),
+            "parameters": stack.as_ref().map(|stack| &stack.parameters),
+        })
+    };
+    let stage = &target.stage;
+    json!({
+        "stage": stage.name,
+        "prefix": stage.prefix(),
+        "well": seen.is_well(),
+        "pipeline": stack(&seen.pipeline, &stage.pipeline.name),
+        "alarms": stack(&seen.alarms, &stage.alarms.name),
+        "mapping": seen.mappings.iter().map(|mapping| &mapping.state).collect::<Vec<_>>(),
+        "alarm_states": seen.rings.iter().map(|alarm| (alarm.name.clone(), json!(alarm.state))).collect::<serde_json::Map<_, _>>(),
+        "kept": seen.kept,
+    })
+}
+
+fn text(target: &Target, seen: &Seen) -> String {
+    let stage = &target.stage;
+    let mut text = format!(
+        "{}\n",
+        paint(ui::HEADING, format!("Stage {}, prefix {}", stage.name, stage.prefix()))
+    );
+    for (stack, name) in [
+        (&seen.pipeline, &stage.pipeline.name),
+        (&seen.alarms, &stage.alarms.name),
+    ] {
+        text += &match stack {
+            None => format!("  stack {name}: there is none\n"),
+            Some(stack) => {
+                let reason = stack
+                    .reason
+                    .as_ref()
+                    .map_or_else(String::new, |reason| format!(": {reason}"));
+                let good = stack.status.ends_with("_COMPLETE") && !stack.status.starts_with("ROLLBACK");
+                let style = if good { ui::GOOD } else { ui::BAD };
+                format!(
+                    "  stack {name}: {}{reason}, since {}\n",
+                    paint(style, &stack.status),
+                    stack.changed_at
+                )
+            }
+        };
+    }
+    if let Some(stack) = &seen.pipeline {
+        let given: Vec<String> = stack
+            .parameters
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        text += &format!("  parameters: {}\n", given.join(" "));
+        text += &match seen.mappings.as_slice() {
+            [] => paint(ui::BAD, "  no mapping invokes the score function\n"),
+            mappings => mappings
+                .iter()
+                .map(|mapping| format!("  mapping {}: {}\n", mapping.uuid, mapping.state))
+                .collect(),
+        };
+    }
+    if seen.alarms.is_some() {
+        let count = |state: &str| seen.rings.iter().filter(|alarm| alarm.state == state).count();
+        text += &format!(
+            "  alarms: {} ok, {} without data yet, {} ringing\n",
+            count("OK"),
+            count("INSUFFICIENT_DATA"),
+            count("ALARM")
+        );
+        for alarm in seen.ringing() {
+            text += &format!("    {} {}\n", paint(ui::BAD, "rings"), alarm.name);
+        }
+    }
+    if !seen.kept.is_empty() {
+        text += &format!("  kept from a deployment that was deleted: {}\n", seen.kept.join(", "));
+    }
+    if seen.pipeline.is_none() {
+        text += &format!("Deploy it with `{}`.\n", target.command(""));
+    }
+    text
+}
