@@ -1,9 +1,10 @@
-//! The bytes of format versions 1 to 5, for ever: each golden file decodes to its state and is what that state encodes to.
+//! The bytes of format versions 1 to 6, for ever: each golden file decodes to its state and is what that state encodes to.
 //!
 //! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
@@ -12,7 +13,7 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerprint32, fingerprint64};
 use tidemark_domain::model::ProfileInput;
-use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::trees::TreeModelKey;
 
@@ -47,6 +48,7 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: None,
     }
@@ -100,6 +102,7 @@ fn all_fields() -> History {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
         ..entry(TIME_MS, 41)
@@ -245,8 +248,34 @@ fn with_models() -> History {
     History::from_parts(entries.collect(), 6, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, History); 8] {
+/// Entries of which rules said something: one, the same once more, several, with every end, and words that change.
+fn with_rules() -> History {
+    let hit = |name: &str, reason: &str, end: RuleEnd| RuleHit {
+        says: Arc::new(RuleSays::new(name, reason).unwrap()),
+        end,
+    };
+    let gift_cards = |end| hit("gift_cards", "Gift cards over 200 € on a young card", end);
+    let all = RuleEnd::ALL.into_iter().zip('a'..);
+    let all = all.map(|(end, name)| hit(&format!("{name}_{}", "9".repeat(30)), "words", end));
+    let said = [
+        Vec::new(),
+        vec![gift_cards(RuleEnd::Held(Decision::Alert))],
+        vec![gift_cards(RuleEnd::Observed(Decision::Alert))],
+        all.collect(),
+        vec![hit("gift_cards", "Other words", RuleEnd::Undefined)],
+    ];
+    let entries = (0_u64..).zip(said).map(|(at, rules)| {
+        let mut entry = entry(TIME_MS + 10 * at as i64, at);
+        entry.outcome.rules = rules;
+        entry.category = (at == 3).then_some(5_947);
+        entry
+    });
+    History::from_parts(entries.collect(), 5, None, None).unwrap()
+}
+
+fn golden() -> [(&'static str, History); 9] {
     [
+        ("state-v6-rules.bin", with_rules()),
         ("state-v5-links.bin", with_links()),
         ("state-v5-models.bin", with_models()),
         ("state-v4-keys.bin", with_keys()),

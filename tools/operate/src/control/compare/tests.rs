@@ -29,9 +29,12 @@ fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<Ve
             occurred_at_ms: 0,
             active: arm(active),
             candidate: arm(candidate),
+            active_rules: 0,
+            candidate_rules: 0,
         },
         label,
         amount_minor: 1_000,
+        rules: [Vec::new(), Vec::new()],
     }
 }
 
