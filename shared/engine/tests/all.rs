@@ -21,6 +21,7 @@ mod keys_killed;
 mod lifetime;
 mod links;
 mod pacing;
+mod rules;
 mod steered;
 mod tiers;
 mod writers;

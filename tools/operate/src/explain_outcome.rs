@@ -128,7 +128,50 @@ fn missing_words(bit: u8, name: &'static str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tidemark_domain::outcome::{RuleHit, RuleSays};
+
     use super::*;
+
+    #[test]
+    fn rules_are_told_with_what_they_say_and_those_that_only_watch_behind() {
+        let hit = |name: &str, end| RuleHit {
+            says: Arc::new(RuleSays::new(name, &format!("words of {name}")).unwrap()),
+            end,
+        };
+        let stored = StoredOutcome {
+            score: 12,
+            decision: Decision::Alert,
+            tier: Tier::Full,
+            missing: Missing(0),
+            reasons: Vec::new(),
+            policy_version: 3,
+            profile_version: None,
+            features: Vec::new(),
+            approximate: Vec::new(),
+            explained: false,
+            keys: Vec::new(),
+            model: None,
+            rules: vec![
+                hit("watched", RuleEnd::Observed(Decision::Review)),
+                hit("first", RuleEnd::Held(Decision::Alert)),
+                hit("broken", RuleEnd::Undefined),
+                hit("second", RuleEnd::Held(Decision::Pass)),
+            ],
+        };
+        let text = render_outcome(&stored);
+        for line in [
+            "score 12 of 1000: alert, act now",
+            "  100 %  words of first (rule first says alert)",
+            "  100 %  words of second (rule second says pass, after the first)",
+            "  watching: rule watched held and would say review (words of watched)",
+            "  no result: rule broken divides by zero here",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        assert!(!text.contains("nothing stands out"), "{text}");
+    }
 
     #[test]
     fn reasons_are_told_in_words() {

@@ -48,7 +48,10 @@ impl Rules {
     pub(crate) fn hits(&self, facts: &impl Facts) -> Vec<RuleHit> {
         let mut hits = Vec::new();
         for rule in &self.all {
-            hits.extend(rule.hit(facts));
+            // Hardly ever: nothing but the look is on the way of all others.
+            if let Some(hit) = rule.hit(facts) {
+                hits.push(hit);
+            }
         }
         hits
     }

@@ -48,7 +48,7 @@ impl Steps {
                 Look::Code(fact, constant) => facts.code(*fact)? == *constant,
                 Look::CodeIn(fact, list) => {
                     let code = facts.code(*fact)?;
-                    list.iter().any(|one| *one == code)
+                    list.contains(&code)
                 }
                 Look::Number(fact, bits, constant) => bits >> order(&facts.number(*fact)?, constant) & 1 == 1,
                 Look::Other(test) => test.holds(facts).ok()?,

@@ -245,8 +245,8 @@ fn called(call: &CallExpr, seen: &Seen<'_>) -> Found {
             Value::Bool(false) => of(2),
             _ => Err(Lack::Wrong),
         },
-        "-_" => calculated("_-_", zero_like(of(0)?)?, of(0)?),
-        sign @ ("_+_" | "_-_" | "_*_" | "_/_" | "_%_") => calculated(sign, of(0)?, of(1)?),
+        "-_" => calculated("_-_", &zero_like(&of(0)?)?, &of(0)?),
+        sign @ ("_+_" | "_-_" | "_*_" | "_/_" | "_%_") => calculated(sign, &of(0)?, &of(1)?),
         sign @ ("_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_") => compared(sign, &of(0)?, &of(1)?),
         "@in" => match (of(0)?, of(1)?) {
             (one, Value::List(list)) => {
@@ -289,7 +289,7 @@ fn called(call: &CallExpr, seen: &Seen<'_>) -> Found {
     }
 }
 
-fn zero_like(value: Value) -> Found {
+fn zero_like(value: &Value) -> Found {
     match value {
         Value::Int(_) => Ok(Value::Int(0)),
         Value::Double(..) => Ok(Value::Double(0.0, true)),
@@ -312,14 +312,14 @@ fn both(sides: [Found; 2], decides: bool) -> Found {
     }
 }
 
-fn calculated(sign: &str, one: Value, other: Value) -> Found {
+fn calculated(sign: &str, one: &Value, other: &Value) -> Found {
     match (one, other) {
         (Value::Int(one), Value::Int(other)) => {
             let result = match sign {
                 "_+_" => one + other,
                 "_-_" => one - other,
                 "_*_" => one * other,
-                _ if other == 0 => return Err(Lack::Undefined),
+                _ if *other == 0 => return Err(Lack::Undefined),
                 "_/_" => one / other,
                 _ => one % other,
             };
@@ -339,7 +339,7 @@ fn calculated(sign: &str, one: Value, other: Value) -> Found {
                 _ => return Err(Lack::Wrong),
             };
             if result.is_finite() {
-                Ok(Value::Double(result, one_exact && other_exact))
+                Ok(Value::Double(result, *one_exact && *other_exact))
             } else {
                 Err(Lack::Undefined)
             }

@@ -140,6 +140,48 @@ fn recall_and_money_are_of_the_frauds_that_labels_know_and_one_of_one_is_not_sur
 }
 
 #[test]
+fn a_rule_is_worth_what_labels_say_of_the_events_for_which_it_held() {
+    let mut samples = example();
+    samples.currency = Currency::new("EUR");
+    samples.rules = [["dear", "never"], ["dear", "new"]].map(|names| names.map(str::to_owned).into());
+    for (at, active, candidate) in [(1, "dear", "new"), (2, "dear", "new"), (3, "dear", "dear")] {
+        samples.events[at].rules = [vec![active.to_owned()], vec![candidate.to_owned()]];
+    }
+    let c = compare(&samples, 0);
+    let worth = |rules: &[learn::metrics::RuleWorth]| -> Vec<(String, u64, u64, u64, u64)> {
+        let worth = rules.iter();
+        worth
+            .map(|one| (one.rule.clone(), one.hits, one.found, one.found_minor, one.false_minor))
+            .collect()
+    };
+    assert_eq!(
+        worth(&c.active_rules),
+        [
+            ("dear".to_owned(), 3, 2, 2_000, 1_000),
+            ("never".to_owned(), 0, 0, 0, 0)
+        ]
+    );
+    assert_eq!(
+        worth(&c.candidate_rules),
+        [
+            ("dear".to_owned(), 1, 1, 1_000, 0),
+            ("new".to_owned(), 2, 1, 1_000, 1_000)
+        ]
+    );
+    let text = text::render(&c);
+    assert!(
+        text.contains(
+            "rule dear: held for 3 events; 2 of 3 labelled are fraud, 66.7 %; 20.00 EUR of fraud, 10.00 EUR cleared"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("rule never: held for 0 events; no labels yet"), "{text}");
+    let page = html::render(&c, &samples);
+    assert!(page.contains("<h2>Rules</h2>") && page.contains(">never<"), "{page}");
+    assert!(!html::render(&compare(&example(), 0), &example()).contains("<h2>Rules</h2>"));
+}
+
+#[test]
 fn equal_policies_have_no_drift_and_disjoint_ones_all_of_it() {
     let same = compare(
         &samples(
