@@ -248,19 +248,9 @@ fn an_event_of_which_no_rule_says_anything_has_the_bytes_that_it_had_without_rul
 }
 
 /// Scores the same event again and again, on a card with a day of history; the number of rules that held.
-fn cost(rules: usize) -> usize {
+fn cost(rules: usize, when: impl Fn(usize) -> String) -> usize {
     const EVENTS: usize = 20_000;
-    let rules: Vec<(String, String)> = (0..rules)
-        .map(|at| {
-            let when = format!(
-                "event.mcc == {} && event.amount_base_minor > {} && features.card_age < 7 || event.country in ['US', 'GB'] && score > {}",
-                5_900 + at,
-                20_000 + at,
-                500 + at
-            );
-            (format!("r{at}"), when)
-        })
-        .collect();
+    let rules: Vec<(String, String)> = (0..rules).map(|at| (format!("r{at}"), when(at))).collect();
     let rules: Vec<(&str, &str, &str)> = rules
         .iter()
         .map(|(name, when)| (name.as_str(), when.as_str(), "alert"))
@@ -275,17 +265,43 @@ fn cost(rules: usize) -> usize {
     held.sum::<usize>() / EVENTS
 }
 
-/// Under `valgrind --tool=callgrind`: the difference of these two, over 20,000 events, is what 50 rules take.
+/// Like "gift cards over 200 on cards younger than seven days": half of them fail by the first comparison, the others by the second or the
+/// third, and one holds.
+fn of_three(at: usize) -> String {
+    let mcc = if at.is_multiple_of(2) { 5_947 } else { 5_900 + at };
+    let days = if at == 4 { 7 } else { 2 };
+    format!(
+        "event.mcc == {mcc} && event.amount_base_minor > {} && features.card_age < {days}",
+        15_000 + 400 * at
+    )
+}
+
+fn of_five(at: usize) -> String {
+    format!(
+        "event.mcc == {} && event.amount_base_minor > {} && features.card_age < 7 || event.country in ['US', 'GB'] && score > {}",
+        5_900 + at,
+        20_000 + at,
+        500 + at
+    )
+}
+
+/// Under `valgrind --tool=callgrind`: the difference to `rules_cost_of_none`, over 20,000 events, is what 50 rules take.
 #[test]
 #[ignore = "a measurement"]
 fn rules_cost_of_fifty() {
-    assert_eq!(cost(50), 1);
+    assert_eq!(cost(50, of_three), 1);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn rules_cost_of_fifty_long() {
+    assert_eq!(cost(50, of_five), 1);
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn rules_cost_of_none() {
-    assert_eq!(cost(0), 0);
+    assert_eq!(cost(0, of_three), 0);
 }
 
 fn golden(name: &str) -> PathBuf {
