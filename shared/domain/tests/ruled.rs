@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -12,8 +13,11 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::model::{ProfileInput, score};
+use tidemark_domain::outcome::{Decision, RuleEnd, RuleHit, RuleSays};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
+
+use crate::state_golden;
 
 const TIME_MS: i64 = 1_780_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -302,6 +306,31 @@ fn rules_cost_of_fifty_long() {
 #[ignore = "a measurement"]
 fn rules_cost_of_none() {
     assert_eq!(cost(0, of_three), 0);
+}
+
+/// Entries of which rules said something: one, the same once more, several, with every end, and words that change.
+pub fn with_rules() -> History {
+    let hit = |name: &str, reason: &str, end: RuleEnd| RuleHit {
+        says: Arc::new(RuleSays::new(name, reason).unwrap()),
+        end,
+    };
+    let gift_cards = |end| hit("gift_cards", "Gift cards over 200 € on a young card", end);
+    let all = RuleEnd::ALL.into_iter().zip('a'..);
+    let all = all.map(|(end, name)| hit(&format!("{name}_{}", "9".repeat(30)), "words", end));
+    let said = [
+        Vec::new(),
+        vec![gift_cards(RuleEnd::Held(Decision::Alert))],
+        vec![gift_cards(RuleEnd::Observed(Decision::Alert))],
+        all.collect(),
+        vec![hit("gift_cards", "Other words", RuleEnd::Undefined)],
+    ];
+    let entries = (0_u64..).zip(said).map(|(at, rules)| {
+        let mut entry = state_golden::entry(state_golden::TIME_MS + 10 * at as i64, at);
+        entry.outcome.rules = rules;
+        entry.category = (at == 3).then_some(5_947);
+        entry
+    });
+    History::from_parts(entries.collect(), 5, None, None).unwrap()
 }
 
 fn golden(name: &str) -> PathBuf {

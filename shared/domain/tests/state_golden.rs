@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
@@ -13,13 +12,13 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History, Truncation};
 use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerprint32, fingerprint64};
 use tidemark_domain::model::ProfileInput;
-use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::trees::TreeModelKey;
 
-const TIME_MS: i64 = 1_780_000_000_000;
+pub const TIME_MS: i64 = 1_780_000_000_000;
 
-fn entry(time_ms: i64, seq: u64) -> Entry {
+pub fn entry(time_ms: i64, seq: u64) -> Entry {
     Entry {
         time_ms,
         seq,
@@ -248,34 +247,9 @@ fn with_models() -> History {
     History::from_parts(entries.collect(), 6, None, None).unwrap()
 }
 
-/// Entries of which rules said something: one, the same once more, several, with every end, and words that change.
-fn with_rules() -> History {
-    let hit = |name: &str, reason: &str, end: RuleEnd| RuleHit {
-        says: Arc::new(RuleSays::new(name, reason).unwrap()),
-        end,
-    };
-    let gift_cards = |end| hit("gift_cards", "Gift cards over 200 € on a young card", end);
-    let all = RuleEnd::ALL.into_iter().zip('a'..);
-    let all = all.map(|(end, name)| hit(&format!("{name}_{}", "9".repeat(30)), "words", end));
-    let said = [
-        Vec::new(),
-        vec![gift_cards(RuleEnd::Held(Decision::Alert))],
-        vec![gift_cards(RuleEnd::Observed(Decision::Alert))],
-        all.collect(),
-        vec![hit("gift_cards", "Other words", RuleEnd::Undefined)],
-    ];
-    let entries = (0_u64..).zip(said).map(|(at, rules)| {
-        let mut entry = entry(TIME_MS + 10 * at as i64, at);
-        entry.outcome.rules = rules;
-        entry.category = (at == 3).then_some(5_947);
-        entry
-    });
-    History::from_parts(entries.collect(), 5, None, None).unwrap()
-}
-
 fn golden() -> [(&'static str, History); 9] {
     [
-        ("state-v6-rules.bin", with_rules()),
+        ("state-v6-rules.bin", crate::ruled::with_rules()),
         ("state-v5-links.bin", with_links()),
         ("state-v5-models.bin", with_models()),
         ("state-v4-keys.bin", with_keys()),

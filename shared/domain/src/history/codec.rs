@@ -71,6 +71,7 @@ mod fields;
 mod format;
 mod ruled;
 mod segments;
+mod sizes;
 
 use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use super::state::{History, Truncation};
@@ -86,8 +87,8 @@ use segments::{get_refs, put_refs};
 pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 
-pub(super) use format::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
 pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
+pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
 
 /// What a typical entry takes, bytes; the buffer's first size.
 const ENTRY_BYTES_TYPICAL: usize = 16;

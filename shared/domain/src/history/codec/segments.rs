@@ -22,8 +22,7 @@
 //!            in each of them:N4
 //! ```
 //!
-//! Version 2 is written where version 1 has no place for it: a list, or the upper half of an event's fingerprint. Versions 3
-//! to 5 are of leaves alone, whose entries are like a state's of versions 4 to 6.
+//! Version 2 is written where version 1 has no place for it: a list, or the upper half of an event's fingerprint. Versions 3 to 5 are of leaves alone, whose entries are like a state's of versions 4 to 6.
 
 use crate::event::Place;
 use crate::history::bits::{BitReader, BitWriter, unzigzag, zigzag};
