@@ -4,7 +4,7 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::control::ControlStatus;
-use tidemark_engine::{BatchReport, Returned, causes};
+use tidemark_engine::{BatchReport, Returned, RuleCounts, causes};
 use tidemark_settings::process;
 use tidemark_telemetry::emf::{Dimension, ascending, float, milliseconds};
 use tidemark_telemetry::price::Consumed;
@@ -80,6 +80,7 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
     line = outcome_metrics(line, facts, report);
     line = learning_metrics(line, facts, report);
     line = control_metrics(line, facts, report);
+    line = all_rule_metrics(line, facts, report);
     if let Some((oldest, newest)) = facts.arrivals_ms {
         line = line
             .metric(Metric::OldestRecordAge, milliseconds(facts.finished_ms - oldest))
@@ -97,7 +98,39 @@ pub(crate) fn metrics(facts: &BatchFacts<'_>, report: &BatchReport) -> Vec<EmfLi
     let by_reason = reasons.map(|(code, count)| part(Dimension::Reason, code.as_str(), Metric::Quarantined, *count));
     let tiers = report.tiers.iter().filter(|(tier, _)| **tier != Tier::Full);
     let by_tier = tiers.map(|(tier, count)| part(Dimension::Tier, tier.as_str(), Metric::Degraded, *count));
-    std::iter::once(line).chain(by_reason).chain(by_tier).collect()
+    let by_rule = report.rules.iter().map(|(name, counts)| {
+        let line = EmfLine::new(facts.finished_ms, facts.function).dimension(Dimension::Rule, name);
+        let counts = rule_metrics(counts).into_iter().filter(|(_, count)| *count > 0);
+        counts.fold(line, |line, (metric, count)| line.metric(metric, float(count)))
+    });
+    let lines = std::iter::once(line).chain(by_reason).chain(by_tier);
+    lines.chain(by_rule).collect()
+}
+
+/// What is counted of a rule, or of all of them.
+const fn rule_metrics(counts: &RuleCounts) -> [(Metric, u64); 3] {
+    [
+        (Metric::RulesHeld, counts.held),
+        (Metric::RulesObserved, counts.observed),
+        (Metric::RulesUndefined, counts.undefined),
+    ]
+}
+
+/// What the rules of the policy said; nothing of a policy without rules.
+fn all_rule_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
+    if facts.policy.is_none_or(|policy| policy.rules.all().is_empty()) {
+        return line;
+    }
+    let all = report
+        .rules
+        .values()
+        .fold(RuleCounts::default(), |all, one| RuleCounts {
+            held: all.held + one.held,
+            observed: all.observed + one.observed,
+            undefined: all.undefined + one.undefined,
+        });
+    let counts = rule_metrics(&all).into_iter();
+    counts.fold(line, |line, (metric, count)| line.metric(metric, float(count)))
 }
 
 /// Writes, what they cost, and the outcomes: what they are, and when they came.

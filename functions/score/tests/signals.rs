@@ -318,6 +318,29 @@ async fn an_override_is_counted() {
 }
 
 #[tokio::test]
+async fn rules_are_counted_together_and_once_more_each_by_its_name() {
+    let rules = "[[rules]]\nname = \"all\"\nwhen = \"true\"\nthen = \"review\"\nreason = \"All\"\n\
+                 [[rules]]\nname = \"watched\"\nwhen = \"true\"\nthen = \"alert\"\nreason = \"All\"\nmode = \"observe\"\n\
+                 [[rules]]\nname = \"broken\"\nwhen = \"1 / (score - score) > 0\"\nthen = \"pass\"\nreason = \"Divides\"\n";
+    let policy = Policy::parse(&format!("{}{rules}", Policy::default_text()), "rules.toml").unwrap();
+    let world = world_by(250, EngineConfig::default(), policy);
+    let handled = world.run(&[transaction("e1", "a"), transaction("e2", "b")]).await;
+    let all = ["RulesHeld", "RulesObserved", "RulesUndefined", "Reviews"].map(|name| metric(&handled, name));
+    assert_eq!(all, [2.0; 4]);
+    let lines = lines(&handled);
+    let of = |rule: &str, name: &str| {
+        let line = lines.iter().find(|line| line["rule"] == rule).unwrap();
+        line[name].clone()
+    };
+    assert_eq!(of("all", "RulesHeld"), json!(2.0));
+    assert_eq!(of("watched", "RulesObserved"), json!(2.0));
+    assert_eq!(
+        (of("broken", "RulesUndefined"), of("broken", "RulesHeld")),
+        (json!(2.0), Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn trials_of_a_candidate_are_counted_with_their_flips_and_losses() {
     let world = world(250);
     // What is a pass to the active policy is often an alert to the candidate.

@@ -9,7 +9,7 @@
 //! id, refusal, catalogue          what things are called
 //! trees                           a model that a team has trained elsewhere, and its bytes
 //! event, outcome, lifetime        what comes in and what goes out, as types
-//! contract, history               bytes of events; what is kept of a card's, and its bytes
+//! contract, history, rules        bytes of events; what is kept of a card's, and its bytes; an analyst's expressions
 //! policy, render                  what a team decides; an outcome's bytes
 //! measure, control                what features are worth; which policy is in force
 //! model                           how surprising that is: the score
@@ -32,4 +32,5 @@ pub mod outcome;
 pub mod policy;
 pub mod refusal;
 pub mod render;
+pub mod rules;
 pub mod trees;

@@ -3,6 +3,7 @@
 
 mod parts;
 mod points;
+mod ruled;
 mod surprise;
 mod tail;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use crate::event::{Profile, Transaction};
 use crate::history::History;
 use crate::labelled::KeyInput;
 use crate::measure::{Measured, Observed, Sweep};
-use crate::outcome::{KeyRead, Missing, Reason, SCORE_MAX, StoredOutcome, Tier};
+use crate::outcome::{KeyRead, Missing, Reason, SCORE_MAX, StoredOutcome, Tier, ruled};
 use crate::policy::{Feature, KeyTerms, Policy, Scoring};
 
 use parts::Parts;
@@ -144,9 +145,10 @@ pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measure
         let (score, reasons) = scored(measured, policy);
         (tier, score, reasons)
     };
+    let rules = ruled::hits(event, measured, policy, score);
     StoredOutcome {
         score,
-        decision: policy.thresholds.decide(score),
+        decision: ruled(policy.thresholds.decide(score), &rules),
         tier,
         missing: Missing(missing),
         reasons,
@@ -161,6 +163,7 @@ pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measure
         explained: points::is_explained(measured, policy),
         keys,
         model: policy.trees.as_ref().map(|trees| trees.key),
+        rules,
     }
 }
 

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{FeatureKey, KeyName};
 use crate::trees::TreeModelKey;
 
+mod rule;
+
+pub use rule::{RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleEnd, RuleHit, RuleSays, ruled};
+
 /// The version of the outcome's schema.
 pub const OUTCOME_VERSION: u16 = 1;
 /// The highest score.
@@ -164,6 +168,8 @@ pub struct StoredOutcome {
     pub keys: Vec<KeyRead>,
     /// The model of the policy's trees, where it has any.
     pub model: Option<TreeModelKey>,
+    /// The rules that said something, in the policy's order; empty for nearly all events. At most [`RULES_MAX`].
+    pub rules: Vec<RuleHit>,
 }
 
 /// What was read of a key for an outcome.

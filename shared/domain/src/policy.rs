@@ -6,6 +6,7 @@ mod learned;
 mod parse;
 mod problem;
 mod reader;
+mod ruled;
 mod terms;
 
 pub use compiled::Compiled;
@@ -13,6 +14,7 @@ pub use key_terms::{KeyField, KeyTerms};
 pub use learned::{ExpectedShares, Explained, Points, PointsTable, Population, Trees};
 pub use parse::NamedModel;
 pub use problem::PolicyProblem;
+pub use ruled::Rules;
 pub use terms::{CurrencyRates, LowRisk, Policy, Scoring, Thresholds, base_amount};
 
 pub(crate) use compiled::Feature;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::history::Entry;
 use crate::id::{CardId, EventId};
-use crate::outcome::{KeyRead, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, Reason};
+use crate::outcome::{KeyRead, Missing, OUTCOME_VERSION, REASONS_MAX, RuleEnd, RuleHit, StoredOutcome};
 
 /// What an outcome without features takes at most times, bytes; the buffer's first size.
 const BYTES_TYPICAL: usize = 512;
@@ -24,8 +24,7 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
     out.raw(r#","occurred_at_ms":"#).instant(entry.time_ms);
     out.raw(r#","score":"#).whole(u64::from(outcome.score));
     out.raw(r#","decision":""#).raw(outcome.decision.as_str());
-    out.raw(r#"","reasons":["#)
-        .reasons(outcome.override_action(), &outcome.reasons);
+    out.raw(r#"","reasons":["#).reasons(outcome);
     out.raw(r#"],"policy_version":"#)
         .whole(u64::from(outcome.policy_version));
     if let Some(model) = outcome.model {
@@ -44,6 +43,9 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
     out.raw(r#","missing":["#)
         .missing(outcome.missing, &outcome.keys)
         .raw("]");
+    if !outcome.rules.is_empty() {
+        out.raw(r#","rules":{"#).rules(&outcome.rules).raw("}");
+    }
     if !outcome.approximate.is_empty() {
         out.raw(r#","approximate":{"#).errors(&outcome.approximate).raw("}");
     }
@@ -107,16 +109,29 @@ impl Json {
         self
     }
 
-    /// An override decides alone, whatever the shares of the model's reasons that follow it.
-    fn reasons(&mut self, decided: Option<OverrideAction>, reasons: &[Reason]) -> &mut Self {
-        let first = usize::from(decided.is_some());
-        if let Some(action) = decided {
+    /// An override decides alone, then the first rule that held, whatever the shares of the model's reasons that follow.
+    fn reasons(&mut self, outcome: &StoredOutcome) -> &mut Self {
+        let mut told = 0;
+        if let Some(action) = outcome.override_action() {
             self.raw(r#"{"code":""#)
                 .raw(action.reason_code())
                 .raw(r#"","share_pct":100}"#);
+            told += 1;
         }
-        for (index, reason) in reasons.iter().take(REASONS_MAX - first).enumerate() {
-            self.comma(first + index)
+        let held = outcome.rules.iter().filter(|hit| hit.held().is_some());
+        for hit in held.take(REASONS_MAX - told) {
+            self.comma(told)
+                .raw(r#"{"code":""#)
+                .raw(RuleHit::REASON_CODE)
+                .raw(r#"","rule":""#)
+                .raw(hit.says.name())
+                .raw(r#"","reason":"#)
+                .text(hit.says.reason())
+                .raw(r#","share_pct":100}"#);
+            told += 1;
+        }
+        for (index, reason) in outcome.reasons.iter().take(REASONS_MAX - told).enumerate() {
+            self.comma(told + index)
                 .raw(r#"{"code":""#)
                 .raw(reason.key.kind.reason_code());
             if let Some(key) = reason.key.key() {
@@ -147,6 +162,26 @@ impl Json {
                 .raw(key.name.as_str())
                 .raw("\"");
             index += 1;
+        }
+        self
+    }
+
+    /// The names of the rules that held, that only watched, and that had no result, as far as there are any.
+    fn rules(&mut self, hits: &[RuleHit]) -> &mut Self {
+        let mut lists = 0;
+        for (index, list) in RuleEnd::LISTS.into_iter().enumerate() {
+            let mut names = 0;
+            for hit in hits.iter().filter(|hit| hit.end.list() == index) {
+                if names == 0 {
+                    self.comma(lists).raw("\"").raw(list).raw("\":[");
+                    lists += 1;
+                }
+                self.comma(names).raw("\"").raw(hit.says.name()).raw("\"");
+                names += 1;
+            }
+            if names > 0 {
+                self.raw("]");
+            }
         }
         self
     }

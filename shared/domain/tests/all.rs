@@ -17,6 +17,7 @@ mod links;
 mod outcome;
 mod policy_refusals;
 mod rates;
+mod ruled;
 mod score_golden;
 mod segments;
 mod state;

@@ -64,6 +64,7 @@ fn entry() -> Entry {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: None,
     }

@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod version_5;
+mod version_6;
 
 use proptest::prelude::*;
 
@@ -146,6 +147,7 @@ fn plain_outcome() -> StoredOutcome {
         explained: false,
         keys: Vec::new(),
         model: None,
+        rules: Vec::new(),
     }
 }
 
@@ -211,6 +213,7 @@ fn worst_entry(index: u64) -> Entry {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: Some((Verdict::Cleared, i64::MIN)),
     }
@@ -308,7 +311,7 @@ fn bytes_that_are_no_state_say_why() {
     assert_eq!(bytes[0], 1);
     assert_eq!(History::decode(&[]), Err(CodecError::Empty));
     assert_eq!(History::decode(&[0]), Err(CodecError::UnknownVersion(0)));
-    assert_eq!(History::decode(&[6, 0, 0]), Err(CodecError::UnknownVersion(6)));
+    assert_eq!(History::decode(&[7, 0, 0]), Err(CodecError::UnknownVersion(7)));
     assert_eq!(History::decode(&[1]), Err(CodecError::Truncated));
     assert_eq!(
         History::decode(&vec![1; DECODE_BYTES_MAX + 1]),

@@ -1,4 +1,4 @@
-//! The bytes of format versions 1 to 5, for ever: each golden file decodes to its state and is what that state encodes to.
+//! The bytes of format versions 1 to 6, for ever: each golden file decodes to its state and is what that state encodes to.
 //!
 //! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -16,9 +16,9 @@ use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome
 use tidemark_domain::policy::Policy;
 use tidemark_domain::trees::TreeModelKey;
 
-const TIME_MS: i64 = 1_780_000_000_000;
+pub const TIME_MS: i64 = 1_780_000_000_000;
 
-fn entry(time_ms: i64, seq: u64) -> Entry {
+pub fn entry(time_ms: i64, seq: u64) -> Entry {
     Entry {
         time_ms,
         seq,
@@ -47,6 +47,7 @@ fn entry(time_ms: i64, seq: u64) -> Entry {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: None,
     }
@@ -100,6 +101,7 @@ fn all_fields() -> History {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
         ..entry(TIME_MS, 41)
@@ -245,8 +247,9 @@ fn with_models() -> History {
     History::from_parts(entries.collect(), 6, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, History); 8] {
+fn golden() -> [(&'static str, History); 9] {
     [
+        ("state-v6-rules.bin", crate::ruled::with_rules()),
         ("state-v5-links.bin", with_links()),
         ("state-v5-models.bin", with_models()),
         ("state-v4-keys.bin", with_keys()),

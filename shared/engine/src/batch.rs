@@ -190,6 +190,7 @@ impl Ends {
                 *report.decisions.entry(step.decision).or_default() += 1;
                 *report.tiers.entry(step.tier).or_default() += 1;
                 report.overridden += u64::from(step.overridden);
+                report.count_rules(&step.rules);
                 report.scores.push(step.score);
                 report.arrivals_ms.push(records.input(*record).arrival_ms);
                 report.occurred_ms.push(step.time_ms);

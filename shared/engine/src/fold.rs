@@ -7,7 +7,7 @@ use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::EventKey;
 use tidemark_domain::lifetime::HISTORY_MS;
 use tidemark_domain::model::Inputs;
-use tidemark_domain::outcome::{Decision, Tier};
+use tidemark_domain::outcome::{Decision, RuleHit, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::{Refusal, RefusalCode};
 use tidemark_domain::render::render_json;
@@ -62,6 +62,8 @@ pub(crate) struct OutcomeStep {
     pub(crate) time_ms: i64,
     /// Whether an override made the decision now.
     pub(crate) overridden: bool,
+    /// What rules said of an event that counts now.
+    pub(crate) rules: Vec<RuleHit>,
     /// What the candidate policy made of an event that counts now.
     pub(crate) trial: Option<Box<TrialStep>>,
     /// For an alert: the event, and when the decision may be forgotten (s since 1970-01-01T00:00:00Z).
@@ -171,9 +173,14 @@ fn fold_transaction(
     };
     let mut step = outcome_step(tx.key(), &entry, fresh);
     step.overridden = fresh && decided.is_some();
-    step.trial = measured
-        .filter(|_| fresh)
-        .map(|measured| Box::new(TrialStep::new(&measured, tx, &entry.outcome, active_ns, policy)));
+    let candidate = judge.directives.candidate.as_ref().map(|candidate| &*candidate.policy);
+    step.trial = measured.filter(|_| fresh).zip(candidate).map(|(measured, candidate)| {
+        let trial = TrialStep::new(&measured, tx, &entry.outcome, active_ns, (policy, candidate));
+        Box::new(trial)
+    });
+    if fresh {
+        step.rules.clone_from(&entry.outcome.rules);
+    }
     Ok(Effect::Outcome(Box::new(step)))
 }
 
@@ -190,6 +197,7 @@ fn outcome_step(event: EventKey, entry: &Entry, fresh: bool) -> OutcomeStep {
         tier: entry.outcome.tier,
         time_ms: entry.time_ms,
         overridden: false,
+        rules: Vec::new(),
         trial: None,
         alert,
     }

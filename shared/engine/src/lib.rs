@@ -46,5 +46,5 @@ pub use config::EngineConfig;
 pub use directives::{Candidate, Directives};
 pub use engine::Engine;
 pub use record::InRecord;
-pub use report::{BatchReport, End, Returned};
+pub use report::{BatchReport, End, Returned, RuleCounts};
 pub use steered::Steered;

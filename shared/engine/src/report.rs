@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tidemark_domain::outcome::{Decision, Tier};
+use tidemark_domain::outcome::{Decision, RuleEnd, RuleHit, Tier};
 use tidemark_domain::refusal::RefusalCode;
 
 use crate::port::{KeyId, Units};
@@ -196,8 +196,21 @@ pub struct BatchReport {
     pub outcomes_withheld: u64,
     /// Transactions that count now and whose decision an override made.
     pub overridden: u64,
+    /// What rules said of the transactions that count now, by the rules' names.
+    pub rules: BTreeMap<String, RuleCounts>,
     /// What a candidate policy made of the batch.
     pub trials: TrialCounts,
+}
+
+/// How often a rule said something in a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RuleCounts {
+    /// It held.
+    pub held: u64,
+    /// It held, and only watches.
+    pub observed: u64,
+    /// Its arithmetic had no result.
+    pub undefined: u64,
 }
 
 /// What a candidate policy made of a batch.
@@ -225,6 +238,18 @@ impl BatchReport {
         let records = UserRecords::untouched(batch);
         report.count_ends(vec![End::Returned(why); batch.len()], records);
         report
+    }
+
+    /// Counts what rules said of an event.
+    pub(crate) fn count_rules(&mut self, hits: &[RuleHit]) {
+        for hit in hits {
+            let counts = self.rules.entry(hit.says.name().to_owned()).or_default();
+            match hit.end {
+                RuleEnd::Held(_) => counts.held += 1,
+                RuleEnd::Observed(_) => counts.observed += 1,
+                RuleEnd::Undefined => counts.undefined += 1,
+            }
+        }
     }
 
     /// Names a key whose stored history can't be understood.

@@ -3,14 +3,14 @@
 
 use futures_util::{StreamExt, stream};
 use tidemark_domain::control::trial::{
-    Arm, TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, is_timed,
+    Arm, TRIAL_DAYS_KEPT, TRIALS_IN_ITEM_MAX, Trial, TrialBatch, TrialKey, is_timed, rules_held,
 };
 use tidemark_domain::event::Transaction;
 use tidemark_domain::fold::segments_of_windows;
 use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::model::{Inputs, score};
-use tidemark_domain::outcome::StoredOutcome;
+use tidemark_domain::outcome::{StoredOutcome, ruled};
 use tidemark_domain::policy::Policy;
 
 use crate::call::BatchContext;
@@ -75,7 +75,7 @@ impl TrialStep {
         tx: &Transaction,
         active: &StoredOutcome,
         active_ns: i64,
-        policy: &Policy,
+        (policy, candidate): (&Policy, &Policy),
     ) -> Self {
         let arm = |outcome: &StoredOutcome| Arm {
             score: outcome.score,
@@ -85,7 +85,7 @@ impl TrialStep {
         let mut active_arm = arm(active);
         if active.override_action().is_some() {
             // Policies are compared, not what somebody decided over their heads.
-            active_arm.decision = policy.thresholds.decide(active.score);
+            active_arm.decision = ruled(policy.thresholds.decide(active.score), &active.rules);
         }
         Self {
             trial: Trial {
@@ -94,6 +94,8 @@ impl TrialStep {
                 occurred_at_ms: tx.occurred_at_ms,
                 active: active_arm,
                 candidate: arm(&measured.outcome),
+                active_rules: rules_held(policy, active),
+                candidate_rules: rules_held(candidate, &measured.outcome),
             },
             took_ns: measured.candidate_ns.map(|candidate_ns| (active_ns, candidate_ns)),
         }
@@ -135,6 +137,8 @@ pub(crate) async fn record_trials<S: StateStore, C: Clock>(
         active: context.directives.policy.version,
         candidate: candidate.rollout.candidate,
         at_ms,
+        active_rules: names(&context.directives.policy),
+        candidate_rules: names(&candidate.policy),
         ..TrialBatch::default()
     };
     let mut counts = TrialCounts::default();
@@ -154,6 +158,12 @@ pub(crate) async fn record_trials<S: StateStore, C: Clock>(
     let lost: Vec<u64> = stream::iter(calls.collect::<Vec<_>>()).buffered(4).collect().await;
     counts.lost = lost.into_iter().sum();
     context.report().trials = counts;
+}
+
+/// The names of a policy's rules.
+fn names(policy: &Policy) -> Vec<String> {
+    let rules = policy.rules.all().iter();
+    rules.map(|rule| rule.says.name().to_owned()).collect()
 }
 
 /// A batch's trials as items, and what they count.

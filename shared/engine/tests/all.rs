@@ -22,6 +22,7 @@ mod keys_killed;
 mod lifetime;
 mod links;
 mod pacing;
+mod rules;
 mod steered;
 mod tiers;
 mod writers;

@@ -30,6 +30,8 @@ pub enum Dimension {
     Reason,
     /// Tier below the full one that served an outcome.
     Tier,
+    /// A rule of the policy, by its name: at most 64 of one policy.
+    Rule,
 }
 
 impl Dimension {
@@ -40,6 +42,7 @@ impl Dimension {
             Self::Function => "function",
             Self::Reason => "reason",
             Self::Tier => "tier",
+            Self::Rule => "rule",
         }
     }
 }

@@ -160,6 +160,12 @@ metrics! {
     Withheld: Count rare,
     /// Transactions whose decision an override made.
     Overridden: Count rare,
+    /// Times that a rule held and decides; with the dimension `rule` once more by rule.
+    RulesHeld: Count rare,
+    /// Times that a rule held that only watches; with the dimension `rule` once more by rule.
+    RulesObserved: Count rare,
+    /// Times that a rule did not hold since its arithmetic has no result, as a division by zero; with the dimension `rule` once more by rule.
+    RulesUndefined: Count rare,
     /// Transactions that a candidate policy scored beside the active one.
     Trials: Count rare,
     /// Trials in which the two policies decide differently.

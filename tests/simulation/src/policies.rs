@@ -47,8 +47,42 @@ fn own_text(seed: u64, head: u64) -> String {
     if !seed.is_multiple_of(2) {
         text.push_str("\n[low_risk]\namount_max_minor = 7_000\nfeatures = [\"count_1h\", \"amount_z\"]\n");
     }
+    if has_rules(seed) {
+        text.push_str(RULES);
+    }
     text
 }
+
+/// In every fourth run the policies have rules, in half of these low risk besides.
+const fn has_rules(seed: u64) -> bool {
+    matches!(seed % 8, 3 | 4)
+}
+
+/// Rules of every kind: one that decides, one that makes events pass, one that watches, and one that divides by zero now and then. They
+/// read nothing that not every policy of a run has.
+const RULES: &str = r#"
+[[rules]]
+name = "usual"
+when = "has(profile.usual_country) && event.country == profile.usual_country && score < 300 && event.amount_minor % 5 == 0"
+then = "pass"
+reason = "At home, and nothing unusual"
+[[rules]]
+name = "many"
+when = "features.count_1h >= 2 && event.amount_minor > 3000 || event.amount_minor % 11 == 0"
+then = "alert"
+reason = "Several within an hour"
+[[rules]]
+name = "no_result"
+when = "event.amount_minor / (event.amount_minor % 3) > 1000"
+then = "review"
+reason = "Words of a rule that has no result for every third amount"
+[[rules]]
+name = "watched"
+when = "!has(features.amount_z) || features.amount_z > 1.037"
+then = "alert"
+reason = "An unusual amount"
+mode = "observe"
+"#;
 
 /// Features of a key, by its name.
 const OF_KEYS: [&str; 4] = ["fraud_run", "fraud_run_age", "since_fraud", "frauds_30d"];

@@ -286,6 +286,7 @@ impl Run {
         self.counts.key_conflicts = stores.known.key_conflicts;
         self.counts.keys_dropped = stores.known.keys_dropped.len() as u64;
         self.counts.note_keys(&stores);
+        self.counts.note_rules(&stores);
         Outcome {
             violations,
             draws: self.draws,

@@ -64,6 +64,11 @@ fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
     assert!(sum(|outcome| outcome.counts.without_keys) > 1_000);
     assert!(sum(|outcome| outcome.counts.key_conflicts) > 500);
     assert!(sum(|outcome| outcome.counts.keys_dropped) > 20);
+    // Rules decided, watched, and had no result.
+    for list in 0..3 {
+        let said: u64 = outcomes.iter().map(|(_, outcome)| outcome.counts.rules[list]).sum();
+        assert!(said > 1_000, "{said} of list {list}");
+    }
     // What the checks leave out is next to nothing.
     assert!(sum(|outcome| outcome.counts.unseen) < 20);
 

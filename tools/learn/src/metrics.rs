@@ -9,6 +9,7 @@ mod cards;
 mod curve;
 mod interval;
 mod rank;
+mod rule;
 mod threshold;
 
 pub use alerts::{AlertIntervals, alert_intervals};
@@ -17,4 +18,5 @@ pub use cards::{CardPrecision, DayPrecision};
 pub use curve::CurvePoint;
 pub use interval::{Interval, wilson};
 pub use rank::{Case, MS_PER_DAY, Ranked, Resample, Sample, utc_day};
+pub use rule::RuleWorth;
 pub use threshold::AtThreshold;

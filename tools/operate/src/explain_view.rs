@@ -8,11 +8,11 @@ use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Profile, Verdict};
 use tidemark_domain::history::{Entry, History, UNPRICED};
 use tidemark_domain::id::EventId;
-use tidemark_domain::outcome::{Decision, Missing, StoredOutcome, Tier};
+use tidemark_domain::outcome::Decision;
 use tidemark_domain::policy::Policy;
 
 use crate::explain_ids::EventIds;
-use crate::outcome::SentReason;
+use crate::explain_outcome::render_outcome;
 
 /// Events of a card that are listed, the newest.
 pub const EVENTS_LISTED_MAX: usize = 20;
@@ -128,7 +128,7 @@ pub fn render_event(view: &CardView<'_>, sought: Sought<'_>) -> Option<String> {
             times.join(", ")
         );
     }
-    outcome(&mut text, &entry.outcome);
+    text.push_str(&render_outcome(&entry.outcome));
     let later = view
         .state
         .all_entries()
@@ -150,61 +150,6 @@ pub fn render_event(view: &CardView<'_>, sought: Sought<'_>) -> Option<String> {
         }
     }
     Some(text)
-}
-
-/// A sent outcome's reason for a person: words, window, share.
-#[must_use]
-pub fn reason_in_words(reason: &SentReason) -> String {
-    let kind = FeatureKind::ALL
-        .into_iter()
-        .find(|kind| kind.reason_code() == reason.code);
-    let words = kind.map_or_else(|| reason.code.clone(), |kind| FeatureKey::new(kind, 0).sentence());
-    let within = reason
-        .window
-        .as_ref()
-        .map_or_else(String::new, |window| format!(" within {}", shown(window)));
-    let words = shown(&words);
-    format!("{words}{within} ({} %)", reason.share_pct)
-}
-
-/// Why an outcome is what it is.
-#[must_use]
-pub fn render_outcome(stored: &StoredOutcome) -> String {
-    let mut text = String::new();
-    outcome(&mut text, stored);
-    text
-}
-
-fn outcome(text: &mut String, stored: &StoredOutcome) {
-    let _ = writeln!(
-        text,
-        "score {} of 1000: {}",
-        stored.score,
-        decision_words(stored.decision)
-    );
-    if let Some(action) = stored.override_action() {
-        let _ = writeln!(text, "  100 %  somebody decided for this card: {}", action.as_str());
-    }
-    if stored.reasons.is_empty() {
-        text.push_str("  nothing stands out\n");
-    }
-    for reason in &stored.reasons {
-        let _ = writeln!(text, "  {:>3} %  {}", reason.share_pct, reason.key.sentence());
-    }
-    let profile = stored
-        .profile_version
-        .map_or_else(|| "no profile".to_owned(), |version| format!("profile {version}"));
-    let _ = writeln!(
-        text,
-        "  from policy {} and {profile}, {}",
-        stored.policy_version,
-        tier_words(stored.tier)
-    );
-    for (bit, name) in Missing::NAMES {
-        if stored.missing.0 & bit != 0 {
-            let _ = writeln!(text, "  missing: {}", missing_words(bit, name));
-        }
-    }
 }
 
 fn profile_lines(text: &mut String, view: &CardView<'_>) {
@@ -302,39 +247,6 @@ fn decision_word(decision: Decision) -> &'static str {
         Decision::Pass => "pass",
         Decision::Review => "review",
         Decision::Alert => "alert",
-    }
-}
-
-fn decision_words(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Pass => "pass, nothing unusual",
-        Decision::Review => "review, a person should look",
-        Decision::Alert => "alert, act now",
-    }
-}
-
-fn tier_words(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Full => "every input at hand",
-        Tier::NoProfile => "the profile out of reach",
-        Tier::HistoryOnly => "the history only",
-        Tier::Neutral => "too little at hand: a neutral score",
-        Tier::LowRisk => "low risk by the policy: the history and a part of the features",
-        Tier::NoKeys => "a key's labels out of reach",
-    }
-}
-
-fn missing_words(bit: u8, name: &'static str) -> &'static str {
-    match bit {
-        Missing::PROFILE_ABSENT => "the card had no profile",
-        Missing::PROFILE_UNAVAILABLE => "the profile was not read",
-        Missing::PROFILE_STALE => "the profile was older than the policy allows",
-        Missing::HISTORY_TRUNCATED => "the card's limit had cut history that a window needed",
-        Missing::CURRENCY_RATE => {
-            "the policy has no rate for the currency of this event, or of one before it: its amount is not known and counts in no sum"
-        }
-        Missing::OVERRIDE_UNAVAILABLE => "the override could not be read",
-        _ => name,
     }
 }
 
@@ -477,21 +389,5 @@ mod tests {
             policy: &policy,
         };
         assert!(render_card(&view).contains("no events"));
-    }
-
-    #[test]
-    fn reasons_are_told_in_words() {
-        let reason = SentReason {
-            code: "count_high".into(),
-            window: Some("1h".into()),
-            share_pct: 40,
-        };
-        assert_eq!(reason_in_words(&reason), "many transactions within 1h (40 %)");
-        let unknown = SentReason {
-            code: "x".into(),
-            window: None,
-            share_pct: 1,
-        };
-        assert_eq!(reason_in_words(&unknown), "x (1 %)");
     }
 }

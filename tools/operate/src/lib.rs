@@ -10,6 +10,7 @@ pub mod control;
 pub mod dlq;
 pub mod explain;
 pub mod explain_ids;
+pub mod explain_outcome;
 pub mod explain_view;
 pub mod import;
 pub mod label;

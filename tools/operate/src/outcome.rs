@@ -28,11 +28,17 @@ pub struct SentOutcome {
     pub missing: Missing,
 }
 
-/// A reason of an outcome: a feature's code, or that of an override.
+/// A reason of an outcome: a feature's code, that of an override, or that of a rule.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SentReason {
     /// What is unusual.
     pub code: String,
+    /// The rule, where the reason is one.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// The rule's own reason.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Within which window.
     #[serde(default)]
     pub window: Option<String>,

@@ -14,7 +14,7 @@ use lab::oracle::{self, TriedPolicy};
 use lab::simulate::{self, Scenario, SimConfig, SimRecord};
 use operate::account::evidence::{self, EvidencePlaces, StreamRange};
 use operate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
-use operate::explain_view;
+use operate::explain_outcome;
 use operate::outcome::SentOutcome;
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
@@ -446,7 +446,7 @@ fn latencies(records: &[Accepted], evidence: &Evidence) -> Vec<i64> {
 fn top(mut outcomes: Vec<SentOutcome>, records: &[Accepted], policy: &Policy) -> Vec<TopScore> {
     outcomes.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.event_id.cmp(&b.event_id)));
     outcomes.truncate(TOP_SCORES);
-    let words = |outcome: &SentOutcome| outcome.reasons.iter().map(explain_view::reason_in_words).collect();
+    let words = |outcome: &SentOutcome| outcome.reasons.iter().map(explain_outcome::reason_in_words).collect();
     let amounts = amounts(&outcomes, records, policy);
     outcomes
         .into_iter()

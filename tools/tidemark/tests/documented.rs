@@ -220,7 +220,9 @@ fn policy_keys() -> (BTreeSet<String>, BTreeSet<String>) {
         };
         keys.extend(known(&text));
     }
-    keys.extend(known(&format!("{text}\n[[keys]]\nnobodys_key = 1\n")));
+    for list in ["keys", "rules"] {
+        keys.extend(known(&format!("{text}\n[[{list}]]\nnobodys_key = 1\n")));
+    }
     (top, keys)
 }
 

@@ -5,10 +5,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::catalogue::FeatureKind;
 use crate::id::ID_BYTES_MAX;
-use crate::outcome::{Decision, KEYS_MAX, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, SCORE_MAX, Tier};
+use crate::outcome::{
+    Decision, KEYS_MAX, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, RULE_REASON_BYTES_MAX, RULES_MAX,
+    RuleEnd, RuleHit, SCORE_MAX, Tier,
+};
 
 /// The name of a key.
 const KEY_PATTERN: &str = "[a-z][a-z0-9_]{0,15}";
+
+/// The name of a rule.
+const RULE_PATTERN: &str = "^[a-z][a-z0-9_]{0,31}$";
 
 /// An outcome, version 1.
 #[derive(JsonSchema)]
@@ -33,7 +39,7 @@ pub(super) struct OutcomeV1 {
     /// How unusual the transaction is for its card.
     #[schemars(range(min = 0, max = SCORE_MAX))]
     score: u16,
-    /// What to do, by the policy's thresholds.
+    /// What to do, by the policy's thresholds and rules.
     #[schemars(schema_with = "decision")]
     decision: String,
     /// What made the score, the greatest share first.
@@ -58,6 +64,10 @@ pub(super) struct OutcomeV1 {
     /// Inputs that were missing or stale.
     #[schemars(schema_with = "missing")]
     missing: Vec<String>,
+    /// The names of the policy's rules that said something, each list in the policy's order: those that held, those that held and
+    /// only watch, and those whose arithmetic has no result. Only where there are any.
+    #[schemars(schema_with = "rules", default, transform = without_default)]
+    rules: Option<()>,
     /// Features whose value is an estimate, and how far off it may be (three standard errors, or 1 where it is not
     /// known whether something is new); only for a card with so many events that its history is kept as sums.
     #[schemars(schema_with = "approximate", default, transform = without_default)]
@@ -72,9 +82,15 @@ pub(super) struct OutcomeV1 {
 #[schemars(rename = "Reason")]
 #[allow(dead_code)] // read by the derive only
 struct ReasonV1 {
-    /// What was unusual; first of all, with a share of 100, an override that made the decision.
+    /// What was unusual; first of all, with a share of 100 each, an override that made the decision, and the rules that held.
     #[schemars(schema_with = "reason_code")]
     code: String,
+    /// The rule, by its name in the policy; only with the code `rule`.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,31}$"))]
+    rule: Option<String>,
+    /// The rule's own reason; only with the code `rule`.
+    #[schemars(length(min = 1, max = RULE_REASON_BYTES_MAX))]
+    reason: Option<String>,
     /// The key whose labelled history it was seen in, if it is not the card's own: a name of the policy.
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,15}$"))]
     key: Option<String>,
@@ -124,10 +140,28 @@ fn key_versions(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+fn rules(_: &mut SchemaGenerator) -> Schema {
+    let list = || {
+        json_schema!({
+            "type": "array",
+            "items": {"type": "string", "pattern": RULE_PATTERN},
+            "minItems": 1,
+            "maxItems": RULES_MAX,
+            "uniqueItems": true
+        })
+    };
+    let lists: serde_json::Map<String, serde_json::Value> = RuleEnd::LISTS
+        .into_iter()
+        .map(|name| (name.to_owned(), list().into()))
+        .collect();
+    json_schema!({"type": "object", "properties": lists, "additionalProperties": false, "minProperties": 1})
+}
+
 fn reason_code(_: &mut SchemaGenerator) -> Schema {
     let scored = FeatureKind::ALL.into_iter();
     let overrides = [OverrideAction::Allow, OverrideAction::Block].map(OverrideAction::reason_code);
-    let codes: Vec<&str> = scored.map(FeatureKind::reason_code).chain(overrides).collect();
+    let codes = scored.map(FeatureKind::reason_code).chain(overrides);
+    let codes: Vec<&str> = codes.chain([RuleHit::REASON_CODE]).collect();
     json_schema!({"type": "string", "enum": codes})
 }
 

@@ -108,6 +108,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         explained,
         expected,
         zone_offset_ms,
+        rules,
     } = policy;
     let (windows, features) = (policy.windows(), policy.features());
     let mut list: Vec<(String, String, Effect)> = Vec::new();
@@ -188,6 +189,15 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         let (alert, review) = (expected.alert_share, expected.review_share);
         add("expected.alert_share", alert.to_string(), Effect::Alarms);
         add("expected.review_share", review.to_string(), Effect::Alarms);
+    }
+    if !rules.all().is_empty() {
+        let names: Vec<&str> = rules.all().iter().map(|rule| rule.says.name()).collect();
+        add("rules", names.join(" "), Effect::Scores);
+    }
+    for rule in rules.all() {
+        let (then, mode, reason) = (rule.then.as_str(), rule.mode.as_str(), rule.says.reason());
+        let value = format!("{then}, {mode}, when {} ({reason})", rule.when);
+        add(&format!("rules.{}", rule.says.name()), value, Effect::Scores);
     }
     if let Some(low_risk) = low_risk {
         let categories = format!("{:?}", low_risk.merchant_categories);

@@ -10,7 +10,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::fingerprint64;
-use crate::outcome::{Decision, Tier};
+use crate::outcome::{Decision, RULES_MAX, StoredOutcome, Tier};
+use crate::policy::Policy;
+use crate::rules::Rule;
+
+const _: () = assert!(RULES_MAX <= u64::BITS as usize);
 
 /// How the partition keys of trials begin.
 pub const TRIAL_PREFIX: &str = "trial#";
@@ -23,7 +27,7 @@ pub const TIMED_ONE_IN: u64 = 8;
 pub const TRIAL_BUCKETS: u64 = 16;
 /// How long trials are kept, days: labels come weeks after their events.
 pub const TRIAL_DAYS_KEPT: i64 = 60;
-/// Trials in one item at most. A trial takes some 110 bytes, and 400 with the longest ids: an item holds 400 KiB.
+/// Trials in one item at most. A trial takes some 110 bytes, and 460 with the longest ids and rules: an item holds 400 KiB.
 pub const TRIALS_IN_ITEM_MAX: usize = 800;
 
 /// What one policy made of an event.
@@ -32,7 +36,7 @@ pub struct Arm {
     /// 0 to 1000.
     #[serde(rename = "s")]
     pub score: u16,
-    /// By the policy's thresholds; an override does not count here.
+    /// By the policy's thresholds and rules; an override does not count here.
     #[serde(rename = "d")]
     pub decision: Decision,
     /// Which inputs served it.
@@ -58,6 +62,26 @@ pub struct Trial {
     /// What would have been.
     #[serde(rename = "n")]
     pub candidate: Arm,
+    /// The active policy's rules that held, watching or not: a bit for each of [`TrialBatch::active_rules`].
+    #[serde(rename = "ar", default, skip_serializing_if = "is_none")]
+    pub active_rules: u64,
+    /// The same of the candidate's.
+    #[serde(rename = "nr", default, skip_serializing_if = "is_none")]
+    pub candidate_rules: u64,
+}
+
+/// Whether no rule is among these.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_none(rules: &u64) -> bool {
+    *rules == 0
+}
+
+/// Which of a policy's rules held for an event of this outcome, watching or not: a bit for each of the policy's, in its order.
+#[must_use]
+pub fn rules_held(policy: &Policy, outcome: &StoredOutcome) -> u64 {
+    let is_held = |rule: &Rule| outcome.rules.iter().any(|hit| hit.is_held() && hit.says == rule.says);
+    let held = policy.rules.all().iter().zip(0..).filter(|(rule, _)| is_held(rule));
+    held.fold(0, |all, (_, bit): (_, u32)| all | 1_u64 << bit)
 }
 
 /// The trials of one batch.
@@ -76,6 +100,12 @@ pub struct TrialBatch {
     pub active_ns: i64,
     /// Time that the candidate took for those, nanoseconds.
     pub candidate_ns: i64,
+    /// Names of the active policy's rules, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active_rules: Vec<String>,
+    /// Names of the candidate's rules, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidate_rules: Vec<String>,
     /// The events.
     pub trials: Vec<Trial>,
 }

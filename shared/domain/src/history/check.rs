@@ -1,7 +1,9 @@
 //! What must hold in every state.
 
+use std::collections::BTreeSet;
+
 use crate::event::{MCC_MAX, Place};
-use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, SCORE_MAX};
+use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, RULES_MAX, RuleHit, SCORE_MAX};
 
 use super::entry::Entry;
 use super::error::InvalidState;
@@ -151,6 +153,9 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
     if entry.links.len() > KEYS_MAX || !entry.links.is_sorted_by(|(one, _), (other, _)| one < other) {
         return Err(InvalidState::Links);
     }
+    if outcome.rules.len() > RULES_MAX || !is_named_once(&outcome.rules) {
+        return Err(InvalidState::Rules);
+    }
     if entry.category.is_some_and(|category| category > MCC_MAX) {
         return Err(InvalidState::Category);
     }
@@ -159,6 +164,12 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
         return Err(InvalidState::Features);
     }
     Ok(())
+}
+
+/// Whether no two rules have one name.
+fn is_named_once(rules: &[RuleHit]) -> bool {
+    let name = |hit: &RuleHit| hit.says.name().to_owned();
+    rules.len() < 2 || rules.iter().map(name).collect::<BTreeSet<_>>().len() == rules.len()
 }
 
 const fn is_on_globe(place: Place) -> bool {

@@ -114,6 +114,7 @@ mod tests {
                 explained: false,
                 keys: Vec::new(),
                 model: None,
+                rules: Vec::new(),
             },
             label: None,
         }

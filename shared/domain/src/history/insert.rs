@@ -1,6 +1,6 @@
 //! Putting an event into a history.
 
-use crate::outcome::{KEYS_MAX, REASONS_MAX, StoredOutcome};
+use crate::outcome::{KEYS_MAX, REASONS_MAX, RULES_MAX, StoredOutcome};
 
 use super::entry::Entry;
 use super::limits::FEATURES_MAX;
@@ -67,6 +67,7 @@ fn normalise(outcome: &mut StoredOutcome) {
         *value = value.filter(|number| number.is_finite());
     }
     outcome.keys.truncate(KEYS_MAX);
+    outcome.rules.truncate(RULES_MAX);
     outcome.approximate.truncate(FEATURES_MAX);
     outcome
         .approximate
@@ -98,6 +99,7 @@ mod tests {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         };
         normalise(&mut outcome);
         assert_eq!(outcome.reasons.len(), REASONS_MAX);

@@ -132,6 +132,7 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
             explained: false,
             keys: Vec::new(),
             model: None,
+            rules: Vec::new(),
         },
         label: None,
     }

@@ -3,6 +3,7 @@
 mod features;
 mod learned;
 mod low_risk;
+mod ruled;
 mod trees;
 
 use std::ops::RangeInclusive;
@@ -54,7 +55,7 @@ const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 /// How far zones are ahead of UTC, minutes: −12 to 14 hours.
 const ZONE_MINUTES: RangeInclusive<i64> = -720..=840;
 
-const TOP_KEYS: [&str; 22] = [
+const TOP_KEYS: [&str; 23] = [
     "version",
     "windows_minutes",
     "features",
@@ -77,6 +78,7 @@ const TOP_KEYS: [&str; 22] = [
     "explained",
     "expected",
     "trees",
+    "rules",
 ];
 
 impl Policy {
@@ -134,13 +136,13 @@ fn parse(text: &str, file: &str, models: Models<'_>) -> Result<Policy, Vec<Polic
     if !problems.is_empty() {
         return Err(problems.into_list(text, file));
     }
-    match read(&document, models, &mut problems) {
+    match read(&document, text, models, &mut problems) {
         Some(policy) if problems.is_empty() => Ok(policy),
         _ => Err(problems.into_list(text, file)),
     }
 }
 
-fn read(document: &Spanned<DeTable<'_>>, models: Models<'_>, problems: &mut Problems) -> Option<Policy> {
+fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problems: &mut Problems) -> Option<Policy> {
     let top = Section::top(document, &TOP_KEYS, problems);
     // Each part is read before any is missed, so that all problems come together.
     let version = top.integer("version", &(1..=i64::from(u32::MAX)), None, problems);
@@ -171,7 +173,9 @@ fn read(document: &Spanned<DeTable<'_>>, models: Models<'_>, problems: &mut Prob
     let low_risk = low_risk::read(&top, features.as_deref(), weights.as_deref(), problems);
     let (windows, features) = (windows?, features?);
     let learned = learned::learned(&top, keys?, &windows, &features, problems)?;
-    let trees = trees::trees(&top, &learned.keys, &windows, &features, models, problems)?;
+    let trees = trees::trees(&top, &learned.keys, &windows, &features, models, problems);
+    let rules = ruled::rules(&top, text, (&windows, &learned.keys, &features), problems)?;
+    let trees = trees?;
     let policy = Policy {
         version: u32::try_from(version?).ok()?,
         bounds: bounds?,
@@ -194,6 +198,7 @@ fn read(document: &Spanned<DeTable<'_>>, models: Models<'_>, problems: &mut Prob
         explained: learned.explained,
         expected: learned.expected,
         zone_offset_ms: zone_offset_minutes? * MS_PER_MINUTE,
+        rules,
     };
     let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
     Some(Policy { low_risk, ..policy })

@@ -11,6 +11,7 @@ use crate::outcome::Decision;
 use super::compiled::Compiled;
 use super::key_terms::KeyTerms;
 use super::learned::{ExpectedShares, Explained, Points, Population, Trees};
+use super::ruled::Rules;
 
 const MS_PER_MINUTE: i64 = 60_000;
 
@@ -59,6 +60,8 @@ pub struct Policy {
     pub expected: Option<ExpectedShares>,
     /// How far the zone in which hours and days are told is ahead of UTC, ms.
     pub zone_offset_ms: i64,
+    /// Rules, which decide beside the score.
+    pub rules: Rules,
 }
 
 /// Which events a policy holds for low risk, and what they are scored with: their history, never a profile.

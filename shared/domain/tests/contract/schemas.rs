@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};
@@ -10,7 +11,7 @@ use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Channel, Country, Currency};
 use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
-use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier};
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::render::render_json;
 use tidemark_domain::trees::TreeModelKey;
@@ -136,6 +137,20 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
                 Vec::new()
             },
             model: features.then_some(TreeModelKey(0x12_3456_789A_BCDE)),
+            rules: if features {
+                let hit = |end: RuleEnd| RuleHit {
+                    says: Arc::new(RuleSays::new(RuleEnd::LISTS[end.list()], "words").unwrap()),
+                    end,
+                };
+                let ends = [
+                    RuleEnd::Observed(Decision::Review),
+                    RuleEnd::Undefined,
+                    RuleEnd::Held(Decision::Alert),
+                ];
+                ends.map(hit).to_vec()
+            } else {
+                Vec::new()
+            },
         },
         label: None,
     };
@@ -180,10 +195,22 @@ fn the_schema_of_outcomes_has_what_is_written() {
             "{field}"
         );
     }
+    let lists = &properties["rules"]["properties"];
+    assert_eq!(keys(lists), keys(&whole["rules"]));
+    for list in RuleEnd::LISTS {
+        // The rule has the name of its list.
+        assert_eq!(whole["rules"][list], serde_json::json!([list]));
+    }
     let reason = &schema["$defs"]["Reason"]["properties"];
+    assert_eq!(
+        whole["reasons"][0],
+        serde_json::json!({"code": "rule", "rule": "held", "reason": "words", "share_pct": 100})
+    );
+    assert!(strings(&reason["code"]["enum"]).contains("rule"));
+    assert!(keys(reason).is_superset(&keys(&whole["reasons"][0])));
     for kind in FeatureKind::ALL {
         let written = outcome(kind, true);
-        let written_reason = &written["reasons"][0];
+        let written_reason = &written["reasons"][1];
         assert!(strings(&reason["code"]["enum"]).contains(written_reason["code"].as_str().unwrap()));
         assert!(keys(reason).is_superset(&keys(written_reason)));
     }

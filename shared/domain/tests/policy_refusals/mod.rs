@@ -4,6 +4,7 @@
 mod keys;
 mod learned;
 mod low_risk;
+mod rules;
 
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName, Subject};
 use tidemark_domain::policy::{Policy, PolicyProblem};

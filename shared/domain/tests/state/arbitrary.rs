@@ -1,5 +1,7 @@
 //! Arbitrary valid states.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -7,7 +9,7 @@ use proptest::prelude::*;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Country, Place, Verdict};
 use tidemark_domain::history::{Entry, History, Truncation};
-use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
+use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier};
 use tidemark_domain::trees::TreeModelKey;
 
 /// Mostly small, sometimes any.
@@ -112,10 +114,24 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         reasons,
         versions,
         (features, errors),
-        (prop_oneof![30 => Just(false), 1 => Just(true)], keys(), models()),
+        (
+            prop_oneof![30 => Just(false), 1 => Just(true)],
+            keys(),
+            models(),
+            rules(),
+        ),
     )
         .prop_map(
-            |(score, decision, tier, missing, reasons, versions, (features, approximate), (explained, keys, model))| {
+            |(
+                score,
+                decision,
+                tier,
+                missing,
+                reasons,
+                versions,
+                (features, approximate),
+                (explained, keys, model, rules),
+            )| {
                 let (policy_version, profile_version) = versions;
                 StoredOutcome {
                     score,
@@ -135,9 +151,25 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
                     explained,
                     keys,
                     model,
+                    rules,
                 }
             },
         )
+}
+
+/// Few rules, each once, with words that are mostly the same: in most entries none.
+fn rules() -> impl Strategy<Value = Vec<RuleHit>> {
+    let reason = prop_oneof![9 => Just("words".to_owned()), 1 => "[a-z\u{e4}\u{20ac}]{1,40}"];
+    let end = prop::sample::select(RuleEnd::ALL.to_vec());
+    let name = "[a-c]|[a-z][a-z0-9_]{0,31}";
+    let hits = prop::collection::btree_map(name, (reason, end), 1..4).prop_map(|hits| {
+        let hit = |(name, (reason, end)): (String, (String, RuleEnd))| RuleHit {
+            says: Arc::new(RuleSays::new(&name, &reason).unwrap()),
+            end,
+        };
+        hits.into_iter().map(hit).collect()
+    });
+    prop_oneof![30 => Just(Vec::new()), 1 => hits]
 }
 
 /// Links of few different ids, the same as in the entry before or not.

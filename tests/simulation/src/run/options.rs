@@ -138,9 +138,19 @@ pub struct Counts {
     pub by_keys: u64,
     /// Outcomes that lacked a key that could not be read.
     pub without_keys: u64,
+    /// Times that rules said something of outcomes: they decide, they watch, they have no result.
+    pub rules: [u64; 3],
 }
 
 impl Counts {
+    /// Notes what rules said.
+    pub(super) fn note_rules(&mut self, stores: &Stores) {
+        let accepted = stores.tables.lives.values().flatten().flat_map(|life| &life.accepted);
+        for hit in accepted.flat_map(|one| &one.entry.outcome.rules) {
+            self.rules[hit.end.list()] += 1;
+        }
+    }
+
     /// Notes what keys hold, and how many outcomes were scored by them or without them.
     pub(super) fn note_keys(&mut self, stores: &Stores) {
         let histories = stores.tables.keys.values();

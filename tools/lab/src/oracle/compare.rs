@@ -7,7 +7,8 @@ use tidemark_domain::history::History;
 use tidemark_domain::policy::Policy;
 
 use super::differences::{ActualOutcome, decided, differences, is_score};
-use super::{EventKey, Expected, ExpectedEvent, ExpectedOutcome, Sent, TriedOn, recompute};
+use super::rules::{End, ReadRules};
+use super::{EventKey, Expected, ExpectedEvent, ExpectedOutcome, Said, Sent, TriedOn, recompute};
 
 /// Mismatches that are kept with their words; more are only counted.
 const MISMATCHES_KEPT_MAX: usize = 100;
@@ -173,12 +174,13 @@ pub fn check_tried<'a>(
         policy: tried.policy,
         events: &events,
     });
+    let rules = ReadRules::of(policy);
     let expected = recompute(policy, sent, tried_on, &|key| {
         actual.get(key).map(|(_, outcome)| outcome.named())
     });
     for (key, outcome) in &expected.outcomes {
         match actual.get(key) {
-            Some((_, found)) => compare_outcome(&mut report, key, outcome, found, policy),
+            Some((_, found)) => compare_outcome(&mut report, key, outcome, found, (policy, &rules)),
             None => report.note(named(key), "outcome", "one", "missing"),
         }
     }
@@ -193,13 +195,20 @@ pub fn check_tried<'a>(
         }
     }
     if let Some(tried) = tried {
+        let tried_rules = ReadRules::of(tried.policy);
         for (key, trial) in &trials {
             match expected.tried.get(key) {
                 Some(outcome) => {
                     // What a trial has of a card with sealed segments may be an estimate, and nothing says so of it.
                     let state = states(key.card_id.as_str());
                     let is_exact = state.is_some_and(|state| state.sealed_events() == 0);
-                    compare_trial(&mut report, key, outcome, (trial, is_exact), tried.policy);
+                    compare_trial(
+                        &mut report,
+                        key,
+                        outcome,
+                        (trial, is_exact),
+                        (tried.policy, &tried_rules),
+                    );
                 }
                 None => report.note(named(key), "trial", "none", "there"),
             }
@@ -232,7 +241,7 @@ fn compare_outcome(
     key: &EventKey,
     expected: &ExpectedOutcome,
     actual: &ActualOutcome,
-    policy: &Policy,
+    (policy, rules): (&Policy, &ReadRules),
 ) {
     let at = named(key);
     if expected.profile_unknown {
@@ -249,7 +258,7 @@ fn compare_outcome(
     // Any of the choices of labels may be the one; where none is, the last one's differences are told.
     let mut found = Vec::new();
     for said in &expected.said {
-        found = differences(said, actual, policy);
+        found = differences(said, actual, policy, rules);
         if found.is_empty() {
             break;
         }
@@ -257,7 +266,7 @@ fn compare_outcome(
     for (field, expected, actual) in found {
         report.note(at, &field, expected, actual);
     }
-    let decision = decided(actual.score, policy);
+    let decision = rules.decide(decided(actual.score, policy), |_, name| actual.names_rule("held", name));
     if decision != actual.decision {
         report.note(at, "decision", decision, &actual.decision);
     }
@@ -308,7 +317,7 @@ fn compare_trial(
     key: &EventKey,
     expected: &ExpectedOutcome,
     (trial, is_exact): (&Trial, bool),
-    policy: &Policy,
+    (policy, rules): (&Policy, &ReadRules),
 ) {
     let (at, verdict) = (named(key), &trial.candidate);
     compare_keys(report, at, expected);
@@ -325,13 +334,27 @@ fn compare_trial(
         let raw: Vec<String> = raw.into_iter().collect();
         report.note(at, "trial's score", raw.join(" or "), verdict.score);
     }
-    let decision = decided(verdict.score, policy);
+    let is_held = |at: usize, _: &str| trial.candidate_rules >> at & 1 == 1;
+    if is_exact && !expected.said.is_empty() && !expected.said.iter().any(|said| is_held_as_said(said, trial, rules)) {
+        report.note(at, "trial's rules", "others", format!("{:b}", trial.candidate_rules));
+    }
+    let decision = rules.decide(decided(verdict.score, policy), is_held);
     if decision != verdict.decision.as_str() {
         report.note(at, "trial's decision", decision, verdict.decision.as_str());
     }
     if !expected.tiers.contains(&verdict.tier.as_str()) {
         report.note(at, "trial's tier", expected.tiers.join(" or "), verdict.tier.as_str());
     }
+}
+
+/// Whether the rules of a trial's candidate are those that one choice of labels makes hold.
+fn is_held_as_said(said: &Said, trial: &Trial, rules: &ReadRules) -> bool {
+    let ends = said.rules.iter().find(|(score, _)| *score == trial.candidate.score);
+    let is_same = |(at, end): (usize, &End)| {
+        let is_held = trial.candidate_rules >> at & 1 == 1;
+        *end == End::Unsure || is_held == matches!(end, End::Held | End::Observed)
+    };
+    rules.is_empty() || ends.is_none_or(|(_, ends)| ends.iter().enumerate().all(is_same))
 }
 
 fn compare_state(report: &mut Report, card: &str, expected: &[ExpectedEvent], state: &History, policy: &Policy) {

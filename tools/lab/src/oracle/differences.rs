@@ -7,11 +7,12 @@ use tidemark_domain::catalogue::FeatureKey;
 use tidemark_domain::outcome::{Missing, REASONS_MAX};
 use tidemark_domain::policy::Policy;
 
+use super::rules::{End, ReadRules};
 use super::{EventKey, Named, NamedProfile, Said};
 
 /// The oracle sums tails to their end and in another order than the score does: raw scores agree to this, of 1000.
 /// A rounded score may therefore be one off when the raw one lies this close to a half.
-const RAW_SCORE_TOLERANCE: f64 = 1e-4;
+pub(super) const RAW_SCORE_TOLERANCE: f64 = 1e-4;
 /// The same for a reason's share, in percent.
 const SHARE_TOLERANCE: f64 = 1e-4;
 /// The same for a feature's value, as a share of it.
@@ -47,6 +48,9 @@ pub(super) struct ActualOutcome {
     key_versions: BTreeMap<String, u64>,
     /// Missing inputs.
     pub(super) missing: Vec<String>,
+    /// Rules by how they ended.
+    #[serde(default)]
+    rules: BTreeMap<String, Vec<String>>,
     /// Feature values by name, where the policy asks for them.
     #[serde(default)]
     features: Option<BTreeMap<String, Option<f64>>>,
@@ -60,6 +64,12 @@ pub(super) struct ActualOutcome {
 struct ActualReason {
     /// What is unusual.
     code: String,
+    /// The rule, where the reason is one.
+    #[serde(default)]
+    rule: Option<String>,
+    /// The rule's own reason.
+    #[serde(default)]
+    reason: Option<String>,
     /// Within which window.
     #[serde(default)]
     window: Option<String>,
@@ -71,6 +81,18 @@ impl ActualOutcome {
     /// What makes its event one event; `None` where its ids are none.
     pub(super) fn key(&self) -> Option<EventKey> {
         EventKey::new(&self.card_id, &self.event_id, self.occurred_at_ms)
+    }
+
+    /// The reasons that are rules: the first ones.
+    fn rule_reasons(&self) -> impl Iterator<Item = &ActualReason> {
+        self.reasons.iter().take_while(|reason| reason.code == "rule")
+    }
+
+    /// Whether it says that a rule ended so.
+    pub(super) fn names_rule(&self, list: &str, name: &str) -> bool {
+        self.rules
+            .get(list)
+            .is_some_and(|names| names.iter().any(|other| other == name))
     }
 
     pub(super) fn named(&self) -> Named {
@@ -96,7 +118,7 @@ impl ActualOutcome {
 pub(super) type Difference = (String, String, String);
 
 /// How what an outcome says differs from what one choice of labels makes.
-pub(super) fn differences(said: &Said, actual: &ActualOutcome, policy: &Policy) -> Vec<Difference> {
+pub(super) fn differences(said: &Said, actual: &ActualOutcome, policy: &Policy, rules: &ReadRules) -> Vec<Difference> {
     let mut found = Vec::new();
     // A score that is made of estimates can't be had from exact values: its features are held against their errors.
     let is_exact = actual.approximate.is_empty();
@@ -107,6 +129,7 @@ pub(super) fn differences(said: &Said, actual: &ActualOutcome, policy: &Policy) 
     if is_exact && let Err((expected, reasons)) = reasons(said, actual, policy) {
         found.push(("reasons".to_owned(), expected, reasons));
     }
+    compare_rules(&mut found, said, actual, rules, is_exact);
     if let Some(features) = &actual.features {
         compare_features(&mut found, &said.features, features, &actual.approximate);
     }
@@ -141,21 +164,23 @@ fn reasons(expected: &Said, actual: &ActualOutcome, policy: &Policy) -> Result<(
         shares
             .iter()
             .filter(|(_, share)| share.round() >= least)
-            .take(REASONS_MAX)
+            .take(REASONS_MAX - actual.rule_reasons().count().min(REASONS_MAX))
             .collect()
     };
+    // Those of rules come first, and are looked at by themselves.
+    let told_reasons = &actual.reasons[actual.rule_reasons().count()..];
     let words = || {
         let expected: Vec<String> = wanted.iter().map(|(key, share)| format!("{key} {share:.4}")).collect();
         (format!("{expected:?}"), format!("{:?}", actual.reasons))
     };
     // A share on the border of being told may be told or not.
     let border = |share: f64| (share - (f64::from(policy.scoring.reasons_min_share_pct) - 0.5)).abs() < SHARE_TOLERANCE;
-    let missing = wanted.len().saturating_sub(actual.reasons.len());
-    if actual.reasons.len() > wanted.len() || wanted.iter().rev().take(missing).any(|(_, share)| !border(*share)) {
+    let missing = wanted.len().saturating_sub(told_reasons.len());
+    if told_reasons.len() > wanted.len() || wanted.iter().rev().take(missing).any(|(_, share)| !border(*share)) {
         return Err(words());
     }
     let mut told = HashSet::new();
-    for (reason, (_, least)) in actual.reasons.iter().zip(&wanted) {
+    for (reason, (_, least)) in told_reasons.iter().zip(&wanted) {
         // A value and how surprising it is have one code.
         let is_told = |key: &FeatureKey| key.kind.reason_code() == reason.code && key.window_label() == reason.window;
         let part = shares.iter().find(|(key, _)| is_told(key) && !told.contains(key));
@@ -167,6 +192,58 @@ fn reasons(expected: &Said, actual: &ActualOutcome, policy: &Policy) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Each rule by itself, the order of the lists, and the reasons that rules give.
+fn compare_rules(found: &mut Vec<Difference>, said: &Said, actual: &ActualOutcome, rules: &ReadRules, is_exact: bool) {
+    const LISTS: [(&str, End); 3] = [
+        ("held", End::Held),
+        ("observed", End::Observed),
+        ("undefined", End::Undefined),
+    ];
+    let mut note = |field: &str, expected: String, actual: String| found.push((field.to_owned(), expected, actual));
+    let ends = said.rules.iter().find(|(score, _)| *score == actual.score);
+    if let Some((_, ends)) = ends.filter(|_| is_exact) {
+        for ((name, _), end) in rules.words().zip(ends).filter(|(_, end)| **end != End::Unsure) {
+            let named = LISTS.iter().filter(|(list, _)| actual.names_rule(list, name));
+            let named: Vec<End> = named.map(|(_, end)| *end).collect();
+            let is_same = match named.as_slice() {
+                [] => *end == End::Not,
+                [one] => one == end,
+                _ => false,
+            };
+            if !is_same {
+                note(&format!("rule {name}"), format!("{end:?}"), format!("{named:?}"));
+            }
+        }
+    }
+    for (list, names) in &actual.rules {
+        let in_order: Vec<&str> = rules
+            .words()
+            .map(|(name, _)| name)
+            .filter(|name| names.iter().any(|other| other == name))
+            .collect();
+        let is_known = LISTS.iter().any(|(known, _)| known == list);
+        if !is_known || names.is_empty() || in_order != *names {
+            note(
+                &format!("rules that are {list}"),
+                format!("{in_order:?}"),
+                format!("{names:?}"),
+            );
+        }
+    }
+    let told: Vec<_> = actual
+        .rule_reasons()
+        .map(|reason| (reason.rule.as_deref(), reason.reason.as_deref(), reason.share_pct))
+        .collect();
+    let held = rules.words().filter(|(name, _)| actual.names_rule("held", name));
+    let wanted: Vec<_> = held
+        .map(|(name, reason)| (Some(name), Some(reason), 100))
+        .take(REASONS_MAX)
+        .collect();
+    if told != wanted {
+        note("reasons of rules", format!("{wanted:?}"), format!("{told:?}"));
+    }
 }
 
 fn compare_features(

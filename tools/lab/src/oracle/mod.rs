@@ -14,6 +14,7 @@ pub mod keys;
 mod learned;
 mod lessons;
 mod measure;
+mod rules;
 mod surprise;
 mod tails;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use tidemark_domain::id::EventKey;
 
 use history::{Known, NaiveCard};
 use lessons::Lessons;
+use rules::{End, ReadRules};
 use surprise::Given;
 
 /// A record that was sent, in the order in which the stream took it.
@@ -118,6 +120,8 @@ pub struct Said {
     pub parts: Vec<(FeatureKey, f64)>,
     /// The value of every feature of the policy, where its outcomes carry them.
     pub features: Vec<(FeatureKey, Option<f64>)>,
+    /// How each rule of the policy ends, by the whole score: two of them where the score before it is rounded is close to a half.
+    rules: Vec<(u16, Vec<End>)>,
 }
 
 /// What should have come out of a run.
@@ -170,7 +174,9 @@ pub fn recompute(
     }
     let mut run = Run {
         policy,
+        rules: ReadRules::of(policy),
         tried,
+        tried_rules: tried.map_or_else(ReadRules::default, |tried| ReadRules::of(tried.policy)),
         profiles,
         labelled,
         named_by,
@@ -207,7 +213,9 @@ pub fn recompute(
 
 struct Run<'p> {
     policy: &'p Policy,
+    rules: ReadRules,
     tried: Option<TriedOn<'p>>,
+    tried_rules: ReadRules,
     profiles: HashMap<(&'p str, u64), &'p Profile>,
     /// Events that labels name, by card and id.
     labelled: HashSet<(&'p str, &'p str)>,
@@ -274,10 +282,10 @@ impl Run<'_> {
         let is_labelled = self.labelled.contains(&(card_id, tx.event_id.as_str()));
         let explained = is_labelled && surprise::is_explained(&given, self.policy);
         if self.scores {
-            let outcome = surprise::score(&given, self.policy);
+            let outcome = surprise::score(&given, self.policy, &self.rules);
             let tried = self.tried.filter(|tried| tried.events.contains(&key));
             if let Some(tried) = tried {
-                let outcome = surprise::score(&given, tried.policy);
+                let outcome = surprise::score(&given, tried.policy, &self.tried_rules);
                 self.expected.tried.insert(key.clone(), outcome);
             }
             self.expected.outcomes.insert(key, outcome);

@@ -6,11 +6,13 @@ use tidemark_domain::outcome::Missing;
 use tidemark_domain::policy::Policy;
 
 use super::amount::base_amount;
+use super::differences::RAW_SCORE_TOLERANCE;
 use super::features;
 use super::history::NaiveCard;
 use super::learned;
 use super::lessons::{Lessons, Reading};
 use super::measure::View;
+use super::rules::{End, ReadRules, Seen};
 use super::{ExpectedOutcome, Named, NamedProfile, Said};
 
 const HIGHEST_SCORE: f64 = 1000.0;
@@ -27,7 +29,7 @@ pub(super) struct Given<'a> {
 }
 
 /// The outcome of a transaction.
-pub(super) fn score(given: &Given<'_>, policy: &Policy) -> ExpectedOutcome {
+pub(super) fn score(given: &Given<'_>, policy: &Policy, rules: &ReadRules) -> ExpectedOutcome {
     let Given { card, tx, .. } = *given;
     let cheap = low_risk(tx, policy);
     let (profile, named) = match cheap {
@@ -53,7 +55,7 @@ pub(super) fn score(given: &Given<'_>, policy: &Policy) -> ExpectedOutcome {
     let mut said = Vec::with_capacity(keys.choices.len());
     for choice in keys.choices {
         view.keys = choice;
-        said.push(say(&view, policy, in_use, is_neutral));
+        said.push(say(&view, policy, rules, in_use, is_neutral));
     }
     let mut missing = missing(&view, named, policy);
     missing.extend(
@@ -74,7 +76,13 @@ pub(super) fn score(given: &Given<'_>, policy: &Policy) -> ExpectedOutcome {
     }
 }
 
-fn say(view: &View<'_>, policy: &Policy, in_use: impl Fn(&FeatureKey) -> bool + Copy, is_neutral: bool) -> Said {
+fn say(
+    view: &View<'_>,
+    policy: &Policy,
+    rules: &ReadRules,
+    in_use: impl Fn(&FeatureKey) -> bool + Copy,
+    is_neutral: bool,
+) -> Said {
     let (of_all, mut parts) = match learned::score(view, policy, in_use) {
         Some(found) => found,
         None => by_weights(view, policy, in_use),
@@ -83,15 +91,46 @@ fn say(view: &View<'_>, policy: &Policy, in_use: impl Fn(&FeatureKey) -> bool + 
     parts.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     // Where outcomes carry them.
     let features = policy.features().filter(|key| policy.outcome_features && in_use(key));
+    let raw_score = if is_neutral {
+        f64::from(policy.thresholds.review)
+    } else {
+        of_all
+    };
     Said {
-        raw_score: if is_neutral {
-            f64::from(policy.thresholds.review)
-        } else {
-            of_all
-        },
+        raw_score,
+        rules: ends(view, policy, rules, in_use, raw_score),
         parts,
         features: features.map(|key| (key, learned::worth(key, view, policy))).collect(),
     }
+}
+
+/// How the rules end, by each whole score that the raw one may be rounded to.
+fn ends(
+    view: &View<'_>,
+    policy: &Policy,
+    rules: &ReadRules,
+    in_use: impl Fn(&FeatureKey) -> bool,
+    raw_score: f64,
+) -> Vec<(u16, Vec<End>)> {
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let feature = |key: FeatureKey| learned::worth(key, view, policy).filter(|_| in_use(&key));
+    let mut scores = [-RAW_SCORE_TOLERANCE, RAW_SCORE_TOLERANCE]
+        .map(|off| (raw_score + off).round() as u16)
+        .to_vec();
+    scores.dedup();
+    let ends = |score| {
+        let seen = Seen {
+            tx: view.tx,
+            amount_base_minor: view.amount,
+            profile: view.profile,
+            score,
+            feature: &feature,
+        };
+        (score, rules.ends(&seen))
+    };
+    scores.into_iter().map(ends).collect()
 }
 
 /// Whether the card's own features alone make an event improbable.

@@ -2,6 +2,7 @@
 
 mod keyed;
 mod learned;
+mod ruled;
 
 use std::collections::HashMap;
 

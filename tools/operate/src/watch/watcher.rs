@@ -260,7 +260,7 @@ impl Watcher {
             outcome
                 .reasons
                 .iter()
-                .map(crate::explain_view::reason_in_words)
+                .map(crate::explain_outcome::reason_in_words)
                 .collect()
         };
         best.into_iter()

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use lab::dice::Dice;
 use learn::metrics::{
-    AlertIntervals, AtThreshold, Case, CurvePoint, Interval, Ranked, Resample, Sample, alert_intervals, intervals,
-    utc_day,
+    AlertIntervals, AtThreshold, Case, CurvePoint, Interval, Ranked, Resample, RuleWorth, Sample, alert_intervals,
+    intervals, utc_day,
 };
 use serde::Serialize;
 use terminal::input::EventFile;
@@ -105,6 +105,8 @@ pub struct OfPolicy {
     pub weeks_spread: Spread,
     /// Each tier: events and frauds.
     pub tiers: BTreeMap<String, [u64; 2]>,
+    /// Each rule of the policy, in its order: how often it held, and what of that was fraud.
+    pub rules: Vec<RuleWorth>,
     /// The same events with labels that are late by so much, from the shortest delay on; empty unless it was asked for.
     pub delays: Vec<AtDelay>,
     /// What alerts find from each score on.
@@ -183,6 +185,7 @@ struct Run {
     /// 0 pass, 1 review, 2 alert.
     decisions: Vec<u8>,
     tiers: BTreeMap<String, [u64; 2]>,
+    rules: Vec<RuleWorth>,
     left_out: usize,
 }
 
@@ -236,6 +239,12 @@ fn run(options: &BacktestOptions, policy: &Policy, label_delay_ms: i64) -> Resul
         cases: Vec::new(),
         decisions: Vec::new(),
         tiers: BTreeMap::new(),
+        rules: policy
+            .rules
+            .all()
+            .iter()
+            .map(|rule| RuleWorth::new(rule.says.name()))
+            .collect(),
         left_out: 0,
     };
     replay::rescore(&options.input, policy, &labels, options.until_ms, |scored: Scored| {
@@ -254,6 +263,12 @@ fn run(options: &BacktestOptions, policy: &Policy, label_delay_ms: i64) -> Resul
         let tier = run.tiers.entry(scored.tier).or_default();
         tier[0] += 1;
         tier[1] += u64::from(fraud);
+        for name in &scored.rules {
+            let worth = run.rules.iter_mut().find(|worth| worth.rule == *name);
+            worth
+                .into_iter()
+                .for_each(|worth| worth.count(Some(fraud), scored.amount_minor));
+        }
         run.decisions.push(match scored.decision.as_str() {
             "alert" => ALERT,
             "review" => REVIEW,
@@ -309,6 +324,7 @@ fn of_policy(name: &str, policy: &Policy, run: &Run, options: &BacktestOptions) 
         },
         weeks,
         tiers: run.tiers.clone(),
+        rules: run.rules.clone(),
         delays,
         curve: sample.curve(),
     })

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use learn::points::{FeatureReport, FitReport};
 use learn::quantiles::LearnedPopulation;
 use learn::rarity::Rarity;
+use tidemark_domain::rules::features_named;
 use toml::{Table, Value};
 
 use super::LearningError;
@@ -54,6 +55,9 @@ impl PolicyText {
 
     /// Sets the features to these, and those that must stay because another part of the file names them; each once, by name.
     pub fn set_features(&mut self, mut names: Vec<String>) {
+        let rules = self.base.get("rules").and_then(Value::as_array).into_iter().flatten();
+        let whens = rules.filter_map(|rule| rule.get("when").and_then(Value::as_str));
+        names.extend(whens.flat_map(features_named));
         let low_risk = self.base.get("low_risk").and_then(|table| table.get("features"));
         let elsewhere = low_risk.and_then(Value::as_array).into_iter().flatten();
         names.extend(elsewhere.filter_map(Value::as_str).map(str::to_owned));

@@ -42,6 +42,8 @@ pub struct Scored {
     pub decision: String,
     /// The tier, as it is written.
     pub tier: String,
+    /// The rules that held, and those that held and only watch.
+    pub rules: Vec<String>,
     /// The values of the policy's features, in its order.
     pub values: Vec<Option<f64>>,
     /// The outcome, as it is sent.
@@ -226,7 +228,18 @@ struct Outcome<'a> {
     decision: String,
     tier: String,
     #[serde(default)]
+    rules: Rules,
+    #[serde(default)]
     features: Values,
+}
+
+/// The rules that an outcome names.
+#[derive(Default, Deserialize)]
+struct Rules {
+    #[serde(default)]
+    held: Vec<String>,
+    #[serde(default)]
+    observed: Vec<String>,
 }
 
 /// The values of an object, in its order.
@@ -267,6 +280,7 @@ fn scored(outcome: Vec<u8>, payload: &[u8], policy: &Policy) -> Result<Scored, L
         score: read.score,
         decision: read.decision,
         tier: read.tier,
+        rules: [read.rules.held, read.rules.observed].concat(),
         values: read.features.0,
         outcome,
     })

@@ -2,6 +2,7 @@
 
 mod early;
 mod links;
+mod ruled;
 mod unlabelled;
 
 use std::path::{Path, PathBuf};

@@ -11,10 +11,11 @@ use crate::trees::TreeModelKey;
 use super::encode::{is_whole, rare_parts};
 use super::fields::{get_country, get_fingerprint, get_index, get_u32};
 use super::format::{
-    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, Format, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS,
+    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS,
     KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH,
     SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
+use super::ruled::get_rules;
 
 /// Reads so many entries; the first one's time stands against the context's if that says something.
 pub(super) fn get_entries(
@@ -49,7 +50,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
     let mut expected = context.expected(merchant);
     if context.format.has_keys() && merchant == context.merchants.len() {
         expected.highs.merchant = get_high(bits)?;
-        if context.format == Format::V5 {
+        if context.format.has_links() {
             expected.category = get_category(bits)?;
         }
     }
@@ -79,6 +80,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         explained: false,
         keys: Vec::new(),
         model: last.model,
+        rules: Vec::new(),
     };
     let mut entry = Entry {
         time_ms,
@@ -181,8 +183,8 @@ fn get_parts(
     merchant: usize,
     expected: Expected,
 ) -> Result<(), CodecError> {
-    // 16 bits fit.
-    let parts = bits.get(context.format.part_bits())? as u16;
+    // 17 bits fit.
+    let parts = bits.get(context.format.part_bits())? as u32;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
         entry.seq = context
@@ -250,6 +252,9 @@ fn get_parts(
     }
     if parts & part::MODEL != 0 {
         entry.outcome.model = get_model(bits, context)?;
+    }
+    if parts & part::RULES != 0 {
+        entry.outcome.rules = get_rules(bits, context)?;
     }
     if parts == 0 || rare_parts(context, entry, merchant, expected) != parts {
         return Err(InvalidState::Spelling.into());

@@ -9,10 +9,11 @@ use crate::trees::TreeModelKey;
 
 use super::fields::{put_country, put_index};
 use super::format::{
-    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, Format, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS,
-    KIND_BITS, KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH,
-    SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS,
+    KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH,
+    SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
 };
+use super::ruled::put_rules;
 
 /// Writes entries; the first one's time stands against the context's if that says something.
 pub(super) fn put_entries<'b>(
@@ -59,7 +60,7 @@ fn put_entry<'b, const KEYS: bool>(mut bits: BitWriter<'b>, context: &mut Contex
         if merchant == context.merchants.len() {
             put_high(&mut bits, entry.merchant_fp_high);
             expected.highs.merchant = entry.merchant_fp_high;
-            if context.format == Format::V5 {
+            if context.format.has_links() {
                 put_category(&mut bits, entry.category);
                 expected.category = entry.category;
             }
@@ -128,6 +129,7 @@ fn is_plain_of_keys(context: &Context, entry: &Entry, expected: Expected) -> boo
         && entry.links == context.links
         && entry.category == expected.category
         && outcome.model == context.last.model
+        && outcome.rules.is_empty()
 }
 
 fn put_high(bits: &mut BitWriter<'_>, high: Option<u32>) {
@@ -173,9 +175,9 @@ fn spell_place(bits: &mut BitWriter<'_>, context: &mut Context, place: Place) {
 }
 
 /// Which parts an entry has that are not as expected.
-pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> u16 {
+pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> u32 {
     let (outcome, last) = (&entry.outcome, &context.last);
-    let flag = |part: u16, is_rare: bool| if is_rare { part } else { 0 };
+    let flag = |part: u32, is_rare: bool| if is_rare { part } else { 0 };
     let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
     flag(part::SEQ, entry.seq != context.expected_seq())
         | flag(part::COUNTRY, entry.country != context.expected_country(merchant))
@@ -196,6 +198,7 @@ pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expe
         | flag(part::LINKS, entry.links != context.links)
         | flag(part::CATEGORY, entry.category != expected.category)
         | flag(part::MODEL, outcome.model != last.model)
+        | flag(part::RULES, !outcome.rules.is_empty())
 }
 
 /// The upper halves that an entry has.
@@ -206,7 +209,7 @@ pub(super) const fn highs(entry: &Entry) -> Highs {
     }
 }
 
-fn put_parts<'b>(mut writer: BitWriter<'b>, context: &mut Context, entry: &Entry, parts: u16) -> BitWriter<'b> {
+fn put_parts<'b>(mut writer: BitWriter<'b>, context: &mut Context, entry: &Entry, parts: u32) -> BitWriter<'b> {
     let bits = &mut writer;
     let outcome = &entry.outcome;
     bits.put(u64::from(parts), context.format.part_bits());
@@ -280,6 +283,9 @@ fn put_parts<'b>(mut writer: BitWriter<'b>, context: &mut Context, entry: &Entry
     }
     if parts & part::MODEL != 0 {
         put_model(bits, context, outcome.model);
+    }
+    if parts & part::RULES != 0 {
+        put_rules(bits, context, &outcome.rules);
     }
     writer
 }

@@ -1,49 +1,17 @@
 //! The formats of a state, the widths of their fields, and what writer and reader both know when they come to an entry.
 
+use std::sync::Arc;
+
 use crate::catalogue::{FeatureKey, FeatureKind, KeyName};
 use crate::event::{Country, Place};
 use crate::history::bits::Width;
 use crate::history::entry::Entry;
-use crate::history::limits::{ENTRIES_MAX, FEATURES_MAX, HEAD_EVENTS_LIMIT};
+use crate::history::limits::{ENTRIES_MAX, HEAD_EVENTS_LIMIT};
 use crate::history::state::History;
-use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, Tier};
+use crate::outcome::{Missing, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleSays, Tier};
 use crate::trees::TreeModelKey;
 
 use super::dictionary::Dictionary;
-
-/// What a state takes besides its entries at most, bytes: 565 bits and the version.
-pub(in crate::history) const HEADER_BYTES_MAX: usize = 72;
-/// What an entry without reasons and features takes at most, bytes: the drawing's fields, each at its longest, are 962
-/// bits (`Nw` takes 128 − w at most) up to version 3.
-const PLAIN_BYTES_MAX: usize = 121;
-/// What version 4 adds to it: a longer tier, three flags and four upper halves with theirs, 137 bits.
-const PLAIN_BYTES_MORE: usize = 18;
-/// The name of a key at its longest: an index, a length and 16 characters.
-const NAME_BYTES_MAX: usize = 18;
-/// 29 bits and their share of the count.
-const REASON_BYTES_MAX: usize = 4;
-/// 22 bits for the key, 66 for the value.
-const FEATURE_BYTES_MAX: usize = 11;
-/// What the feature of a key takes more: a longer window and a name.
-const OF_KEY_BYTES_MAX: usize = 1 + NAME_BYTES_MAX;
-/// A name and its version.
-const KEY_BYTES_MAX: usize = NAME_BYTES_MAX + 16;
-/// What version 5 adds to an entry: two flags, the number of links, the category.
-const PLAIN_BYTES_OF_V5: usize = 3;
-/// A link's name and its identity, an index or 64 bits.
-const LINK_BYTES_MAX: usize = NAME_BYTES_MAX + 10;
-/// What version 5 adds: a flag, whether there is a model, its index (9 bits) and its name, 75 bits.
-const MODEL_BYTES_MAX: usize = 10;
-
-/// What any entry takes at most, bytes.
-pub(in crate::history) const ENTRY_BYTES_MAX: usize = PLAIN_BYTES_MAX
-    + PLAIN_BYTES_MORE
-    + MODEL_BYTES_MAX
-    + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
-    + 2 * (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * FEATURES_MAX
-    + KEY_BYTES_MAX * KEYS_MAX
-    + PLAIN_BYTES_OF_V5
-    + LINK_BYTES_MAX * KEYS_MAX;
 
 pub(super) const COUNT_BITS: u32 = 9;
 pub(super) const REFS_BITS: u32 = 8;
@@ -69,35 +37,43 @@ pub(super) const KEY_VERSION_WIDTH: u32 = 8;
 pub(super) const WHOLE_WIDTH: u32 = 8;
 pub(super) const LINKS_BITS: u32 = 3;
 pub(super) const CATEGORY_BITS: u32 = 14;
+pub(super) const RULES_BITS: u32 = 7;
+pub(super) const RULE_END_BITS: u32 = 3;
+/// The length of a rule's name less 1.
+pub(super) const RULE_NAME_BITS: u32 = 5;
+/// The length of a rule's reason in bytes less 1.
+pub(super) const RULE_REASON_BITS: u32 = 7;
 /// A whole feature value below this is written as a number, any other as 64 bits.
 pub(super) const WHOLE_MAX: f64 = 4_294_967_296.0;
 
 /// Flags of an entry's rare parts.
 pub(super) mod part {
-    pub(in crate::history::codec) const SEQ: u16 = 1;
-    pub(in crate::history::codec) const COUNTRY: u16 = 2;
-    pub(in crate::history::codec) const DECISION: u16 = 4;
-    pub(in crate::history::codec) const POLICY: u16 = 8;
-    pub(in crate::history::codec) const PROFILE: u16 = 16;
-    pub(in crate::history::codec) const REASONS: u16 = 32;
-    pub(in crate::history::codec) const LABEL: u16 = 64;
-    pub(in crate::history::codec) const FEATURES: u16 = 128;
+    pub(in crate::history::codec) const SEQ: u32 = 1;
+    pub(in crate::history::codec) const COUNTRY: u32 = 2;
+    pub(in crate::history::codec) const DECISION: u32 = 4;
+    pub(in crate::history::codec) const POLICY: u32 = 8;
+    pub(in crate::history::codec) const PROFILE: u32 = 16;
+    pub(in crate::history::codec) const REASONS: u32 = 32;
+    pub(in crate::history::codec) const LABEL: u32 = 64;
+    pub(in crate::history::codec) const FEATURES: u32 = 128;
     /// From version 2 on.
-    pub(in crate::history::codec) const APPROXIMATE: u16 = 256;
+    pub(in crate::history::codec) const APPROXIMATE: u32 = 256;
     /// From version 3 on.
-    pub(in crate::history::codec) const IDENTITY: u16 = 512;
+    pub(in crate::history::codec) const IDENTITY: u32 = 512;
     /// From version 4 on.
-    pub(in crate::history::codec) const KEY_IDENTITIES: u16 = 1024;
+    pub(in crate::history::codec) const KEY_IDENTITIES: u32 = 1024;
     /// From version 4 on.
-    pub(in crate::history::codec) const EXPLAINED: u16 = 2048;
+    pub(in crate::history::codec) const EXPLAINED: u32 = 2048;
     /// From version 4 on.
-    pub(in crate::history::codec) const KEYS: u16 = 4096;
+    pub(in crate::history::codec) const KEYS: u32 = 4096;
     /// From version 5 on.
-    pub(in crate::history::codec) const LINKS: u16 = 8192;
+    pub(in crate::history::codec) const LINKS: u32 = 8192;
     /// From version 5 on.
-    pub(in crate::history::codec) const CATEGORY: u16 = 16384;
+    pub(in crate::history::codec) const CATEGORY: u32 = 16384;
     /// From version 5 on.
-    pub(in crate::history::codec) const MODEL: u16 = 32768;
+    pub(in crate::history::codec) const MODEL: u32 = 32768;
+    /// From version 6 on.
+    pub(in crate::history::codec) const RULES: u32 = 65536;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -113,6 +89,8 @@ pub(super) enum Format {
     V4,
     /// An entry has links or a merchant category, or was scored by a model of trees.
     V5,
+    /// A rule said something of an entry.
+    V6,
 }
 
 impl Format {
@@ -132,7 +110,9 @@ impl Format {
 
     /// The first format that has a place for all of an entry.
     pub(super) fn of_entry(entry: &Entry) -> Self {
-        if is_of_v5(entry) {
+        if !entry.outcome.rules.is_empty() {
+            Self::V6
+        } else if is_of_v5(entry) {
             Self::V5
         } else if speaks_of_keys(entry) {
             Self::V4
@@ -147,12 +127,17 @@ impl Format {
 
     /// Whether it has flags for references and for the newest arrival's fingerprint, and no more than that.
     pub(super) const fn has_flags(self) -> bool {
-        matches!(self, Self::V3 | Self::V4 | Self::V5)
+        matches!(self, Self::V3 | Self::V4 | Self::V5 | Self::V6)
     }
 
     /// Whether it has a place for what an entry says of keys beyond the card.
     pub(super) const fn has_keys(self) -> bool {
-        matches!(self, Self::V4 | Self::V5)
+        matches!(self, Self::V4 | Self::V5 | Self::V6)
+    }
+
+    /// Whether it has a place for links and merchant categories.
+    pub(super) const fn has_links(self) -> bool {
+        matches!(self, Self::V5 | Self::V6)
     }
 
     pub(super) const fn of_version(version: u8) -> Option<Self> {
@@ -162,6 +147,7 @@ impl Format {
             3 => Some(Self::V3),
             4 => Some(Self::V4),
             5 => Some(Self::V5),
+            6 => Some(Self::V6),
             _ => None,
         }
     }
@@ -173,6 +159,7 @@ impl Format {
             Self::V3 => 3,
             Self::V4 => 4,
             Self::V5 => 5,
+            Self::V6 => 6,
         }
     }
 
@@ -184,6 +171,7 @@ impl Format {
             Self::V3 => 10,
             Self::V4 => 13,
             Self::V5 => 16,
+            Self::V6 => 17,
         }
     }
 }
@@ -212,7 +200,7 @@ fn speaks_of_keys(entry: &Entry) -> bool {
 fn is_of_v1(entry: &Entry) -> bool {
     let outcome = &entry.outcome;
     let lists = outcome.reasons.len() | outcome.features.len() | outcome.approximate.len() | outcome.keys.len();
-    lists | entry.links.len() == 0
+    lists | entry.links.len() | outcome.rules.len() == 0
         && entry.event_fp_high.is_none()
         && entry.merchant_fp_high.is_none()
         && entry.device_fp_high.is_none()
@@ -220,43 +208,6 @@ fn is_of_v1(entry: &Entry) -> bool {
         && outcome.model.is_none()
         && !outcome.explained
         && outcome.tier != Tier::NoKeys
-}
-
-/// An upper bound of what an entry takes, bytes.
-pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
-    let outcome = &entry.outcome;
-    let of_entry = PLAIN_BYTES_MAX
-        + REASON_BYTES_MAX * outcome.reasons.len()
-        + FEATURE_BYTES_MAX * (outcome.features.len() + outcome.approximate.len());
-    if !Format::of_entry(entry).has_keys() {
-        return of_entry;
-    }
-    let reasons = outcome.reasons.iter().map(|reason| reason.key);
-    let features = outcome.features.iter().map(|(key, _)| *key);
-    let errors = outcome.approximate.iter().map(|(key, _)| *key);
-    let of_keys = reasons.chain(features).chain(errors).filter(|key| key.of.is_some());
-    of_entry
-        + PLAIN_BYTES_MORE
-        + PLAIN_BYTES_OF_V5
-        + MODEL_BYTES_MAX
-        + OF_KEY_BYTES_MAX * of_keys.count()
-        + KEY_BYTES_MAX * outcome.keys.len()
-        + LINK_BYTES_MAX * entry.links.len()
-}
-
-/// An upper bound of what some entries take, bytes, from the numbers of their features and links alone: rougher than the sum of
-/// [`entry_bytes_max`], and had much faster.
-pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
-    const WITHOUT_FEATURES: usize = PLAIN_BYTES_MAX
-        + PLAIN_BYTES_MORE
-        + MODEL_BYTES_MAX
-        + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
-        + KEY_BYTES_MAX * KEYS_MAX
-        + PLAIN_BYTES_OF_V5;
-    let features = |entry: &Entry| entry.outcome.features.len() + entry.outcome.approximate.len();
-    let features: usize = entries.iter().map(features).sum();
-    let links: usize = entries.iter().map(|entry| entry.links.len()).sum();
-    WITHOUT_FEATURES * entries.len() + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * features + LINK_BYTES_MAX * links
 }
 
 /// What writer and reader both know when they come to an entry.
@@ -279,6 +230,8 @@ pub(super) struct Context {
     pub(super) links: Vec<(KeyName, u64)>,
     /// Models so far.
     pub(super) models: Vec<TreeModelKey>,
+    /// Words of rules so far.
+    pub(super) says: Vec<Arc<RuleSays>>,
     pub(super) time: Width,
     pub(super) amount: Width,
     pub(super) score: Width,
@@ -352,6 +305,7 @@ impl Context {
             identities: Vec::new(),
             links: Vec::new(),
             models: Vec::new(),
+            says: Vec::new(),
             time: Width::new(25),
             amount: Width::new(13),
             score: Width::new(6),
@@ -404,7 +358,7 @@ impl Context {
     /// Takes note of an entry that was written or read.
     pub(super) fn learn(&mut self, entry: &Entry, merchant: usize) {
         self.learn_merchant(entry, merchant);
-        if self.format == Format::V5 {
+        if self.format.has_links() {
             self.links.clone_from(&entry.links);
         }
         if self.is_newest(entry) {
@@ -477,3 +431,5 @@ impl Context {
 
 const _: () = assert!(HEAD_EVENTS_LIMIT <= ENTRIES_MAX && ENTRIES_MAX < 1 << COUNT_BITS);
 const _: () = assert!(FeatureKind::NUMBER_MAX < 1 << KIND_BITS);
+const _: () = assert!(RULES_MAX < 1 << RULES_BITS);
+const _: () = assert!(RULE_NAME_BYTES_MAX <= 1 << RULE_NAME_BITS && RULE_REASON_BYTES_MAX <= 1 << RULE_REASON_BITS);

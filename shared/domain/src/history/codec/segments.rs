@@ -11,7 +11,7 @@
 //! C          count:5, each 2 letters of 5 bits and events:N4  has_more:1  [events:N4  sketch]
 //! sketch     64 registers of 4 bits
 //!
-//! segment    byte 0: version = 1 to 4, then bits: is_inner:1  count:9, then as many references, or entries: seq of the
+//! segment    byte 0: version = 1 to 5, then bits: is_inner:1  count:9, then as many references, or entries: seq of the
 //!            first:N16, then entries like a state's of version 2 without a floor
 //! version 2  an inner node has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
 //!            state's of version 3, but none of them is the newest arrival
@@ -22,8 +22,7 @@
 //!            in each of them:N4
 //! ```
 //!
-//! Version 2 is written where version 1 has no place for it: a list, or the upper half of an event's fingerprint. Versions 3
-//! and 4 are of leaves alone, whose entries are like a state's of versions 4 and 5.
+//! Version 2 is written where version 1 has no place for it: a list, or the upper half of an event's fingerprint. Versions 3 to 5 are of leaves alone, whose entries are like a state's of versions 4 to 6.
 
 use crate::event::Place;
 use crate::history::bits::{BitReader, BitWriter, unzigzag, zigzag};
@@ -46,6 +45,7 @@ const SEGMENT_V1: u8 = 1;
 const SEGMENT_V2: u8 = 2;
 const SEGMENT_V3: u8 = 3;
 const SEGMENT_V4: u8 = 4;
+const SEGMENT_V5: u8 = 5;
 const LEVEL_BITS: u32 = 4;
 const SPAN_WIDTH: u32 = 25;
 const SET_BITS: u32 = 5;
@@ -156,6 +156,7 @@ fn segment_version(node: &Node) -> u8 {
             Format::V3 => SEGMENT_V2,
             Format::V4 => SEGMENT_V3,
             Format::V5 => SEGMENT_V4,
+            Format::V6 => SEGMENT_V5,
         },
     }
 }
@@ -166,7 +167,8 @@ const fn format_of_leaf(version: u8) -> Format {
         SEGMENT_V1 => Format::V2,
         SEGMENT_V2 => Format::V3,
         SEGMENT_V3 => Format::V4,
-        _ => Format::V5,
+        SEGMENT_V4 => Format::V5,
+        _ => Format::V6,
     }
 }
 
@@ -204,7 +206,7 @@ pub(in crate::history) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecErro
     let (version, rest) = match bytes {
         [] => return Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => return Err(CodecError::TooLong),
-        [version @ (SEGMENT_V1 | SEGMENT_V2 | SEGMENT_V3 | SEGMENT_V4), rest @ ..] => (*version, rest),
+        [version @ SEGMENT_V1..=SEGMENT_V5, rest @ ..] => (*version, rest),
         [version, ..] => return Err(CodecError::UnknownVersion(*version)),
     };
     let mut bits = BitReader::new(rest);

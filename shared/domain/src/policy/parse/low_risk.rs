@@ -30,6 +30,7 @@ impl Rules {
                 .as_ref()
                 .map(|trees| trees.only(|key| self.features.contains(&key))),
             explained: None,
+            rules: policy.rules.only(|key| self.features.contains(&key)),
             ..policy.clone()
         };
         LowRisk {

@@ -1,7 +1,7 @@
 //! Keys beyond the card: the oracle agrees with what labels teach, also where labels reach their keys late, and notices what is wrong.
 
 use tidemark_domain::catalogue::KeyName;
-use tidemark_domain::control::trial::{Arm, Trial};
+use tidemark_domain::control::trial::{Arm, Trial, rules_held};
 use tidemark_domain::fold::{FoldAnswer, LabelAnswer, Taught};
 use tidemark_domain::labelled::{KeyInput, LabelledHistory};
 use tidemark_domain::model::{Inputs, score};
@@ -125,6 +125,8 @@ impl Keyed {
                 occurred_at_ms: tx.occurred_at_ms,
                 active: verdict(&entry.outcome),
                 candidate: verdict(&other),
+                active_rules: rules_held(policy, &entry.outcome),
+                candidate_rules: rules_held(beside, &other),
             });
         }
         self.system

@@ -40,6 +40,7 @@ pub(super) fn render(comparison: &Comparison, samples: &Samples) -> String {
         decisions(c),
         side_by_side(c)
     );
+    rules(&mut page, c);
     flips(&mut page, c);
     page + page::end()
 }
@@ -231,6 +232,36 @@ fn side_by_side(c: &Comparison) -> String {
         cost.trial_write_units_per_event
     );
     table
+}
+
+/// What each rule is worth; nothing where no policy has any.
+fn rules(page: &mut String, c: &Comparison) {
+    if c.active_rules.is_empty() && c.candidate_rules.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>Rules</h2><p class=\"how\">Events for which each held, whether it decides or only watches, and what labels say of them.</p>\
+         <div class=\"scroll\"><table><tr><th class=\"text\">policy</th><th class=\"text\">rule</th><th>held</th><th>labelled</th><th>fraud</th>\
+         <th>of it</th><th>money of fraud</th><th>cleared money</th></tr>",
+    );
+    for (whose, rules) in [("active", &c.active_rules), ("candidate", &c.candidate_rules)] {
+        for rule in rules {
+            let share = rule
+                .precision
+                .map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+            let _ = write!(
+                page,
+                "<tr><td class=\"text\">{whose}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{share}</td><td>{}</td><td>{}</td></tr>",
+                escape(&rule.rule),
+                grouped(rule.hits),
+                grouped(rule.known),
+                grouped(rule.found),
+                money(rule.found_minor, c),
+                money(rule.false_minor, c)
+            );
+        }
+    }
+    page.push_str("</table></div>");
 }
 
 fn flips(page: &mut String, c: &Comparison) {

@@ -1,6 +1,8 @@
 //! What two policies made of the same events, in figures. Pure.
 
-use learn::metrics::{Case, utc_day};
+use std::collections::{BTreeMap, BTreeSet};
+
+use learn::metrics::{Case, RuleWorth, utc_day};
 use serde::Serialize;
 use tidemark_domain::control::trial::{Arm, Trial};
 use tidemark_domain::event::Currency;
@@ -29,6 +31,8 @@ pub struct LabelledTrial {
     pub label: Option<Verdict>,
     /// The amount of a labelled event, base minor units.
     pub amount_minor: u64,
+    /// The rules that held for it, of the active policy and of the candidate.
+    pub rules: [Vec<String>; 2],
 }
 
 /// One recorded batch.
@@ -72,6 +76,8 @@ pub struct Samples {
     pub batches: Vec<RecordedBatch>,
     /// The events.
     pub events: Vec<LabelledTrial>,
+    /// Names of the rules of the active policies and of the candidate, whether they held or not.
+    pub rules: [BTreeSet<String>; 2],
     /// Items that are none of ours.
     pub unreadable: usize,
     /// Cards beyond the limit, whose labels were not read.
@@ -123,6 +129,10 @@ pub struct Comparison {
     pub active_found: Found,
     /// The same of the candidate.
     pub candidate_found: Found,
+    /// Each rule of the active policies: how often it held, and what of that was fraud by the labels.
+    pub active_rules: Vec<RuleWorth>,
+    /// The same of the candidate's.
+    pub candidate_rules: Vec<RuleWorth>,
     /// The currency of amounts; nothing when the candidate's text is not known here.
     pub currency: Option<String>,
     /// Time and money.
@@ -291,6 +301,8 @@ pub fn compare(samples: &Samples, made_at_ms: i64) -> Comparison {
         candidate_precision: precision(events, |trial| trial.candidate.decision),
         active_found: found(&labelled(events, |trial| trial.active.decision)),
         candidate_found: found(&labelled(events, |trial| trial.candidate.decision)),
+        active_rules: rules(samples, 0),
+        candidate_rules: rules(samples, 1),
         currency: samples.currency.map(|currency| currency.as_str().to_owned()),
         cost: cost(&samples.batches),
         unreadable: samples.unreadable,
@@ -400,6 +412,20 @@ fn precision(events: &[LabelledTrial], decision: impl Fn(&Trial) -> Decision) ->
         flagged_precision_pct: pct(counts.flagged_fraud, counts.flagged_labelled),
         ..counts
     }
+}
+
+/// What each rule is worth, of the active policies (0) or of the candidate (1), by their names.
+fn rules(samples: &Samples, of: usize) -> Vec<RuleWorth> {
+    let names = samples.rules[of].iter().map(String::as_str);
+    let mut rules: BTreeMap<&str, RuleWorth> = names.map(|name| (name, RuleWorth::new(name))).collect();
+    for sample in &samples.events {
+        let fraud = sample.label.map(|label| label == Verdict::Fraud);
+        for name in &sample.rules[of] {
+            let worth = rules.entry(name).or_insert_with(|| RuleWorth::new(name));
+            worth.count(fraud, sample.amount_minor);
+        }
+    }
+    rules.into_values().collect()
 }
 
 /// The labelled events with a policy's decisions as their scores.

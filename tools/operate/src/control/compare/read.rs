@@ -106,13 +106,28 @@ fn take(samples: &mut Samples, batch: TrialBatch, bytes: usize) {
         candidate_ns: batch.candidate_ns,
         write_units: bytes.div_ceil(WRITE_UNIT_BYTES),
     });
+    let names = [batch.active_rules, batch.candidate_rules];
+    for (all, names) in samples.rules.iter_mut().zip(&names) {
+        all.extend(names.iter().cloned());
+    }
     samples
         .events
         .extend(batch.trials.into_iter().map(|trial| LabelledTrial {
+            rules: [
+                held(&names[0], trial.active_rules),
+                held(&names[1], trial.candidate_rules),
+            ],
             trial,
             label: None,
             amount_minor: 0,
         }));
+}
+
+/// Those of the names whose bits are set.
+fn held(names: &[String], bits: u64) -> Vec<String> {
+    let named = names.iter().zip(0_u32..u64::BITS);
+    let held = named.filter(|(_, bit)| bits >> bit & 1 == 1);
+    held.map(|(name, _)| name.clone()).collect()
 }
 
 /// Labels are with the events, in the states of their cards. Cards with an event that a policy flags come first: a policy is right or

@@ -29,9 +29,12 @@ fn sample(event: &str, card: &str, active: u16, candidate: u16, label: Option<Ve
             occurred_at_ms: 0,
             active: arm(active),
             candidate: arm(candidate),
+            active_rules: 0,
+            candidate_rules: 0,
         },
         label,
         amount_minor: 1_000,
+        rules: [Vec::new(), Vec::new()],
     }
 }
 
@@ -134,6 +137,48 @@ fn recall_and_money_are_of_the_frauds_that_labels_know_and_one_of_one_is_not_sur
     );
     let unlabelled = compare(&self::samples(vec![sample("e", "c", 900, 900, None)]), 0);
     assert_eq!(unlabelled.active_found.alerts.recall_pct, None, "no labels is not 0 %");
+}
+
+#[test]
+fn a_rule_is_worth_what_labels_say_of_the_events_for_which_it_held() {
+    let mut samples = example();
+    samples.currency = Currency::new("EUR");
+    samples.rules = [["dear", "never"], ["dear", "new"]].map(|names| names.map(str::to_owned).into());
+    for (at, active, candidate) in [(1, "dear", "new"), (2, "dear", "new"), (3, "dear", "dear")] {
+        samples.events[at].rules = [vec![active.to_owned()], vec![candidate.to_owned()]];
+    }
+    let c = compare(&samples, 0);
+    let worth = |rules: &[learn::metrics::RuleWorth]| -> Vec<(String, u64, u64, u64, u64)> {
+        let worth = rules.iter();
+        worth
+            .map(|one| (one.rule.clone(), one.hits, one.found, one.found_minor, one.false_minor))
+            .collect()
+    };
+    assert_eq!(
+        worth(&c.active_rules),
+        [
+            ("dear".to_owned(), 3, 2, 2_000, 1_000),
+            ("never".to_owned(), 0, 0, 0, 0)
+        ]
+    );
+    assert_eq!(
+        worth(&c.candidate_rules),
+        [
+            ("dear".to_owned(), 1, 1, 1_000, 0),
+            ("new".to_owned(), 2, 1, 1_000, 1_000)
+        ]
+    );
+    let text = text::render(&c);
+    assert!(
+        text.contains(
+            "rule dear: held for 3 events; 2 of 3 labelled are fraud, 66.7 %; 20.00 EUR of fraud, 10.00 EUR cleared"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("rule never: held for 0 events; no labels yet"), "{text}");
+    let page = html::render(&c, &samples);
+    assert!(page.contains("<h2>Rules</h2>") && page.contains(">never<"), "{page}");
+    assert!(!html::render(&compare(&example(), 0), &example()).contains("<h2>Rules</h2>"));
 }
 
 #[test]

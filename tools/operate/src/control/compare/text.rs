@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use learn::metrics::RuleWorth;
 use terminal::ui::{self, grouped, paint};
 use tidemark_domain::event::Currency;
 use tidemark_domain::outcome::Decision;
@@ -68,6 +69,11 @@ pub(super) fn render(comparison: &Comparison) -> String {
                 "",
                 found_words(&found.flagged, c)
             );
+        }
+    }
+    for (whose, rules) in [("active", &c.active_rules), ("candidate", &c.candidate_rules)] {
+        for rule in rules {
+            let _ = writeln!(text, "  {whose:<18}{}", rule_words(rule, c));
         }
     }
     let cost = &c.cost;
@@ -152,6 +158,22 @@ pub(super) fn found_words(worth: &Worth, c: &Comparison) -> String {
         pct(worth.money_pct),
         between(worth.money_interval_pct)
     )
+}
+
+/// `rule gift_cards: held for 12 events; 3 of 4 labelled are fraud, 75.0 %; 400.00 EUR of fraud, 20.00 EUR cleared`.
+pub(super) fn rule_words(rule: &RuleWorth, c: &Comparison) -> String {
+    let held = format!("rule {}: held for {} events", rule.rule, grouped(rule.hits));
+    match rule.precision {
+        None => format!("{held}; no labels yet"),
+        Some(precision) => format!(
+            "{held}; {} of {} labelled are fraud, {:.1} %; {} of fraud, {} cleared",
+            grouped(rule.found),
+            grouped(rule.known),
+            100.0 * precision,
+            money(rule.found_minor, c),
+            money(rule.false_minor, c)
+        ),
+    }
 }
 
 /// An amount for a person; in minor units where the currency is not known.

@@ -56,6 +56,8 @@ fn what_was_caught_before_and_after_adds_up() {
                 occurred_at_ms: tx.occurred_at_ms,
                 active: arm(number.is_multiple_of(3)),
                 candidate: arm(name.is_some()),
+                active_rules: 0,
+                candidate_rules: 0,
             }
         })
         .collect();

@@ -200,6 +200,24 @@ fn side_by_side(page: &mut String, found: &Backtest) {
             format!("{} ({})", grouped(events), grouped(frauds))
         });
     }
+    let rules = found.policies.iter().flat_map(|policy| &policy.rules);
+    for name in rules
+        .map(|rule| rule.rule.as_str())
+        .collect::<std::collections::BTreeSet<_>>()
+    {
+        row(format!("rule {name}"), &|policy| {
+            let Some(rule) = policy.rules.iter().find(|rule| rule.rule == name) else {
+                return "-".to_owned();
+            };
+            format!(
+                "{} events, precision {}, {} of fraud, {} of genuine money",
+                grouped(rule.hits),
+                percent(rule.precision),
+                money(found, rule.found_minor),
+                money(found, rule.false_minor)
+            )
+        });
+    }
     for week in found.policies.first().iter().flat_map(|policy| policy.weeks.keys()) {
         row(format!("week of {}", day(week * MS_PER_DAY)), &|policy| {
             let Some(figures) = policy.weeks.get(week) else {

@@ -104,6 +104,17 @@ fn of_policy(text: &mut String, policy: &OfPolicy, found: &Backtest) {
             ui::grouped(*frauds)
         );
     }
+    for rule in &policy.rules {
+        let _ = writeln!(
+            text,
+            "  rule {:<32} held for {:>7} events, precision {}, {} of fraud, {} of genuine money",
+            rule.rule,
+            ui::grouped(rule.hits),
+            percent(rule.precision),
+            money(found, rule.found_minor),
+            money(found, rule.false_minor)
+        );
+    }
     for (first_day, Figures { events, frauds, ap, .. }) in &policy.weeks {
         let _ = writeln!(
             text,
