@@ -29,8 +29,6 @@ PERMISSIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
-# A call of PartiQL has no permission of its own name: each of its statements has one.
-STATEMENTS = {"INSERT": "dynamodb:PartiQLInsert", "UPDATE": "dynamodb:PartiQLUpdate"}
 LAMBDA = [
     ("POST", r"/2015-03-31/functions/[^/]+/invocations", "lambda:InvokeFunction"),
     ("GET", r"/2015-03-31/event-source-mappings/?", "lambda:ListEventSourceMappings"),
@@ -39,15 +37,8 @@ LAMBDA = [
 ]
 
 
-def actions(method: str, path: str, headers, body: bytes) -> set:
-    """The IAM actions of a request."""
-    if headers.get("x-amz-target") == "DynamoDB_20120810.BatchExecuteStatement":
-        return {STATEMENTS[one["Statement"].split()[0]] for one in json.loads(body)["Statements"]}
-    return {action(method, path, headers, body)}
-
-
 def action(method: str, path: str, headers, body: bytes) -> str:
-    """The IAM action of a request that needs one."""
+    """The IAM action of a request."""
     target = headers.get("x-amz-target")
     if target:
         service, operation = target.split(".", 1)
@@ -71,7 +62,7 @@ def proxy(endpoint: str, called: set) -> ThreadingHTTPServer:
 
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            called.update(actions(self.command, self.path, self.headers, body))
+            called.add(action(self.command, self.path, self.headers, body))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
             data = body if self.command in ("POST", "PUT") else None
             request = urllib.request.Request(endpoint + self.path, data, headers, method=self.command)

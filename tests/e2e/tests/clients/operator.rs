@@ -118,7 +118,6 @@ fn cases() -> Vec<Value> {
     publish["files"] = json!({
         "events.jsonl": events(), "labels.jsonl": label(), "two.toml": policy(2), "three.toml": policy(3),
         "model.json": model(), "history.jsonl": history(),
-        "more.jsonl": format!("{}\n", transaction("h500", "card-9", 1_000)),
     });
     let mut dead = case("dlq", &[0, 1]);
     dead["letter"] = letter().into();
@@ -143,7 +142,6 @@ fn cases() -> Vec<Value> {
         ("audit --settle 60", &[0]),
         ("watch --once", &[0]),
         ("import history.jsonl", &[0]),
-        ("import more.jsonl", &[0]),
         ("explain card-1", &[0]),
         ("explain card-1 e1", &[0]),
         ("explain --key terminal shop-1", &[0]),
