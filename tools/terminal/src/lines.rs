@@ -6,7 +6,7 @@
 use std::io::{self, BufRead};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use translate::{InputFault, LineReader, RowAccount, Translated, Translator};
+use translate::{InputFault, LineReader, RowAccount, Translated, Translator, is_utf16, pass_mark};
 
 use crate::error::CliError;
 
@@ -204,13 +204,7 @@ fn begin(input: &mut impl BufRead) -> Result<(), LinesError> {
     if let Some(foreign) = encoding(start.get(..START_BYTES).unwrap_or(start)) {
         return Err(foreign);
     }
-    // The mark may come in pieces; nothing else begins with its first byte and is JSON.
-    for byte in b"\xef\xbb\xbf" {
-        if input.fill_buf()?.first() != Some(byte) {
-            break;
-        }
-        input.consume(1);
-    }
+    pass_mark(input)?;
     Ok(())
 }
 
@@ -229,15 +223,6 @@ fn encoding(start: &[u8]) -> Option<LinesError> {
         looks: format!("looks like {name}; events are lines of UTF-8"),
         advice,
     })
-}
-
-/// By its mark, or by a zero in one half of its first characters, which JSON has nowhere.
-fn is_utf16(start: &[u8]) -> bool {
-    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-        return true;
-    }
-    let half = |which: usize, zero: bool| start.iter().skip(which).step_by(2).all(|byte| (*byte == 0) == zero);
-    start.len() >= 4 && ((half(0, true) && half(1, false)) || (half(0, false) && half(1, true)))
 }
 
 /// What a first line that begins no JSON line looks like.

@@ -2,6 +2,8 @@
 
 use tidemark_domain::contract::{TIME_MS_END, TIME_MS_START};
 
+pub use translate::span_ms;
+
 use crate::error::CliError;
 
 const ADVICE: &str =
@@ -19,7 +21,7 @@ pub fn parse(option: &str, text: &str, now_ms: i64) -> Result<i64, CliError> {
     if let Ok(number) = text.parse::<u64>() {
         return milliseconds(option, number);
     }
-    if let Some(age_ms) = age(text) {
+    if let Some(age_ms) = span_ms(text) {
         return Ok(now_ms.saturating_sub(age_ms));
     }
     let time = text.parse::<jiff::Timestamp>();
@@ -97,18 +99,6 @@ pub fn range(since: Option<&str>, until: Option<&str>, now_ms: i64) -> Result<(O
         ));
     }
     Ok((since_ms, until_ms))
-}
-
-fn age(text: &str) -> Option<i64> {
-    let unit_ms = match text.chars().last()? {
-        's' => SECOND_MS,
-        'm' => MINUTE_MS,
-        'h' => HOUR_MS,
-        'd' => DAY_MS,
-        _ => return None,
-    };
-    let number: u32 = text.get(..text.len() - 1)?.parse().ok()?;
-    i64::from(number).checked_mul(unit_ms)
 }
 
 /// A time for people, in UTC.

@@ -42,6 +42,7 @@ mod problem;
 mod read;
 mod row;
 mod rules;
+mod span;
 mod suggest;
 mod translator;
 
@@ -50,6 +51,7 @@ pub use code::{MapCode, RefusedRow, shown_value};
 pub use compile::{RowMap, Salts};
 pub use keys::map_schema;
 pub use problem::MapProblem;
-pub use read::{InputFault, LineReader, unpack};
+pub use read::{InputFault, LineReader, is_utf16, pass_mark, unpack};
+pub use span::span_ms;
 pub use suggest::{Suggestion, suggest};
 pub use translator::{Translated, Translator};

@@ -10,12 +10,13 @@ use tidemark_domain::policy::Policy;
 
 use super::LocalUp;
 
-/// Verbs that have nothing to do with a deployment, or make one of their own.
+/// Verbs that have nothing to do with a deployment, or make one of their own: whoever deploys has rights of another kind (docs/reference/deploy.md).
 const OFFLINE: &[&str] = &[
     "backtest",
     "completions",
     "cost",
     "demo",
+    "deploy",
     "doctor",
     "drill",
     "export",

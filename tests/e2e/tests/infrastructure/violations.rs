@@ -178,13 +178,13 @@ fn iam_violations() -> Vec<Violation> {
         violation(
             resources,
             "a wildcard in a text put together in an operator's policy",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/7/Resource",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/8/Resource",
             json!({"Fn::Sub": "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:event-source-mapping:${ScoreMapping}"}),
         ),
         violation(
             resources,
             "more than one action on every resource",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/6/Action",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/7/Action",
             json!(["lambda:ListEventSourceMappings", "lambda:InvokeFunction"]),
         ),
         bad(

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use terminal::error::CliError;
-use terminal::when;
+use terminal::when::{self, span_ms};
 use tidemark_domain::control::OVERRIDE_DAYS_MAX;
 
 const MS_PER_DAY: i64 = 86_400_000;
@@ -54,17 +54,6 @@ fn checked(text: &str, until_ms: i64, now_ms: i64) -> Result<i64, CliError> {
         ));
     }
     Ok(until_ms)
-}
-
-fn span_ms(text: &str) -> Option<i64> {
-    let unit_ms = match text.chars().last()? {
-        'm' => 60_000,
-        'h' => 3_600_000,
-        'd' => MS_PER_DAY,
-        _ => return None,
-    };
-    let number: i64 = text[..text.len() - 1].parse().ok().filter(|number| *number >= 0)?;
-    number.checked_mul(unit_ms)
 }
 
 /// A time for a person.

@@ -14,6 +14,7 @@ use crate::rules::amount::AmountRule;
 use crate::rules::choice::ChoiceRule;
 use crate::rules::id::{IdRule, IdSource, Salt};
 use crate::rules::time::{TimeFormat, TimeRule};
+use crate::span::span_ms;
 
 /// A time by which formats are tried: 2026-12-31T23:59:58Z, ms.
 const EXAMPLE_MS: i64 = 1_798_761_598_000;
@@ -282,19 +283,6 @@ fn zone(name: &str, problems: &mut Problems<'_>, at: &[&str]) -> Option<TimeZone
         problems.of(&[at, &["zone"]].concat(), what);
     }
     zone
-}
-
-/// A length of time: a number and its unit.
-fn span_ms(text: &str) -> Option<i64> {
-    let unit_ms = match text.chars().last()? {
-        's' => 1_000,
-        'm' => 60_000,
-        'h' => 3_600_000,
-        'd' => 86_400_000,
-        _ => return None,
-    };
-    let number: u32 = text.get(..text.len() - 1)?.parse().ok()?;
-    i64::from(number).checked_mul(unit_ms)
 }
 
 /// Whether a `~` stands where it means nothing.

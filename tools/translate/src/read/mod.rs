@@ -16,6 +16,7 @@ use crate::limits::{COLUMNS_MAX, NESTING_MAX, ROW_BYTES_MAX};
 use crate::row::RowData;
 
 pub use line::LineReader;
+pub use start::{is_utf16, pass_mark};
 
 use table::{TableReader, TableRow};
 pub use unpack::unpack;

@@ -1,6 +1,6 @@
 //! A file's beginning: what it looks like, if it is not what the map says.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use crate::keys::Format;
 
@@ -16,13 +16,7 @@ pub(super) fn begin(input: &mut impl BufRead, format: Format) -> Result<(), Inpu
     if let Some((looks, advice)) = looks(start) {
         return Err(foreign(looks, advice));
     }
-    // The mark may come in pieces; nothing else begins with its first byte and is UTF-8 that a row would begin with.
-    for byte in b"\xef\xbb\xbf" {
-        if input.fill_buf().map_err(broken)?.first() != Some(byte) {
-            break;
-        }
-        input.consume(1);
-    }
+    pass_mark(input).map_err(broken)?;
     let start = input.fill_buf().map_err(broken)?.trim_ascii_start();
     if format == Format::JsonLines && start.starts_with(b"[") {
         return Err(foreign(
@@ -35,6 +29,21 @@ pub(super) fn begin(input: &mut impl BufRead, format: Format) -> Result<(), Inpu
             "the file looks like JSON lines; the map says that it is a table",
             "State format = \"json_lines\" under [input].",
         ));
+    }
+    Ok(())
+}
+
+/// Passes over a mark of UTF-8. It may come in pieces; nothing else begins with its first byte and is UTF-8 that a row or a line of JSON
+/// would begin with.
+///
+/// # Errors
+/// When reading fails.
+pub fn pass_mark(input: &mut impl BufRead) -> io::Result<()> {
+    for byte in b"\xef\xbb\xbf" {
+        if input.fill_buf()?.first() != Some(byte) {
+            break;
+        }
+        input.consume(1);
     }
     Ok(())
 }
@@ -67,8 +76,9 @@ pub(crate) fn looks(start: &[u8]) -> Option<(&'static str, &'static str)> {
     None
 }
 
-/// By its mark, or by a zero in one half of its first characters.
-fn is_utf16(start: &[u8]) -> bool {
+/// Whether a file is UTF-16: by its mark, or by a zero in one half of its first characters, which neither a table nor JSON has.
+#[must_use]
+pub fn is_utf16(start: &[u8]) -> bool {
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         return true;
     }
