@@ -303,11 +303,12 @@ async fn nothing_of_a_payload_reaches_what_the_functions_emit() {
     options.fault_seed = Some(9);
     options.mapping.batch_size = 60;
     options.mapping.batching_window_ms = 0;
-    // With keys, so that labels are told of, too.
+    // With keys and a rule, so that labels and rules are told of, too.
     let policy = folder.path().join("keys.toml");
     let keys = "[[keys]]\nname = \"terminal\"\nfield = \"merchant_id\"\nkeeps = \"labelled\"\n";
+    let rules = "[[rules]]\nname = \"large\"\nwhen = \"event.amount_minor > 100\"\nthen = \"review\"\nreason = \"Large\"\nmode = \"observe\"\n";
     let text = Policy::default_text().replacen("version = 1\n", "version = 2\n", 1);
-    std::fs::write(&policy, format!("{text}\n{keys}")).unwrap();
+    std::fs::write(&policy, format!("{text}\n{keys}\n{rules}")).unwrap();
     options.env = [
         ("TIDEMARK_POLICY_FILE", policy.to_str().unwrap()),
         ("TIDEMARK_LOG_LEVEL", "debug"),

@@ -11,7 +11,7 @@ const FUNCTION: &str = "tidemark-score";
 const REGION: &str = "eu-west-1";
 
 /// Starts the pipeline on an emulator, when that is on this machine, answers, and moves no records itself.
-pub(super) async fn start(url: &str, options: StackOptions<'_>) -> Result<Stack, CliError> {
+pub(super) async fn start(url: &str, mut options: StackOptions<'_>) -> Result<Stack, CliError> {
     if !is_loopback(url) {
         return Err(CliError::usage(
             "local_on",
@@ -30,6 +30,8 @@ pub(super) async fn start(url: &str, options: StackOptions<'_>) -> Result<Stack,
             "Two mappings would take every record twice. Deploy there with --set MappingEnabled=false, or start the emulator anew.",
         ));
     }
+    // Not every emulator has all of PartiQL.
+    options.env.push(("TIDEMARK_WRITES".to_owned(), "items".to_owned()));
     Box::pin(Stack::start_with(options)).await.map_err(|error| {
         if error.code != "local_aws" {
             return error;
