@@ -7,6 +7,7 @@
     clippy::print_stdout
 )]
 
+mod bench;
 mod faults;
 mod limits;
 mod mapping;

@@ -1,37 +1,15 @@
 //! AWS's limits by the second, as clients meet them: what is over is refused, the rest is taken, and all of it may be lifted.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use localcloud::{FaultKind, FaultPlan, LocalCloud, LocalConfig, Names, Service};
+use crate::bench::Bench;
+use localcloud::{FaultKind, FaultPlan, LocalConfig, Service};
 use tidemark_aws::{DynamoStore, KinesisReader, KinesisSink, connect};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{OutcomeRecord, PortError, ScoreSink, SegmentItem, StateStore};
 use tidemark_redrive::port::{ReadError, ReadFrom, ShardReader};
 
-struct Bench {
-    cloud: LocalCloud,
-    names: Names,
-    _folder: tempfile::TempDir,
-}
-
 impl Bench {
-    async fn new(config: impl FnOnce(LocalConfig) -> LocalConfig) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cloud = LocalCloud::start(config(LocalConfig::new(folder.path())))
-            .await
-            .unwrap();
-        let names = Names {
-            shards: 1,
-            ..Names::default()
-        };
-        cloud.provision(&names).await.unwrap();
-        Self {
-            cloud,
-            names,
-            _folder: folder,
-        }
-    }
-
     /// Sends outcomes at once; how many the stream left out.
     async fn left_of(&self, count: usize, bytes: usize) -> usize {
         let outcome = |at| OutcomeRecord {

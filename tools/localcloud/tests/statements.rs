@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use localcloud::{FaultKind, FaultPlan, Faults, LocalCloud, LocalConfig, Names, Service};
+use crate::bench::Bench;
+use localcloud::{FaultKind, FaultPlan, Faults, Service};
 use tidemark_aws::{DynamoStore, SystemClock, Writes, connect};
 use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
@@ -15,30 +16,7 @@ use tidemark_engine::{BatchReport, Engine, EngineConfig, InRecord};
 const STATEMENTS: &str = "BatchExecuteStatement";
 const ARRIVAL_MS: i64 = 1_790_000_000_000;
 
-struct Bench {
-    cloud: LocalCloud,
-    names: Names,
-    _folder: tempfile::TempDir,
-}
-
 impl Bench {
-    async fn new(config: impl FnOnce(LocalConfig) -> LocalConfig) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cloud = LocalCloud::start(config(LocalConfig::new(folder.path())))
-            .await
-            .unwrap();
-        let names = Names {
-            shards: 1,
-            ..Names::default()
-        };
-        cloud.provision(&names).await.unwrap();
-        Self {
-            cloud,
-            names,
-            _folder: folder,
-        }
-    }
-
     async fn store(&self, writes: Writes) -> DynamoStore {
         let clients = connect(&self.cloud.aws_settings()).await;
         DynamoStore::new(clients.dynamodb, &self.names.table).with_writes(writes)

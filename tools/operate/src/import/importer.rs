@@ -37,6 +37,8 @@ pub(super) struct Tally {
     pub(super) known: u64,
     /// Profiles and labels that took effect now.
     pub(super) applied: u64,
+    /// Labels among them of events that their cards have dropped: these keep nothing of them.
+    pub(super) labels_without_card: u64,
     /// Profiles and labels that were there already.
     pub(super) applied_before: u64,
     /// Events further behind their card's newest than anything is kept.
@@ -145,6 +147,7 @@ impl<S: StateStore> Importer<S> {
                 .process_by(&records, arrival_ms + BATCH_MS_MAX, directives)
                 .await;
             self.tally.units += report.units;
+            self.tally.labels_without_card += report.labels_without_card;
             note_ends(&mut ends, &report);
             if report.retry_from.is_none() {
                 break;
@@ -163,11 +166,10 @@ impl<S: StateStore> Importer<S> {
         let mut returned = None;
         let mut has_end = false;
         for (row, end) in rows.iter().zip(ends) {
-            let is_event = matches!(end, Some(End::Duplicate)) && is_transaction(&row.payload);
             has_end |= !matches!(end, Some(End::Returned(_)) | None);
             match end {
                 Some(End::Scored) => self.tally.imported += 1,
-                Some(End::Duplicate) if is_event => self.tally.known += 1,
+                Some(End::Duplicate) if row.is_transaction => self.tally.known += 1,
                 Some(End::Duplicate) => self.tally.applied_before += 1,
                 Some(End::Applied) => self.tally.applied += 1,
                 Some(End::Quarantined(_)) | None => {}
@@ -204,12 +206,4 @@ fn note_ends(ends: &mut [Option<End>], report: &BatchReport) {
             *known = Some(*end);
         }
     }
-}
-
-fn is_transaction(payload: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Sort {
-        schema: String,
-    }
-    serde_json::from_slice(payload).is_ok_and(|sort: Sort| sort.schema == "transaction")
 }

@@ -27,6 +27,7 @@ use tidemark_engine::port::StateStore;
 
 use crate::account::evidence::failed;
 use crate::models;
+use crate::send::unopened;
 use args::ImportArgs;
 use importer::{Importer, NothingTaken, Tally};
 use look::Look;
@@ -82,14 +83,7 @@ async fn import<S: StateStore>(
     policy: &Policy,
     json: bool,
 ) -> Result<Tally, CliError> {
-    let unreadable = |error: std::io::Error| {
-        CliError::input(
-            "input_file",
-            format!("can't open {}: {error}", file.path().display()),
-            "Check the path; - stands for stdin.",
-        )
-    };
-    let (input, bytes) = file.open().map_err(unreadable)?;
+    let (input, bytes) = file.open().map_err(|error| unopened(file, &error))?;
     let bar = ui::bar(bytes.unwrap_or_default(), "bytes of the file", json || bytes.is_none());
     let bytes_max = policy.bounds.payload_bytes_max;
     let lines = file.events(bar.wrap_read(input), bytes_max);
@@ -156,8 +150,9 @@ fn exit(tally: &Tally, purpose: Purpose) -> Exit {
     match purpose {
         _ if tally.lines == 0 => Exit::Nothing,
         Purpose::Check if tally.known + tally.imported == 0 => Exit::Nothing,
-        Purpose::Check if is_whole && tally.imported == 0 => Exit::Ok,
-        Purpose::Import | Purpose::DryRun if is_whole && tally.refused.total() == 0 => Exit::Ok,
+        // What would count or take effect now is missing; of a label whose event is dropped, nothing can be there.
+        Purpose::Check if tally.imported + tally.applied > tally.labels_without_card => Exit::Failed,
+        _ if is_whole && tally.refused.total() == 0 => Exit::Ok,
         _ => Exit::Failed,
     }
 }

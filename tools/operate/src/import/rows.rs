@@ -21,6 +21,7 @@ pub(super) struct Row {
     /// Its number in the file, from 1.
     pub(super) number: u64,
     pub(super) payload: Vec<u8>,
+    pub(super) is_transaction: bool,
     card: String,
 }
 
@@ -41,8 +42,11 @@ pub(super) struct Held {
     pub(super) lines: u64,
 }
 
-#[derive(Deserialize)]
+/// What a look at a line tells. What is no event is refused by the contract, and has no card to wait for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Glance {
+    schema: String,
     card_id: String,
 }
 
@@ -59,11 +63,11 @@ impl Held {
             match line {
                 Line::Whole(payload) => {
                     bytes += payload.len();
+                    let glance: Glance = serde_json::from_slice(payload).unwrap_or_default();
                     held.rows.push(Row {
                         number,
-                        // What is no event is refused by the contract, and has no card to wait for.
-                        card: serde_json::from_slice(payload)
-                            .map_or_else(|_| String::new(), |glance: Glance| glance.card_id),
+                        is_transaction: glance.schema == "transaction",
+                        card: glance.card_id,
                         payload: payload.to_vec(),
                     });
                 }

@@ -144,6 +144,31 @@ async fn a_check_names_what_is_not_there_writes_nothing_and_holds_nothing_that_i
     assert_eq!(looked_for(&store, &["{}".to_owned()]).await.1, Exit::Nothing);
 }
 
+fn label(card: &str, event: &str) -> String {
+    let known_since_ms = now_ms() - 1_000;
+    json!({
+        "schema": "label", "version": 1, "event_id": event, "card_id": card, "verdict": "fraud", "known_since_ms": known_since_ms,
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_check_does_not_hold_while_a_label_is_missing_or_a_line_is_refused() {
+    let store = MemoryStore::default();
+    let mut rows = history("card-1", 5);
+    imported(&store, &rows).await;
+    rows.push(label("card-1", "card-1-4"));
+    let (check, exit) = looked_for(&store, &rows).await;
+    assert_eq!(
+        (check.known, check.imported, check.applied, exit),
+        (5, 0, 1, Exit::Failed)
+    );
+    imported(&store, &rows).await;
+    assert_eq!(looked_for(&store, &rows).await.1, Exit::Ok);
+    rows.push("{}".to_owned());
+    assert_eq!(looked_for(&store, &rows).await.1, Exit::Failed);
+}
+
 #[tokio::test]
 async fn an_event_of_the_future_is_refused_so_that_no_card_forgets_its_present() {
     let store = MemoryStore::default();
