@@ -2,7 +2,7 @@
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::Builder as Overrides;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::DateTime;
@@ -103,20 +103,24 @@ impl ShardReader for KinesisReader {
             .send()
             .await
             .map_err(|error| read_error("GetRecords", &error, false))?;
-        let records = answer.records.into_iter().map(|record| StreamRecord {
-            sequence_number: record.sequence_number,
-            partition_key: record.partition_key.unwrap_or_default(),
-            arrival_ms: record
-                .approximate_arrival_timestamp
-                .and_then(|time| arrival_ms(&time))
-                .unwrap_or_default(),
-            data: record.data.into_inner(),
-        });
         Ok(Page {
-            records: records.collect(),
+            records: answer.records.into_iter().map(record_of).collect(),
             next: answer.next_shard_iterator.filter(|next| !next.is_empty()),
             behind_ms: answer.millis_behind_latest.unwrap_or_default(),
         })
+    }
+}
+
+/// A record of a page.
+pub(crate) fn record_of(record: Record) -> StreamRecord {
+    StreamRecord {
+        sequence_number: record.sequence_number,
+        partition_key: record.partition_key.unwrap_or_default(),
+        arrival_ms: record
+            .approximate_arrival_timestamp
+            .and_then(|time| arrival_ms(&time))
+            .unwrap_or_default(),
+        data: record.data.into_inner(),
     }
 }
 

@@ -3,27 +3,16 @@
 use aws_sdk_kinesis::config::Builder as Overrides;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_smithy_types::DateTime;
+/// A record as it was read from a shard: the one that a redrive reads.
+pub use tidemark_redrive::port::StreamRecord as ShardRecord;
 
 use super::error::{AdminError, admin_error};
 use super::patience::ITERATORS_MAX;
 use super::{Admin, call_timeout};
-use crate::arrival::arrival_ms;
+use crate::shards::record_of;
 
 /// Empty pages in a row at the stream's tip after which a record that was there is taken to have left the stream.
 const RESUME_EMPTY_PAGES_MAX: u32 = 3;
-
-/// A record as it was read from a shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardRecord {
-    /// A decimal number of 56 digits and more: compare by length, then text.
-    pub sequence_number: String,
-    /// Its partition key.
-    pub partition_key: String,
-    /// When Kinesis took it: milliseconds since 1970-01-01T00:00:00Z.
-    pub arrival_ms: i64,
-    /// Its bytes.
-    pub data: Vec<u8>,
-}
 
 /// Where reading of a shard goes on. It lives for five minutes; it knows its place, so that a new one can be had after that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,16 +164,7 @@ impl Admin {
         let call = call.config_override(Overrides::new().timeout_config(call_timeout()));
         let answer = call.send().await.map_err(|error| admin_error("GetRecords", &error))?;
         let next = answer.next_shard_iterator.filter(|next| !next.is_empty());
-        let records = answer.records.into_iter().map(|record| ShardRecord {
-            sequence_number: record.sequence_number,
-            partition_key: record.partition_key.unwrap_or_default(),
-            arrival_ms: record
-                .approximate_arrival_timestamp
-                .and_then(|time| arrival_ms(&time))
-                .unwrap_or_default(),
-            data: record.data.into_inner(),
-        });
-        let mut records: Vec<ShardRecord> = records.collect();
+        let mut records: Vec<ShardRecord> = answer.records.into_iter().map(record_of).collect();
         self.took(
             &at.stream,
             &at.shard_id,

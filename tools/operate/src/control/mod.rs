@@ -23,6 +23,9 @@ use serde_json::Value;
 use terminal::error::{CliError, Exit};
 use terminal::{files, ui};
 use tidemark_aws::admin::Admin;
+use tidemark_domain::policy::Policy;
+
+use crate::places::PrefixArg;
 
 /// Publishes a policy's text and has it tried on all cards, as `policy publish` and `rollout` do; answers with its version.
 ///
@@ -39,6 +42,23 @@ pub async fn try_on_all(
     policy::publish_text(&plane, stream, (name, text), &policy, reason).await?;
     rollout::set(&plane, (100, Some(policy.version)), reason).await?;
     Ok(policy.version)
+}
+
+/// The policy in force on a deployment's table.
+///
+/// # Errors
+/// When the table can't be read, or what it names can't be had.
+pub(crate) async fn in_force(
+    admin: &Admin,
+    deployment: &PrefixArg,
+    table: Option<&String>,
+) -> Result<Policy, CliError> {
+    let args = PlaneArgs {
+        deployment: deployment.clone(),
+        table: table.cloned(),
+        who: None,
+    };
+    plane::Plane::new(admin, &args, None).in_force().await
 }
 
 /// Prints a document, or the same for a person.

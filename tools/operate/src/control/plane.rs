@@ -116,6 +116,19 @@ impl<'a> Plane<'a> {
         self.read(ACTIVE, ActivePointer::from_fields).await
     }
 
+    /// The policy in force: the published one that is active, or the built-in one where none is.
+    pub(super) async fn in_force(&self) -> Result<Policy, CliError> {
+        match self.pointer().await? {
+            Stored::Absent => Ok(Policy::default_policy()),
+            Stored::Good(pointer, _) => self.usable(pointer.active).await,
+            Stored::Broken(_) => Err(CliError::refused(
+                "control_item",
+                "the item that names the policy in force can't be read",
+                "Activate a policy to write it anew, or give the policy's file with --policy.",
+            )),
+        }
+    }
+
     /// A published policy.
     pub(super) async fn published(&self, version: u32) -> Result<Option<PolicyVersion>, CliError> {
         let fields = self

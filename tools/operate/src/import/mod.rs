@@ -20,13 +20,10 @@ use terminal::input::EventFile;
 use terminal::lines::Lines;
 use terminal::{files, ui};
 use tidemark_aws::admin::Admin;
-use tidemark_domain::control::item::{ACTIVE, policy_key};
-use tidemark_domain::control::{ActivePointer, OWN_POLICY, PolicyVersion};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::port::StateStore;
 
-use crate::account::evidence::failed;
-use crate::models;
+use crate::control;
 use crate::send::unopened;
 use args::ImportArgs;
 use importer::{Importer, NothingTaken, Tally};
@@ -56,7 +53,7 @@ pub async fn run(admin: &Admin, args: &ImportArgs, json: bool) -> Result<Exit, C
     let file = EventFile::new(&args.file, args.map.as_deref())?;
     let policy = match &args.policy {
         Some(path) => files::policy(Some(path))?,
-        None => in_force(admin, &table).await?,
+        None => control::in_force(admin, &args.deployment, args.table.as_ref()).await?,
     };
     let purpose = match (args.dry_run, args.check) {
         (true, _) => Purpose::DryRun,
@@ -113,35 +110,6 @@ async fn take_all<S: StateStore, R: BufRead>(
             )
         })?;
     }
-}
-
-/// The policy that the functions judge by: the published one in force, or the built-in one.
-async fn in_force(admin: &Admin, table: &str) -> Result<Policy, CliError> {
-    let reading = failed("reading the policy in force");
-    let fields = admin.control_item(table, ACTIVE).await.map_err(&reading)?;
-    let active = fields.map(|fields| ActivePointer::from_fields(&fields)).transpose();
-    let version = active
-        .map_err(failed("reading the policy in force"))?
-        .map_or(OWN_POLICY, |pointer| pointer.active);
-    if version == OWN_POLICY {
-        return Ok(Policy::default_policy());
-    }
-    let fields = admin
-        .control_item(table, &policy_key(version))
-        .await
-        .map_err(&reading)?;
-    let text = fields.and_then(|fields| PolicyVersion::from_fields(version, &fields).ok());
-    let policy = match &text {
-        Some(published) => models::published(admin, table, &published.text).await,
-        None => None,
-    };
-    policy.ok_or_else(|| {
-        CliError::service(
-            "policy_unknown",
-            format!("policy {version} is in force, and can't be read from the table"),
-            "`tidemark policy show` says what is published; or give the policy's file with --policy.",
-        )
-    })
 }
 
 /// How the command ends. A check that saw no event holds nothing.
