@@ -1,7 +1,9 @@
-//! Rows as a Parquet file, a group of them at a time: what `tidemark export --parquet` writes.
+//! Parquet files: what `tidemark export --parquet` writes, a group of rows at a time, and the rows of a user's file as [`ObjectLines`].
 //!
 //! A crate of its own, which nothing but the command's feature `parquet` asks for: the library behind it is larger than the rest of the
 //! command's own code, and most who use the command have no need of it.
+
+mod objects;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type, TypePtr};
+
+pub use objects::ObjectLines;
 
 /// Rows that are held in memory before they are written: with 40 columns, 20 MB.
 pub const GROUP_ROWS_MAX: usize = 1 << 16;

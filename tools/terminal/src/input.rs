@@ -12,6 +12,9 @@ use crate::lines::{AccountOfRows, Lines, LinesError};
 use crate::ui;
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// How a Parquet file begins, and ends.
+#[cfg(feature = "parquet")]
+const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// A file of events.
 #[derive(Clone, Debug)]
@@ -75,16 +78,22 @@ impl EventFile {
         self.map.is_some()
     }
 
-    /// Opens it, and says how many bytes it has, if it is a file.
+    /// Opens it, and says how many bytes there are to read, as far as that is known. The rows of a Parquet file are read as JSON lines,
+    /// where the command was built with it.
     ///
     /// # Errors
-    /// When it can't be opened.
+    /// When it can't be opened, or is a Parquet file that is cut or damaged.
     pub fn open(&self) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
         if self.path == Path::new("-") {
             return Ok((Box::new(io::stdin()), None));
         }
         let file = File::open(&self.path)?;
         let data = file.metadata().ok().filter(std::fs::Metadata::is_file);
+        #[cfg(feature = "parquet")]
+        if data.is_some() && is_parquet(&file)? {
+            let rows = columns::ObjectLines::new(file).map_err(io::Error::other)?;
+            return Ok((Box::new(rows), None));
+        }
         Ok((Box::new(file), data.map(|data| data.len())))
     }
 
@@ -103,6 +112,17 @@ impl EventFile {
         };
         let translator = Translator::new(unpack(input)?, Arc::clone(map))?;
         Ok(Lines::of_rows(translator, bytes_max, Arc::clone(&self.account)))
+    }
+
+    /// Whether its rows are those of a Parquet file, which [`EventFile::open`] reads as JSON lines.
+    #[must_use]
+    pub fn is_parquet(&self) -> bool {
+        #[cfg(feature = "parquet")]
+        if self.path != Path::new("-") {
+            let found = File::open(&self.path).and_then(|file| is_parquet(&file));
+            return found.unwrap_or(false);
+        }
+        false
     }
 
     /// Opens it and gives its events.
@@ -129,6 +149,17 @@ impl EventFile {
             ui::note(&repeats);
         }
     }
+}
+
+/// Whether a file begins as Parquet does; it is read from its beginning afterwards.
+#[cfg(feature = "parquet")]
+fn is_parquet(mut file: &File) -> io::Result<bool> {
+    use std::io::Seek;
+
+    let mut start = Vec::new();
+    file.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == PARQUET_MAGIC)
 }
 
 /// `3 rows were refused: 2 time_text, 1 columns; …`.

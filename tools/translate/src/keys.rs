@@ -32,7 +32,7 @@ pub(crate) struct MapKeys {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InputKeys {
-    /// csv or json_lines.
+    /// csv, json_lines or parquet.
     #[serde(default)]
     pub(crate) format: Format,
     /// One character between the columns of a table; "," unless it is another.
@@ -55,6 +55,8 @@ pub(crate) enum Format {
     Csv,
     /// A JSON object a line.
     JsonLines,
+    /// A Parquet file, whose rows are handed in as JSON objects.
+    Parquet,
 }
 
 /// Rows by a value.

@@ -53,5 +53,5 @@ pub use keys::map_schema;
 pub use problem::MapProblem;
 pub use read::{InputFault, LineReader, is_utf16, pass_mark, unpack};
 pub use span::span_ms;
-pub use suggest::{Suggestion, suggest};
+pub use suggest::{Suggestion, suggest, suggest_of_parquet};
 pub use translator::{Translated, Translator};

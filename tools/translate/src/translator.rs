@@ -58,13 +58,13 @@ impl<R: BufRead> Translator<R> {
     pub fn new(input: R, map: Arc<RowMap>) -> Result<Self, InputFault> {
         let mut reader = RowReader::new(input, &map.input)?;
         let header = match (&map.input.columns, map.input.format) {
-            (_, Format::JsonLines) => Vec::new(),
+            (_, Format::JsonLines | Format::Parquet) => Vec::new(),
             (Some(columns), Format::Csv) => columns.clone(),
             (None, Format::Csv) => reader.header()?,
         };
         let places = match map.input.format {
             Format::Csv => columns(&map.paths, &header)?,
-            Format::JsonLines => map.paths.iter().map(|path| member(path)).collect(),
+            Format::JsonLines | Format::Parquet => map.paths.iter().map(|path| member(path)).collect(),
         };
         Ok(Self {
             map,

@@ -12,7 +12,7 @@ use terminal::error::{CliError, Exit};
 use terminal::input::EventFile;
 use terminal::lines::LinesError;
 use terminal::ui;
-use translate::{InputFault, suggest, unpack};
+use translate::{InputFault, suggest, suggest_of_parquet, unpack};
 
 use args::{MapCommand, SuggestArgs};
 
@@ -33,14 +33,19 @@ fn draft(args: &SuggestArgs, json: bool) -> Result<Exit, CliError> {
     let (input, _) = file.open().map_err(|error| unopened(&args.file, &error))?;
     let input = unpack(input).map_err(|source| unreadable(InputFault::Broken { line: 0, source }))?;
     let name = args.file.file_name().unwrap_or_default().to_string_lossy();
-    let found = suggest(input, &name, args.rows, !args.no_examples).map_err(unreadable)?;
+    let found = if file.is_parquet() {
+        suggest_of_parquet(input, &name, args.rows, !args.no_examples)
+    } else {
+        suggest(input, &name, args.rows, !args.no_examples)
+    };
+    let found = found.map_err(unreadable)?;
     let is_printed = args.output == Path::new("-");
     if !is_printed {
         std::fs::write(&args.output, &found.text).map_err(|error| unwritten(&args.output, &error))?;
     }
     if json {
         let value = serde_json::json!({
-            "map": found.text, "to_state": found.to_state, "rows": found.rows, "columns": found.columns,
+            "map": found.text, "to_state": found.to_state, "rows": found.rows, "columns": found.columns, "unreadable": found.unreadable,
         });
         ui::out(&format!("{value}\n"));
         return Ok(Exit::Ok);
@@ -52,6 +57,13 @@ fn draft(args: &SuggestArgs, json: bool) -> Result<Exit, CliError> {
         ui::note(&format!(
             "{}: a draft by {rows} rows of {columns} columns",
             args.output.display()
+        ));
+    }
+    if let Some((line, why)) = &found.first_unreadable {
+        let rows = if found.unreadable == 1 { "row" } else { "rows" };
+        let count = ui::grouped(found.unreadable);
+        ui::note(&format!(
+            "{count} {rows} could not be read and say nothing here, the first on line {line}: {why}"
         ));
     }
     if !found.to_state.is_empty() {

@@ -48,7 +48,7 @@ impl<'s> Fields<'s> {
         let under = [at, &["from"]].concat();
         if name.is_empty() {
             problems.of(&under, "expected the name of a column, found nothing");
-        } else if self.format == Format::JsonLines && name.starts_with('/') && is_wrong_pointer(name) {
+        } else if self.format != Format::Csv && name.starts_with('/') && is_wrong_pointer(name) {
             problems.of(&under, "no JSON pointer: behind ~ comes 0 (for ~) or 1 (for /)");
         }
         let known = self.paths.iter().position(|path| path == name);

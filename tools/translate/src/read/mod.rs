@@ -94,7 +94,7 @@ impl<R: BufRead> RowReader<R> {
         start::begin(&mut input, rule.format)?;
         Ok(match rule.format {
             Format::Csv => Self::Table(Box::new(TableReader::new(input, rule.delimiter, rule.quote))),
-            Format::JsonLines => Self::Lines(Box::new(ObjectReader {
+            Format::JsonLines | Format::Parquet => Self::Lines(Box::new(ObjectReader {
                 lines: LineReader::new(input, ROW_BYTES_MAX),
                 object: Value::Null,
             })),

@@ -26,8 +26,14 @@ pub(super) fn begin(input: &mut impl BufRead, format: Format) -> Result<(), Inpu
     }
     if format == Format::Csv && start.starts_with(b"{\"") {
         return Err(foreign(
-            "the file looks like JSON lines; the map says that it is a table",
-            "State format = \"json_lines\" under [input].",
+            "the rows are objects, those of JSON lines or of a Parquet file; the map says that the file is a table",
+            "State format = \"json_lines\" under [input], or \"parquet\".",
+        ));
+    }
+    if format == Format::Parquet && !start.is_empty() && !start.starts_with(b"{") {
+        return Err(foreign(
+            "the file is no Parquet file; the map says that it is one",
+            "State what it is: format = \"csv\" under [input], or \"json_lines\".",
         ));
     }
     Ok(())
@@ -60,8 +66,8 @@ pub(crate) fn looks(start: &[u8]) -> Option<(&'static str, &'static str)> {
     let start = start.get(..START_BYTES).unwrap_or(start);
     if start.starts_with(b"PAR1") {
         return Some((
-            "the file is Parquet, which no map reads yet",
-            "Write it as CSV: duckdb -c \"copy 'FILE' to 'rows.csv'\"",
+            "the file is Parquet, which is read by its name only, and by a command that was built for it",
+            "Name the file, if it came by a pipe, and build with --features parquet; or write it as CSV: duckdb -c \"copy 'FILE' to 'rows.csv'\"",
         ));
     }
     if start.starts_with(b"PK\x03\x04") {

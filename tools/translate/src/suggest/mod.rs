@@ -35,6 +35,10 @@ pub struct Suggestion {
     pub to_state: Vec<String>,
     /// Rows that were looked at.
     pub rows: u64,
+    /// Rows among the first that could not be read, and so were not looked at.
+    pub unreadable: u64,
+    /// The line of the first of them, and why.
+    pub first_unreadable: Option<(u64, String)>,
     /// Columns or paths that were found.
     pub columns: usize,
 }
@@ -44,6 +48,8 @@ pub(crate) struct Looked {
     pub(crate) format: Format,
     pub(crate) delimiter: u8,
     pub(crate) rows: u64,
+    pub(crate) unreadable: u64,
+    pub(crate) first_unreadable: Option<(u64, String)>,
     pub(crate) columns: Vec<Facts>,
 }
 
@@ -53,15 +59,35 @@ pub(crate) struct Looked {
 /// # Errors
 /// When the file is of another kind, or can't be read so far.
 pub fn suggest(input: impl BufRead, name: &str, rows_max: u64, examples: bool) -> Result<Suggestion, InputFault> {
-    let looked = look(input, rows_max)?;
-    let guesses = guess::guess(&looked);
-    let (text, to_state) = write::draft(&looked, &guesses, name, examples);
-    Ok(Suggestion {
+    Ok(drafted(&look(input, rows_max)?, name, examples))
+}
+
+/// As [`suggest`], of the rows of a Parquet file, which are handed in as JSON lines.
+///
+/// # Errors
+/// When the file can't be read so far.
+pub fn suggest_of_parquet(
+    input: impl BufRead,
+    name: &str,
+    rows_max: u64,
+    examples: bool,
+) -> Result<Suggestion, InputFault> {
+    let mut looked = look(input, rows_max)?;
+    looked.format = Format::Parquet;
+    Ok(drafted(&looked, name, examples))
+}
+
+fn drafted(looked: &Looked, name: &str, examples: bool) -> Suggestion {
+    let guesses = guess::guess(looked);
+    let (text, to_state) = write::draft(looked, &guesses, name, examples);
+    Suggestion {
         text,
         to_state,
         rows: looked.rows,
+        unreadable: looked.unreadable,
+        first_unreadable: looked.first_unreadable.clone(),
         columns: looked.columns.len(),
-    })
+    }
 }
 
 fn look(mut input: impl BufRead, rows_max: u64) -> Result<Looked, InputFault> {
@@ -82,12 +108,17 @@ fn look(mut input: impl BufRead, rows_max: u64) -> Result<Looked, InputFault> {
         format,
         delimiter,
         rows: 0,
+        unreadable: 0,
+        first_unreadable: None,
         columns: header.iter().map(|name| Facts::new(name)).collect(),
     };
-    while looked.rows < rows_max {
+    while looked.rows + looked.unreadable < rows_max {
         match reader.next(header.len())? {
             Read::End => break,
-            Read::Wrong { .. } => {}
+            Read::Wrong { line, wrong } => {
+                looked.unreadable += 1;
+                looked.first_unreadable.get_or_insert((line, wrong.why));
+            }
             Read::Row { .. } => {
                 looked.rows += 1;
                 take(&mut looked.columns, &reader);

@@ -102,6 +102,7 @@ impl Draft<'_> {
     fn input(&mut self) {
         match (self.looked.format, self.looked.delimiter) {
             (Format::JsonLines, _) => self.line("[input]\nformat = \"json_lines\"\n"),
+            (Format::Parquet, _) => self.line("[input]\nformat = \"parquet\"\n"),
             (Format::Csv, b',') => {}
             (Format::Csv, delimiter) => {
                 let delimiter = quoted(&char::from(delimiter).to_string());
