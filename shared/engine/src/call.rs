@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::budget::{RetryBudget, TimeBounds};
-use crate::config::{EngineConfig, WRITES_IN_CALL_MAX};
-use crate::desk::Desk;
+use crate::config::{EngineConfig, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
+use crate::desk::{Desk, serve};
 use crate::directives::Directives;
 use crate::lock::lock;
 use crate::port::{Answers, Clock, Commit, Metered, PortError, StateWrite};
+use crate::portion::CallLimit;
 use crate::report::{BatchReport, Returned};
 use crate::retry::repeat;
 
@@ -58,8 +59,33 @@ impl<'e, C: Clock> BatchContext<'e, C> {
         answer.value
     }
 
+    /// Runs `callers` to their end; the writes that they hand in meanwhile go out together, in calls of `write`, until it
+    /// `is_late`. A write counts as many bytes as `bytes_of` says.
+    pub(crate) async fn serve_writes<W, T, F, R>(
+        &self,
+        desk: &WriteDesk<W, T>,
+        bytes_of: fn(&Arc<W>) -> usize,
+        is_late: fn(&Self) -> bool,
+        write: impl Fn(Vec<Arc<W>>) -> F,
+        callers: impl Future<Output = R>,
+    ) -> R
+    where
+        F: Future<Output = Answers<T>>,
+    {
+        let limit = CallLimit {
+            items_max: WRITES_IN_CALL_MAX,
+            bytes_max: WRITES_BYTES_MAX,
+            bytes_of,
+        };
+        let call = |writes: Vec<Arc<W>>| {
+            let (count, answers) = (writes.len(), write(writes));
+            async move { self.each_answer(count, answers.await) }
+        };
+        serve(desk, &limit, self.write_calls_max(), || is_late(self), call, callers).await
+    }
+
     /// The answer to each of the writes of a call, counting what the call cost.
-    pub(crate) fn each_answer<T>(&self, writes: usize, answers: Answers<T>) -> Vec<Result<T, PortError>> {
+    fn each_answer<T>(&self, writes: usize, answers: Answers<T>) -> Vec<Result<T, PortError>> {
         let error = match answers {
             Ok(answers) if answers.value.len() == writes => return self.metered(answers),
             Ok(_) => PortError::Unavailable("an answer for another number of writes".to_owned()),
@@ -97,7 +123,7 @@ impl<'e, C: Clock> BatchContext<'e, C> {
     }
 
     /// Calls with many writes that may be under way at once.
-    pub(crate) fn write_calls_max(&self) -> usize {
+    fn write_calls_max(&self) -> usize {
         self.config.commits_concurrent_max.div_ceil(WRITES_IN_CALL_MAX)
     }
 

@@ -8,24 +8,15 @@ use tidemark_domain::id::CardId;
 
 use crate::call::BatchContext;
 use crate::cards::{Cards, Warm};
-use crate::config::{SEGMENT_ROUNDS_MAX, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
-use crate::desk::serve;
+use crate::config::SEGMENT_ROUNDS_MAX;
 use crate::directives::Judge;
 use crate::fold::{Folded, Step, expires_at_s, fold_group};
 use crate::keys::{CardInputs, KeyViews};
 use crate::plan::Planned;
 use crate::port::{Clock, Commit, StateItem, StateStore, StateWrite};
-use crate::portion::CallLimit;
 use crate::profile::ProfileView;
 use crate::report::Returned;
 use crate::sealed::{drop_cold, read_segments, write_segments};
-
-/// What the store is given in one call.
-const COMMIT_CALL: CallLimit<Arc<StateWrite>> = CallLimit {
-    items_max: WRITES_IN_CALL_MAX,
-    bytes_max: WRITES_BYTES_MAX,
-    bytes_of: |write| write.item.bytes.len(),
-};
 
 /// Carries cards' plans out; what they commit meanwhile goes out in calls of many writes.
 pub(crate) async fn commit_together<S: StateStore, C: Clock, R>(
@@ -33,20 +24,11 @@ pub(crate) async fn commit_together<S: StateStore, C: Clock, R>(
     store: &S,
     cards: impl Future<Output = R>,
 ) -> R {
-    let call = |writes: Vec<Arc<StateWrite>>| async move {
-        let answers = store.commit(&writes).await;
-        context.each_answer(writes.len(), answers)
-    };
-    let is_late = || context.is_stopped();
-    serve(
-        &context.commits,
-        &COMMIT_CALL,
-        context.write_calls_max(),
-        is_late,
-        call,
-        cards,
-    )
-    .await
+    let write = |writes: Vec<Arc<StateWrite>>| async move { store.commit(&writes).await };
+    let (desk, is_late) = (&context.commits, BatchContext::is_stopped);
+    context
+        .serve_writes(desk, |write| write.item.bytes.len(), is_late, write, cards)
+        .await
 }
 
 /// A card while its plan is carried out.

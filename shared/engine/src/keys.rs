@@ -17,22 +17,14 @@ use tidemark_domain::policy::{KeyTerms, Policy};
 use crate::breaker::Breaker;
 use crate::cache::Cache;
 use crate::call::{BatchContext, WriteDesk};
-use crate::config::{EngineConfig, LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
-use crate::desk::{Desk, serve};
+use crate::config::{EngineConfig, LOAD_CARDS_MAX, LOADS_CONCURRENT_MAX};
+use crate::desk::Desk;
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::plan::CardPlan;
 use crate::port::{Clock, Commit, KeyId, KeyWrite, Metered, StateItem, StateStore, StateVersion};
-use crate::portion::CallLimit;
 use crate::profile::ProfileView;
 use crate::report::Returned;
-
-/// What the store is given in one call.
-const KEY_CALL: CallLimit<Arc<KeyWrite>> = CallLimit {
-    items_max: WRITES_IN_CALL_MAX,
-    bytes_max: WRITES_BYTES_MAX,
-    bytes_of: |write| write.item.bytes.len(),
-};
 
 type KeyDesk = WriteDesk<KeyWrite, Commit>;
 
@@ -266,12 +258,11 @@ impl Keys {
             (key, self.teach_one(context, (store, desk), *key, &labels).await)
         });
         let keys = stream::iter(keys.collect::<Vec<_>>()).buffer_unordered(context.config.commits_concurrent_max);
-        let call = |writes: Vec<Arc<KeyWrite>>| async move {
-            let answers = store.commit_keys(&writes).await;
-            context.each_answer(writes.len(), answers)
-        };
-        let (calls_max, is_late) = (context.write_calls_max(), || context.is_stopped());
-        let taught: Vec<_> = serve(desk, &KEY_CALL, calls_max, is_late, call, keys.collect()).await;
+        let write = |writes: Vec<Arc<KeyWrite>>| async move { store.commit_keys(&writes).await };
+        let is_late = BatchContext::is_stopped;
+        let taught: Vec<_> = context
+            .serve_writes(desk, |write| write.item.bytes.len(), is_late, write, keys.collect())
+            .await;
         let mut ends = vec![Ok(()); lessons.len()];
         for (key, written) in taught {
             let of_key = by_key.get(key).into_iter().flatten();

@@ -7,8 +7,8 @@ use tidemark_domain::control::Mode;
 use tidemark_domain::id::EventKey;
 
 use crate::call::{BatchContext, WriteDesk};
-use crate::config::{OUTCOMES_SEND_BYTES_MAX, OUTCOMES_SEND_MAX, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
-use crate::desk::{Desk, serve};
+use crate::config::{OUTCOMES_SEND_BYTES_MAX, OUTCOMES_SEND_MAX};
+use crate::desk::Desk;
 use crate::fold::OutcomeStep;
 use crate::hash::FixedMap;
 use crate::lock::lock;
@@ -24,13 +24,6 @@ const OUTCOME_CALL: CallLimit<OutcomeRecord> = CallLimit {
     items_max: OUTCOMES_SEND_MAX,
     bytes_max: OUTCOMES_SEND_BYTES_MAX,
     bytes_of: |outcome| outcome.bytes.len(),
-};
-
-/// What the store is given in one call.
-const DECISION_CALL: CallLimit<Arc<DecisionItem>> = CallLimit {
-    items_max: WRITES_IN_CALL_MAX,
-    bytes_max: WRITES_BYTES_MAX,
-    bytes_of: |decision| decision.outcome_json.len(),
 };
 
 /// A record's outcome on its way.
@@ -180,12 +173,17 @@ async fn record_decisions<S: StateStore, C: Clock>(
         (records, answer)
     });
     let records = stream::iter(records.collect::<Vec<_>>()).buffered(context.config.commits_concurrent_max);
-    let call = |decisions: Vec<Arc<DecisionItem>>| async move {
-        let answers = store.put_decisions(&decisions).await;
-        context.each_answer(decisions.len(), answers)
-    };
-    let (calls_max, is_late) = (context.write_calls_max(), || context.is_past_last_call());
-    let answers: Vec<_> = serve(desk, &DECISION_CALL, calls_max, is_late, call, records.collect()).await;
+    let write = |decisions: Vec<Arc<DecisionItem>>| async move { store.put_decisions(&decisions).await };
+    let is_late = BatchContext::is_past_last_call;
+    let answers: Vec<_> = context
+        .serve_writes(
+            desk,
+            |decision| decision.outcome_json.len(),
+            is_late,
+            write,
+            records.collect(),
+        )
+        .await;
     let recorded = answers.iter().filter(|(_, answer)| *answer == Ok(PutOnce::Written));
     context.report().decisions_recorded = recorded.count() as u64;
     let failed = answers.into_iter().filter_map(|(records, answer)| {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
 use terminal::input::EventFile;
-use terminal::lines::{Line, Lines, LinesError};
+use terminal::lines::{Lines, LinesError, Unread};
 use terminal::ui;
 use tidemark_aws::admin::Admin;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -129,19 +129,10 @@ pub(crate) enum Read {
 }
 
 impl Read {
-    /// A row of which its map makes no event.
-    pub(crate) fn refused(line: u64, code: &str, why: &str) -> Self {
-        let (code, why) = (code.to_owned(), Some(why.to_owned()));
+    /// A line without a text.
+    pub(crate) fn unread(line: u64, unread: Unread) -> Self {
+        let (code, why) = (unread.code.to_owned(), Some(unread.why));
         Self::Refused(Refused { line, code, why })
-    }
-
-    /// A line that no record can hold.
-    pub(crate) fn too_large(line: u64) -> Self {
-        Self::Refused(Refused {
-            line,
-            code: TOO_LARGE.to_owned(),
-            why: None,
-        })
     }
 }
 
@@ -260,12 +251,11 @@ fn read_all(mut lines: Lines<impl BufRead>, sender: &ReadSender) {
     loop {
         let read = match lines.next() {
             Ok(None) => return,
-            Ok(Some((line, Line::Whole(data)))) => {
+            Ok(Some((line, Ok(data)))) => {
                 let data = data.to_vec();
                 Ok(Read::Event { line, data, sort: 0 })
             }
-            Ok(Some((line, Line::TooLong { .. }))) => Ok(Read::too_large(line)),
-            Ok(Some((line, Line::Refused { code, why }))) => Ok(Read::refused(line, code, why)),
+            Ok(Some((line, Err(unread)))) => Ok(Read::unread(line, unread)),
             Err(error) => Err(error),
         };
         let is_over = read.is_err();

@@ -3,10 +3,12 @@
 //!
 //! The [`clock`] is the only place of the command's crates that reads the time or waits.
 
+pub mod chunk;
 pub mod clock;
 pub mod error;
 pub mod escape;
 pub mod files;
+pub mod glance;
 pub mod input;
 pub mod lines;
 pub mod operator;

@@ -6,6 +6,7 @@
 use std::io::{self, BufRead};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tidemark_domain::refusal::RefusalCode;
 use translate::{InputFault, LineReader, RowAccount, Translated, Translator, is_utf16, pass_mark};
 
 use crate::error::CliError;
@@ -17,23 +18,26 @@ const SHOWN_CHARS: usize = 60;
 /// From so many commas (or semicolons, or tabs) on a first line that is no JSON looks like a table's head.
 const SEPARATORS_MIN: usize = 2;
 
-/// A line without its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
-    /// All of it.
-    Whole(&'a [u8]),
-    /// It was over the limit: only its length is known.
-    TooLong {
-        /// Its length in bytes.
-        bytes: u64,
-    },
-    /// A row of which the map makes no event.
-    Refused {
-        /// The map's code, or the contract's.
-        code: &'static str,
-        /// The column and what is wrong with it, no value.
-        why: &'a str,
-    },
+/// A line without its end, or why there is no text of it.
+pub type Line<'a> = Result<&'a [u8], Unread>;
+
+/// Why there is no text of a line: it is longer than what is held of any, or its map makes no event of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The map's code, or the contract's.
+    pub code: &'static str,
+    /// What is wrong: a length, or the column and what it has; no value.
+    pub why: String,
+}
+
+impl Unread {
+    /// A line of so many bytes.
+    fn too_long(bytes: u64, bytes_max: usize) -> Self {
+        Self {
+            code: RefusalCode::TooLarge.as_str(),
+            why: format!("{bytes} bytes, at most {bytes_max} are taken"),
+        }
+    }
 }
 
 /// Why lines can't be had.
@@ -90,7 +94,6 @@ struct Rows<R> {
     translator: Translator<R>,
     /// Events of the last row that were given.
     given: usize,
-    why: String,
     account: AccountOfRows,
 }
 
@@ -120,7 +123,6 @@ impl<R: BufRead> Lines<R> {
         let rows = Rows {
             translator,
             given: 0,
-            why: String::new(),
             account,
         };
         Self {
@@ -155,7 +157,7 @@ fn next_line<'l, R: BufRead>(
         let Some(length) = lines.read()? else { return Ok(None) };
         if length > bytes_max as u64 {
             *seen_event = true;
-            return Ok(Some((lines.number(), Line::TooLong { bytes: length })));
+            return Ok(Some((lines.number(), Err(Unread::too_long(length, bytes_max)))));
         }
         if lines.line().iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -166,7 +168,7 @@ fn next_line<'l, R: BufRead>(
                 return Err(foreign);
             }
         }
-        return Ok(Some((lines.number(), Line::Whole(lines.line()))));
+        return Ok(Some((lines.number(), Ok(lines.line()))));
     }
 }
 
@@ -181,9 +183,8 @@ impl<R: BufRead> Rows<R> {
                     return Ok(None);
                 }
                 Some(Translated::Refused(refused)) => {
-                    self.why = refused.place_and_reason();
-                    let (code, why) = (refused.code, self.why.as_str());
-                    return Ok(Some((refused.line, Line::Refused { code, why })));
+                    let (code, why) = (refused.code, refused.place_and_reason());
+                    return Ok(Some((refused.line, Err(Unread { code, why }))));
                 }
                 Some(Translated::Events { .. } | Translated::Skipped { .. }) => {}
             }
@@ -192,8 +193,8 @@ impl<R: BufRead> Rows<R> {
         let event = events.get(self.given).map(Vec::as_slice).unwrap_or_default();
         self.given += 1;
         Ok(Some(match event.len() {
-            bytes if bytes > bytes_max => (line, Line::TooLong { bytes: bytes as u64 }),
-            _ => (line, Line::Whole(event)),
+            bytes if bytes > bytes_max => (line, Err(Unread::too_long(bytes as u64, bytes_max))),
+            _ => (line, Ok(event)),
         }))
     }
 }
@@ -264,17 +265,12 @@ fn foreign(line: &[u8]) -> Option<LinesError> {
 mod tests {
     use super::*;
 
-    fn read(text: &[u8], bytes_max: usize) -> Vec<(u64, Result<Vec<u8>, u64>)> {
+    fn read(text: &[u8], bytes_max: usize) -> Vec<(u64, Result<Vec<u8>, Unread>)> {
         // A buffer of three bytes cuts lines in every place.
         let mut lines = Lines::new(io::BufReader::with_capacity(3, text), bytes_max);
         let mut all = Vec::new();
         while let Some((number, line)) = lines.next().unwrap() {
-            let line = match line {
-                Line::Whole(bytes) => Ok(bytes.to_vec()),
-                Line::Refused { code, why } => panic!("{code}: {why}"),
-                Line::TooLong { bytes } => Err(bytes),
-            };
-            all.push((number, line));
+            all.push((number, line.map(<[u8]>::to_vec)));
         }
         all
     }
@@ -300,7 +296,11 @@ mod tests {
     fn a_line_over_the_limit_is_measured_and_the_next_one_is_whole() {
         assert_eq!(
             read(b"12345678\nab\n1234\r\n", 4),
-            vec![(1, Err(8)), (2, Ok(b"ab".to_vec())), (3, Ok(b"1234".to_vec()))]
+            vec![
+                (1, Err(Unread::too_long(8, 4))),
+                (2, Ok(b"ab".to_vec())),
+                (3, Ok(b"1234".to_vec()))
+            ]
         );
     }
 

@@ -171,7 +171,7 @@ async fn lines_that_no_record_can_hold_are_named_and_all_others_are_sent() {
     for more in [&[][..], &["--aggregate"]] {
         let sent = bench.send(1, &text, more).await;
         let mut refused = vec![
-            json!({"line": 3, "code": "too_large"}),
+            json!({"line": 3, "code": "too_large", "why": format!("{} bytes, at most {LIMIT} are taken", LIMIT + 1)}),
             json!({"line": 4, "code": "too_large"}),
         ];
         if more.len() == 1 {

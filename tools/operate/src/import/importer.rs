@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use terminal::chunk::LineChunk;
 use terminal::clock::{now_ms, pause};
+use terminal::glance::Kind;
 use tidemark_aws::SystemClock;
 use tidemark_domain::control::Mode;
 use tidemark_domain::policy::Policy;
@@ -14,7 +16,7 @@ use tidemark_engine::port::{StateStore, Units};
 use tidemark_engine::record::OfAggregate;
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
-use super::rows::{Held, RefusedRow, RefusedRows, Row};
+use super::rows::{RefusedRow, RefusedRows, Row, Rows};
 
 /// Time for one batch, milliseconds.
 const BATCH_MS_MAX: i64 = 120_000;
@@ -95,15 +97,16 @@ impl<S: StateStore> Importer<S> {
     ///
     /// # Errors
     /// When the table takes nothing of a batch, however often it is asked.
-    pub(super) async fn take(&mut self, held: Held) -> Result<(), NothingTaken> {
-        self.tally.lines += held.lines;
+    pub(super) async fn take(&mut self, chunk: &LineChunk) -> Result<(), NothingTaken> {
+        self.tally.lines += chunk.lines.len() as u64;
+        let rows = Rows::of(chunk);
         let cards_max = self.write_units.map_or(usize::MAX, |units| (units as usize).max(1));
-        for batch in held.batches(cards_max) {
+        for batch in rows.batches(cards_max) {
             let (began_ms, before) = (now_ms(), self.tally.units.write);
-            self.take_batch(&held.rows[batch]).await?;
+            self.take_batch(&rows.rows[batch]).await?;
             self.slow_down(began_ms, self.tally.units.write - before).await;
         }
-        for refused in held.refused {
+        for refused in rows.refused {
             self.tally.refused.take(refused);
         }
         Ok(())
@@ -118,7 +121,7 @@ impl<S: StateStore> Importer<S> {
         }
     }
 
-    async fn take_batch(&mut self, rows: &[Row]) -> Result<(), NothingTaken> {
+    async fn take_batch(&mut self, rows: &[Row<'_>]) -> Result<(), NothingTaken> {
         let numbers: Vec<String> = (0..rows.len()).map(|at| at.to_string()).collect();
         let mut ends: Vec<Option<End>> = vec![None; rows.len()];
         let mut wait_ms = TRY_WAIT_MS;
@@ -138,7 +141,7 @@ impl<S: StateStore> Importer<S> {
                     }),
                     partition_key: "",
                     arrival_ms,
-                    data: &row.payload,
+                    data: row.payload,
                 })
                 .collect();
             let directives = self.directives.clone();
@@ -162,14 +165,14 @@ impl<S: StateStore> Importer<S> {
     }
 
     /// Counts the ends of a batch.
-    fn count(&mut self, rows: &[Row], ends: &[Option<End>]) -> Result<(), NothingTaken> {
+    fn count(&mut self, rows: &[Row<'_>], ends: &[Option<End>]) -> Result<(), NothingTaken> {
         let mut returned = None;
         let mut has_end = false;
         for (row, end) in rows.iter().zip(ends) {
             has_end |= !matches!(end, Some(End::Returned(_)) | None);
             match end {
                 Some(End::Scored) => self.tally.imported += 1,
-                Some(End::Duplicate) if row.is_transaction => self.tally.known += 1,
+                Some(End::Duplicate) if Kind::of(row.payload) == Kind::Transaction => self.tally.known += 1,
                 Some(End::Duplicate) => self.tally.applied_before += 1,
                 Some(End::Applied) => self.tally.applied += 1,
                 Some(End::Quarantined(_)) | None => {}
@@ -186,7 +189,7 @@ impl<S: StateStore> Importer<S> {
             } else if let Some(row) = row {
                 self.tally.refused.take(RefusedRow {
                     number: row.number,
-                    code: message.code.as_str().to_owned(),
+                    code: message.code.as_str(),
                     why: message.detail,
                 });
             }

@@ -15,6 +15,7 @@ mod view;
 use std::io::BufRead;
 
 use indicatif::ProgressBar;
+use terminal::chunk::LineChunk;
 use terminal::error::{CliError, Exit};
 use terminal::input::EventFile;
 use terminal::lines::Lines;
@@ -28,7 +29,6 @@ use crate::send::unopened;
 use args::ImportArgs;
 use importer::{Importer, NothingTaken, Tally};
 use look::Look;
-use rows::Held;
 
 /// Write units that an import takes in a second, unless `--write-units` says otherwise: a quarter of what a new table on demand takes.
 pub const WRITE_UNITS_PER_SECOND: u64 = 1_000;
@@ -85,30 +85,30 @@ async fn import<S: StateStore>(
     let bytes_max = policy.bounds.payload_bytes_max;
     let lines = file.events(bar.wrap_read(input), bytes_max);
     let mut lines = lines.map_err(|error| error.into_cli(""))?;
-    let taken = take_all(&mut importer, &mut lines, bytes_max).await;
+    let taken = take_all(&mut importer, &mut lines).await;
     ProgressBar::finish_and_clear(&bar);
     taken.map(|()| importer.tally)
 }
 
-async fn take_all<S: StateStore, R: BufRead>(
-    importer: &mut Importer<S>,
-    lines: &mut Lines<R>,
-    bytes_max: usize,
-) -> Result<(), CliError> {
+async fn take_all<S: StateStore, R: BufRead>(importer: &mut Importer<S>, lines: &mut Lines<R>) -> Result<(), CliError> {
+    let mut chunk = LineChunk::default();
     loop {
         let so_far = format!(
             "; {} events before it are imported, and importing them again is safe",
             ui::grouped(importer.tally.imported)
         );
-        let held = Held::read(lines, bytes_max).map_err(|error| error.into_cli(&so_far))?;
-        let Some(held) = held else { return Ok(()) };
-        importer.take(held).await.map_err(|NothingTaken(why)| {
+        chunk.fill(lines).map_err(|error| error.into_cli(&so_far))?;
+        if chunk.lines.is_empty() {
+            return Ok(());
+        }
+        importer.take(&chunk).await.map_err(|NothingTaken(why)| {
             CliError::service(
                 "import_stopped",
                 format!("the table takes nothing: {why}{so_far}"),
                 "Check the table's name, its permissions and limits; then import the whole file again.",
             )
         })?;
+        chunk.clear();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Importing against the store in memory: beside live events, twice, in the middle of a break.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use serde_json::json;
@@ -12,9 +12,11 @@ use tidemark_engine::{Engine, EngineConfig, InRecord};
 use super::*;
 
 const DAY_MS: i64 = 86_400_000;
-/// A recent time, ms since 1970-01-01T00:00:00Z: the engine's clock is the machine's.
+/// A recent time, ms since 1970-01-01T00:00:00Z: the engine's clock is the machine's. It is the same throughout, since a history
+/// reaches to the last millisecond of what live traffic may be late.
 fn now_ms() -> i64 {
-    terminal::clock::now_ms() - 60_000
+    static NOW_MS: OnceLock<i64> = OnceLock::new();
+    *NOW_MS.get_or_init(|| terminal::clock::now_ms() - 60_000)
 }
 
 fn event(card: &str, id: &str, occurred_at_ms: i64) -> String {
@@ -72,7 +74,7 @@ fn live(store: &MemoryStore, events: &[String]) -> Vec<String> {
 async fn imported(store: &MemoryStore, events: &[String]) -> Tally {
     let mut importer = Importer::new(store.clone(), &Policy::default_policy(), Some(1e9));
     let text = events.iter().map(|event| format!("{event}\n")).collect::<String>();
-    take_all(&mut importer, &mut Lines::new(text.as_bytes(), 100_000), 100_000)
+    take_all(&mut importer, &mut Lines::new(text.as_bytes(), 100_000))
         .await
         .unwrap();
     importer.tally
@@ -81,7 +83,7 @@ async fn imported(store: &MemoryStore, events: &[String]) -> Tally {
 async fn looked_for(store: &MemoryStore, events: &[String]) -> (Tally, Exit) {
     let mut importer = Importer::new(Look::new(store.clone()), &Policy::default_policy(), None);
     let text = events.iter().map(|event| format!("{event}\n")).collect::<String>();
-    take_all(&mut importer, &mut Lines::new(text.as_bytes(), 100_000), 100_000)
+    take_all(&mut importer, &mut Lines::new(text.as_bytes(), 100_000))
         .await
         .unwrap();
     let exit = exit(&importer.tally, Purpose::Check);

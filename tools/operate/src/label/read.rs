@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use terminal::error::CliError;
+use terminal::glance::Kind;
 use terminal::input::EventFile;
-use terminal::lines::{Line, Lines, LinesError};
+use terminal::lines::{Lines, LinesError};
 use tidemark_domain::contract::{self, Bounds};
 use tidemark_domain::event::{Event, Verdict};
 
@@ -118,10 +119,9 @@ impl Judge {
         while let Some((line, text)) = lines.next()? {
             let read = match text {
                 // A row may say a transaction beside its label, or alone: `tidemark send` is for those.
-                Line::Whole(payload) if is_mapped && !is_label(payload) => continue,
-                Line::Whole(payload) => self.judge(line, payload),
-                Line::TooLong { .. } => Read::too_large(line),
-                Line::Refused { code, why } => Read::refused(line, code, why),
+                Ok(payload) if is_mapped && !Kind::is_label(payload) => continue,
+                Ok(payload) => self.judge(line, payload),
+                Err(unread) => Read::unread(line, unread),
             };
             if sender.blocking_send(Ok(read)).is_err() {
                 break;
@@ -132,14 +132,13 @@ impl Judge {
 
     fn read_table<R: BufRead>(self, mut lines: Lines<R>, sender: &ReadSender) -> Result<(), LabelFileError> {
         let columns = match lines.next()? {
-            Some((_, Line::Whole(header))) => columns(header)?,
+            Some((_, Ok(header))) => columns(header)?,
             _ => return Err(LabelFileError::Columns("the table has no header".to_owned())),
         };
         while let Some((line, text)) = lines.next()? {
             let read = match text {
-                Line::TooLong { .. } => Read::too_large(line),
-                Line::Refused { code, why } => Read::refused(line, code, why),
-                Line::Whole(row) => match fields(row).filter(|fields| fields.len() == columns.len()) {
+                Err(unread) => Read::unread(line, unread),
+                Ok(row) => match fields(row).filter(|fields| fields.len() == columns.len()) {
                     Some(fields) => self.judge(line, &label(&columns, fields)),
                     None => Read::Refused(Refused {
                         line,
@@ -154,15 +153,6 @@ impl Judge {
         }
         Ok(())
     }
-}
-
-/// Whether an event is a label.
-fn is_label(payload: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        schema: &'a str,
-    }
-    serde_json::from_slice::<Named<'_>>(payload).is_ok_and(|named| named.schema == "label")
 }
 
 /// Whether a file begins with a table's header that could be one of labels.

@@ -5,11 +5,10 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 use serde_json::Value;
-use terminal::lines::{Line, Lines, LinesError};
+use terminal::glance::Kind;
+use terminal::lines::{Lines, LinesError};
 use tidemark_domain::event::Verdict;
 use tidemark_domain::id::fingerprint64;
-
-use crate::score_file::Kind;
 
 /// A label line, as far as it is looked at here. The contract judges it when it is replayed.
 #[derive(Deserialize)]
@@ -123,8 +122,8 @@ impl Labels {
         let mut labels = Self::default();
         let mut lines = open()?;
         while let Some((_, line)) = lines.next()? {
-            let Line::Whole(payload) = line else { continue };
-            if memchr::memmem::find(payload, b"\"label\"").is_none() || Kind::of(payload) != Kind::Label {
+            let Ok(payload) = line else { continue };
+            if !Kind::is_label(payload) {
                 continue;
             }
             if let Ok(wire) = serde_json::from_slice::<Wire>(payload) {
@@ -170,7 +169,7 @@ impl Labels {
             return Ok(times);
         }
         while let Some((_, line)) = lines.next()? {
-            let Line::Whole(payload) = line else { continue };
+            let Ok(payload) = line else { continue };
             let Ok(tx) = serde_json::from_slice::<Transaction<'_>>(payload) else {
                 continue;
             };

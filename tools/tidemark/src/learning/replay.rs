@@ -7,8 +7,10 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use terminal::chunk::LineChunk;
+use terminal::glance::Kind;
 use terminal::input::EventFile;
-use terminal::lines::{Line, Lines, LinesError};
+use terminal::lines::{Lines, LinesError};
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::id::fingerprint64;
@@ -16,7 +18,7 @@ use tidemark_domain::policy::{Policy, base_amount};
 
 use super::LearningError;
 use super::labels::{Labels, event_number};
-use crate::score_file::{Arrival, Chunk, Kind, LineEnd, Scorer};
+use crate::score_file::{Arrival, LineEnd, Scorer};
 
 /// How much earlier than it counts a label may be taken, ms.
 const EARLY_MS: i64 = 7 * 86_400_000;
@@ -97,7 +99,7 @@ fn run(
 ) -> Result<(), LearningError> {
     let mut run = Replay {
         scorer: Scorer::new(policy.clone(), with_values, Arrival::AtEventTime),
-        chunk: Chunk::default(),
+        chunk: LineChunk::default(),
         policy,
         pending: labels.all.iter().peekable(),
         after_label: false,
@@ -105,8 +107,8 @@ fn run(
     };
     let mut lines = lines(file, policy)?;
     while let Some((number, line)) = lines.next()? {
-        let Line::Whole(payload) = line else { continue };
-        if is_label(payload) {
+        let Ok(payload) = line else { continue };
+        if Kind::is_label(payload) {
             continue;
         }
         let time_ms = time_of(payload);
@@ -130,7 +132,7 @@ fn run(
 
 struct Replay<'a, L: Iterator> {
     scorer: Scorer,
-    chunk: Chunk,
+    chunk: LineChunk,
     policy: &'a Policy,
     pending: std::iter::Peekable<L>,
     after_label: bool,
@@ -183,7 +185,7 @@ impl<'a, L: Iterator<Item = &'a super::labels::Known>> Replay<'a, L> {
             self.flush(take)?;
         }
         self.after_label = is_label;
-        self.chunk.push(number, Line::Whole(payload));
+        self.chunk.push(number, Ok(payload));
         Ok(())
     }
 
@@ -198,10 +200,6 @@ impl<'a, L: Iterator<Item = &'a super::labels::Known>> Replay<'a, L> {
         self.chunk.clear();
         Ok(())
     }
-}
-
-fn is_label(payload: &[u8]) -> bool {
-    memchr::memmem::find(payload, b"\"label\"").is_some() && Kind::of(payload) == Kind::Label
 }
 
 /// When a transaction happened; `None` for any other line.

@@ -14,7 +14,6 @@ use super::policy_text::PolicyText;
 use super::replay::{self, amount_of};
 use super::task::{measure, parse, set_thresholds, used, windows};
 use super::unlabelled;
-use terminal::lines::Line;
 
 pub use super::task::{TrainOptions, Trained};
 
@@ -148,7 +147,7 @@ fn look(options: &TrainOptions, policy: &Policy) -> Result<Looked, LearningError
     let mut first_ms = None;
     let mut lines = replay::lines(&options.input, policy)?;
     while let Some((_, line)) = lines.next()? {
-        let Line::Whole(payload) = line else { continue };
+        let Ok(payload) = line else { continue };
         has_accounts = has_accounts || says(payload, "account_opened_at_ms");
         let Some(time_ms) = replay::time_of(payload) else {
             continue;

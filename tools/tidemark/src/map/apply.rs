@@ -5,7 +5,7 @@ use std::path::Path;
 
 use terminal::error::{CliError, Exit};
 use terminal::input::{EventFile, repeats_text};
-use terminal::lines::{Line, Lines};
+use terminal::lines::{Line, Lines, Unread};
 use terminal::ui;
 use tidemark_domain::contract::Bounds;
 use tidemark_engine::causes;
@@ -13,7 +13,7 @@ use translate::RowAccount;
 
 use super::args::ApplyArgs;
 use super::{WholeFile, unopened, unwritten, view};
-use crate::score_file::sorted::{self, Held};
+use crate::score_file::sorted;
 
 /// Buffers of outputs, bytes.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -113,11 +113,7 @@ fn write<R: BufRead>(mut lines: Lines<R>, args: &ApplyArgs, mut outputs: Outputs
             Stopped::Failed(CliError::input("map_input", what, advice))
         })?;
         for (number, line) in held {
-            match line {
-                Held::Whole(event) => take(&mut outputs, number, Line::Whole(&event), args)?,
-                Held::TooLong { bytes } => take(&mut outputs, number, Line::TooLong { bytes }, args)?,
-                Held::Refused { code, why } => take(&mut outputs, number, Line::Refused { code, why: &why }, args)?,
-            }
+            take(&mut outputs, number, line.as_deref().map_err(Clone::clone), args)?;
         }
     } else {
         while let Some((number, line)) = lines.next().map_err(|error| Stopped::Failed(error.into_cli("")))? {
@@ -129,16 +125,15 @@ fn write<R: BufRead>(mut lines: Lines<R>, args: &ApplyArgs, mut outputs: Outputs
 }
 
 fn take(outputs: &mut Outputs<'_>, number: u64, line: Line<'_>, args: &ApplyArgs) -> Result<(), Stopped> {
-    let (code, why) = match line {
-        Line::Whole(event) => {
+    let Unread { code, why } = match line {
+        Ok(event) => {
             let written = outputs
                 .events
                 .write_all(event)
                 .and_then(|()| outputs.events.write_all(b"\n"));
             return written.map_err(|error| Stopped::writing(args, &error));
         }
-        Line::Refused { code, why } => (code, why.to_owned()),
-        Line::TooLong { bytes } => ("too_large", format!("the event has {bytes} bytes")),
+        Err(unread) => unread,
     };
     if let Some(refused) = &mut outputs.refused {
         let said = serde_json::json!({ "line": number, "code": code, "detail": why });

@@ -141,10 +141,10 @@ fn the_memory_of_a_card_is_bounded_by_what_it_may_keep() {
     let hot = CardId::new("hot").unwrap();
     let mut sizes = Vec::new();
     for quarter in 0..16 {
-        let mut chunk = Chunk::default();
+        let mut chunk = LineChunk::default();
         for number in quarter * kept_max / 4..(quarter + 1) * kept_max / 4 {
             let payload = transaction(number, START_MS + number * step_ms);
-            chunk.push(1, Line::Whole(&payload));
+            chunk.push(1, Ok(&payload));
         }
         let ends = scorer.score(&chunk).unwrap();
         assert!(ends.iter().all(|end| matches!(end, LineEnd::Outcome(_))));

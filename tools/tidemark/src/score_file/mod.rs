@@ -10,8 +10,6 @@
 //! bounds on skew and lateness do not apply, and the dedupe horizon alone judges how old an event may be.
 //! A duplicate is counted and not written again: one event, one line of output.
 
-mod chunk;
-mod glance;
 #[cfg(test)]
 mod hot_tests;
 mod scorer;
@@ -26,17 +24,15 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memchr::memmem;
+use terminal::chunk::LineChunk;
+use terminal::glance::Kind;
 use terminal::input::EventFile;
 use terminal::lines::{Line, Lines, LinesError};
 use tidemark_domain::policy::Policy;
 
-pub use glance::Kind;
 pub use summary::ScoreSummary;
 
-pub(crate) use chunk::Chunk;
 pub(crate) use scorer::{LineEnd, Scorer};
-use sorted::Held;
 
 /// Buffers of outputs, bytes.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -152,7 +148,7 @@ fn score<'a>(
 ) -> Result<ScoreSummary, ScoreFileError> {
     let mut run = Run {
         scorer: Scorer::new(options.policy.clone(), options.features, options.arrival),
-        chunk: Chunk::default(),
+        chunk: LineChunk::default(),
         output,
         refused,
         bar,
@@ -170,7 +166,7 @@ fn score<'a>(
 /// Lines in, outcomes and refusals out.
 struct Run<'a> {
     scorer: Scorer,
-    chunk: Chunk,
+    chunk: LineChunk,
     output: &'a mut dyn Write,
     refused: Option<&'a mut dyn Write>,
     bar: &'a ProgressBar,
@@ -184,12 +180,7 @@ impl Run<'_> {
     fn take_all<R: io::BufRead>(&mut self, mut lines: Lines<R>, sort: bool) -> Result<(), ScoreFileError> {
         if sort {
             for (number, line) in sorted::all(&mut lines)? {
-                let line = match &line {
-                    Held::Whole(payload) => Line::Whole(payload),
-                    Held::TooLong { bytes } => Line::TooLong { bytes: *bytes },
-                    Held::Refused { code, why } => Line::Refused { code, why },
-                };
-                self.take(number, line)?;
+                self.take(number, line.as_deref().map_err(Clone::clone))?;
             }
         } else {
             while let Some((number, line)) = lines.next()? {
@@ -202,7 +193,7 @@ impl Run<'_> {
     /// Takes a line, and scores the chunk that it fills.
     fn take(&mut self, number: u64, line: Line<'_>) -> Result<(), ScoreFileError> {
         // What labels teach the keys, events after them find: a batch reads its keys before it teaches any.
-        let is_label = self.scorer.learns() && is_label(&line);
+        let is_label = self.scorer.learns() && line.as_ref().is_ok_and(|line| Kind::is_label(line));
         if self.after_label && !is_label {
             self.score_chunk()?;
         }
@@ -244,14 +235,6 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether a line is a label.
-fn is_label(line: &Line<'_>) -> bool {
-    match line {
-        Line::Whole(payload) => memmem::find(payload, b"\"label\"").is_some() && Kind::of(payload) == Kind::Label,
-        Line::TooLong { .. } | Line::Refused { .. } => false,
     }
 }
 

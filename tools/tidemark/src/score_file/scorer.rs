@@ -8,16 +8,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use terminal::chunk::{CHUNK_LINES_MAX, LineChunk};
+use terminal::glance::Kind;
+use terminal::lines::Unread;
 use tidemark_domain::id::{CardId, fingerprint64};
 use tidemark_domain::policy::Policy;
-use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::config::BATCH_RECORDS_MAX;
 use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink};
 use tidemark_engine::record::OfAggregate;
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
-use super::chunk::{CHUNK_LINES_MAX, Chunk, Unread};
-use super::glance::Kind;
 use super::store::FileStore;
 use super::{Arrival, ScoreFileError, ScoreSummary};
 
@@ -49,7 +49,6 @@ pub(crate) struct Scorer {
     sink: MemorySink,
     quarantine: MemoryQuarantine,
     arrival_ms: i64,
-    payload_bytes_max: usize,
     /// What stands for a sequence number: the place in the batch.
     places: Vec<String>,
     /// The newest event of each card with one, ms, by the card's fingerprint.
@@ -68,7 +67,6 @@ impl Scorer {
             }
             Arrival::At(arrival_ms) => arrival_ms,
         };
-        let payload_bytes_max = policy.bounds.payload_bytes_max;
         let store = FileStore::new(policy.retention_ms());
         let (sink, quarantine) = (MemorySink::default(), MemoryQuarantine::default());
         let config = EngineConfig {
@@ -85,7 +83,6 @@ impl Scorer {
             sink,
             quarantine,
             arrival_ms,
-            payload_bytes_max,
             places: (0..BATCH_RECORDS_MAX).map(|place| place.to_string()).collect(),
             newest_ms: HashMap::new(),
             summary: ScoreSummary::default(),
@@ -111,7 +108,7 @@ impl Scorer {
     ///
     /// # Errors
     /// When the engine does not finish a line, which in memory is a bug.
-    pub(crate) fn score(&mut self, chunk: &Chunk) -> Result<Vec<LineEnd>, ScoreFileError> {
+    pub(crate) fn score(&mut self, chunk: &LineChunk) -> Result<Vec<LineEnd>, ScoreFileError> {
         let mut ends: Vec<LineEnd> = Vec::with_capacity(chunk.lines.len());
         let mut lanes = vec![Vec::new(); LANES];
         for (at, line) in chunk.lines.iter().enumerate() {
@@ -120,7 +117,10 @@ impl Scorer {
                     lanes[lane_of(line.card)].push(at);
                     LineEnd::Silent
                 }
-                Err(unread) => self.unread(unread),
+                Err(Unread { code, why }) => LineEnd::Refused {
+                    code,
+                    detail: why.clone(),
+                },
             };
             ends.push(end);
         }
@@ -148,7 +148,7 @@ impl Scorer {
     }
 
     /// Takes some lines of a chunk to their ends, as one batch.
-    fn score_batch(&mut self, chunk: &Chunk, lines: &[usize], ends: &mut [LineEnd]) -> Result<(), ScoreFileError> {
+    fn score_batch(&mut self, chunk: &LineChunk, lines: &[usize], ends: &mut [LineEnd]) -> Result<(), ScoreFileError> {
         let records: Vec<InRecord<'_>> = lines
             .iter()
             .zip(&self.places)
@@ -175,7 +175,7 @@ impl Scorer {
     }
 
     /// Hands the ends of a batch to its lines.
-    fn settle(&mut self, chunk: &Chunk, lines: &[usize], report: &BatchReport, ends: &mut [LineEnd]) {
+    fn settle(&mut self, chunk: &LineChunk, lines: &[usize], report: &BatchReport, ends: &mut [LineEnd]) {
         for (decision, count) in &report.decisions {
             *self.summary.decisions.entry(decision.as_str()).or_default() += count;
         }
@@ -230,21 +230,6 @@ impl Scorer {
             if let LineEnd::Refused { code, .. } = end {
                 *self.summary.refused.entry(*code).or_default() += 1;
             }
-        }
-    }
-
-    /// The end of a line that has no text.
-    fn unread(&self, unread: &Unread) -> LineEnd {
-        let limit = self.payload_bytes_max;
-        match unread {
-            Unread::TooLong(bytes) => LineEnd::Refused {
-                code: RefusalCode::TooLarge.as_str(),
-                detail: format!("{bytes} bytes, at most {limit} are taken"),
-            },
-            Unread::Refused { code, why } => LineEnd::Refused {
-                code,
-                detail: why.clone(),
-            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use serde::Deserialize;
-use terminal::lines::{Line, Lines};
+use terminal::lines::{Lines, Unread};
 
 use super::ScoreFileError;
 
@@ -18,39 +18,27 @@ struct When {
     updated_at_ms: Option<i64>,
 }
 
-/// A line, or why it is none.
-pub(crate) enum Held {
-    Whole(Vec<u8>),
-    TooLong { bytes: u64 },
-    Refused { code: &'static str, why: String },
-}
+/// A line that is held, or why there is no text of it.
+pub(crate) type HeldLine = Result<Vec<u8>, Unread>;
 
 /// All lines with their numbers by event time; those of one time, and those that tell none, stay behind the line before them.
 ///
 /// # Errors
 /// When they can't be read, or are more than can be held.
-pub(crate) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, Held)>, ScoreFileError> {
-    let mut held: Vec<(i64, u64, Held)> = Vec::new();
+pub(crate) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, HeldLine)>, ScoreFileError> {
+    let mut held: Vec<(i64, u64, HeldLine)> = Vec::new();
     let (mut time_ms, mut sum) = (i64::MIN, 0_u64);
     while let Some((number, line)) = lines.next()? {
-        let line = match line {
-            Line::TooLong { bytes } => Held::TooLong { bytes },
-            Line::Refused { code, why } => {
-                let why = why.to_owned();
-                Held::Refused { code, why }
-            }
-            Line::Whole(payload) => {
-                sum += payload.len() as u64;
-                let when = serde_json::from_slice::<When>(payload).ok();
-                let when = when.and_then(|when| when.occurred_at_ms.or(when.known_since_ms).or(when.updated_at_ms));
-                time_ms = when.unwrap_or(time_ms);
-                Held::Whole(payload.to_vec())
-            }
-        };
+        if let Ok(payload) = line {
+            sum += payload.len() as u64;
+            let when = serde_json::from_slice::<When>(payload).ok();
+            let when = when.and_then(|when| when.occurred_at_ms.or(when.known_since_ms).or(when.updated_at_ms));
+            time_ms = when.unwrap_or(time_ms);
+        }
         if sum > SORT_BYTES_MAX {
             return Err(ScoreFileError::TooLargeToSort);
         }
-        held.push((time_ms, number, line));
+        held.push((time_ms, number, line.map(<[u8]>::to_vec)));
     }
     // Stable: what happened at one time stays in the file's order.
     held.sort_by_key(|(time_ms, ..)| *time_ms);

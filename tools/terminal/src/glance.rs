@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 use tidemark_domain::id::fingerprint64;
 
@@ -27,17 +27,26 @@ pub enum Kind {
 
 impl Kind {
     /// What a line calls itself.
-    pub(crate) fn of(line: &[u8]) -> Self {
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Schema {
             schema: Kind,
         }
         serde_json::from_slice::<Schema>(line).map_or(Self::Unknown, |line| line.schema)
     }
+
+    /// Whether a line calls itself a label. Most lines have neither the word nor an escape that could spell it, and need not be
+    /// read as JSON.
+    #[must_use]
+    pub fn is_label(line: &[u8]) -> bool {
+        let may_be = memmem::find(line, b"\"label\"").is_some() || memchr(b'\\', line).is_some();
+        may_be && Self::of(line) == Self::Label
+    }
 }
 
 /// Looks at lines.
-pub(crate) struct Glances {
+pub struct Glances {
     card_id: Finder<'static>,
 }
 
@@ -51,7 +60,8 @@ impl Default for Glances {
 
 impl Glances {
     /// A fingerprint of a line's card: all lines of a card have the same.
-    pub(crate) fn card(&self, line: &[u8]) -> u64 {
+    #[must_use]
+    pub fn card(&self, line: &[u8]) -> u64 {
         self.plain(line).unwrap_or_else(|| by_json(line))
     }
 
@@ -129,6 +139,8 @@ mod tests {
     #[test]
     fn a_line_calls_itself_by_its_schema() {
         assert_eq!(Kind::of(br#"{"schema":"label","card_id":7}"#), Kind::Label);
+        assert!(Kind::is_label(br#"{"schema":"label"}"#) && Kind::is_label(br#"{"schema":"l\u0061bel"}"#));
+        assert!(!Kind::is_label(br#"{"schema":"profile","merchant_id":"label"}"#));
         for line in [
             "",
             "{",
