@@ -72,6 +72,7 @@ fn play(events: usize, faults: BTreeMap<u64, Fault>, draws: Draws) -> Scenario {
         labels: 0.1,
         hot: 0.0,
         draws,
+        has_links: policies.have_links(),
     };
     let mut stream = Stream::new(1);
     for (place, sent) in generate(&mut Dice::new(SEED, 2), &mix).into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidemark_domain::policy::Policy;
+use tidemark_domain::policy::{KeyField, Policy};
 
 use crate::dice::Dice;
 
@@ -87,7 +87,14 @@ mode = "observe"
 /// Features of a key, by its name.
 const OF_KEYS: [&str; 4] = ["fraud_run", "fraud_run_age", "since_fraud", "frauds_30d"];
 /// Each key's name and field.
-const KEYS: [(&str, &str); 2] = [("terminal", "merchant_id"), ("device", "device_id")];
+const KEYS: [(&str, &str); 3] = [("terminal", "merchant_id"), ("device", "device_id"), ("ip", LINK)];
+/// The link of the third key.
+const LINK: &str = "links.ip";
+
+/// In every fifth run the policies have a key by a link, too.
+const fn has_links(seed: u64) -> bool {
+    seed % 5 == 3
+}
 
 /// The text with the first so many keys, their features, and a table that says which events a card explains.
 fn with_keys(text: &str, keys: usize, run_gap_days: u64) -> String {
@@ -145,13 +152,14 @@ impl Policies {
         }
     }
 
-    /// The same policies, with keys: the functions' own scores by points of both, the second keeps both, with other rows, the third
-    /// keeps merchants alone, and the fourth none.
+    /// The same policies, with keys: the functions' own scores by points of merchants and devices and keeps both, and in every fifth
+    /// run a link; the second keeps the same, with other rows, the third keeps merchants alone, and the fourth none.
     #[must_use]
     pub fn with_keys(self, seed: u64, head: u64) -> Self {
-        let own = with_keys(&with_points(&own_text(seed, head)), 2, 30);
+        let most = if has_links(seed) { 3 } else { 2 };
+        let own = with_keys(&with_points(&own_text(seed, head)), most, 30);
         let text = |version: u32, text: &str| match version {
-            2 => with_keys(text, 2, 2),
+            2 => with_keys(text, most, 2),
             3 => with_keys(text, 1, 30),
             _ => text.to_owned(),
         };
@@ -187,6 +195,14 @@ impl Policies {
             policies.texts.insert(version, text);
         }
         policies
+    }
+
+    /// Whether a key is kept by a link.
+    #[must_use]
+    pub fn have_links(&self) -> bool {
+        let keys = self.all.values().flat_map(|policy| &policy.keys);
+        keys.map(|terms| terms.field)
+            .any(|field| matches!(field, KeyField::Link(_)))
     }
 
     /// The functions' own.

@@ -136,7 +136,7 @@ impl Run {
         let faults = FaultPlan::Drawn(options::draw_faults(&mut dice));
         let slow = if dice.chance(0.3) { 0.02 } else { 0.0 };
         let world = World::new(Dice::new(seed, 1), faults, slow, 2 * TIMEOUT_MS, options.trace);
-        let mix = Mix::draw(&mut dice, options.events, draws);
+        let mut mix = Mix::draw(&mut dice, options.events, draws);
         let policies = if draws.has(Draw::Policies) {
             Policies::published(seed, head, &mut Dice::new(seed, 5))
         } else {
@@ -147,6 +147,7 @@ impl Run {
         } else {
             policies
         };
+        mix.has_links = policies.have_links();
         let published = u32::try_from(policies.texts.len()).unwrap_or(0);
         let mut operators = Dice::new(seed, 4);
         let deeds = schedule(&mut operators, draws, mix.span_ms, mix.cards, published);

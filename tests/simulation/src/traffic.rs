@@ -54,6 +54,8 @@ pub struct Mix {
     pub hot: f64,
     /// What else the seed has.
     pub draws: Draws,
+    /// Whether transactions and labels name links.
+    pub has_links: bool,
 }
 
 impl Mix {
@@ -87,6 +89,7 @@ impl Mix {
             labels: share(dice, 0.08),
             hot: if draws.has(Draw::Hot) { hot } else { 0.0 },
             draws,
+            has_links: false,
         }
     }
 }
@@ -203,6 +206,9 @@ impl Maker<'_> {
         let mut data = transaction(&past.card, &past.event, past.time_ms, dice);
         if draws.has(Draw::Labels) {
             data = payload::at_few(data, dice);
+        }
+        if self.mix.has_links {
+            data = payload::linked(data);
         }
         let key = self.key(dice, &past.card, number);
         self.past.push(past);

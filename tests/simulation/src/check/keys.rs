@@ -20,9 +20,6 @@ use crate::traffic::twins;
 use crate::violations::Violations;
 use crate::world::known::Accepted;
 
-/// The members that the simulation's policies have keys by.
-const FIELDS: [KeyField; 2] = [KeyField::Merchant, KeyField::Device];
-
 /// Whatever was under way when the table was restored is over by so much later, ms.
 const RESTORE_SLACK_MS: i64 = 20 * 60_000;
 
@@ -295,7 +292,8 @@ impl Evidence<'_> {
     }
 
     /// Whether a fraud came after a label that takes it back, when their card had forgotten the event and with it that label
-    /// (docs/concepts/learning.md, what a key does not learn).
+    /// (docs/concepts/learning.md, what a key does not learn). A fraud without an end came later, too: the redrive died that had taught the
+    /// key by it.
     fn came_when_forgotten(&self, cleared: &Said<'_>, fraud: &LabelledEvent) -> bool {
         let card = cleared.label.card_id.as_str();
         let first_end_ms = |place: &Place| {
@@ -309,7 +307,8 @@ impl Evidence<'_> {
         };
         let of_card = self.sent.labels.get(card).into_iter().flatten();
         let mut frauds = of_card.filter(|(_, label)| is_it(label));
-        fraud.explained.is_none() && frauds.any(|(place, _)| first_end_ms(place) > first_end_ms(cleared.place))
+        let cleared_ms = first_end_ms(cleared.place);
+        fraud.explained.is_none() && frauds.any(|(place, _)| first_end_ms(place).is_none_or(|ms| Some(ms) > cleared_ms))
     }
 
     /// A key holds what labels of its events said, each once, and nothing else.
@@ -326,11 +325,16 @@ impl Evidence<'_> {
             .map(|(_, label)| event_identity(&label.card_id, &label.event_id))
             .collect();
         let of_field = |said: &Said<'_>, field: KeyField| said.identities(field).0.contains(&key.identity);
+        let declared = self.facts.policies.all.values().flat_map(|policy| &policy.keys);
+        let fields: BTreeSet<KeyField> = declared
+            .filter(|terms| terms.name == key.name)
+            .map(|terms| terms.field)
+            .collect();
         for kept in history.labels().iter().filter(|kept| !twins.contains(&kept.event)) {
             let said = || by_event.get(&kept.event).into_iter().flatten();
             let is_said = said().any(|said| said.is(kept, has_other_minds));
             // Which key an event has, its card knows, or some label of it says: whose record that is hands over the card's label, too.
-            let is_of_key = || said().any(|said| FIELDS.into_iter().any(|field| of_field(said, field)));
+            let is_of_key = || said().any(|said| fields.iter().any(|field| of_field(said, *field)));
             let is_said = is_said && (has_other_minds || is_of_key());
             violations.expect(Invariant::CountsOnce, is_said || self.has_unseen_cards(), || {
                 format!("key {key} holds {kept:?}, which nobody sent")

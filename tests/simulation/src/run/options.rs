@@ -130,6 +130,8 @@ pub struct Counts {
     pub limited: u64,
     /// Labels that keys hold in the end.
     pub key_labels: u64,
+    /// Those among them that keys by a link hold.
+    pub link_labels: u64,
     /// Writes of keys that a condition refused.
     pub key_conflicts: u64,
     /// Histories of keys that the store dropped after their time.
@@ -153,10 +155,14 @@ impl Counts {
 
     /// Notes what keys hold, and how many outcomes were scored by them or without them.
     pub(super) fn note_keys(&mut self, stores: &Stores) {
-        let histories = stores.tables.keys.values();
-        let labels =
-            histories.filter_map(|item| Some(LabelledHistory::decode(&item.now.bytes).ok()?.labels().len() as u64));
-        self.key_labels = labels.sum();
+        for (key, item) in &stores.tables.keys {
+            let history = LabelledHistory::decode(&item.now.bytes);
+            let labels = history.map_or(0, |history| history.labels().len() as u64);
+            self.key_labels += labels;
+            if key.name.as_str() == "ip" {
+                self.link_labels += labels;
+            }
+        }
         let lives = stores.tables.lives.values().flatten();
         for read in lives
             .flat_map(|life| &life.accepted)

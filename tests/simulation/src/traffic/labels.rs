@@ -4,7 +4,7 @@
 use crate::dice::Dice;
 use crate::world::START_MS;
 
-use super::payload::{self, Said};
+use super::payload::{self, Happened, Said};
 use super::{DAY_MS, Past, Sent};
 
 const MINUTE_MS: i64 = 60_000;
@@ -51,7 +51,12 @@ fn story(dice: &mut Dice, sent: &[Sent], (of, other): (&Past, &Past), most: u64,
         let is_fraud = turn % 2 == 0 || dice.chance(0.2);
         let with_event = dice.chance(0.6);
         let names = dice.chance(0.8);
-        let named = (of.time_ms, merchant.filter(|_| names), device.filter(|_| names));
+        let named = Happened {
+            time_ms: of.time_ms,
+            merchant: merchant.filter(|_| names),
+            device: device.filter(|_| names),
+            links: body.get("links").filter(|_| names),
+        };
         let said = payload::said(&Said {
             // Now and then somebody names another card.
             card: if dice.chance(0.05) { &other.card } else { &of.card },
@@ -91,7 +96,12 @@ fn forgotten(dice: &mut Dice, number: u64) -> Sent {
         event: &event,
         verdict,
         known_since_ms: at_ms,
-        of: Some((START_MS - 700 * DAY_MS, Some(&merchant), None)),
+        of: Some(Happened {
+            time_ms: START_MS - 700 * DAY_MS,
+            merchant: Some(&merchant),
+            device: None,
+            links: None,
+        }),
     });
     Sent { at_ms, key: card, data }
 }
