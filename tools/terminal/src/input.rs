@@ -214,13 +214,20 @@ pub fn repeats_text(account: &RowAccount) -> Option<String> {
     (!said.is_empty()).then(|| said.join("\n"))
 }
 
+/// The text of a file, up to a length and one byte further: whoever looks at it says that it is too long.
+fn read_to(path: &Path, bytes_max: usize) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(bytes_max as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// A map of a file, with the salts of the environment.
 ///
 /// # Errors
 /// When it can't be read, or is wrong: every problem with its line.
 pub fn read_map(path: &Path) -> Result<Arc<RowMap>, CliError> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = read_to(path, translate::limits::MAP_BYTES_MAX).map_err(|e| {
         let what = format!("{name}: {e}");
         CliError::input(
             "map_file",

@@ -20,6 +20,8 @@ pub struct RowAccount {
     pub transactions: u64,
     /// Labels of them.
     pub labels: u64,
+    /// Profiles of them.
+    pub profiles: u64,
     /// Rows that the map leaves out.
     pub skipped: u64,
     /// Rows that say nothing: a label's row without a verdict.

@@ -1,13 +1,14 @@
 //! From the keys of a map's file to its rules: what the keys can't say by their types is checked here, each with its place.
 
 mod field;
+mod profile;
 
 use std::collections::BTreeMap;
 
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::LINKS_MAX;
 
-use crate::keys::{Format, InputKeys, KindKeys, LabelKeys, MapKeys, TransactionKeys, WhenKeys};
+use crate::keys::{Format, InputKeys, KindKeys, LabelKeys, MapKeys, ProfileKeys, TransactionKeys, WhenKeys};
 use crate::limits::{COLUMNS_MAX, KINDS_MAX, MAP_BYTES_MAX};
 use crate::problem::{MapProblem, Problems};
 use crate::row::PathId;
@@ -18,6 +19,7 @@ use crate::rules::number::NumberRule;
 use crate::rules::time::TimeRule;
 
 use field::Fields;
+pub(crate) use profile::ProfileRule;
 
 /// Where a salt is had from, by the name of its variable.
 pub type Salts<'s> = &'s dyn Fn(&str) -> Option<String>;
@@ -56,6 +58,7 @@ pub(crate) struct KindRule {
     pub(crate) when: Option<WhenRule>,
     pub(crate) transaction: Option<TransactionRule>,
     pub(crate) label: Option<LabelRule>,
+    pub(crate) profile: Option<ProfileRule>,
 }
 
 /// What a transaction is made of.
@@ -136,12 +139,16 @@ fn compile(keys: MapKeys, problems: &mut Problems<'_>, salts: Salts<'_>) -> RowM
     }
     let input = input(keys.input, problems);
     let skip = keys.skip.map(|when| self::when(when, &mut fields, problems, &["skip"]));
-    let has_one = keys.transaction.is_some() || keys.label.is_some();
+    let says = Says {
+        transaction: keys.transaction,
+        label: keys.label,
+        profile: keys.profile,
+    };
     let mut kinds = Vec::new();
-    match (has_one, keys.kinds.is_empty()) {
+    match (!says.is_nothing(), keys.kinds.is_empty()) {
         (true, true) => {
             let at = Vec::new();
-            kinds.push(kind(None, keys.transaction, keys.label, &mut fields, problems, &at));
+            kinds.push(kind(None, says, &mut fields, problems, &at));
         }
         (false, false) => {
             if keys.kinds.len() > KINDS_MAX {
@@ -153,15 +160,24 @@ fn compile(keys: MapKeys, problems: &mut Problems<'_>, salts: Salts<'_>) -> RowM
                     when,
                     transaction,
                     label,
+                    profile,
                 } = each;
-                kinds.push(kind(Some(when), transaction, label, &mut fields, problems, &at));
+                let says = Says {
+                    transaction,
+                    label,
+                    profile,
+                };
+                kinds.push(kind(Some(when), says, &mut fields, problems, &at));
             }
         }
         (true, false) => problems.of(
             &["kinds"],
-            "give either [transaction] and [label], or [[kinds]], not both",
+            "give either [transaction], [label] and [profile], or [[kinds]], not both",
         ),
-        (false, true) => problems.at(0, "the map makes nothing: give [transaction], [label] or [[kinds]]"),
+        (false, true) => problems.at(
+            0,
+            "the map makes nothing: give [transaction], [label], [profile] or [[kinds]]",
+        ),
     }
     RowMap {
         input,
@@ -216,24 +232,45 @@ fn when(keys: WhenKeys, fields: &mut Fields<'_>, problems: &mut Problems<'_>, at
     }
 }
 
-fn kind(
-    when: Option<WhenKeys>,
+/// What a row says.
+struct Says {
     transaction: Option<TransactionKeys>,
     label: Option<LabelKeys>,
+    profile: Option<ProfileKeys>,
+}
+
+impl Says {
+    const fn is_nothing(&self) -> bool {
+        self.transaction.is_none() && self.label.is_none() && self.profile.is_none()
+    }
+}
+
+fn kind(
+    when: Option<WhenKeys>,
+    says: Says,
     fields: &mut Fields<'_>,
     problems: &mut Problems<'_>,
     at: &[String],
 ) -> KindRule {
     let at: Vec<&str> = at.iter().map(String::as_str).collect();
     let under = |key| [&at[..], &[key]].concat();
-    if transaction.is_none() && label.is_none() {
-        problems.of(&at, "this kind makes nothing: give it a transaction, a label, or both");
+    if says.is_nothing() {
+        problems.of(
+            &at,
+            "this kind makes nothing: give it a transaction, a label or a profile",
+        );
     }
+    let Says {
+        transaction,
+        label,
+        profile,
+    } = says;
     let has_event = transaction.is_some();
     KindRule {
         when: when.map(|when| self::when(when, fields, problems, &under("when"))),
         transaction: transaction.map(|keys| self::transaction(keys, fields, problems, &under("transaction"))),
         label: label.map(|keys| self::label(keys, has_event, fields, problems, &under("label"))),
+        profile: profile.map(|keys| profile::compile(keys, has_event, fields, problems, &under("profile"))),
     }
 }
 

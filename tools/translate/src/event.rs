@@ -1,5 +1,7 @@
 //! Events of a row, as the contract's JSON.
 
+mod profile;
+
 use std::fmt::Write as _;
 
 use tidemark_domain::contract::{Bounds, decode};
@@ -28,6 +30,8 @@ pub(crate) struct Made {
     pub(crate) transaction: Option<Named>,
     /// The label among them.
     pub(crate) has_label: bool,
+    /// The profile among them.
+    pub(crate) has_profile: bool,
 }
 
 /// Why a row gives no event.
@@ -55,10 +59,18 @@ pub(crate) fn make(kind: &KindRule, row: &RowView<'_>) -> Result<Made, Refused> 
         made.transaction = Some(named);
         ids = of_label;
     }
+    if let Some(rule) = &kind.profile {
+        let card_id = made.transaction.as_ref().map(|named| named.card_id.as_str());
+        let (text, known_ms) = profile::make(rule, row, card_id)?;
+        check(&text, known_ms).map_err(|refusal| profile::blame(rule, kind, row, refusal))?;
+        // A card's profile is known when its transaction is scored.
+        made.events.insert(0, text);
+        made.has_profile = true;
+    }
     if let Some(rule) = &kind.label
         && let Some((text, known_since_ms)) = label(rule, row, made.transaction.as_ref(), ids)?
     {
-        check(&text, known_since_ms).map_err(|refusal| Refused::Contract(rule.known_since_ms.from, refusal))?;
+        check(&text, known_since_ms).map_err(|refusal| blame_label(rule, kind, row, refusal))?;
         made.events.push(text);
         made.has_label = true;
     }
@@ -189,8 +201,7 @@ fn check(text: &[u8], arrival_ms: i64) -> Result<(), Refusal> {
 
 /// The column that a refused field came from.
 fn blame_transaction(rule: &TransactionRule, row: &RowView<'_>, refusal: Refusal) -> Refused {
-    let field = refusal.detail.split('`').nth(1).unwrap_or_default();
-    let path = match field {
+    let path = match field_of(&refusal) {
         "event_id" => rule.event_id.path(),
         "card_id" => rule.card_id.path(),
         "occurred_at_ms" => rule.occurred_at_ms.from,
@@ -213,6 +224,37 @@ fn blame_transaction(rule: &TransactionRule, row: &RowView<'_>, refusal: Refusal
     Refused::Contract(path, refusal)
 }
 
+/// The column that a label's refused field came from; what the label does not say itself is its transaction's.
+fn blame_label(rule: &LabelRule, kind: &KindRule, row: &RowView<'_>, refusal: Refusal) -> Refused {
+    let of_event = kind.transaction.as_ref();
+    let own = |rule: &Option<IdRule>| rule.as_ref().and_then(IdRule::path);
+    let path = match field_of(&refusal) {
+        "event_id" => own(&rule.event_id).or_else(|| of_event.and_then(|of| of.event_id.path())),
+        "card_id" => own(&rule.card_id).or_else(|| of_event.and_then(|of| of.card_id.path())),
+        "merchant_id" => own(&rule.merchant_id),
+        "device_id" => own(&rule.device_id),
+        "verdict" => rule.verdict.from,
+        "known_since_ms" => rule.known_since_ms.from,
+        "occurred_at_ms" => match &rule.occurred_at_ms {
+            Some(rule) => rule.from,
+            None => of_event.and_then(|of| of.occurred_at_ms.from),
+        },
+        _ => None,
+    };
+    let path = if refusal.code == RefusalCode::CardNumber {
+        let own = [&rule.event_id, &rule.card_id, &rule.merchant_id, &rule.device_id];
+        first_card_number(own.into_iter().flatten(), row)
+    } else {
+        path
+    };
+    Refused::Contract(path, refusal)
+}
+
+/// The field that the contract names.
+pub(crate) fn field_of(refusal: &Refusal) -> &str {
+    refusal.detail.split('`').nth(1).unwrap_or_default()
+}
+
 /// The column of the first id that holds a card number.
 fn card_number(rule: &TransactionRule, row: &RowView<'_>) -> Option<PathId> {
     let ids = [&rule.event_id, &rule.card_id, &rule.merchant_id];
@@ -220,32 +262,34 @@ fn card_number(rule: &TransactionRule, row: &RowView<'_>) -> Option<PathId> {
         .into_iter()
         .chain(&rule.device_id)
         .chain(rule.links.iter().map(|(_, rule)| rule));
+    first_card_number(ids, row)
+}
+
+fn first_card_number<'r>(mut ids: impl Iterator<Item = &'r IdRule>, row: &RowView<'_>) -> Option<PathId> {
     let holds = |id: &String| holds_card_number(id);
-    let found = ids
-        .into_iter()
-        .find(|rule| rule.make(row).ok().flatten().is_some_and(|id| holds(&id)));
+    let found = ids.find(|rule| rule.make(row).ok().flatten().is_some_and(|id| holds(&id)));
     found.and_then(IdRule::path)
 }
 
 /// A JSON object under way.
-struct Object(String);
+pub(crate) struct Object(String);
 
 impl Object {
-    fn new(schema: &str, version: u32) -> Self {
+    pub(crate) fn new(schema: &str, version: u32) -> Self {
         Self(format!("{{\"schema\":\"{schema}\",\"version\":{version}"))
     }
 
-    fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
         let value = serde_json::Value::from(value);
         self.plain(name, &value.to_string());
     }
 
-    fn whole(&mut self, name: &str, value: impl std::fmt::Display) {
+    pub(crate) fn whole(&mut self, name: &str, value: impl std::fmt::Display) {
         // Writing to a string does not fail.
         let _ = write!(self.0, ",\"{name}\":{value}");
     }
 
-    fn plain(&mut self, name: &str, value: &str) {
+    pub(crate) fn plain(&mut self, name: &str, value: &str) {
         self.whole(name, value);
     }
 
@@ -260,7 +304,7 @@ impl Object {
         self.plain("links", &serde_json::Value::Object(links).to_string());
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub(crate) fn end(mut self) -> Vec<u8> {
         self.0.push('}');
         self.0.into_bytes()
     }

@@ -22,7 +22,9 @@ pub(crate) struct MapKeys {
     pub(crate) transaction: Option<TransactionKeys>,
     /// The label that a row says.
     pub(crate) label: Option<LabelKeys>,
-    /// Rows of several kinds, in the place of [transaction] and [label].
+    /// What a row says of a card.
+    pub(crate) profile: Option<ProfileKeys>,
+    /// Rows of several kinds, in the place of [transaction], [label] and [profile].
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub(crate) kinds: Vec<KindKeys>,
@@ -79,6 +81,8 @@ pub(crate) struct KindKeys {
     pub(crate) transaction: Option<TransactionKeys>,
     /// The label that such a row says.
     pub(crate) label: Option<LabelKeys>,
+    /// What such a row says of a card.
+    pub(crate) profile: Option<ProfileKeys>,
 }
 
 /// The fields of a transaction: docs/reference/contract.md says what each is.
@@ -116,6 +120,24 @@ pub(crate) struct LabelKeys {
     pub(crate) occurred_at_ms: Option<TimeKeys>,
     pub(crate) merchant_id: Option<IdKeys>,
     pub(crate) device_id: Option<IdKeys>,
+}
+
+/// The fields of a profile: docs/reference/contract.md says what each is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProfileKeys {
+    /// Beside a transaction, its card unless this says another.
+    pub(crate) card_id: Option<IdKeys>,
+    /// Grows with each change; updated_at_ms unless it is given.
+    pub(crate) profile_version: Option<ChoiceKeys<u64>>,
+    pub(crate) usual_country: ChoiceKeys<String>,
+    /// The currency of both amounts: the policy's base currency.
+    pub(crate) currency: ChoiceKeys<String>,
+    pub(crate) spend_mean_minor: AmountKeys,
+    pub(crate) spend_deviation_minor: AmountKeys,
+    pub(crate) transactions_per_day: NumberKeys,
+    pub(crate) account_opened_at_ms: TimeKeys,
+    pub(crate) updated_at_ms: Option<TimeKeys>,
 }
 
 /// A column or several.

@@ -179,6 +179,7 @@ impl<R: BufRead> Translator<R> {
         let account = &mut self.account;
         account.transactions += u64::from(made.transaction.is_some());
         account.labels += u64::from(made.has_label);
+        account.profiles += u64::from(made.has_profile);
         if made.events.is_empty() {
             account.silent += 1;
         } else {
@@ -256,7 +257,8 @@ fn ids(kind: &KindRule) -> impl Iterator<Item = &IdRule> {
         let ids = [&rule.event_id, &rule.card_id, &rule.merchant_id, &rule.device_id];
         ids.into_iter().flatten()
     });
-    of_transaction.chain(of_label)
+    let of_profile = kind.profile.iter().filter_map(|rule| rule.card_id.as_ref());
+    of_transaction.chain(of_label).chain(of_profile)
 }
 
 fn is_of(when: &WhenRule, row: &RowView<'_>) -> bool {

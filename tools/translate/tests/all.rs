@@ -5,6 +5,7 @@
 mod bad_input;
 mod map;
 mod packed;
+mod profiles;
 mod reference;
 mod rows;
 mod suggestions;

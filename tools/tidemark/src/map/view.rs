@@ -86,8 +86,12 @@ pub(super) fn render(checked: &Checked) -> String {
 /// `4,998 of 5,000 rows …`.
 pub(super) fn counts(account: &RowAccount) -> String {
     let count = ui::grouped;
+    let profiles = match account.profiles {
+        0 => String::new(),
+        profiles => format!(", {} profiles", count(profiles)),
+    };
     let mut text = format!(
-        "{} rows: {} translated ({} transactions, {} labels), {} skipped, {} refused\n",
+        "{} rows: {} translated ({} transactions, {} labels{profiles}), {} skipped, {} refused\n",
         count(account.rows),
         count(account.translated),
         count(account.transactions),

@@ -10,6 +10,9 @@ use super::ScoreFileError;
 /// Bytes of lines that are held to be sorted. What is larger is sorted outside.
 pub(super) const SORT_BYTES_MAX: u64 = 4 << 30;
 
+/// What a held line takes besides its text, bytes.
+const LINE_BYTES: u64 = 64;
+
 /// When something happened, in the order in which a card should hear of it.
 #[derive(Deserialize)]
 struct When {
@@ -29,8 +32,11 @@ pub(crate) fn all<R: BufRead>(lines: &mut Lines<R>) -> Result<Vec<(u64, HeldLine
     let mut held: Vec<(i64, u64, HeldLine)> = Vec::new();
     let (mut time_ms, mut sum) = (i64::MIN, 0_u64);
     while let Some((number, line)) = lines.next()? {
+        sum += LINE_BYTES
+            + line
+                .as_ref()
+                .map_or_else(|unread| unread.why.len(), |payload| payload.len()) as u64;
         if let Ok(payload) = line {
-            sum += payload.len() as u64;
             let when = serde_json::from_slice::<When>(payload).ok();
             let when = when.and_then(|when| when.occurred_at_ms.or(when.known_since_ms).or(when.updated_at_ms));
             time_ms = when.unwrap_or(time_ms);

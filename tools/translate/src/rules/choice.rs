@@ -37,6 +37,14 @@ impl Plain for u16 {
     }
 }
 
+impl Plain for u64 {
+    fn plain(text: &str) -> Result<Self, Wrong> {
+        let whole = text.strip_suffix(".0").unwrap_or(text);
+        let expected = |_| Wrong::of(MapCode::NumberText, text, "expected a whole number of zero or more");
+        whole.parse().map_err(expected)
+    }
+}
+
 impl Plain for bool {
     fn plain(text: &str) -> Result<Self, Wrong> {
         match text.to_ascii_lowercase().as_str() {
