@@ -16,6 +16,7 @@ mod hot_reading;
 mod links;
 mod outcome;
 mod policy_refusals;
+mod policy_schema;
 mod rates;
 mod ruled;
 mod score_golden;

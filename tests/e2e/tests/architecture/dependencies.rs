@@ -170,7 +170,7 @@ fn arrows_point_one_way() {
             ],
         ),
         ("translate", &["tidemark-domain"]),
-        ("terminal", &["tidemark-domain", "tidemark-aws", "translate"]),
+        ("terminal", &["tidemark-domain", "tidemark-aws", "translate", "columns"]),
         (
             "tidemark-settings",
             &[
