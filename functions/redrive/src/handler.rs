@@ -3,7 +3,7 @@
 use lambda_runtime::{Context, Diagnostic};
 use tidemark_engine::port::Clock;
 use tidemark_redrive::port::{Inbox, Processor, ShardReader};
-use tidemark_redrive::{CallOutcome, Redrive, Request, RequestError, Response};
+use tidemark_redrive::{Answered, Asked, CallOutcome, Redrive, RequestError};
 use tidemark_telemetry::{EmfLine, ErrorCode};
 
 use crate::telemetry::{self, CallFacts};
@@ -33,7 +33,7 @@ impl From<HandlerError> for Diagnostic {
 #[derive(Debug)]
 pub struct Handled {
     /// The answer to Lambda.
-    pub answer: Result<Response, HandlerError>,
+    pub answer: Result<Answered, HandlerError>,
     /// Lines of metrics to write: one for the call, and one for each refusal code in it.
     pub metrics: Vec<EmfLine>,
 }
@@ -61,16 +61,15 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> RedriveFunction<R, I, P, 
         let started_ms = self.clock.now_ms();
         // A deadline beyond i64 is no deadline.
         let deadline_ms = i64::try_from(context.deadline).unwrap_or(i64::MAX);
-        let done = match Request::parse(payload) {
-            Ok(request) => self
-                .redrive
-                .call(&request, deadline_ms)
-                .await
-                .map(|outcome| (request, outcome)),
+        let done = match Asked::parse(payload) {
+            Ok(asked) => {
+                let called = self.redrive.call(asked.request(), deadline_ms).await;
+                called.map(|outcome| (asked, outcome))
+            }
             Err(error) => Err(error),
         };
         match done {
-            Ok((request, outcome)) => self.answered(&request, outcome, context, started_ms),
+            Ok((asked, outcome)) => self.answered(asked, outcome, context, started_ms),
             Err(error) => {
                 let code = error.code.as_str();
                 tracing::error!(code, request_id = context.request_id, "{error}");
@@ -82,18 +81,18 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> RedriveFunction<R, I, P, 
         }
     }
 
-    fn answered(&self, request: &Request, outcome: CallOutcome, context: &Context, started_ms: i64) -> Handled {
+    fn answered(&self, asked: Asked, outcome: CallOutcome, context: &Context, started_ms: i64) -> Handled {
         let facts = CallFacts {
             function: &self.name,
             request_id: &context.request_id,
-            request,
+            request: asked.request(),
             started_ms,
             finished_ms: self.clock.now_ms(),
         };
         telemetry::log(&facts, &outcome);
         Handled {
             metrics: telemetry::metrics(&facts, &outcome),
-            answer: Ok(outcome.response),
+            answer: Ok(asked.answer(outcome.response)),
         }
     }
 }

@@ -9,7 +9,7 @@ use tidemark_aws::{
     DynamoControl, DynamoStore, KinesisReader, KinesisSink, SqsInbox, SqsQuarantine, SystemClock, connect,
 };
 use tidemark_engine::Steered;
-use tidemark_redrive::{Home, Queues, Redrive, Response};
+use tidemark_redrive::{Answered, Home, Queues, Redrive};
 use tidemark_settings::{assemble, process};
 use tidemark_telemetry::emf;
 
@@ -45,7 +45,7 @@ async fn build(settings: Settings) -> Function {
     RedriveFunction::new(redrive, SystemClock::new(), config.function_name)
 }
 
-async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Response, Diagnostic> {
+async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Answered, Diagnostic> {
     // In a box: the future of a whole redrive is large.
     let handled = Box::pin(function.handle(event.payload.get(), &event.context)).await;
     emf::write_all(&handled.metrics);

@@ -9,6 +9,7 @@ mod error;
 mod function;
 mod identity;
 mod keep;
+mod machine;
 mod mapping;
 mod patience;
 mod put;
@@ -30,6 +31,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 pub use change_set::{ChangeSetInfo, ChangeSetKind, ImportedResource, NewChangeSet, StackChange, TemplateAt};
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
+pub use machine::MachineRun;
 pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
 pub use patience::{
     READ_BACKOFF_FIRST_MS, READ_BACKOFF_MAX_MS, READ_BUDGET_MS, SHARD_BYTES_PER_SECOND, SHARD_READS_PER_SECOND,
@@ -62,11 +64,12 @@ pub struct Admin {
     patience: patience::Patience,
 }
 
-/// The services that a deployment is made with.
+/// The services that a deployment is made with, and whose requests are built here.
 #[derive(Debug)]
 struct Deploys {
     cloudformation: rim::Rim,
     cloudwatch: rim::Rim,
+    machines: rim::Rim,
     storage: rim::Rim,
 }
 
@@ -81,6 +84,7 @@ impl Admin {
             deploys: Arc::new(Deploys {
                 cloudformation: rim::Rim::new("cloudformation", settings, &shared),
                 cloudwatch: rim::Rim::new("monitoring", settings, &shared),
+                machines: rim::Rim::new("states", settings, &shared),
                 storage: rim::Rim::new("s3", settings, &shared),
             }),
             patience: patience::Patience::default(),

@@ -31,6 +31,9 @@ pub struct Request {
     /// Which range, for that source alone.
     #[serde(default)]
     pub range: Option<RangeRequest>,
+    /// Dead letters: this run shares the queue with others of one command, and which of them it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<QueueShare>,
     /// Where the run goes on: what the last answer gave.
     #[serde(default)]
     pub cursor: Option<Cursor>,
@@ -48,9 +51,21 @@ impl Request {
             rate_per_second: None,
             reasons: Vec::new(),
             range: None,
+            share: None,
             cursor: None,
         }
     }
+}
+
+/// One of several runs that take messages of one queue side by side. A message that stays in the queue may come to several of them,
+/// so it counts in none: what is left is counted by the run that follows, which has the queue to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueShare {
+    /// Which of them, from 0 on.
+    pub index: u32,
+    /// How many they are.
+    pub of: u32,
 }
 
 /// A range of the stream: by sequence numbers of one shard, by arrival times, or both. Both ends belong to it.
@@ -72,6 +87,24 @@ pub struct RangeRequest {
     /// Arrived at this time or earlier: milliseconds since 1970-01-01T00:00:00Z. Without it: when the run began.
     #[serde(default)]
     pub until_ms: Option<i64>,
+    /// A part of the range, between two cuts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<CutRange>,
+}
+
+/// A part of a shard's records in their order: from the first that arrived at `begin_ms` or later, and without the first that
+/// arrived at `end_ms` or later and all that follow it. Arrival times are approximate and may go back by some milliseconds from one
+/// record to the next; parts that share a cut have each record once all the same, and none of a later part comes before one of an
+/// earlier part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutRange {
+    /// Milliseconds since 1970-01-01T00:00:00Z; without it, the range's own begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_ms: Option<i64>,
+    /// Milliseconds since 1970-01-01T00:00:00Z; without it, the range's own end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<i64>,
 }
 
 /// What one call came to. Counts are of this call alone: a caller that goes on with the cursor adds them up.
@@ -100,6 +133,12 @@ macro_rules! counts {
         impl std::ops::AddAssign for $name {
             fn add_assign(&mut self, other: Self) {
                 $(self.$count += other.$count;)*
+            }
+        }
+
+        impl std::ops::SubAssign for $name {
+            fn sub_assign(&mut self, other: Self) {
+                $(self.$count = self.$count.saturating_sub(other.$count);)*
             }
         }
     };

@@ -5,7 +5,10 @@
 //! ports. This crate names no AWS type, reads no clock but through its port, and starts no task.
 
 pub mod api;
+pub mod asked;
+pub mod chain;
 pub mod cursor;
+pub mod cut;
 pub mod driver;
 pub mod letter;
 pub mod limits;
@@ -17,13 +20,17 @@ pub mod rate;
 pub mod request;
 pub mod scan;
 pub mod shards;
+pub mod slices;
 pub mod source;
 pub mod walk;
 
-pub use api::{Problem, RangeRequest, Request, Response, Stopped, Tally, UnrecoverableMessage};
+pub use api::{CutRange, Problem, QueueShare, RangeRequest, Request, Response, Stopped, Tally, UnrecoverableMessage};
+pub use asked::{Answered, Asked};
+pub use chain::{Chain, ChainCall, ChainNext};
 pub use cursor::Cursor;
 pub use driver::{CallOutcome, Queues, Redrive, Stats};
 pub use letter::Home;
 pub use limits::RedriveConfig;
 pub use request::RequestError;
+pub use slices::RunPlan;
 pub use source::Source;

@@ -18,6 +18,8 @@ pub const RECEIVE_MESSAGES_MAX: usize = 10;
 pub const MESSAGES_IN_CALL_MAX: usize = 10;
 /// Messages that are in work together: read by shard and in order, so that neighbours share a read.
 pub const GROUP_MESSAGES_MAX: usize = 1_000;
+/// The same of a run that shares the queue with others: each is to get some.
+pub const SHARED_GROUP_MESSAGES_MAX: usize = 250;
 /// Messages that one call keeps hidden without working on them: those that stay in their queue.
 pub const HELD_MESSAGES_MAX: usize = 20_000;
 /// Messages that a run remembers to have looked at; with more that stay in their queue it stops.
@@ -26,6 +28,16 @@ pub const SEEN_MESSAGES_MAX: usize = 50_000;
 pub const PARTS_MAX: usize = 100;
 /// Shards that a cursor of a range names.
 pub const SHARDS_MAX: usize = 10_000;
+/// Shards of a run that is cut: each has a chain.
+pub const CHAINS_MAX: usize = 10_000;
+/// How long a slice is, milliseconds of arrival: what is read again when it fails.
+pub const SLICE_MS: i64 = 10 * 60 * 1000;
+/// Slices of one chain at most; a longer span has longer slices.
+pub const SLICES_OF_CHAIN_MAX: i64 = 1_000;
+/// Calls in a row that may bring nothing before a chain counts as failed.
+pub const CHAIN_IDLE_CALLS_MAX: u32 = 5;
+/// Problems that a chain names; further ones are counted. The chains of a state machine's run have 256 KiB together.
+pub const CHAIN_PROBLEMS_MAX: usize = 3;
 /// Bytes of quarantined payloads, as messages, that are in memory together.
 pub const ASSEMBLY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a receive waits for a first message, seconds: by waiting it asks all of SQS's servers.

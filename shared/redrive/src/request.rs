@@ -31,7 +31,7 @@ fn refused<T>(code: ErrorCode, detail: impl Into<String>) -> Result<T, RequestEr
 }
 
 /// Where a request is wrong, never with what: it is answered and logged, and somebody may have sent a payload for one (I9).
-fn misshapen(error: &serde_json::Error) -> String {
+pub(crate) fn misshapen(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     let what = if error.is_data() {
         "a field or value is not a request's"
@@ -66,6 +66,14 @@ impl Request {
         }
         if self.look && self.source != Source::DeadLetter {
             return refused(invalid, "look: goes with the source dead_letter only");
+        }
+        if let Some(share) = self.share
+            && (self.source != Source::DeadLetter || self.dry_run || self.look || share.index >= share.of)
+        {
+            return refused(
+                invalid,
+                "share: goes with a redrive of the source dead_letter; expected index below of",
+            );
         }
         self.check_reasons()?;
         match (&self.range, self.source) {
@@ -121,7 +129,16 @@ impl RangeRequest {
         {
             return refused(invalid, "range: until_ms is before since_ms");
         }
-        if [self.since_ms, self.until_ms]
+        let cut = self.cut.unwrap_or_default();
+        if self.cut.is_some() && (self.shard_id.is_none() || from.is_some() || to.is_some()) {
+            return refused(invalid, "range.cut: goes with a shard and times");
+        }
+        if let (Some(begin_ms), Some(end_ms)) = (cut.begin_ms, cut.end_ms)
+            && end_ms <= begin_ms
+        {
+            return refused(invalid, "range.cut: end_ms is not after begin_ms");
+        }
+        if [self.since_ms, self.until_ms, cut.begin_ms, cut.end_ms]
             .into_iter()
             .flatten()
             .any(|time_ms| time_ms < 0)

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use tidemark_engine::record::compare_sequence_numbers;
 
+use crate::api::CutRange;
 use crate::limits::ARRIVAL_SLACK_MS;
 use crate::port::{ReadFrom, StreamRecord};
 use crate::walk::{PageEnd, Want};
@@ -19,6 +20,8 @@ pub struct ScanBounds {
     pub since_ms: Option<i64>,
     /// The last arrival time that belongs to it, milliseconds since 1970-01-01T00:00:00Z.
     pub until_ms: i64,
+    /// The part of it that is wanted. A walk that goes on after a record of the part has its begin behind it.
+    pub cut: CutRange,
 }
 
 /// Where a scan stands.
@@ -159,7 +162,7 @@ impl Scan {
     pub fn page(&mut self, records: &[StreamRecord], page_end: PageEnd) -> Vec<usize> {
         let mut hits = Vec::new();
         for (at, record) in records.iter().enumerate() {
-            let is_open = self.is_behind_anchor(&record.sequence_number);
+            let is_open = self.is_behind_anchor(&record.sequence_number) && self.is_behind_cut(record);
             if self.is_beyond(record) {
                 self.finish();
                 return hits;
@@ -198,6 +201,15 @@ impl Scan {
         }
     }
 
+    /// Whether the part that is wanted has begun: with the first record that arrived at its begin or later, and all that follow.
+    fn is_behind_cut(&mut self, record: &StreamRecord) -> bool {
+        let begin_ms = &mut self.bounds.cut.begin_ms;
+        if begin_ms.is_some_and(|begin_ms| record.arrival_ms >= begin_ms) {
+            *begin_ms = None;
+        }
+        begin_ms.is_none()
+    }
+
     /// The newest record was reached, or a closed shard's last one. Without a record where one was known to be, the oldest may say more.
     fn nothing_follows(&mut self) {
         if self.last.is_none() && self.anchor.is_some() && !self.from_oldest {
@@ -216,7 +228,10 @@ impl Scan {
     fn is_beyond(&self, record: &StreamRecord) -> bool {
         let number = &record.sequence_number;
         let after_last = |to: &String| compare_sequence_numbers(number, to) == Ordering::Greater;
+        let cut = self.bounds.cut;
+        let is_cut_off = cut.begin_ms.is_none() && cut.end_ms.is_some_and(|end_ms| record.arrival_ms >= end_ms);
         self.bounds.to.as_ref().is_some_and(after_last)
+            || is_cut_off
             || record.arrival_ms > self.bounds.until_ms.saturating_add(ARRIVAL_SLACK_MS)
     }
 }
@@ -240,6 +255,7 @@ mod tests {
             to: None,
             since_ms: None,
             until_ms: i64::MAX,
+            cut: CutRange::default(),
         };
         Scan::new(bounds, 100)
     }
@@ -314,6 +330,7 @@ mod tests {
             to: None,
             since_ms: None,
             until_ms: 10 - ARRIVAL_SLACK_MS - 1,
+            cut: CutRange::default(),
         };
         let mut scan = Scan::new(bounds, 100);
         scan.placed();

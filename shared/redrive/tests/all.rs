@@ -17,4 +17,5 @@ mod parts;
 mod quarantine;
 mod queues;
 mod range;
+mod slices;
 mod walk;

@@ -5,7 +5,8 @@ a case: {"verb": name, "arguments": [...], "exits": [code, ...], "files": {name:
 missing: with which codes the command may end (0), files to write before, and a message to put into the dead-letter queue before
 stdout: {verb: [IAM action, ...]}
 
-The commands run in a folder of their own.
+The commands run in a folder of their own. A local AWS has no Step Functions: the proxy has the deployment's state machine, as
+infra/template.yaml writes it, and calls the redrive function in its place.
 """
 
 import json
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # What is signed, and what the connection is about, is the client's own affair.
 NOT_PASSED_ON = {"host", "connection", "transfer-encoding", "content-length"}
-SERVICES = {"DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis", "AmazonSQS": "sqs"}
+SERVICES = {"DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis", "AmazonSQS": "sqs", "AWSStepFunctions": "states"}
 # What a call needs where it is not named like its permission.
 PERMISSIONS = {
     "dynamodb:TransactWriteItems": "dynamodb:PutItem",
@@ -54,8 +55,29 @@ def action(method: str, path: str, headers, body: bytes) -> str:
     raise SystemExit(f"{method} {path}: which action is this?")
 
 
+def machine(endpoint: str, operation: str, body: bytes, executions: dict) -> dict:
+    """What the state machine answers; it takes the chains of an execution to their end at once."""
+    asked = json.loads(body)
+    if operation == "DescribeExecution":
+        return {"status": "SUCCEEDED", "output": json.dumps(executions[asked["executionArn"]])}
+    assert asked["stateMachineArn"].endswith(":stateMachine:tidemark-redrive"), asked
+    given = json.loads(asked["input"])
+    assert set(given) == {"parallel", "chains"} and given["parallel"] > 0, given
+    items = []
+    for chain in given["chains"]:
+        while chain["next"] in ("call", "wait"):
+            url = f"{endpoint}/2015-03-31/functions/tidemark-redrive/invocations"
+            request = urllib.request.Request(url, json.dumps({"chain": chain}).encode())
+            chain = json.loads(urllib.request.urlopen(request, timeout=900).read())["chain"]
+        items.append({"chain": chain})
+    arn = asked["stateMachineArn"].replace(":stateMachine:", ":execution:") + ":" + asked["name"]
+    executions[arn] = items
+    return {"executionArn": arn, "startDate": 0}
+
+
 def proxy(endpoint: str, called: set) -> ThreadingHTTPServer:
     """A server that passes each request on to the endpoint and writes its action down."""
+    executions = {}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -63,6 +85,10 @@ def proxy(endpoint: str, called: set) -> ThreadingHTTPServer:
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             called.add(action(self.command, self.path, self.headers, body))
+            target = self.headers.get("x-amz-target", "")
+            if target.startswith("AWSStepFunctions."):
+                self.answer(200, json.dumps(machine(endpoint, target.split(".")[1], body, executions)).encode())
+                return
             headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
             data = body if self.command in ("POST", "PUT") else None
             request = urllib.request.Request(endpoint + self.path, data, headers, method=self.command)
@@ -75,6 +101,13 @@ def proxy(endpoint: str, called: set) -> ThreadingHTTPServer:
             for name, value in kept.items():
                 if name.lower() not in NOT_PASSED_ON:
                     self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def answer(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-type", "application/x-amz-json-1.0")
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

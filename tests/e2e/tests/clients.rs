@@ -69,6 +69,9 @@ fn the_calls_that_people_make_first_work_and_others_say_what_is_missing() {
     let up = LocalUp::start(port);
     let endpoint = format!("http://127.0.0.1:{port}");
     assert_eq!(up.said["endpoint"], endpoint, "the port that was asked for");
+    let mut doctor = Command::new(binary_folder().unwrap().join("tidemark"));
+    let known = run(doctor.args(["--json", "doctor", "--endpoint", &endpoint])).unwrap();
+    assert!(known.contains("the local AWS of tidemark"), "{known}");
     // Nothing but the one endpoint is named: DynamoDB is behind it too.
     let mut script = venv("clients").unwrap().script("first_calls.py");
     let found = run(script.env("AWS_ENDPOINT_URL", &endpoint)).unwrap();

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use redrive_function::Settings;
 use serde_json::Value;
+use tidemark_redrive::ChainNext;
 use tidemark_redrive::limits::{ASSEMBLY_BYTES_MAX, CALL_MS_MAX, CLEANUP_MS, HIDDEN_SLACK_S, STOP_MARGIN_MS};
 
 const SECOND_MS: u64 = 1_000;
@@ -185,4 +186,180 @@ fn the_rule_that_looks_at_dead_letters_sends_a_request_that_the_function_takes()
         permission["SourceArn"]["Fn::GetAtt"],
         serde_json::json!(["LookAtDeadLetters", "Arn"])
     );
+}
+
+/// The state machine's definition, with names in place of what CloudFormation puts there.
+fn definition() -> Value {
+    let text = property("RedriveChains/Properties/DefinitionString")["Fn::Sub"]
+        .as_str()
+        .unwrap();
+    let mut text = text.to_owned();
+    for (name, value) in [
+        ("RedriveParallelMax", "16"),
+        ("AWS::Partition", "aws"),
+        ("Prefix", "tidemark"),
+        ("RedriveBrakeAlarm", "outcomes-burn-fast-short"),
+        (
+            "RedriveFunction.Arn",
+            "arn:aws:lambda:eu-west-1:000000000000:function:tidemark-redrive",
+        ),
+    ] {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    assert!(!text.contains("${"), "a name that the test does not know: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The states that a state leads to.
+fn leads_to(state: &Value) -> Vec<String> {
+    let own = [&state["Next"], &state["Default"]];
+    let inner = ["Choices", "Catch"]
+        .into_iter()
+        .flat_map(|name| state[name].as_array().into_iter().flatten())
+        .map(|one| &one["Next"]);
+    let names = own.into_iter().chain(inner).filter_map(Value::as_str);
+    names.map(str::to_owned).collect()
+}
+
+/// Every state is reached from the first, every one leads to one that is there or ends, and what calls may fail.
+fn is_whole(machine: &Value) {
+    let states = machine["States"].as_object().unwrap();
+    let mut reached = BTreeSet::new();
+    let mut next = vec![machine["StartAt"].as_str().unwrap().to_owned()];
+    while let Some(name) = next.pop() {
+        let state = states.get(&name).unwrap_or_else(|| panic!("there is no state {name}"));
+        if !reached.insert(name.clone()) {
+            continue;
+        }
+        let further = leads_to(state);
+        let ends = state["End"] == true || state["Type"] == "Succeed";
+        assert_eq!(ends, further.is_empty(), "{name}: {state}");
+        if state["Type"] == "Task" {
+            assert!(state["Retry"][0]["MaxAttempts"].as_u64().unwrap() > 0, "{name}");
+            assert_eq!(
+                state["Catch"][0]["ErrorEquals"],
+                serde_json::json!(["States.ALL"]),
+                "{name}"
+            );
+        }
+        next.extend(further);
+    }
+    let names: BTreeSet<String> = states.keys().cloned().collect();
+    assert_eq!(reached, names, "a state that nothing leads to");
+}
+
+#[test]
+fn the_state_machine_calls_the_function_with_each_chain_until_the_chain_says_that_it_is_over() {
+    let machine = definition();
+    is_whole(&machine);
+    let map = &machine["States"]["Chains"];
+    let processor = &map["ItemProcessor"];
+    is_whole(processor);
+    let mode = &processor["ProcessorConfig"];
+    assert_eq!(
+        (&mode["Mode"], &mode["ExecutionType"]),
+        (&"DISTRIBUTED".into(), &"STANDARD".into())
+    );
+    assert_eq!(map["MaxConcurrencyPath"], "$.parallel");
+    assert_eq!(map["ToleratedFailurePercentage"], 100, "one chain holds up no other");
+    let bound = &machine["States"]["Bound"]["Choices"][0];
+    assert_eq!(
+        (&bound["NumericGreaterThan"], &machine["States"]["AtMost"]["Result"]),
+        (&16.into(), &16.into())
+    );
+
+    // What it compares are the words that the function says.
+    let said = |next: ChainNext| serde_json::to_value(next).unwrap();
+    let choices = processor["States"]["IsOver"]["Choices"].as_array().unwrap();
+    let by_word = |next| {
+        let choice = choices.iter().find(|choice| choice["StringEquals"] == said(next));
+        choice.map_or(&processor["States"]["IsOver"]["Default"], |choice| &choice["Next"])
+    };
+    assert_eq!(by_word(ChainNext::Call), "Look");
+    assert_eq!(
+        processor["States"][by_word(ChainNext::Wait).as_str().unwrap()]["Type"],
+        "Wait"
+    );
+    for next in [ChainNext::Over, ChainNext::Failed] {
+        assert_eq!(processor["States"][by_word(next).as_str().unwrap()]["Type"], "Succeed");
+    }
+    let call = &processor["States"]["Call"];
+    assert_eq!(call["Parameters"]["Payload"], serde_json::json!({"chain.$": "$.chain"}));
+    assert!(call["TimeoutSeconds"].as_u64().unwrap() > parameter("RedriveTimeoutSeconds", "MaxValue"));
+}
+
+/// In the template the definition is put together of names, and cfn-lint does not look into it there.
+#[test]
+fn cfn_lint_finds_nothing_in_the_state_machines_definition() {
+    let lint = |definition: &str| {
+        let properties = serde_json::json!({
+            "RoleArn": "arn:aws:iam::000000000000:role/chains", "DefinitionString": definition,
+        });
+        let machine = serde_json::json!({"Type": "AWS::StepFunctions::StateMachine", "Properties": properties});
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("machine.json");
+        std::fs::write(
+            &path,
+            serde_json::json!({"Resources": {"Machine": machine}}).to_string(),
+        )
+        .unwrap();
+        e2e::run(
+            e2e::venv("lint")
+                .unwrap()
+                .command("cfn-lint")
+                .arg("--template")
+                .arg(&path),
+        )
+    };
+    let good = definition().to_string();
+    lint(&good).unwrap();
+    let bad = good.replace("\"Succeed\"", "\"Success\"");
+    assert!(lint(&bad).unwrap_err().to_string().contains("E3601"));
+}
+
+#[test]
+fn the_brake_is_an_alarm_that_the_other_stack_has_and_the_role_may_look_at() {
+    let look = &definition()["States"]["Chains"]["ItemProcessor"]["States"]["Look"];
+    assert_eq!(
+        look["Parameters"]["AlarmNames"],
+        serde_json::json!(["tidemark-outcomes-burn-fast-short"])
+    );
+    let alarms = e2e::decided("infra/observability.yaml", [""; 0]).unwrap();
+    let name = format!(
+        "${{Prefix}}-{}",
+        template()["Parameters"]["RedriveBrakeAlarm"]["Default"]
+            .as_str()
+            .unwrap()
+    );
+    let is_it = |resource: &Value| {
+        resource["Type"] == "AWS::CloudWatch::Alarm" && resource["Properties"]["AlarmName"]["Fn::Sub"] == name.as_str()
+    };
+    assert!(
+        alarms["Resources"].as_object().unwrap().values().any(is_it),
+        "there is no alarm {name}"
+    );
+    let statements = property("RedriveChainsRole/Properties/Policies/0/PolicyDocument/Statement");
+    let actions: BTreeSet<&str> = statements
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().unwrap())
+        .map(|action| action.as_str().unwrap())
+        .collect();
+    let needed = [
+        "cloudwatch:DescribeAlarms",
+        "lambda:InvokeFunction",
+        "states:DescribeExecution",
+        "states:StartExecution",
+    ];
+    assert_eq!(actions, BTreeSet::from(needed));
+}
+
+#[test]
+fn an_account_that_can_spare_no_concurrency_goes_without_the_state_machine() {
+    let without = e2e::decided("infra/template.yaml", ["RedriveParallelMax=0"]).unwrap();
+    let resources = without["Resources"].as_object().unwrap();
+    assert!(!resources.contains_key("RedriveChains") && !resources.contains_key("RedriveChainsRole"));
+    let text = without.to_string();
+    assert!(!text.contains("states:"), "nobody may start what is not there");
 }

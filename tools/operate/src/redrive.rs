@@ -1,6 +1,8 @@
 //! `tidemark redrive`: invokes the redrive function until nothing is left, shows how it gets on, and accounts for every record.
 
 pub mod args;
+mod machine;
+mod parallel;
 mod record;
 mod request;
 mod view;
@@ -9,15 +11,17 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use terminal::clock::{now_ms, pause};
 use terminal::error::{CliError, Exit};
 use terminal::operator;
 use terminal::ui;
 use tidemark_aws::admin::{Admin, AdminError};
-use tidemark_redrive::{Problem, Request, Response, Source, Stopped, Tally};
+use tidemark_redrive::{Chain, Problem, Request, Response, Source, Stopped, Tally};
 
 use crate::places::Places;
 use crate::redrive::args::RedriveArgs;
+use crate::redrive::parallel::{Parts, PartsReport};
 use crate::redrive::record::AuditRecord;
 
 /// Calls of one run at most: each works until its deadline, so this is more than a week.
@@ -57,6 +61,9 @@ pub struct RedriveReport {
     pub audit_record: Option<String>,
     /// Whether every record of the source has its end now, and none was lost.
     pub complete: bool,
+    /// With `--parallel`: its parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartsReport>,
 }
 
 /// Invokes the redrive function until its source is empty, and tells what came of it.
@@ -72,6 +79,7 @@ pub async fn run(admin: &Admin, args: &RedriveArgs, login: Option<&str>, json: b
         .function
         .clone()
         .unwrap_or_else(|| format!("{}-redrive", args.places.deployment.prefix));
+    let parts = Parts::cut(admin, args, &function, &places.stream, &request, started_ms).await?;
     let mut audit = None;
     if !request.dry_run {
         let who = operator::who(admin, args.who.as_deref(), login).await;
@@ -81,13 +89,17 @@ pub async fn run(admin: &Admin, args: &RedriveArgs, login: Option<&str>, json: b
     }
     let bar = progress(admin, &places, &request, json).await;
     let mut run = Run::new(started_ms);
-    let result = run.calls(admin, &function, request.clone(), &bar).await;
+    let result = match parts {
+        Some(parts) => parts.take(&mut run, &request, &bar).await.map(Some),
+        None => run.calls(admin, &function, request.clone(), &bar).await.map(|()| None),
+    };
     bar.finish_and_clear();
     if let Some(record) = &audit {
         record.end(admin, &places.table, &run, result.as_ref().err()).await?;
     }
-    result?;
-    let report = run.report(&request, audit.as_ref().map(AuditRecord::key));
+    let parts = result?;
+    let mut report = run.report(&request, audit.as_ref().map(AuditRecord::key));
+    report.parts = parts;
     ui::out(&ui::json_or(json, &report, view::render)?);
     Ok(if report.complete { Exit::Ok } else { Exit::Failed })
 }
@@ -152,7 +164,7 @@ impl Run {
         let mut idle_calls = 0;
         while self.calls < CALLS_MAX {
             request.records_max = records_max.map(|most| most.saturating_sub(self.account.found));
-            let response = call(admin, function, &request).await?;
+            let response: Response = call_with(admin, function, &request).await?;
             let idle = response.account == Tally::default();
             idle_calls = if idle { idle_calls + 1 } else { 0 };
             request.cursor.clone_from(&response.cursor);
@@ -184,7 +196,19 @@ impl Run {
         self.calls += 1;
         self.account += response.account;
         self.stopped = response.stopped;
-        for problem in response.problems {
+        self.note(response.problems);
+    }
+
+    /// Adds what a chain of the run came to.
+    fn add(&mut self, chain: &Chain) {
+        self.calls += chain.calls;
+        self.account += chain.account;
+        self.note(chain.problems.clone());
+        self.problems_more += chain.problems_more;
+    }
+
+    fn note(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
             if self.problems.len() < PROBLEMS_MAX {
                 self.problems.push(problem);
             } else {
@@ -209,6 +233,7 @@ impl Run {
             problems: self.problems,
             problems_more: self.problems_more,
             audit_record,
+            parts: None,
         }
     }
 }
@@ -224,8 +249,8 @@ fn is_complete(account: &Tally, stopped: Stopped, problems: &[Problem]) -> bool 
 }
 
 /// One call of the function, repeated when the way to it fails.
-async fn call(admin: &Admin, function: &str, request: &Request) -> Result<Response, CliError> {
-    let payload = serde_json::to_vec(request)
+async fn call_with<Q: Serialize, A: DeserializeOwned>(admin: &Admin, function: &str, asked: &Q) -> Result<A, CliError> {
+    let payload = serde_json::to_vec(asked)
         .map_err(|e| CliError::machine("report", e, "This is a bug in tidemark: please report it."))?;
     let mut wait_ms = BACKOFF_MS;
     for attempt in 1.. {

@@ -21,6 +21,7 @@ use rehearse::local::args::LocalUpArgs;
 use tidemark_aws::admin::READ_BUDGET_MS;
 
 use crate::cost::CostArgs;
+use crate::doctor::DoctorArgs;
 use crate::map::args::MapCommand;
 use crate::train::{BacktestArgs, ExportArgs, TrainArgs};
 
@@ -153,7 +154,8 @@ pub enum Command {
     #[command(after_help = crate::cost::HELP)]
     Cost(CostArgs),
     /// Say what is missing on this machine, and how to get it
-    Doctor,
+    #[command(after_help = crate::doctor::HELP)]
+    Doctor(DoctorArgs),
     /// Print a shell's completions of this command
     #[command(
         after_help = "Examples:\n  tidemark completions bash > ~/.local/share/bash-completion/completions/tidemark\n  tidemark completions zsh > ~/.zfunc/_tidemark\n  tidemark completions fish > ~/.config/fish/completions/tidemark.fish"
@@ -182,7 +184,7 @@ impl Command {
                 | Self::Deploy(_)
                 | Self::Local(_)
                 | Self::Cost(_)
-                | Self::Doctor
+                | Self::Doctor(_)
                 | Self::Completions(_)
                 | Self::Manual(_)
         )

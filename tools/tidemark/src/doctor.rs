@@ -1,10 +1,27 @@
 //! `tidemark doctor`: what is missing on this machine, and how to get it.
 
+mod endpoint;
+
 use std::process::Command;
 
+use clap::Args;
 use serde::Serialize;
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
+
+/// What its help says at the end.
+pub const HELP: &str = "\
+Examples:
+  tidemark doctor
+  tidemark doctor --endpoint http://127.0.0.1:4566";
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Say which emulator answers there, on this machine, and what it can't do
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+}
 
 /// How much a missing thing matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,8 +52,11 @@ const PYTHON_MINOR_MIN: u32 = 10;
 /// Looks for everything and says it; exits with [`Exit::Machine`] when something required is missing.
 ///
 /// # Errors
-/// When the report can't be written as JSON.
-pub fn run(json: bool) -> Result<Exit, CliError> {
+/// When the report can't be written as JSON, or nothing answers on the endpoint that was asked for.
+pub fn run(args: &DoctorArgs, json: bool) -> Result<Exit, CliError> {
+    if let Some(endpoint) = &args.endpoint {
+        return endpoint::run(endpoint, json);
+    }
     let checks = checks();
     let missing = checks
         .iter()

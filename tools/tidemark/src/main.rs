@@ -69,7 +69,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Rollout(args) => control::rollout(&admin().await, args, login().as_deref(), json).await,
         Command::Compare(args) => control::compare(&admin().await, args, json).await,
         Command::Cost(args) => cost::run(args, json),
-        Command::Doctor => doctor::run(json),
+        Command::Doctor(args) => doctor::run(args, json),
         Command::Completions(args) => manual::completions(args),
         Command::Manual(args) => manual::pages(args),
     }

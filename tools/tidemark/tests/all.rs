@@ -22,6 +22,7 @@ mod privacy;
 mod readme;
 mod reads;
 mod redrive;
+mod redrive_parts;
 mod send;
 mod training_set;
 mod world;

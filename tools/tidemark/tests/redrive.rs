@@ -17,13 +17,13 @@ use tidemark_domain::policy::Policy;
 const DRAIN_MS_MAX: u64 = 60_000;
 const SHARDS: u16 = 2;
 
-struct World {
-    stack: Stack,
+pub(super) struct World {
+    pub(super) stack: Stack,
     _folder: tempfile::TempDir,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let binary = Path::new(env!("CARGO_BIN_EXE_tidemark")).with_file_name("score");
         for binary in [binary.clone(), binary.with_file_name("redrive")] {
@@ -45,12 +45,12 @@ impl World {
         Self { stack, _folder: folder }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stack.stop().await;
     }
 
     /// Runs the command, which must end with this code, and gives its document.
-    async fn json(&self, code: i32, arguments: &[&str]) -> Value {
+    pub(super) async fn json(&self, code: i32, arguments: &[&str]) -> Value {
         let cloud = &self.stack.cloud;
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"))
             .arg("--json")
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// Runs the command, which must refuse its command line with this code.
-    async fn refused(&self, code: &str, arguments: &[&str]) {
+    pub(super) async fn refused(&self, code: &str, arguments: &[&str]) {
         let told = self.json(2, arguments).await;
         assert_eq!(told["error"]["code"], code, "{arguments:?}: {told}");
         assert_eq!(told["error"]["page"], format!("docs/errors/{code}.md"));
@@ -91,7 +91,7 @@ impl World {
     }
 
     /// Sends records while the table is down, so that the mapping gives them up.
-    async fn put_in_vain(&self, records: &[PutRecord]) {
+    pub(super) async fn put_in_vain(&self, records: &[PutRecord]) {
         let faults = self.stack.cloud.faults().unwrap();
         let outage = faults.add(FaultPlan::down(Service::DynamoDb));
         self.put(records).await;
@@ -122,7 +122,7 @@ impl World {
     }
 }
 
-fn traffic(seed: u64, events: u32) -> Vec<PutRecord> {
+pub(super) fn traffic(seed: u64, events: u32) -> Vec<PutRecord> {
     let config = SimConfig {
         broken_share: 0.05,
         ..SimConfig::new(seed, events, events / 20, now_ms(), &Policy::default_policy())
@@ -145,7 +145,7 @@ fn transaction(card: &str, event: &str) -> PutRecord {
     }
 }
 
-fn number(value: &Value) -> u64 {
+pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Lambda {
     region: String,
     credentials: Option<SharedCredentialsProvider>,
     http: SharedHttpConnector,
+    is_apart: bool,
 }
 
 impl Lambda {
@@ -45,10 +46,16 @@ impl Lambda {
             .unwrap_or_else(|| public_endpoint("lambda", &settings.region));
         Self {
             http: connector(&endpoint),
+            is_apart: settings.endpoints.lambda.is_some() && settings.endpoints.lambda != settings.endpoints.all,
             endpoint,
             region: settings.region.clone(),
             credentials: shared.credentials_provider(),
         }
+    }
+
+    /// Whether functions are elsewhere than the other services.
+    pub(super) fn is_apart(&self) -> bool {
+        self.is_apart
     }
 
     pub(super) async fn call(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {

@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_types::byte_stream::ByteStream;
+use serde_json::Value;
 use tidemark_engine::port::PortError;
 
 use super::AdminError;
@@ -127,9 +128,13 @@ pub(super) fn refusal(operation: &str, status: u16, body: &str) -> AdminError {
     let root = Element::read(body);
     let error = root.as_ref().and_then(|root| root.find("Error"));
     let of = |name: &str| error.and_then(|error| error.text_of(name)).unwrap_or_default();
-    let code = match of("Code") {
-        "" => format!("HTTP {status}"),
-        code => code.to_owned(),
+    // The services that speak JSON have their code there, behind the name of their model.
+    let json: Value = serde_json::from_str(body).unwrap_or_default();
+    let of_json = |name: &str| json[name].as_str().unwrap_or_default();
+    let json_code = of_json("__type").rsplit('#').next().unwrap_or_default();
+    let code = match (of("Code"), json_code) {
+        ("", "") => format!("HTTP {status}"),
+        ("", code) | (code, _) => code.to_owned(),
     };
     let passes =
         |error: fn(String) -> PortError| AdminError::Call(error(format!("{operation}: {code} (HTTP {status})")));
@@ -139,7 +144,16 @@ pub(super) fn refusal(operation: &str, status: u16, body: &str) -> AdminError {
         passes(PortError::Unavailable)
     } else {
         // Some emulators answer in another form: their words are better than none.
-        let message = if root.is_some() { of("Message") } else { body.trim() };
+        let told = if root.is_some() {
+            of("Message")
+        } else {
+            of_json("message")
+        };
+        let message = if root.is_some() || !told.is_empty() {
+            told
+        } else {
+            body.trim()
+        };
         AdminError::Refused {
             operation: operation.to_owned(),
             message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
@@ -201,6 +215,12 @@ mod tests {
             assert!(error.is_expired() && !error.is_transient(), "{code}");
         }
         assert_eq!(refusal("o", 403, "{\"why\"}").to_string(), "o: HTTP 403: {\"why\"}");
+        let of_json = "{\"__type\":\"com.amazonaws.states#StateMachineDoesNotExist\",\"message\":\"why\"}";
+        assert_eq!(
+            refusal("o", 400, of_json).to_string(),
+            "o: StateMachineDoesNotExist: why"
+        );
+        assert!(refusal("o", 400, "{\"__type\":\"ThrottlingException\"}").is_transient());
         let long = refusal("o", 400, &body(&"x".repeat(9)).replace("why", &"y".repeat(5_000)));
         assert!(long.to_string().len() < 600, "a message may repeat a whole template");
     }

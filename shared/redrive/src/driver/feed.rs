@@ -7,7 +7,7 @@ use tidemark_engine::{BatchReport, InRecord};
 
 use super::one_call::Call;
 use super::redrive::Redrive;
-use crate::api::Stopped;
+use crate::api::{Stopped, Tally};
 use crate::port::{Inbox, Processor, ShardReader};
 use crate::source::Source;
 
@@ -22,9 +22,28 @@ pub(super) enum Redriven {
     NotYet,
 }
 
+/// What became of a record, and what it added to the call's tally.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fed {
+    pub(super) fate: Redriven,
+    pub(super) tally: Tally,
+}
+
+impl Fed {
+    /// One that the call stopped before.
+    pub(super) fn not_yet() -> Self {
+        Self::nothing(Redriven::NotYet)
+    }
+
+    fn nothing(fate: Redriven) -> Self {
+        let tally = Tally::default();
+        Self { fate, tally }
+    }
+}
+
 impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Takes records to their end, in their order, as far as the call's bounds allow.
-    pub(super) async fn feed(&self, call: &mut Call<'_>, records: &[InRecord<'_>]) -> Vec<Redriven> {
+    pub(super) async fn feed(&self, call: &mut Call<'_>, records: &[InRecord<'_>]) -> Vec<Fed> {
         let mut fates = Vec::with_capacity(records.len());
         let batch_max = call.record_pace.batch_max(self.config.batch_records_max);
         while fates.len() < records.len() && call.may_go_on(self.clock.now_ms()) {
@@ -40,14 +59,14 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
             if call.request.dry_run {
                 call.account.found += batch.len() as u64;
-                fates.extend(batch.iter().map(|_| Redriven::Ended));
+                fates.extend(batch.iter().map(|_| Fed::nothing(Redriven::Ended)));
                 continue;
             }
             // In a box of its own: the future of a whole batch is large.
             let report = Box::pin(self.processor.process(batch, call.engine_deadline_ms)).await;
             let of_batch = tally(call, batch, &report);
-            let ended = of_batch.iter().filter(|fate| **fate == Redriven::Ended).count();
-            let failed = of_batch.iter().filter(|fate| **fate == Redriven::Failed).count();
+            let came_to = |fate| of_batch.iter().filter(|fed| fed.fate == fate).count();
+            let (ended, failed) = (came_to(Redriven::Ended), came_to(Redriven::Failed));
             fates.extend(of_batch);
             call.batch_done(ended, failed);
             // In a range, a card's later events wait for those that failed (I4): they are of a later batch, which waits too.
@@ -55,7 +74,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 break;
             }
         }
-        fates.resize(records.len(), Redriven::NotYet);
+        fates.resize(records.len(), Fed::not_yet());
         fates
     }
 
@@ -75,7 +94,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 }
 
 /// Counts the ends of a batch: the fates of its records, or of those before the first that was one too many.
-fn tally(call: &mut Call<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Redriven> {
+fn tally(call: &mut Call<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> Vec<Fed> {
     call.stats.units += report.units;
     call.stats.throttles += report.throttles;
     call.stats.retries += report.retries;
@@ -87,40 +106,46 @@ fn tally(call: &mut Call<'_>, batch: &[InRecord<'_>], report: &BatchReport) -> V
             // No failure: this record and those behind it are the next batch, of which the first always fits.
             break;
         }
-        let fate = count(call, of_record);
-        if fate == Redriven::Ended {
-            call.account.found += 1;
+        let fed = count(call, of_record);
+        if fed.fate == Redriven::Ended {
             call.recovered(record.arrival_ms);
         }
-        fates.push(fate);
+        fates.push(fed);
     }
     fates
 }
 
 /// Counts the ends of one record: an aggregated one has many. It has its end when all of them have theirs; until then none of
 /// them is counted, for they are counted when it comes again.
-fn count(call: &mut Call<'_>, ends: &[End]) -> Redriven {
+fn count(call: &mut Call<'_>, ends: &[End]) -> Fed {
     let returned = |end: &End| matches!(end, End::Returned(_));
     if ends.contains(&End::Returned(Returned::Deadline)) {
         call.stop(Stopped::Deadline);
-        return Redriven::NotYet;
+        return Fed::not_yet();
     }
     if ends.is_empty() || ends.iter().any(returned) {
-        return Redriven::Failed;
+        return Fed::nothing(Redriven::Failed);
     }
-    let account = &mut call.account;
+    let mut tally = Tally {
+        found: 1,
+        unpacked: ends.len() as u64 - 1,
+        ..Tally::default()
+    };
     for end in ends {
         match end {
-            End::Scored => account.scored += 1,
-            End::Duplicate => account.already_done += 1,
-            End::Applied => account.applied += 1,
+            End::Scored => tally.scored += 1,
+            End::Duplicate => tally.already_done += 1,
+            End::Applied => tally.applied += 1,
             End::Quarantined(code) => {
-                account.quarantined += 1;
+                tally.quarantined += 1;
                 *call.stats.refused.entry(*code).or_default() += 1;
             }
             End::Returned(_) => {}
         }
     }
-    account.unpacked += ends.len() as u64 - 1;
-    Redriven::Ended
+    call.account += tally;
+    Fed {
+        fate: Redriven::Ended,
+        tally,
+    }
 }

@@ -16,15 +16,15 @@ use tidemark_engine::InRecord;
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
 
-use super::feed::Redriven;
+use super::feed::{Fed, Redriven};
 use super::one_call::Call;
 use super::queue::Moved;
 use super::redrive::Redrive;
 use super::step::Step;
 use super::work::{Handling, Stage, Work};
-use crate::api::Problem;
+use crate::api::{Problem, Tally};
 use crate::letter::{Letter, Rejection, first_arrival_ms};
-use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX};
+use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX, SHARED_GROUP_MESSAGES_MAX};
 use crate::port::{Inbox, Page, Processor, Received, ShardReader};
 use crate::shards::in_order;
 use crate::walk::{Hit, Walk};
@@ -36,7 +36,12 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         while call.may_go_on(self.clock.now_ms()) && call.records_left() > 0 {
             // Each message has a record at least.
             let most = usize::try_from(call.records_left()).unwrap_or(usize::MAX);
-            let most = most.clamp(RECEIVE_MESSAGES_MAX, GROUP_MESSAGES_MAX);
+            let group_max = if call.is_shared() {
+                SHARED_GROUP_MESSAGES_MAX
+            } else {
+                GROUP_MESSAGES_MAX
+            };
+            let most = most.clamp(RECEIVE_MESSAGES_MAX, group_max);
             let group = self.receive(call, inbox, most).await;
             if group.is_empty() {
                 return;
@@ -48,8 +53,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 group.into_iter().for_each(|message| call.hold(message.receipt));
                 return;
             };
-            let by_shard = self.sort(call, group, order).await;
-            for (at, works) in by_shard {
+            let mut by_shard = self.sort(call, group, order).await;
+            // Runs that share the queue begin with different shards, so that they do not all read one.
+            let first = by_shard.split_off(&call.first_place(order.len()));
+            for (at, works) in first.into_iter().chain(by_shard) {
                 self.shard(call, order.get(at).map_or("", String::as_str), works).await;
             }
         }
@@ -96,10 +103,13 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     }
 
     async fn reject(&self, call: &mut Call<'_>, message: &Received, why: &Rejection) {
+        let mark = call.mark();
         call.account.messages += 1;
         let moved = moved(message, None);
         if self.move_out(call, &self.queues.dead_letter, moved, why).await {
             call.account.rejected_messages += 1;
+        } else {
+            call.stayed(mark, Tally::default());
         }
     }
 
@@ -107,6 +117,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     async fn gone(&self, call: &mut Call<'_>, work: &Work) {
         let (records, found) = (work.letter.records, work.ended);
         let lost = records.saturating_sub(found);
+        let mark = call.mark();
         count_once(call, work);
         let detail = format!("{lost} of {records} records: the stream no longer has their shard");
         let why = Rejection::new(ErrorCode::ShardGone, detail);
@@ -116,6 +127,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             call.account.unrecoverable_messages += 1;
         } else {
             call.account.returned += lost;
+            call.stayed(mark, work.tally);
         }
     }
 
@@ -177,13 +189,13 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 }
             })
             .collect();
-        let mut fates = self.feed(call, &records).await.into_iter();
+        let mut fed = self.feed(call, &records).await.into_iter();
         for hit in &hits {
             let number = numbers[hit.record];
             let (had, new): (Vec<usize>, Vec<usize>) = hit.spans.iter().partition(|span| works[**span].has(number));
             had.into_iter().for_each(|span| works[span].keep(number));
             if !new.is_empty() {
-                note(call, works, &new, number, fates.next().unwrap_or(Redriven::NotYet));
+                note(call, works, &new, number, fed.next().unwrap_or_else(Fed::not_yet));
             }
         }
     }
@@ -197,9 +209,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 continue;
             };
             work.stage = Stage::Settled;
+            let mark = call.mark();
             count_once(call, work);
             call.account.found += work.failed;
-            match work.handling(end) {
+            let is_gone = match work.handling(end) {
                 Handling::Done { beyond } => {
                     call.account.filtered_out += beyond;
                     if call.request.dry_run {
@@ -207,15 +220,19 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                     } else {
                         done.push(work.message.receipt.clone());
                     }
+                    true
                 }
                 handling => self.not_done(call, work, handling).await,
+            };
+            if !is_gone {
+                call.stayed(mark, work.tally);
             }
         }
         self.delete(call, &self.queues.dead_letter, done).await;
     }
 
-    /// A message whose range did not come to its end as a whole.
-    async fn not_done(&self, call: &mut Call<'_>, work: &Work, handling: Handling) {
+    /// A message whose range did not come to its end as a whole. Whether it left its queue.
+    async fn not_done(&self, call: &mut Call<'_>, work: &Work, handling: Handling) -> bool {
         let records = work.letter.records;
         let (why, absent) = match handling {
             Handling::Stays {
@@ -223,7 +240,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 unfinished,
             } => {
                 stays(call, work, without_end, unfinished);
-                return;
+                return false;
             }
             Handling::Trimmed { lost, beyond } => {
                 call.account.filtered_out += beyond;
@@ -255,6 +272,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
             (false, _) => account.returned += absent,
         }
+        is_moved
     }
 }
 
@@ -277,13 +295,18 @@ fn count_once(call: &mut Call<'_>, work: &Work) {
 }
 
 /// A record's fate, for each letter whose range it lies in: it ends once, and is done already for all others.
-fn note(call: &mut Call<'_>, works: &mut [Work], spans: &[usize], number: &str, fate: Redriven) {
+fn note(call: &mut Call<'_>, works: &mut [Work], spans: &[usize], number: &str, fed: Fed) {
     for (order, span) in spans.iter().enumerate() {
-        if fate == Redriven::Ended && order > 0 {
-            call.account.found += 1;
-            call.account.already_done += u64::from(!call.request.dry_run);
+        let mut tally = fed.tally;
+        if fed.fate == Redriven::Ended && order > 0 {
+            tally = Tally {
+                found: 1,
+                already_done: u64::from(!call.request.dry_run),
+                ..Tally::default()
+            };
+            call.account += tally;
         }
-        works[*span].note(number, fate);
+        works[*span].note(number, fed.fate, tally);
     }
 }
 
@@ -303,6 +326,16 @@ fn stays(call: &mut Call<'_>, work: &Work, without_end: u64, unfinished: bool) {
 /// A message that the call stopped before or inside: the next call goes on with it. `trimmed` says whether the walk found the
 /// start of its range trimmed.
 fn leave(call: &mut Call<'_>, work: Work, trimmed: bool) {
+    if call.is_shared() {
+        let mark = call.mark();
+        call.stayed(mark, work.tally);
+        if work.failed > 0 {
+            call.keep(&work.message.id, work.message.receipt);
+        } else {
+            call.hold(work.message.receipt);
+        }
+        return;
+    }
     if work.failed > 0 {
         count_once(call, &work);
         call.account.found += work.failed;

@@ -44,6 +44,13 @@ pub struct CallOutcome {
     pub stats: Stats,
 }
 
+/// A place in a call's tally and its problems.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    account: Tally,
+    problems: usize,
+}
+
 pub(super) struct Call<'r> {
     pub(super) request: &'r Request,
     /// When the run began, which may be calls ago.
@@ -106,6 +113,39 @@ impl<'r> Call<'r> {
             self.stop(Stopped::Deadline);
         }
         self.stopped.is_none()
+    }
+
+    /// Whether other runs take messages of the same queue side by side with this one.
+    pub(super) fn is_shared(&self) -> bool {
+        self.request.share.is_some()
+    }
+
+    /// The place among so many shards with which this run begins.
+    pub(super) fn first_place(&self, shards: usize) -> usize {
+        let share = self
+            .request
+            .share
+            .map_or((0, 1), |share| (share.index, share.of.max(1)));
+        let place = shards as u64 * u64::from(share.0) / u64::from(share.1);
+        usize::try_from(place).unwrap_or_default()
+    }
+
+    /// What is counted and told so far, before a message is decided on.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            account: self.account,
+            problems: self.problems.len(),
+        }
+    }
+
+    /// A message stays in its queue. In a shared run it may come to another one, so nothing of it counts here: neither what was
+    /// counted and told since the mark, nor what its records counted before.
+    pub(super) fn stayed(&mut self, since: Mark, of_records: Tally) {
+        if self.is_shared() {
+            self.account = since.account;
+            self.account -= of_records;
+            self.problems.truncate(since.problems);
+        }
     }
 
     /// Ends the call; the first reason stands.

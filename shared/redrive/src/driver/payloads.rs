@@ -105,10 +105,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
     /// Takes payloads to their end. What is refused again is in quarantine anew before the old messages go.
     async fn redrive(&self, call: &mut Call<'_>, payloads: Vec<Payload>) {
         let records: Vec<InRecord<'_>> = payloads.iter().filter_map(record).collect();
-        let fates = self.feed(call, &records).await;
+        let fed = self.feed(call, &records).await;
         drop(records);
         let mut done = Vec::new();
-        for (payload, fate) in payloads.into_iter().zip(fates) {
+        for (payload, fate) in payloads.into_iter().zip(fed.iter().map(|fed| fed.fate)) {
             if fate == Redriven::NotYet {
                 hold(call, payload.messages);
                 continue;

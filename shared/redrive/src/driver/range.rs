@@ -10,9 +10,9 @@ use super::feed::Redriven;
 use super::one_call::Call;
 use super::redrive::Redrive;
 use super::step::Step;
-use crate::api::{Problem, RangeRequest};
+use crate::api::{CutRange, Problem, RangeRequest};
 use crate::cursor::ShardLeft;
-use crate::limits::CLOCK_SLACK_MS;
+use crate::limits::{ARRIVAL_SLACK_MS, CLOCK_SLACK_MS};
 use crate::port::{Inbox, Page, Processor, ReadFrom, ShardReader, StreamRecord};
 use crate::rate::BACKOFF;
 use crate::scan::{Scan, ScanBounds};
@@ -71,6 +71,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let bounds = bounds(range, left.after.as_ref(), call.started_ms);
         let mut scan = Scan::new(bounds, self.config.empty_pages_max);
         let mut iterator = String::new();
+        // The call before this one may have read the shard just now.
+        if range.cut.is_some_and(|cut| cut.begin_ms.is_some()) {
+            call.read_pace.take(&shard_id, self.clock.now_ms());
+        }
         loop {
             match self.step(call, &shard_id, &mut scan, &mut iterator).await {
                 Step::Page(page) => self.range_page(call, &mut scan, &mut left, &page).await,
@@ -117,8 +121,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 .map(|at| self.range_record(&shard_id, of_range[*at]))
                 .collect();
             let came = self.feed(call, &records).await;
-            for (at, fate) in open.into_iter().zip(came) {
-                fates[at] = fate;
+            for (at, fed) in open.into_iter().zip(came) {
+                fates[at] = fed.fate;
             }
             if call.is_stopped() || fates.iter().all(|fate| *fate == Redriven::Ended) {
                 break;
@@ -148,7 +152,11 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 
 /// What a shard's part of the range is.
 fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> ScanBounds {
-    let from = match (after, &range.from_sequence_number, range.since_ms) {
+    let cut = range.cut.unwrap_or_default();
+    // A place of a time is as approximate as the time: what the cut leaves out is read and left out.
+    let begin_ms = cut.begin_ms.map(|begin_ms| begin_ms.saturating_sub(ARRIVAL_SLACK_MS));
+    let place_ms = range.since_ms.max(begin_ms);
+    let from = match (after, &range.from_sequence_number, place_ms) {
         (Some(after), _, _) => ReadFrom::After(after.clone()),
         (None, Some(from), _) => ReadFrom::At(from.clone()),
         (None, None, Some(since_ms)) => ReadFrom::Time(since_ms),
@@ -161,6 +169,10 @@ fn bounds(range: &RangeRequest, after: Option<&String>, started_ms: i64) -> Scan
         until_ms: range
             .until_ms
             .unwrap_or_else(|| started_ms.saturating_add(CLOCK_SLACK_MS)),
+        cut: CutRange {
+            begin_ms: cut.begin_ms.filter(|_| after.is_none()),
+            ..cut
+        },
     }
 }
 

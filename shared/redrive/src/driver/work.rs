@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::feed::Redriven;
+use crate::api::Tally;
 use crate::cursor::Part;
 use crate::letter::Letter;
 use crate::port::Received;
@@ -23,6 +24,8 @@ pub(super) struct Work {
     /// Records that could not be taken to an end in this call.
     pub(super) failed: u64,
     pub(super) stage: Stage,
+    /// What its records added to this call's tally.
+    pub(super) tally: Tally,
     earlier: Earlier,
     /// Every record up to this one has its end.
     after: Option<String>,
@@ -75,6 +78,7 @@ impl Work {
             ended: 0,
             failed: 0,
             stage: Stage::Open,
+            tally: Tally::default(),
             earlier: Earlier::Nothing,
             after: None,
             done: BTreeSet::new(),
@@ -111,8 +115,9 @@ impl Work {
         self.done.contains(number)
     }
 
-    /// Notes a record's fate; records come in their order.
-    pub(super) fn note(&mut self, number: &str, fate: Redriven) {
+    /// Notes a record's fate and what it counted; records come in their order.
+    pub(super) fn note(&mut self, number: &str, fate: Redriven, tally: Tally) {
+        self.tally += tally;
         match fate {
             Redriven::Ended => self.ended += 1,
             Redriven::Failed => self.failed += 1,

@@ -151,6 +151,7 @@ fn cases() -> Vec<Value> {
         ("policy history", &[0]),
         ("redrive --source quarantine --dry-run", &[0]),
         ("redrive --source range --since 1h", &[0]),
+        ("redrive --source range --since 1h --parallel 2", &[0]),
         ("quarantine list", &[0]),
         ("quarantine export -", &[0]),
         ("quarantine drop --all --why test --yes", &[0]),

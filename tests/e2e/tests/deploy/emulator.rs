@@ -109,6 +109,13 @@ impl Emulator {
         e2e::run_with_input(&mut command, input).unwrap()
     }
 
+    /// `doctor` names it, and something that it can't do.
+    pub(crate) fn is_known_as(&self, name: &str) {
+        let said = said(tidemark().args(["--json", "doctor", "--endpoint", &self.endpoint]));
+        assert_eq!((said.code, said.json["emulator"].as_str()), (0, Some(name)), "{said:?}");
+        assert!(!said.json["lacks"].as_array().unwrap().is_empty(), "{said:?}");
+    }
+
     /// Its log's end, for a test that fails.
     pub(crate) fn log(&self) -> String {
         let text = std::fs::read_to_string(self.folder.path().join("emulator.log")).unwrap_or_default();

@@ -110,7 +110,9 @@ fn ministack_has_the_services_and_we_the_functions() {
 
 #[test]
 fn moto_has_the_services_and_we_the_functions() {
-    the_pipeline_works_on(Emulator::moto());
+    let moto = Emulator::moto();
+    moto.is_known_as("moto");
+    the_pipeline_works_on(moto);
 }
 
 #[test]

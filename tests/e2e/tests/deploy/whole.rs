@@ -30,6 +30,7 @@ fn actions(said: &Said, stack: &str) -> Vec<(String, String)> {
 #[test]
 fn a_deployment_is_made_changed_destroyed_and_made_again() {
     let cloud = Emulator::ministack();
+    cloud.is_known_as("ministack");
     let bootstraps = bootstraps();
     let with = |more: &[&'static str]| -> Said {
         // Protected, so that the first deployment takes both of its steps.
@@ -126,10 +127,38 @@ fn everything_is_there(cloud: &Emulator, first: &Said) {
         status.json["pipeline"]["parameters"]["TableDeletionProtection"], "true",
         "by the second step"
     );
+    a_redrive_goes_by_the_state_machine(cloud);
     // The other verbs work on it, and readers know the card.
     let card = card_of(first);
     assert!(card.starts_with("tidemark-smoke-test-"), "{card}");
     assert!(cloud.run(&["--json", "explain", &card], "").contains(&card));
+}
+
+/// The emulator carries the template's own state machine out, and it calls the real function.
+fn a_redrive_goes_by_the_state_machine(cloud: &Emulator) {
+    for (source, waits) in [("range --since 1h", 1), ("dead-letter", 0)] {
+        let line = format!("--json redrive --parallel 2 --source {source}");
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let said: Value = serde_json::from_str(&cloud.run(&arguments, "")).unwrap();
+        let parts = &said["parts"];
+        assert_eq!(
+            (&parts["by"], &parts["unfinished"]),
+            (&json!("state_machine"), &json!([])),
+            "{said}\n{}",
+            cloud.log()
+        );
+        let account = (
+            &said["found"],
+            &said["already_done"],
+            &said["scored"],
+            &said["complete"],
+        );
+        assert_eq!(
+            account,
+            (&json!(waits), &json!(waits), &json!(0), &json!(true)),
+            "{said}"
+        );
+    }
 }
 
 fn refused_before_anything_is_changed(said: &Said, code: &str, words: &str) {

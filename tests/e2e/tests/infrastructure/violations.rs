@@ -187,6 +187,24 @@ fn iam_violations() -> Vec<Violation> {
             "OperatorPolicy/Properties/PolicyDocument/Statement/7/Action",
             json!(["lambda:ListEventSourceMappings", "lambda:InvokeFunction"]),
         ),
+        violation(
+            resources,
+            "executions of every state machine",
+            "RedriveChainsRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource",
+            json!({"Fn::Sub": "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:*:*"}),
+        ),
+        violation(
+            resources,
+            "every execution beside another action",
+            "RedriveChainsRole/Properties/Policies/0/PolicyDocument/Statement/3/Action",
+            json!(["states:DescribeExecution", "states:StopExecution"]),
+        ),
+        violation(
+            resources,
+            "executions of every state machine in an operator's policy",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/10/Fn::If/1/Resource",
+            json!("*"),
+        ),
         bad(
             resources,
             "all resources but one",

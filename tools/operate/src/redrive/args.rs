@@ -13,7 +13,8 @@ Examples:
   tidemark redrive --dry-run
   tidemark redrive --note 'table was throttled, ticket 1207'
   tidemark redrive --source quarantine --reason unknown_version
-  tidemark redrive --source range --since 3h --until 2h --rate 200";
+  tidemark redrive --source range --since 3h --until 2h --rate 200
+  tidemark redrive --source range --since 3h --until 2h --parallel 16";
 
 /// Arguments of `redrive`.
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ pub struct RedriveArgs {
     /// Records a second at most [default: the function's own bound]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
+    /// In parts, so many side by side: each shard of a range, or shares of the dead letters
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub parallel: Option<u32>,
     /// Only what was refused for this reason, or given up under this condition; may be repeated
     #[arg(long)]
     pub reason: Vec<String>,

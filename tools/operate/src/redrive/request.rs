@@ -84,6 +84,7 @@ fn range(args: &RedriveArgs, now_ms: i64) -> Result<Option<RangeRequest>, CliErr
         to_sequence_number: args.to.clone(),
         since_ms,
         until_ms,
+        cut: None,
     };
     Ok((range != RangeRequest::default()).then_some(range))
 }

@@ -119,3 +119,34 @@ fn what_is_lost_left_or_refused_is_never_a_success() {
         "that is what was asked for"
     );
 }
+
+#[test]
+fn a_slice_that_is_not_done_is_named_with_the_line_that_takes_it() {
+    let mut report = report(|_| {});
+    report.parts = Some(PartsReport {
+        parallel: 16,
+        by: parallel::PartsBy::StateMachine,
+        chains: 4,
+        unfinished: vec![parallel::UnfinishedSlice {
+            shard_id: "shardId-000000000003".to_owned(),
+            since_ms: NOW_MS,
+            slice_until_ms: NOW_MS + 1,
+            until_ms: NOW_MS + 2,
+        }],
+    });
+    report.complete = false;
+    report.stopped = Stopped::Error;
+    let text = text(&report);
+    let line = format!(
+        "tidemark redrive --source range --shard shardId-000000000003 --since {NOW_MS} --until {}",
+        NOW_MS + 2
+    );
+    assert!(
+        text.contains(&line) && text.contains("in 4 parts, up to 16 side by side, by the state machine"),
+        "{text}"
+    );
+    // The line is a command line.
+    let line = line.strip_prefix("tidemark redrive ").unwrap();
+    let range = request::build(&args(line), NOW_MS + 3).unwrap().range.unwrap();
+    assert_eq!((range.since_ms, range.until_ms), (Some(NOW_MS), Some(NOW_MS + 2)));
+}

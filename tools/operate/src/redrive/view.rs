@@ -5,6 +5,7 @@ use terminal::when;
 use tidemark_redrive::{Source, Stopped};
 
 use super::RedriveReport;
+use super::parallel::PartsBy;
 
 /// Problems that are shown; `--json` has more.
 const PROBLEMS_SHOWN_MAX: usize = 20;
@@ -19,6 +20,15 @@ pub(super) fn render(report: &RedriveReport) -> String {
     };
     let name = if report.dry_run { "Redrive, dry run" } else { "Redrive" };
     text += &format!("\n{}  {from}\n", paint(ui::HEADING, name));
+    if let Some(parts) = &report.parts {
+        let by = match parts.by {
+            PartsBy::StateMachine => "the state machine",
+            PartsBy::Command => "this command",
+        };
+        let (chains, parallel) = (parts.chains, parts.parallel);
+        let line = format!("in {chains} parts, up to {parallel} side by side, by {by}");
+        text += &format!("  {}\n", paint(ui::DIM, line));
+    }
     account(&mut text, report);
     problems(&mut text, report);
     conclusion(&mut text, report);
@@ -134,6 +144,14 @@ fn conclusion(text: &mut String, report: &RedriveReport) {
             "{} {returned} records have no end yet: run it again\n",
             paint(ui::BAD, "✗")
         );
+    }
+    for slice in report.parts.iter().flat_map(|parts| &parts.unfinished) {
+        let shard = shown(&slice.shard_id);
+        let slice = format!(
+            "{shard}: a slice is not done, and those behind it wait: tidemark redrive --source range --shard {shard} --since {} --until {}",
+            slice.since_ms, slice.until_ms
+        );
+        *text += &format!("{} {slice}\n", paint(ui::BAD, "✗"));
     }
     let why = match report.stopped {
         Stopped::Done | Stopped::RecordsMax => "",
