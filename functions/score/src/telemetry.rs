@@ -205,6 +205,17 @@ fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) 
                     .count() as u64,
             ),
         )
+        .metric(
+            Metric::ListProblems,
+            float(
+                facts
+                    .control
+                    .problems
+                    .iter()
+                    .filter(|problem| problem.is_of_list())
+                    .count() as u64,
+            ),
+        )
         .metric(Metric::ControlReadUnits, facts.control.units.read)
         .metric(Metric::Withheld, float(report.outcomes_withheld))
         .metric(Metric::Overridden, float(report.overridden))

@@ -1,12 +1,14 @@
 //! [`ControlPlane`] on DynamoDB: the items of the control plane, in the table of the cards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
 use tidemark_domain::control::item::{ACTIVE, Field, Fields, MODE, OVERRIDES, PARTITION, policy_key};
+use tidemark_domain::control::lists::{LISTS, list_key, list_part_of};
 use tidemark_domain::control::model::chunk_key;
+use tidemark_domain::lists::ListPartKey;
 use tidemark_domain::trees::TreeModelKey;
 use tidemark_engine::control::{ControlItems, ControlPlane};
 use tidemark_engine::port::{Metered, PortError, Units};
@@ -81,11 +83,12 @@ impl ControlPlane for DynamoControl {
         let Metered {
             value: mut items,
             units,
-        } = self.items(&[ACTIVE, MODE, OVERRIDES]).await?;
+        } = self.items(&[ACTIVE, MODE, OVERRIDES, LISTS]).await?;
         let value = ControlItems {
             active: items.remove(ACTIVE),
             mode: items.remove(MODE),
             overrides: items.remove(OVERRIDES),
+            lists: items.remove(LISTS),
         };
         Ok(Metered { value, units })
     }
@@ -96,6 +99,19 @@ impl ControlPlane for DynamoControl {
 
     async fn read_chunk(&self, model: TreeModelKey, index: u16) -> Result<Metered<Option<Fields>>, PortError> {
         self.one(&chunk_key(model, index)).await
+    }
+
+    async fn read_list_parts(&self, keys: &[ListPartKey]) -> Result<Metered<BTreeMap<ListPartKey, Fields>>, PortError> {
+        let sorts: Vec<String> = keys.iter().map(|key| list_key(*key)).collect();
+        let sorts: Vec<&str> = sorts.iter().map(String::as_str).collect();
+        let Metered { value: items, units } = self.items(&sorts).await?;
+        let parts = items
+            .into_iter()
+            .filter_map(|(sort, fields)| Some((list_part_of(&sort)?, fields)));
+        Ok(Metered {
+            value: parts.collect(),
+            units,
+        })
     }
 }
 

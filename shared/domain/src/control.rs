@@ -6,6 +6,7 @@
 
 pub mod diff;
 pub mod item;
+pub mod lists;
 pub mod model;
 mod overrides;
 mod stamp;
@@ -208,11 +209,20 @@ pub enum ControlItem {
     Policy,
     /// A model of trees.
     Model,
+    /// The lists: [`lists::NamedLists`].
+    Lists,
 }
 
 impl ControlItem {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Active, Self::Mode, Self::Overrides, Self::Policy, Self::Model];
+    pub const ALL: [Self; 6] = [
+        Self::Active,
+        Self::Mode,
+        Self::Overrides,
+        Self::Policy,
+        Self::Model,
+        Self::Lists,
+    ];
 
     /// As it is written in items, logs and documents.
     #[must_use]
@@ -223,6 +233,7 @@ impl ControlItem {
             Self::Overrides => "overrides",
             Self::Policy => "policy",
             Self::Model => "model",
+            Self::Lists => "lists",
         }
     }
 }

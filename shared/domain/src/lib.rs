@@ -8,7 +8,7 @@
 //! ```text
 //! id, refusal, catalogue          what things are called
 //! trees                           a model that a team has trained elsewhere, and its bytes
-//! event, outcome, lifetime        what comes in and what goes out, as types
+//! event, lists, outcome, lifetime        what comes in and what goes out, as types
 //! contract, history, rules        bytes of events; what is kept of a card's, and its bytes; an analyst's expressions
 //! policy, render                  what a team decides; an outcome's bytes
 //! measure, control                what features are worth; which policy is in force
@@ -26,6 +26,7 @@ pub mod id;
 pub mod invariant;
 pub mod labelled;
 pub mod lifetime;
+pub mod lists;
 pub mod measure;
 pub mod model;
 pub mod outcome;

@@ -142,6 +142,11 @@ pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measure
         } else {
             tier
         };
+        let tier = if policy.lists.reads().is_one_unread() && tier == Tier::Full {
+            Tier::NoLists
+        } else {
+            tier
+        };
         let (score, reasons) = scored(measured, policy);
         (tier, score, reasons)
     };
@@ -164,6 +169,7 @@ pub(crate) fn judge(event: &Observed<'_>, inputs: Inputs<'_>, measured: &Measure
         keys,
         model: policy.trees.as_ref().map(|trees| trees.key),
         rules,
+        lists: policy.lists.reads().clone(),
     }
 }
 

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{FeatureKey, KeyName};
 use crate::trees::TreeModelKey;
 
+mod listed;
 mod rule;
 
+pub use listed::{ListRead, ListReads, POLICY_LISTS_MAX};
 pub use rule::{RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleEnd, RuleHit, RuleSays, ruled};
 
 /// The version of the outcome's schema.
@@ -48,6 +50,8 @@ pub enum Tier {
     LowRisk = 4,
     /// The labelled history of a key could not be read, or the breaker spared the try.
     NoKeys = 5,
+    /// A list that the policy declares could not be read.
+    NoLists = 6,
 }
 
 /// Inputs that were missing or stale, as a set of bits. Bits are persisted: keep them stable.
@@ -76,6 +80,8 @@ impl Missing {
     /// What the name of a key that could not be read begins with; the key's name follows. No bit stands for it: what was read
     /// of keys is stored beside.
     pub const KEY_UNAVAILABLE: &'static str = "key_unavailable:";
+    /// The same of a list that could not be read.
+    pub const LIST_UNAVAILABLE: &'static str = "list_unavailable:";
 
     /// Every bit that has a meaning.
     pub const KNOWN: u8 = 127;
@@ -170,6 +176,8 @@ pub struct StoredOutcome {
     pub model: Option<TreeModelKey>,
     /// The rules that said something, in the policy's order; empty for nearly all events. At most [`RULES_MAX`].
     pub rules: Vec<RuleHit>,
+    /// The lists that the policy declares, as they were.
+    pub lists: ListReads,
 }
 
 /// What was read of a key for an outcome.
@@ -214,19 +222,23 @@ impl Decision {
 
 impl Tier {
     /// Every tier.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Full,
         Self::NoProfile,
         Self::HistoryOnly,
         Self::Neutral,
         Self::LowRisk,
         Self::NoKeys,
+        Self::NoLists,
     ];
 
     /// Whether an input was lost that the policy wanted. A low-risk event has all that it is to have.
     #[must_use]
     pub const fn is_degraded(self) -> bool {
-        matches!(self, Self::NoProfile | Self::HistoryOnly | Self::Neutral | Self::NoKeys)
+        matches!(
+            self,
+            Self::NoProfile | Self::HistoryOnly | Self::Neutral | Self::NoKeys | Self::NoLists
+        )
     }
 
     /// As it is written in outcomes and metrics.
@@ -239,6 +251,7 @@ impl Tier {
             Self::Neutral => "neutral",
             Self::LowRisk => "low_risk",
             Self::NoKeys => "no_keys",
+            Self::NoLists => "no_lists",
         }
     }
 }

@@ -3,6 +3,7 @@
 mod compiled;
 mod key_terms;
 mod learned;
+mod listed;
 mod parse;
 mod problem;
 mod reader;
@@ -12,6 +13,7 @@ mod terms;
 pub use compiled::Compiled;
 pub use key_terms::{KeyField, KeyTerms};
 pub use learned::{ExpectedShares, Explained, Points, PointsTable, Population, Trees};
+pub use listed::PolicyLists;
 pub use parse::NamedModel;
 pub use problem::PolicyProblem;
 pub use ruled::Rules;

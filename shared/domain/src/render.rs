@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::catalogue::{FeatureKey, FeatureValue};
 use crate::history::Entry;
 use crate::id::{CardId, EventId};
-use crate::outcome::{KeyRead, Missing, OUTCOME_VERSION, REASONS_MAX, RuleEnd, RuleHit, StoredOutcome};
+use crate::outcome::{KeyRead, ListRead, Missing, OUTCOME_VERSION, REASONS_MAX, RuleEnd, RuleHit, StoredOutcome};
 
 /// What an outcome without features takes at most times, bytes; the buffer's first size.
 const BYTES_TYPICAL: usize = 512;
@@ -40,8 +40,13 @@ pub fn render_json(card_id: &CardId, event_id: &EventId, entry: &Entry) -> Vec<u
     if outcome.keys.iter().any(|key| key.version.is_some()) {
         out.raw(r#","key_versions":{"#).key_versions(&outcome.keys).raw("}");
     }
+    if outcome.lists.all().iter().any(|list| list.version.is_some()) {
+        out.raw(r#","list_versions":{"#)
+            .list_versions(outcome.lists.all())
+            .raw("}");
+    }
     out.raw(r#","missing":["#)
-        .missing(outcome.missing, &outcome.keys)
+        .missing(outcome.missing, &outcome.keys, outcome.lists.all())
         .raw("]");
     if !outcome.rules.is_empty() {
         out.raw(r#","rules":{"#).rules(&outcome.rules).raw("}");
@@ -147,20 +152,20 @@ impl Json {
         self
     }
 
-    /// Names of inputs, then of keys that could not be read, as in `key_unavailable:terminal`.
-    fn missing(&mut self, missing: Missing, keys: &[KeyRead]) -> &mut Self {
+    /// Names of inputs, then of keys and lists that could not be read, as in `key_unavailable:terminal`.
+    fn missing(&mut self, missing: Missing, keys: &[KeyRead], lists: &[ListRead]) -> &mut Self {
         let names = Missing::NAMES.iter().filter(|(bit, _)| missing.0 & bit != 0);
         let mut index = 0;
         for (_, name) in names {
             self.comma(index).raw("\"").raw(name).raw("\"");
             index += 1;
         }
-        for key in keys.iter().filter(|key| key.version.is_none()) {
-            self.comma(index)
-                .raw("\"")
-                .raw(Missing::KEY_UNAVAILABLE)
-                .raw(key.name.as_str())
-                .raw("\"");
+        let keys = keys.iter().filter(|key| key.version.is_none());
+        let keys = keys.map(|key| (Missing::KEY_UNAVAILABLE, key.name));
+        let lists = lists.iter().filter(|list| list.version.is_none());
+        let lists = lists.map(|list| (Missing::LIST_UNAVAILABLE, list.name));
+        for (what, name) in keys.chain(lists) {
+            self.comma(index).raw("\"").raw(what).raw(name.as_str()).raw("\"");
             index += 1;
         }
         self
@@ -193,6 +198,22 @@ impl Json {
             .filter_map(|key| key.version.map(|version| (key.name, version)));
         for (index, (name, version)) in read.enumerate() {
             self.comma(index).raw("\"").raw(name.as_str()).raw("\":").whole(version);
+        }
+        self
+    }
+
+    /// Of each list that was read, which content it had.
+    fn list_versions(&mut self, lists: &[ListRead]) -> &mut Self {
+        let read = lists
+            .iter()
+            .filter_map(|list| list.version.map(|version| (list.name, version)));
+        for (index, (name, version)) in read.enumerate() {
+            self.comma(index)
+                .raw("\"")
+                .raw(name.as_str())
+                .raw("\":\"")
+                .display(version)
+                .raw("\"");
         }
         self
     }

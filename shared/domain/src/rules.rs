@@ -26,9 +26,8 @@ use std::sync::Arc;
 use crate::catalogue::FeatureKey;
 use crate::outcome::{Decision, RuleEnd, RuleHit, RuleSays};
 
-pub(crate) use facts::{CodeFact, Facts, NumberFact, TextFact, WholeFact, of_channel, of_country, of_currency};
+pub(crate) use facts::{CodeFact, Facts, Known, NumberFact, TextFact, WholeFact, of_channel, of_country, of_currency};
 
-use facts::Known;
 use program::{Lack, Test};
 use steps::Steps;
 
@@ -93,15 +92,15 @@ pub struct Rule {
 pub(crate) struct Slots(pub(crate) Vec<FeatureKey>);
 
 impl Rule {
-    /// Checks an expression, and makes a rule of it. `features` are those of the policy; the rule's own get their places in `slots`.
+    /// Checks an expression, and makes a rule of it. `known` is what the policy has; the rule's own features get their places in `slots`.
     pub(crate) fn new(
         (says, then, mode): (Arc<RuleSays>, Decision, RuleMode),
         when: &str,
-        features: &[FeatureKey],
+        known: &Known<'_>,
         slots: &mut Slots,
     ) -> Result<Self, RuleProblem> {
         let tree = syntax::parse(when)?;
-        let test = check::check(&tree, &Known { features }, slots)?;
+        let test = check::check(&tree, known, slots)?;
         Ok(Self {
             says,
             then,

@@ -14,6 +14,7 @@ mod fold;
 mod hot;
 mod hot_reading;
 mod links;
+mod listed;
 mod outcome;
 mod policy_refusals;
 mod policy_schema;

@@ -65,6 +65,7 @@ fn entry() -> Entry {
             keys: Vec::new(),
             model: None,
             rules: Vec::new(),
+            lists: tidemark_domain::outcome::ListReads::NONE,
         },
         label: None,
     }

@@ -4,6 +4,7 @@
 mod arbitrary;
 mod version_5;
 mod version_6;
+mod version_7;
 
 use proptest::prelude::*;
 
@@ -148,6 +149,7 @@ fn plain_outcome() -> StoredOutcome {
         keys: Vec::new(),
         model: None,
         rules: Vec::new(),
+        lists: tidemark_domain::outcome::ListReads::NONE,
     }
 }
 
@@ -214,6 +216,7 @@ fn worst_entry(index: u64) -> Entry {
             keys: Vec::new(),
             model: None,
             rules: Vec::new(),
+            lists: tidemark_domain::outcome::ListReads::NONE,
         },
         label: Some((Verdict::Cleared, i64::MIN)),
     }
@@ -311,7 +314,7 @@ fn bytes_that_are_no_state_say_why() {
     assert_eq!(bytes[0], 1);
     assert_eq!(History::decode(&[]), Err(CodecError::Empty));
     assert_eq!(History::decode(&[0]), Err(CodecError::UnknownVersion(0)));
-    assert_eq!(History::decode(&[7, 0, 0]), Err(CodecError::UnknownVersion(7)));
+    assert_eq!(History::decode(&[8, 0, 0]), Err(CodecError::UnknownVersion(8)));
     assert_eq!(History::decode(&[1]), Err(CodecError::Truncated));
     assert_eq!(
         History::decode(&vec![1; DECODE_BYTES_MAX + 1]),

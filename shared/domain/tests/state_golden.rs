@@ -1,4 +1,4 @@
-//! The bytes of format versions 1 to 6, for ever: each golden file decodes to its state and is what that state encodes to.
+//! The bytes of format versions 1 to 7, for ever: each golden file decodes to its state and is what that state encodes to.
 //!
 //! `TIDEMARK_BLESS=1` writes the files. A change of a file that was ever released is a new format version instead.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -48,6 +48,7 @@ pub fn entry(time_ms: i64, seq: u64) -> Entry {
             keys: Vec::new(),
             model: None,
             rules: Vec::new(),
+            lists: tidemark_domain::outcome::ListReads::NONE,
         },
         label: None,
     }
@@ -102,6 +103,7 @@ fn all_fields() -> History {
             keys: Vec::new(),
             model: None,
             rules: Vec::new(),
+            lists: tidemark_domain::outcome::ListReads::NONE,
         },
         label: Some((Verdict::Fraud, TIME_MS + 3 * 86_400_000)),
         ..entry(TIME_MS, 41)
@@ -247,8 +249,9 @@ fn with_models() -> History {
     History::from_parts(entries.collect(), 6, None, None).unwrap()
 }
 
-fn golden() -> [(&'static str, History); 9] {
+fn golden() -> [(&'static str, History); 10] {
     [
+        ("state-v7-lists.bin", crate::listed::with_lists_of_every_kind()),
         ("state-v6-rules.bin", crate::ruled::with_rules()),
         ("state-v5-links.bin", with_links()),
         ("state-v5-models.bin", with_models()),

@@ -4,15 +4,19 @@
 //! is the time since everything was read and understood.
 
 mod held;
+mod lists;
 mod models;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{Either, select};
 use tidemark_domain::control::item::{Field, Fields};
+use tidemark_domain::control::lists::NamedLists;
 use tidemark_domain::control::{ActivePointer, Mode};
+use tidemark_domain::lists::ListPartKey;
 use tidemark_domain::policy::{NamedModel, Policy};
 use tidemark_domain::trees::TreeModelKey;
 
@@ -22,6 +26,7 @@ use crate::port::{Clock, Metered, PortError, Units};
 use held::{Held, Loaded, PolicyRead};
 
 pub use held::{ControlProblem, ControlStatus, UnusablePolicy};
+pub use lists::{LIST_PARTS_IN_READ_MAX, UnusableList};
 pub use models::UnusableModel;
 
 /// The items of the control plane but for policies, as they are stored; absent ones were never written.
@@ -33,6 +38,8 @@ pub struct ControlItems {
     pub mode: Option<Fields>,
     /// What somebody decided for single cards.
     pub overrides: Option<Fields>,
+    /// Which lists there are, and what they consist of.
+    pub lists: Option<Fields>,
 }
 
 /// Where the control plane is read.
@@ -49,6 +56,12 @@ pub trait ControlPlane: Send + Sync {
         model: TreeModelKey,
         index: u16,
     ) -> impl Future<Output = Result<Metered<Option<Fields>>, PortError>> + Send;
+
+    /// Reads parts and manifests of lists, at most [`LIST_PARTS_IN_READ_MAX`], strongly consistent; those that are not there are left out.
+    fn read_list_parts(
+        &self,
+        keys: &[ListPartKey],
+    ) -> impl Future<Output = Result<Metered<BTreeMap<ListPartKey, Fields>>, PortError>> + Send;
 }
 
 /// No control plane: what the function was started with holds for ever.
@@ -73,6 +86,13 @@ impl ControlPlane for NoControl {
     async fn read_chunk(&self, _: TreeModelKey, _: u16) -> Result<Metered<Option<Fields>>, PortError> {
         Ok(Metered {
             value: None,
+            units: Units::default(),
+        })
+    }
+
+    async fn read_list_parts(&self, _: &[ListPartKey]) -> Result<Metered<BTreeMap<ListPartKey, Fields>>, PortError> {
+        Ok(Metered {
+            value: BTreeMap::new(),
             units: Units::default(),
         })
     }
@@ -102,6 +122,8 @@ impl Default for ControlConfig {
 /// A copy whose mode is `shadow` and was read longer ago than this judges no batch, milliseconds: an outcome that is withheld is
 /// not sent later, so nobody withholds one by an old copy. `tidemark audit` counts on it.
 pub const SHADOW_COPY_MS_MAX: i64 = 14 * 60 * 1_000;
+/// How often a batch that needs a list for the first time waits for more of it at most, each time for at most the timeout.
+pub const LIST_ROUNDS_MAX: u32 = 10;
 /// How long a finished batch waits for a read that is under way beside it, milliseconds: a read takes a few.
 const GRACE_MS: u64 = 100;
 
@@ -134,6 +156,12 @@ impl<P: ControlPlane> Control<P> {
         };
         if is_due {
             self.refresh(clock).await;
+            for _ in 1..LIST_ROUNDS_MAX {
+                if !lock(&self.held).lists.is_under_way() {
+                    break;
+                }
+                self.refresh(clock).await;
+            }
         }
         let held = lock(&self.held);
         let withholds_by_an_old_copy = |directives: &Directives| {
@@ -169,15 +197,30 @@ impl<P: ControlPlane> Control<P> {
         lock(&self.held).tried_at_ms = Some(clock.now_ms());
         // Without its type: the compiler follows nested futures only so deep.
         let load: Pin<Box<dyn Future<Output = Result<Loaded, PortError>> + Send + '_>> = Box::pin(self.load());
+        let mut loaded = self.in_time(clock, load).await.and_then(|loaded| loaded);
+        if let Ok(loaded) = &mut loaded
+            && lock(&self.held).begin_lists(loaded)
+        {
+            let load: Pin<Box<dyn Future<Output = Result<(), PortError>> + Send + '_>> =
+                Box::pin(self.load_lists(&mut loaded.units));
+            let lists = self.in_time(clock, load).await.and_then(|lists| lists);
+            if let Err(error) = lists {
+                lock(&self.held).lists.unread(&error);
+            }
+        }
+        lock(&self.held).take(loaded, clock.now_ms());
+    }
+
+    /// What comes of some reads, for at most the timeout.
+    async fn in_time<C: Clock, T>(&self, clock: &C, reads: impl Future<Output = T> + Unpin) -> Result<T, PortError> {
         let timeout = pin!(clock.sleep_ms(self.config.timeout_ms));
-        let loaded = match select(load, timeout).await {
-            Either::Left((loaded, _)) => loaded,
+        match select(reads, timeout).await {
+            Either::Left((done, _)) => Ok(done),
             Either::Right(_) => Err(PortError::Timeout(format!(
                 "no answer within {} ms",
                 self.config.timeout_ms
             ))),
-        };
-        lock(&self.held).take(loaded, clock.now_ms());
+        }
     }
 
     /// The state of the copy; takes the units that reads consumed.
@@ -200,6 +243,7 @@ impl<P: ControlPlane> Control<P> {
             pointer: items.value.active.as_ref().map(ActivePointer::from_fields),
             mode: items.value.mode,
             overrides: items.value.overrides,
+            lists: items.value.lists.as_ref().map(NamedLists::from_fields),
             policies: Vec::new(),
             units: items.units,
         };
@@ -221,6 +265,18 @@ impl<P: ControlPlane> Control<P> {
             loaded.policies.push((version, read));
         }
         Ok(loaded)
+    }
+
+    /// Reads what is wanted of lists. Each part is kept as it comes, so that a read which is given up on goes on where it was.
+    async fn load_lists(&self, units: &mut Units) -> Result<(), PortError> {
+        loop {
+            let Some((name, keys)) = lock(&self.held).lists.wanted() else {
+                return Ok(());
+            };
+            let answer = self.plane.read_list_parts(&keys).await?;
+            *units += answer.units;
+            lock(&self.held).lists.take(name, &keys, answer.value);
+        }
     }
 
     /// Reads the model of trees that a published policy names, as far as it is not at hand. Each chunk is kept as it comes, so that

@@ -1,6 +1,7 @@
 //! The control plane: the copy that a process keeps, and batches that are judged by it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod lists;
 mod models;
 
 use std::sync::Arc;

@@ -60,6 +60,8 @@ codes! {
     ModelUnusable = "TM-3006",
     /// Labelled histories of keys cannot be read: transactions are scored without them, and outcomes say so.
     KeysUnavailable = "TM-3007",
+    /// A list that a policy declares cannot be read: its last good copy stays in force, and outcomes say so where there is none.
+    ListUnusable = "TM-3008",
     /// Metrics could not be written to standard output.
     MetricsUnwritten = "TM-4001",
     /// A redrive's request is not one: not JSON, an unknown source, or a field that does not go with its source.

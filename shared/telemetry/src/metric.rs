@@ -86,7 +86,7 @@ metrics! {
     Reviews: Count,
     /// Outcomes with the decision `alert`.
     Alerts: Count,
-    /// Outcomes that lacked an input that the policy wants (`no_profile`, `history_only`, `neutral`, `no_keys`); with the dimension `tier` once more by tier, `low_risk` included.
+    /// Outcomes that lacked an input that the policy wants (`no_profile`, `history_only`, `neutral`, `no_keys`, `no_lists`); with the dimension `tier` once more by tier, `low_risk` included.
     Degraded: Count rare,
     /// Fields that no schema knows, in accepted events.
     UnknownFields: Count rare,
@@ -154,6 +154,8 @@ metrics! {
     ControlProblems: Count rare,
     /// Policies that name a model of trees which could not be had at the last read: the last good policy stays in force.
     ModelProblems: Count rare,
+    /// Lists that a policy declares and that could not be had at the last read: the last good copy stays in force, or rules do without.
+    ListProblems: Count rare,
     /// DynamoDB read units that reading the control plane consumed.
     ControlReadUnits: Count,
     /// Outcomes that were kept and not sent, because the mode is `shadow`.

@@ -8,5 +8,6 @@
 )]
 
 mod contract;
+mod lists;
 mod state;
 mod trees;

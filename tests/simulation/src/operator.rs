@@ -30,6 +30,15 @@ pub enum Deed {
     Restore(u8),
     /// Calls the redrive function.
     Redrive(Source),
+    /// Makes a list something else.
+    ChangeList {
+        /// Which one.
+        list: usize,
+        /// What its entries are drawn by.
+        content: u64,
+        /// Whether all of it is there.
+        is_whole: bool,
+    },
 }
 
 /// A minute, ms.

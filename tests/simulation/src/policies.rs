@@ -50,6 +50,9 @@ fn own_text(seed: u64, head: u64) -> String {
     if has_rules(seed) {
         text.push_str(RULES);
     }
+    if has_lists(seed) {
+        text.push_str(LISTS);
+    }
     text
 }
 
@@ -57,6 +60,33 @@ fn own_text(seed: u64, head: u64) -> String {
 const fn has_rules(seed: u64) -> bool {
     matches!(seed % 8, 3 | 4)
 }
+
+/// In every sixteenth run the policies declare lists, with rules that ask them, and low risk besides.
+#[must_use]
+pub const fn has_lists(seed: u64) -> bool {
+    seed % 16 == 13
+}
+
+/// Lists, a rule that decides by one, and one that watches what is not in the other.
+const LISTS: &str = r#"
+[[lists]]
+name = "shops"
+of = "ids"
+[[lists]]
+name = "places"
+of = "countries"
+[[rules]]
+name = "listed"
+when = "event.merchant_id in lists.shops && event.amount_minor % 2 == 0"
+then = "alert"
+reason = "A shop of the list"
+[[rules]]
+name = "elsewhere"
+when = "!(event.country in lists.places)"
+then = "review"
+reason = "Not a place of the list"
+mode = "observe"
+"#;
 
 /// Rules of every kind: one that decides, one that makes events pass, one that watches, and one that divides by zero now and then. They
 /// read nothing that not every policy of a run has.

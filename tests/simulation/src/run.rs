@@ -20,8 +20,9 @@ use crate::audit::{self, Forgery, Inputs, Known};
 use crate::check::{self, Facts};
 use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
+use crate::lists;
 use crate::operator::{Deed, schedule};
-use crate::policies::Policies;
+use crate::policies::{Policies, has_lists};
 use crate::stream::{ARN, Stream, TrimmedStart};
 use crate::traffic::{Mix, Sent, generate};
 use crate::violations::Violations;
@@ -150,7 +151,12 @@ impl Run {
         mix.has_links = policies.have_links();
         let published = u32::try_from(policies.texts.len()).unwrap_or(0);
         let mut operators = Dice::new(seed, 4);
-        let deeds = schedule(&mut operators, draws, mix.span_ms, mix.cards, published);
+        let mut deeds = schedule(&mut operators, draws, mix.span_ms, mix.cards, published);
+        if has_lists(seed) {
+            // By dice of their own, so that all else of a seed is what it is without them.
+            deeds.extend(lists::schedule(&mut Dice::new(seed, 7), mix.span_ms));
+            deeds.sort_by_key(|(at_ms, _)| *at_ms);
+        }
         let stream = Stream::new(dice.between(1, 4));
         let mut run = Self {
             sent: generate(&mut Dice::new(seed, 2), &mix),

@@ -70,6 +70,9 @@ fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
         let said: u64 = outcomes.iter().map(|(_, outcome)| outcome.counts.rules[list]).sum();
         assert!(said > 1_000, "{said} of list {list}");
     }
+    // Lists were asked, and lacked.
+    assert!(sum(|outcome| outcome.counts.by_lists) > 1_000);
+    assert!(sum(|outcome| outcome.counts.without_lists) > 100);
     // What the checks leave out is next to nothing.
     assert!(sum(|outcome| outcome.counts.unseen) < 20);
 

@@ -65,6 +65,12 @@ fn outcome(text: &mut String, stored: &StoredOutcome) {
             let _ = writeln!(text, "  missing: {}", missing_words(bit, name));
         }
     }
+    for list in stored.lists.all() {
+        let _ = match list.version {
+            Some(version) => writeln!(text, "  with the list {} as of version {version}", list.name),
+            None => writeln!(text, "  missing: the list {} could not be read", list.name),
+        };
+    }
 }
 
 /// What the rules said: those that held, the one that decides first, then those that only watch or have no result.
@@ -109,6 +115,7 @@ fn tier_words(tier: Tier) -> &'static str {
         Tier::Neutral => "too little at hand: a neutral score",
         Tier::LowRisk => "low risk by the policy: the history and a part of the features",
         Tier::NoKeys => "a key's labels out of reach",
+        Tier::NoLists => "a list out of reach",
     }
 }
 
@@ -159,6 +166,7 @@ mod tests {
                 hit("broken", RuleEnd::Undefined),
                 hit("second", RuleEnd::Held(Decision::Pass)),
             ],
+            lists: tidemark_domain::outcome::ListReads::NONE,
         };
         let text = render_outcome(&stored);
         for line in [

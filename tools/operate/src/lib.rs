@@ -14,6 +14,7 @@ pub mod explain_outcome;
 pub mod explain_view;
 pub mod import;
 pub mod label;
+mod lists;
 mod models;
 pub mod outcome;
 pub mod page;

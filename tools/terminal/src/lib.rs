@@ -11,6 +11,7 @@ pub mod files;
 pub mod glance;
 pub mod input;
 pub mod lines;
+pub mod list_file;
 pub mod operator;
 pub mod ui;
 pub mod when;

@@ -7,6 +7,7 @@ use deploy::args::DeployArgs;
 use lab::simulate::Scenario;
 use operate::audit::args::AuditArgs;
 use operate::control::args::{CompareArgs, ModeArgs, ModelCommand, OverrideCommand, PolicyCommand, RolloutArgs};
+use operate::control::list::args::ListCommand;
 use operate::dlq::args::DlqArgs;
 use operate::explain::args::ExplainArgs;
 use operate::import::args::ImportArgs;
@@ -114,6 +115,12 @@ pub enum Command {
         after_help = "live      events are scored, outcomes are sent\nshadow    events are scored and kept, nothing is sent\npaused    records stay in the stream: the mapping is turned off, and the functions hold what they have\ndegraded  events are scored on their histories only\n\nExample:\n  tidemark mode paused --reason \"issuer outage, ticket 4711\""
     )]
     Mode(ModeArgs),
+    /// Keep the lists that rules ask: ids, countries, ranges of addresses
+    #[command(
+        subcommand,
+        after_help = "The way of a list:\n  tidemark list import mules mules.csv --of ids --reason TEXT   the whole list, from a file\n  [[lists]] name = \"mules\" of = \"ids\"                         in a policy, and in a rule: event.links.account in lists.mules\n  tidemark score -i day.jsonl --policy p.toml --list mules=mules.csv -o out.jsonl\n  tidemark list add mules acct-1 --until 30d --reason TEXT      rules see it within 15 seconds\n  tidemark list history mules                                   who, when, why"
+    )]
+    List(ListCommand),
     /// Decide for single cards, whatever the score says, until a time
     #[command(subcommand)]
     Override(OverrideCommand),
@@ -221,6 +228,9 @@ pub struct ScoreArgs {
     /// A policy file (TOML) [default: the built-in policy]
     #[arg(long)]
     pub policy: Option<PathBuf>,
+    /// A file of a list that the policy declares: NAME=FILE; one for each
+    #[arg(long, value_name = "NAME=FILE")]
+    pub list: Vec<String>,
     /// Write every feature's value as of each event too
     #[arg(long)]
     pub features: bool,

@@ -66,6 +66,7 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Model(command) => control::model(&admin().await, command, login().as_deref(), json).await,
         Command::Mode(args) => control::mode(&admin().await, args, login().as_deref(), json).await,
         Command::Override(command) => control::overrides(&admin().await, command, login().as_deref(), json).await,
+        Command::List(command) => control::list(&admin().await, command, login().as_deref(), json).await,
         Command::Rollout(args) => control::rollout(&admin().await, args, login().as_deref(), json).await,
         Command::Compare(args) => control::compare(&admin().await, args, json).await,
         Command::Cost(args) => cost::run(args, json),

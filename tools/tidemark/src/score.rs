@@ -4,7 +4,7 @@ use std::path::Path;
 
 use terminal::error::{CliError, Exit};
 use terminal::input::EventFile;
-use terminal::{files, ui};
+use terminal::{files, list_file, ui};
 use tidemark_engine::causes;
 
 use crate::cli::ScoreArgs;
@@ -19,7 +19,7 @@ pub fn run(args: &ScoreArgs, json: bool) -> Result<Exit, CliError> {
         input: EventFile::new(&args.input, args.map.as_deref())?,
         output: args.output.clone(),
         refused: args.refused.clone(),
-        policy: files::policy(args.policy.as_deref())?,
+        policy: list_file::with_lists(&files::policy(args.policy.as_deref())?, &args.list)?,
         features: args.features,
         arrival: Arrival::AtEventTime,
         sort: args.sort,

@@ -10,7 +10,7 @@ use learn::rarity::Rarity;
 use rehearse::demo::learning::{Learned, Lesson};
 use terminal::error::{CliError, Exit};
 use terminal::input::EventFile;
-use terminal::{clock, files, ui, when};
+use terminal::{clock, files, list_file, ui, when};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::causes;
 
@@ -63,6 +63,9 @@ pub struct BacktestArgs {
     /// A policy file (TOML); name several to hold them against the first
     #[arg(long, required = true)]
     pub policy: Vec<PathBuf>,
+    /// A file of a list that the policies declare: NAME=FILE; one for each
+    #[arg(long, value_name = "NAME=FILE")]
+    pub list: Vec<String>,
     /// Events from this time on count; those before warm the histories
     #[arg(long, value_name = "TIME")]
     pub from: String,
@@ -294,10 +297,13 @@ fn rarity_text(text: &mut String, trained: &Trained, rarity: &Rarity) {
 /// # Errors
 /// When the file or an argument is wrong, or nothing of the file lies in the range.
 pub fn run_backtest(args: &BacktestArgs, json: bool) -> Result<Exit, CliError> {
-    let named = |path: &PathBuf| Ok((path.display().to_string(), files::policy(Some(path))?));
+    let policies = args.policy.iter().map(|path| files::policy(Some(path)));
+    let policies: Vec<Policy> = policies.collect::<Result<_, CliError>>()?;
+    let policies = list_file::all_with_lists(&policies, &args.list)?;
+    let names = args.policy.iter().map(|path| path.display().to_string());
     let options = BacktestOptions {
         input: history(&args.input, args.map.as_deref())?,
-        policies: args.policy.iter().map(named).collect::<Result<_, CliError>>()?,
+        policies: names.zip(policies).collect(),
         from_ms: required_time("--from", &args.from)?,
         until_ms: required_time("--to", &args.to)?,
         label_delay_ms: span("--label-delay", &args.label_delay)?,

@@ -15,6 +15,7 @@ mod documented;
 mod documents;
 mod import;
 mod label;
+mod lists;
 mod models;
 mod own_files;
 mod page;

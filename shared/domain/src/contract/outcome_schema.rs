@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::catalogue::FeatureKind;
 use crate::id::ID_BYTES_MAX;
 use crate::outcome::{
-    Decision, KEYS_MAX, Missing, OUTCOME_VERSION, OverrideAction, REASONS_MAX, RULE_REASON_BYTES_MAX, RULES_MAX,
-    RuleEnd, RuleHit, SCORE_MAX, Tier,
+    Decision, KEYS_MAX, Missing, OUTCOME_VERSION, OverrideAction, POLICY_LISTS_MAX, REASONS_MAX, RULE_REASON_BYTES_MAX,
+    RULES_MAX, RuleEnd, RuleHit, SCORE_MAX, Tier,
 };
 
 /// The name of a key.
@@ -61,6 +61,9 @@ pub(super) struct OutcomeV1 {
     /// Of each key of the policy of which labels were known, how many. Only where there are any.
     #[schemars(schema_with = "key_versions", default, transform = without_default)]
     key_versions: Option<()>,
+    /// Of each list that the policy declares and that could be read, what its content was: 16 hexadecimal digits. Only where there are any.
+    #[schemars(schema_with = "list_versions", default, transform = without_default)]
+    list_versions: Option<()>,
     /// Inputs that were missing or stale.
     #[schemars(schema_with = "missing")]
     missing: Vec<String>,
@@ -127,8 +130,22 @@ fn profile_version(_: &mut SchemaGenerator) -> Schema {
 fn missing(_: &mut SchemaGenerator) -> Schema {
     let names = Missing::NAMES.map(|(_, name)| name);
     let of_key = format!("^{}{KEY_PATTERN}$", Missing::KEY_UNAVAILABLE);
-    let items = json_schema!({"anyOf": [{"type": "string", "enum": names}, {"type": "string", "pattern": of_key}]});
+    let of_list = format!("^{}{KEY_PATTERN}$", Missing::LIST_UNAVAILABLE);
+    let items = json_schema!({"anyOf": [
+        {"type": "string", "enum": names},
+        {"type": "string", "pattern": of_key},
+        {"type": "string", "pattern": of_list}
+    ]});
     json_schema!({"type": "array", "items": items, "uniqueItems": true})
+}
+
+fn list_versions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": format!("^{KEY_PATTERN}$")},
+        "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "maxProperties": POLICY_LISTS_MAX
+    })
 }
 
 fn key_versions(_: &mut SchemaGenerator) -> Schema {

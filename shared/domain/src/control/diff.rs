@@ -109,6 +109,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         expected,
         zone_offset_ms,
         rules,
+        lists,
     } = policy;
     let (windows, features) = (policy.windows(), policy.features());
     let mut list: Vec<(String, String, Effect)> = Vec::new();
@@ -189,6 +190,13 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         let (alert, review) = (expected.alert_share, expected.review_share);
         add("expected.alert_share", alert.to_string(), Effect::Alarms);
         add("expected.review_share", review.to_string(), Effect::Alarms);
+    }
+    for list in lists.terms() {
+        add(
+            &format!("lists.{}", list.name),
+            list.of.as_str().to_owned(),
+            Effect::Scores,
+        );
     }
     if !rules.all().is_empty() {
         let names: Vec<&str> = rules.all().iter().map(|rule| rule.says.name()).collect();

@@ -7,6 +7,8 @@
 //! control    overrides                       rev (N), list (S: JSON array), ended (S: JSON array)?, at, who, reason
 //! control    policy#<version, 10 digits>     rev (N: the version), text (S), hash (S), at, who, reason
 //! control    model#<name>#<place, 5 digits>   rev (N: 1), count (N), bytes (B), at, who, reason
+//! control    lists                           rev (N), list (S: JSON array), at, who, reason
+//! control    list#<name of a part or of a manifest>   rev (N: 1), bytes (B), at, who, reason
 //! control    history#<ms, 15 digits>#<item>-<revision>   item (S), rev (N), action (S), detail (S), at, who, reason
 //! ```
 //! Each item is judged by itself: one that can't be read keeps its last good copy in force and does not touch the others.
@@ -94,7 +96,7 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&self, attribute: &'static str) -> Result<&str, ItemError> {
+    pub(super) fn text(&self, attribute: &'static str) -> Result<&str, ItemError> {
         match self.fields.get(attribute) {
             Some(Field::Text(text)) => Ok(text),
             Some(Field::Number(_)) => Err(self.error(attribute, "expected a text (S), found a number (N)")),
@@ -143,7 +145,7 @@ impl Reader<'_> {
         Ok(list)
     }
 
-    fn revision(&self) -> Result<u64, ItemError> {
+    pub(super) fn revision(&self) -> Result<u64, ItemError> {
         match self.number(REVISION)? {
             0 => Err(self.error(REVISION, "expected at least 1")),
             revision => Ok(revision),
@@ -334,7 +336,8 @@ impl Change {
         let item = reader.text("item")?;
         let item = ControlItem::ALL.into_iter().find(|kind| kind.as_str() == item);
         Ok(Self {
-            item: item.ok_or_else(|| reader.error("item", "expected active, mode, overrides, policy or model"))?,
+            item: item
+                .ok_or_else(|| reader.error("item", "expected active, mode, overrides, policy, model or lists"))?,
             revision: reader.number(REVISION)?,
             action: reader.text("action")?.to_owned(),
             detail: reader.text("detail")?.to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::{MCC_MAX, Place};
-use crate::outcome::{KEYS_MAX, Missing, REASONS_MAX, RULES_MAX, RuleHit, SCORE_MAX};
+use crate::outcome::{KEYS_MAX, ListRead, Missing, POLICY_LISTS_MAX, REASONS_MAX, RULES_MAX, RuleHit, SCORE_MAX};
 
 use super::entry::Entry;
 use super::error::InvalidState;
@@ -155,6 +155,11 @@ fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
     }
     if outcome.rules.len() > RULES_MAX || !is_named_once(&outcome.rules) {
         return Err(InvalidState::Rules);
+    }
+    let lists = outcome.lists.all();
+    let is_named_twice = |(at, list): (usize, &ListRead)| lists[..at].iter().any(|other| other.name == list.name);
+    if lists.len() > POLICY_LISTS_MAX || lists.iter().enumerate().any(is_named_twice) {
+        return Err(InvalidState::Lists);
     }
     if entry.category.is_some_and(|category| category > MCC_MAX) {
         return Err(InvalidState::Category);

@@ -1,4 +1,4 @@
-//! A card's state as bytes, format versions 1 to 6.
+//! A card's state as bytes, format versions 1 to 7.
 //!
 //! ```text
 //!  byte 0        then bits, least significant first, no padding between fields
@@ -23,10 +23,10 @@
 //!             else latitude and longitude as differences to the place spelt last, zigzag, S14 each
 //!   device    0 none │ 1 then an index like the merchant's
 //!   plain     1 when all of this holds: seq is one more than in the entry before, country is the merchant's last (a new
-//!             merchant: the entry before's), decision is pass, tier, missing, policy, profile version and model are
-//!             those of the entry before, and there are no reasons, no label, no features
+//!             merchant: the entry before's), decision is pass, tier, missing, policy, profile version, model and
+//!             lists are those of the entry before, and there are no reasons, no label, no features
 //!
-//! rare    flags:8 (version 2: 9, version 3: 10, version 4: 13, version 5: 16, version 6: 17), then for each set flag from the lowest on
+//! rare    flags:8 (version 2: 9, version 3: 10, version 4: 13, version 5: 16, version 6: 17, version 7: 18), then for each set flag from the lowest on
 //!   1   seq − expected:Z4                     16  profile:  0 │ 1 version:N16
 //!   2   country: 2 letters of 5 bits          32  reasons:  count:3, each a key and share:7
 //!   4   decision:2 tier:2 missing:8*          64  label:    verdict − 1:1, known since − time:Z30
@@ -44,6 +44,8 @@
 //! 32768  version 5: model: 0 none │ 1 index among the models so far; new: its name:64
 //! 65536  version 6: rules: count:7, each an index among the rules' words so far, like the merchant's, and its end:3; new words:
 //!        length of the name − 1:5, its characters of 7 bits, length of the reason in bytes − 1:7, its bytes of 8 bits
+//! 131072  version 7: lists, which are not those of the entry before: 0 none │ 1 index among the sets of lists so far; new: count − 1:3,
+//!        each a name and 0 unread │ 1 version:64
 //!
 //! key of a feature: kind:6 window:16; from version 4 on: kind:6, then 0 window:16 │ 1 window:18 and a name
 //! name of a key: index among the names so far; new: length − 1:4 and characters of 7 bits
@@ -59,7 +61,7 @@
 //! Numbers of enums are those of the types. Version 2 is written where version 1 has no place for it: references to sealed
 //! segments, errors of feature values. Version 3 is written where version 2 has none: upper halves of events' fingerprints.
 //! Version 4 is written where an entry says something of keys beyond the card, version 5 where one has links or a category, or was
-//! scored by a model of trees, version 6 where a rule said something of one. All are read for ever: a golden file of every kind of state proves it.
+//! scored by a model of trees, version 6 where a rule said something of one, version 7 where the policy of one declares lists. All are read for ever: a golden file of every kind of state proves it.
 //!
 //! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
 //! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
@@ -69,6 +71,8 @@ mod dictionary;
 mod encode;
 mod fields;
 mod format;
+mod listed;
+mod names;
 mod ruled;
 mod segments;
 mod sizes;
@@ -188,7 +192,7 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
     let has_refs = match format {
         Format::V1 => false,
         Format::V2 => true,
-        Format::V3 | Format::V4 | Format::V5 | Format::V6 => bits.flag()?,
+        Format::V3 | Format::V4 | Format::V5 | Format::V6 | Format::V7 => bits.flag()?,
     };
     let sealed = if has_refs {
         let count = bits.get(REFS_BITS)? as usize;

@@ -1,7 +1,7 @@
 //! Why bytes are not a card's state, and why a state can't be.
 
 use crate::event::MCC_MAX;
-use crate::outcome::{KEYS_MAX, REASONS_MAX, RULES_MAX, SCORE_MAX};
+use crate::outcome::{KEYS_MAX, POLICY_LISTS_MAX, REASONS_MAX, RULES_MAX, SCORE_MAX};
 
 use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 
@@ -84,6 +84,9 @@ pub enum InvalidState {
     /// More than [`RULES_MAX`] rules, one twice, or words that are none of a rule.
     #[error("more than {RULES_MAX} rules, one twice, or words that are none of a rule")]
     Rules,
+    /// More than [`POLICY_LISTS_MAX`] lists, or one twice.
+    #[error("more than {POLICY_LISTS_MAX} lists, or one twice")]
+    Lists,
     /// A merchant category that none has.
     #[error("a merchant category is over {MCC_MAX}")]
     Category,

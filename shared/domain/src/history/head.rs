@@ -115,6 +115,7 @@ mod tests {
                 keys: Vec::new(),
                 model: None,
                 rules: Vec::new(),
+                lists: crate::outcome::ListReads::NONE,
             },
             label: None,
         }

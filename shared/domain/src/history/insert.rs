@@ -100,6 +100,7 @@ mod tests {
             keys: Vec::new(),
             model: None,
             rules: Vec::new(),
+            lists: crate::outcome::ListReads::NONE,
         };
         normalise(&mut outcome);
         assert_eq!(outcome.reasons.len(), REASONS_MAX);

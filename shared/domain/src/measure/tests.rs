@@ -133,6 +133,7 @@ pub(crate) fn entry_of(tx: &Transaction, seq: u64) -> Entry {
             keys: Vec::new(),
             model: None,
             rules: Vec::new(),
+            lists: crate::outcome::ListReads::NONE,
         },
         label: None,
     }

@@ -109,6 +109,7 @@ impl Facts for EventFacts<'_> {
     fn text(&self, fact: TextFact) -> Option<&str> {
         let tx = self.event.tx;
         match fact {
+            TextFact::CardId => Some(tx.card_id.as_str()),
             TextFact::Currency => Some(tx.currency.as_str()),
             TextFact::Country => Some(tx.country.as_str()),
             TextFact::MerchantId => Some(tx.merchant_id.as_str()),
@@ -122,5 +123,10 @@ impl Facts for EventFacts<'_> {
     #[inline]
     fn approved(&self) -> bool {
         self.event.tx.approved
+    }
+
+    #[inline]
+    fn listed(&self, list: usize, text: &str) -> Option<bool> {
+        self.policy.lists.holds(list, text, self.event.key.time_ms)
     }
 }

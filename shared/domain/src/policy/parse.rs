@@ -2,6 +2,7 @@
 
 mod features;
 mod learned;
+mod listed;
 mod low_risk;
 mod ruled;
 mod trees;
@@ -16,9 +17,12 @@ use crate::catalogue::FeatureKey;
 use crate::contract::Bounds;
 use crate::event::Currency;
 use crate::lifetime::HORIZON_MS_MAX;
+use crate::lists::ListTerms;
+use crate::rules::Known;
 use crate::trees::{TreeModel, TreeModelKey};
 
 use super::compiled::Compiled;
+use super::listed::PolicyLists;
 use super::problem::PolicyProblem;
 use super::reader::{self, Problems, Section, Span};
 use super::terms::{CurrencyRates, Policy, Scoring, Thresholds};
@@ -55,7 +59,7 @@ const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 /// How far zones are ahead of UTC, minutes: −12 to 14 hours.
 const ZONE_MINUTES: RangeInclusive<i64> = -720..=840;
 
-const TOP_KEYS: [&str; 23] = [
+const TOP_KEYS: [&str; 24] = [
     "version",
     "windows_minutes",
     "features",
@@ -79,6 +83,7 @@ const TOP_KEYS: [&str; 23] = [
     "expected",
     "trees",
     "rules",
+    "lists",
 ];
 
 impl Policy {
@@ -107,6 +112,13 @@ impl Policy {
     #[must_use]
     pub fn model_named(toml: &str) -> Option<NamedModel> {
         trees::named(toml)
+    }
+
+    /// The lists that a policy's text declares, for whoever has to fetch them first. Whether the text is a policy,
+    /// [`Policy::parse_with`] says.
+    #[must_use]
+    pub fn lists_named(toml: &str) -> Vec<ListTerms> {
+        listed::named(toml)
     }
 
     /// The built-in policy.
@@ -174,7 +186,12 @@ fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problem
     let (windows, features) = (windows?, features?);
     let learned = learned::learned(&top, keys?, &windows, &features, problems)?;
     let trees = trees::trees(&top, &learned.keys, &windows, &features, models, problems);
-    let rules = ruled::rules(&top, text, (&windows, &learned.keys, &features), problems)?;
+    let lists = listed::lists(&top, problems);
+    let known = Known {
+        features: &features,
+        lists: lists.as_deref().unwrap_or_default(),
+    };
+    let rules = ruled::rules(&top, text, (&windows, &learned.keys), &known, problems)?;
     let trees = trees?;
     let policy = Policy {
         version: u32::try_from(version?).ok()?,
@@ -199,6 +216,7 @@ fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problem
         expected: learned.expected,
         zone_offset_ms: zone_offset_minutes? * MS_PER_MINUTE,
         rules,
+        lists: PolicyLists::new(lists?),
     };
     let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
     Some(Policy { low_risk, ..policy })

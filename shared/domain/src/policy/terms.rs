@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::catalogue::FeatureKey;
+use crate::catalogue::{FeatureKey, KeyName};
 use crate::contract::Bounds;
 use crate::event::{Currency, Profile, Transaction};
 use crate::history::{self, BASE_AMOUNT_MAX};
+use crate::lists::List;
 use crate::outcome::Decision;
 
 use super::compiled::Compiled;
 use super::key_terms::KeyTerms;
 use super::learned::{ExpectedShares, Explained, Points, Population, Trees};
+use super::listed::PolicyLists;
 use super::ruled::Rules;
 
 const MS_PER_MINUTE: i64 = 60_000;
@@ -62,6 +64,8 @@ pub struct Policy {
     pub zone_offset_ms: i64,
     /// Rules, which decide beside the score.
     pub rules: Rules,
+    /// Lists that rules ask: those declared, and those at hand ([`Policy::with_lists`]).
+    pub lists: PolicyLists,
 }
 
 /// Which events a policy holds for low risk, and what they are scored with: their history, never a profile.
@@ -203,6 +207,27 @@ impl Policy {
     #[must_use]
     pub fn window_max_ms(&self) -> i64 {
         i64::from(self.windows().last().copied().unwrap_or(0)) * MS_PER_MINUTE
+    }
+
+    /// The same policy with lists: `find` has them by their names. One of another kind than the policy declares is none.
+    #[must_use]
+    pub fn with_lists(&self, find: impl Fn(KeyName) -> Option<Arc<List>>) -> Self {
+        let lists = self.lists.found(find);
+        let low_risk = self.low_risk.clone().map(|low_risk| {
+            let policy = Self {
+                lists: lists.clone(),
+                ..Self::clone(&low_risk.policy)
+            };
+            LowRisk {
+                policy: Arc::new(policy),
+                ..low_risk
+            }
+        });
+        Self {
+            low_risk,
+            lists,
+            ..self.clone()
+        }
     }
 
     /// The same policy for an import of history: nobody acts on the outcomes, so an event may be as late as it likes, and lie as far

@@ -1,5 +1,7 @@
 //! From a tree to a program: every part gets its type, or the rule a problem with its place.
 
+use crate::lists::ListOf;
+
 use super::facts::{Fact, Known, TextFact};
 use super::program::{Arithmetic, Compare, Number, Test, Text, Whole};
 use super::syntax::{Node, Tree};
@@ -222,10 +224,14 @@ impl Checker<'_, '_> {
 
     fn is_in(&mut self, pair: &[Tree; 2]) -> Checked<Test> {
         let [one, list] = pair;
+        if let Some(["lists", name]) = list.path().as_deref() {
+            return self.is_listed(one, name, list.at);
+        }
         let Node::List(items) = &list.node else {
             return problem(
                 list.at,
-                "expected a list in brackets behind `in`, as in event.country in [\"DE\", \"FR\"]",
+                "expected a list in brackets behind `in`, as in event.country in [\"DE\", \"FR\"], or one of the policy's, as in \
+                 event.merchant_id in lists.mules",
             );
         };
         let of_kind = |item: &Tree, kind: &str, found: &Typed| {
@@ -284,6 +290,14 @@ impl Checker<'_, '_> {
         })
     }
 
+    /// Whether one of the policy's lists has a text.
+    fn is_listed(&mut self, one: &Tree, name: &str, at: usize) -> Checked<Test> {
+        let (list, terms) = self.known.list(name, at)?;
+        let text = self.text(one, "a list of the policy")?;
+        may_be_in(&text, terms.of).or_else(|message| problem(one.at, message))?;
+        Ok(Test::Listed(Box::new(text), list))
+    }
+
     fn called(&mut self, at: usize, of: Option<&Tree>, name: &str, arguments: &[Tree]) -> Checked<Typed> {
         Ok(match (name, of, arguments) {
             ("has", None, [asked]) => Typed::Test(match self.fact(asked)? {
@@ -331,6 +345,15 @@ fn of_numbers(one: Number, compare: Compare, other: Number) -> Test {
         (Number::Fact(fact), Number::Constant(number)) => Test::NumberIs(fact, compare, number),
         (Number::Constant(number), Number::Fact(fact)) => Test::NumberIs(fact, compare.turned(), number),
         (one, other) => Test::Numbers(compare, Box::new([one, other])),
+    }
+}
+
+/// Whether a list of such entries can hold a text; if not, why.
+fn may_be_in(text: &Text, list: ListOf) -> Result<(), String> {
+    match text {
+        Text::Fact(fact) => fact.may_be_in(list),
+        Text::Constant(_) => Err("expected a name such as event.merchant_id before a list of the policy".to_owned()),
+        Text::Choice(choice) => choice.1.iter().try_for_each(|text| may_be_in(text, list)),
     }
 }
 

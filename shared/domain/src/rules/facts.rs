@@ -2,6 +2,7 @@
 
 use crate::catalogue::{FeatureKey, KeyName};
 use crate::event::{Channel, Country, Currency};
+use crate::lists::{ListOf, ListTerms};
 
 use super::suggest::nearest;
 use super::{RuleProblem, Slots};
@@ -36,6 +37,7 @@ pub(crate) enum NumberFact {
 /// A text that is known of an event, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextFact {
+    CardId,
     Currency,
     Country,
     MerchantId,
@@ -107,6 +109,8 @@ pub(crate) trait Facts {
     fn code(&self, fact: CodeFact) -> Option<u32>;
     fn text(&self, fact: TextFact) -> Option<&str>;
     fn approved(&self) -> bool;
+    /// Whether the list at this place among the policy's has a text; `None`: it is not at hand.
+    fn listed(&self, list: usize, text: &str) -> Option<bool>;
 }
 
 /// What a name stands for.
@@ -120,9 +124,10 @@ pub(super) enum Fact {
 }
 
 /// Names but for links and features, and what they stand for.
-const NAMES: [(&str, Fact); 19] = [
+const NAMES: [(&str, Fact); 20] = [
     ("event.amount_minor", Fact::Whole(WholeFact::AmountMinor)),
     ("event.amount_base_minor", Fact::Whole(WholeFact::AmountBaseMinor)),
+    ("event.card_id", Fact::Text(TextFact::CardId)),
     ("event.currency", Fact::Text(TextFact::Currency)),
     ("event.country", Fact::Text(TextFact::Country)),
     ("event.merchant_id", Fact::Text(TextFact::MerchantId)),
@@ -152,9 +157,11 @@ const NAMES: [(&str, Fact); 19] = [
 ];
 
 /// The names of a policy.
-pub(super) struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Its features.
-    pub(super) features: &'a [FeatureKey],
+    pub(crate) features: &'a [FeatureKey],
+    /// The lists that it declares.
+    pub(crate) lists: &'a [ListTerms],
 }
 
 impl Known<'_> {
@@ -168,6 +175,10 @@ impl Known<'_> {
                     "`{name}` is no name of a link, expected 1 to 16 of the characters a to z, 0 to 9 and _, a letter first"
                 ))),
             },
+            ["lists", ..] => Err(problem(format!(
+                "`{}` is a list, which stands only behind `in`, as in event.merchant_id in lists.mules",
+                path.join(".")
+            ))),
             ["features", name @ ..] if !name.is_empty() => self.feature(&name.join("."), at, slots),
             _ => {
                 let name = path.join(".");
@@ -175,6 +186,22 @@ impl Known<'_> {
                 found.map(|(_, fact)| *fact).ok_or_else(|| problem(self.unknown(&name)))
             }
         }
+    }
+
+    /// The list of a name, and its place.
+    pub(super) fn list(&self, name: &str, at: usize) -> Result<(usize, ListTerms), RuleProblem> {
+        let found = self.lists.iter().position(|list| list.name.as_str() == name);
+        if let Some(found) = found {
+            return Ok((found, self.lists[found]));
+        }
+        let names = self.lists.iter().map(|list| list.name.as_str());
+        let message = match nearest(name, names) {
+            Some(meant) => format!("the policy declares no list `{name}`, did you mean `lists.{meant}`?"),
+            None => format!(
+                "the policy declares no list `{name}`, expected it under [[lists]] with its name and what it is of"
+            ),
+        };
+        Err(RuleProblem::new(at, message))
     }
 
     /// The feature's slot, a new one where no rule before named it.
@@ -211,6 +238,22 @@ impl Known<'_> {
 }
 
 impl TextFact {
+    /// Whether a list can hold it; if not, why.
+    pub(super) fn may_be_in(self, list: ListOf) -> Result<(), String> {
+        let is_country = matches!(self, Self::Country | Self::UsualCountry);
+        match list {
+            ListOf::Ids if is_country => Err("a country is in no list of ids, expected a list of countries".to_owned()),
+            ListOf::Countries if !is_country => {
+                Err("expected event.country or profile.usual_country, since this is a list of countries".to_owned())
+            }
+            ListOf::Addresses if !matches!(self, Self::Link(_)) => Err(
+                "expected a link that holds an address, such as event.links.ip, since this is a list of addresses"
+                    .to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// The same as one of a short list, where it is.
     pub(super) const fn code(self) -> Option<CodeFact> {
         match self {
@@ -218,7 +261,7 @@ impl TextFact {
             Self::Country => Some(CodeFact::Country),
             Self::Channel => Some(CodeFact::Channel),
             Self::UsualCountry => Some(CodeFact::UsualCountry),
-            Self::MerchantId | Self::DeviceId | Self::Link(_) => None,
+            Self::CardId | Self::MerchantId | Self::DeviceId | Self::Link(_) => None,
         }
     }
 

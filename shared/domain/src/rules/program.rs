@@ -123,6 +123,8 @@ pub(super) enum Test {
     WholeIn(Box<Whole>, Box<[i64]>),
     NumberIn(Box<Number>, Box<[f64]>),
     TextIn(Box<Text>, Box<[Box<str>]>),
+    /// Whether a list of the policy has a text: its place among the policy's.
+    Listed(Box<Text>, usize),
     StartsWith(Box<[Text; 2]>),
     EndsWith(Box<[Text; 2]>),
     Contains(Box<[Text; 2]>),
@@ -223,6 +225,7 @@ impl Test {
                 let text = text.value(facts)?;
                 Ok(list.iter().any(|one| &**one == text))
             }
+            Self::Listed(text, list) => facts.listed(*list, text.value(facts)?).ok_or(Lack::Missing),
             Self::StartsWith(pair) => of_texts(pair, facts, |text, part| text.starts_with(part)),
             Self::EndsWith(pair) => of_texts(pair, facts, |text, part| text.ends_with(part)),
             Self::Contains(pair) => of_texts(pair, facts, |text, part| text.contains(part)),

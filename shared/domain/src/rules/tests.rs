@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalogue::KeyName;
+use crate::lists::{ListOf, ListTerms};
 use crate::outcome::Decision;
 
 /// An event for 250.00 EUR (in USD: 300.00) at a merchant of gift cards, without a device, on a card of three days.
@@ -50,6 +51,7 @@ impl Facts for Event {
 
     fn text(&self, fact: TextFact) -> Option<&str> {
         match fact {
+            TextFact::CardId => Some("card-1"),
             TextFact::Currency => Some("USD"),
             TextFact::Country => Some("FR"),
             TextFact::MerchantId => Some("gift-cards-köln"),
@@ -62,6 +64,13 @@ impl Facts for Event {
 
     fn approved(&self) -> bool {
         true
+    }
+
+    /// Of the lists `mules`, `abroad`, `networks` and `away`, of which the last is not at hand.
+    fn listed(&self, list: usize, text: &str) -> Option<bool> {
+        [["gift-cards-köln", "card-1"], ["FR", "ES"], ["192.0.2.7", ""]]
+            .get(list)
+            .map(|list| list.contains(&text))
     }
 }
 
@@ -79,7 +88,17 @@ fn rule(when: &str) -> Result<(Rule, Slots), RuleProblem> {
     let features = FEATURES.map(|name| FeatureKey::parse(name).unwrap());
     let says = Arc::new(RuleSays::new("a", "words").unwrap());
     let mut slots = Slots::default();
-    let rule = Rule::new((says, Decision::Alert, RuleMode::Enforce), when, &features, &mut slots)?;
+    let of = [ListOf::Ids, ListOf::Countries, ListOf::Addresses, ListOf::Ids];
+    let lists = ["mules", "abroad", "networks", "away"].into_iter().zip(of);
+    let lists = lists.map(|(name, of)| ListTerms {
+        name: KeyName::new(name).unwrap(),
+        of,
+    });
+    let known = Known {
+        features: &features,
+        lists: &lists.collect::<Vec<_>>(),
+    };
+    let rule = Rule::new((says, Decision::Alert, RuleMode::Enforce), when, &known, &mut slots)?;
     Ok((rule, slots))
 }
 
@@ -294,6 +313,68 @@ fn kinds_that_do_not_go_together_are_refused_where_they_meet() {
     refused("now() > 5", 0, &["unknown function `now`", "has(name)"]);
     refused("double('a') > 1.0", 7, &["expected a number for double()"]);
     refused("size(5) > 1", 5, &["expected a text for size()"]);
+}
+
+#[test]
+fn a_list_of_the_policy_is_asked_by_its_name() {
+    each(
+        Ok(true),
+        &[
+            "event.merchant_id in lists.mules",
+            "event.card_id in lists.mules",
+            "(event.approved ? event.merchant_id : event.device_id) in lists.mules",
+            "event.country in lists.abroad && !(profile.usual_country in lists.abroad)",
+            "event.links.ip in lists.networks",
+        ],
+    );
+    each(
+        Ok(false),
+        &["!(event.merchant_id in lists.mules)", "event.currency in lists.mules"],
+    );
+    // The device is missing, the account too, and the last list is not at hand: which is neither true nor false.
+    each(
+        Err(Lack::Missing),
+        &[
+            "event.device_id in lists.mules",
+            "event.links.account in lists.networks",
+            "event.merchant_id in lists.away",
+            "!(event.merchant_id in lists.away)",
+            "event.merchant_id in lists.away || score > 999",
+        ],
+    );
+    each(Ok(true), &["event.merchant_id in lists.away || score > 1"]);
+}
+
+#[test]
+fn lists_are_refused_where_the_policy_has_none_or_others() {
+    refused(
+        "score > 1 && event.merchant_id in lists.mule",
+        34,
+        &["declares no list `mule`", "did you mean `lists.mules`?"],
+    );
+    refused(
+        "event.merchant_id in lists.sanctioned",
+        21,
+        &["declares no list `sanctioned`", "[[lists]]"],
+    );
+    refused("lists.mules", 0, &["`lists.mules` is a list", "only behind `in`"]);
+    refused("has(lists.mules)", 4, &["only behind `in`"]);
+    refused("score in lists.mules", 0, &["a text for a list", "a whole number"]);
+    refused("'a' in lists.mules", 0, &["expected a name"]);
+    refused("event.country in lists.mules", 0, &["a list of countries"]);
+    refused("event.merchant_id in lists.abroad", 0, &["event.country"]);
+    refused("event.device_id in lists.networks", 0, &["event.links.ip"]);
+    refused(
+        "(event.approved ? event.links.ip : event.merchant_id) in lists.networks",
+        16,
+        &["event.links.ip"],
+    );
+    refused("event.merchant_id in lists", 21, &["lists.mules"]);
+    refused(
+        "event.merchant_id in lists.mules.all",
+        21,
+        &["expected a list in brackets"],
+    );
 }
 
 #[test]

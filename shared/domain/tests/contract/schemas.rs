@@ -11,7 +11,10 @@ use tidemark_domain::control::OverrideAction;
 use tidemark_domain::event::{Channel, Country, Currency};
 use tidemark_domain::history::Entry;
 use tidemark_domain::id::{CardId, EventId, ID_BYTES_MAX};
-use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier};
+use tidemark_domain::lists::ListVersion;
+use tidemark_domain::outcome::{
+    Decision, KeyRead, ListRead, ListReads, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier,
+};
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_domain::render::render_json;
 use tidemark_domain::trees::TreeModelKey;
@@ -151,6 +154,15 @@ fn outcome(kind: FeatureKind, features: bool) -> Value {
             } else {
                 Vec::new()
             },
+            lists: if features {
+                let read = |name, version| ListRead {
+                    name: KeyName::new(name).unwrap(),
+                    version,
+                };
+                ListReads::new(vec![read("mules", Some(ListVersion(7))), read("networks", None)])
+            } else {
+                ListReads::NONE
+            },
         },
         label: None,
     };
@@ -179,11 +191,16 @@ fn the_schema_of_outcomes_has_what_is_written() {
     let plain = outcome(FeatureKind::Count, false);
     assert_eq!(strings(&schema["required"]), keys(&plain));
     let missing = &properties["missing"]["items"]["anyOf"];
-    let (of_keys, inputs): (BTreeSet<_>, BTreeSet<_>) = strings(&whole["missing"])
+    let (of_names, inputs): (BTreeSet<_>, BTreeSet<_>) = strings(&whole["missing"])
         .into_iter()
-        .partition(|name| name.starts_with("key_unavailable:"));
+        .partition(|name| name.contains("_unavailable:"));
     assert_eq!(strings(&missing[0]["enum"]), inputs);
-    assert_eq!(of_keys.into_iter().collect::<Vec<_>>(), ["key_unavailable:device"]);
+    assert_eq!(
+        of_names.into_iter().collect::<Vec<_>>(),
+        ["key_unavailable:device", "list_unavailable:networks"]
+    );
+    assert_eq!(missing[2]["pattern"], "^list_unavailable:[a-z][a-z0-9_]{0,15}$");
+    assert_eq!(whole["list_versions"], serde_json::json!({"mules": "0000000000000007"}));
     assert_eq!(missing[1]["pattern"], "^key_unavailable:[a-z][a-z0-9_]{0,15}$");
     assert_eq!(whole["key_versions"], serde_json::json!({"terminal": 3}));
     for (field, key) in [("schema", "const"), ("version", "const")] {

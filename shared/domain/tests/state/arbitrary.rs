@@ -9,7 +9,11 @@ use proptest::prelude::*;
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind, KeyName};
 use tidemark_domain::event::{Country, Place, Verdict};
 use tidemark_domain::history::{Entry, History, Truncation};
-use tidemark_domain::outcome::{Decision, KeyRead, Missing, Reason, RuleEnd, RuleHit, RuleSays, StoredOutcome, Tier};
+use tidemark_domain::lists::ListVersion;
+use tidemark_domain::outcome::{
+    Decision, KeyRead, ListRead, ListReads, Missing, POLICY_LISTS_MAX, Reason, RuleEnd, RuleHit, RuleSays,
+    StoredOutcome, Tier,
+};
 use tidemark_domain::trees::TreeModelKey;
 
 /// Mostly small, sometimes any.
@@ -95,6 +99,7 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
         Tier::LowRisk,
         Tier::LowRisk,
         Tier::NoKeys,
+        Tier::NoLists,
     ]);
     let missing = prop_oneof![Just(0_u8), 0_u8..=Missing::KNOWN];
     let reasons = vec(
@@ -119,6 +124,7 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
             keys(),
             models(),
             rules(),
+            lists(),
         ),
     )
         .prop_map(
@@ -130,7 +136,7 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
                 reasons,
                 versions,
                 (features, approximate),
-                (explained, keys, model, rules),
+                (explained, keys, model, rules, lists),
             )| {
                 let (policy_version, profile_version) = versions;
                 StoredOutcome {
@@ -152,9 +158,24 @@ fn outcome() -> impl Strategy<Value = StoredOutcome> {
                     keys,
                     model,
                     rules,
+                    lists,
                 }
             },
         )
+}
+
+/// Few sets of lists, which come again: mostly none.
+fn lists() -> impl Strategy<Value = ListReads> {
+    let version = option::of(prop_oneof![4 => 0_u64..3, 1 => any::<u64>()].prop_map(ListVersion));
+    let name = "[a-c]|[a-z][a-z0-9_]{0,15}";
+    let reads = prop::collection::btree_map(name, version, 1..=POLICY_LISTS_MAX).prop_map(|reads| {
+        let read = |(name, version): (String, _)| ListRead {
+            name: KeyName::new(&name).unwrap(),
+            version,
+        };
+        ListReads::new(reads.into_iter().map(read).collect())
+    });
+    prop_oneof![20 => Just(ListReads::NONE), 1 => reads]
 }
 
 /// Few rules, each once, with words that are mostly the same: in most entries none.

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::control::diff::may_follow;
-use tidemark_domain::control::item::{Fields, ItemError};
+use tidemark_domain::control::item::{Field, Fields, ItemError};
+use tidemark_domain::control::lists::NamedLists;
 use tidemark_domain::control::{ActivePointer, Mode, ModeSetting, OWN_POLICY, Overrides, PolicyVersion};
+use tidemark_domain::lists::ListTerms;
 use tidemark_domain::policy::{Policy, PolicyProblem};
 use tidemark_domain::trees::TreeModelKey;
 
+use super::lists::{Lists, UnusableList};
 use super::models::{Models, UnusableModel};
 use crate::directives::{Candidate, Directives};
 use crate::port::{PortError, Units};
@@ -33,6 +37,15 @@ pub enum ControlProblem {
         /// Why not.
         #[source]
         why: UnusablePolicy,
+    },
+    /// A list that a policy declares can't be had: its last good copy stays in force.
+    #[error("list {name}")]
+    List {
+        /// Which list.
+        name: KeyName,
+        /// Why not.
+        #[source]
+        why: UnusableList,
     },
 }
 
@@ -66,6 +79,12 @@ pub enum UnusablePolicy {
 }
 
 impl ControlProblem {
+    /// Whether a list can't be had.
+    #[must_use]
+    pub const fn is_of_list(&self) -> bool {
+        matches!(self, Self::List { .. })
+    }
+
     /// Whether a policy can't be used for want of its model of trees.
     #[must_use]
     pub const fn is_of_model(&self) -> bool {
@@ -95,6 +114,7 @@ pub(super) struct Loaded {
     pub(super) pointer: Option<Result<ActivePointer, ItemError>>,
     pub(super) mode: Option<Fields>,
     pub(super) overrides: Option<Fields>,
+    pub(super) lists: Option<Result<NamedLists, ItemError>>,
     pub(super) policies: Vec<(u32, PolicyRead)>,
     pub(super) units: Units,
 }
@@ -115,6 +135,7 @@ pub(super) struct Held {
     is_read: bool,
     policies: BTreeMap<u32, Arc<Policy>>,
     pub(super) models: Models,
+    pub(super) lists: Lists,
     whole_at_ms: Option<i64>,
     /// When the mode was read and understood last.
     mode_at_ms: Option<i64>,
@@ -131,6 +152,7 @@ impl Held {
             is_read: false,
             policies: BTreeMap::new(),
             models: Models::default(),
+            lists: Lists::default(),
             whole_at_ms: None,
             mode_at_ms: None,
             tried_at_ms: None,
@@ -171,6 +193,41 @@ impl Held {
         wanted
     }
 
+    /// Begins to read lists: those that the policies declare which are in force, are tried, or were just read. Whether there are any.
+    pub(super) fn begin_lists(&mut self, loaded: &Loaded) -> bool {
+        let mut declared: Vec<ListTerms> = self.current.policy.lists.terms().to_vec();
+        let candidate = self.current.candidate.as_ref();
+        declared.extend(candidate.iter().flat_map(|candidate| candidate.policy.lists.terms()));
+        if let Some(Ok(pointer)) = &loaded.pointer {
+            let candidate = pointer.rollout.map(|rollout| rollout.candidate);
+            for version in std::iter::once(pointer.active).chain(candidate) {
+                let known = self.known(version);
+                declared.extend(known.iter().flat_map(|policy| policy.lists.terms()));
+            }
+        } else {
+            declared.extend(self.own.lists.terms());
+        }
+        for (_, read) in &loaded.policies {
+            if let PolicyRead::Item(Some(fields)) = read
+                && let Some(Field::Text(text)) = fields.get("text")
+            {
+                declared.extend(Policy::lists_named(text));
+            }
+        }
+        declared.sort_by_key(|terms| (terms.name, terms.of));
+        declared.dedup();
+        let named = loaded.lists.as_ref().and_then(|lists| lists.as_ref().ok());
+        self.lists.begin(&declared, named);
+        !declared.is_empty()
+    }
+
+    fn known(&self, version: u32) -> Option<Arc<Policy>> {
+        match version {
+            OWN_POLICY => Some(Arc::clone(&self.own)),
+            published => self.policies.get(&published).cloned(),
+        }
+    }
+
     /// Takes what a read brought.
     pub(super) fn take(&mut self, loaded: Result<Loaded, PortError>, now_ms: i64) {
         self.problems.clear();
@@ -181,7 +238,6 @@ impl Held {
                 return;
             }
         };
-        self.is_read = true;
         self.units += loaded.units;
         for (version, read) in loaded.policies {
             match self.policy(version, read) {
@@ -193,7 +249,17 @@ impl Held {
         }
         let trees = self.policies.values().filter_map(|policy| policy.trees.as_ref());
         self.models.keep_whole(&trees.map(|trees| trees.key).collect());
+        if let Some(Err(error)) = loaded.lists {
+            self.problems.push(error.into());
+        }
+        let lists = self.lists.problems();
+        self.problems
+            .extend(lists.map(|(name, why)| ControlProblem::List { name, why }));
+        // A policy whose lists are on their way for the first time waits for them: until then, the one before judges, or nobody.
+        let is_waiting = self.lists.is_under_way();
+        self.is_read |= !is_waiting;
         match loaded.pointer {
+            _ if is_waiting => {}
             Some(Ok(pointer)) => self.take_pointer(&pointer),
             Some(Err(error)) => self.problems.push(error.into()),
             None => {
@@ -201,6 +267,7 @@ impl Held {
                 self.current.candidate = None;
             }
         }
+        self.bind_lists();
         self.take_mode(loaded.mode.as_ref(), now_ms);
         self.take_overrides(loaded.overrides.as_ref());
         if self.problems.is_empty() {
@@ -231,10 +298,7 @@ impl Held {
 
     /// The active policy is taken whenever it can be, so that a broken candidate never holds up a rollback.
     fn take_pointer(&mut self, pointer: &ActivePointer) {
-        let known = |version: u32| match version {
-            OWN_POLICY => Some(Arc::clone(&self.own)),
-            published => self.policies.get(&published).cloned(),
-        };
+        let known = |version: u32| self.known(version);
         let candidate = pointer
             .rollout
             .and_then(|rollout| known(rollout.candidate).map(|policy| Candidate { policy, rollout }));
@@ -247,6 +311,19 @@ impl Held {
                 version == pointer.active || pointer.rollout.is_some_and(|rollout| rollout.candidate == version)
             };
             self.policies.retain(|version, _| named(*version));
+        }
+    }
+
+    /// Hands the policies in force the lists that are at hand.
+    fn bind_lists(&mut self) {
+        let bound = |policy: &mut Arc<Policy>| {
+            if !policy.lists.terms().is_empty() {
+                *policy = Arc::new(policy.with_lists(|name| self.lists.find(name)));
+            }
+        };
+        bound(&mut self.current.policy);
+        if let Some(candidate) = &mut self.current.candidate {
+            bound(&mut candidate.policy);
         }
     }
 

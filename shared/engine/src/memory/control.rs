@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tidemark_domain::control::item::{ACTIVE, Fields, MODE, OVERRIDES, policy_key};
+use tidemark_domain::control::lists::{LISTS, list_key};
 use tidemark_domain::control::model::chunk_key;
 use tidemark_domain::control::{Mode, ModeSetting, Stamp};
+use tidemark_domain::lists::ListPartKey;
 use tidemark_domain::trees::TreeModelKey;
 
 use crate::control::{ControlItems, ControlPlane};
@@ -68,7 +70,7 @@ impl MemoryControl {
         lock(&self.inner).silent_at = sort.map(str::to_owned);
     }
 
-    /// Reads so far, of policies and models too.
+    /// Reads so far, of policies, models and lists too.
     #[must_use]
     pub fn reads(&self) -> u64 {
         lock(&self.inner).reads
@@ -107,6 +109,7 @@ impl ControlPlane for MemoryControl {
             active: items.get(ACTIVE).cloned(),
             mode: items.get(MODE).cloned(),
             overrides: items.get(OVERRIDES).cloned(),
+            lists: items.get(LISTS).cloned(),
         })
         .await
     }
@@ -117,5 +120,19 @@ impl ControlPlane for MemoryControl {
 
     async fn read_chunk(&self, model: TreeModelKey, index: u16) -> Result<Metered<Option<Fields>>, PortError> {
         self.item(chunk_key(model, index)).await
+    }
+
+    async fn read_list_parts(&self, keys: &[ListPartKey]) -> Result<Metered<BTreeMap<ListPartKey, Fields>>, PortError> {
+        let silent_at = lock(&self.inner).silent_at.clone();
+        if keys.iter().any(|key| silent_at.as_ref() == Some(&list_key(*key))) {
+            std::future::pending::<()>().await;
+        }
+        let found = |items: &BTreeMap<String, Fields>| {
+            let found = keys
+                .iter()
+                .filter_map(|key| Some((*key, items.get(&list_key(*key))?.clone())));
+            found.collect()
+        };
+        self.answer(found).await
     }
 }

@@ -2,6 +2,7 @@
 //! has one end, and they came in the stream's order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidemark_domain::control::Mode;
 use tidemark_domain::event::{Label, Transaction};
@@ -12,12 +13,14 @@ use tidemark_domain::invariant::Invariant;
 use tidemark_domain::labelled::KeyInput;
 use tidemark_domain::model::{Inputs, ProfileInput};
 use tidemark_domain::outcome::Tier;
+use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
 
 use super::keys::KeySource;
 use super::sent::{EventKey, SentEvent};
 use super::{Evidence, contains};
 use crate::draws::Draw;
+use crate::lists;
 use crate::violations::Violations;
 use crate::world::known::{Accepted, Life};
 
@@ -195,6 +198,7 @@ impl Evidence<'_> {
             );
             return None;
         };
+        let policy = &self.with_lists(policy, entry);
         let keys = self.events_of(card, &accepted.entry, seen);
         let contents: Vec<(&EventKey, &Transaction)> = keys
             .iter()
@@ -260,6 +264,22 @@ impl Evidence<'_> {
         Some(((*key).clone(), tx))
     }
 
+    /// A policy with the lists that an entry names, as they were then.
+    fn with_lists(&self, policy: &Arc<Policy>, entry: &Entry) -> Arc<Policy> {
+        if policy.lists.terms().is_empty() {
+            return Arc::clone(policy);
+        }
+        let named = entry.outcome.lists.all();
+        let version = |name| {
+            named
+                .iter()
+                .find(|read| read.name == name)
+                .and_then(|read| read.version)
+        };
+        let contents = &self.facts.stores.control.list_contents;
+        Arc::new(policy.with_lists(|name| lists::of_version(contents, version(name))))
+    }
+
     /// The profile that an event was scored with, by what its entry says.
     fn input(&self, card: &str, accepted: &Accepted) -> ProfileInput<'_> {
         let outcome = &accepted.entry.outcome;
@@ -270,7 +290,7 @@ impl Evidence<'_> {
             (None, _) if accepted.judged.mode == Mode::Degraded => ProfileInput::Skipped,
             (None, Tier::NoProfile | Tier::Neutral) => ProfileInput::Unavailable,
             (None, Tier::HistoryOnly) => ProfileInput::Skipped,
-            (None, Tier::Full | Tier::LowRisk | Tier::NoKeys) => ProfileInput::Absent,
+            (None, Tier::Full | Tier::LowRisk | Tier::NoKeys | Tier::NoLists) => ProfileInput::Absent,
         }
     }
 

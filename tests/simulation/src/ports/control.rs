@@ -1,7 +1,10 @@
 //! The control plane, and an engine that does what it says, as the functions have it.
 
+use std::collections::BTreeMap;
+
 use tidemark_domain::contract::aggregate;
 use tidemark_domain::control::Mode;
+use tidemark_domain::lists::ListPartKey;
 use tidemark_engine::control::{Control, ControlConfig, ControlItems, ControlPlane};
 use tidemark_engine::port::{Metered, PortError};
 use tidemark_engine::{BatchReport, Directives, End, Engine, InRecord};
@@ -32,6 +35,14 @@ impl ControlPlane for Ports {
     ) -> Result<Metered<Option<tidemark_domain::control::item::Fields>>, PortError> {
         // No policy of the simulation names a model.
         self.call(Op::Control, |_, _| Ok(free(None))).await
+    }
+
+    async fn read_list_parts(
+        &self,
+        keys: &[ListPartKey],
+    ) -> Result<Metered<BTreeMap<ListPartKey, tidemark_domain::control::item::Fields>>, PortError> {
+        self.call(Op::Control, |stores, _| Ok(free(stores.control.list_parts(keys))))
+            .await
     }
 }
 

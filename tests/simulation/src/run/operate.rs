@@ -93,6 +93,11 @@ impl Run {
                 world.with(|stores| stores.restore(share_pct));
                 self.redrive_all(now_ms);
             }
+            Deed::ChangeList {
+                list,
+                content,
+                is_whole,
+            } => world.with(|stores| stores.change_list(list, content, is_whole)),
             Deed::Redrive(source) => {
                 let is_quarantine = source == Source::Quarantine;
                 world.with(|stores| stores.known.quarantine_redriven |= is_quarantine);
@@ -127,7 +132,7 @@ impl Run {
 }
 
 impl Stores {
-    fn changed(&mut self, item: ControlItem, revision: u64, action: &str, detail: String) {
+    pub(crate) fn changed(&mut self, item: ControlItem, revision: u64, action: &str, detail: String) {
         self.control.changes.push(Change {
             item,
             revision,

@@ -142,14 +142,24 @@ pub struct Counts {
     pub without_keys: u64,
     /// Times that rules said something of outcomes: they decide, they watch, they have no result.
     pub rules: [u64; 3],
+    /// Lists of which outcomes name a content.
+    pub by_lists: u64,
+    /// Lists that outcomes had to do without.
+    pub without_lists: u64,
 }
 
 impl Counts {
-    /// Notes what rules said.
+    /// Notes what rules said, and by which lists.
     pub(super) fn note_rules(&mut self, stores: &Stores) {
         let accepted = stores.tables.lives.values().flatten().flat_map(|life| &life.accepted);
-        for hit in accepted.flat_map(|one| &one.entry.outcome.rules) {
-            self.rules[hit.end.list()] += 1;
+        for outcome in accepted.map(|one| &one.entry.outcome) {
+            outcome.rules.iter().for_each(|hit| self.rules[hit.end.list()] += 1);
+            for list in outcome.lists.all() {
+                match list.version {
+                    Some(_) => self.by_lists += 1,
+                    None => self.without_lists += 1,
+                }
+            }
         }
     }
 

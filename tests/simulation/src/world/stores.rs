@@ -1,9 +1,12 @@
 //! What the services hold: the table, the streams, the queues, the control plane.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidemark_domain::control::item::Fields;
+use tidemark_domain::control::lists::{NamedLists, list_part_fields};
 use tidemark_domain::control::{ActivePointer, Change, ModeSetting, Overrides, PolicyVersion, Stamp};
+use tidemark_domain::lists::{List, ListPartKey};
 use tidemark_engine::control::ControlItems;
 use tidemark_engine::port::{OutcomeRecord, PortError};
 
@@ -33,6 +36,12 @@ pub struct ControlStore {
     pub overrides: Option<(Overrides, Stamp)>,
     /// Published policies.
     pub policies: BTreeMap<u32, PolicyVersion>,
+    /// Which lists there are.
+    pub lists: Option<(NamedLists, Stamp)>,
+    /// Parts and manifests of lists.
+    pub list_parts: BTreeMap<ListPartKey, Vec<u8>>,
+    /// Every content that a list had.
+    pub list_contents: Vec<Arc<List>>,
     /// Every change there was.
     pub changes: Vec<Change>,
     /// Which version came into force when, ms since 1970-01-01T00:00:00Z.
@@ -50,7 +59,19 @@ impl ControlStore {
                 .overrides
                 .as_ref()
                 .map(|(overrides, stamp)| overrides.to_fields(stamp)),
+            lists: self.lists.as_ref().map(|(lists, stamp)| lists.to_fields(stamp)),
         }
+    }
+
+    /// Parts and manifests of lists as a function reads them.
+    #[must_use]
+    pub fn list_parts(&self, keys: &[ListPartKey]) -> BTreeMap<ListPartKey, Fields> {
+        let stamp = self.lists.as_ref().map(|(_, stamp)| stamp.clone());
+        let found = keys.iter().filter_map(|key| {
+            let bytes = self.list_parts.get(key)?.clone();
+            Some((*key, list_part_fields(bytes, stamp.as_ref()?)))
+        });
+        found.collect()
     }
 
     /// A published policy as a function reads it.

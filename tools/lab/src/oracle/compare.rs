@@ -7,6 +7,7 @@ use tidemark_domain::history::History;
 use tidemark_domain::policy::Policy;
 
 use super::differences::{ActualOutcome, decided, differences, is_score};
+use super::lists::PlainLists;
 use super::rules::{End, ReadRules};
 use super::{EventKey, Expected, ExpectedEvent, ExpectedOutcome, Said, Sent, TriedOn, recompute};
 
@@ -129,6 +130,17 @@ pub fn check<'a>(
     check_tried(policy, sent, outcomes, states, None)
 }
 
+/// The same for a policy that declares lists; `lists` has what they were.
+pub fn check_listed<'a>(
+    policy: &Policy,
+    sent: &[Sent<'_>],
+    outcomes: impl IntoIterator<Item = &'a [u8]>,
+    states: &dyn Fn(&str) -> Option<History>,
+    lists: &PlainLists,
+) -> Report {
+    check_all(policy, sent, outcomes, states, (None, lists))
+}
+
 /// The same, and holds against it what a policy made of the events that was tried beside. A trial names no inputs: they are those of the
 /// event's outcome, which came of the same reads.
 pub fn check_tried<'a>(
@@ -137,6 +149,16 @@ pub fn check_tried<'a>(
     outcomes: impl IntoIterator<Item = &'a [u8]>,
     states: &dyn Fn(&str) -> Option<History>,
     tried: Option<TriedPolicy<'_>>,
+) -> Report {
+    check_all(policy, sent, outcomes, states, (tried, &PlainLists::default()))
+}
+
+fn check_all<'a>(
+    policy: &Policy,
+    sent: &[Sent<'_>],
+    outcomes: impl IntoIterator<Item = &'a [u8]>,
+    states: &dyn Fn(&str) -> Option<History>,
+    (tried, lists): (Option<TriedPolicy<'_>>, &PlainLists),
 ) -> Report {
     let mut report = Report::default();
     let mut actual: HashMap<EventKey, (&[u8], ActualOutcome)> = HashMap::new();
@@ -175,7 +197,7 @@ pub fn check_tried<'a>(
         events: &events,
     });
     let rules = ReadRules::of(policy);
-    let expected = recompute(policy, sent, tried_on, &|key| {
+    let expected = recompute(policy, sent, tried_on, lists, &|key| {
         actual.get(key).map(|(_, outcome)| outcome.named())
     });
     for (key, outcome) in &expected.outcomes {
@@ -309,6 +331,10 @@ fn compare_keys(report: &mut Report, at: (&str, Option<&str>), expected: &Expect
     if !expected.keys_wrong.is_empty() {
         let wrong = format!("{:?}", expected.keys_wrong);
         report.note(at, "key_versions", "labels that were sent", wrong);
+    }
+    if !expected.lists_wrong.is_empty() {
+        let wrong = format!("{:?}", expected.lists_wrong);
+        report.note(at, "list_versions", "the policy's lists, as they were", wrong);
     }
 }
 

@@ -46,6 +46,9 @@ pub(super) struct ActualOutcome {
     /// How many labels of each key were known.
     #[serde(default)]
     key_versions: BTreeMap<String, u64>,
+    /// What the content of each list was.
+    #[serde(default)]
+    list_versions: BTreeMap<String, String>,
     /// Missing inputs.
     pub(super) missing: Vec<String>,
     /// Rules by how they ended.
@@ -110,7 +113,12 @@ impl ActualOutcome {
             .iter()
             .filter_map(|name| name.strip_prefix(Missing::KEY_UNAVAILABLE));
         let keys = read.chain(unread.map(|key| (key.to_owned(), None))).collect();
-        Named { profile, keys }
+        let read = self.list_versions.iter();
+        let read = read.map(|(list, version)| (list.clone(), Some(version.clone())));
+        let unread = self.missing.iter();
+        let unread = unread.filter_map(|name| name.strip_prefix(Missing::LIST_UNAVAILABLE));
+        let lists = read.chain(unread.map(|list| (list.to_owned(), None))).collect();
+        Named { profile, keys, lists }
     }
 }
 

@@ -13,6 +13,7 @@ mod history;
 pub mod keys;
 mod learned;
 mod lessons;
+mod lists;
 mod measure;
 mod rules;
 mod surprise;
@@ -29,8 +30,9 @@ use tidemark_domain::event::{Event, Label, Profile, Transaction, Verdict};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 
-pub use compare::{Covered, Mismatch, Report, TriedPolicy, check, check_tried};
+pub use compare::{Covered, Mismatch, Report, TriedPolicy, check, check_listed, check_tried};
 pub use history::ExpectedEvent;
+pub use lists::{PlainList, PlainLists};
 pub use tidemark_domain::id::EventKey;
 
 use history::{Known, NaiveCard};
@@ -78,6 +80,8 @@ pub struct Named {
     pub profile: NamedProfile,
     /// How many labels of each key were known, by the keys' names; `None`: it could not be read.
     pub keys: BTreeMap<String, Option<u64>>,
+    /// The contents of lists, by the lists' names; `None`: it could not be read.
+    pub lists: BTreeMap<String, Option<String>>,
 }
 
 impl Named {
@@ -85,6 +89,7 @@ impl Named {
     const NOTHING: Self = Self {
         profile: NamedProfile::Absent,
         keys: BTreeMap::new(),
+        lists: BTreeMap::new(),
     };
 }
 
@@ -103,6 +108,8 @@ pub struct ExpectedOutcome {
     pub profile_unknown: bool,
     /// Keys of which it names labels that there are not.
     pub keys_wrong: Vec<String>,
+    /// Lists of which it names contents that there never were, or that it should name and does not.
+    pub lists_wrong: Vec<String>,
     /// Labels of keys that it names.
     pub labels: u64,
     /// It names fewer labels of a key than were sent.
@@ -146,12 +153,13 @@ pub struct TriedOn<'a> {
     pub events: &'a HashSet<EventKey>,
 }
 
-/// Recomputes a run. `named_by` says what the outcome under test names for an event; `None` where there is no such outcome, which is
+/// Recomputes a run. `lists` has what lists were. `named_by` says what the outcome under test names for an event; `None` where there is no such outcome, which is
 /// then held to be without a profile and without labels.
 pub fn recompute(
     policy: &Policy,
     sent: &[Sent<'_>],
     tried: Option<TriedOn<'_>>,
+    lists: &PlainLists,
     named_by: &dyn Fn(&EventKey) -> Option<Named>,
 ) -> Expected {
     let decoded: Vec<Result<Event, RefusalCode>> = sent
@@ -179,6 +187,7 @@ pub fn recompute(
         tried_rules: tried.map_or_else(ReadRules::default, |tried| ReadRules::of(tried.policy)),
         profiles,
         labelled,
+        lists,
         named_by,
         cards: BTreeMap::new(),
         lessons: Lessons::default(),
@@ -219,6 +228,7 @@ struct Run<'p> {
     profiles: HashMap<(&'p str, u64), &'p Profile>,
     /// Events that labels name, by card and id.
     labelled: HashSet<(&'p str, &'p str)>,
+    lists: &'p PlainLists,
     named_by: &'p dyn Fn(&EventKey) -> Option<Named>,
     cards: BTreeMap<String, NaiveCard>,
     lessons: Lessons,
@@ -278,6 +288,7 @@ impl Run<'_> {
             profile,
             named: &named,
             lessons: &self.lessons,
+            lists: self.lists,
         };
         let is_labelled = self.labelled.contains(&(card_id, tx.event_id.as_str()));
         let explained = is_labelled && surprise::is_explained(&given, self.policy);

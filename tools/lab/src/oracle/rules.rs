@@ -55,7 +55,12 @@ pub(super) struct Seen<'a> {
     pub(super) score: u16,
     /// A feature's value, `None` where it is missing.
     pub(super) feature: &'a dyn Fn(FeatureKey) -> Option<f64>,
+    /// Whether a list of the policy has a text, `None` where it is not at hand.
+    pub(super) listed: Listed<'a>,
 }
+
+/// Asks a list by its name.
+pub(super) type Listed<'a> = &'a dyn Fn(&str, &str) -> Option<bool>;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
@@ -180,6 +185,7 @@ fn named(path: &[&str], seen: &Seen<'_>) -> Found {
         ["event", field] => match *field {
             "amount_minor" => Some(Value::Int(tx.amount_minor.into())),
             "amount_base_minor" => seen.amount_base_minor.map(|amount| Value::Int(amount.into())),
+            "card_id" => Some(text(tx.card_id.as_str())),
             "currency" => Some(text(tx.currency.as_str())),
             "country" => Some(text(tx.country.as_str())),
             "merchant_id" => Some(text(tx.merchant_id.as_str())),
@@ -248,6 +254,10 @@ fn called(call: &CallExpr, seen: &Seen<'_>) -> Found {
         "-_" => calculated("_-_", &zero_like(&of(0)?)?, &of(0)?),
         sign @ ("_+_" | "_-_" | "_*_" | "_/_" | "_%_") => calculated(sign, &of(0)?, &of(1)?),
         sign @ ("_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_") => compared(sign, &of(0)?, &of(1)?),
+        "@in" if let Some(name) = list_named(call) => match of(0)? {
+            Value::Text(text) => (seen.listed)(name, &text).map(Value::Bool).ok_or(Lack::Missing),
+            _ => Err(Lack::Wrong),
+        },
         "@in" => match (of(0)?, of(1)?) {
             (one, Value::List(list)) => {
                 // In a list that has it for certain, it does not matter what is close.
@@ -286,6 +296,14 @@ fn called(call: &CallExpr, seen: &Seen<'_>) -> Found {
             _ => Err(Lack::Wrong),
         },
         _ => Err(Lack::Wrong),
+    }
+}
+
+/// The list of the policy that stands behind an `in`.
+fn list_named(call: &CallExpr) -> Option<&str> {
+    match path(&call.args.get(1)?.expr).ok()?[..] {
+        ["lists", name] => Some(name),
+        _ => None,
     }
 }
 

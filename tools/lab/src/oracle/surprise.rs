@@ -11,8 +11,9 @@ use super::features;
 use super::history::NaiveCard;
 use super::learned;
 use super::lessons::{Lessons, Reading};
+use super::lists::PlainLists;
 use super::measure::View;
-use super::rules::{End, ReadRules, Seen};
+use super::rules::{End, Listed, ReadRules, Seen};
 use super::{ExpectedOutcome, Named, NamedProfile, Said};
 
 const HIGHEST_SCORE: f64 = 1000.0;
@@ -25,6 +26,7 @@ pub(super) struct Given<'a> {
     pub(super) tx: &'a Transaction,
     pub(super) profile: Option<&'a Profile>,
     pub(super) named: &'a Named,
+    pub(super) lists: &'a PlainLists,
     pub(super) lessons: &'a Lessons,
 }
 
@@ -50,12 +52,15 @@ pub(super) fn score(given: &Given<'_>, policy: &Policy, rules: &ReadRules) -> Ex
         (None, _) if is_neutral => &["neutral"],
         (None, NamedProfile::Unavailable) => &["no_profile", "history_only"],
         (None, _) if !keys.unread.is_empty() => &["no_keys"],
+        (None, _) if given.named.lists.values().any(Option::is_none) => &["no_lists"],
         (None, _) => &["full"],
     };
+    // What happens at the event's own time decides.
+    let listed = |name: &str, text: &str| given.lists.holds(given.named, name, text, tx.occurred_at_ms);
     let mut said = Vec::with_capacity(keys.choices.len());
     for choice in keys.choices {
         view.keys = choice;
-        said.push(say(&view, policy, rules, in_use, is_neutral));
+        said.push(say(&view, policy, (rules, &listed), in_use, is_neutral));
     }
     let mut missing = missing(&view, named, policy);
     missing.extend(
@@ -63,6 +68,9 @@ pub(super) fn score(given: &Given<'_>, policy: &Policy, rules: &ReadRules) -> Ex
             .iter()
             .map(|name| format!("{}{name}", Missing::KEY_UNAVAILABLE)),
     );
+    let terms = policy.lists.terms().iter();
+    let unread = terms.filter(|terms| given.named.lists.get(terms.name.as_str()) == Some(&None));
+    missing.extend(unread.map(|terms| format!("{}{}", Missing::LIST_UNAVAILABLE, terms.name)));
     ExpectedOutcome {
         state_version: card.accepted,
         tiers,
@@ -70,6 +78,7 @@ pub(super) fn score(given: &Given<'_>, policy: &Policy, rules: &ReadRules) -> Ex
         missing,
         profile_unknown: matches!(named, NamedProfile::Version(_)) && profile.is_none(),
         keys_wrong: keys.wrong,
+        lists_wrong: given.lists.wrong(given.named, policy),
         labels: keys.named,
         is_before_label: keys.is_before_label,
         model: policy.trees.as_ref().map(|trees| trees.key.to_string()),
@@ -79,7 +88,7 @@ pub(super) fn score(given: &Given<'_>, policy: &Policy, rules: &ReadRules) -> Ex
 fn say(
     view: &View<'_>,
     policy: &Policy,
-    rules: &ReadRules,
+    (rules, listed): (&ReadRules, Listed<'_>),
     in_use: impl Fn(&FeatureKey) -> bool + Copy,
     is_neutral: bool,
 ) -> Said {
@@ -98,7 +107,7 @@ fn say(
     };
     Said {
         raw_score,
-        rules: ends(view, policy, rules, in_use, raw_score),
+        rules: ends(view, policy, (rules, listed), in_use, raw_score),
         parts,
         features: features.map(|key| (key, learned::worth(key, view, policy))).collect(),
     }
@@ -108,7 +117,7 @@ fn say(
 fn ends(
     view: &View<'_>,
     policy: &Policy,
-    rules: &ReadRules,
+    (rules, listed): (&ReadRules, Listed<'_>),
     in_use: impl Fn(&FeatureKey) -> bool,
     raw_score: f64,
 ) -> Vec<(u16, Vec<End>)> {
@@ -127,6 +136,7 @@ fn ends(
             profile: view.profile,
             score,
             feature: &feature,
+            listed,
         };
         (score, rules.ends(&seen))
     };

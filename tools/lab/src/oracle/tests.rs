@@ -2,6 +2,7 @@
 
 mod keyed;
 mod learned;
+mod listed;
 mod ruled;
 
 use std::collections::HashMap;

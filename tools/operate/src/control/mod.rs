@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod compare;
+pub mod list;
 mod mapping;
 mod mode;
 mod model;
@@ -12,6 +13,7 @@ mod rollout;
 mod until;
 
 pub use compare::run as compare;
+pub use list::run as list;
 pub use mode::run as mode;
 pub use model::run as model;
 pub use overrides::run as overrides;

@@ -8,11 +8,12 @@ use terminal::{files, operator};
 use tidemark_aws::admin::{Admin, AdminError, ControlPut, Expected};
 use tidemark_domain::control::item::{ACTIVE, Fields, change_key, policy_key};
 use tidemark_domain::control::{ActivePointer, Change, ControlItem, OWN_POLICY, PolicyVersion, Stamp};
+use tidemark_domain::lists::LISTED_ENTRIES_MAX;
 use tidemark_domain::policy::Policy;
 
 use super::args::{PlaneArgs, StreamArgs};
-use crate::models;
 use crate::places::PrefixArg;
+use crate::{lists, models};
 
 /// What is stored of an item: absent, readable, or broken by hand.
 pub(super) enum Stored<T> {
@@ -176,6 +177,29 @@ impl<'a> Plane<'a> {
         let model = models::of_text(self.admin, &self.table, text).await;
         let model = model.map_err(|error| error.into_cli(|e| self.failed(e)))?;
         files::parsed(text, name, model.as_ref())
+    }
+
+    /// Whether the lists that a policy declares are in the table, are of what it says, and fit a function together.
+    pub(super) async fn check_lists(&self, policy: &Policy) -> Result<(), CliError> {
+        if policy.lists.terms().is_empty() {
+            return Ok(());
+        }
+        let failed = |error: lists::NoList| error.into_cli(|error| self.failed(error));
+        let named = lists::named(self.admin, &self.table).await.map_err(failed)?;
+        let mut entries = 0;
+        for terms in policy.lists.terms() {
+            entries += lists::declared(&named, *terms).map_err(failed)?.entries;
+        }
+        if entries > LISTED_ENTRIES_MAX as u64 {
+            return Err(CliError::refused(
+                "list_limit",
+                format!(
+                    "the policy's lists have {entries} entries together, and a function holds {LISTED_ENTRIES_MAX}"
+                ),
+                "Declare fewer lists, or take entries out of them.",
+            ));
+        }
+        Ok(())
     }
 
     /// What is stored of an item, unread.

@@ -213,6 +213,7 @@ pub(super) async fn publish_text(
         return Err(taken());
     }
     check_stream(plane, stream, policy).await?;
+    plane.check_lists(policy).await?;
     let stamp = plane.stamp(reason, now_ms()).await?;
     let published = PolicyVersion {
         version,
@@ -300,6 +301,7 @@ async fn activate(
         ));
     }
     check_stream(plane, stream, &policy).await?;
+    plane.check_lists(&policy).await?;
     let stamp = plane.stamp(reason, now_ms()).await?;
     let pointer = repaired(&stored, ActivePointer::activated(stored.good(), version, stamp));
     point(

@@ -108,6 +108,7 @@ async fn check(plane: &Plane<'_>, candidate: u32, active: u32) -> Result<(), Cli
         ));
     }
     let policy = plane.usable(candidate).await?;
+    plane.check_lists(&policy).await?;
     if !may_follow(&plane.usable(active).await?, &policy) {
         return Err(CliError::refused(
             "policy_base_currency",

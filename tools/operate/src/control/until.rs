@@ -36,6 +36,27 @@ pub(super) fn parse(text: Option<&str>, now_ms: i64) -> Result<i64, CliError> {
     checked(text, until_ms, now_ms)
 }
 
+/// The end of an entry of a list, ms since 1970-01-01T00:00:00Z: in the future, however far.
+///
+/// # Errors
+/// When it can't be read, or is past.
+pub(super) fn parse_any(text: &str, now_ms: i64) -> Result<i64, CliError> {
+    let until_ms = match text.parse() {
+        Ok(number) => Some(when::milliseconds("--until", number)?),
+        Err(_) => span_ms(text)
+            .map(|span_ms| now_ms.saturating_add(span_ms))
+            .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)),
+    };
+    let wrong = |what: &str| CliError::usage("list_until", format!("{text:?} {what}"), ADVICE);
+    match until_ms {
+        None => Err(wrong("is neither a time nor a span")),
+        Some(until_ms) if until_ms <= now_ms => Err(wrong(
+            "is not in the future: an entry that has ended holds for no event to come",
+        )),
+        Some(until_ms) => Ok(until_ms),
+    }
+}
+
 /// An end in the future, and not too far away.
 fn checked(text: &str, until_ms: i64, now_ms: i64) -> Result<i64, CliError> {
     if until_ms <= now_ms {

@@ -25,6 +25,7 @@ use tidemark_domain::policy::Policy;
 use tidemark_engine::port::StateStore;
 
 use crate::control;
+use crate::lists;
 use crate::send::unopened;
 use args::ImportArgs;
 use importer::{Importer, NothingTaken, Tally};
@@ -60,6 +61,16 @@ pub async fn run(admin: &Admin, args: &ImportArgs, json: bool) -> Result<Exit, C
         (_, true) => Purpose::Check,
         _ => Purpose::Import,
     };
+    let policy = lists::with_lists(admin, &table, policy).await.map_err(|error| {
+        error.into_cli(|error| {
+            let what = format!("the lists in table {table}: {error}");
+            CliError::service(
+                "control_table",
+                what,
+                "Check --table, AWS_ENDPOINT_URL, AWS_REGION and credentials.",
+            )
+        })
+    })?;
     let store = admin.store(&table);
     let tally = if purpose == Purpose::Import {
         #[allow(clippy::cast_precision_loss, reason = "40,000 at most")]

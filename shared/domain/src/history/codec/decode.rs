@@ -11,10 +11,12 @@ use crate::trees::TreeModelKey;
 use super::encode::{is_whole, rare_parts};
 use super::fields::{get_country, get_fingerprint, get_index, get_u32};
 use super::format::{
-    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS,
-    KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH,
-    SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+    CATEGORY_BITS, Context, Expected, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
+    LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
+    WINDOW_BITS, part,
 };
+use super::listed::get_lists;
+use super::names::get_name;
 use super::ruled::get_rules;
 
 /// Reads so many entries; the first one's time stands against the context's if that says something.
@@ -66,7 +68,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         None
     };
     let approved = bits.flag()?;
-    let last = context.last;
+    let last = &context.last;
     let outcome = StoredOutcome {
         score,
         decision: Decision::Pass,
@@ -81,6 +83,7 @@ fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> R
         keys: Vec::new(),
         model: last.model,
         rules: Vec::new(),
+        lists: last.lists.clone(),
     };
     let mut entry = Entry {
         time_ms,
@@ -183,7 +186,7 @@ fn get_parts(
     merchant: usize,
     expected: Expected,
 ) -> Result<(), CodecError> {
-    // 17 bits fit.
+    // 18 bits fit.
     let parts = bits.get(context.format.part_bits())? as u32;
     let outcome = &mut entry.outcome;
     if parts & part::SEQ != 0 {
@@ -256,6 +259,9 @@ fn get_parts(
     if parts & part::RULES != 0 {
         entry.outcome.rules = get_rules(bits, context)?;
     }
+    if parts & part::LISTS != 0 {
+        entry.outcome.lists = get_lists(bits, context)?;
+    }
     if parts == 0 || rare_parts(context, entry, merchant, expected) != parts {
         return Err(InvalidState::Spelling.into());
     }
@@ -316,24 +322,6 @@ fn get_model(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Option<T
     }
     context.models.push(model);
     Ok(Some(model))
-}
-
-fn get_name(bits: &mut BitReader<'_>, context: &mut Context) -> Result<KeyName, CodecError> {
-    let index = get_index(bits, context.names.len())?;
-    if let Some(name) = context.names.get(index) {
-        return Ok(*name);
-    }
-    let length = bits.get(NAME_BITS)? as usize + 1;
-    let mut bytes = [0; KeyName::BYTES_MAX];
-    for byte in bytes.iter_mut().take(length) {
-        *byte = bits.get(CHARACTER_BITS)? as u8;
-    }
-    let name = std::str::from_utf8(&bytes[..length]).ok().and_then(KeyName::new);
-    let name = name
-        .filter(|name| !context.names.contains(name))
-        .ok_or(InvalidState::Spelling)?;
-    context.names.push(name);
-    Ok(name)
 }
 
 fn get_key(bits: &mut BitReader<'_>, context: &mut Context) -> Result<FeatureKey, CodecError> {

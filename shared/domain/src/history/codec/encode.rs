@@ -9,10 +9,12 @@ use crate::trees::TreeModelKey;
 
 use super::fields::{put_country, put_index};
 use super::format::{
-    CATEGORY_BITS, CHARACTER_BITS, Context, Expected, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS,
-    KNOWN_SINCE_WIDTH, LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, NAME_BITS, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH,
-    SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH, WINDOW_BITS, part,
+    CATEGORY_BITS, Context, Expected, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
+    LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
+    WINDOW_BITS, part,
 };
+use super::listed::put_lists;
+use super::names::put_name;
 use super::ruled::put_rules;
 
 /// Writes entries; the first one's time stands against the context's if that says something.
@@ -130,6 +132,7 @@ fn is_plain_of_keys(context: &Context, entry: &Entry, expected: Expected) -> boo
         && entry.category == expected.category
         && outcome.model == context.last.model
         && outcome.rules.is_empty()
+        && outcome.lists == context.last.lists
 }
 
 fn put_high(bits: &mut BitWriter<'_>, high: Option<u32>) {
@@ -199,6 +202,7 @@ pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expe
         | flag(part::CATEGORY, entry.category != expected.category)
         | flag(part::MODEL, outcome.model != last.model)
         | flag(part::RULES, !outcome.rules.is_empty())
+        | flag(part::LISTS, outcome.lists != last.lists)
 }
 
 /// The upper halves that an entry has.
@@ -287,6 +291,9 @@ fn put_parts<'b>(mut writer: BitWriter<'b>, context: &mut Context, entry: &Entry
     if parts & part::RULES != 0 {
         put_rules(bits, context, &outcome.rules);
     }
+    if parts & part::LISTS != 0 {
+        put_lists(bits, context, &outcome.lists);
+    }
     writer
 }
 
@@ -325,20 +332,6 @@ fn put_keys(bits: &mut BitWriter<'_>, context: &mut Context, keys: &[KeyRead]) {
         if let Some(version) = key.version {
             bits.number(version, KEY_VERSION_WIDTH);
         }
-    }
-}
-
-/// The index of a key's name among those so far; a new one is spelt.
-fn put_name(bits: &mut BitWriter<'_>, context: &mut Context, name: KeyName) {
-    let known = context.names.len();
-    let index = context.names.iter().position(|other| *other == name).unwrap_or(known);
-    bits.put(index as u64, index_bits(known + 1));
-    if index == known {
-        bits.put(name.as_str().len() as u64 - 1, NAME_BITS);
-        name.as_str()
-            .bytes()
-            .for_each(|byte| bits.put(u64::from(byte), CHARACTER_BITS));
-        context.names.push(name);
     }
 }
 

@@ -8,7 +8,9 @@ use crate::history::bits::Width;
 use crate::history::entry::Entry;
 use crate::history::limits::{ENTRIES_MAX, HEAD_EVENTS_LIMIT};
 use crate::history::state::History;
-use crate::outcome::{Missing, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleSays, Tier};
+use crate::outcome::{
+    ListReads, Missing, POLICY_LISTS_MAX, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleSays, Tier,
+};
 use crate::trees::TreeModelKey;
 
 use super::dictionary::Dictionary;
@@ -43,6 +45,8 @@ pub(super) const RULE_END_BITS: u32 = 3;
 pub(super) const RULE_NAME_BITS: u32 = 5;
 /// The length of a rule's reason in bytes less 1.
 pub(super) const RULE_REASON_BITS: u32 = 7;
+/// The number of lists less 1.
+pub(super) const LISTS_BITS: u32 = 3;
 /// A whole feature value below this is written as a number, any other as 64 bits.
 pub(super) const WHOLE_MAX: f64 = 4_294_967_296.0;
 
@@ -74,6 +78,8 @@ pub(super) mod part {
     pub(in crate::history::codec) const MODEL: u32 = 32768;
     /// From version 6 on.
     pub(in crate::history::codec) const RULES: u32 = 65536;
+    /// From version 7 on.
+    pub(in crate::history::codec) const LISTS: u32 = 131_072;
 }
 
 /// The formats of a state. Which one a state has follows from what it holds: the same state has the same bytes.
@@ -91,6 +97,8 @@ pub(super) enum Format {
     V5,
     /// A rule said something of an entry.
     V6,
+    /// The policy of an entry declares lists.
+    V7,
 }
 
 impl Format {
@@ -110,7 +118,9 @@ impl Format {
 
     /// The first format that has a place for all of an entry.
     pub(super) fn of_entry(entry: &Entry) -> Self {
-        if !entry.outcome.rules.is_empty() {
+        if is_of_v7(entry) {
+            Self::V7
+        } else if !entry.outcome.rules.is_empty() {
             Self::V6
         } else if is_of_v5(entry) {
             Self::V5
@@ -127,17 +137,17 @@ impl Format {
 
     /// Whether it has flags for references and for the newest arrival's fingerprint, and no more than that.
     pub(super) const fn has_flags(self) -> bool {
-        matches!(self, Self::V3 | Self::V4 | Self::V5 | Self::V6)
+        matches!(self, Self::V3 | Self::V4 | Self::V5 | Self::V6 | Self::V7)
     }
 
     /// Whether it has a place for what an entry says of keys beyond the card.
     pub(super) const fn has_keys(self) -> bool {
-        matches!(self, Self::V4 | Self::V5 | Self::V6)
+        matches!(self, Self::V4 | Self::V5 | Self::V6 | Self::V7)
     }
 
     /// Whether it has a place for links and merchant categories.
     pub(super) const fn has_links(self) -> bool {
-        matches!(self, Self::V5 | Self::V6)
+        matches!(self, Self::V5 | Self::V6 | Self::V7)
     }
 
     pub(super) const fn of_version(version: u8) -> Option<Self> {
@@ -148,7 +158,20 @@ impl Format {
             4 => Some(Self::V4),
             5 => Some(Self::V5),
             6 => Some(Self::V6),
+            7 => Some(Self::V7),
             _ => None,
+        }
+    }
+
+    /// The format of a state whose entries are like those of a leaf of this version.
+    pub(super) const fn of_leaf(version: u8) -> Self {
+        match version {
+            1 => Self::V2,
+            2 => Self::V3,
+            3 => Self::V4,
+            4 => Self::V5,
+            5 => Self::V6,
+            _ => Self::V7,
         }
     }
 
@@ -160,6 +183,7 @@ impl Format {
             Self::V4 => 4,
             Self::V5 => 5,
             Self::V6 => 6,
+            Self::V7 => 7,
         }
     }
 
@@ -172,8 +196,14 @@ impl Format {
             Self::V4 => 13,
             Self::V5 => 16,
             Self::V6 => 17,
+            Self::V7 => 18,
         }
     }
+}
+
+/// Whether an entry has what only version 7 has a place for.
+const fn is_of_v7(entry: &Entry) -> bool {
+    !entry.outcome.lists.is_empty() || matches!(entry.outcome.tier, Tier::NoLists)
 }
 
 /// Whether an entry has what only version 5 has a place for.
@@ -208,6 +238,7 @@ fn is_of_v1(entry: &Entry) -> bool {
         && outcome.model.is_none()
         && !outcome.explained
         && outcome.tier != Tier::NoKeys
+        && !is_of_v7(entry)
 }
 
 /// What writer and reader both know when they come to an entry.
@@ -232,6 +263,8 @@ pub(super) struct Context {
     pub(super) models: Vec<TreeModelKey>,
     /// Words of rules so far.
     pub(super) says: Vec<Arc<RuleSays>>,
+    /// Lists that outcomes were made with, so far.
+    pub(super) list_reads: Vec<ListReads>,
     pub(super) time: Width,
     pub(super) amount: Width,
     pub(super) score: Width,
@@ -278,7 +311,7 @@ pub(super) struct Seen {
 /// Beside the bits of `missing`: the tier is the low-risk one, which the tier's two bits, then 0, can't say.
 pub(super) const LOW_RISK: u8 = 128;
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Last {
     pub(super) time_ms: i64,
     pub(super) seq: u64,
@@ -288,6 +321,7 @@ pub(super) struct Last {
     pub(super) policy_version: u32,
     pub(super) profile_version: Option<u64>,
     pub(super) model: Option<TreeModelKey>,
+    pub(super) lists: ListReads,
 }
 
 impl Context {
@@ -306,6 +340,7 @@ impl Context {
             links: Vec::new(),
             models: Vec::new(),
             says: Vec::new(),
+            list_reads: Vec::new(),
             time: Width::new(25),
             amount: Width::new(13),
             score: Width::new(6),
@@ -324,6 +359,7 @@ impl Context {
                 policy_version: 1,
                 profile_version: None,
                 model: None,
+                lists: ListReads::NONE,
             },
         }
     }
@@ -373,6 +409,7 @@ impl Context {
             policy_version: entry.outcome.policy_version,
             profile_version: entry.outcome.profile_version,
             model: entry.outcome.model,
+            lists: entry.outcome.lists.clone(),
         };
     }
 
@@ -432,4 +469,5 @@ impl Context {
 const _: () = assert!(HEAD_EVENTS_LIMIT <= ENTRIES_MAX && ENTRIES_MAX < 1 << COUNT_BITS);
 const _: () = assert!(FeatureKind::NUMBER_MAX < 1 << KIND_BITS);
 const _: () = assert!(RULES_MAX < 1 << RULES_BITS);
+const _: () = assert!(POLICY_LISTS_MAX <= 1 << LISTS_BITS);
 const _: () = assert!(RULE_NAME_BYTES_MAX <= 1 << RULE_NAME_BITS && RULE_REASON_BYTES_MAX <= 1 << RULE_REASON_BITS);

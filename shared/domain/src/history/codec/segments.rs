@@ -11,7 +11,7 @@
 //! C          count:5, each 2 letters of 5 bits and events:N4  has_more:1  [events:N4  sketch]
 //! sketch     64 registers of 4 bits
 //!
-//! segment    byte 0: version = 1 to 5, then bits: is_inner:1  count:9, then as many references, or entries: seq of the
+//! segment    byte 0: version = 1 to 6, then bits: is_inner:1  count:9, then as many references, or entries: seq of the
 //!            first:N16, then entries like a state's of version 2 without a floor
 //! version 2  an inner node has lists behind its references, of merchants:L, countries:K, devices:L; a leaf's entries are like a
 //!            state's of version 3, but none of them is the newest arrival
@@ -46,6 +46,7 @@ const SEGMENT_V2: u8 = 2;
 const SEGMENT_V3: u8 = 3;
 const SEGMENT_V4: u8 = 4;
 const SEGMENT_V5: u8 = 5;
+const SEGMENT_V6: u8 = 6;
 const LEVEL_BITS: u32 = 4;
 const SPAN_WIDTH: u32 = 25;
 const SET_BITS: u32 = 5;
@@ -157,18 +158,8 @@ fn segment_version(node: &Node) -> u8 {
             Format::V4 => SEGMENT_V3,
             Format::V5 => SEGMENT_V4,
             Format::V6 => SEGMENT_V5,
+            Format::V7 => SEGMENT_V6,
         },
-    }
-}
-
-/// A leaf's entries are like those of a state of this format.
-const fn format_of_leaf(version: u8) -> Format {
-    match version {
-        SEGMENT_V1 => Format::V2,
-        SEGMENT_V2 => Format::V3,
-        SEGMENT_V3 => Format::V4,
-        SEGMENT_V4 => Format::V5,
-        _ => Format::V6,
     }
 }
 
@@ -193,7 +184,7 @@ pub(in crate::history) fn encode_segment(node: &Node) -> Vec<u8> {
             bits.put(entries.len() as u64, COUNT_BITS);
             let first_seq = entries.first().map_or(0, |entry| entry.seq);
             bits.number(first_seq, FIRST_SEQ_WIDTH);
-            let mut context = Context::new(format_of_leaf(version), entries.len(), first_seq, 0);
+            let mut context = Context::new(Format::of_leaf(version), entries.len(), first_seq, 0);
             bits = put_entries(bits, &mut context, entries, false);
         }
     }
@@ -206,7 +197,7 @@ pub(in crate::history) fn decode_segment(bytes: &[u8]) -> Result<Node, CodecErro
     let (version, rest) = match bytes {
         [] => return Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => return Err(CodecError::TooLong),
-        [version @ SEGMENT_V1..=SEGMENT_V5, rest @ ..] => (*version, rest),
+        [version @ SEGMENT_V1..=SEGMENT_V6, rest @ ..] => (*version, rest),
         [version, ..] => return Err(CodecError::UnknownVersion(*version)),
     };
     let mut bits = BitReader::new(rest);
@@ -244,7 +235,7 @@ fn get_leaf(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Vec<E
         return Err(InvalidState::TooManyEntries.into());
     }
     let first_seq = bits.number(FIRST_SEQ_WIDTH)?;
-    let mut context = Context::new(format_of_leaf(version), count, first_seq, 0);
+    let mut context = Context::new(Format::of_leaf(version), count, first_seq, 0);
     let entries = get_entries(bits, &mut context, count, false)?;
     if entries.first().is_some_and(|entry| entry.seq != first_seq) {
         return Err(InvalidState::Spelling.into());

@@ -2,7 +2,7 @@
 
 use crate::history::entry::Entry;
 use crate::history::limits::FEATURES_MAX;
-use crate::outcome::{KEYS_MAX, REASONS_MAX, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX};
+use crate::outcome::{KEYS_MAX, POLICY_LISTS_MAX, REASONS_MAX, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX};
 
 use super::format::Format;
 
@@ -34,6 +34,11 @@ const PLAIN_BYTES_OF_V6: usize = 1;
 /// A rule's index (15 bits), its end, and its words: two lengths, a name of 7 bits a character, and a reason.
 const RULE_BYTES_MAX: usize = 5 + (RULE_NAME_BYTES_MAX * 7).div_ceil(8) + RULE_REASON_BYTES_MAX;
 
+/// What version 7 adds: a flag, whether there are lists, their index (9 bits) and their number.
+const PLAIN_BYTES_OF_V7: usize = 2;
+/// A list's name, a flag, and its version.
+const LIST_BYTES_MAX: usize = NAME_BYTES_MAX + 9;
+
 /// What any entry takes at most, bytes.
 pub(in crate::history) const ENTRY_BYTES_MAX: usize = PLAIN_BYTES_MAX
     + PLAIN_BYTES_MORE
@@ -44,7 +49,9 @@ pub(in crate::history) const ENTRY_BYTES_MAX: usize = PLAIN_BYTES_MAX
     + PLAIN_BYTES_OF_V5
     + LINK_BYTES_MAX * KEYS_MAX
     + PLAIN_BYTES_OF_V6
-    + RULE_BYTES_MAX * RULES_MAX;
+    + RULE_BYTES_MAX * RULES_MAX
+    + PLAIN_BYTES_OF_V7
+    + LIST_BYTES_MAX * POLICY_LISTS_MAX;
 
 /// An upper bound of what an entry takes, bytes.
 pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
@@ -68,9 +75,11 @@ pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
         + LINK_BYTES_MAX * entry.links.len()
         + PLAIN_BYTES_OF_V6
         + RULE_BYTES_MAX * outcome.rules.len()
+        + PLAIN_BYTES_OF_V7
+        + LIST_BYTES_MAX * outcome.lists.all().len()
 }
 
-/// An upper bound of what some entries take, bytes, from the numbers of their features, links and rules alone: rougher than the sum of
+/// An upper bound of what some entries take, bytes, from the numbers of their features, links, rules and lists alone: rougher than the sum of
 /// [`entry_bytes_max`], and had much faster.
 pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
     const WITHOUT_FEATURES: usize = PLAIN_BYTES_MAX
@@ -79,13 +88,16 @@ pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
         + (REASON_BYTES_MAX + OF_KEY_BYTES_MAX) * REASONS_MAX
         + KEY_BYTES_MAX * KEYS_MAX
         + PLAIN_BYTES_OF_V5
-        + PLAIN_BYTES_OF_V6;
+        + PLAIN_BYTES_OF_V6
+        + PLAIN_BYTES_OF_V7;
     let features = |entry: &Entry| entry.outcome.features.len() + entry.outcome.approximate.len();
     let features: usize = entries.iter().map(features).sum();
     let links: usize = entries.iter().map(|entry| entry.links.len()).sum();
     let rules: usize = entries.iter().map(|entry| entry.outcome.rules.len()).sum();
+    let lists: usize = entries.iter().map(|entry| entry.outcome.lists.all().len()).sum();
     WITHOUT_FEATURES * entries.len()
         + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * features
         + LINK_BYTES_MAX * links
         + RULE_BYTES_MAX * rules
+        + LIST_BYTES_MAX * lists
 }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::catalogue::FeatureKey;
 use crate::outcome::{Decision, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleSays};
 use crate::policy::key_terms::KeyTerms;
 use crate::policy::reader::{Problems, Section, Span};
 use crate::policy::ruled::Rules;
-use crate::rules::{Rule, RuleMode, Slots};
+use crate::rules::{Known, Rule, RuleMode, Slots};
 
 const KEYS: [&str; 5] = ["name", "when", "then", "reason", "mode"];
 
@@ -18,7 +17,8 @@ const KEYS: [&str; 5] = ["name", "when", "then", "reason", "mode"];
 pub(super) fn rules(
     top: &Section<'_, '_>,
     text: &str,
-    (windows, keys, features): (&[u32], &[KeyTerms], &[FeatureKey]),
+    (windows, keys): (&[u32], &[KeyTerms]),
+    known: &Known<'_>,
     problems: &mut Problems,
 ) -> Option<Rules> {
     if !top.has("rules") {
@@ -35,7 +35,7 @@ pub(super) fn rules(
     let mut names: Vec<String> = Vec::new();
     let before = problems.len();
     for item in items {
-        all.extend(rule(item, text, features, &mut slots, &mut names, problems));
+        all.extend(rule(item, text, known, &mut slots, &mut names, problems));
     }
     (before == problems.len()).then(|| Rules::new(all, slots, windows, keys))
 }
@@ -43,7 +43,7 @@ pub(super) fn rules(
 fn rule(
     item: &Spanned<DeValue<'_>>,
     text: &str,
-    features: &[FeatureKey],
+    known: &Known<'_>,
     slots: &mut Slots,
     names: &mut Vec<String>,
     problems: &mut Problems,
@@ -61,7 +61,7 @@ fn rule(
     // Checked whatever else is wrong with the rule, so that all problems come together.
     let says = RuleSays::new(name.unwrap_or("a"), reason.unwrap_or("a")).map(Arc::new)?;
     let head = (says, then.unwrap_or(Decision::Pass), mode.unwrap_or(RuleMode::Enforce));
-    match Rule::new(head, when, features, slots) {
+    match Rule::new(head, when, known, slots) {
         Ok(rule) => name.and(reason).and(then).and(mode).map(|_| rule),
         Err(problem) => {
             let at = place_of(text, &span, when, problem.at);
