@@ -226,10 +226,29 @@ fn policy_keys() -> (BTreeSet<String>, BTreeSet<String>) {
     (top, keys)
 }
 
-/// A section (`[low_risk]`) or a setting (`features = true`) that a document names is one that the reader takes.
+/// The keys of a map of files, in any of its tables.
+fn keys_of_maps() -> BTreeSet<String> {
+    fn collect(value: &serde_json::Value, keys: &mut BTreeSet<String>) {
+        if let Some(properties) = value["properties"].as_object() {
+            keys.extend(properties.keys().cloned());
+        }
+        let inner = value.as_object().map(|object| object.values()).into_iter().flatten();
+        inner.for_each(|inner| collect(inner, keys));
+    }
+    let schema = std::fs::read_to_string(root().join("events/schemas/map.v1.json")).unwrap();
+    let mut keys = BTreeSet::new();
+    collect(&serde_json::from_str(&schema).unwrap(), &mut keys);
+    assert!(keys.contains("thousands") && keys.len() > 30, "{keys:?}");
+    keys
+}
+
+/// A section (`[low_risk]`) or a setting (`features = true`) that a document names is one that the reader takes, of a policy or of a map.
 #[test]
 fn every_key_of_a_policy_that_the_documents_name_exists() {
-    let (sections, keys) = policy_keys();
+    let (mut sections, mut keys) = policy_keys();
+    let of_maps = keys_of_maps();
+    sections.extend(of_maps.iter().cloned());
+    keys.extend(of_maps);
     let is_name =
         |text: &str| !text.is_empty() && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
     let mut wrong = Vec::new();

@@ -1,18 +1,21 @@
 //! The engine of the score function over rows of a file: it folds and commits, and sends nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use terminal::chunk::LineChunk;
 use terminal::clock::{now_ms, pause};
 use terminal::glance::Kind;
 use tidemark_aws::SystemClock;
 use tidemark_domain::control::Mode;
+use tidemark_domain::id::{CardId, EventId};
+use tidemark_domain::labelled::event_identity;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
 use tidemark_engine::directives::Directives;
 use tidemark_engine::memory::{MemoryQuarantine, MemorySink};
-use tidemark_engine::port::{StateStore, Units};
+use tidemark_engine::port::{QuarantineMessage, StateStore, Units};
 use tidemark_engine::record::OfAggregate;
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
@@ -45,6 +48,8 @@ pub(super) struct Tally {
     pub(super) applied_before: u64,
     /// Events further behind their card's newest than anything is kept.
     pub(super) too_old: u64,
+    /// Labels of such events.
+    pub(super) labels_too_old: u64,
     /// Lines that the contract or the map refuses, or a card's history for another reason.
     pub(super) refused: RefusedRows,
     /// Lines that the table did not take, by the engine's reason.
@@ -69,6 +74,8 @@ pub(super) struct Importer<S> {
     engine: Engine<S, MemorySink, MemoryQuarantine, SystemClock>,
     quarantine: MemoryQuarantine,
     directives: Directives,
+    /// Events of the file that are too old, by card and id: what is said of them later is too old, too.
+    too_old: HashSet<u64>,
     /// Write units a second; `None`: nothing is written.
     write_units: Option<f64>,
     pub(super) tally: Tally,
@@ -88,6 +95,7 @@ impl<S: StateStore> Importer<S> {
             engine: Engine::new(store, sink, quarantine.clone(), clock, policy, EngineConfig::default()),
             quarantine,
             directives,
+            too_old: HashSet::new(),
             write_units,
             tally: Tally::default(),
         }
@@ -164,6 +172,11 @@ impl<S: StateStore> Importer<S> {
         self.count(rows, &ends)
     }
 
+    /// Whether a label speaks of an event that is too old.
+    fn is_too_old(&self, label: &Row<'_>) -> bool {
+        event_of(label.payload).is_some_and(|event| self.too_old.contains(&event))
+    }
+
     /// Counts the ends of a batch.
     fn count(&mut self, rows: &[Row<'_>], ends: &[Option<End>]) -> Result<(), NothingTaken> {
         let mut returned = None;
@@ -182,16 +195,29 @@ impl<S: StateStore> Importer<S> {
                 }
             }
         }
-        for message in self.quarantine.take().into_iter().filter(|message| message.part == 1) {
-            let row = message.sequence_number.parse().ok().and_then(|at: usize| rows.get(at));
-            if message.code == RefusalCode::BeyondHorizon {
-                self.tally.too_old += 1;
-            } else if let Some(row) = row {
-                self.tally.refused.take(RefusedRow {
+        let refused: Vec<(&Row<'_>, QuarantineMessage)> = self
+            .quarantine
+            .take()
+            .into_iter()
+            .filter(|message| message.part == 1)
+            .filter_map(|message| Some((rows.get(message.sequence_number.parse::<usize>().ok()?)?, message)))
+            .collect();
+        let too_old = refused
+            .iter()
+            .filter(|(_, message)| message.code == RefusalCode::BeyondHorizon);
+        for (row, _) in too_old {
+            self.tally.too_old += 1;
+            self.too_old.extend(event_of(row.payload));
+        }
+        for (row, message) in refused {
+            match message.code {
+                RefusalCode::BeyondHorizon => {}
+                RefusalCode::LabelWithoutEvent if self.is_too_old(row) => self.tally.labels_too_old += 1,
+                code => self.tally.refused.take(RefusedRow {
                     number: row.number,
-                    code: message.code.as_str(),
+                    code: code.as_str(),
                     why: message.detail,
-                });
+                }),
             }
         }
         match returned {
@@ -199,6 +225,20 @@ impl<S: StateStore> Importer<S> {
             _ => Ok(()),
         }
     }
+}
+
+/// Which event a transaction is, or a label speaks of.
+fn event_of(payload: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Named {
+        card_id: String,
+        event_id: String,
+    }
+    let named: Named = serde_json::from_slice(payload).ok()?;
+    Some(event_identity(
+        &CardId::new(&named.card_id)?,
+        &EventId::new(&named.event_id)?,
+    ))
 }
 
 /// What counted at an earlier try stays counted: at a later one it is a duplicate.

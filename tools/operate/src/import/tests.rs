@@ -172,6 +172,26 @@ async fn a_check_does_not_hold_while_a_label_is_missing_or_a_line_is_refused() {
 }
 
 #[tokio::test]
+async fn a_label_of_an_event_that_is_too_old_is_too_old_and_not_wrong() {
+    let store = MemoryStore::default();
+    // Each event with its label behind it, as a map makes them of a row.
+    let rows: Vec<String> = history("card-1", 60)
+        .into_iter()
+        .zip(0..)
+        .flat_map(|(event, day)| [event, label("card-1", &format!("card-1-{day}"))])
+        .collect();
+    let first = imported(&store, &rows).await;
+    assert_eq!((first.imported, first.refused.total()), (60, 0));
+    let again = imported(&store, &rows).await;
+    assert_eq!((again.refused.total(), again.imported), (0, 0), "{:?}", again.refused);
+    assert!(again.too_old > 15 && again.labels_too_old == again.too_old, "{again:?}");
+    assert_eq!(looked_for(&store, &rows).await.1, Exit::Ok);
+    // A label of an event that nobody ever had is wrong still.
+    let wrong = imported(&store, &[label("card-1", "never-was")]).await;
+    assert_eq!((wrong.refused.total(), wrong.labels_too_old), (1, 0));
+}
+
+#[tokio::test]
 async fn an_event_of_the_future_is_refused_so_that_no_card_forgets_its_present() {
     let store = MemoryStore::default();
     let ahead = event("card-1", "ahead", now_ms() + 30 * DAY_MS);

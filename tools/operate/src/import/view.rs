@@ -27,6 +27,7 @@ pub(super) fn report(tally: &Tally, purpose: Purpose, args: &ImportArgs, table: 
             "table": table, "policy": policy, "dry_run": purpose == Purpose::DryRun, "check": purpose == Purpose::Check,
             "lines": tally.lines, "imported": if is_written { tally.imported } else { 0 },
             "missing": if is_written { 0 } else { tally.imported }, "known": tally.known, "too_old": tally.too_old,
+            "labels_too_old": tally.labels_too_old,
             "profiles_and_labels": tally.applied, "profiles_and_labels_known": tally.applied_before,
             "refused_total": tally.refused.total(), "refused_by_code": tally.refused.by_code, "refused": named,
             "not_taken_total": tally.not_taken_total(), "not_taken": tally.not_taken,
@@ -63,8 +64,9 @@ fn text(tally: &Tally, purpose: Purpose, args: &ImportArgs, table: &str) -> Stri
     let mut text = format!("{} lines: events: {events}\n", count(tally.lines));
     if tally.too_old > 0 {
         text += &format!(
-            "{} lie further behind their card's newest event than anything is kept\n",
-            count(tally.too_old)
+            "{} lie further behind their card's newest event than anything is kept, and so do the events of {} labels\n",
+            count(tally.too_old),
+            count(tally.labels_too_old)
         );
     }
     let others = tally.applied + tally.applied_before;
