@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use terminal::clock::now_ms;
+use terminal::clock::{now_ms, pause};
 
 use super::{Desk, SALT, amount, card_number, edit, page, rows};
 use crate::world::World;
@@ -138,7 +138,7 @@ async fn live(world: &World, desk: &Desk, words: &[&str]) {
         {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        pause(1_000).await;
     }
     panic!("no outcome was decided by the rule");
 }
