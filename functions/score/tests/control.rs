@@ -191,6 +191,31 @@ async fn a_policy_whose_model_of_trees_cannot_be_had_is_told_and_the_last_good_o
 }
 
 #[tokio::test]
+async fn a_policy_whose_list_cannot_be_had_is_in_force_and_the_list_is_told() {
+    let clock = ManualClock::at(START_MS);
+    let fixture = fixture(clock.clone());
+    let first = fixture.function.handle(&payload(), &context(START_MS)).await;
+    assert_eq!(property(&first, "ListProblems"), json!(0.0));
+    let stamp = Stamp::new(START_MS, "on-call", "a test").unwrap();
+    let text = "version = 2\nwindows_minutes = [60]\nfeatures = [\"count_1h\"]\n[weights]\ncount_1h = 1.0\n[thresholds]\nreview = 400\n\
+                alert = 500\n[[lists]]\nname = \"mules\"\nof = \"ids\"\n[[rules]]\nname = \"mule\"\n\
+                when = \"event.merchant_id in lists.mules\"\nthen = \"alert\"\nreason = \"A mule\"\n";
+    let published = PolicyVersion {
+        version: 2,
+        text: text.to_owned(),
+        stamp: stamp.clone(),
+    };
+    fixture.plane.set(&policy_key(2), Some(published.to_fields()));
+    let pointer = ActivePointer::activated(None, 2, stamp);
+    fixture.plane.set(ACTIVE, Some(pointer.to_fields()));
+    clock.advance(10_000);
+    let handled = fixture.function.handle(&payload(), &context(clock.now_ms())).await;
+    assert!(handled.answer.as_ref().unwrap().batch_item_failures.is_empty());
+    let told = ["policy_version", "ListProblems"].map(|name| property(&handled, name));
+    assert_eq!(told, [json!(2), json!(1.0)]);
+}
+
+#[tokio::test]
 async fn a_process_that_cannot_learn_the_policy_gives_the_batch_back() {
     let fixture = fixture(ManualClock::at(START_MS));
     fixture.plane.fail(Some(PortError::Unavailable("down".to_owned())));

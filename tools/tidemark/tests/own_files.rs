@@ -1,6 +1,7 @@
 //! Files in a shape of somebody's own: the page that takes one in ten minutes runs as it is written, and every way that a file goes
 //! gives the same.
 
+mod handbook;
 mod parquet;
 mod stack;
 

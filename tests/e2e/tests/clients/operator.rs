@@ -118,12 +118,17 @@ fn cases() -> Vec<Value> {
     let mut publish = case("policy publish two.toml --reason test", &[0]);
     publish["files"] = json!({
         "events.jsonl": events(), "labels.jsonl": label(), "two.toml": policy(2), "three.toml": policy(3),
-        "model.json": model(), "history.jsonl": history(),
+        "model.json": model(), "history.jsonl": history(), "mules.csv": "shop-9\n",
     });
     let mut dead = case("dlq", &[0, 1]);
     dead["letter"] = letter().into();
     let steering = [
-        ("policy validate two.toml", &[0][..]),
+        ("list import mules mules.csv --of ids --reason test", &[0][..]),
+        ("list add mules shop-8 --reason test", &[0]),
+        ("list remove mules shop-8 --reason test", &[0]),
+        ("list show mules", &[0]),
+        ("list history mules", &[0]),
+        ("policy validate two.toml", &[0]),
         ("policy diff active two.toml", &[0]),
         ("policy activate 2 --reason test", &[0]),
         ("policy publish three.toml --reason test", &[0]),
