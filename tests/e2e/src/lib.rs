@@ -27,12 +27,19 @@ pub fn workspace_root() -> PathBuf {
 /// When the running program's place is unknown.
 pub fn binary_folder() -> std::io::Result<PathBuf> {
     let program = std::env::current_exe()?;
-    // target/debug/deps/<test>: the binaries are two levels up.
-    program
-        .ancestors()
-        .nth(2)
+    binaries_beside(&program)
         .map(Path::to_path_buf)
         .ok_or_else(|| std::io::Error::other(format!("{} has no folder of binaries above it", program.display())))
+}
+
+/// Where a program's binaries are: a test is in the folder `deps` below them, a binary among them.
+fn binaries_beside(program: &Path) -> Option<&Path> {
+    let folder = program.parent()?;
+    if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    }
 }
 
 /// The folder that cargo builds into.
@@ -58,4 +65,19 @@ pub fn decided<P: AsRef<std::ffi::OsStr>>(
     let mut command = venv("lint")?.script("decided.py");
     let printed = run(command.arg(template).args(parameters))?;
     serde_json::from_str(&printed).map_err(|error| Failed::io("decided.py", error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_and_a_binary_have_the_same_binaries_beside_them() {
+        for program in ["/w/target/release/deps/all-1", "/w/target/release/bench"] {
+            assert_eq!(
+                binaries_beside(Path::new(program)),
+                Some(Path::new("/w/target/release"))
+            );
+        }
+    }
 }
