@@ -3,7 +3,7 @@
 use tidemark_domain::control::Mode;
 use tidemark_domain::outcome::{Decision, Tier};
 use tidemark_domain::policy::Policy;
-use tidemark_engine::control::ControlStatus;
+use tidemark_engine::control::{ControlProblem, ControlStatus};
 use tidemark_engine::{BatchReport, Returned, RuleCounts, causes};
 use tidemark_settings::process;
 use tidemark_telemetry::emf::{Dimension, ascending, float, milliseconds};
@@ -192,30 +192,12 @@ fn learning_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport)
 
 /// What the control plane had to say in the batch.
 fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) -> EmfLine {
+    let problems =
+        |is: fn(&ControlProblem) -> bool| float(facts.control.problems.iter().filter(|one| is(one)).count() as u64);
     let mut line = line
         .metric(Metric::ControlProblems, float(facts.control.problems.len() as u64))
-        .metric(
-            Metric::ModelProblems,
-            float(
-                facts
-                    .control
-                    .problems
-                    .iter()
-                    .filter(|problem| problem.is_of_model())
-                    .count() as u64,
-            ),
-        )
-        .metric(
-            Metric::ListProblems,
-            float(
-                facts
-                    .control
-                    .problems
-                    .iter()
-                    .filter(|problem| problem.is_of_list())
-                    .count() as u64,
-            ),
-        )
+        .metric(Metric::ModelProblems, problems(ControlProblem::is_of_model))
+        .metric(Metric::ListProblems, problems(ControlProblem::is_of_list))
         .metric(Metric::ControlReadUnits, facts.control.units.read)
         .metric(Metric::Withheld, float(report.outcomes_withheld))
         .metric(Metric::Overridden, float(report.overridden))

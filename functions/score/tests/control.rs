@@ -166,15 +166,9 @@ async fn a_change_takes_effect_in_a_warm_process_and_a_broken_item_is_told() {
     assert_eq!(property(&still, "ControlAge"), json!(10_000.0));
 }
 
-#[tokio::test]
-async fn a_policy_whose_model_of_trees_cannot_be_had_is_told_and_the_last_good_one_scores() {
-    let clock = ManualClock::at(START_MS);
-    let fixture = fixture(clock.clone());
-    let first = fixture.function.handle(&payload(), &context(START_MS)).await;
-    assert_eq!(property(&first, "ModelProblems"), json!(0.0));
+/// Publishes a policy of version 2 and puts it in force.
+fn activate_second<C: Clock>(fixture: &Fixture<C>, text: &str) {
     let stamp = Stamp::new(START_MS, "on-call", "a test").unwrap();
-    let text = "version = 2\nwindows_minutes = [60]\nfeatures = [\"count_1h\"]\n[thresholds]\nreview = 400\nalert = 500\n\
-                [trees]\nmodel = \"0123456789abcdef\"\n";
     let published = PolicyVersion {
         version: 2,
         text: text.to_owned(),
@@ -183,6 +177,17 @@ async fn a_policy_whose_model_of_trees_cannot_be_had_is_told_and_the_last_good_o
     fixture.plane.set(&policy_key(2), Some(published.to_fields()));
     let pointer = ActivePointer::activated(None, 2, stamp);
     fixture.plane.set(ACTIVE, Some(pointer.to_fields()));
+}
+
+#[tokio::test]
+async fn a_policy_whose_model_of_trees_cannot_be_had_is_told_and_the_last_good_one_scores() {
+    let clock = ManualClock::at(START_MS);
+    let fixture = fixture(clock.clone());
+    let first = fixture.function.handle(&payload(), &context(START_MS)).await;
+    assert_eq!(property(&first, "ModelProblems"), json!(0.0));
+    let text = "version = 2\nwindows_minutes = [60]\nfeatures = [\"count_1h\"]\n[thresholds]\nreview = 400\nalert = 500\n\
+                [trees]\nmodel = \"0123456789abcdef\"\n";
+    activate_second(&fixture, text);
     clock.advance(10_000);
     let handled = fixture.function.handle(&payload(), &context(clock.now_ms())).await;
     assert!(handled.answer.as_ref().unwrap().batch_item_failures.is_empty());
@@ -196,18 +201,10 @@ async fn a_policy_whose_list_cannot_be_had_is_in_force_and_the_list_is_told() {
     let fixture = fixture(clock.clone());
     let first = fixture.function.handle(&payload(), &context(START_MS)).await;
     assert_eq!(property(&first, "ListProblems"), json!(0.0));
-    let stamp = Stamp::new(START_MS, "on-call", "a test").unwrap();
     let text = "version = 2\nwindows_minutes = [60]\nfeatures = [\"count_1h\"]\n[weights]\ncount_1h = 1.0\n[thresholds]\nreview = 400\n\
                 alert = 500\n[[lists]]\nname = \"mules\"\nof = \"ids\"\n[[rules]]\nname = \"mule\"\n\
                 when = \"event.merchant_id in lists.mules\"\nthen = \"alert\"\nreason = \"A mule\"\n";
-    let published = PolicyVersion {
-        version: 2,
-        text: text.to_owned(),
-        stamp: stamp.clone(),
-    };
-    fixture.plane.set(&policy_key(2), Some(published.to_fields()));
-    let pointer = ActivePointer::activated(None, 2, stamp);
-    fixture.plane.set(ACTIVE, Some(pointer.to_fields()));
+    activate_second(&fixture, text);
     clock.advance(10_000);
     let handled = fixture.function.handle(&payload(), &context(clock.now_ms())).await;
     assert!(handled.answer.as_ref().unwrap().batch_item_failures.is_empty());

@@ -32,6 +32,13 @@ pub fn fingerprint64(text: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
+/// The hash that a name of 16 hexadecimal digits in small letters is; `None`: it is no such name.
+pub(crate) fn hash_of_name(text: &str) -> Option<u64> {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_name = text.len() == 16 && text.bytes().all(is_digit);
+    is_name.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

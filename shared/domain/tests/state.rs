@@ -392,3 +392,21 @@ fn states_that_can_not_be_are_refused() {
     };
     assert_eq!(outcome(off_the_globe), Err(InvalidState::Place));
 }
+
+/// With how many of its bits changed, one at a time, a state is refused; with any other it is another state that is written so.
+fn refused_with_a_bit_changed(bytes: &[u8]) -> usize {
+    let is_refused = |bit: &usize| {
+        let mut changed = bytes.to_vec();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        match History::decode(&changed) {
+            Ok(other) => {
+                assert_eq!(other.encode(), changed, "bit {bit}");
+                false
+            }
+            Err(CodecError::Invalid(_) | CodecError::Truncated | CodecError::Trailing) => true,
+            Err(CodecError::UnknownNumber { .. } | CodecError::NumberRange) => true,
+            Err(other) => panic!("bit {bit}: {other:?}"),
+        }
+    };
+    (8..bytes.len() * 8).filter(is_refused).count()
+}

@@ -12,6 +12,7 @@ use crate::code::{MapCode, Wrong, holds_card_number};
 use crate::compile::{KindRule, LabelRule, NO_VERDICT, TransactionRule};
 use crate::row::{PathId, RowView};
 use crate::rules::Blame;
+use crate::rules::choice::ChoiceRule;
 use crate::rules::id::IdRule;
 
 /// What an event is told from others by.
@@ -91,14 +92,7 @@ fn transaction(rule: &TransactionRule, row: &RowView<'_>) -> Result<(Vec<u8>, Na
         card_id: rule.card_id.require(row)?,
         occurred_at_ms: rule.occurred_at_ms.require(row, None)?,
     };
-    let code = rule.currency.require(row)?;
-    let Some(currency) = Currency::new(&code) else {
-        let why = "no currency of ISO 4217 that has a minor unit: three capital letters such as EUR";
-        return Err(Refused::Rule((
-            rule.currency.from,
-            Wrong::of(MapCode::UnknownCurrency, &code, why),
-        )));
-    };
+    let currency = currency(&rule.currency, row)?;
     let amount_minor = rule.amount_minor.require(row, currency)?;
     let mut ids = Ids {
         merchant_id: Some(rule.merchant_id.require(row)?),
@@ -146,6 +140,12 @@ fn transaction(rule: &TransactionRule, row: &RowView<'_>) -> Result<(Vec<u8>, Na
         json.whole("account_opened_at_ms", opened_ms);
     }
     Ok((json.end(), named, ids))
+}
+
+fn currency(rule: &ChoiceRule<String>, row: &RowView<'_>) -> Result<Currency, Blame> {
+    let code = rule.require(row)?;
+    let why = "no currency of ISO 4217 that has a minor unit: three capital letters such as EUR";
+    Currency::new(&code).ok_or_else(|| (rule.from, Wrong::of(MapCode::UnknownCurrency, &code, why)))
 }
 
 /// The label of a row, and since when it is known; `None` where the row says nothing.

@@ -87,6 +87,16 @@ pub(super) struct Reader<'a> {
     pub(super) fields: &'a Fields,
 }
 
+impl<'f> Reader<'f> {
+    pub(super) fn bytes(&self, attribute: &'static str) -> Result<&'f [u8], ItemError> {
+        match self.fields.get(attribute) {
+            Some(Field::Bytes(bytes)) => Ok(bytes),
+            Some(_) => Err(self.error(attribute, "expected bytes (B), found another type")),
+            None => Err(self.error(attribute, "expected bytes (B), found nothing")),
+        }
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn error(&self, attribute: &'static str, problem: impl Into<String>) -> ItemError {
         ItemError {

@@ -41,12 +41,7 @@ pub fn list_part_fields(bytes: Vec<u8>, stamp: &Stamp) -> Fields {
 /// # Errors
 /// When they are none.
 pub fn list_part_bytes(fields: &Fields) -> Result<&[u8], ItemError> {
-    let reader = Reader { item: "list", fields };
-    match fields.get(BYTES) {
-        Some(Field::Bytes(bytes)) => Ok(bytes),
-        Some(_) => Err(reader.error(BYTES, "expected bytes (B), found another type")),
-        None => Err(reader.error(BYTES, "expected bytes (B), found nothing")),
-    }
+    Reader { item: "list", fields }.bytes(BYTES)
 }
 
 /// A list, and what it consists of now.

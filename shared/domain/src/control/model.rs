@@ -46,16 +46,12 @@ impl<'a> Chunk<'a> {
     /// Which attribute is not what it should be.
     pub fn from_fields(key: TreeModelKey, index: u16, fields: &'a Fields) -> Result<Self, ItemError> {
         let reader = Reader { item: "model", fields };
-        let bytes = match fields.get(BYTES) {
-            Some(Field::Bytes(bytes)) => bytes,
-            Some(_) => return Err(reader.error(BYTES, "expected bytes (B), found another type")),
-            None => return Err(reader.error(BYTES, "expected bytes (B), found nothing")),
-        };
+        let bytes = Cow::Borrowed(reader.bytes(BYTES)?);
         Ok(Self {
             key,
             index,
             count: reader.number(COUNT)?,
-            bytes: Cow::Borrowed(bytes),
+            bytes,
         })
     }
 

@@ -16,13 +16,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::id::hash_of_name;
+
 use super::entry::{ListEntry, ListNote};
 use super::error::ListError;
 use super::kind::ListOf;
 use super::limits::{
     LIST_ENTRIES_MAX, LIST_PART_BYTES_MAX, LIST_PART_ENTRIES_MAX, LIST_REASON_BYTES_MAX, LIST_WHO_BYTES_MAX, is_bits,
 };
-use super::member::{ListVersion, from_hex};
+use super::member::ListVersion;
 
 const VERSION: u8 = 1;
 
@@ -40,7 +42,7 @@ impl ListPartKey {
     /// Reads a name as it is written: 16 hexadecimal digits, small letters.
     #[must_use]
     pub fn from_name(text: &str) -> Option<Self> {
-        from_hex(text).map(Self)
+        hash_of_name(text).map(Self)
     }
 
     /// The bytes, if they are those of this name.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::id::hash_of_name;
+
 use super::kind::ListOf;
 
 /// An entry as a rule sees it.
@@ -46,7 +48,7 @@ impl ListVersion {
     /// Reads a version as it is written: 16 hexadecimal digits, small letters.
     #[must_use]
     pub fn from_name(text: &str) -> Option<Self> {
-        from_hex(text).map(Self)
+        hash_of_name(text).map(Self)
     }
 }
 
@@ -54,11 +56,4 @@ impl fmt::Display for ListVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
-}
-
-/// 16 hexadecimal digits, small letters.
-pub(super) fn from_hex(text: &str) -> Option<u64> {
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    let is_hex = text.len() == 16 && text.bytes().all(is_digit);
-    is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }

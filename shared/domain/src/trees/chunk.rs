@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::id::hash_of_name;
+
 use super::error::ChunkError;
 use super::limits::{CHUNK_BYTES_MAX, MODEL_BYTES_MAX};
 
@@ -19,11 +21,7 @@ impl TreeModelKey {
     /// Reads a name as it is written: 16 hexadecimal digits, small letters.
     #[must_use]
     pub fn from_name(text: &str) -> Option<Self> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 16 || !text.bytes().all(is_digit) {
-            return None;
-        }
-        u64::from_str_radix(text, 16).ok().map(Self)
+        hash_of_name(text).map(Self)
     }
 }
 

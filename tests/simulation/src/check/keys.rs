@@ -292,8 +292,8 @@ impl Evidence<'_> {
     }
 
     /// Whether a fraud came after a label that takes it back, when their card had forgotten the event and with it that label
-    /// (docs/concepts/learning.md, what a key does not learn). A fraud without an end came later, too: the redrive died that had taught the
-    /// key by it.
+    /// (docs/concepts/learning.md, what a key does not learn). A fraud that is in the quarantine without an end came later, too: the redrive
+    /// died that had taught the key by it.
     fn came_when_forgotten(&self, cleared: &Said<'_>, fraud: &LabelledEvent) -> bool {
         let card = cleared.label.card_id.as_str();
         let first_end_ms = |place: &Place| {
@@ -308,7 +308,11 @@ impl Evidence<'_> {
         let of_card = self.sent.labels.get(card).into_iter().flatten();
         let mut frauds = of_card.filter(|(_, label)| is_it(label));
         let cleared_ms = first_end_ms(cleared.place);
-        fraud.explained.is_none() && frauds.any(|(place, _)| first_end_ms(place).is_none_or(|ms| Some(ms) > cleared_ms))
+        fraud.explained.is_none()
+            && frauds.any(|(place, _)| match first_end_ms(place) {
+                None => self.quarantined.contains_key(place),
+                ended_ms => ended_ms > cleared_ms,
+            })
     }
 
     /// A key holds what labels of its events said, each once, and nothing else.

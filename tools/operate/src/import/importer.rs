@@ -29,6 +29,8 @@ const TRIES_MAX: u32 = 8;
 const TRY_WAIT_MS: u64 = 250;
 /// The longest wait between tries, milliseconds.
 const TRY_WAIT_MS_MAX: u64 = 10_000;
+/// Events that are too old and whose labels are known to be so, too; a label of one beyond them is refused.
+const TOO_OLD_HELD_MAX: usize = 2_000_000;
 const SECOND_MS: f64 = 1_000.0;
 
 /// What has become of rows.
@@ -207,7 +209,9 @@ impl<S: StateStore> Importer<S> {
             .filter(|(_, message)| message.code == RefusalCode::BeyondHorizon);
         for (row, _) in too_old {
             self.tally.too_old += 1;
-            self.too_old.extend(event_of(row.payload));
+            if self.too_old.len() < TOO_OLD_HELD_MAX {
+                self.too_old.extend(event_of(row.payload));
+            }
         }
         for (row, message) in refused {
             match message.code {

@@ -122,7 +122,7 @@ mod tests {
             .map(|row| row.number)
             .filter(|n| [1, 4].contains(n))
             .collect();
-        assert_eq!((rows.rows.len(), of_b), (4, vec![1, 4]));
+        assert_eq!((rows.rows.len(), of_b, chunk.lines.len()), (4, vec![1, 4], 4));
         assert_eq!(rows.batches(1).len(), 3);
     }
 
@@ -139,6 +139,8 @@ mod tests {
         each.sort_unstable();
         assert_eq!(each, [1, 2, 3]);
         assert_eq!((lengths(2).len(), lengths(2).iter().sum::<usize>()), (2, 6));
+        let cut = rows.batches(2)[0].end;
+        assert_ne!(rows.rows[cut - 1].card, rows.rows[cut].card, "a card is whole");
         assert_eq!(lengths(9), [6]);
     }
 

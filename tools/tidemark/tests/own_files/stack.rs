@@ -50,17 +50,12 @@ fn today() -> String {
 
 /// Runs a line of the page against the stack, where the files are, and gives its document.
 async fn run(world: &World, desk: &Desk, words: &[&str]) -> Value {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"))
+    let output = world
+        .command()
         .current_dir(desk.folder.path())
         .arg("--json")
         .args(words)
         .env("TIDEMARK_SALT", SALT)
-        .env("AWS_ENDPOINT_URL", world.cloud.endpoint())
-        .env("AWS_ENDPOINT_URL_DYNAMODB", world.cloud.dynamodb_endpoint())
-        .env("AWS_REGION", world.cloud.region())
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("USER", "analyst")
         .output()
         .await
         .unwrap();

@@ -80,19 +80,22 @@ impl World {
         self.cloud.stop().await;
     }
 
-    /// Runs the command against this cloud.
-    pub async fn run(&self, arguments: &[&str]) -> Output {
-        tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"))
-            .args(arguments)
+    /// The command, with the environment that this cloud takes.
+    pub fn command(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tidemark"));
+        command
             .env("AWS_ENDPOINT_URL", self.cloud.endpoint())
             .env("AWS_ENDPOINT_URL_DYNAMODB", self.cloud.dynamodb_endpoint())
             .env("AWS_REGION", self.cloud.region())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("USER", "on-call")
-            .output()
-            .await
-            .unwrap()
+            .env("USER", "on-call");
+        command
+    }
+
+    /// Runs the command against this cloud.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().await.unwrap()
     }
 
     /// Runs the command, which must end with this code, and gives its document.

@@ -1,15 +1,13 @@
 //! The profile of a row.
 
-use tidemark_domain::event::Currency;
 use tidemark_domain::refusal::Refusal;
 
-use crate::code::{MapCode, Wrong};
 use crate::compile::{KindRule, ProfileRule};
 use crate::row::RowView;
 use crate::rules::id::IdRule;
 use crate::rules::nothing;
 
-use super::{Object, Refused, field_of, first_card_number};
+use super::{Object, Refused, currency, field_of, first_card_number};
 
 /// The profile of a row, and as of when it is known at the earliest: ms since 1970-01-01T00:00:00Z.
 pub(super) fn make(rule: &ProfileRule, row: &RowView<'_>, of_event: Option<&str>) -> Result<(Vec<u8>, i64), Refused> {
@@ -17,12 +15,7 @@ pub(super) fn make(rule: &ProfileRule, row: &RowView<'_>, of_event: Option<&str>
         Some(rule) => rule.require(row)?,
         None => of_event.unwrap_or_default().to_owned(),
     };
-    let code = rule.currency.require(row)?;
-    let Some(currency) = Currency::new(&code) else {
-        let why = "no currency of ISO 4217 that has a minor unit: three capital letters such as EUR";
-        let wrong = Wrong::of(MapCode::UnknownCurrency, &code, why);
-        return Err(Refused::Rule((rule.currency.from, wrong)));
-    };
+    let currency = currency(&rule.currency, row)?;
     let updated_at_ms = match &rule.updated_at_ms {
         Some(rule) => rule.make(row, None)?,
         None => None,
