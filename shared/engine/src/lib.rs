@@ -20,6 +20,7 @@ pub mod directives;
 pub mod engine;
 mod fold;
 mod hash;
+pub mod import;
 mod keys;
 mod load;
 pub mod lock;

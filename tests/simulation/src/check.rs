@@ -2,6 +2,7 @@
 
 mod cards;
 mod decided;
+mod imports;
 mod keys;
 mod sent;
 
@@ -70,7 +71,7 @@ pub fn check(facts: &Facts<'_>, violations: &mut Violations) -> Known {
     }
     let evidence = Evidence {
         facts,
-        sent: Sent::decode(&facts.stores.stream, facts.policies),
+        sent: Sent::decode(facts.stores, facts.policies),
         emitted: emitted(facts.stores),
         quarantined: quarantined(facts.stores, violations),
         lost: lost(facts.stores),

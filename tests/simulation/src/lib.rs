@@ -9,6 +9,7 @@ pub mod check;
 pub mod crash;
 pub mod dice;
 pub mod draws;
+pub mod imports;
 pub mod lists;
 pub mod operator;
 pub mod policies;

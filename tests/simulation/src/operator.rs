@@ -30,6 +30,8 @@ pub enum Deed {
     Restore(u8),
     /// Calls the redrive function.
     Redrive(Source),
+    /// Imports the file of this number.
+    Import(usize),
     /// Makes a list something else.
     ChangeList {
         /// Which one.

@@ -9,6 +9,7 @@ use localcloud::esm::{Esm, EsmRecord};
 use tidemark_domain::invariant::Invariant;
 
 mod feed;
+mod import;
 mod invoke;
 mod operate;
 mod options;
@@ -20,7 +21,6 @@ use crate::audit::{self, Forgery, Inputs, Known};
 use crate::check::{self, Facts};
 use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
-use crate::lists;
 use crate::operator::{Deed, schedule};
 use crate::policies::{Policies, has_lists};
 use crate::stream::{ARN, Stream, TrimmedStart};
@@ -29,6 +29,7 @@ use crate::violations::Violations;
 use crate::world::limits::Capacity;
 use crate::world::tables::Ttl;
 use crate::world::{FaultPlan, START_MS, Stores, World};
+use crate::{imports, lists};
 use invoke::{Invocation, Worker};
 use walk::Walker;
 
@@ -157,9 +158,17 @@ impl Run {
             deeds.extend(lists::schedule(&mut Dice::new(seed, 7), mix.span_ms));
             deeds.sort_by_key(|(at_ms, _)| *at_ms);
         }
+        let sent = generate(&mut Dice::new(seed, 2), &mix);
+        let mut files = Vec::new();
+        if imports::has_imports(seed, draws) {
+            let (drawn, more) = imports::draw(&mut Dice::new(seed, 8), draws, &sent, mix.cards);
+            files = drawn;
+            deeds.extend(more);
+            deeds.sort_by_key(|(at_ms, _)| *at_ms);
+        }
         let stream = Stream::new(dice.between(1, 4));
         let mut run = Self {
-            sent: generate(&mut Dice::new(seed, 2), &mix),
+            sent,
             reshards: draw_reshards(&mut dice, options.events),
             esm: Esm::new(options::draw_mapping(&mut dice), ARN, "arn:function"),
             skew_ms_max: *dice.pick(&[0, 0, 200, 3_000]),
@@ -186,6 +195,7 @@ impl Run {
             forged: Vec::new(),
             dice,
         };
+        run.world.with(|stores| stores.known.files = files);
         run.furnish(stream, &mut operators);
         run
     }
@@ -294,6 +304,7 @@ impl Run {
         self.counts.keys_dropped = stores.known.keys_dropped.len() as u64;
         self.counts.note_keys(&stores);
         self.counts.note_rules(&stores);
+        self.counts.note_imports(&stores);
         Outcome {
             violations,
             draws: self.draws,

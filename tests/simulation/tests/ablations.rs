@@ -175,6 +175,14 @@ fn walk_with_a_queue_that_forgets_what_was_received_is_found() {
     noticed(&[Draw::Walk], Ablation::ForgetfulQueue, &[Invariant::NothingLost]);
 }
 
+/// Files are imported in two of seven seeds, whatever else they draw.
+#[test]
+fn an_import_that_died_and_is_taken_for_done_is_found() {
+    noticed_by(&[], Ablation::ImportBrokenOff, |told| {
+        told.invariant == Some(Invariant::NothingLost) && told.words.starts_with("file ")
+    });
+}
+
 #[test]
 fn labels_whose_keys_lose_a_write_are_found() {
     noticed(&[Draw::Labels], Ablation::KeyWritesLost, &[Invariant::CountsOnce]);

@@ -73,6 +73,11 @@ fn nothing_is_lost_and_nothing_counts_twice_under_a_thousand_seeds_of_faults() {
     // Lists were asked, and lacked.
     assert!(sum(|outcome| outcome.counts.by_lists) > 1_000);
     assert!(sum(|outcome| outcome.counts.without_lists) > 100);
+    // Files were imported beside the stream, again after a break, and what they held was new here and known there.
+    assert!(sum(|outcome| outcome.counts.imports) > 400);
+    assert!(sum(|outcome| outcome.counts.imports_again) > 50);
+    assert!(sum(|outcome| outcome.counts.imported[0]) > 5_000);
+    assert!(sum(|outcome| outcome.counts.imported[1]) > 5_000);
     // What the checks leave out is next to nothing.
     assert!(sum(|outcome| outcome.counts.unseen) < 20);
 

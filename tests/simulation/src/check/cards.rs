@@ -36,11 +36,18 @@ pub(crate) fn bare(entry: Entry) -> Entry {
 /// The place of an accepted event: its card's which life, and its number there.
 type Turn = (usize, u64);
 
-/// What a card's events came to.
+/// What cards' events came to.
 #[derive(Default)]
-struct Counted {
+pub(super) struct Counted {
     /// By event: when it was accepted, more than once where something is wrong.
     turns: BTreeMap<EventKey, Vec<Turn>>,
+}
+
+impl Counted {
+    /// Whether a card counts an event.
+    pub(super) fn has(&self, key: &EventKey) -> bool {
+        self.turns.contains_key(key)
+    }
 }
 
 impl Evidence<'_> {
@@ -58,7 +65,8 @@ impl Evidence<'_> {
             self.one_end(key, event, counted.turns.get(key), violations);
         }
         for (key, emitted) in self.emitted.iter().filter(|(key, _)| is_seen(&key.0)) {
-            let is_sent = self.sent.events.contains_key(key);
+            let event = self.sent.events.get(key);
+            let is_sent = event.is_some_and(|event| !event.copies.is_empty());
             violations.expect(Invariant::CountsOnce, is_sent, || {
                 format!("an outcome for {key:?}, which nobody sent")
             });
@@ -72,14 +80,16 @@ impl Evidence<'_> {
                 || format!("event {key:?} has two outcomes"),
             );
         }
+        self.imports(&counted, violations);
         self.order(&counted, violations);
     }
 
     /// Whether an event that counts was refused when it came again: a policy that takes it was in force first, and then one with
-    /// other bounds or a shorter memory. What came of it was not sent, and its record is in quarantine.
+    /// other bounds or a shorter memory; or a file brought it, which may be as old as it likes. What came of it was not sent, and its
+    /// record is in quarantine.
     fn is_refused_since(&self, key: &EventKey) -> bool {
         let is_changed = self.facts.draws.has(Draw::Policies);
-        let event = self.sent.events.get(key).filter(|_| is_changed);
+        let event = self.sent.events.get(key).filter(|event| is_changed || event.in_file);
         event.is_some_and(|event| {
             let mut copies = event.copies.iter();
             copies.any(|copy| self.quarantined.contains_key(&copy.place))
@@ -93,7 +103,7 @@ impl Evidence<'_> {
 
     /// Whether another id of the card has this one's fingerprint and time: once other events came in between, a history can't
     /// tell them apart any more (docs/concepts/exactly-once.md has the odds).
-    fn has_twin(&self, key: &EventKey) -> bool {
+    pub(super) fn has_twin(&self, key: &EventKey) -> bool {
         let mark = (key.0.clone(), key.2, fingerprint32(&key.1));
         self.sent.by_mark.get(&mark).is_some_and(|keys| keys.len() > 1)
     }
@@ -104,7 +114,7 @@ impl Evidence<'_> {
         rolled_back.is_some_and(|marks| marks.contains(&(key.2, fingerprint32(&key.1))))
     }
 
-    /// A transaction counts once, or was refused: by the contract, by its card's history; or it is lost and named (I1, I2).
+    /// A transaction that the stream has counts once, or was refused: by the contract, by its card's history; or it is lost and named (I1, I2).
     fn one_end(&self, key: &EventKey, event: &SentEvent, turns: Option<&Vec<Turn>>, violations: &mut Violations) {
         let times = turns.map_or(0, Vec::len);
         violations.expect(Invariant::CountsOnce, times <= 1, || {
@@ -118,7 +128,11 @@ impl Evidence<'_> {
         };
         violations.expect(
             Invariant::NothingLost,
-            times > 0 || has_end() || self.has_twin(key) || self.is_beyond_restore(key, event),
+            times > 0
+                || event.copies.is_empty()
+                || has_end()
+                || self.has_twin(key)
+                || self.is_beyond_restore(key, event),
             || {
                 let copies: Vec<_> = event.copies.iter().map(|copy| (&copy.place, copy.arrival_ms)).collect();
                 let taken_back = if self.is_rolled_back(key) {
@@ -199,6 +213,8 @@ impl Evidence<'_> {
             return None;
         };
         let policy = &self.with_lists(policy, entry);
+        let of_import = judged.is_import.then(|| Arc::new(policy.for_import()));
+        let policy = of_import.as_ref().unwrap_or(policy);
         let keys = self.events_of(card, &accepted.entry, seen);
         let contents: Vec<(&EventKey, &Transaction)> = keys
             .iter()
@@ -309,7 +325,7 @@ impl Evidence<'_> {
                 .any(|copy| stores.withheld.contains(&(copy.place.0.clone(), copy.place.1.clone())));
             violations.expect(
                 Invariant::NothingLost,
-                is_withheld || is_lost() || self.is_refused_since(key),
+                copies.is_empty() || is_withheld || is_lost() || self.is_refused_since(key),
                 || format!("event {key:?} counts and has no outcome"),
             );
             return;
@@ -413,7 +429,7 @@ impl Evidence<'_> {
     }
 
     /// A card's events were accepted in the stream's order, unless something took one of its records out of it: a dead letter,
-    /// a second partition key, a restore, a redrive of what was refused (I4).
+    /// a second partition key, a restore, a redrive of what was refused, a file (I4).
     fn order(&self, counted: &Counted, violations: &mut Violations) {
         let (draws, known) = (self.facts.draws, &self.facts.stores.known);
         if draws.has(Draw::Keys) || known.quarantine_redriven {
@@ -424,7 +440,11 @@ impl Evidence<'_> {
             let cards = self.sent.cards_of.get(at).into_iter().flatten();
             disordered.extend(cards.map(String::as_str));
         }
-        let doubtful = self.sent.events.iter().filter(|(_, event)| event.doubtful);
+        let doubtful = self
+            .sent
+            .events
+            .iter()
+            .filter(|(_, event)| event.doubtful || event.in_file);
         disordered.extend(doubtful.map(|(key, _)| key.0.as_str()));
         let mut in_stream: Vec<(usize, Option<u32>, &EventKey)> = self
             .sent

@@ -7,8 +7,9 @@ use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::refusal::RefusalCode;
 
-use crate::policies::Policies;
-use crate::stream::Stream;
+use crate::imports::ImportFile;
+use crate::policies::{OWN, Policies};
+use crate::world::Stores;
 pub use crate::world::known::Place;
 
 /// What makes an event one event: card, id, event time (ms since 1970-01-01T00:00:00Z).
@@ -32,6 +33,8 @@ pub struct SentEvent {
     pub variants: Vec<Transaction>,
     /// Its records in the order of the stream.
     pub copies: Vec<Copy>,
+    /// A file has it, too.
+    pub in_file: bool,
     /// Some policy of the run refuses a copy that another takes.
     pub doubtful: bool,
 }
@@ -69,13 +72,13 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Decodes a stream, by the bounds of every policy.
+    /// Decodes the stream, by the bounds of every policy, and the files.
     #[must_use]
-    pub fn decode(stream: &Stream, policies: &Policies) -> Self {
+    pub fn decode(stores: &Stores, policies: &Policies) -> Self {
         let mut bounds: Vec<Bounds> = policies.all.values().map(|policy| policy.bounds).collect();
         bounds.dedup();
         let mut sent = Self::default();
-        let shards = stream.shards.iter();
+        let shards = stores.stream.shards.iter();
         let mut records: Vec<_> = shards
             .flat_map(|shard| shard.records.iter().map(move |record| (shard, record)))
             .collect();
@@ -101,11 +104,28 @@ impl Sent {
                 }),
             }
         }
+        sent.take_files(stores, policies);
         for key in sent.events.keys() {
             let mark = (key.0.clone(), key.2, fingerprint32(&key.1));
             sent.by_mark.entry(mark).or_default().push(key.clone());
         }
         sent
+    }
+
+    fn take_files(&mut self, stores: &Stores, policies: &Policies) {
+        for file in &stores.known.files {
+            let policy = &policies.all[&file.policy_version.max(OWN)];
+            for row in &file.rows {
+                if let Ok(Some(tx)) = ImportFile::decode(row, policy, stores.now_ms) {
+                    let key = (tx.card_id.to_string(), tx.event_id.to_string(), tx.occurred_at_ms);
+                    let event = self.events.entry(key).or_default();
+                    event.in_file = true;
+                    if !event.variants.contains(&tx) {
+                        event.variants.push(tx);
+                    }
+                }
+            }
+        }
     }
 
     fn take(&mut self, copy: Copy, data: &[u8], bounds: &[Bounds]) {

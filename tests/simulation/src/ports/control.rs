@@ -82,6 +82,7 @@ impl Steered {
             policy_version: directives.policy.version,
             overrides_revision: directives.overrides.revision,
             mode: directives.mode,
+            is_import: false,
         });
         if let Some(judged) = judged {
             self.ports.judge(judged);

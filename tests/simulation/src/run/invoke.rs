@@ -30,6 +30,8 @@ pub(super) struct Worker {
 pub(super) enum Done {
     /// The lowest record that must come again.
     Batch(Option<String>),
+    /// The end of each row of a file.
+    Import(Vec<Option<End>>),
     /// A redrive's answer.
     Walk(Box<Response>),
 }
@@ -44,6 +46,8 @@ pub(super) enum Job {
     Piece(Piece),
     /// An operator, for a call of the redrive function.
     Walk(Box<Request>),
+    /// An operator, for a file.
+    Import(usize),
     /// Nobody any more.
     Zombie,
 }
@@ -224,6 +228,7 @@ impl Run {
                     self.pieces.push_back(piece);
                 }
             }
+            (Job::Import(file), Done::Import(ends)) => self.imported(file, ends),
             (Job::Walk(request), Done::Walk(response)) => self.walked(*request, Some(&response)),
             // A zombie: its environment is gone once the invocation has timed out.
             _ => return,
@@ -246,6 +251,7 @@ impl Run {
             }
             Job::Piece(piece) => self.pieces.push_back(piece),
             Job::Walk(request) => self.walked(*request, None),
+            Job::Import(file) => self.imported(file, Vec::new()),
             Job::Zombie => {}
         }
     }

@@ -98,6 +98,7 @@ impl Run {
                 content,
                 is_whole,
             } => world.with(|stores| stores.change_list(list, content, is_whole)),
+            Deed::Import(file) => self.import(file),
             Deed::Redrive(source) => {
                 let is_quarantine = source == Source::Quarantine;
                 world.with(|stores| stores.known.quarantine_redriven |= is_quarantine);

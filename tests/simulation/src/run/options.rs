@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use localcloud::esm::EsmOptions;
 use tidemark_domain::labelled::LabelledHistory;
+use tidemark_engine::End;
 
 use crate::audit::Forgery;
 use crate::dice::Dice;
@@ -53,6 +54,8 @@ pub enum Ablation {
     LabelsDoubled,
     /// Labels are read as known since their events.
     LabelsKnownTooEarly,
+    /// An import that died is taken for done.
+    ImportBrokenOff,
 }
 
 /// What is forged after a run, to see that the audit names it.
@@ -142,6 +145,12 @@ pub struct Counts {
     pub without_keys: u64,
     /// Times that rules said something of outcomes: they decide, they watch, they have no result.
     pub rules: [u64; 3],
+    /// Imports that began, those that were done again among them.
+    pub imports: u64,
+    /// Imports that died, or of which the table did not take all.
+    pub imports_again: u64,
+    /// Rows that imports brought to their cards, and rows whose events were there already.
+    pub imported: [u64; 2],
     /// Lists of which outcomes name a content.
     pub by_lists: u64,
     /// Lists that outcomes had to do without.
@@ -149,6 +158,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Notes what imports brought.
+    pub(super) fn note_imports(&mut self, stores: &Stores) {
+        let ends = || stores.known.files.iter().flat_map(|file| &file.ends);
+        let count = |wanted: End| ends().filter(|end| **end == wanted).count() as u64;
+        self.imported = [count(End::Scored), count(End::Duplicate)];
+    }
+
     /// Notes what rules said, and by which lists.
     pub(super) fn note_rules(&mut self, stores: &Stores) {
         let accepted = stores.tables.lives.values().flatten().flat_map(|life| &life.accepted);

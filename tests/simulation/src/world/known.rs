@@ -9,6 +9,8 @@ use tidemark_domain::invariant::Invariant;
 use tidemark_domain::labelled::LabelledHistory;
 use tidemark_engine::port::KeyId;
 
+use crate::imports::ImportFile;
+
 /// A user record: shard, sequence number, place in the aggregate.
 pub type Place = (String, String, Option<u32>);
 
@@ -21,6 +23,8 @@ pub struct Judged {
     pub overrides_revision: u64,
     /// The mode.
     pub mode: Mode,
+    /// It is an import's.
+    pub is_import: bool,
 }
 
 /// An event that a card accepted.
@@ -96,6 +100,8 @@ pub struct Known {
     pub backup_ms: i64,
     /// The same.
     pub table_restored_ms: Option<i64>,
+    /// Files that operators import.
+    pub files: Vec<ImportFile>,
     /// User records that have an end other than the quarantine, each with the policy by which and when (ms since
     /// 1970-01-01T00:00:00Z).
     pub ends: BTreeMap<Place, Vec<(u32, i64)>>,

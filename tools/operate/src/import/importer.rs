@@ -1,34 +1,22 @@
 //! The engine of the score function over rows of a file: it folds and commits, and sends nothing.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use serde::Deserialize;
 use terminal::chunk::LineChunk;
 use terminal::clock::{now_ms, pause};
 use terminal::glance::Kind;
 use tidemark_aws::SystemClock;
-use tidemark_domain::control::Mode;
 use tidemark_domain::id::{CardId, EventId};
 use tidemark_domain::labelled::event_identity;
 use tidemark_domain::policy::Policy;
 use tidemark_domain::refusal::RefusalCode;
-use tidemark_engine::directives::Directives;
-use tidemark_engine::memory::{MemoryQuarantine, MemorySink};
+use tidemark_engine::End;
+use tidemark_engine::import::{HistoryImport, TakenRows};
 use tidemark_engine::port::{QuarantineMessage, StateStore, Units};
-use tidemark_engine::record::OfAggregate;
-use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord};
 
 use super::rows::{RefusedRow, RefusedRows, Row, Rows};
 
-/// Time for one batch, milliseconds.
-const BATCH_MS_MAX: i64 = 120_000;
-/// Tries of a batch of which something has to come again.
-const TRIES_MAX: u32 = 8;
-/// The wait before the second try, milliseconds; it doubles up to [`TRY_WAIT_MS_MAX`].
-const TRY_WAIT_MS: u64 = 250;
-/// The longest wait between tries, milliseconds.
-const TRY_WAIT_MS_MAX: u64 = 10_000;
 /// Events that are too old and whose labels are known to be so, too; a label of one beyond them is refused.
 const TOO_OLD_HELD_MAX: usize = 2_000_000;
 const SECOND_MS: f64 = 1_000.0;
@@ -73,9 +61,7 @@ pub(super) struct NothingTaken(pub(super) &'static str);
 
 /// Takes rows into the cards of a store.
 pub(super) struct Importer<S> {
-    engine: Engine<S, MemorySink, MemoryQuarantine, SystemClock>,
-    quarantine: MemoryQuarantine,
-    directives: Directives,
+    import: HistoryImport<S, SystemClock>,
     /// Events of the file that are too old, by card and id: what is said of them later is too old, too.
     too_old: HashSet<u64>,
     /// Write units a second; `None`: nothing is written.
@@ -85,18 +71,8 @@ pub(super) struct Importer<S> {
 
 impl<S: StateStore> Importer<S> {
     pub(super) fn new(store: S, policy: &Policy, write_units: Option<f64>) -> Self {
-        let quarantine = MemoryQuarantine::default();
-        let policy = Arc::new(policy.for_import());
-        // Nobody acts on what happened long ago: outcomes stay with their cards.
-        let directives = Directives {
-            mode: Mode::Shadow,
-            ..Directives::standing(Arc::clone(&policy))
-        };
-        let (sink, clock) = (MemorySink::default(), SystemClock::new());
         Self {
-            engine: Engine::new(store, sink, quarantine.clone(), clock, policy, EngineConfig::default()),
-            quarantine,
-            directives,
+            import: HistoryImport::new(store, SystemClock::new(), policy),
             too_old: HashSet::new(),
             write_units,
             tally: Tally::default(),
@@ -132,46 +108,11 @@ impl<S: StateStore> Importer<S> {
     }
 
     async fn take_batch(&mut self, rows: &[Row<'_>]) -> Result<(), NothingTaken> {
-        let numbers: Vec<String> = (0..rows.len()).map(|at| at.to_string()).collect();
-        let mut ends: Vec<Option<End>> = vec![None; rows.len()];
-        let mut wait_ms = TRY_WAIT_MS;
-        for tries in 1..=TRIES_MAX {
-            let arrival_ms = now_ms();
-            let records: Vec<InRecord<'_>> = rows
-                .iter()
-                .zip(&numbers)
-                .map(|(row, number)| InRecord {
-                    stream: "",
-                    shard_id: "",
-                    sequence_number: number,
-                    // A line is one event or none: it is never taken apart.
-                    of_aggregate: Some(OfAggregate {
-                        sub_sequence_number: 0,
-                        partition_key: "",
-                    }),
-                    partition_key: "",
-                    arrival_ms,
-                    data: row.payload,
-                })
-                .collect();
-            let directives = self.directives.clone();
-            let report = self
-                .engine
-                .process_by(&records, arrival_ms + BATCH_MS_MAX, directives)
-                .await;
-            self.tally.units += report.units;
-            self.tally.labels_without_card += report.labels_without_card;
-            note_ends(&mut ends, &report);
-            if report.retry_from.is_none() {
-                break;
-            }
-            if tries < TRIES_MAX {
-                drop(self.quarantine.take());
-                pause(wait_ms).await;
-                wait_ms = (2 * wait_ms).min(TRY_WAIT_MS_MAX);
-            }
-        }
-        self.count(rows, &ends)
+        let payloads: Vec<&[u8]> = rows.iter().map(|row| row.payload).collect();
+        let taken = self.import.take(&payloads).await;
+        self.tally.units += taken.units;
+        self.tally.labels_without_card += taken.labels_without_card;
+        self.count(rows, taken)
     }
 
     /// Whether a label speaks of an event that is too old.
@@ -180,10 +121,10 @@ impl<S: StateStore> Importer<S> {
     }
 
     /// Counts the ends of a batch.
-    fn count(&mut self, rows: &[Row<'_>], ends: &[Option<End>]) -> Result<(), NothingTaken> {
+    fn count(&mut self, rows: &[Row<'_>], taken: TakenRows) -> Result<(), NothingTaken> {
         let mut returned = None;
         let mut has_end = false;
-        for (row, end) in rows.iter().zip(ends) {
+        for (row, end) in rows.iter().zip(&taken.ends) {
             has_end |= !matches!(end, Some(End::Returned(_)) | None);
             match end {
                 Some(End::Scored) => self.tally.imported += 1,
@@ -197,12 +138,10 @@ impl<S: StateStore> Importer<S> {
                 }
             }
         }
-        let refused: Vec<(&Row<'_>, QuarantineMessage)> = self
-            .quarantine
-            .take()
+        let refused: Vec<(&Row<'_>, QuarantineMessage)> = taken
+            .refused
             .into_iter()
-            .filter(|message| message.part == 1)
-            .filter_map(|message| Some((rows.get(message.sequence_number.parse::<usize>().ok()?)?, message)))
+            .filter_map(|(at, message)| Some((rows.get(at)?, message)))
             .collect();
         let too_old = refused
             .iter()
@@ -243,14 +182,4 @@ fn event_of(payload: &[u8]) -> Option<u64> {
         &CardId::new(&named.card_id)?,
         &EventId::new(&named.event_id)?,
     ))
-}
-
-/// What counted at an earlier try stays counted: at a later one it is a duplicate.
-fn note_ends(ends: &mut [Option<End>], report: &BatchReport) {
-    for (known, end) in ends.iter_mut().zip(&report.ends) {
-        let counted = matches!(known, Some(End::Scored | End::Applied));
-        if !(counted && *end == End::Duplicate) {
-            *known = Some(*end);
-        }
-    }
 }
