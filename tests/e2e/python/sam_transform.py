@@ -32,7 +32,8 @@ def main() -> None:
         raise SystemExit("\n".join(str(problem) for problem in problems))
     template = json.loads(json.dumps(template))
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
+        is_function = resource["Type"] == "AWS::Serverless::Function"
+        if is_function and isinstance(resource["Properties"]["CodeUri"], str):
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
     is_decided = "--decided" in sys.argv
     parameters = dict(argument.split("=", 1) for argument in sys.argv[2:] if argument != "--decided")

@@ -9,6 +9,7 @@
 
 mod alarms;
 mod architecture;
+mod cdk;
 mod claims;
 mod infrastructure;
 mod observability;

@@ -1,5 +1,5 @@
 //! `tidemark deploy` by the templates onto ministack: deployed, looked at, deployed again, changed, destroyed, and deployed again
-//! into what was kept; and what it says when something is in its way.
+//! into what was kept; upgraded under load; and what it says when something is in its way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "deploy/emulator.rs"]
@@ -8,5 +8,7 @@ mod emulator;
 mod on;
 #[path = "deploy/refusing.rs"]
 mod refusing;
+#[path = "deploy/upgrade.rs"]
+mod upgrade;
 #[path = "deploy/whole.rs"]
 mod whole;

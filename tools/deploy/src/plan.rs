@@ -18,8 +18,8 @@ pub(crate) struct Plan {
     pub(crate) taken_over: Vec<ImportedResource>,
     /// What the emulator makes anew although it was kept.
     pub(crate) made_anew: Vec<String>,
-    /// Alarms that are left out for an emulator.
-    pub(crate) alarms_left_out: usize,
+    /// Alarms that are left out for an emulator, by what stands behind the prefix in their names.
+    pub(crate) alarms_left_out: Vec<&'static str>,
     /// Parameters of the pipeline that the stage does not name and that stay as the stack has them.
     pub(crate) stay: BTreeMap<String, String>,
     /// What the pipeline gets in a second step, when the first is done.

@@ -127,7 +127,7 @@ async fn put(
     artifacts: &Artifacts<'_>,
     bootstraps: &[Bootstrap],
     json: bool,
-) -> Result<(Put, usize), CliError> {
+) -> Result<(Put, Vec<&'static str>), CliError> {
     let mut places = BTreeMap::new();
     for one in bootstraps {
         places.insert(one.function, artifacts.function(one, json).await?);
@@ -136,7 +136,7 @@ async fn put(
     let (alarms, left_out) = if target.stage.is_local() {
         Template::ALARMS.for_emulators()
     } else {
-        (Template::ALARMS.text(), 0)
+        (Template::ALARMS.text(), Vec::new())
     };
     let put = Put {
         pipeline: artifacts.template(text).await?,

@@ -110,15 +110,16 @@ impl Template {
         text
     }
 
-    /// Its text without the alarms that compute from several metrics or join other alarms, and how many these are.
-    pub(crate) fn for_emulators(self) -> (String, usize) {
+    /// Its text without the alarms that compute from several metrics or join other alarms, and what stands behind the prefix in
+    /// the names of these.
+    pub(crate) fn for_emulators(self) -> (String, Vec<&'static str>) {
         let mut text = self.text.to_owned();
-        let mut left_out = 0;
+        let mut left_out = Vec::new();
         for block in blocks(section(self.text, "Resources")) {
             let computes = block.text.contains("\n      Metrics:\n");
             if computes || block.text.contains("\n    Type: AWS::CloudWatch::CompositeAlarm\n") {
                 text = text.replacen(block.text, "", 1);
-                left_out += 1;
+                left_out.push(suffix_of(block.text).unwrap_or_default());
             }
         }
         (text, left_out)
@@ -243,10 +244,14 @@ mod tests {
         let (text, left_out) = Template::ALARMS.for_emulators();
         let of = |text: &str, kind: &str| text.matches(&format!("    Type: AWS::CloudWatch::{kind}\n")).count();
         assert_eq!(
-            of(&text, "Alarm") + of(&text, "CompositeAlarm") + left_out,
+            of(&text, "Alarm") + of(&text, "CompositeAlarm") + left_out.len(),
             of(ALARMS, "Alarm") + of(ALARMS, "CompositeAlarm")
         );
         assert!(of(&text, "Alarm") > 5 && of(&text, "CompositeAlarm") == 0 && of(&text, "Dashboard") == 1);
         assert!(!text.contains("\n      Metrics:\n") && text.contains("\nOutputs:\n"));
+        assert!(
+            left_out.contains(&"heartbeat") && !left_out.contains(&""),
+            "{left_out:?}"
+        );
     }
 }

@@ -66,10 +66,10 @@ pub(crate) fn plan(target: &Target, plan: &Plan) -> String {
         let what = format!("This emulator can't take over {names}: it is made anew, and what it held is gone.\n");
         text += &paint(ui::WARN, what);
     }
-    if plan.alarms_left_out > 0 {
+    if !plan.alarms_left_out.is_empty() {
         let what = format!(
             "{} alarms that compute from several metrics or join others are left out: emulators have no such alarms.\n",
-            plan.alarms_left_out
+            plan.alarms_left_out.len()
         );
         text += &paint(ui::DIM, what);
     }
@@ -136,7 +136,8 @@ pub(crate) fn done(target: &Target, done: &Done, json: bool) -> Result<String, C
         "changes": changes_json(target, &done.plan),
         "taken_over": done.plan.taken_over.iter().map(|one| &one.logical_id).collect::<Vec<_>>(),
         "made_anew": done.plan.made_anew,
-        "alarms_left_out": done.plan.alarms_left_out,
+        "alarms_left_out": done.plan.alarms_left_out.len(),
+        "alarms_left_out_names": done.plan.alarms_left_out.iter().map(|name| format!("{}-{name}", target.stage.prefix())).collect::<Vec<_>>(),
         "outputs": done.outputs,
         "smoke_test": done.smoke.as_ref().map(smoke_json),
     });

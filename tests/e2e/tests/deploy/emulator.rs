@@ -97,16 +97,20 @@ impl Emulator {
         said(&mut command)
     }
 
-    /// Another verb on it.
-    pub(crate) fn run(&self, arguments: &[&str], input: &str) -> String {
+    /// The command for another verb on it.
+    pub(crate) fn command(&self) -> Command {
         let mut command = tidemark();
         command
-            .args(arguments)
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test");
-        e2e::run_with_input(&mut command, input).unwrap()
+        command
+    }
+
+    /// Another verb on it, which has to end well.
+    pub(crate) fn run(&self, arguments: &[&str], input: &str) -> String {
+        e2e::run_with_input(self.command().args(arguments), input).unwrap()
     }
 
     /// `doctor` names it, and something that it can't do.
