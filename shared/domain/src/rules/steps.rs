@@ -10,6 +10,9 @@ use super::program::{Compare, Lack, Test};
 const HOLDS: u16 = u16::MAX;
 const HOLDS_NOT: u16 = u16::MAX - 1;
 
+/// Codes that are compared one by one.
+const FEW: usize = 4;
+
 /// The steps of a program. The last one is the first to be taken.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Steps(Box<[Step]>);
@@ -27,6 +30,8 @@ enum Look {
     Whole(WholeFact, u8, i64),
     Number(NumberFact, u8, f64),
     Code(CodeFact, u32),
+    /// One of a few; of fewer the last one stands again.
+    CodeAmong(CodeFact, [u32; FEW]),
     CodeIn(CodeFact, Box<[u32]>),
     Other(Test),
 }
@@ -46,6 +51,10 @@ impl Steps {
             let is_so = match &step.look {
                 Look::Whole(fact, bits, constant) => bits >> order(&facts.whole(*fact)?, constant) & 1 == 1,
                 Look::Code(fact, constant) => facts.code(*fact)? == *constant,
+                Look::CodeAmong(fact, few) => {
+                    let code = facts.code(*fact)?;
+                    few.iter().fold(false, |found, one| found | (*one == code))
+                }
                 Look::CodeIn(fact, list) => {
                     let code = facts.code(*fact)?;
                     list.contains(&code)
@@ -79,6 +88,18 @@ const fn bits_of(compare: Compare) -> u8 {
     }
 }
 
+/// One of a list of codes.
+fn among(fact: CodeFact, list: &[u32]) -> Look {
+    match list.split_last() {
+        Some((last, others)) if others.len() < FEW => {
+            let mut few = [*last; FEW];
+            few[..others.len()].copy_from_slice(others);
+            Look::CodeAmong(fact, few)
+        }
+        _ => Look::CodeIn(fact, list.into()),
+    }
+}
+
 /// Adds the steps of a test before those that are there, and says where they begin.
 fn add(test: &Test, next: [u16; 2], steps: &mut Vec<Step>) -> u16 {
     let [not, so] = next;
@@ -90,7 +111,7 @@ fn add(test: &Test, next: [u16; 2], steps: &mut Vec<Step>) -> u16 {
         Test::NumberIs(fact, compare, constant) => (Look::Number(*fact, bits_of(*compare), *constant), next),
         Test::CodeIs(fact, false, constant) => (Look::Code(*fact, *constant), next),
         Test::CodeIs(fact, true, constant) => (Look::Code(*fact, *constant), [so, not]),
-        Test::CodeIn(fact, list) => (Look::CodeIn(*fact, list.clone()), next),
+        Test::CodeIn(fact, list) => (among(*fact, list), next),
         other => (Look::Other(other.clone()), next),
     };
     steps.push(Step { look, next });
