@@ -54,7 +54,8 @@ pub fn fold_transaction<'a>(
     fold_overridden(state, tx, inputs, policy, None)
 }
 
-/// As [`fold_transaction`]; where an override is given, it makes the decision if the event counts now.
+/// As [`fold_transaction`]; where an override is given, it makes the decision if the event counts now, and otherwise a list of the policy
+/// that overrides the card's decisions.
 pub fn fold_overridden<'a>(
     state: &mut History,
     tx: &Transaction,
@@ -92,7 +93,7 @@ pub fn fold_overridden<'a>(
     let inputs = inputs.into().used_for(&event);
     let measured = sweep.measure(state, inputs.profile.known(), inputs.keys);
     let mut outcome = judge(&event, inputs, &measured);
-    if let Some(action) = decided {
+    if let Some(action) = decided.or_else(|| policy.lists.decided(&tx.card_id, time_ms)) {
         outcome.override_by(action);
     }
     let entry = new_entry(&event, state.next_seq, outcome);

@@ -108,6 +108,9 @@ pub enum OverrideAction {
 }
 
 impl OverrideAction {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Allow, Self::Block];
+
     /// As it is written in items and documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::control::diff::{Effect, diff};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
-use tidemark_domain::fold::{FoldAnswer, fold_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_overridden, fold_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{CardId, EventId, LinkId, MerchantId};
 use tidemark_domain::lists::{List, ListDraft, ListNote, ListOf, ListPart, ListPartKey, ListVersion, NewEntry};
 use tidemark_domain::model::ProfileInput;
-use tidemark_domain::outcome::{Decision, ListRead, ListReads, Tier};
+use tidemark_domain::outcome::{Decision, ListRead, ListReads, OverrideAction, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
 
@@ -166,6 +166,55 @@ fn a_rule_asks_a_list_as_of_the_events_own_time() {
     );
 }
 
+/// A card's own override goes first, then the lists in the policy's order, then the rules; each as of the event's time.
+#[test]
+fn a_list_of_cards_overrides_their_decisions() {
+    let text = POLICY.replacen(
+        "[[lists]]",
+        "[[lists]]\nname = \"allowed\"\nof = \"ids\"\noverrides = \"allow\"\n[[lists]]\nname = \"blocked\"\nof = \"ids\"\noverrides = \"block\"\n[[lists]]",
+        1,
+    );
+    let with = |allowed: &[(&str, Option<i64>)], blocked: Option<&[(&str, Option<i64>)]>| {
+        let allowed = list(ListOf::Ids, allowed);
+        let blocked = blocked.map(|blocked| list(ListOf::Ids, blocked));
+        let policy = Policy::parse(&text, "lists.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
+        policy.with_lists(|name| match name.as_str() {
+            "allowed" => Some(Arc::clone(&allowed)),
+            "blocked" => blocked.clone(),
+            _ => None,
+        })
+    };
+    let decided = |policy: &Policy, own: Option<OverrideAction>| {
+        let tx = transaction(1, &[]);
+        match fold_overridden(&mut History::default(), &tx, ProfileInput::Absent, policy, own) {
+            FoldAnswer::Scored { entry } => (entry.outcome.override_action(), rendered(&tx, &entry)),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (allow, block) = (Some(OverrideAction::Allow), Some(OverrideAction::Block));
+    let (found, outcome) = decided(&with(&[], Some(&[("card", None)])), None);
+    assert_eq!(found, block);
+    assert_eq!(outcome["decision"], "alert");
+    assert_eq!(outcome["reasons"][0]["code"], "override_block");
+    assert!(outcome["list_versions"]["blocked"].is_string());
+    assert_eq!(
+        decided(&with(&[("card", None)], Some(&[("card", None)])), None).0,
+        allow,
+        "the first list"
+    );
+    assert_eq!(
+        decided(&with(&[("card", None)], Some(&[])), block).0,
+        block,
+        "the card's own override"
+    );
+    assert_eq!(decided(&with(&[("another", None)], Some(&[])), None).0, None);
+    let ended = with(&[("card", Some(TIME_MS + HOUR_MS / 2))], Some(&[]));
+    assert_eq!(decided(&ended, None).0, None, "its entry has ended");
+    let (found, outcome) = decided(&with(&[], None), None);
+    assert_eq!(found, None);
+    assert!(outcome["missing"].to_string().contains("list_unavailable:blocked"));
+}
+
 #[test]
 fn an_outcome_names_the_contents_of_all_lists_and_a_duplicate_keeps_them() {
     let policy = with_lists(true);
@@ -265,6 +314,14 @@ fn a_policy_that_declares_lists_wrongly_is_refused_with_line_and_column() {
             "[[lists]]\nname = \"a\"\nof = \"ids\"\nfile = \"a.csv\"\n".to_owned(),
             "p.toml:13:1: unknown key `file` in [lists]",
         ),
+        (
+            list("\"a\"", "\"ids\"") + "overrides = \"alert\"\n",
+            "p.toml:13:13: expected lists.overrides to be \"allow\" or \"block\", found \"alert\"",
+        ),
+        (
+            list("\"a\"", "\"countries\"") + "overrides = \"block\"\n",
+            "p.toml:13:13: a list that overrides the decisions of cards holds their ids",
+        ),
         ("[lists]\na = 1\n".to_owned(), "expected `lists` to be a list"),
         (
             "[[rules]]\nname = \"r\"\nwhen = \"event.merchant_id in lists.mules\"\nthen = \"pass\"\nreason = \"r\"\n"
@@ -298,6 +355,13 @@ fn a_difference_of_lists_is_told() {
         .unwrap();
     assert_eq!(of_list.effect, Effect::Scores);
     assert_eq!(of_list.after.as_deref(), Some("ids"));
+    let text = POLICY.replace(
+        "name = \"mules\"\nof = \"ids\"",
+        "name = \"mules\"\nof = \"ids\"\noverrides = \"block\"",
+    );
+    let found = diff(&before, &Policy::parse(&text, "after.toml").unwrap());
+    assert_eq!(found[0].key, "lists.mules.overrides");
+    assert_eq!(found[0].after.as_deref(), Some("block"));
     // Which lists are at hand is no difference of policies.
     assert!(diff(&before, &with_lists(true)).is_empty());
 }

@@ -172,7 +172,7 @@ fn fold_transaction(
         FoldAnswer::NeedsSegments(keys) => return Err(keys),
     };
     let mut step = outcome_step(tx.key(), &entry, fresh);
-    step.overridden = fresh && decided.is_some();
+    step.overridden = fresh && entry.outcome.override_action().is_some();
     let candidate = judge.directives.candidate.as_ref().map(|candidate| &*candidate.policy);
     step.trial = measured.filter(|_| fresh).zip(candidate).map(|(measured, candidate)| {
         let trial = TrialStep::new(&measured, tx, &entry.outcome, active_ns, (policy, candidate));

@@ -28,7 +28,10 @@ fn synthesized(folder: &Path, bootstrap: &[u8]) {
         .env("PATH", path.unwrap())
         .env("CDK_OUTDIR", folder.join("out"))
         .env("CDK_CONTEXT_JSON", context.to_string())
-        .env("JSII_RUNTIME_PACKAGE_CACHE_ROOT", e2e::target_folder().unwrap().join("test-venv/cdk/jsii"));
+        .env(
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT",
+            e2e::target_folder().unwrap().join("test-venv/cdk/jsii"),
+        );
     e2e::run(&mut app).unwrap();
 }
 

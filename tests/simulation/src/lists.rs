@@ -9,14 +9,21 @@ use tidemark_domain::lists::{List, ListDraft, ListNote, ListOf, ListPartKey, New
 
 use crate::dice::Dice;
 use crate::operator::Deed;
+use crate::traffic::card;
 use crate::world::{START_MS, Stores};
 
 /// Changes of lists in a run, at most.
 const CHANGES_MAX: u64 = 12;
 /// Merchants of the traffic.
 const MERCHANTS: u64 = 20;
+/// Cards of the traffic that may be blocked.
+const CARDS: u64 = 16;
 /// Each list, and what it is of.
-const LISTS: [(&str, ListOf); 2] = [("shops", ListOf::Ids), ("places", ListOf::Countries)];
+const LISTS: [(&str, ListOf); 3] = [
+    ("shops", ListOf::Ids),
+    ("places", ListOf::Countries),
+    ("blocked", ListOf::Ids),
+];
 
 /// What operators do with lists, in the order of their times (ms since 1970-01-01T00:00:00Z).
 pub fn schedule(dice: &mut Dice, span_ms: i64) -> Vec<(i64, Deed)> {
@@ -36,10 +43,11 @@ pub fn schedule(dice: &mut Dice, span_ms: i64) -> Vec<(i64, Deed)> {
     deeds
 }
 
-/// The entries of a content: each of a few merchants or countries by a bit, some with an end within the run.
+/// The entries of a content: each of a few merchants, countries or cards by a bit, some with an end within the run.
 fn entries(list: usize, content: u64) -> Vec<NewEntry> {
     let values: Vec<String> = match LISTS[list].1 {
         ListOf::Countries => ["FR", "DE", "US"].map(str::to_owned).to_vec(),
+        ListOf::Ids if LISTS[list].0 == "blocked" => (0..CARDS).map(|number| card(number, false)).collect(),
         ListOf::Ids | ListOf::Addresses => (0..MERCHANTS).map(|number| format!("m{number}")).collect(),
     };
     let chosen = values.into_iter().enumerate().filter(|(at, _)| content >> at & 1 == 1);

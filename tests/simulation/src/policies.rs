@@ -67,7 +67,7 @@ pub const fn has_lists(seed: u64) -> bool {
     seed % 16 == 13
 }
 
-/// Lists, a rule that decides by one, and one that watches what is not in the other.
+/// Lists: a rule decides by one and another watches what is not in the second; the third blocks cards.
 const LISTS: &str = r#"
 [[lists]]
 name = "shops"
@@ -75,6 +75,10 @@ of = "ids"
 [[lists]]
 name = "places"
 of = "countries"
+[[lists]]
+name = "blocked"
+of = "ids"
+overrides = "block"
 [[rules]]
 name = "listed"
 when = "event.merchant_id in lists.shops && event.amount_minor % 2 == 0"

@@ -191,6 +191,10 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         add("expected.alert_share", alert.to_string(), Effect::Alarms);
         add("expected.review_share", review.to_string(), Effect::Alarms);
     }
+    for (list, action) in lists.overrides() {
+        let key = format!("lists.{}.overrides", list.name);
+        add(&key, action.as_str().to_owned(), Effect::Scores);
+    }
     for list in lists.terms() {
         add(
             &format!("lists.{}", list.name),

@@ -187,9 +187,10 @@ fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problem
     let learned = learned::learned(&top, keys?, &windows, &features, problems)?;
     let trees = trees::trees(&top, &learned.keys, &windows, &features, models, problems);
     let lists = listed::lists(&top, problems);
+    let terms: Vec<ListTerms> = lists.iter().flatten().map(|list| list.terms).collect();
     let known = Known {
         features: &features,
-        lists: lists.as_deref().unwrap_or_default(),
+        lists: &terms,
     };
     let rules = ruled::rules(&top, text, (&windows, &learned.keys), &known, problems)?;
     let trees = trees?;
@@ -216,7 +217,7 @@ fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problem
         expected: learned.expected,
         zone_offset_ms: zone_offset_minutes? * MS_PER_MINUTE,
         rules,
-        lists: PolicyLists::new(lists?),
+        lists: PolicyLists::new(&lists?),
     };
     let low_risk = low_risk.map(|rules| rules.applied_to(&policy));
     Some(Policy { low_risk, ..policy })

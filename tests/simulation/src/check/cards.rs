@@ -281,7 +281,7 @@ impl Evidence<'_> {
     }
 
     /// A policy with the lists that an entry names, as they were then.
-    fn with_lists(&self, policy: &Arc<Policy>, entry: &Entry) -> Arc<Policy> {
+    pub(super) fn with_lists(&self, policy: &Arc<Policy>, entry: &Entry) -> Arc<Policy> {
         if policy.lists.terms().is_empty() {
             return Arc::clone(policy);
         }

@@ -1,14 +1,29 @@
 //! What operators decided for single cards holds for every event that arrived before its end, whenever that is scored.
 
+use tidemark_domain::id::CardId;
+use tidemark_domain::outcome::OverrideAction;
+
 use super::Evidence;
 use super::sent::EventKey;
 use crate::violations::Violations;
 use crate::world::known::{Accepted, Decided};
 
 impl Evidence<'_> {
+    /// What the lists that an outcome names decide for its card.
+    fn listed(&self, key: &EventKey, accepted: &Accepted) -> Option<OverrideAction> {
+        let outcome = &accepted.entry.outcome;
+        let policy = self.facts.policies.all.get(&outcome.policy_version)?;
+        let policy = self.with_lists(policy, &accepted.entry);
+        policy.lists.decided(&CardId::new(&key.0)?, key.2)
+    }
+
     pub(super) fn decided(&self, key: &EventKey, accepted: &Accepted, violations: &mut Violations) {
         let known = &self.facts.stores.known.decided;
         let found = accepted.entry.outcome.override_action();
+        if found.is_some() && found == self.listed(key, accepted) {
+            // A list of the policy says so, as it was when the outcome was made.
+            return;
+        }
         if known.is_empty() {
             violations.expect(None, found.is_none(), || {
                 format!("event {key:?} is overridden, and nobody said so")

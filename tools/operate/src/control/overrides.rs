@@ -102,7 +102,7 @@ async fn set(
                 format!(
                     "there is no room for another override: {OVERRIDES_MAX}, or {OVERRIDES_BYTES_MAX} bytes of them"
                 ),
-                "Clear some. What holds for many cards belongs in a policy.",
+                "Clear some. More cards are a list that the policy declares with `overrides`.",
             ));
         }
         let detail = match &new {

@@ -5,28 +5,33 @@ use toml::de::{DeTable, DeValue};
 
 use crate::catalogue::KeyName;
 use crate::lists::{ListOf, ListTerms};
-use crate::outcome::POLICY_LISTS_MAX;
+use crate::outcome::{OverrideAction, POLICY_LISTS_MAX};
+use crate::policy::listed::Declared;
 use crate::policy::reader::{Problems, Section};
 
 /// The lists that the policy declares.
-pub(super) fn lists(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<ListTerms>> {
+pub(super) fn lists(top: &Section<'_, '_>, problems: &mut Problems) -> Option<Vec<Declared>> {
     if !top.has("lists") {
         return Some(Vec::new());
     }
     let items = top.list("lists", problems)?;
-    let mut lists: Vec<ListTerms> = Vec::new();
+    let mut lists: Vec<Declared> = Vec::new();
     for item in items {
         let Some(section) = Section::item("lists", item, problems) else {
             continue;
         };
-        section.refuse_unknown(&["name", "of"], problems);
+        section.refuse_unknown(&["name", "of", "overrides"], problems);
         let terms = name(&section, problems).zip(of(&section, problems));
         let Some((name, of)) = terms else { continue };
-        if lists.iter().any(|list| list.name == name) {
+        let overrides = overrides(&section, of, problems);
+        if lists.iter().any(|list| list.terms.name == name) {
             let message = format!("the list `{name}` is declared twice, expected once");
             problems.push(&section.place("name"), message);
         } else {
-            lists.push(ListTerms { name, of });
+            lists.push(Declared {
+                terms: ListTerms { name, of },
+                overrides,
+            });
         }
     }
     if items.len() > POLICY_LISTS_MAX {
@@ -58,6 +63,24 @@ fn of(section: &Section<'_, '_>, problems: &mut Problems) -> Option<ListOf> {
         problems.push(&span, message);
     }
     of
+}
+
+/// What a list does to the decisions of the cards that are in it.
+fn overrides(section: &Section<'_, '_>, of: ListOf, problems: &mut Problems) -> Option<OverrideAction> {
+    if !section.has("overrides") {
+        return None;
+    }
+    let (text, span) = section.string("overrides", None, problems)?;
+    let action = OverrideAction::ALL.into_iter().find(|action| action.as_str() == text);
+    if action.is_none() {
+        let all = OverrideAction::ALL.map(|action| format!("{:?}", action.as_str()));
+        let message = format!("expected lists.overrides to be {}, found {text:?}", all.join(" or "));
+        problems.push(&span, message);
+    } else if of != ListOf::Ids {
+        let message = "a list that overrides the decisions of cards holds their ids, expected lists.of to be \"ids\"";
+        problems.push(&span, message.to_owned());
+    }
+    action
 }
 
 /// The lists that a text declares, whatever else the text is.
