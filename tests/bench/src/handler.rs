@@ -56,6 +56,20 @@ fn write_metrics(lines: &[EmfLine]) -> Result<(), String> {
     lines.try_for_each(|line| line.write_to(&mut output).map_err(|error| error.to_string()))
 }
 
+/// The built-in policy with so many rules of five comparisons each, of which two decide for nearly every event, and that hold for none.
+pub fn with_rules(number: u32) -> String {
+    let rule = |at: u32| {
+        format!(
+            "\n[[rules]]\nname = \"r{at}\"\nwhen = \"event.mcc == {} && event.amount_base_minor > {} && score > 990 || \
+             event.country in ['US', 'GB'] && score > {}\"\nthen = \"alert\"\nreason = \"words\"\n",
+            5_900 + at,
+            20_000 + at,
+            950 + at % 50
+        )
+    };
+    Policy::default_text().to_owned() + &(0..number).map(rule).collect::<String>()
+}
+
 type Tell = fn(&[EmfLine]) -> Result<(), String>;
 
 fn measure_all(cards: &[usize], batches: usize, policy: &Policy, tell: Tell) -> Result<String, String> {

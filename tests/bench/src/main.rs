@@ -3,6 +3,7 @@
 
 mod cold_start;
 mod detection;
+mod durable;
 mod handbook;
 mod handler;
 mod live;
@@ -31,8 +32,9 @@ const USAGE: &str = "usage: bench <what>
   live DIR [--json]             50,000 events of the same stream through the local AWS with the score function's binary, their labels a
                                 week late in between, and through `tidemark score`: outcomes byte for byte, units and bytes; exits
                                 with 1 when one differs that no label which had not reached its key yet explains. Takes minutes
-  handler [CARDS BATCHES [--policy FILE]]
+  handler [CARDS BATCHES [--policy FILE | --rules NUMBER]]
                                 the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
+  durable [EVENTS CARDS]        a simulated stream through the local AWS: what the score function's processes take on the processor
   telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
                                 figures go to standard error
   cold-start BINARY RUNS        from the start of a function's process to its first request for work
@@ -54,12 +56,18 @@ fn main() -> ExitCode {
         ["handler"] => handler::run(&handler::CARDS, handler::BATCHES, &Policy::default_policy()),
         ["handler", cards, batches] => run_handler(cards, batches, None),
         ["handler", cards, batches, "--policy", file] => run_handler(cards, batches, Some(file)),
+        ["handler", cards, batches, "--rules", number] => run_ruled(cards, batches, number),
         ["telemetry", cards, batches] => match (cards.parse(), batches.parse()) {
             (Ok(cards), Ok(batches)) => {
                 let told = handler::run_told(&[cards], batches);
                 return report(told, |text| eprint!("{text}"));
             }
             _ => Err("expected numbers of cards and of batches".to_owned()),
+        },
+        ["durable"] => durable::run(durable::EVENTS, durable::CARDS),
+        ["durable", events, cards] => match (events.parse(), cards.parse()) {
+            (Ok(events), Ok(cards)) => durable::run(events, cards),
+            _ => Err("expected numbers of events and of cards".to_owned()),
         },
         ["cold-start", binary, runs] => match runs.parse() {
             Ok(runs) => cold_start::run(binary.as_ref(), runs),
@@ -109,6 +117,15 @@ fn run_detection(directory: &str, weeks: Weeks) -> Result<String, String> {
         directory: directory.into(),
         weeks,
     })
+}
+
+/// With so many rules more than the built-in policy has.
+fn run_ruled(cards: &str, batches: &str, number: &str) -> Result<String, String> {
+    let (Ok(cards), Ok(batches), Ok(number)) = (cards.parse(), batches.parse(), number.parse()) else {
+        return Err("expected numbers of cards, of batches and of rules".to_owned());
+    };
+    let policy = Policy::parse(&handler::with_rules(number), "rules").map_err(|problems| format!("{problems:?}"))?;
+    handler::run(&[cards], batches, &policy)
 }
 
 fn run_handler(cards: &str, batches: &str, policy: Option<&str>) -> Result<String, String> {
