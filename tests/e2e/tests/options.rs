@@ -115,7 +115,7 @@ fn sizes_are_set_only_when_they_are_given() {
             "CardsTable/Properties/WarmThroughput/WriteUnitsPerSecond",
             json!({ "Ref": "TableWarmWriteUnits" }),
         ),
-        ("CardsTable/Properties/WarmThroughput/ReadUnitsPerSecond", json!(12_000)),
+        ("CardsTable/Properties/WarmThroughput/ReadUnitsPerSecond", Value::Null),
         (
             "CardsTable/Properties/OnDemandThroughput/MaxWriteRequestUnits",
             json!({ "Ref": "TableWriteUnitsMax" }),
