@@ -115,7 +115,6 @@ fn sizes_are_set_only_when_they_are_given() {
             "CardsTable/Properties/WarmThroughput/WriteUnitsPerSecond",
             json!({ "Ref": "TableWarmWriteUnits" }),
         ),
-        ("CardsTable/Properties/WarmThroughput/ReadUnitsPerSecond", json!(12_000)),
         (
             "CardsTable/Properties/OnDemandThroughput/MaxWriteRequestUnits",
             json!({ "Ref": "TableWriteUnitsMax" }),
@@ -131,8 +130,26 @@ fn sizes_are_set_only_when_they_are_given() {
             "{place}"
         );
     }
-    let unbounded = "CardsTable/Properties/OnDemandThroughput/MaxReadRequestUnits";
-    assert_eq!(of(&sized, unbounded), None);
+    let table = "CardsTable/Properties";
+    let unbounded = [
+        "OnDemandThroughput/MaxReadRequestUnits",
+        "WarmThroughput/ReadUnitsPerSecond",
+    ];
+    for place in unbounded {
+        assert_eq!(of(&sized, &format!("{table}/{place}")), None, "{place} by itself");
+    }
+    let reads = decided(&["TableWarmReadUnits=20000"]);
+    let warm = of(&reads, &format!("{table}/WarmThroughput"));
+    assert_eq!(
+        warm,
+        Some(json!({ "ReadUnitsPerSecond": { "Ref": "TableWarmReadUnits" } }))
+    );
+    let both = decided(&["TableWarmReadUnits=20000", "TableWarmWriteUnits=20000"]);
+    let warm = of(&both, &format!("{table}/WarmThroughput"));
+    assert_eq!(
+        warm.and_then(|warm| warm.as_object().map(serde_json::Map::len)),
+        Some(2)
+    );
 }
 
 /// A first deployment that fails takes back what it made: its named resources would make the second fail, too.

@@ -11,8 +11,11 @@ use tidemark_redrive::{Chain, Problem};
 
 use super::{ATTEMPTS_MAX, BACKOFF_MS};
 
-/// Chains of one execution: its input and its output have 256 KiB each.
+/// Chains of one execution at most.
 const CHAINS_IN_EXECUTION_MAX: usize = 100;
+/// Bytes of the chains of one execution. Step Functions takes 256 KiB of input and gives as much of output, and a chain comes back with
+/// its tally and three problems, so a kilobyte longer than it went.
+const EXECUTION_BYTES_MAX: usize = 128 * 1024;
 /// Wait between two looks at an execution, in milliseconds.
 const EXECUTION_LOOK_MS: u64 = 2_000;
 
@@ -50,7 +53,7 @@ impl<'a> Machine<'a> {
         if chains.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let groups = chains.chunks(CHAINS_IN_EXECUTION_MAX).enumerate();
+        let groups = groups(chains)?.into_iter().enumerate();
         let executions = usize::try_from(parallel)
             .unwrap_or(usize::MAX)
             .div_ceil(CHAINS_IN_EXECUTION_MAX);
@@ -79,9 +82,8 @@ impl<'a> Machine<'a> {
         };
         bar.set_message(format!("execution {name} takes {} parts", chains.len()));
         let run = self.wait(&execution).await?;
-        let items = run.output.as_deref().filter(|_| run.status == "SUCCEEDED");
-        let items: Option<Vec<Item>> = items.and_then(|items| serde_json::from_str(items).ok());
-        let items = items.ok_or_else(|| {
+        let output = run.output.as_deref().filter(|_| run.status == "SUCCEEDED");
+        let taken = output.and_then(|output| taken(output, chains.len())).ok_or_else(|| {
             let why = run.error.map_or_else(String::new, |why| format!(": {why}"));
             CliError::service(
                 "redrive_machine",
@@ -89,7 +91,7 @@ impl<'a> Machine<'a> {
                 "Look at the execution. What was done is done: run it again, or take RedriveParallelMax=0 to go without the machine.",
             )
         })?;
-        Ok(Some(items.into_iter().map(Item::chain).collect()))
+        Ok(Some(taken))
     }
 
     /// Starts an execution; the same name and input start nothing twice, so that it may be tried again.
@@ -135,10 +137,134 @@ impl Item {
     }
 }
 
+/// Chains that go into one execution each, in their order.
+fn groups(chains: &[Chain]) -> Result<Vec<&[Chain]>, CliError> {
+    let (mut groups, mut rest) = (Vec::new(), chains);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fitting = rest.iter().take(CHAINS_IN_EXECUTION_MAX).take_while(|chain| {
+            bytes += json!(chain).to_string().len();
+            bytes <= EXECUTION_BYTES_MAX
+        });
+        let fitting = fitting.count();
+        if fitting == 0 {
+            return Err(CliError::refused(
+                "redrive_machine",
+                format!(
+                    "one part of the redrive alone has {bytes} bytes, and the state machine takes {EXECUTION_BYTES_MAX}"
+                ),
+                "Nothing was redriven. Give fewer --reason, or go without --parallel.",
+            ));
+        }
+        let (group, others) = rest.split_at(fitting);
+        groups.push(group);
+        rest = others;
+    }
+    Ok(groups)
+}
+
+/// The chains that an execution's output tells of; `None` when it does not tell of each. One that is left out has failed in a way that
+/// the machine could not catch, and no account may go without it.
+fn taken(output: &str, chains: usize) -> Option<Vec<Chain>> {
+    let items: Vec<Item> = serde_json::from_str(output).ok()?;
+    (items.len() == chains).then(|| items.into_iter().map(Item::chain).collect())
+}
+
 fn failed(error: &AdminError) -> CliError {
     CliError::service(
         "redrive_machine",
         error,
         "Check AWS_ENDPOINT_URL, credentials and the right to start the state machine (OperatorPolicyArn has it). Nothing is lost: run it again.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_redrive::limits::CHAIN_PROBLEMS_MAX;
+    use tidemark_redrive::{RangeRequest, Request, Response, Source, Stopped, Tally};
+
+    use super::*;
+
+    /// What Step Functions takes as an input, and gives as an output.
+    const SERVICE_BYTES_MAX: usize = 256 * 1024;
+
+    /// A chain with the longest names that there are, and with reasons.
+    fn chain(at: usize, reasons: usize) -> Chain {
+        let number = |digit: &str| Some(digit.repeat(128));
+        Chain::new(Request {
+            range: Some(RangeRequest {
+                shard_id: Some(format!("{at:0128}")),
+                from_sequence_number: number("1"),
+                to_sequence_number: number("2"),
+                ..RangeRequest::default()
+            }),
+            reasons: (0..reasons).map(|reason| format!("unknown_version_{reason}")).collect(),
+            ..Request::new(Source::Range)
+        })
+    }
+
+    /// The same as it comes back: every figure as long as can be, and as many problems as a chain names.
+    fn over(mut chain: Chain) -> Chain {
+        let most = u64::MAX / 4;
+        let problem = Problem {
+            code: "TM-5013".to_owned(),
+            message_id: Some("5ca9afd2-0637-4744-b24f-c776e5d4f3a8".to_owned()),
+            detail: "d".repeat(200),
+        };
+        chain.take(Response {
+            account: Tally {
+                messages: most,
+                expected: most,
+                found: most,
+                scored: most,
+                already_done: most,
+                applied: most,
+                quarantined: most,
+                ..Tally::default()
+            },
+            cursor: None,
+            stopped: Stopped::Done,
+            problems: vec![problem; CHAIN_PROBLEMS_MAX + 1],
+        });
+        chain
+    }
+
+    #[test]
+    fn executions_take_and_give_what_step_functions_allows() {
+        for (chains, reasons) in [(1, 0), (100, 0), (101, 0), (10_000, 0), (250, 200), (3, 4_000)] {
+            let chains: Vec<Chain> = (0..chains).map(|at| chain(at, reasons)).collect();
+            let groups = groups(&chains).unwrap();
+            let together: Vec<Chain> = groups.iter().flat_map(|group| group.to_vec()).collect();
+            assert_eq!(together, chains, "each of them, in their order");
+            for group in groups {
+                assert!(group.len() <= CHAINS_IN_EXECUTION_MAX);
+                let input = json!({ "parallel": u32::MAX, "chains": group }).to_string();
+                let items: Vec<_> = group
+                    .iter()
+                    .map(|chain| json!({ "chain": over(chain.clone()) }))
+                    .collect();
+                let output = json!(items).to_string();
+                let bytes = (input.len(), output.len());
+                assert!(
+                    bytes.0 <= SERVICE_BYTES_MAX && bytes.1 <= SERVICE_BYTES_MAX,
+                    "{bytes:?}"
+                );
+                assert_eq!(taken(&output, group.len()).unwrap().len(), group.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_that_no_execution_takes_is_refused_before_anything_is_started() {
+        let error = groups(&[chain(0, 1), chain(1, 10_000)]).unwrap_err();
+        assert_eq!(error.code, "redrive_machine");
+        assert!(error.advice.contains("fewer --reason"), "{error:?}");
+    }
+
+    #[test]
+    fn an_output_that_leaves_a_chain_out_is_no_account() {
+        let output = json!([{ "chain": over(chain(0, 0)) }]).to_string();
+        assert!(taken(&output, 1).is_some());
+        assert!(taken(&output, 2).is_none() && taken("[]", 1).is_none() && taken("[{}]", 1).is_none());
+    }
 }
