@@ -15,6 +15,7 @@ mod hot;
 mod hot_reading;
 mod links;
 mod listed;
+mod listed_cards;
 mod outcome;
 mod policy_refusals;
 mod policy_schema;

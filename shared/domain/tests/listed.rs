@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::control::diff::{Effect, diff};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
-use tidemark_domain::fold::{FoldAnswer, fold_overridden, fold_transaction};
+use tidemark_domain::fold::{FoldAnswer, fold_transaction};
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{CardId, EventId, LinkId, MerchantId};
 use tidemark_domain::lists::{List, ListDraft, ListNote, ListOf, ListPart, ListPartKey, ListVersion, NewEntry};
 use tidemark_domain::model::ProfileInput;
-use tidemark_domain::outcome::{Decision, ListRead, ListReads, OverrideAction, Tier};
+use tidemark_domain::outcome::{Decision, ListRead, ListReads, Tier};
 use tidemark_domain::policy::Policy;
 use tidemark_domain::render::render_json;
 
 use crate::state_golden;
 
-const TIME_MS: i64 = 1_780_000_000_000;
-const HOUR_MS: i64 = 3_600_000;
+pub const TIME_MS: i64 = 1_780_000_000_000;
+pub const HOUR_MS: i64 = 3_600_000;
 
-const POLICY: &str = r#"
+pub const POLICY: &str = r#"
 version = 3
 windows_minutes = [60, 1440]
 features = ["count_1h"]
@@ -61,7 +61,7 @@ fn policy() -> Policy {
     Policy::parse(POLICY, "lists.toml").unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
-fn list(of: ListOf, entries: &[(&str, Option<i64>)]) -> Arc<List> {
+pub fn list(of: ListOf, entries: &[(&str, Option<i64>)]) -> Arc<List> {
     let note = ListNote {
         at_ms: TIME_MS,
         who: "ana".to_owned(),
@@ -95,7 +95,7 @@ fn with_lists(has_abroad: bool) -> Policy {
     })
 }
 
-fn transaction(number: u32, links: &[(&str, &str)]) -> Transaction {
+pub fn transaction(number: u32, links: &[(&str, &str)]) -> Transaction {
     let link = |(name, id): &(&str, &str)| (KeyName::new(name).unwrap(), LinkId::new(id).unwrap());
     Transaction {
         event_id: EventId::new(&format!("event-{number}")).unwrap(),
@@ -122,7 +122,7 @@ fn scored(state: &mut History, tx: &Transaction, policy: &Policy) -> Box<Entry> 
     }
 }
 
-fn rendered(tx: &Transaction, entry: &Entry) -> Value {
+pub fn rendered(tx: &Transaction, entry: &Entry) -> Value {
     serde_json::from_slice(&render_json(&tx.card_id, &tx.event_id, entry)).unwrap()
 }
 
@@ -164,55 +164,6 @@ fn a_rule_asks_a_list_as_of_the_events_own_time() {
         scored(&mut History::default(), &by_card, &policy).outcome.decision,
         Decision::Alert
     );
-}
-
-/// A card's own override goes first, then the lists in the policy's order, then the rules; each as of the event's time.
-#[test]
-fn a_list_of_cards_overrides_their_decisions() {
-    let text = POLICY.replacen(
-        "[[lists]]",
-        "[[lists]]\nname = \"allowed\"\nof = \"ids\"\noverrides = \"allow\"\n[[lists]]\nname = \"blocked\"\nof = \"ids\"\noverrides = \"block\"\n[[lists]]",
-        1,
-    );
-    let with = |allowed: &[(&str, Option<i64>)], blocked: Option<&[(&str, Option<i64>)]>| {
-        let allowed = list(ListOf::Ids, allowed);
-        let blocked = blocked.map(|blocked| list(ListOf::Ids, blocked));
-        let policy = Policy::parse(&text, "lists.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
-        policy.with_lists(|name| match name.as_str() {
-            "allowed" => Some(Arc::clone(&allowed)),
-            "blocked" => blocked.clone(),
-            _ => None,
-        })
-    };
-    let decided = |policy: &Policy, own: Option<OverrideAction>| {
-        let tx = transaction(1, &[]);
-        match fold_overridden(&mut History::default(), &tx, ProfileInput::Absent, policy, own) {
-            FoldAnswer::Scored { entry } => (entry.outcome.override_action(), rendered(&tx, &entry)),
-            other => panic!("{other:?}"),
-        }
-    };
-    let (allow, block) = (Some(OverrideAction::Allow), Some(OverrideAction::Block));
-    let (found, outcome) = decided(&with(&[], Some(&[("card", None)])), None);
-    assert_eq!(found, block);
-    assert_eq!(outcome["decision"], "alert");
-    assert_eq!(outcome["reasons"][0]["code"], "override_block");
-    assert!(outcome["list_versions"]["blocked"].is_string());
-    assert_eq!(
-        decided(&with(&[("card", None)], Some(&[("card", None)])), None).0,
-        allow,
-        "the first list"
-    );
-    assert_eq!(
-        decided(&with(&[("card", None)], Some(&[])), block).0,
-        block,
-        "the card's own override"
-    );
-    assert_eq!(decided(&with(&[("another", None)], Some(&[])), None).0, None);
-    let ended = with(&[("card", Some(TIME_MS + HOUR_MS / 2))], Some(&[]));
-    assert_eq!(decided(&ended, None).0, None, "its entry has ended");
-    let (found, outcome) = decided(&with(&[], None), None);
-    assert_eq!(found, None);
-    assert!(outcome["missing"].to_string().contains("list_unavailable:blocked"));
 }
 
 #[test]

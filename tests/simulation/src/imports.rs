@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use tidemark_domain::contract;
-use tidemark_domain::event::Event;
 use tidemark_domain::policy::Policy;
-use tidemark_domain::refusal::RefusalCode;
-use tidemark_engine::End;
 
 use crate::dice::Dice;
 use crate::draws::{Draw, Draws};
 use crate::operator::Deed;
 use crate::traffic::{Sent, card, transaction};
 use crate::world::START_MS;
+use crate::world::files::ImportFile;
 
 /// Cards that have a past, at most.
 const CARDS_MAX: u64 = 10;
@@ -28,44 +25,6 @@ const SIDE_BY_SIDE_MS: u64 = 500;
 #[must_use]
 pub fn has_imports(seed: u64, draws: Draws) -> bool {
     matches!(seed % 7, 3 | 6) && !draws.has(Draw::Ttl) && !draws.has(Draw::Restore)
-}
-
-/// A file, and what became of it.
-#[derive(Clone, Debug, Default)]
-pub struct ImportFile {
-    /// Its rows.
-    pub rows: Vec<Arc<[u8]>>,
-    /// Rows of one batch at most.
-    pub batch_rows: usize,
-    /// The version of the policy by which it was taken.
-    pub policy_version: u32,
-    /// The end of each row, once a run of it has ended.
-    pub ends: Vec<End>,
-}
-
-impl ImportFile {
-    /// Whether a run of it has ended.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.ends.len() == self.rows.len()
-    }
-
-    /// The transaction of a row, as an import under a policy reads it.
-    ///
-    /// # Errors
-    /// The contract's refusal.
-    pub fn decode(
-        row: &[u8],
-        policy: &Policy,
-        now_ms: i64,
-    ) -> Result<Option<tidemark_domain::event::Transaction>, RefusalCode> {
-        let decoded = contract::decode(row, now_ms, &policy.for_import().bounds);
-        let event = decoded.map_err(|refusal| refusal.code)?.event;
-        Ok(match event {
-            Event::Transaction(tx) => Some(tx),
-            Event::Profile(_) | Event::Label(_) => None,
-        })
-    }
 }
 
 /// Draws files, and when they are imported (ms since 1970-01-01T00:00:00Z).

@@ -1,6 +1,7 @@
 //! What every process of a run shares: time, the services, the faults, the trace.
 
 mod fault;
+pub mod files;
 mod keys;
 pub mod known;
 pub mod limits;

@@ -7,9 +7,9 @@ use tidemark_engine::End;
 use super::Evidence;
 use super::cards::Counted;
 use super::sent::EventKey;
-use crate::imports::ImportFile;
 use crate::policies::OWN;
 use crate::violations::Violations;
+use crate::world::files::ImportFile;
 
 impl Evidence<'_> {
     pub(super) fn imports(&self, counted: &Counted, violations: &mut Violations) {

@@ -7,9 +7,9 @@ use tidemark_domain::event::{Event, Label, Profile, Transaction};
 use tidemark_domain::id::fingerprint32;
 use tidemark_domain::refusal::RefusalCode;
 
-use crate::imports::ImportFile;
 use crate::policies::{OWN, Policies};
 use crate::world::Stores;
+use crate::world::files::ImportFile;
 pub use crate::world::known::Place;
 
 /// What makes an event one event: card, id, event time (ms since 1970-01-01T00:00:00Z).

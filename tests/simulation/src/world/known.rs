@@ -9,7 +9,7 @@ use tidemark_domain::invariant::Invariant;
 use tidemark_domain::labelled::LabelledHistory;
 use tidemark_engine::port::KeyId;
 
-use crate::imports::ImportFile;
+use super::files::ImportFile;
 
 /// A user record: shard, sequence number, place in the aggregate.
 pub type Place = (String, String, Option<u32>);
