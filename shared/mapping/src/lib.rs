@@ -14,6 +14,7 @@ mod problem;
 mod row;
 mod rules;
 mod span;
+mod stream;
 
 pub use code::{MapCode, RefusedRow, Wrong, holds_card_number, shown_value};
 pub use compile::{InputRule, RowMap, Salts};
@@ -23,3 +24,4 @@ pub use object::object_of;
 pub use problem::MapProblem;
 pub use row::{Cell, PathId, RowData, RowView, ValuePlace};
 pub use span::span_ms;
+pub use stream::{MapSalt, SALT_VARIABLE, StreamMap, StreamMapFault};

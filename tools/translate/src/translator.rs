@@ -3,9 +3,7 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use tidemark_mapping::{
-    Cell, Format, Made, PathId, RefusedRow, RowMap, RowView, Unmade, ValuePlace, shown_value,
-};
+use tidemark_mapping::{Cell, Format, Made, PathId, RefusedRow, RowMap, RowView, Unmade, ValuePlace, shown_value};
 
 use crate::account::{Ids, RowAccount};
 use crate::read::{InputFault, Read, RowReader};
