@@ -198,6 +198,7 @@ fn control_metrics(line: EmfLine, facts: &BatchFacts<'_>, report: &BatchReport) 
         .metric(Metric::ControlProblems, float(facts.control.problems.len() as u64))
         .metric(Metric::ModelProblems, problems(ControlProblem::is_of_model))
         .metric(Metric::ListProblems, problems(ControlProblem::is_of_list))
+        .metric(Metric::MapProblems, problems(ControlProblem::is_of_map))
         .metric(Metric::ControlReadUnits, facts.control.units.read)
         .metric(Metric::Withheld, float(report.outcomes_withheld))
         .metric(Metric::Overridden, float(report.overridden))
@@ -302,6 +303,7 @@ fn code_of(cause: Returned) -> ErrorCode {
         Returned::StoreRefused => ErrorCode::ServiceRefused,
         Returned::Paused => ErrorCode::Paused,
         Returned::ControlUnread => ErrorCode::ControlUnread,
+        Returned::MapUnready => ErrorCode::MapUnusable,
         _ => ErrorCode::RecordsReturned,
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
 use tidemark_domain::control::item::{ACTIVE, Field, Fields, MODE, OVERRIDES, PARTITION, policy_key};
 use tidemark_domain::control::lists::{LISTS, list_key, list_part_of};
+use tidemark_domain::control::maps::{MAPS, MapVersion, map_key};
 use tidemark_domain::control::model::chunk_key;
 use tidemark_domain::lists::ListPartKey;
 use tidemark_domain::trees::TreeModelKey;
@@ -83,18 +84,23 @@ impl ControlPlane for DynamoControl {
         let Metered {
             value: mut items,
             units,
-        } = self.items(&[ACTIVE, MODE, OVERRIDES, LISTS]).await?;
+        } = self.items(&[ACTIVE, MODE, OVERRIDES, LISTS, MAPS]).await?;
         let value = ControlItems {
             active: items.remove(ACTIVE),
             mode: items.remove(MODE),
             overrides: items.remove(OVERRIDES),
             lists: items.remove(LISTS),
+            maps: items.remove(MAPS),
         };
         Ok(Metered { value, units })
     }
 
     async fn read_policy(&self, version: u32) -> Result<Metered<Option<Fields>>, PortError> {
         self.one(&policy_key(version)).await
+    }
+
+    async fn read_map(&self, version: MapVersion) -> Result<Metered<Option<Fields>>, PortError> {
+        self.one(&map_key(version)).await
     }
 
     async fn read_chunk(&self, model: TreeModelKey, index: u16) -> Result<Metered<Option<Fields>>, PortError> {

@@ -7,6 +7,7 @@
 pub mod diff;
 pub mod item;
 pub mod lists;
+pub mod maps;
 pub mod model;
 mod overrides;
 mod stamp;
@@ -211,17 +212,23 @@ pub enum ControlItem {
     Model,
     /// The lists: [`lists::NamedLists`].
     Lists,
+    /// Which map is in force since when: [`maps::MapTimeline`].
+    Maps,
+    /// A published map: [`maps::MapText`].
+    Map,
 }
 
 impl ControlItem {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Active,
         Self::Mode,
         Self::Overrides,
         Self::Policy,
         Self::Model,
         Self::Lists,
+        Self::Maps,
+        Self::Map,
     ];
 
     /// As it is written in items, logs and documents.
@@ -234,6 +241,8 @@ impl ControlItem {
             Self::Policy => "policy",
             Self::Model => "model",
             Self::Lists => "lists",
+            Self::Maps => "maps",
+            Self::Map => "map",
         }
     }
 }

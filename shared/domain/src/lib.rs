@@ -13,6 +13,7 @@
 //! policy, render                  what a team decides; an outcome's bytes
 //! measure, control                what features are worth; which policy is in force
 //! model                           how surprising that is: the score
+//! mapped                          which event a record is, by the contract or by the published map in force
 //! fold                            an event applied to a card's state
 //! ```
 
@@ -27,6 +28,7 @@ pub mod invariant;
 pub mod labelled;
 pub mod lifetime;
 pub mod lists;
+pub mod mapped;
 pub mod measure;
 pub mod model;
 pub mod outcome;

@@ -107,6 +107,8 @@ codes! {
     AggregateMalformed = "aggregate_malformed",
     /// An aggregated record with more user records than the limit.
     AggregateTooMany = "aggregate_too_many",
+    /// A record in its producer's own shape of which the published map in force makes no event.
+    Unmapped = "unmapped",
 }
 
 impl std::fmt::Display for RefusalCode {

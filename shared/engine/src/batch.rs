@@ -50,12 +50,17 @@ impl<S: StateStore, K: ScoreSink, Q: Quarantine, C: Clock> Engine<S, K, Q, C> {
             return BatchReport::untouched(batch, Returned::Paused);
         }
         let context = BatchContext::new(&self.clock, &self.config, deadline_ms, directives);
-        let Plan {
+        let planned = plan(batch, &context.directives.policy, context.directives.maps.as_ref());
+        let Ok(Plan {
             records,
             cards: plans,
             mut refused,
             unknown_fields,
-        } = plan(batch, &context.directives.policy);
+        }) = planned
+        else {
+            // Whole: what stands behind such a record in the stream may be of the same card (I4).
+            return BatchReport::untouched(batch, Returned::MapUnready);
+        };
         context.report().unknown_fields = unknown_fields;
 
         let (inputs, keys) = load(&context, &self.cards, &plans).await;

@@ -5,6 +5,7 @@
 
 mod held;
 mod lists;
+mod maps;
 mod models;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{Either, select};
 use tidemark_domain::control::item::{Field, Fields};
 use tidemark_domain::control::lists::NamedLists;
+use tidemark_domain::control::maps::{MAP_COPY_MS, MapTimeline, MapVersion};
 use tidemark_domain::control::{ActivePointer, Mode};
 use tidemark_domain::lists::ListPartKey;
 use tidemark_domain::policy::{NamedModel, Policy};
@@ -24,9 +26,11 @@ use crate::directives::Directives;
 use crate::lock::lock;
 use crate::port::{Clock, Metered, PortError, Units};
 use held::{Held, Loaded, PolicyRead};
+use maps::MapRead;
 
 pub use held::{ControlProblem, ControlStatus, UnusablePolicy};
 pub use lists::{LIST_PARTS_IN_READ_MAX, UnusableList};
+pub use maps::{MapReader, UnusableMap};
 pub use models::UnusableModel;
 
 /// The items of the control plane but for policies, as they are stored; absent ones were never written.
@@ -40,6 +44,8 @@ pub struct ControlItems {
     pub overrides: Option<Fields>,
     /// Which lists there are, and what they consist of.
     pub lists: Option<Fields>,
+    /// Which published map is in force since when.
+    pub maps: Option<Fields>,
 }
 
 /// Where the control plane is read.
@@ -49,6 +55,9 @@ pub trait ControlPlane: Send + Sync {
 
     /// Reads a published policy, strongly consistent.
     fn read_policy(&self, version: u32) -> impl Future<Output = Result<Metered<Option<Fields>>, PortError>> + Send;
+
+    /// Reads a published map, strongly consistent.
+    fn read_map(&self, version: MapVersion) -> impl Future<Output = Result<Metered<Option<Fields>>, PortError>> + Send;
 
     /// Reads a chunk of a model of trees, strongly consistent.
     fn read_chunk(
@@ -77,6 +86,13 @@ impl ControlPlane for NoControl {
     }
 
     async fn read_policy(&self, _: u32) -> Result<Metered<Option<Fields>>, PortError> {
+        Ok(Metered {
+            value: None,
+            units: Units::default(),
+        })
+    }
+
+    async fn read_map(&self, _: MapVersion) -> Result<Metered<Option<Fields>>, PortError> {
         Ok(Metered {
             value: None,
             units: Units::default(),
@@ -131,6 +147,7 @@ const GRACE_MS: u64 = 100;
 pub struct Control<P> {
     plane: P,
     config: ControlConfig,
+    map_reader: Option<Arc<dyn MapReader>>,
     held: Mutex<Held>,
 }
 
@@ -141,8 +158,16 @@ impl<P: ControlPlane> Control<P> {
         Self {
             plane,
             config,
+            map_reader: None,
             held: Mutex::new(Held::new(own)),
         }
+    }
+
+    /// The same with published maps, which this reads.
+    #[must_use]
+    pub fn with_maps(mut self, reader: Arc<dyn MapReader>) -> Self {
+        self.map_reader = Some(reader);
+        self
     }
 
     /// The snapshot for a batch that begins now. Where the copy is too old, it is read first, for at most the timeout;
@@ -152,7 +177,7 @@ impl<P: ControlPlane> Control<P> {
         let now_ms = clock.now_ms();
         let is_due = {
             let held = lock(&self.held);
-            held.is_older_than(self.config.wait_after_ms, now_ms) && self.may_try(&held, now_ms)
+            held.is_older_than(held.wait_after_ms(self.config.wait_after_ms), now_ms) && self.may_try(&held, now_ms)
         };
         if is_due {
             self.refresh(clock).await;
@@ -194,7 +219,8 @@ impl<P: ControlPlane> Control<P> {
 
     /// Reads the control plane now, for at most the timeout.
     pub async fn refresh<C: Clock>(&self, clock: &C) {
-        lock(&self.held).tried_at_ms = Some(clock.now_ms());
+        let began_ms = clock.now_ms();
+        lock(&self.held).tried_at_ms = Some(began_ms);
         // Without its type: the compiler follows nested futures only so deep.
         let load: Pin<Box<dyn Future<Output = Result<Loaded, PortError>> + Send + '_>> = Box::pin(self.load());
         let mut loaded = self.in_time(clock, load).await.and_then(|loaded| loaded);
@@ -208,7 +234,7 @@ impl<P: ControlPlane> Control<P> {
                 lock(&self.held).lists.unread(&error);
             }
         }
-        lock(&self.held).take(loaded, clock.now_ms());
+        lock(&self.held).take(loaded, began_ms.saturating_add(MAP_COPY_MS), clock.now_ms());
     }
 
     /// What comes of some reads, for at most the timeout.
@@ -244,9 +270,18 @@ impl<P: ControlPlane> Control<P> {
             mode: items.value.mode,
             overrides: items.value.overrides,
             lists: items.value.lists.as_ref().map(NamedLists::from_fields),
+            maps: items.value.maps.as_ref().map(MapTimeline::from_fields),
+            map_texts: Vec::new(),
             policies: Vec::new(),
             units: items.units,
         };
+        if let Some(Ok(timeline)) = &loaded.maps {
+            let wanted = lock(&self.held).maps.unread(timeline);
+            for version in wanted {
+                let read = self.load_map(version, &mut loaded.units).await;
+                loaded.map_texts.push((version, read));
+            }
+        }
         let wanted = match &loaded.pointer {
             Some(Ok(pointer)) => lock(&self.held).unknown_policies(pointer),
             Some(Err(_)) | None => Vec::new(),
@@ -265,6 +300,13 @@ impl<P: ControlPlane> Control<P> {
             loaded.policies.push((version, read));
         }
         Ok(loaded)
+    }
+
+    /// Reads a published map, and makes it ready.
+    async fn load_map(&self, version: MapVersion, units: &mut Units) -> MapRead {
+        let answer = self.plane.read_map(version).await.map_err(UnusableMap::Unread)?;
+        *units += answer.units;
+        maps::ready(version, answer.value.as_ref(), self.map_reader.as_deref())
     }
 
     /// Reads what is wanted of lists. Each part is kept as it comes, so that a read which is given up on goes on where it was.

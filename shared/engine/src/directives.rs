@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidemark_domain::control::{Mode, Overrides, Rollout};
 use tidemark_domain::event::Transaction;
+use tidemark_domain::mapped::MapsInForce;
 use tidemark_domain::policy::Policy;
 
 /// A policy that is tried beside the active one.
@@ -26,6 +27,8 @@ pub struct Directives {
     pub mode: Mode,
     /// What somebody decided for single cards.
     pub overrides: Arc<Overrides>,
+    /// The published maps; `None`: no map was ever in force.
+    pub maps: Option<MapsInForce>,
 }
 
 impl Directives {
@@ -46,6 +49,7 @@ impl Directives {
             candidate: None,
             mode: Mode::Live,
             overrides: Arc::default(),
+            maps: None,
         }
     }
 }

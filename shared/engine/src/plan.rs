@@ -1,8 +1,8 @@
 //! A batch's plan: which records are refused, and which cards have what to do, each in stream order. Pure.
 
-use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::id::CardId;
+use tidemark_domain::mapped::{Judged, MapsInForce, NotJudged, judge};
 use tidemark_domain::policy::Policy;
 
 use crate::directives::Directives;
@@ -73,8 +73,10 @@ impl CardPlan {
 }
 
 /// Takes a batch apart, decodes its user records and groups them by card. What is beyond a batch's limits is left out.
-#[must_use]
-pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy) -> Plan<'a> {
+///
+/// # Errors
+/// When a record can't be judged yet, since the published map that is in force for it is not known or not at hand.
+pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy, maps: Option<&MapsInForce>) -> Result<Plan<'a>, NotJudged> {
     let mut plan = Plan {
         records: take_apart(batch),
         ..Plan::default()
@@ -87,9 +89,10 @@ pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy) -> Plan<'a> {
             continue;
         }
         let arrival_ms = batch[user.record].arrival_ms;
-        match contract::decode(user.data, arrival_ms, &policy.bounds) {
-            Err(refusal) => plan.refused.push(Refused { record, refusal }),
-            Ok(decoded) => {
+        match judge(user.data, arrival_ms, &policy.bounds, maps) {
+            Judged::NotYet(why) => return Err(why),
+            Judged::Refused(refusal) => plan.refused.push(Refused { record, refusal }),
+            Judged::Event(decoded) => {
                 plan.unknown_fields += u64::from(decoded.unknown_fields);
                 let planned = Planned {
                     record,
@@ -110,5 +113,5 @@ pub fn plan<'a>(batch: &'a [InRecord<'a>], policy: &Policy) -> Plan<'a> {
             }
         }
     }
-    plan
+    Ok(plan)
 }

@@ -39,6 +39,8 @@ pub enum Returned {
     Paused,
     /// The control plane could not be read since the process began: nobody knows which policy is in force.
     ControlUnread,
+    /// Which published map is in force for a record is not known yet, or that map can't be had.
+    MapUnready,
     /// The card's state could not be read.
     LoadFailed,
     /// The card's stored state can't be decoded; nothing was overwritten.
@@ -70,6 +72,7 @@ impl Returned {
             Self::BatchLimit => "batch_limit",
             Self::Paused => "paused",
             Self::ControlUnread => "control_unread",
+            Self::MapUnready => "map_unready",
             Self::LoadFailed => "load_failed",
             Self::StateCorrupt => "state_corrupt",
             Self::ConflictLimit => "conflict_limit",

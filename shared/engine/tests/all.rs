@@ -21,6 +21,7 @@ mod keys;
 mod keys_killed;
 mod lifetime;
 mod links;
+mod maps;
 mod pacing;
 mod rules;
 mod steered;

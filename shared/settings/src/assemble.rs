@@ -6,6 +6,7 @@ use tidemark_aws::{Clients, DynamoControl, DynamoStore, KinesisSink, SqsQuaranti
 use tidemark_engine::Engine;
 use tidemark_engine::control::Control;
 
+use crate::maps::SaltedMaps;
 use crate::pipeline::Config;
 
 /// An engine whose ports are AWS's services.
@@ -19,7 +20,8 @@ pub fn assemble(clients: &Clients, config: &Config) -> (AwsEngine, Control<Dynam
     let sink = KinesisSink::new(clients.kinesis.clone(), config.scores_stream.clone());
     let quarantine = SqsQuarantine::new(clients.sqs.clone(), config.quarantine_queue_url.clone());
     let policy = Arc::new(config.policy.clone());
-    let control = Control::new(control, Arc::clone(&policy), config.control);
+    let control = Control::new(control, Arc::clone(&policy), config.control)
+        .with_maps(Arc::new(SaltedMaps::new(config.salt.clone())));
     let engine = Engine::new(store, sink, quarantine, SystemClock::new(), policy, config.engine);
     (engine, control)
 }

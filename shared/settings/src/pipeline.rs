@@ -9,6 +9,8 @@ use tidemark_domain::policy::Policy;
 use tidemark_domain::trees::{TreeModel, TreeModelKey};
 use tidemark_engine::EngineConfig;
 use tidemark_engine::control::ControlConfig;
+use tidemark_mapping::limits::SALT_BYTES_MIN;
+use tidemark_mapping::{MapSalt, SALT_VARIABLE};
 use tidemark_telemetry::price::Prices;
 use tidemark_telemetry::{ErrorCode, Tariff};
 use tracing::Level;
@@ -32,6 +34,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// When and how the control plane is read.
     pub control: ControlConfig,
+    /// What published maps hash with.
+    pub salt: Option<MapSalt>,
     /// Region, endpoints, credentials.
     pub aws: AwsSettings,
     /// From which level on our own crates log.
@@ -73,6 +77,7 @@ impl Config {
         let region = reader.required("AWS_REGION", |name| is_name(name, 1, 64), "a region, such as eu-west-1");
         let policy = policy(reader, read_file);
         let writes = writes(reader);
+        let salt = salt(reader);
         let log_level = log_level(reader);
         let tariff = tariff(reader);
         let engine = engine(reader, None);
@@ -87,6 +92,7 @@ impl Config {
             policy: policy?,
             engine,
             control,
+            salt,
             aws: AwsSettings {
                 region: region?,
                 endpoints,
@@ -163,6 +169,17 @@ fn writes(reader: &mut Reader<'_>) -> Writes {
             Writes::default()
         }
     }
+}
+
+/// The salt; what is wrong with it is said without it.
+fn salt(reader: &mut Reader<'_>) -> Option<MapSalt> {
+    let salt = reader.optional(SALT_VARIABLE)?;
+    if salt.len() < SALT_BYTES_MIN {
+        let message = format!("expected at least {SALT_BYTES_MIN} bytes: openssl rand -hex 16 makes them");
+        reader.problem(ErrorCode::ConfigurationInvalid, SALT_VARIABLE, message);
+        return None;
+    }
+    Some(MapSalt::new(salt))
 }
 
 fn log_level(reader: &mut Reader<'_>) -> Level {

@@ -47,6 +47,7 @@ pub const fn code_of(problem: &ControlProblem) -> ErrorCode {
     match problem {
         ControlProblem::Unread(_) => ErrorCode::ControlUnread,
         problem if problem.is_of_model() => ErrorCode::ModelUnusable,
+        ControlProblem::Map { .. } => ErrorCode::MapUnusable,
         ControlProblem::List { .. } => ErrorCode::ListUnusable,
         ControlProblem::Item(_) | ControlProblem::Policy { .. } => ErrorCode::ControlItemInvalid,
     }

@@ -62,6 +62,8 @@ codes! {
     KeysUnavailable = "TM-3007",
     /// A list that a policy declares cannot be read: its last good copy stays in force, and outcomes say so where there is none.
     ListUnusable = "TM-3008",
+    /// A published map cannot be had, or which is in force is not known: records that it judges go back and come again.
+    MapUnusable = "TM-3009",
     /// Metrics could not be written to standard output.
     MetricsUnwritten = "TM-4001",
     /// A redrive's request is not one: not JSON, an unknown source, or a field that does not go with its source.

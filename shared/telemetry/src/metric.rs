@@ -156,6 +156,8 @@ metrics! {
     ModelProblems: Count rare,
     /// Lists that a policy declares and that could not be had at the last read: the last good copy stays in force, or rules do without.
     ListProblems: Count rare,
+    /// Published maps that are, were or will be in force and could not be had at the last read: records that they judge come again.
+    MapProblems: Count rare,
     /// DynamoDB read units that reading the control plane consumed.
     ControlReadUnits: Count,
     /// Outcomes that were kept and not sent, because the mode is `shadow`.

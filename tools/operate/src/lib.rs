@@ -15,6 +15,7 @@ pub mod explain_view;
 pub mod import;
 pub mod label;
 mod lists;
+mod maps;
 mod models;
 pub mod outcome;
 pub mod page;

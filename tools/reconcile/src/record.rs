@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tidemark_domain::contract::{self, Bounds, aggregate};
+use tidemark_domain::contract::{Bounds, aggregate};
 use tidemark_domain::event::{Event, Verdict};
 use tidemark_domain::id::{CardId, EventId, EventKey};
+use tidemark_domain::mapped::{Judged, MapsInForce, judge};
 use tidemark_domain::policy::KeyField;
 
 /// A record as the transactions stream gives it back.
@@ -22,9 +23,10 @@ pub struct Accepted {
     pub payload: Vec<u8>,
 }
 
-/// The bounds that policies set, over time: which records the contract refuses depends on the one in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What judges records over time: the bounds that policies set, and the published maps.
+#[derive(Clone, Debug)]
 pub struct BoundsInForce {
+    maps: Option<MapsInForce>,
     first: Bounds,
     /// Since when, ms since 1970-01-01T00:00:00Z, ascending.
     changes: Vec<(i64, Bounds)>,
@@ -34,15 +36,29 @@ impl BoundsInForce {
     /// One policy for ever.
     #[must_use]
     pub const fn always(bounds: Bounds) -> Self {
-        let changes = Vec::new();
-        Self { first: bounds, changes }
+        Self {
+            maps: None,
+            first: bounds,
+            changes: Vec::new(),
+        }
     }
 
     /// `first`, and from each change's time on (ms since 1970-01-01T00:00:00Z) that change's bounds.
     #[must_use]
     pub fn changing(first: Bounds, mut changes: Vec<(i64, Bounds)>) -> Self {
         changes.sort_by_key(|(since_ms, _)| *since_ms);
-        Self { first, changes }
+        Self {
+            maps: None,
+            first,
+            changes,
+        }
+    }
+
+    /// The same with published maps, all of which are at hand; `None`: no map was ever in force.
+    #[must_use]
+    pub fn with_maps(mut self, maps: Option<MapsInForce>) -> Self {
+        self.maps = maps;
+        self
     }
 
     /// The bounds in force at a time, ms since 1970-01-01T00:00:00Z.
@@ -150,9 +166,10 @@ impl Record {
 
     fn read(record: &Accepted, payload: &[u8], bounds: &BoundsInForce) -> Self {
         let arrival_ms = record.arrival_ms;
-        let claim = |bounds: &Bounds| {
-            let decoded = contract::decode(payload, arrival_ms, bounds);
-            decoded.ok().map(|decoded| Claim::of(&decoded.event))
+        let maps = bounds.maps.as_ref();
+        let claim = |bounds: &Bounds| match judge(payload, arrival_ms, bounds, maps) {
+            Judged::Event(decoded) => Some(Claim::of(&decoded.event)),
+            Judged::Refused(_) | Judged::NotYet(_) => None,
         };
         let (claim, beyond_bounds) = match claim(bounds.at(arrival_ms)) {
             Some(claim) => (claim, None),

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use tidemark_mapping::{MapSalt, SALT_VARIABLE};
 use translate::{RowAccount, RowMap, Translator, unpack};
 
 use crate::error::CliError;
@@ -221,6 +222,17 @@ fn read_to(path: &Path, bytes_max: usize) -> io::Result<String> {
     Ok(text)
 }
 
+/// The salt of published maps, from the environment.
+#[must_use]
+pub fn map_salt() -> Option<MapSalt> {
+    salt_of(SALT_VARIABLE).map(MapSalt::new)
+}
+
+fn salt_of(variable: &str) -> Option<String> {
+    let found = std::env::vars_os().find(|(name, _)| name == variable);
+    found.and_then(|(_, salt)| salt.into_string().ok())
+}
+
 /// A map of a file, with the salts of the environment.
 ///
 /// # Errors
@@ -235,11 +247,7 @@ pub fn read_map(path: &Path) -> Result<Arc<RowMap>, CliError> {
             "Name a readable map (TOML): tidemark map suggest FILE drafts one.",
         )
     })?;
-    let salt = |wanted: &str| {
-        let found = std::env::vars_os().find(|(name, _)| name == wanted);
-        found.and_then(|(_, salt)| salt.into_string().ok())
-    };
-    let map = RowMap::parse(&text, &name, &salt);
+    let map = RowMap::parse(&text, &name, &salt_of);
     map.map(Arc::new).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         CliError::input("map", lines.join("\n"), "docs/reference/map.md has every key of a map.")

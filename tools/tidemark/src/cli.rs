@@ -182,7 +182,7 @@ impl Command {
             self,
             Self::Demo(_)
                 | Self::Score(_)
-                | Self::Map(_)
+                | Self::Map(MapCommand::File(_))
                 | Self::Train(_)
                 | Self::Backtest(_)
                 | Self::Export(_)

@@ -11,6 +11,7 @@ use terminal::ui::{self, paint};
 use tidemark_aws::admin::Admin;
 use tidemark_aws::{AwsSettings, CredentialSource, Endpoints};
 use tidemark_cli::cli::{Cli, Command, LocalCommand};
+use tidemark_cli::map::args::MapCommand;
 use tidemark_cli::{cost, doctor, manual, map, score, simulate, train};
 
 fn main() -> ExitCode {
@@ -45,7 +46,10 @@ async fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Demo(args) if args.chaos => Box::pin(chaos::show::run(args, json)).await,
         Command::Demo(args) => Box::pin(demo::run(args, &train::lesson, json)).await,
         Command::Score(args) => score::run(args, json),
-        Command::Map(command) => map::run(command, json),
+        Command::Map(MapCommand::File(command)) => map::run(command, json),
+        Command::Map(MapCommand::Published(command)) => {
+            control::maps(&admin().await, command, login().as_deref(), json).await
+        }
         Command::Train(args) => train::run_train(args, json),
         Command::Backtest(args) => train::run_backtest(args, json),
         Command::Export(args) => train::run_export(args, json),

@@ -18,6 +18,7 @@ mod label;
 mod lists;
 mod models;
 mod own_files;
+mod own_records;
 mod page;
 mod privacy;
 mod readme;

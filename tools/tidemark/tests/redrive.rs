@@ -79,14 +79,14 @@ impl World {
         assert_eq!(told["error"]["page"], format!("docs/errors/{code}.md"));
     }
 
-    async fn put(&self, records: &[PutRecord]) {
+    pub(super) async fn put(&self, records: &[PutRecord]) {
         let stream = &self.stack.names.transactions_stream;
         for batch in records.chunks(500) {
             self.stack.cloud.admin().put_records(stream, batch).await.unwrap();
         }
     }
 
-    async fn drain(&self) {
+    pub(super) async fn drain(&self) {
         self.stack.mapping.drained(DRAIN_MS_MAX).await.unwrap();
     }
 
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// All records of a stream.
-    async fn read(&self, stream: &str) -> Vec<ShardRecord> {
+    pub(super) async fn read(&self, stream: &str) -> Vec<ShardRecord> {
         let admin = self.stack.cloud.admin();
         let mut records = Vec::new();
         for shard in admin.list_shards(stream).await.unwrap() {

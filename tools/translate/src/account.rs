@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use tidemark_domain::id::fingerprint64;
 
-use crate::code::RefusedRow;
-use crate::event::Named;
+use tidemark_mapping::{NamedEvent, RefusedRow};
+
 use crate::limits::{IDS_HELD_MAX, REFUSED_NAMED_MAX, REPEATS_NAMED_MAX};
 
 /// The account of a file's rows.
@@ -71,7 +71,7 @@ pub(crate) struct Ids {
 
 impl Ids {
     /// Takes a transaction, and says which earlier one has its card and its id.
-    pub(crate) fn take(&mut self, named: &Named, line: u64) -> Option<Repeat> {
+    pub(crate) fn take(&mut self, named: &NamedEvent, line: u64) -> Option<Repeat> {
         let id = fingerprint64(&format!("{}\n{}", named.card_id, named.event_id));
         if let Some((earlier_line, time_ms)) = self.seen.get(&id) {
             return Some(Repeat {

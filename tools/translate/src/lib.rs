@@ -33,25 +33,13 @@
 //! ```
 
 mod account;
-mod code;
-mod compile;
-mod event;
-mod keys;
 pub mod limits;
-mod problem;
 mod read;
-mod row;
-mod rules;
-mod span;
 mod suggest;
 mod translator;
 
 pub use account::{Repeat, Repeats, RowAccount};
-pub use code::{MapCode, RefusedRow, shown_value};
-pub use compile::{RowMap, Salts};
-pub use keys::map_schema;
-pub use problem::MapProblem;
 pub use read::{InputFault, LineReader, is_utf16, pass_mark, unpack};
-pub use span::span_ms;
 pub use suggest::{Suggestion, suggest, suggest_of_parquet};
+pub use tidemark_mapping::{MapCode, MapProblem, RefusedRow, RowMap, Salts, map_schema, shown_value, span_ms};
 pub use translator::{Translated, Translator};

@@ -3,16 +3,10 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use tidemark_domain::refusal::Refusal;
+use tidemark_mapping::{Cell, Format, Made, PathId, RefusedRow, RowMap, RowView, Unmade, ValuePlace, shown_value};
 
 use crate::account::{Ids, RowAccount};
-use crate::code::{MapCode, RefusedRow, Wrong, shown_value};
-use crate::compile::{KindRule, RowMap, WhenRule};
-use crate::event::{self, Made, Refused};
-use crate::keys::Format;
 use crate::read::{InputFault, Read, RowReader};
-use crate::row::{Cell, PathId, Place, RowView};
-use crate::rules::id::IdRule;
 
 /// What has become of a row.
 #[derive(Debug)]
@@ -39,7 +33,7 @@ pub struct Translator<R> {
     reader: RowReader<R>,
     /// The columns' names; none of JSON lines.
     header: Vec<String>,
-    places: Vec<Place>,
+    places: Vec<ValuePlace>,
     made: Made,
     line: u64,
     /// The last row was read: its values are at hand.
@@ -56,15 +50,15 @@ impl<R: BufRead> Translator<R> {
     /// # Errors
     /// When the file is of another kind, or has not the columns that the map names.
     pub fn new(input: R, map: Arc<RowMap>) -> Result<Self, InputFault> {
-        let mut reader = RowReader::new(input, &map.input)?;
-        let header = match (&map.input.columns, map.input.format) {
+        let mut reader = RowReader::new(input, map.input())?;
+        let header = match (&map.input().columns, map.input().format) {
             (_, Format::JsonLines | Format::Parquet) => Vec::new(),
             (Some(columns), Format::Csv) => columns.clone(),
             (None, Format::Csv) => reader.header()?,
         };
-        let places = match map.input.format {
-            Format::Csv => columns(&map.paths, &header)?,
-            Format::JsonLines | Format::Parquet => map.paths.iter().map(|path| member(path)).collect(),
+        let places = match map.input().format {
+            Format::Csv => columns(map.paths(), &header)?,
+            Format::JsonLines | Format::Parquet => map.places_in_objects(),
         };
         Ok(Self {
             map,
@@ -99,8 +93,8 @@ impl<R: BufRead> Translator<R> {
         self.made = Made::default();
         self.account.rows += 1;
         let ended = match wrong {
-            Some(wrong) => Err(Refused::Rule((None, wrong))),
-            None => self.translate(),
+            Some(wrong) => Err(Unmade::Rule((None, wrong))),
+            None => self.map.make(&self.view()),
         };
         match ended {
             Ok(Some(made)) => Ok(Some(self.take(made))),
@@ -109,7 +103,7 @@ impl<R: BufRead> Translator<R> {
                 Ok(Some(Translated::Skipped { line }))
             }
             Err(refused) => {
-                let refused = self.refused(refused);
+                let refused = self.map.refused(refused, &self.view());
                 self.account.refuse(refused.clone());
                 Ok(Some(Translated::Refused(refused)))
             }
@@ -136,13 +130,13 @@ impl<R: BufRead> Translator<R> {
         }
         let row = self.view();
         let shown = |at: usize, name: &'_ String| match row.cell(PathId(at)) {
-            _ if self.is_hashed(PathId(at)) => format!("(hashed: {} is not shown)", name),
+            _ if self.map.is_hashed(PathId(at)) => format!("(hashed: {} is not shown)", name),
             Cell::Nothing => String::new(),
             Cell::Text(text) => shown_value(&text),
             Cell::Fraction(text) => shown_value(&text),
             Cell::Nested => "(an array or an object)".to_owned(),
         };
-        let paths = self.map.paths.iter().enumerate();
+        let paths = self.map.paths().iter().enumerate();
         paths.map(|(at, name)| (name.as_str(), shown(at, name))).collect()
     }
 
@@ -150,29 +144,9 @@ impl<R: BufRead> Translator<R> {
         RowView {
             data: self.reader.data(),
             places: &self.places,
-            empty: &self.map.input.empty,
+            empty: &self.map.input().empty,
             line: self.line,
         }
-    }
-
-    /// The events of the row; `None`: the map leaves it out.
-    fn translate(&self) -> Result<Option<Made>, Refused> {
-        let row = self.view();
-        if self.map.skip.as_ref().is_some_and(|skip| is_of(skip, &row)) {
-            return Ok(None);
-        }
-        let mut kinds = self.map.kinds.iter();
-        let Some(kind) = kinds.find(|kind| kind.when.as_ref().is_none_or(|when| is_of(when, &row))) else {
-            let first = self.map.kinds.first().and_then(|kind| kind.when.as_ref());
-            let path = first.map(|when| when.from);
-            let why = format!("none of the {} kinds of the map takes this row", self.map.kinds.len());
-            let wrong = match path.map(|path| row.cell(path)) {
-                Some(Cell::Text(text)) => Wrong::of(MapCode::NoKind, &text, why),
-                _ => Wrong::new(MapCode::NoKind, why),
-            };
-            return Err(Refused::Rule((path, wrong)));
-        };
-        event::make(kind, &row).map(Some)
     }
 
     fn take(&mut self, made: Made) -> Translated<'_> {
@@ -202,81 +176,14 @@ impl<R: BufRead> Translator<R> {
             events: &self.made.events,
         }
     }
-
-    fn refused(&self, refused: Refused) -> RefusedRow {
-        let (path, code, value, why, advice) = match refused {
-            Refused::Rule((path, wrong)) => {
-                let advice = wrong.code.advice().to_owned();
-                (path, wrong.code.as_str(), wrong.value, wrong.why, advice)
-            }
-            Refused::Contract(path, Refusal { code, detail }) => {
-                let advice =
-                    format!("docs/errors/refusals.md says what `{code}` means; the map, or the row, has to change.");
-                let value = path.and_then(|path| match self.view().cell(path) {
-                    Cell::Text(text) => Some(shown_value(&text)),
-                    Cell::Fraction(text) => Some(shown_value(&text)),
-                    Cell::Nothing | Cell::Nested => None,
-                });
-                (path, code.as_str(), value, detail, advice)
-            }
-        };
-        let is_hashed = path.is_some_and(|path| self.is_hashed(path));
-        let place = path.and_then(|path| self.places.get(path.0));
-        RefusedRow {
-            code,
-            line: self.line,
-            column: path.and_then(|path| self.map.paths.get(path.0)).cloned(),
-            column_number: match place {
-                Some(Place::Column(column)) => Some(column + 1),
-                _ => None,
-            },
-            value: value.filter(|_| !is_hashed),
-            why,
-            advice,
-        }
-    }
-
-    /// Whether the map hashes what stands under a path.
-    fn is_hashed(&self, path: PathId) -> bool {
-        self.map
-            .kinds
-            .iter()
-            .flat_map(ids)
-            .any(|rule| rule.is_hashed() && rule.names(path))
-    }
-}
-
-/// Every id of a kind.
-fn ids(kind: &KindRule) -> impl Iterator<Item = &IdRule> {
-    let of_transaction = kind.transaction.iter().flat_map(|rule| {
-        let required = [&rule.event_id, &rule.card_id, &rule.merchant_id];
-        let links = rule.links.iter().map(|(_, rule)| rule);
-        required.into_iter().chain(&rule.device_id).chain(links)
-    });
-    let of_label = kind.label.iter().flat_map(|rule| {
-        let ids = [&rule.event_id, &rule.card_id, &rule.merchant_id, &rule.device_id];
-        ids.into_iter().flatten()
-    });
-    let of_profile = kind.profile.iter().filter_map(|rule| rule.card_id.as_ref());
-    of_transaction.chain(of_label).chain(of_profile)
-}
-
-fn is_of(when: &WhenRule, row: &RowView<'_>) -> bool {
-    let is = |text: &str| when.is.iter().any(|value| value == text);
-    match row.cell(when.from) {
-        Cell::Nothing => is(""),
-        Cell::Text(text) => is(&text),
-        Cell::Fraction(text) => is(&text),
-        Cell::Nested => false,
-    }
 }
 
 /// Where each path of a map stands in a table.
-fn columns(paths: &[String], header: &[String]) -> Result<Vec<Place>, InputFault> {
+fn columns(paths: &[String], header: &[String]) -> Result<Vec<ValuePlace>, InputFault> {
     let found = paths.iter().map(|path| {
         let mut places = header.iter().enumerate().filter(|(_, name)| *name == path);
         match (places.next(), places.next()) {
-            (Some((column, _)), None) => Ok(Place::Column(column)),
+            (Some((column, _)), None) => Ok(ValuePlace::Column(column)),
             (Some((first, _)), Some((second, _))) => Err(InputFault::Header {
                 line: 1,
                 why: format!("two columns are called {path:?}: {} and {}", first + 1, second + 1),
@@ -310,13 +217,4 @@ fn named(header: &[String]) -> String {
         String::new()
     };
     format!("{}{more}", names.join(", "))
-}
-
-/// Where a path leads in an object.
-fn member(path: &str) -> Place {
-    if path.starts_with('/') {
-        Place::Pointer(path.to_owned())
-    } else {
-        Place::Member(path.to_owned())
-    }
 }

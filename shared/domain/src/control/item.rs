@@ -9,6 +9,8 @@
 //! control    model#<name>#<place, 5 digits>   rev (N: 1), count (N), bytes (B), at, who, reason
 //! control    lists                           rev (N), list (S: JSON array), at, who, reason
 //! control    list#<name of a part or of a manifest>   rev (N: 1), bytes (B), at, who, reason
+//! control    maps                            rev (N), list (S: JSON array), mends (S: JSON array), since (N)?, at, who, reason
+//! control    map#<version, 16 digits>        rev (N: 1), text (S), salt (S: its mark)?, at, who, reason
 //! control    history#<ms, 15 digits>#<item>-<revision>   item (S), rev (N), action (S), detail (S), at, who, reason
 //! ```
 //! Each item is judged by itself: one that can't be read keeps its last good copy in force and does not touch the others.
@@ -127,11 +129,23 @@ impl Reader<'_> {
         }
     }
 
-    fn optional<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<Option<N>, ItemError> {
+    pub(super) fn optional<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<Option<N>, ItemError> {
         match self.fields.contains_key(attribute) {
             true => self.number(attribute).map(Some),
             false => Ok(None),
         }
+    }
+
+    /// A JSON array; `of` says what of.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        attribute: &'static str,
+        of: &str,
+    ) -> Result<Vec<T>, ItemError> {
+        serde_json::from_str(self.text(attribute)?).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            self.error(attribute, format!("expected a JSON array of {of} ({place})"))
+        })
     }
 
     /// A JSON array of overrides of one kind.
@@ -141,10 +155,7 @@ impl Reader<'_> {
         count_max: usize,
         card: impl Fn(&T) -> &CardId,
     ) -> Result<Vec<T>, ItemError> {
-        let list: Vec<T> = serde_json::from_str(self.text(attribute)?).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            self.error(attribute, format!("expected a JSON array of overrides ({place})"))
-        })?;
+        let list: Vec<T> = self.json(attribute, "overrides")?;
         if list.len() > count_max {
             return Err(self.error(attribute, format!("expected at most {count_max} overrides")));
         }
@@ -346,8 +357,12 @@ impl Change {
         let item = reader.text("item")?;
         let item = ControlItem::ALL.into_iter().find(|kind| kind.as_str() == item);
         Ok(Self {
-            item: item
-                .ok_or_else(|| reader.error("item", "expected active, mode, overrides, policy, model or lists"))?,
+            item: item.ok_or_else(|| {
+                reader.error(
+                    "item",
+                    "expected active, mode, overrides, policy, model, lists, maps or map",
+                )
+            })?,
             revision: reader.number(REVISION)?,
             action: reader.text("action")?.to_owned(),
             detail: reader.text("detail")?.to_owned(),

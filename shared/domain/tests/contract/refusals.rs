@@ -10,12 +10,13 @@ use super::payload::{ARRIVAL_MS, Payload, code_of, read};
 use super::samples;
 
 /// Given by a card's history, or by the aggregate that an event came in.
-const NOT_OF_DECODING: [RefusalCode; 5] = [
+const NOT_OF_DECODING: [RefusalCode; 6] = [
     BeyondHorizon,
     LabelWithoutEvent,
     AggregateDigest,
     AggregateMalformed,
     AggregateTooMany,
+    Unmapped,
 ];
 
 fn set(name: &str, value: &str) -> Vec<u8> {

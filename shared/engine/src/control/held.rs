@@ -7,12 +7,15 @@ use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::control::diff::may_follow;
 use tidemark_domain::control::item::{Field, Fields, ItemError};
 use tidemark_domain::control::lists::NamedLists;
+use tidemark_domain::control::maps::{MAP_COPY_MS, MapTimeline, MapVersion};
 use tidemark_domain::control::{ActivePointer, Mode, ModeSetting, OWN_POLICY, Overrides, PolicyVersion};
 use tidemark_domain::lists::ListTerms;
+use tidemark_domain::mapped::MapsInForce;
 use tidemark_domain::policy::{Policy, PolicyProblem};
 use tidemark_domain::trees::TreeModelKey;
 
 use super::lists::{Lists, UnusableList};
+use super::maps::{MapRead, Maps, UnusableMap};
 use super::models::{Models, UnusableModel};
 use crate::directives::{Candidate, Directives};
 use crate::port::{PortError, Units};
@@ -46,6 +49,15 @@ pub enum ControlProblem {
         /// Why not.
         #[source]
         why: UnusableList,
+    },
+    /// A published map that is, was or will be in force can't be had: records that it judges come again.
+    #[error("map {version}")]
+    Map {
+        /// Which map.
+        version: MapVersion,
+        /// Why not.
+        #[source]
+        why: UnusableMap,
     },
 }
 
@@ -85,6 +97,12 @@ impl ControlProblem {
         matches!(self, Self::List { .. })
     }
 
+    /// Whether a published map can't be had.
+    #[must_use]
+    pub const fn is_of_map(&self) -> bool {
+        matches!(self, Self::Map { .. })
+    }
+
     /// Whether a policy can't be used for want of its model of trees.
     #[must_use]
     pub const fn is_of_model(&self) -> bool {
@@ -115,6 +133,8 @@ pub(super) struct Loaded {
     pub(super) mode: Option<Fields>,
     pub(super) overrides: Option<Fields>,
     pub(super) lists: Option<Result<NamedLists, ItemError>>,
+    pub(super) maps: Option<Result<MapTimeline, ItemError>>,
+    pub(super) map_texts: Vec<(MapVersion, MapRead)>,
     pub(super) policies: Vec<(u32, PolicyRead)>,
     pub(super) units: Units,
 }
@@ -136,6 +156,7 @@ pub(super) struct Held {
     policies: BTreeMap<u32, Arc<Policy>>,
     pub(super) models: Models,
     pub(super) lists: Lists,
+    pub(super) maps: Maps,
     whole_at_ms: Option<i64>,
     /// When the mode was read and understood last.
     mode_at_ms: Option<i64>,
@@ -153,6 +174,7 @@ impl Held {
             policies: BTreeMap::new(),
             models: Models::default(),
             lists: Lists::default(),
+            maps: Maps::default(),
             whole_at_ms: None,
             mode_at_ms: None,
             tried_at_ms: None,
@@ -169,6 +191,14 @@ impl Held {
     pub(super) fn is_older_than(&self, age_ms: i64, now_ms: i64) -> bool {
         self.whole_at_ms
             .is_none_or(|whole_ms| !(0..age_ms).contains(&(now_ms - whole_ms)))
+    }
+
+    /// A copy older than this is read again before the next batch, milliseconds: where maps are in force, long before it judges no more.
+    pub(super) fn wait_after_ms(&self, usual_ms: i64) -> i64 {
+        match self.current.maps {
+            Some(_) => usual_ms.min(MAP_COPY_MS / 2),
+            None => usual_ms,
+        }
     }
 
     /// Whether the mode was read and understood longer ago than that, or never.
@@ -228,8 +258,8 @@ impl Held {
         }
     }
 
-    /// Takes what a read brought.
-    pub(super) fn take(&mut self, loaded: Result<Loaded, PortError>, now_ms: i64) {
+    /// Takes what a read brought. Its maps judge what arrived until `judges_until_ms` (ms since 1970-01-01T00:00:00Z).
+    pub(super) fn take(&mut self, loaded: Result<Loaded, PortError>, judges_until_ms: i64, now_ms: i64) {
         self.problems.clear();
         let loaded = match loaded {
             Ok(loaded) => loaded,
@@ -252,6 +282,7 @@ impl Held {
         if let Some(Err(error)) = loaded.lists {
             self.problems.push(error.into());
         }
+        self.take_maps(loaded.maps, loaded.map_texts, judges_until_ms);
         let lists = self.lists.problems();
         self.problems
             .extend(lists.map(|(name, why)| ControlProblem::List { name, why }));
@@ -311,6 +342,33 @@ impl Held {
                 version == pointer.active || pointer.rollout.is_some_and(|rollout| rollout.candidate == version)
             };
             self.policies.retain(|version, _| named(*version));
+        }
+    }
+
+    fn take_maps(
+        &mut self,
+        timeline: Option<Result<MapTimeline, ItemError>>,
+        texts: Vec<(MapVersion, MapRead)>,
+        judges_until_ms: i64,
+    ) {
+        let mut read = Vec::new();
+        for (version, text) in texts {
+            match text {
+                Ok(map) => read.push((version, map)),
+                Err(why) => self.problems.push(ControlProblem::Map { version, why }),
+            }
+        }
+        match timeline {
+            None => self.current.maps = None,
+            Some(Ok(timeline)) => self.current.maps = Some(self.maps.take(timeline, read, judges_until_ms)),
+            Some(Err(error)) => {
+                // What was read before judges on until its time is over; without that, nobody knows what is in force.
+                if !self.maps.is_known() {
+                    let unknown = Arc::new(MapTimeline::unknown());
+                    self.current.maps = Some(MapsInForce::new(unknown, Arc::default(), judges_until_ms));
+                }
+                self.problems.push(error.into());
+            }
         }
     }
 

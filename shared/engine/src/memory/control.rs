@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tidemark_domain::control::item::{ACTIVE, Fields, MODE, OVERRIDES, policy_key};
 use tidemark_domain::control::lists::{LISTS, list_key};
+use tidemark_domain::control::maps::{MAPS, MapVersion, map_key};
 use tidemark_domain::control::model::chunk_key;
 use tidemark_domain::control::{Mode, ModeSetting, Stamp};
 use tidemark_domain::lists::ListPartKey;
@@ -110,12 +111,17 @@ impl ControlPlane for MemoryControl {
             mode: items.get(MODE).cloned(),
             overrides: items.get(OVERRIDES).cloned(),
             lists: items.get(LISTS).cloned(),
+            maps: items.get(MAPS).cloned(),
         })
         .await
     }
 
     async fn read_policy(&self, version: u32) -> Result<Metered<Option<Fields>>, PortError> {
         self.item(policy_key(version)).await
+    }
+
+    async fn read_map(&self, version: MapVersion) -> Result<Metered<Option<Fields>>, PortError> {
+        self.item(map_key(version)).await
     }
 
     async fn read_chunk(&self, model: TreeModelKey, index: u16) -> Result<Metered<Option<Fields>>, PortError> {

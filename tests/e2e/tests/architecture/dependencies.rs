@@ -148,7 +148,7 @@ fn domain_and_engine_have_no_clock_no_randomness_no_io_and_no_aws() {
 #[test]
 fn arrows_point_one_way() {
     // A crate, and those of our own that it may name.
-    let layers: [(&str, &[&str]); 18] = [
+    let layers: [(&str, &[&str]); 19] = [
         ("tidemark-domain", &[]),
         ("columns", &[]),
         ("learn", &[]),
@@ -169,13 +169,24 @@ fn arrows_point_one_way() {
                 "tidemark-redrive",
             ],
         ),
-        ("translate", &["tidemark-domain"]),
-        ("terminal", &["tidemark-domain", "tidemark-aws", "translate", "columns"]),
+        ("tidemark-mapping", &["tidemark-domain"]),
+        ("translate", &["tidemark-domain", "tidemark-mapping"]),
+        (
+            "terminal",
+            &[
+                "tidemark-domain",
+                "tidemark-mapping",
+                "tidemark-aws",
+                "translate",
+                "columns",
+            ],
+        ),
         (
             "tidemark-settings",
             &[
                 "tidemark-domain",
                 "tidemark-engine",
+                "tidemark-mapping",
                 "tidemark-telemetry",
                 "tidemark-aws",
             ],
@@ -195,6 +206,7 @@ fn arrows_point_one_way() {
             &[
                 "tidemark-domain",
                 "tidemark-engine",
+                "tidemark-mapping",
                 "tidemark-telemetry",
                 "tidemark-redrive",
                 "tidemark-aws",

@@ -28,6 +28,14 @@ impl ControlPlane for Ports {
             .await
     }
 
+    async fn read_map(
+        &self,
+        _: tidemark_domain::control::maps::MapVersion,
+    ) -> Result<Metered<Option<tidemark_domain::control::item::Fields>>, PortError> {
+        // No map is published in a simulation.
+        self.call(Op::Control, |_, _| Ok(free(None))).await
+    }
+
     async fn read_chunk(
         &self,
         _: tidemark_domain::trees::TreeModelKey,

@@ -60,6 +60,7 @@ impl ControlStore {
                 .as_ref()
                 .map(|(overrides, stamp)| overrides.to_fields(stamp)),
             lists: self.lists.as_ref().map(|(lists, stamp)| lists.to_fields(stamp)),
+            maps: None,
         }
     }
 

@@ -24,7 +24,7 @@ const CHANGES_MAX: usize = 100_000;
 const ADOPTED_AFTER_MS: i64 = SHADOW_COPY_MS_MAX + 60_000;
 
 /// The changes of the control plane, as far as an audit needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Steering {
     /// The bounds of the policies in force.
     pub(super) bounds: BoundsInForce,
@@ -48,9 +48,10 @@ pub(super) async fn read(admin: &Admin, table: &str, own: &Policy, is_told: bool
         .filter_map(|(_, fields)| Change::from_fields(fields).ok())
         .collect();
     let withheld = withheld(&changes);
+    let maps = crate::maps::in_force(admin, table).await?;
     if is_told {
         return Ok(Steering {
-            bounds: BoundsInForce::always(own.0),
+            bounds: BoundsInForce::always(own.0).with_maps(maps),
             keys: KeysInForce::changing(own.1, Vec::new()),
             withheld,
         });
@@ -68,7 +69,7 @@ pub(super) async fn read(admin: &Admin, table: &str, own: &Policy, is_told: bool
     let bounds = changes().map(|(at_ms, (bounds, _))| (at_ms, *bounds));
     let keys = changes().map(|(at_ms, (_, keys))| (at_ms, keys.clone()));
     Ok(Steering {
-        bounds: BoundsInForce::changing(own.0, bounds.collect()),
+        bounds: BoundsInForce::changing(own.0, bounds.collect()).with_maps(maps),
         keys: KeysInForce::changing(own.1.clone(), keys.collect()),
         withheld,
     })

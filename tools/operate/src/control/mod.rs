@@ -3,7 +3,9 @@
 pub mod args;
 pub mod compare;
 pub mod list;
+pub mod map_args;
 mod mapping;
+pub mod maps;
 mod mode;
 mod model;
 mod overrides;
@@ -14,6 +16,7 @@ mod until;
 
 pub use compare::run as compare;
 pub use list::run as list;
+pub use maps::run as maps;
 pub use mode::run as mode;
 pub use model::run as model;
 pub use overrides::run as overrides;

@@ -3,13 +3,25 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use operate::control::map_args::PublishedMapCommand;
 
 /// What stands below the arguments in the help.
-pub const HELP: &str = "A map says how rows of your own shape, CSV or JSON lines, become events: docs/reference/map.md has its keys.\n\nExample:\n  tidemark map suggest rows.csv.gz -o map.toml      a draft; look at its lines with STATE\n  tidemark map check map.toml rows.csv.gz           ten rows, theirs and ours, and every refusal\n  tidemark score --map map.toml -i rows.csv.gz -o outcomes.jsonl\n  zcat rows.csv.gz | tidemark map apply map.toml - | tidemark send";
+pub const HELP: &str = "A map says how rows of your own shape, CSV or JSON lines, become events: docs/reference/map.md has its keys.\n\nExample:\n  tidemark map suggest rows.csv.gz -o map.toml      a draft; look at its lines with STATE\n  tidemark map check map.toml rows.csv.gz           ten rows, theirs and ours, and every refusal\n  tidemark score --map map.toml -i rows.csv.gz -o outcomes.jsonl\n  zcat rows.csv.gz | tidemark map apply map.toml - | tidemark send\n  tidemark map publish map.toml --reason TEXT       and map activate: for producers that put JSON of their own on the stream";
 
 /// The verbs of maps.
 #[derive(Debug, Subcommand)]
 pub enum MapCommand {
+    /// Those of files
+    #[command(flatten)]
+    File(FileMapCommand),
+    /// Those of a deployment
+    #[command(flatten)]
+    Published(PublishedMapCommand),
+}
+
+/// The verbs of maps of files.
+#[derive(Debug, Subcommand)]
+pub enum FileMapCommand {
     /// Look at a file and draft a map of it
     Suggest(SuggestArgs),
     /// Show what a map makes of a file: rows side by side, and every refusal

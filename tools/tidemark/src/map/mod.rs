@@ -14,17 +14,17 @@ use terminal::lines::LinesError;
 use terminal::ui;
 use translate::{InputFault, suggest, suggest_of_parquet, unpack};
 
-use args::{MapCommand, SuggestArgs};
+use args::{FileMapCommand, SuggestArgs};
 
-/// Runs a verb of maps.
+/// Runs a verb of maps of files.
 ///
 /// # Errors
 /// When a map or a file can't be read, is wrong, or breaks off.
-pub fn run(command: &MapCommand, json: bool) -> Result<Exit, CliError> {
+pub fn run(command: &FileMapCommand, json: bool) -> Result<Exit, CliError> {
     match command {
-        MapCommand::Suggest(args) => draft(args, json),
-        MapCommand::Check(args) => check::run(args, json),
-        MapCommand::Apply(args) => apply::run(args, json),
+        FileMapCommand::Suggest(args) => draft(args, json),
+        FileMapCommand::Check(args) => check::run(args, json),
+        FileMapCommand::Apply(args) => apply::run(args, json),
     }
 }
 

@@ -8,12 +8,9 @@ mod unpack;
 use std::io::{self, BufRead};
 
 use serde_json::Value;
+use tidemark_mapping::{Format, InputRule, MapCode, RowData, Wrong, holds_card_number, object_of};
 
-use crate::code::{MapCode, Wrong, holds_card_number};
-use crate::compile::InputRule;
-use crate::keys::Format;
-use crate::limits::{COLUMNS_MAX, NESTING_MAX, ROW_BYTES_MAX};
-use crate::row::RowData;
+use crate::limits::{COLUMNS_MAX, ROW_BYTES_MAX};
 
 pub use line::LineReader;
 pub use start::{is_utf16, pass_mark};
@@ -222,67 +219,22 @@ impl<R: BufRead> ObjectReader<R> {
             let Some(length) = self.lines.read().map_err(broken)? else {
                 return Ok(Read::End);
             };
-            let wrong = |code, why: &str| {
-                let wrong = Wrong::new(code, why);
-                Ok(Read::Wrong { line, wrong })
-            };
             if length > ROW_BYTES_MAX as u64 {
                 let why = format!("the line has {length} bytes, more than {ROW_BYTES_MAX}");
-                return wrong(MapCode::RowTooLong, &why);
+                let wrong = Wrong::new(MapCode::RowTooLong, why);
+                return Ok(Read::Wrong { line, wrong });
             }
             let text = self.lines.line();
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            if std::str::from_utf8(text).is_err() {
-                return wrong(MapCode::NotUtf8, "the line is not UTF-8");
-            }
-            if nesting(text) > NESTING_MAX {
-                let why = format!("expected at most {NESTING_MAX} levels of arrays and objects");
-                return wrong(MapCode::TooDeep, &why);
-            }
-            match serde_json::from_slice::<Value>(text) {
-                Ok(object @ Value::Object(_)) => {
+            return Ok(match object_of(text) {
+                Ok(object) => {
                     self.object = object;
-                    return Ok(Read::Row { line });
+                    Read::Row { line }
                 }
-                Ok(_) => return wrong(MapCode::NotJson, "expected a JSON object, found another value"),
-                Err(error) => {
-                    let why = format!("no JSON: at byte {} of the line", error.column());
-                    return wrong(MapCode::NotJson, &why);
-                }
-            }
+                Err(wrong) => Read::Wrong { line, wrong },
+            });
         }
-    }
-}
-
-/// How deep arrays and objects stand within each other, without reading them.
-fn nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nesting;
-
-    #[test]
-    fn brackets_within_strings_are_no_levels() {
-        assert_eq!(nesting(br#"{"a":"[[[{","b":[1,{"c":2}]}"#), 3);
-        assert_eq!(nesting(br#"{"a":"\"[","b":"\\"}"#), 1);
-        assert_eq!(nesting(b"]]]"), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use crate::keys::Format;
+use tidemark_mapping::Format;
 
 use super::InputFault;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::amounts::Amounts;
 use super::times::Times;
 use super::words;
-use crate::code::holds_card_number;
+use tidemark_mapping::holds_card_number;
 
 /// Values of a column that are told apart.
 const DISTINCT_MAX: usize = 64;

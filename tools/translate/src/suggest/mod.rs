@@ -11,11 +11,10 @@ use std::io::BufRead;
 
 use serde_json::Value;
 
-use crate::compile::InputRule;
-use crate::keys::Format;
+use tidemark_mapping::{Format, InputRule, RowData};
+
 use crate::limits::NESTING_MAX;
 use crate::read::{InputFault, Read, RowReader};
-use crate::row::RowData;
 
 use facts::Facts;
 

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use tidemark_domain::event::{Country, Currency};
 
-use crate::code::shown_value;
-use crate::keys::Format;
+use tidemark_mapping::{Format, shown_value};
 
 use super::Looked;
 use super::facts::Facts;

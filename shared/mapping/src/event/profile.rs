@@ -7,10 +7,10 @@ use crate::row::RowView;
 use crate::rules::id::IdRule;
 use crate::rules::nothing;
 
-use super::{Object, Refused, currency, field_of, first_card_number};
+use super::{Object, Unmade, currency, field_of, first_card_number};
 
 /// The profile of a row, and as of when it is known at the earliest: ms since 1970-01-01T00:00:00Z.
-pub(super) fn make(rule: &ProfileRule, row: &RowView<'_>, of_event: Option<&str>) -> Result<(Vec<u8>, i64), Refused> {
+pub(super) fn make(rule: &ProfileRule, row: &RowView<'_>, of_event: Option<&str>) -> Result<(Vec<u8>, i64), Unmade> {
     let card_id = match &rule.card_id {
         Some(rule) => rule.require(row)?,
         None => of_event.unwrap_or_default().to_owned(),
@@ -49,7 +49,7 @@ pub(super) fn make(rule: &ProfileRule, row: &RowView<'_>, of_event: Option<&str>
 }
 
 /// The column that a profile's refused field came from.
-pub(super) fn blame(rule: &ProfileRule, kind: &KindRule, row: &RowView<'_>, refusal: Refusal) -> Refused {
+pub(super) fn blame(rule: &ProfileRule, kind: &KindRule, row: &RowView<'_>, refusal: Refusal) -> Unmade {
     let of_event = kind.transaction.as_ref();
     let card_number = || first_card_number(rule.card_id.iter(), row);
     let path = match field_of(&refusal) {
@@ -66,5 +66,5 @@ pub(super) fn blame(rule: &ProfileRule, kind: &KindRule, row: &RowView<'_>, refu
         "updated_at_ms" => rule.updated_at_ms.as_ref().and_then(|rule| rule.from),
         _ => card_number(),
     };
-    Refused::Contract(path, refusal)
+    Unmade::Contract(path, refusal)
 }

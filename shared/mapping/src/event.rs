@@ -17,40 +17,44 @@ use crate::rules::id::IdRule;
 
 /// What an event is told from others by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
-    pub(crate) card_id: String,
-    pub(crate) event_id: String,
-    pub(crate) occurred_at_ms: i64,
+pub struct NamedEvent {
+    /// Its card.
+    pub card_id: String,
+    /// Its id.
+    pub event_id: String,
+    /// When it happened, ms since 1970-01-01T00:00:00Z.
+    pub occurred_at_ms: i64,
 }
 
 /// The events of a row, one JSON object each.
 #[derive(Debug, Default)]
-pub(crate) struct Made {
-    pub(crate) events: Vec<Vec<u8>>,
+pub struct Made {
+    /// A profile, a transaction, a label: those of them that the row says, in this order.
+    pub events: Vec<Vec<u8>>,
     /// The transaction among them.
-    pub(crate) transaction: Option<Named>,
+    pub transaction: Option<NamedEvent>,
     /// The label among them.
-    pub(crate) has_label: bool,
+    pub has_label: bool,
     /// The profile among them.
-    pub(crate) has_profile: bool,
+    pub has_profile: bool,
 }
 
 /// Why a row gives no event.
-pub(crate) enum Refused {
+pub enum Unmade {
     /// The map's rules.
     Rule(Blame),
     /// The contract, and the column that its field came from.
     Contract(Option<PathId>, Refusal),
 }
 
-impl From<Blame> for Refused {
+impl From<Blame> for Unmade {
     fn from(blame: Blame) -> Self {
         Self::Rule(blame)
     }
 }
 
 /// Makes all events of a row, or none.
-pub(crate) fn make(kind: &KindRule, row: &RowView<'_>) -> Result<Made, Refused> {
+pub(crate) fn make(kind: &KindRule, row: &RowView<'_>) -> Result<Made, Unmade> {
     let mut made = Made::default();
     let mut ids = Ids::default();
     if let Some(rule) = &kind.transaction {
@@ -86,8 +90,8 @@ struct Ids {
     links: Vec<(String, String)>,
 }
 
-fn transaction(rule: &TransactionRule, row: &RowView<'_>) -> Result<(Vec<u8>, Named, Ids), Refused> {
-    let named = Named {
+fn transaction(rule: &TransactionRule, row: &RowView<'_>) -> Result<(Vec<u8>, NamedEvent, Ids), Unmade> {
+    let named = NamedEvent {
         event_id: rule.event_id.require(row)?,
         card_id: rule.card_id.require(row)?,
         occurred_at_ms: rule.occurred_at_ms.require(row, None)?,
@@ -152,9 +156,9 @@ fn currency(rule: &ChoiceRule<String>, row: &RowView<'_>) -> Result<Currency, Bl
 fn label(
     rule: &LabelRule,
     row: &RowView<'_>,
-    event: Option<&Named>,
+    event: Option<&NamedEvent>,
     ids: Ids,
-) -> Result<Option<(Vec<u8>, i64)>, Refused> {
+) -> Result<Option<(Vec<u8>, i64)>, Unmade> {
     let verdict = match rule.verdict.make(row)? {
         None => return Ok(None),
         Some(verdict) if verdict == NO_VERDICT => return Ok(None),
@@ -200,7 +204,7 @@ fn check(text: &[u8], arrival_ms: i64) -> Result<(), Refusal> {
 }
 
 /// The column that a refused field came from.
-fn blame_transaction(rule: &TransactionRule, row: &RowView<'_>, refusal: Refusal) -> Refused {
+fn blame_transaction(rule: &TransactionRule, row: &RowView<'_>, refusal: Refusal) -> Unmade {
     let path = match field_of(&refusal) {
         "event_id" => rule.event_id.path(),
         "card_id" => rule.card_id.path(),
@@ -221,11 +225,11 @@ fn blame_transaction(rule: &TransactionRule, row: &RowView<'_>, refusal: Refusal
     } else {
         path
     };
-    Refused::Contract(path, refusal)
+    Unmade::Contract(path, refusal)
 }
 
 /// The column that a label's refused field came from; what the label does not say itself is its transaction's.
-fn blame_label(rule: &LabelRule, kind: &KindRule, row: &RowView<'_>, refusal: Refusal) -> Refused {
+fn blame_label(rule: &LabelRule, kind: &KindRule, row: &RowView<'_>, refusal: Refusal) -> Unmade {
     let of_event = kind.transaction.as_ref();
     let own = |rule: &Option<IdRule>| rule.as_ref().and_then(IdRule::path);
     let path = match field_of(&refusal) {
@@ -247,7 +251,7 @@ fn blame_label(rule: &LabelRule, kind: &KindRule, row: &RowView<'_>, refusal: Re
     } else {
         path
     };
-    Refused::Contract(path, refusal)
+    Unmade::Contract(path, refusal)
 }
 
 /// The field that the contract names.

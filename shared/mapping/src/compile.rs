@@ -36,12 +36,17 @@ pub struct RowMap {
 
 /// How the file is written.
 #[derive(Clone, Debug)]
-pub(crate) struct InputRule {
-    pub(crate) format: Format,
-    pub(crate) delimiter: u8,
-    pub(crate) quote: u8,
-    pub(crate) columns: Option<Vec<String>>,
-    pub(crate) empty: Vec<String>,
+pub struct InputRule {
+    /// What the file is.
+    pub format: Format,
+    /// Between the columns of a table.
+    pub delimiter: u8,
+    /// Around values that hold a delimiter.
+    pub quote: u8,
+    /// The names of the columns; `None`: the first row has them.
+    pub columns: Option<Vec<String>>,
+    /// What stands for nothing, besides nothing.
+    pub empty: Vec<String>,
 }
 
 /// Rows by a value.

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 /// A path of a map: its place in the list of all paths of that map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PathId(pub(crate) usize);
+pub struct PathId(pub usize);
 
 /// What stands under a path.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Cell<'r> {
+pub enum Cell<'r> {
     /// Nothing: no such member, null, or what the map calls empty.
     Nothing,
     /// A text, a whole number or a boolean, without white space around it.
@@ -23,28 +23,34 @@ pub(crate) enum Cell<'r> {
 
 /// A row under its map's paths.
 #[derive(Clone, Copy)]
-pub(crate) struct RowView<'r> {
-    pub(crate) data: RowData<'r>,
+pub struct RowView<'r> {
+    /// What it is made of.
+    pub data: RowData<'r>,
     /// Where each path leads.
-    pub(crate) places: &'r [Place],
+    pub places: &'r [ValuePlace],
     /// What stands for nothing.
-    pub(crate) empty: &'r [String],
+    pub empty: &'r [String],
     /// The row's line, from 1.
-    pub(crate) line: u64,
+    pub line: u64,
 }
 
 /// What a row is made of.
 #[derive(Clone, Copy)]
-pub(crate) enum RowData<'r> {
+pub enum RowData<'r> {
     /// Values side by side: their text, and where each ends.
-    Table { text: &'r str, ends: &'r [usize] },
+    Table {
+        /// The values, one behind the other.
+        text: &'r str,
+        /// Where each ends.
+        ends: &'r [usize],
+    },
     /// An object.
     Object(&'r Value),
 }
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum ValuePlace {
     /// A table's column, from 0.
     Column(usize),
     /// A member of an object.
@@ -54,11 +60,13 @@ pub(crate) enum Place {
 }
 
 impl<'r> RowView<'r> {
-    pub(crate) fn cell(&self, path: PathId) -> Cell<'r> {
+    /// What stands under a path.
+    #[must_use]
+    pub fn cell(&self, path: PathId) -> Cell<'r> {
         let cell = match (self.data, self.places.get(path.0)) {
-            (RowData::Table { text, ends }, Some(Place::Column(column))) => table_cell(text, ends, *column),
-            (RowData::Object(object), Some(Place::Member(name))) => json_cell(object.get(name)),
-            (RowData::Object(object), Some(Place::Pointer(pointer))) => json_cell(object.pointer(pointer)),
+            (RowData::Table { text, ends }, Some(ValuePlace::Column(column))) => table_cell(text, ends, *column),
+            (RowData::Object(object), Some(ValuePlace::Member(name))) => json_cell(object.get(name)),
+            (RowData::Object(object), Some(ValuePlace::Pointer(pointer))) => json_cell(object.pointer(pointer)),
             _ => Cell::Nothing,
         };
         match cell {

@@ -83,15 +83,19 @@ codes! {
 
 /// What is wrong with a value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) code: MapCode,
+pub struct Wrong {
+    /// The code.
+    pub code: MapCode,
     /// The value, where it may be shown.
-    pub(crate) value: Option<String>,
-    pub(crate) why: String,
+    pub value: Option<String>,
+    /// What is wrong, without the value.
+    pub why: String,
 }
 
 impl Wrong {
-    pub(crate) fn new(code: MapCode, why: impl Into<String>) -> Self {
+    /// Without a value.
+    #[must_use]
+    pub fn new(code: MapCode, why: impl Into<String>) -> Self {
         Self {
             code,
             value: None,
@@ -100,7 +104,8 @@ impl Wrong {
     }
 
     /// With the value that it is about.
-    pub(crate) fn of(code: MapCode, value: &str, why: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn of(code: MapCode, value: &str, why: impl Into<String>) -> Self {
         Self {
             code,
             value: Some(shown_value(value)),
@@ -165,7 +170,8 @@ pub fn shown_value(value: &str) -> String {
 }
 
 /// Whether a text holds what a message would mask.
-pub(crate) fn holds_card_number(text: &str) -> bool {
+#[must_use]
+pub fn holds_card_number(text: &str) -> bool {
     mask_card_numbers(text.as_bytes()).as_ref() != text.as_bytes()
 }
 

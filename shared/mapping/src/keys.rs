@@ -51,7 +51,7 @@ pub(crate) struct InputKeys {
 /// What a file is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Format {
+pub enum Format {
     /// A table, by RFC 4180 or nearly.
     #[default]
     Csv,

@@ -49,7 +49,8 @@ impl Salt {
         Hmac::new_from_slice(salt.as_bytes()).ok().map(Self)
     }
 
-    fn digest(&self, text: &str) -> String {
+    /// The first digits of a text's keyed digest.
+    pub(crate) fn digest(&self, text: &str) -> String {
         let mut keyed = self.0.clone();
         keyed.update(text.as_bytes());
         let digest = keyed.finalize().into_bytes();
