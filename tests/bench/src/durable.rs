@@ -66,6 +66,7 @@ pub fn run(events: u32, cards: u32) -> Result<String, String> {
     Ok(serde_json::to_string(&measured).map_err(words)? + "\n")
 }
 
+#[allow(clippy::disallowed_methods, reason = "a measurement")]
 async fn measure(events: u32, cards: u32, folder: &Path) -> Result<Measured, String> {
     let config = SimConfig::new(SEED, events, cards, now_ms(), &Policy::default_policy()).clean();
     let mut transactions = 0;
