@@ -30,7 +30,7 @@ use tidemark_engine::record::compare_sequence_numbers;
 use crate::demo::args::DemoArgs;
 use crate::demo::learning::{Learn, Learning, Recomputed};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
-pub(crate) use crate::demo::sending::{Pace, send, send_records};
+pub(crate) use crate::demo::sending::{Pace, STALLED_MS_MAX, send, send_records};
 use crate::stack::{Stack, StackOptions};
 
 const MS_PER_DAY: i64 = 86_400_000;
@@ -39,8 +39,6 @@ const MS_PER_DAY: i64 = 86_400_000;
 const BACKLOG_RECORDS_MAX: u64 = 4_000;
 /// Events of one card, on average, when the number of cards is not given.
 const EVENTS_A_CARD: u64 = 30;
-/// How long the mapping may go without any progress before the demo gives up, in milliseconds.
-pub(crate) const STALLED_MS_MAX: u64 = 120_000;
 /// How often the progress is looked at, in milliseconds.
 const WATCH_MS: u64 = 250;
 /// How many of the highest scores are shown.

@@ -5,13 +5,14 @@ use terminal::clock::{now_ms, pause};
 use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
 
-use super::STALLED_MS_MAX;
 use crate::stack::Stack;
 
 /// Records of one PutRecords call.
 const BATCH_RECORDS: usize = 500;
 /// How often the backlog is looked at, in milliseconds.
 const BACKLOG_WATCH_MS: u64 = 5;
+/// How long the mapping may go without any progress before the demo gives up, in milliseconds.
+pub(crate) const STALLED_MS_MAX: u64 = 120_000;
 /// How often records are sent at a rate, in milliseconds.
 const TICK_MS: u64 = 10;
 

@@ -20,6 +20,7 @@ mod spill;
 #[cfg(test)]
 mod spill_tests;
 mod store;
+mod stored;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -146,6 +146,12 @@ impl Scorer {
         self.summary
     }
 
+    /// How often a card was moved out of memory.
+    #[cfg(test)]
+    pub(super) fn moved(&self) -> u64 {
+        self.store.moved()
+    }
+
     /// Bytes that are kept of a card's state, and of its segments.
     #[cfg(test)]
     pub(crate) fn bytes_of(&self, card: &CardId) -> (usize, usize) {

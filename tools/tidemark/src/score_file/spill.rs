@@ -16,7 +16,7 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::{CardId, fingerprint64};
 use tidemark_engine::port::{StateItem, StateTag, StateVersion};
 
-use super::store::StoredCard;
+use super::stored::StoredCard;
 
 /// Bytes of a record at most; a larger card stays in memory.
 const RECORD_BYTES_MAX: usize = (1 << 23) - 1;
@@ -57,6 +57,7 @@ pub(super) struct Spill {
     /// By the card's fingerprint. Of two cards of one fingerprint, the second stays in memory.
     places: HashMap<u64, Place>,
     buffer: Vec<u8>,
+    puts: u64,
 }
 
 impl Spill {
@@ -74,6 +75,7 @@ impl Spill {
         self.buffer = record;
         if let (Some(()), Some(place)) = (written?, place) {
             self.places.insert(fingerprint, place);
+            self.puts += 1;
             return Ok(true);
         }
         Ok(false)
@@ -105,6 +107,12 @@ impl Spill {
         with.map(|(fingerprint, _)| *fingerprint)
     }
 
+    /// How often it took a card.
+    #[cfg(test)]
+    pub(super) fn puts(&self) -> u64 {
+        self.puts
+    }
+
     fn append(&mut self, record: &[u8]) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(tempfile::tempfile()?);
@@ -130,7 +138,10 @@ impl Spill {
     fn compact(&mut self) -> io::Result<()> {
         let mut places: Vec<(u64, Place)> = self.places.iter().map(|(card, place)| (*card, *place)).collect();
         places.sort_unstable_by_key(|(_, place)| place.offset());
-        let mut anew = Self::default();
+        let mut anew = Self {
+            puts: self.puts,
+            ..Self::default()
+        };
         for (fingerprint, place) in places {
             let record = self.record(place)?;
             if let Some(moved) = Place::new(anew.end, place.has_profile(), record.len()) {

@@ -8,9 +8,9 @@ use super::*;
 const NOW_MS: i64 = 1_790_812_800_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// What comes of a stream, line by line, with so much memory for cards; twice over, 500 days apart, so that cards come back whose
+/// What comes of a stream, line by line, with so much memory for cards, and how often a card was moved to the file; twice over, 500 days apart, so that cards come back whose
 /// whole history is older than anything is kept.
-fn ends(seed: u64, cards: u32, chunk_lines: usize, stored_bytes_max: usize) -> (Vec<String>, ScoreSummary) {
+fn ends(seed: u64, cards: u32, chunk_lines: usize, stored_bytes_max: usize) -> (Vec<String>, ScoreSummary, u64) {
     let policy = Policy::default_policy();
     let mut scorer = Scorer::within(policy.clone(), true, Arrival::AtEventTime, stored_bytes_max);
     let mut told = Vec::new();
@@ -29,7 +29,8 @@ fn ends(seed: u64, cards: u32, chunk_lines: usize, stored_bytes_max: usize) -> (
         }
     }
     told.extend(scorer.score(&chunk).unwrap().iter().map(|end| format!("{end:?}")));
-    (told, scorer.into_summary())
+    let moved = scorer.moved();
+    (told, scorer.into_summary(), moved)
 }
 
 #[test]
@@ -41,7 +42,9 @@ fn outcomes_are_the_same_with_hardly_any_memory() {
         let kept = ends(u64::from(seed), cards, lines, usize::MAX);
         let outcomes = kept.0.iter().filter(|end| end.starts_with("Outcome")).count();
         assert!(outcomes > 300, "seed {seed}: {outcomes}");
+        assert_eq!(kept.2, 0, "seed {seed}");
         let moved = ends(u64::from(seed), cards, lines, 4_000);
+        assert!(moved.2 > 100 || cards < 20, "seed {seed}: {} cards moved", moved.2);
         assert!(kept.0 == moved.0, "seed {seed}: outcomes differ");
         assert_eq!(format!("{:?}", kept.1), format!("{:?}", moved.1), "seed {seed}");
     }
