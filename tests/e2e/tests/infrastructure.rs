@@ -99,6 +99,7 @@ fn variants() -> BTreeMap<String, Value> {
         "by defaults": {}, "with a customer's key": {"KmsKeyArn": key}, "in a VPC": network,
         "in a VPC with endpoints": with_endpoints, "of known sizes": sizes, "without CodeDeploy": {"DeploymentGradual": "false"},
         "without a state machine": {"RedriveParallelMax": "0"},
+        "pushed to": {"MappingFanOut": "true", "MappingStartSeconds": "1790812800"},
     });
     serde_json::from_value(variants).unwrap()
 }

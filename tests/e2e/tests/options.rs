@@ -218,3 +218,41 @@ fn what_can_bear_tags_bears_them() {
     }
     assert_eq!(seen, BTreeSet::from(bearing));
 }
+
+/// With enhanced fan-out the mapping reads by a consumer of the stream, for which the role has the two actions more that Lambda asks
+/// for; and a mapping that is made anew need not begin with the stream's oldest record.
+#[test]
+fn with_fan_out_the_mapping_reads_by_a_consumer_of_the_stream() {
+    let polled = template();
+    let start = |template: &Value| template["Resources"]["ScoreMapping"]["Properties"]["StartingPosition"].clone();
+    assert!(polled["Resources"].get("TransactionsConsumer").is_none());
+    assert_eq!(start(polled), "TRIM_HORIZON");
+    let pushed = decided(&["MappingFanOut=true", "MappingStartSeconds=1790812800"]);
+    let resources = &pushed["Resources"];
+    assert_eq!(
+        resources["TransactionsConsumer"]["Properties"]["StreamARN"]["Fn::GetAtt"][0],
+        "TransactionsStream"
+    );
+    let consumer = json!(["TransactionsConsumer", "ConsumerARN"]);
+    let mapping = &resources["ScoreMapping"]["Properties"];
+    assert_eq!(mapping["EventSourceArn"]["Fn::GetAtt"], consumer);
+    assert_eq!(start(&pushed), "AT_TIMESTAMP");
+    assert_eq!(mapping["StartingPositionTimestamp"]["Ref"], "MappingStartSeconds");
+    let statements = |template: &Value| {
+        let role = &template["Resources"]["ScoreRole"]["Properties"];
+        role["Policies"][0]["PolicyDocument"]["Statement"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let more: Vec<Value> = statements(&pushed)
+        .into_iter()
+        .filter(|one| !statements(polled).contains(one))
+        .collect();
+    assert_eq!(more.len(), 1, "{more:?}");
+    assert_eq!(
+        more[0]["Action"],
+        json!(["kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"])
+    );
+    assert_eq!(more[0]["Resource"]["Fn::GetAtt"], consumer);
+}

@@ -20,5 +20,5 @@ pub use cloud::{LocalCloud, LocalConfig, Names, Provisioned};
 pub use error::LocalError;
 pub use esm::{EsmOptions, EsmStats, StartingPosition};
 pub use faults::{FaultCounts, FaultKind, FaultPlan, Faults, PlanId, Service};
-pub use mapping::{Invoker, Mapping, MappingSpec, MappingStats};
+pub use mapping::{Invoker, Mapping, MappingSpec, MappingStats, Reads};
 pub use runtime_api::{Function, FunctionSpec, FunctionStats, Invocation, InvokeError};

@@ -4,6 +4,7 @@ pub mod args;
 pub mod fraud;
 pub mod learning;
 pub mod report;
+pub(crate) mod sending;
 pub mod signals;
 pub(crate) mod usage;
 
@@ -16,10 +17,9 @@ use operate::account::evidence::{self, EvidencePlaces, StreamRange};
 use operate::account::{Accepted, Account, BoundsInForce, Evidence, Record};
 use operate::explain_outcome;
 use operate::outcome::SentOutcome;
-use terminal::clock::{now_ms, pause};
+use terminal::clock::now_ms;
 use terminal::error::{CliError, Exit};
 use terminal::ui;
-use tidemark_aws::admin::PutRecord;
 use tidemark_domain::contract;
 use tidemark_domain::event::Event;
 use tidemark_domain::history::History;
@@ -30,20 +30,15 @@ use tidemark_engine::record::compare_sequence_numbers;
 use crate::demo::args::DemoArgs;
 use crate::demo::learning::{Learn, Learning, Recomputed};
 use crate::demo::report::{Decisions, DemoReport, Percentiles, TopScore};
+pub(crate) use crate::demo::sending::{Pace, STALLED_MS_MAX, send, send_records};
 use crate::stack::{Stack, StackOptions};
 
 const MS_PER_DAY: i64 = 86_400_000;
-/// Records of one PutRecords call.
-const BATCH_RECORDS: usize = 500;
 /// Without a rate, so many records at most wait to be scored while more are sent: the latency is the path's then, and not
 /// that of a queue which only the speed of sending makes.
 const BACKLOG_RECORDS_MAX: u64 = 4_000;
-/// How often the backlog is looked at, in milliseconds.
-const BACKLOG_WATCH_MS: u64 = 5;
 /// Events of one card, on average, when the number of cards is not given.
 const EVENTS_A_CARD: u64 = 30;
-/// How long the mapping may go without any progress before the demo gives up, in milliseconds.
-const STALLED_MS_MAX: u64 = 120_000;
 /// How often the progress is looked at, in milliseconds.
 const WATCH_MS: u64 = 250;
 /// How many of the highest scores are shown.
@@ -59,6 +54,7 @@ pub async fn run(args: &DemoArgs, learn: &Learn<'_>, json: bool) -> Result<Exit,
     let (text, policy) = learning::policy()?;
     let mut options = StackOptions::new(&args.data_dir, args.shards, args.score_binary.as_deref(), json);
     options.aws_limits = !args.no_aws_limits;
+    options.reads = args.reads.into();
     options.env = learning::settings(&args.data_dir, &text)?;
     let stack = Stack::start_with(options).await?;
     let result = run_on(&stack, args, (&text, &policy, learn), json).await;
@@ -218,82 +214,6 @@ pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
         states,
         queues,
     })
-}
-
-/// How fast records are sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Pace {
-    /// So many a second.
-    Rate(u64),
-    /// As fast as they are scored: so many may wait.
-    Backlog(u64),
-}
-
-/// Sends up to `records_max` records of a simulated stream; answers how many. `before` records were sent already.
-pub(crate) async fn send(
-    stack: &Stack,
-    stream: &mut (impl Iterator<Item = SimRecord> + Send),
-    bounds: (u64, u64),
-    pace: Pace,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<u64, CliError> {
-    let mut records = stream.map(|record| PutRecord {
-        partition_key: record.partition_key,
-        data: record.payload,
-    });
-    send_records(stack, &mut records, bounds, pace, progress).await
-}
-
-/// The same of records from anywhere.
-pub(crate) async fn send_records(
-    stack: &Stack,
-    records: &mut (impl Iterator<Item = PutRecord> + Send),
-    (before, records_max): (u64, u64),
-    pace: Pace,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<u64, CliError> {
-    let started_ms = now_ms();
-    let mut sent = 0_u64;
-    while sent < records_max {
-        let room = usize::try_from(records_max - sent).unwrap_or(BATCH_RECORDS);
-        let batch: Vec<PutRecord> = records.take(room.min(BATCH_RECORDS)).collect();
-        if batch.is_empty() {
-            break;
-        }
-        let put = stack
-            .cloud
-            .admin()
-            .put_records(&stack.names.transactions_stream, &batch)
-            .await;
-        put.map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))?;
-        sent += batch.len() as u64;
-        progress(sent);
-        match pace {
-            Pace::Rate(rate) => hold_rate(rate, sent, started_ms).await,
-            Pace::Backlog(waiting_max) => hold_backlog(stack, before + sent, waiting_max).await,
-        }
-    }
-    Ok(sent)
-}
-
-/// Waits until `sent` records are due at the rate asked for.
-async fn hold_rate(rate: u64, sent: u64, started_ms: i64) {
-    let due_ms = i64::try_from(sent.saturating_mul(1_000) / rate).unwrap_or(i64::MAX);
-    let wait_ms = due_ms - (now_ms() - started_ms);
-    if let Ok(wait_ms) = u64::try_from(wait_ms) {
-        pause(wait_ms).await;
-    }
-}
-
-/// Waits until few enough records wait; not for ever, since [`drain`] tells a stall with its cause.
-async fn hold_backlog(stack: &Stack, sent: u64, records_max: u64) {
-    for _ in 0..STALLED_MS_MAX / BACKLOG_WATCH_MS {
-        let stats = stack.mapping.stats().esm;
-        if sent.saturating_sub(stats.records_done + stats.records_discarded) <= records_max {
-            return;
-        }
-        pause(BACKLOG_WATCH_MS).await;
-    }
 }
 
 /// Waits until the mapping has nothing left, as long as it gets on.

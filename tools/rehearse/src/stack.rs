@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use localcloud::{
     EsmOptions, Function, FunctionSpec, LocalCloud, LocalConfig, LocalError, Mapping, MappingSpec, Names, Provisioned,
+    Reads,
 };
 use terminal::error::CliError;
 use terminal::ui;
@@ -12,9 +13,6 @@ use tidemark_engine::causes;
 
 /// Records of one invocation; the template has the same.
 const BATCH_SIZE: u32 = 500;
-/// How long the mapping gathers a batch, in milliseconds: the shortest that AWS knows besides none. More events of a
-/// card share a write then.
-const BATCHING_WINDOW_MS: u64 = 1_000;
 /// Retries of a batch before it goes to the dead-letter queue; the template has the same.
 const RETRIES_MAX: u32 = 20;
 /// Age beyond which a record is not tried again, in seconds; the template has the same.
@@ -37,6 +35,8 @@ pub struct StackOptions<'a> {
     pub score_binary: Option<&'a Path>,
     /// Options of the mapping.
     pub mapping: EsmOptions,
+    /// How the mapping comes by new records.
+    pub reads: Reads,
     /// The fault layer's seed, where there is to be one.
     pub fault_seed: Option<u64>,
     /// Whether the local AWS has AWS's limits by the second.
@@ -62,6 +62,7 @@ impl<'a> StackOptions<'a> {
             shards,
             score_binary,
             mapping: mapping_options(),
+            reads: Reads::default(),
             fault_seed: None,
             aws_limits: true,
             env: Vec::new(),
@@ -139,8 +140,9 @@ impl Stack {
         let redrive = start_redrive(&cloud, &names, &provisioned, &binary, options.env).await?;
         let mut spec = MappingSpec::new(names.transactions_stream.clone(), function.clone());
         spec.options = options.mapping;
-        if options.on.is_some() {
-            spec.poll_interval_ms = POLL_OTHERS_MS;
+        spec.reads = options.reads;
+        if options.on.is_some() && options.reads == Reads::Eager {
+            spec.reads = Reads::Every(POLL_OTHERS_MS);
         }
         spec.on_failure_queue_url = Some(provisioned.dead_letter_queue_url.clone());
         let mapping = cloud.start_mapping(spec).await.map_err(failed)?;
@@ -171,7 +173,6 @@ impl Stack {
 pub fn mapping_options() -> EsmOptions {
     EsmOptions {
         batch_size: BATCH_SIZE,
-        batching_window_ms: BATCHING_WINDOW_MS,
         bisect_on_error: true,
         retries_max: Some(RETRIES_MAX),
         record_age_s_max: Some(RECORD_AGE_S_MAX),

@@ -310,9 +310,10 @@ impl Driver {
         let wait_ms = if page.behind_ms > 0 {
             0
         } else {
-            self.spec.poll_interval_ms
+            self.spec.reads.interval_ms()
         };
-        reader.next_ms = now_ms().saturating_add_unsigned(wait_ms);
+        // From the begin of the read: the rhythm of the looks does not depend on how long one takes.
+        reader.next_ms = began_ms.saturating_add_unsigned(wait_ms);
         let closed = page.next.is_none();
         reader.iterator = page.next;
         self.esm.accept(id, records, now_ms());

@@ -18,8 +18,40 @@ use crate::esm::{EsmOptions, EsmStats};
 use crate::runtime_api::{Function, Invocation};
 use driver::{Command, Driver};
 
-/// How often a shard without new records is read. AWS reads once a second; locally that would be all of the latency.
-const POLL_INTERVAL_MS: u64 = 20;
+/// How a mapping comes by new records: how long after a read of a shard began the next one begins, when that one found nothing
+/// more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// Sooner than on AWS, so that nobody waits for a look.
+    #[default]
+    Eager,
+    /// As Lambda's standard iterator: a look at each shard once a second.
+    Polling,
+    /// As enhanced fan-out: records are with the mapping as soon as Kinesis would have pushed them.
+    FanOut,
+    /// So many milliseconds.
+    Every(u64),
+}
+
+impl Reads {
+    /// The time from the begin of one read to that of the next, in milliseconds.
+    #[must_use]
+    pub fn interval_ms(self) -> u64 {
+        match self {
+            Self::Eager => EAGER_INTERVAL_MS,
+            Self::Polling => POLL_INTERVAL_MS,
+            Self::FanOut => PUSH_INTERVAL_MS,
+            Self::Every(interval_ms) => interval_ms,
+        }
+    }
+}
+
+/// How often a shard without new records is read when nobody asks for AWS's own rhythm.
+const EAGER_INTERVAL_MS: u64 = 20;
+/// How often Lambda looks at a shard (its developer guide: "a base rate of once per second").
+const POLL_INTERVAL_MS: u64 = 1_000;
+/// How long enhanced fan-out takes to push a record (Kinesis's developer guide: about 70 ms).
+const PUSH_INTERVAL_MS: u64 = 70;
 
 /// Something that takes invocations: a [`Function`], or a test's stand-in.
 pub trait Invoker: Send + Sync + 'static {
@@ -51,8 +83,8 @@ pub struct MappingSpec {
     pub options: EsmOptions,
     /// The queue for on-failure messages.
     pub on_failure_queue_url: Option<String>,
-    /// How often a shard without new records is read, in milliseconds.
-    pub poll_interval_ms: u64,
+    /// How it comes by new records.
+    pub reads: Reads,
     /// By shard, the sequence number after which to go on, instead of the starting position: [`Mapping::checkpoints`] of
     /// a mapping that was stopped.
     pub resume_after: BTreeMap<String, String>,
@@ -66,7 +98,7 @@ impl MappingSpec {
             target: Arc::new(target),
             options: EsmOptions::default(),
             on_failure_queue_url: None,
-            poll_interval_ms: POLL_INTERVAL_MS,
+            reads: Reads::default(),
             resume_after: BTreeMap::new(),
         }
     }

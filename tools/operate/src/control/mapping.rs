@@ -37,11 +37,18 @@ async fn found(admin: &Admin, function: &str) -> Result<Vec<MappingState>, Admin
     Ok(mappings)
 }
 
+/// The stream of a mapping's source, which is the stream itself, or with enhanced fan-out a consumer of it
+/// (`…:stream/NAME/consumer/CONSUMER:TIME`).
+fn stream_of(source: &str) -> &str {
+    let (_, name) = source.split_once(":stream/").unwrap_or_default();
+    name.split('/').next().unwrap_or_default()
+}
+
 /// What each of the function's mappings needs before it comes to a backlog.
 pub(super) async fn lifts(admin: &Admin, function: &str) -> Result<Vec<Lift>, AdminError> {
     let mut lifts = Vec::new();
     for mapping in found(admin, function).await? {
-        let stream = mapping.source.rsplit('/').next().unwrap_or_default();
+        let stream = stream_of(&mapping.source);
         let age_s = match mapping.record_age_s {
             None => None,
             Some(own_s) => {
@@ -107,6 +114,17 @@ pub(super) fn span(seconds: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_stream_of_a_mapping_is_found_behind_a_consumer_too() {
+        let stream = "arn:aws:kinesis:eu-west-1:111122223333:stream/tidemark-transactions";
+        assert_eq!(stream_of(stream), "tidemark-transactions");
+        assert_eq!(
+            stream_of(&format!("{stream}/consumer/tidemark-score:1790812800")),
+            "tidemark-transactions"
+        );
+        assert_eq!(stream_of("arn:aws:sqs:eu-west-1:111122223333:queue"), "");
+    }
 
     #[test]
     fn a_backlog_may_be_as_old_as_the_stream_allows_less_the_time_for_a_redrive() {

@@ -2,7 +2,30 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use localcloud::Reads;
+
+/// How the mapping comes by new records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReadsArg {
+    /// A look at each shard every 20 ms: sooner than on AWS
+    #[default]
+    Eager,
+    /// A look at each shard once a second, as Lambda does
+    Polling,
+    /// As fast as enhanced fan-out pushes records
+    FanOut,
+}
+
+impl From<ReadsArg> for Reads {
+    fn from(arg: ReadsArg) -> Self {
+        match arg {
+            ReadsArg::Eager => Self::Eager,
+            ReadsArg::Polling => Self::Polling,
+            ReadsArg::FanOut => Self::FanOut,
+        }
+    }
+}
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -25,9 +48,12 @@ pub struct DemoArgs {
     /// Shards of the transactions stream
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub shards: u16,
-    /// Events sent a second at most [default: as fast as they are scored]
+    /// Events sent a second, evenly [default: as fast as they are scored]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: Option<u64>,
+    /// How the mapping comes by new records
+    #[arg(long, value_enum, default_value_t)]
+    pub reads: ReadsArg,
     /// Let shards and partitions take and give more in a second than on AWS
     #[arg(long)]
     pub no_aws_limits: bool,

@@ -4,6 +4,7 @@ mod card;
 mod plan;
 mod prices;
 mod text;
+mod ways;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ pub use card::CardUse;
 pub use plan::{Assumed, Load, Month};
 use plan::{StreamMode, month};
 pub use prices::{PRICES, PriceTable};
+pub use ways::Way;
+use ways::ways;
 
 /// The help below the options.
 pub const HELP: &str = "What an event costs of the table is measured: typical cards go through the engine, for as long as the policy keeps their events.\nAll else is arithmetic on a table of prices (us-east-1); docs/reference/cost.md has the prices, their names and the formulas.\n\nExamples:\n  tidemark cost --rate 2000 --cards 3e6 --events-per-card-day 2\n  tidemark cost --rate 100000 --json | jq '.months[].usd'\n  tidemark cost --rate 50 --prices write_units=0.705,put_gb=0.088";
@@ -45,7 +48,7 @@ pub struct CostArgs {
     #[arg(long, default_value = "", value_name = "PRICES")]
     pub prices: String,
     /// The mapping's batching window, seconds
-    #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
+    #[arg(long, default_value_t = 0.0, value_parser = not_negative)]
     pub window_seconds: f64,
     /// Most records of a batch
     #[arg(long, default_value_t = 500.0, value_parser = positive)]
@@ -84,6 +87,8 @@ pub struct CostReport {
     pub card: CardUse,
     /// A month with streams on demand, and one with provisioned ones.
     pub months: Vec<Month>,
+    /// The ways in which records can come to the function, with streams on demand.
+    pub ways: Vec<Way>,
 }
 
 /// Measures, reckons and tells.
@@ -94,16 +99,13 @@ pub fn run(args: &CostArgs, json: bool) -> Result<Exit, CliError> {
     let policy = files::policy(args.policy.as_deref())?;
     let prices = PriceTable::parse(&args.prices)?;
     let load = load(args)?;
-    let assumed = Assumed {
-        call_ms: args.call_ms,
-        event_ms: args.event_ms,
-        log_bytes: args.log_bytes,
-        refused_share: args.refused_share,
-    };
+    let assumed = assumed(args);
     let card = card::measure(&policy, load.events_per_card_day)?;
     let modes = [StreamMode::OnDemand, StreamMode::Provisioned];
     let months = modes.map(|mode| month(&load, mode, &card, &assumed, &prices)).to_vec();
+    let ways = ways(&load, &card, &assumed, &prices).to_vec();
     let report = CostReport {
+        ways,
         load,
         assumed,
         card,
@@ -111,6 +113,15 @@ pub fn run(args: &CostArgs, json: bool) -> Result<Exit, CliError> {
     };
     ui::out(&ui::json_or(json, &report, text::render)?);
     Ok(Exit::Ok)
+}
+
+fn assumed(args: &CostArgs) -> Assumed {
+    Assumed {
+        call_ms: args.call_ms,
+        event_ms: args.event_ms,
+        log_bytes: args.log_bytes,
+        refused_share: args.refused_share,
+    }
 }
 
 fn load(args: &CostArgs) -> Result<Load, CliError> {
@@ -171,6 +182,7 @@ fn number(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
     use clap::Parser as _;
+    use tidemark_domain::policy::Policy;
 
     #[derive(clap::Parser)]
     struct Line {
@@ -195,6 +207,31 @@ mod tests {
             error.code == "cost_load" && error.what.contains("69.4"),
             "{}",
             error.what
+        );
+    }
+
+    /// The page's table of ways is what the command says: who changes a price or a formula writes the rows that this test asks for.
+    #[test]
+    fn the_page_has_what_each_way_costs() {
+        let page = include_str!("../../../../docs/reference/cost.md");
+        let (policy, prices) = (Policy::default_policy(), PriceTable::parse("").unwrap());
+        let mut rows = 0;
+        for rate in [1, 100, 10_000] {
+            let args = args(&format!("--rate {rate}"));
+            let assumed = assumed(&args);
+            let card = card::measure(&policy, args.events_per_card_day).unwrap();
+            for way in ways(&load(&args).unwrap(), &card, &assumed, &prices) {
+                let (usd, of_it) = (text::money(way.usd), text::money(way.usd_of_it));
+                let (name, wait, events) = (way.name, way.wait_seconds, way.batch_events);
+                let rate = ui::grouped(rate);
+                let row = format!("| {rate} | {name} | {wait:.2} | {events:.1} | {usd} | {of_it} |\n");
+                assert!(page.contains(&row), "docs/reference/cost.md has no row {row}");
+                rows += 1;
+            }
+        }
+        assert_eq!(
+            page.matches(" | a look a second").count() + page.matches(" | enhanced fan-out, no").count(),
+            rows
         );
     }
 
@@ -233,19 +270,23 @@ mod tests {
                 ..CardUse::default()
             },
             months: Vec::new(),
+            ways: Vec::new(),
         };
         let prices = PriceTable::parse("").unwrap();
         let months = [StreamMode::OnDemand, StreamMode::Provisioned];
         let months = months
             .map(|mode| month(&report.load, mode, &report.card, &report.assumed, &prices))
             .to_vec();
-        let text = text::render(&CostReport { months, ..report });
+        let ways = ways(&report.load, &report.card, &report.assumed, &prices).to_vec();
+        let text = text::render(&CostReport { months, ways, ..report });
         for part in [
             "streams on demand",
             "streams provisioned",
             "table, writes",
             "ask for a higher",
             "Assumed, not measured",
+            "no window",
+            "enhanced fan-out",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -22,9 +22,9 @@ const ON_DEMAND_HEADROOM: f64 = 2.0;
 /// Room that a provisioned stream is given over its peak.
 const PROVISIONED_HEADROOM: f64 = 1.25;
 /// Lambda polls each shard of a mapping once a second.
-const POLL_SECONDS: f64 = 1.0;
+pub(super) const POLL_SECONDS: f64 = 1.0;
 /// Enhanced fan-out pushes records some 70 ms after they came (Kinesis, enhanced fan-out consumers).
-const PUSH_SECONDS: f64 = 0.07;
+pub(super) const PUSH_SECONDS: f64 = 0.07;
 /// Write units a second that a new account's on-demand table takes, and concurrent invocations of an account.
 const TABLE_WRITE_UNITS_MAX: f64 = 40_000.0;
 const ACCOUNT_CONCURRENCY_MAX: f64 = 1_000.0;

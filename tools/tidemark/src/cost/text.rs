@@ -6,6 +6,7 @@ use terminal::ui::{self, grouped, paint};
 
 use super::CostReport;
 use super::plan::{Month, StreamMode};
+use super::ways::Way;
 
 pub(super) fn render(report: &CostReport) -> String {
     let (load, used) = (&report.load, &report.card);
@@ -25,6 +26,7 @@ pub(super) fn render(report: &CostReport) -> String {
         bill(&mut text, month);
     }
     let _ = writeln!(text, "\n  {}", choice(&report.months));
+    ways(&mut text, &report.ways);
     if let Some(month) = report.months.first() {
         limits(&mut text, month);
     }
@@ -76,6 +78,23 @@ fn bill(text: &mut String, month: &Month) {
     }
 }
 
+fn ways(text: &mut String, ways: &[Way]) {
+    let heading = "How records come to the function, streams on demand";
+    let _ = writeln!(text, "\n  {}", paint(ui::HEADING, heading));
+    for way in ways {
+        let _ = writeln!(
+            text,
+            "    {:<32}{:>14} USD   waits {:.2} s at most; {} invocations, {:.1} events each; {} USD of it reads, invocations, logs",
+            way.name,
+            money(way.usd),
+            way.wait_seconds,
+            number(way.invocations),
+            way.batch_events,
+            money(way.usd_of_it),
+        );
+    }
+}
+
 fn choice(months: &[Month]) -> String {
     let cheapest = months.iter().min_by(|a, b| a.usd.total_cmp(&b.usd));
     match cheapest.map(|month| month.mode) {
@@ -121,7 +140,7 @@ fn limits(text: &mut String, month: &Month) {
     );
 }
 
-fn money(usd: f64) -> String {
+pub(super) fn money(usd: f64) -> String {
     let cents = (usd * 100.0).round() as u64;
     format!("{}.{:02}", grouped(cents / 100), cents % 100)
 }

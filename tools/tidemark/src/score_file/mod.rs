@@ -2,9 +2,11 @@
 //!
 //! Every line goes the way of a record of the stream: the engine that the score function runs plans, folds, commits and sends,
 //! with its ports in memory. So a line gets the outcome that the stream would give it, in the same bytes. Lines are taken in
-//! chunks. Memory is bounded by a chunk, by the states that the engine keeps decoded (`WARM_BYTES_MAX`), and by the number of
-//! cards: of each the store keeps the encoded state, and the bytes of its sealed segments until they are older than the
-//! policy's retention, 15 to 40 bytes an event. A line is never held beyond the contract's payload limit.
+//! chunks. Memory is bounded by a chunk, by the states that the engine keeps decoded (`WARM_BYTES_MAX`), by what the store keeps of
+//! cards (`STORED_BYTES_MAX`: the encoded state, and the bytes of its sealed segments until they are older than the policy's
+//! retention), and by 40 bytes or so of each card that there ever was. The cards that have been longest without an event are in a
+//! temporary file, and come back with their next event, so that how old an event may be makes no difference. A line is never held
+//! beyond the contract's payload limit.
 //!
 //! A file has no arrival times. Unless one is named ([`Arrival::At`]), each event counts as arriving at its own time: the
 //! bounds on skew and lateness do not apply, and the dedupe horizon alone judges how old an event may be.
@@ -14,7 +16,11 @@
 mod hot_tests;
 mod scorer;
 pub(crate) mod sorted;
+mod spill;
+#[cfg(test)]
+mod spill_tests;
 mod store;
+mod stored;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -88,6 +94,9 @@ pub enum ScoreFileError {
     /// Writing outcomes or refused lines failed.
     #[error("can't write")]
     Write(#[from] io::Error),
+    /// Cards that memory has no room for could not be written to the temporary file, or read from it.
+    #[error("can't keep cards in a temporary file")]
+    Spill(#[source] io::Error),
     /// The lines are more than can be held to be sorted.
     #[error("more than {} GiB of lines can't be sorted in memory: sort the file before", sorted::SORT_BYTES_MAX >> 30)]
     TooLargeToSort,

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use terminal::chunk::{CHUNK_LINES_MAX, LineChunk};
 use terminal::glance::Kind;
 use terminal::lines::Unread;
-use tidemark_domain::id::{CardId, fingerprint64};
+use tidemark_domain::id::CardId;
 use tidemark_domain::policy::Policy;
 use tidemark_engine::config::BATCH_RECORDS_MAX;
 use tidemark_engine::memory::{ManualClock, MemoryQuarantine, MemorySink};
@@ -27,9 +27,11 @@ const UNBOUNDED_MS: i64 = i64::MAX / 4;
 const LANE_LINES: usize = 1_024;
 const LANES: usize = CHUNK_LINES_MAX / LANE_LINES;
 /// Memory of the states that the engine keeps decoded from one batch to the next, bytes.
-const WARM_BYTES_MAX: usize = 256 << 20;
+const WARM_BYTES_MAX: usize = 32 << 20;
 /// Cards whose profile the engine keeps from one batch to the next.
-const WARM_PROFILES_MAX: usize = 100_000;
+const WARM_PROFILES_MAX: usize = 20_000;
+/// Memory of what is stored of cards, bytes; the rest is in a file.
+const STORED_BYTES_MAX: usize = 64 << 20;
 
 /// What became of a line.
 #[derive(Debug)]
@@ -58,7 +60,12 @@ pub(crate) struct Scorer {
 
 impl Scorer {
     /// Nothing is known of any card. With `features` each outcome carries the value of every feature of the policy.
-    pub(crate) fn new(mut policy: Policy, features: bool, arrival: Arrival) -> Self {
+    pub(crate) fn new(policy: Policy, features: bool, arrival: Arrival) -> Self {
+        Self::within(policy, features, arrival, STORED_BYTES_MAX)
+    }
+
+    /// The same with so much memory for what is stored of cards, bytes.
+    pub(super) fn within(mut policy: Policy, features: bool, arrival: Arrival, stored_bytes_max: usize) -> Self {
         policy.outcome_features |= features;
         let arrival_ms = match arrival {
             Arrival::AtEventTime => {
@@ -67,7 +74,7 @@ impl Scorer {
             }
             Arrival::At(arrival_ms) => arrival_ms,
         };
-        let store = FileStore::new(policy.retention_ms());
+        let store = FileStore::new(policy.retention_ms(), stored_bytes_max);
         let (sink, quarantine) = (MemorySink::default(), MemoryQuarantine::default());
         let config = EngineConfig {
             commits_concurrent_max: 1, // nothing here waits
@@ -134,11 +141,15 @@ impl Scorer {
     /// What became of all lines.
     pub(crate) fn into_summary(mut self) -> ScoreSummary {
         let newest_ms = &self.newest_ms;
-        let profile_alone = self
-            .store
-            .count_profiles(|card| !newest_ms.contains_key(&fingerprint64(card.as_str())));
+        let profile_alone = self.store.count_profiles(|card| !newest_ms.contains_key(&card));
         self.summary.cards = newest_ms.len() as u64 + profile_alone;
         self.summary
+    }
+
+    /// How often a card was moved out of memory.
+    #[cfg(test)]
+    pub(super) fn moved(&self) -> u64 {
+        self.store.moved()
     }
 
     /// Bytes that are kept of a card's state, and of its segments.
@@ -168,6 +179,9 @@ impl Scorer {
             .collect();
         // Every port is in memory and answers at once.
         let report = self.engine.process(&records, i64::MAX).now_or_never();
+        if let Some(error) = self.store.failed() {
+            return Err(ScoreFileError::Spill(error));
+        }
         let report = report.filter(|report| report.retry_from.is_none());
         let report = report.ok_or(ScoreFileError::Unfinished)?;
         self.settle(chunk, lines, &report, ends);

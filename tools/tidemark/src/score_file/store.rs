@@ -1,29 +1,31 @@
-//! The engine's store for a file: each card's encoded state, its profile, and the sealed segments that can still matter.
+//! The engine's store for a file: each card's encoded state, its profile, and the sealed segments that can still matter. What
+//! does not fit into memory, of the cards that were longest without an event, is in a file without a name (`spill.rs`).
 //!
 //! `tidemark_engine::memory` has a store for tests: it keeps what was there before each write, every decision, and every
 //! segment for as long as a table would. A file may have any number of events, so this store keeps what an event can still
 //! ask for, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
-use tidemark_domain::id::CardId;
+use tidemark_domain::id::{CardId, fingerprint64};
 use tidemark_domain::labelled::{LABELS_MAX, LabelledHistory};
-use tidemark_domain::lifetime::{HISTORY_MS, SEGMENT_MS};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
     Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
     StateWrite, Units,
 };
 
-const SECOND_MS: i64 = 1_000;
+use super::spill::Spill;
+use super::stored::StoredCard;
 
 /// States, profiles and segments by card. Clones share their content.
 #[derive(Clone)]
 pub(super) struct FileStore {
-    cards: Arc<Mutex<HashMap<CardId, StoredCard>>>,
+    cards: Arc<Mutex<Cards>>,
     /// Labelled histories of keys.
     keys: Arc<Mutex<Keys>>,
     /// How long an event can matter behind its card's newest, ms: the policy's.
@@ -52,91 +54,135 @@ impl Keys {
     }
 }
 
-/// What is kept of a card.
-#[derive(Default)]
-struct StoredCard {
-    state: Option<StateItem>,
-    profile: Option<Profile>,
-    segments: Segments,
+/// The cards, in memory and in the file.
+struct Cards {
+    in_memory: HashMap<CardId, StoredCard>,
+    /// What those take, bytes.
+    bytes: usize,
+    bytes_max: usize,
+    /// Counts commits: what a card's last use is told in.
+    tick: u64,
+    spill: Spill,
+    /// Why the file can't be written or read. From then on nothing is right.
+    failed: Option<io::Error>,
 }
 
-/// Sealed segments of a card, in their stored form.
-#[derive(Default)]
-struct Segments {
-    bytes: BTreeMap<SegmentKey, Vec<u8>>,
-    /// The time of the newest event in each, ms, the oldest segment first.
-    ages: BTreeSet<(i64, SegmentKey)>,
-}
-
-impl Segments {
-    fn put(&mut self, item: &SegmentItem) {
-        self.bytes.insert(item.key, item.bytes.clone());
-        // Its newest event, or up to a second later: an expiry is told in whole seconds.
-        let last_ms = item
-            .expires_at_s
-            .saturating_add(1)
-            .saturating_mul(SECOND_MS)
-            .saturating_sub(SEGMENT_MS);
-        self.ages.insert((last_ms, item.key));
+impl Cards {
+    /// A card, taken back into memory when it is in the file.
+    fn get(&mut self, card: &CardId) -> Option<&mut StoredCard> {
+        if !self.in_memory.contains_key(card) {
+            let stored = self.spill.take(card).unwrap_or_else(|error| {
+                self.failed.get_or_insert(error);
+                None
+            })?;
+            self.bytes += stored.bytes();
+            self.in_memory.insert(card.clone(), stored);
+        }
+        let tick = self.tick;
+        let stored = self.in_memory.get_mut(card)?;
+        stored.used.set(tick);
+        Some(stored)
     }
 
-    /// Forgets segments without an event that is newer than this.
-    fn forget_until(&mut self, aged_ms: i64) {
-        while let Some((_, key)) = self.ages.first().copied().filter(|(last_ms, _)| *last_ms <= aged_ms) {
-            self.ages.pop_first();
-            self.bytes.remove(&key);
+    fn change<T>(&mut self, card: &CardId, change: impl FnOnce(&mut StoredCard) -> T) -> T {
+        if self.get(card).is_none() {
+            let stored = StoredCard::default();
+            self.bytes += stored.bytes();
+            self.in_memory.insert(card.clone(), stored);
         }
-    }
-}
-
-impl StoredCard {
-    /// Writes a state under its condition.
-    fn write(&mut self, write: &StateWrite, retention_ms: i64) -> Commit {
-        if self.state.as_ref().map(|item| item.version) != write.expected {
-            return Commit::Conflict(self.state.clone());
-        }
-        self.state = Some(write.item.clone());
-        let newest_ms = write.expires_at_s.saturating_mul(SECOND_MS).saturating_sub(HISTORY_MS);
-        self.segments.forget_until(newest_ms.saturating_sub(retention_ms));
-        Commit::Written
+        let tick = self.tick;
+        let stored = self.in_memory.entry(card.clone()).or_default();
+        stored.used.set(tick);
+        let before = stored.bytes();
+        let changed = change(stored);
+        self.bytes = self.bytes + stored.bytes() - before;
+        changed
     }
 
-    /// Keeps a profile that is newer than what is known.
-    fn learn(&mut self, profile: &Profile) -> PutOnce {
-        if self
-            .profile
-            .as_ref()
-            .is_some_and(|known| known.version >= profile.version)
-        {
-            return PutOnce::Already;
+    /// Moves cards into the file until a quarter of the room is free, those first that were longest without a use.
+    fn make_room(&mut self) {
+        self.tick += 1;
+        if self.bytes <= self.bytes_max || self.failed.is_some() {
+            return;
         }
-        self.profile = Some(profile.clone());
-        PutOnce::Written
+        let mut ages: Vec<(u64, usize)> = self
+            .in_memory
+            .values()
+            .map(|card| (card.used.get(), card.bytes()))
+            .collect();
+        ages.sort_unstable();
+        let goal = self.bytes_max / 4 * 3;
+        let (mut left, mut until) = (self.bytes, 0);
+        for (used, bytes) in ages {
+            if left <= goal {
+                break;
+            }
+            left -= bytes;
+            until = used;
+        }
+        let (spill, failed, freed) = (&mut self.spill, &mut self.failed, &mut self.bytes);
+        self.in_memory.retain(|card, stored| {
+            if stored.used.get() > until || *freed <= goal || failed.is_some() {
+                return true;
+            }
+            match spill.put(card, stored) {
+                Ok(taken) => {
+                    *freed -= if taken { stored.bytes() } else { 0 };
+                    !taken
+                }
+                Err(error) => {
+                    *failed = Some(error);
+                    true
+                }
+            }
+        });
+        self.in_memory.shrink_to(self.in_memory.len() * 2);
     }
 }
 
 impl FileStore {
-    /// Nothing is known of any card. An event matters for so long behind its card's newest, ms.
-    pub(super) fn new(retention_ms: i64) -> Self {
+    /// Nothing is known of any card. An event matters for so long behind its card's newest, ms; cards take so many bytes of memory.
+    pub(super) fn new(retention_ms: i64, bytes_max: usize) -> Self {
+        let cards = Cards {
+            in_memory: HashMap::new(),
+            bytes: 0,
+            bytes_max,
+            tick: 0,
+            spill: Spill::default(),
+            failed: None,
+        };
         Self {
-            cards: Arc::default(),
+            cards: Arc::new(Mutex::new(cards)),
             keys: Arc::default(),
             retention_ms,
         }
     }
 
-    /// How many cards with a profile there are that this holds for.
-    pub(super) fn count_profiles(&self, is_counted: impl Fn(&CardId) -> bool) -> u64 {
+    /// How many cards with a profile there are for whose fingerprint this holds.
+    pub(super) fn count_profiles(&self, is_counted: impl Fn(u64) -> bool) -> u64 {
         let cards = lock(&self.cards);
-        let with_profile = cards.iter().filter(|(_, stored)| stored.profile.is_some());
-        with_profile.filter(|(card, _)| is_counted(card)).count() as u64
+        let in_memory = cards.in_memory.iter().filter(|(_, stored)| stored.profile.is_some());
+        let in_memory = in_memory.map(|(card, _)| fingerprint64(card.as_str()));
+        let all = in_memory.chain(cards.spill.with_profile());
+        all.filter(|card| is_counted(*card)).count() as u64
+    }
+
+    /// Why cards could not be written to the file or read from it, if so.
+    pub(super) fn failed(&self) -> Option<io::Error> {
+        lock(&self.cards).failed.take()
+    }
+
+    /// How often a card was moved to the file.
+    #[cfg(test)]
+    pub(super) fn moved(&self) -> u64 {
+        lock(&self.cards).spill.puts()
     }
 
     /// Bytes of a card's state, and of all its segments.
     #[cfg(test)]
     pub(super) fn bytes_of(&self, card: &CardId) -> (usize, usize) {
-        let cards = lock(&self.cards);
-        let stored = &cards[card];
+        let mut cards = lock(&self.cards);
+        let stored = cards.get(card).unwrap();
         let state = stored.state.as_ref().map_or(0, |item| item.bytes.len());
         (state, stored.segments.bytes.values().map(Vec::len).sum())
     }
@@ -155,16 +201,13 @@ impl FileStore {
     }
 
     fn with<T>(&self, card: &CardId, change: impl FnOnce(&mut StoredCard) -> T) -> T {
-        let mut cards = lock(&self.cards);
-        match cards.get_mut(card) {
-            Some(stored) => change(stored),
-            None => change(cards.entry(card.clone()).or_default()),
-        }
+        lock(&self.cards).change(card, change)
     }
 
     fn read<T>(&self, cards: &[CardId], of: impl Fn(&StoredCard) -> Option<T>) -> Vec<Option<T>> {
-        let stored = lock(&self.cards);
-        cards.iter().map(|card| stored.get(card).and_then(&of)).collect()
+        let mut stored = lock(&self.cards);
+        let found = |card: &CardId| stored.get(card).and_then(|stored| of(stored));
+        cards.iter().map(found).collect()
     }
 }
 
@@ -181,7 +224,7 @@ impl StateStore for FileStore {
     }
 
     async fn load_profiles(&self, cards: &[CardId]) -> Result<Metered<Vec<Option<Profile>>>, PortError> {
-        free(self.read(cards, |stored| stored.profile.clone()))
+        free(self.read(cards, |stored| stored.profile.as_deref().cloned()))
     }
 
     async fn load_segments(
@@ -210,7 +253,9 @@ impl StateStore for FileStore {
             let commit = self.with(&write.card_id, |stored| stored.write(write, self.retention_ms));
             Ok(commit)
         };
-        free(writes.iter().map(written).collect())
+        let commits = writes.iter().map(written).collect();
+        lock(&self.cards).make_room();
+        free(commits)
     }
 
     async fn load_keys(&self, keys: &[KeyId]) -> Result<Metered<Vec<Option<StateItem>>>, PortError> {
