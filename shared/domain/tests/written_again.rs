@@ -1,16 +1,19 @@
 //! A head that was written before is written again as if nothing were known of that.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::listed;
 use crate::state::{arbitrary, plain_entry};
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Place, Transaction, Verdict};
 use tidemark_domain::fold::{fold_label, fold_transaction};
 use tidemark_domain::history::{Entry, History};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
-use tidemark_domain::lists::ListVersion;
+use tidemark_domain::lists::{List, ListOf, ListVersion};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::outcome::{ListRead, ListReads};
 use tidemark_domain::policy::Policy;
@@ -58,10 +61,43 @@ fn transaction(number: usize, time_ms: i64, (merchant, device, place, amount_min
     }
 }
 
-/// What happens to a card: an event so much later than the one before, which may itself be late; a label; a new process.
+/// Policies without and with rules, and with lists of two contents, and with one that can't be had.
+fn policies(head_events_max: usize, outcome_features: bool) -> Vec<Policy> {
+    let rules = "[[rules]]\nname = 'small'\nwhen = 'event.amount_minor < 3000'\nthen = 'review'\nreason = 'A small one'\n\
+                 [[rules]]\nname = 'german'\nwhen = \"\"\"event.country == 'DE'\"\"\"\nthen = 'alert'\nmode = 'observe'\nreason = 'From there'\n";
+    let base = "version = 3\nwindows_minutes = [60, 1440]\nfeatures = ['count_1h']\n[weights]\ncount_1h = 1\n[thresholds]\nreview = 990\nalert = 995\n";
+    let parse = |text: &str| Policy::parse(text, "policy.toml").unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let (ruled, lists) = (parse(&format!("{base}{rules}")), parse(listed::POLICY));
+    let mules = [
+        listed::list(ListOf::Ids, &[("card-9", None)]),
+        listed::list(ListOf::Ids, &[("card", None)]),
+    ];
+    let with_mules = |mules: &Arc<List>| {
+        lists
+            .clone()
+            .with_lists(|name| (name.as_str() == "mules").then(|| Arc::clone(mules)))
+    };
+    let all = [
+        Policy::default_policy(),
+        ruled,
+        with_mules(&mules[0]),
+        with_mules(&mules[1]),
+        lists.clone(),
+    ];
+    let all = all.into_iter().map(|policy| Policy {
+        head_events_max,
+        outcome_features,
+        ..policy
+    });
+    all.collect()
+}
+
+/// What happens to a card: an event so much later than the one before, which may itself be late; a label; a new process; another
+/// policy.
 #[derive(Clone, Debug)]
 enum Step {
     Event(i64, i64, Draw),
+    Policy(prop::sample::Index),
     Label(usize, bool),
     Restart,
     Copy,
@@ -82,6 +118,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, is_fraud)| Step::Label(which, is_fraud)),
         1 => Just(Step::Restart),
         1 => Just(Step::Copy),
+        2 => any::<prop::sample::Index>().prop_map(Step::Policy),
     ]
 }
 
@@ -101,15 +138,17 @@ proptest! {
         head_events_max in prop_oneof![3 => Just(400_usize), 1 => 4..60_usize],
         outcome_features in prop_oneof![3 => Just(false), 1 => Just(true)],
     ) {
-        let policy = Policy { head_events_max, outcome_features, ..Policy::default_policy() };
+        let policies = policies(head_events_max, outcome_features);
+        let mut policy = &policies[0];
         let (mut state, mut now_ms) = (History::default(), START_MS);
         for (number, (step, writes)) in steps.into_iter().enumerate() {
             match step {
                 Step::Event(later_ms, late_ms, draw) => {
                     now_ms += later_ms;
                     let tx = transaction(number, now_ms - late_ms, draw);
-                    fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+                    fold_transaction(&mut state, &tx, ProfileInput::Absent, policy);
                 }
+                Step::Policy(which) => policy = which.get(&policies),
                 Step::Label(which, is_fraud) => {
                     let label = Label {
                         event_id: event_id(which % (number + 1)),
@@ -121,7 +160,7 @@ proptest! {
                         device_id: None,
                         links: Links::NONE,
                     };
-                    fold_label(&mut state, &label, &policy);
+                    fold_label(&mut state, &label, policy);
                 }
                 Step::Restart => {
                     let mut again = History::decode(&state.encode()).unwrap();
@@ -152,9 +191,27 @@ proptest! {
             let time_ms = dropped.time_ms.saturating_add(policy.retention_ms());
             let tx = transaction(number, time_ms, (number as u8, 1, 2, 500));
             fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
-            (0..=writes).for_each(|_| drop_write(&mut state));
+            for _ in 0..=writes {
+                write(&mut state);
+            }
         }
     }
+}
+
+/// The policies that cards are scored by in between have a place in the formats that they are to be seen in.
+#[test]
+fn policies_of_rules_and_of_lists_make_states_of_their_formats() {
+    let formats = policies(400, false).into_iter().map(|policy| {
+        let mut state = History::default();
+        for number in 0..90_usize {
+            let draw = (number as u8 % 7, 1, (number % 12) as u8, 2_000);
+            let tx = transaction(number, START_MS + 24 * HOUR_MS * number as i64, draw);
+            fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+            write(&mut state);
+        }
+        write(&mut state)[0]
+    });
+    assert_eq!(formats.collect::<Vec<u8>>()[1..], [6, 7, 7, 7]);
 }
 
 /// The last index of the bytes before is changed wherever it lies in them.
@@ -206,8 +263,4 @@ fn lists_that_are_said_once_for_many_entries() {
         assert_eq!(state.entries().len(), 60);
         write(&mut state);
     }
-}
-
-fn drop_write(state: &mut History) {
-    write(state);
 }
