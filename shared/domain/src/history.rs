@@ -15,6 +15,7 @@ mod limits;
 mod reading;
 pub mod sealed;
 pub(crate) mod sketch;
+mod spelt;
 mod state;
 
 pub use entry::{BASE_AMOUNT_MAX, Entry, UNPRICED};

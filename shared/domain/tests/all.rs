@@ -28,3 +28,4 @@ mod state_golden;
 mod state_size;
 mod told_apart;
 mod trees;
+mod written_again;

@@ -1,7 +1,7 @@
 //! A state's bytes: exact both ways, total on any input, within their limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod arbitrary;
+pub mod arbitrary;
 mod version_5;
 mod version_6;
 mod version_7;
@@ -153,7 +153,7 @@ fn plain_outcome() -> StoredOutcome {
     }
 }
 
-fn plain_entry(time_ms: i64, seq: u64) -> Entry {
+pub fn plain_entry(time_ms: i64, seq: u64) -> Entry {
     Entry {
         time_ms,
         seq,

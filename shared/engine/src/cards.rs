@@ -39,7 +39,8 @@ impl Warm {
         let one = entries.last().map_or(0, |entry| {
             size_of_val(entry) + size_of_val(&*entry.outcome.reasons) + size_of_val(&*entry.outcome.features)
         });
-        size_of::<Self>() + (entries.len() + self.state.sealed_refs() + self.state.segment_items_held()) * one
+        let kept = entries.len() + self.state.sealed_refs() + self.state.segment_items_held();
+        size_of::<Self>() + kept * one + self.state.spelling_bytes()
     }
 }
 
@@ -157,6 +158,10 @@ mod tests {
         assert!(reasons > 0 && features > 0);
         let one = size_of::<Entry>() + reasons * size_of::<Reason>() + features * size_of::<FeatureValue>();
         assert_eq!(head.bytes(), size_of::<Warm>() + 30 * one);
+        let (before, mut written) = (head.bytes(), head);
+        let bytes = written.state.encode_again().len();
+        assert!(written.bytes() > before + bytes);
+        assert_eq!(written.bytes(), before + written.state.spelling_bytes());
         let hot = warm(&Policy::default_policy(), 450);
         let (refs, held) = (hot.state.sealed_refs(), hot.state.segment_items_held());
         let entries = hot.state.entries().len();

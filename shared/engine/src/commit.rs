@@ -119,13 +119,13 @@ async fn fold_to_end<S: StateStore, C: Clock>(
     }
 }
 
-fn state_write(card: &Card<'_>) -> StateWrite {
+fn state_write(card: &mut Card<'_>) -> StateWrite {
     let number = card.warm.version.map_or(0, |read| read.number);
     let newest_ms = card.warm.state.newest_ms().unwrap_or(card.arrival_ms);
     StateWrite {
         card_id: card.id.clone(),
         expected: card.warm.version,
-        item: StateItem::new(number + 1, card.warm.state.encode()),
+        item: StateItem::new(number + 1, card.warm.state.encode_again()),
         expires_at_s: expires_at_s(newest_ms),
     }
 }

@@ -1,5 +1,7 @@
 //! Bits and whole numbers of any size, packed least significant bit first.
 
+use std::ops::Range;
+
 /// What went wrong while reading bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BitError {
@@ -12,13 +14,13 @@ pub(super) enum BitError {
 }
 
 /// The number of bits that a number needs; 0 for 0.
-const fn length(number: u64) -> u32 {
+pub(super) const fn bits_of(number: u64) -> u32 {
     u64::BITS - number.leading_zeros()
 }
 
 /// Bits that tell `count` possibilities apart.
 pub(super) const fn index_bits(count: usize) -> u32 {
-    length((count as u64).saturating_sub(1))
+    bits_of((count as u64).saturating_sub(1))
 }
 
 /// Folds the sign into the lowest bit, so that numbers near 0 are small.
@@ -45,17 +47,17 @@ impl Width {
     }
 
     /// From 1 to 63, since what is learned is from 1 to 62.
-    const fn bits(self) -> u32 {
+    pub(super) const fn bits(self) -> u32 {
         (self.0 + Self::ONE / 2) / Self::ONE
     }
 
     #[inline(always)]
     fn learn(&mut self, number: u64) {
-        self.learn_length(length(number | 1));
+        self.learn_length(bits_of(number | 1));
     }
 
     #[inline(always)]
-    fn learn_length(&mut self, length: u32) {
+    pub(super) fn learn_length(&mut self, length: u32) {
         self.0 = self.0 - self.0 / Self::ONE + length.min(62);
     }
 }
@@ -81,7 +83,7 @@ impl<'b> BitWriter<'b> {
     /// Writes the lowest `count` bits of a number, which has no others; `count` is at most 64.
     #[inline(always)]
     pub(super) fn put(&mut self, number: u64, count: u32) {
-        debug_assert!(count <= 64 && length(number) <= count);
+        debug_assert!(count <= 64 && bits_of(number) <= count);
         self.pending |= number << self.used;
         let total = self.used + count;
         if total < 64 {
@@ -103,40 +105,92 @@ impl<'b> BitWriter<'b> {
     /// shorter, two for each bit that it is longer.
     #[inline(always)]
     pub(super) fn number(&mut self, number: u64, width: u32) {
-        self.number_of_length(number, length(number), width);
+        self.number_of_length(number, bits_of(number), width);
     }
 
     /// Writes a number whose length is known; one of 0 may be given a length of 1.
     #[inline(always)]
     fn number_of_length(&mut self, number: u64, length: u32, width: u32) {
-        if length <= width {
-            self.put(1 | number << 1, width + 1);
-            return;
-        }
-        let longer = length - width;
-        // It is `length` bits long: without its highest one.
-        let (low, below) = (number ^ (1 << (length - 1)), length - 1);
-        let head = longer + 1;
-        if head + below <= u64::BITS {
-            self.put((1 << longer) | (low << head), head + below);
-        } else {
-            self.put(1 << longer, head);
-            self.put(low, below);
+        let [(head, head_bits), (rest, rest_bits)] = halves(number, length, width);
+        self.put(head, head_bits);
+        if rest_bits > 0 {
+            self.put(rest, rest_bits);
         }
     }
 
     /// Writes the next number of a series.
     #[inline(always)]
     pub(super) fn series(&mut self, number: u64, width: &mut Width) {
-        let length = length(number | 1);
+        let length = bits_of(number | 1);
         self.number_of_length(number, length, width.bits());
         width.learn_length(length);
+    }
+
+    /// Bits that are written, those of the bytes before included.
+    #[inline(always)]
+    pub(super) const fn position(&self) -> usize {
+        self.bytes.len() * 8 + self.used as usize
+    }
+
+    /// Writes bits of other bytes: those of this range. Behind the bytes are as many more as fill up the last eight.
+    pub(super) fn copy(&mut self, bytes: &[u8], range: Range<usize>) {
+        let (words, _) = bytes.as_chunks::<8>();
+        let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
+        let (mut at, skipped) = (range.start / 64, (range.start % 64) as u32);
+        let mut left = range.len();
+        if skipped > 0 && left > 0 {
+            let count = left.min(64 - skipped as usize);
+            self.put_lowest(word(at) >> skipped, count as u32);
+            left -= count;
+            at += 1;
+        }
+        let whole = words.get(at..at + left / 64).unwrap_or_default();
+        self.copy_words(whole);
+        self.put_lowest(word(at + whole.len()), (left % 64) as u32);
+    }
+
+    #[inline(always)]
+    fn copy_words(&mut self, words: &[[u8; 8]]) {
+        let begin = self.bytes.len();
+        self.bytes.resize(begin + words.len() * 8, 0);
+        let (room, _) = self.bytes[begin..].as_chunks_mut::<8>();
+        let (mut pending, used) = (self.pending, self.used);
+        for (room, word) in room.iter_mut().zip(words) {
+            let word = u64::from_le_bytes(*word);
+            *room = (pending | word << used).to_le_bytes();
+            // In two steps, since nothing may be left of a word.
+            pending = word >> 1 >> (63 - used);
+        }
+        self.pending = pending;
+    }
+
+    /// Writes the lowest `count` bits of a number, whatever the others are.
+    fn put_lowest(&mut self, number: u64, count: u32) {
+        // In two steps, since nothing may be left of it for 0 bits.
+        self.put(number & !(u64::MAX << count.min(63) << u32::from(count > 63)), count);
     }
 
     /// Ends the bytes; the last one's unused bits are 0.
     pub(super) fn finish(self) {
         let bytes = self.pending.to_le_bytes();
         self.bytes.extend_from_slice(&bytes[..self.used.div_ceil(8) as usize]);
+    }
+}
+
+/// A number that is expected to be `width` bits long, as it is written: bits and how many, and as many more if they are not 64 at most.
+#[inline(always)]
+const fn halves(number: u64, length: u32, width: u32) -> [(u64, u32); 2] {
+    if length <= width {
+        return [(1 | number << 1, width + 1), (0, 0)];
+    }
+    let longer = length - width;
+    // It is `length` bits long: without its highest one.
+    let (low, below) = (number ^ (1 << (length - 1)), length - 1);
+    let head = longer + 1;
+    if head + below <= u64::BITS {
+        [((1 << longer) | (low << head), head + below), (0, 0)]
+    } else {
+        [(1 << longer, head), (low, below)]
     }
 }
 

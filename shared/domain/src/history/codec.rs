@@ -71,21 +71,28 @@ mod dictionary;
 mod encode;
 mod fields;
 mod format;
+mod fresh;
+mod front;
 mod listed;
 mod names;
+mod parts;
 mod ruled;
 mod segments;
 mod sizes;
+mod usual;
 
 use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
+use super::entry::Entry;
+use super::spelt::{Notes, Spelt};
 use super::state::{History, Truncation};
 
 use decode::get_entries;
-use encode::put_entries;
+use encode::put_linked;
 use fields::get_u32;
 use format::{
     COUNT_BITS, Context, DROPPED_WIDTH, Format, INSTANT_WIDTH, REFS_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH,
 };
+use fresh::{put_entries, put_noted};
 use segments::{get_refs, put_refs};
 
 pub use super::error::{CodecError, InvalidState};
@@ -101,7 +108,19 @@ impl History {
     /// The state as bytes. A state that was built by the fold or decoded always fits its limits, so this can't fail.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode_state(self)
+        encode_state(self, &self.entries, Notes::Unwanted)
+    }
+
+    /// The same bytes as [`History::encode`] gives. Takes note of how entries are written, so that the next time only those
+    /// are looked at that came since, and those that have to be written otherwise now.
+    #[must_use]
+    pub fn encode_again(&mut self) -> Vec<u8> {
+        // Out of the state meanwhile, which is only read.
+        let mut entries = std::mem::take(&mut self.entries);
+        let bytes = entries.write(|entries, notes| encode_state(self, entries, notes));
+        self.entries = entries;
+        debug_assert_eq!(bytes, self.encode(), "a state has one spelling, however it is written");
+        bytes
     }
 
     /// The state that the bytes stand for: the inverse of [`History::encode`]. A state has one spelling: bytes that would
@@ -116,10 +135,15 @@ impl History {
     }
 }
 
-fn encode_state(state: &History) -> Vec<u8> {
-    let count = state.entries.len();
+/// A state's bytes; `entries` are those of its head.
+fn encode_state(state: &History, entries: &[Entry], mut notes: Notes<'_>) -> Vec<u8> {
+    let count = entries.len();
     let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
-    let format = Format::of(state);
+    let of_entries = match &mut notes {
+        Notes::Known(spelt, _) => Format::of_spelt(entries, spelt),
+        Notes::Unwanted | Notes::None(_) => Format::of_entries(entries),
+    };
+    let format = Format::of_state(state, of_entries);
     bytes.push(format.version());
     let mut bits = BitWriter::new(&mut bytes);
     let first_seq = state.next_seq.wrapping_sub(count as u64);
@@ -144,19 +168,37 @@ fn encode_state(state: &History) -> Vec<u8> {
         bits.put(state.sealed.len() as u64, REFS_BITS);
         put_refs(&mut bits, &state.sealed);
     }
-    let mut context = Context::new(format, count, first_seq, state.floor_ms.unwrap_or(0));
+    // Where all is known, no dictionary is asked.
+    let room = if matches!(notes, Notes::Known(..)) { 0 } else { count };
+    let mut context = Context::new(format, room, first_seq, state.floor_ms.unwrap_or(0));
     if format.has_flags() {
-        let newest_seq = state.next_seq.wrapping_sub(1);
-        let newest = state.entries.iter().find(|entry| entry.seq == newest_seq);
+        context.newest_at = newest_at(entries, &notes, state.next_seq.wrapping_sub(1));
+        let newest = context.newest_at.map(|at| &entries[at]);
         let high = newest.and_then(|entry| entry.event_fp_high);
         bits.flag(high.is_some());
         if let Some(high) = high {
             bits.put(u64::from(high), 32);
         }
-        context.newest = Some((newest_seq, high));
     }
-    put_entries(bits, &mut context, &state.entries, state.floor_ms.is_some()).finish();
+    let has_floor = state.floor_ms.is_some();
+    match notes {
+        Notes::Unwanted => put_entries(bits, &mut context, entries, has_floor),
+        Notes::None(spelt) => put_noted(bits, &mut context, entries, spelt, has_floor),
+        Notes::Known(spelt, before) => put_linked(bits, &mut context, entries, (spelt, before), has_floor),
+    }
+    .finish();
     bytes
+}
+
+/// The first entry of this arrival, which is the newest.
+fn newest_at(entries: &[Entry], notes: &Notes<'_>, newest_seq: u64) -> Option<usize> {
+    if let Notes::Known(spelt, _) = notes
+        && let Some(Spelt { in_order: true, .. }) = spelt.last()
+        && entries.last().is_some_and(|entry| entry.seq == newest_seq)
+    {
+        return entries.len().checked_sub(1);
+    }
+    entries.iter().position(|entry| entry.seq == newest_seq)
 }
 
 fn decode_state(bytes: &[u8]) -> Result<History, CodecError> {
@@ -208,7 +250,7 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
         let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
         context.newest = Some((next_seq.wrapping_sub(1), high));
     }
-    let entries = get_entries(&mut bits, &mut context, count, floor_ms.is_some())?;
+    let entries = get_entries(&mut bits, &mut context, count, (floor_ms.is_some(), true))?;
     bits.end()?;
     if context.newest.is_some_and(|(_, high)| high.is_some()) {
         // Of an entry that is not there.
@@ -217,7 +259,7 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
     let mut state = History::from_parts(entries, next_seq, floor_ms, truncation)?;
     state.sealed = sealed;
     state.check_sealed()?;
-    if Format::of(&state) != format {
+    if Format::of_state(&state, Format::of_entries(&state.entries)) != format {
         return Err(InvalidState::Version.into());
     }
     Ok(state)

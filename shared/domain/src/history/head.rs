@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::entry::Entry;
+use super::spelt::{Notes, Spelling, Spelt, link};
 
 /// Entries in one piece of memory. What is dropped at the beginning stays where it is, out of sight, until its room is needed:
 /// so the others are moved once in as many drops as there is room to spare, and not each time.
@@ -11,6 +12,8 @@ pub(crate) struct Head {
     all: Vec<Entry>,
     /// So many of `all` are dropped.
     dropped: usize,
+    /// How those of `all` were written last, as far as that is known of all before; no part of the head's value.
+    spelling: Spelling,
 }
 
 impl Head {
@@ -20,6 +23,49 @@ impl Head {
             self.clear_dropped();
         }
         self.all.insert(self.dropped + at, entry);
+        self.spelling.entries.truncate(self.dropped + at);
+    }
+
+    /// Forgets the upper half of the fingerprint of the entry at this place.
+    pub(crate) fn shorten(&mut self, at: usize) {
+        let at = self.dropped + at;
+        if let Some(entry) = self.all.get_mut(at) {
+            entry.event_fp_high = None;
+        }
+        if let Some(spelt) = self.spelling.entries.get_mut(at) {
+            (spelt.under, spelt.format) = (0, 0);
+        }
+    }
+
+    /// Writes the entries: hands over what is known of how they were written last, and takes note of how they are written now.
+    pub(crate) fn write(&mut self, write: impl FnOnce(&[Entry], Notes<'_>) -> Vec<u8>) -> Vec<u8> {
+        let known = self.spelling.entries.len().saturating_sub(self.dropped);
+        let bytes = if known > self.len() / 2 {
+            let Spelling { entries: spelt, bytes } = &mut self.spelling;
+            link(&self.all, self.dropped, spelt);
+            // There is one for each entry now, and `dropped` never exceeds their number.
+            let entries = self.all.get(self.dropped..).unwrap_or_default();
+            write(
+                entries,
+                Notes::Known(spelt.get_mut(self.dropped..).unwrap_or_default(), bytes),
+            )
+        } else {
+            let spelt = &mut self.spelling.entries;
+            spelt.clear();
+            spelt.reserve(self.all.len());
+            spelt.resize(self.dropped, Spelt::default());
+            write(self.all.get(self.dropped..).unwrap_or_default(), Notes::None(spelt))
+        };
+        self.spelling.bytes.clear();
+        self.spelling.bytes.extend_from_slice(&bytes);
+        // An index may begin in the last byte: whoever changes it looks at two.
+        self.spelling.bytes.resize((bytes.len() + 1).next_multiple_of(8), 0);
+        bytes
+    }
+
+    /// What is known of how entries were written, in memory, bytes.
+    pub(crate) fn spelling_bytes(&self) -> usize {
+        size_of_val(&*self.spelling.entries) + self.spelling.bytes.len()
     }
 
     /// Drops so many of the oldest.
@@ -32,13 +78,19 @@ impl Head {
 
     fn clear_dropped(&mut self) {
         self.all.drain(..self.dropped);
+        let spelt = &mut self.spelling.entries;
+        spelt.drain(..self.dropped.min(spelt.len()));
         self.dropped = 0;
     }
 }
 
 impl From<Vec<Entry>> for Head {
     fn from(all: Vec<Entry>) -> Self {
-        Self { all, dropped: 0 }
+        Self {
+            all,
+            dropped: 0,
+            spelling: Spelling::default(),
+        }
     }
 }
 
@@ -61,6 +113,8 @@ impl Deref for Head {
 impl DerefMut for Head {
     #[inline]
     fn deref_mut(&mut self) -> &mut [Entry] {
+        // Whatever is changed is written anew.
+        self.spelling.entries.clear();
         self.all.get_mut(self.dropped..).unwrap_or_default()
     }
 }

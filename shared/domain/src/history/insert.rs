@@ -53,7 +53,7 @@ impl History {
         let is_sealed_too = self.sealed.last().is_some_and(|segment| segment.last().0 == time_ms);
         let is_shared = coming_ms == time_ms || is_sealed_too || is_there(at.checked_sub(1)) || is_there(Some(at + 1));
         if !is_shared {
-            self.entries[at].event_fp_high = None;
+            self.entries.shorten(at);
         }
     }
 }

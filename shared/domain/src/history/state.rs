@@ -37,6 +37,12 @@ impl History {
         &self.entries
     }
 
+    /// What is kept beside the entries for [`History::encode_again`], in memory, bytes.
+    #[must_use]
+    pub fn spelling_bytes(&self) -> usize {
+        self.entries.spelling_bytes()
+    }
+
     /// Events accepted so far: the `seq` of the next one.
     #[must_use]
     pub const fn next_seq(&self) -> u64 {

@@ -8,7 +8,6 @@ use crate::history::error::{CodecError, InvalidState};
 use crate::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
 use crate::trees::TreeModelKey;
 
-use super::encode::{is_whole, rare_parts};
 use super::fields::{get_country, get_fingerprint, get_index, get_u32};
 use super::format::{
     CATEGORY_BITS, Context, Expected, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
@@ -17,17 +16,21 @@ use super::format::{
 };
 use super::listed::get_lists;
 use super::names::get_name;
+use super::parts::is_whole;
 use super::ruled::get_rules;
+use super::usual::{Usual, rare_parts};
 
-/// Reads so many entries; the first one's time stands against the context's if that says something.
+/// Reads so many entries; the first one's time stands against the context's if that says something. The list has room for half as many
+/// more if it is to grow.
 pub(super) fn get_entries(
     bits: &mut BitReader<'_>,
     context: &mut Context,
     count: usize,
-    has_floor: bool,
+    (has_floor, is_to_grow): (bool, bool),
 ) -> Result<Vec<Entry>, CodecError> {
-    // An entry takes 38 bits and more, so that the bytes are at least a 40th of the memory.
-    let mut entries = Vec::with_capacity(count.min(bits.left() / 38 + 1));
+    // An entry takes 38 bits and more, so that the bytes are at least a 100th of the memory.
+    let least = count.min(bits.left() / 38 + 1);
+    let mut entries = Vec::with_capacity(if is_to_grow { least + least / 2 + 1 } else { least });
     for index in 0..count {
         let time_ms = if index == 0 && !has_floor {
             unzigzag(bits.number(INSTANT_WIDTH)?)
@@ -262,7 +265,8 @@ fn get_parts(
     if parts & part::LISTS != 0 {
         entry.outcome.lists = get_lists(bits, context)?;
     }
-    if parts == 0 || rare_parts(context, entry, merchant, expected) != parts {
+    let usual = Usual::read(context, merchant, expected, context.is_newest(entry));
+    if parts == 0 || rare_parts(&usual, entry) != parts {
         return Err(InvalidState::Spelling.into());
     }
     Ok(())

@@ -1,33 +1,30 @@
 //! Writes entries. The order of the fields is the drawing's at the head of the module above.
+//!
+//! In a head that was written before, nearly every entry is written as it was then: only those are not that the first one, which was
+//! dropped meanwhile, had something in common with.
 
-use crate::catalogue::{FeatureKey, FeatureValue, KeyName};
 use crate::event::Place;
-use crate::history::bits::{BitWriter, index_bits, zigzag};
+use crate::history::bits::{BitWriter, bits_of, index_bits, zigzag};
 use crate::history::entry::Entry;
-use crate::outcome::{Decision, KeyRead, Reason, Tier};
-use crate::trees::TreeModelKey;
+use crate::history::spelt::{Moved, Series, Spelt};
 
-use super::fields::{put_country, put_index};
-use super::format::{
-    CATEGORY_BITS, Context, Expected, Highs, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
-    LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
-    WINDOW_BITS, part,
-};
-use super::listed::put_lists;
-use super::names::put_name;
-use super::ruled::put_rules;
+use super::format::{Context, Expected};
+use super::front::put_front;
+use super::parts::{put_category, put_high, put_parts};
+use super::usual::{Usual, is_plain, rare_parts, stand_alone};
 
-/// Writes entries; the first one's time stands against the context's if that says something.
-pub(super) fn put_entries<'b>(
+/// Writes entries, and takes note of how. `spelt` has one of each, and `before` the bytes that they were written in last.
+pub(super) fn put_linked<'b>(
     bits: BitWriter<'b>,
     context: &mut Context,
     entries: &[Entry],
+    spelt: (&mut [Spelt], &mut [u8]),
     has_floor: bool,
 ) -> BitWriter<'b> {
     if context.format.has_keys() {
-        put_entries_of::<true>(bits, context, entries, has_floor)
+        put_entries_of::<true>(bits, context, entries, spelt, has_floor)
     } else {
-        put_entries_of::<false>(bits, context, entries, has_floor)
+        put_entries_of::<false>(bits, context, entries, spelt, has_floor)
     }
 }
 
@@ -36,352 +33,403 @@ fn put_entries_of<'b, const KEYS: bool>(
     mut bits: BitWriter<'b>,
     context: &mut Context,
     entries: &[Entry],
+    (spelt, before): (&mut [Spelt], &mut [u8]),
     has_floor: bool,
 ) -> BitWriter<'b> {
-    for (index, entry) in entries.iter().enumerate() {
-        if index == 0 && !has_floor {
-            bits.number(zigzag(entry.time_ms), INSTANT_WIDTH);
-        } else {
-            let elapsed_ms = entry.time_ms.wrapping_sub(context.last.time_ms).cast_unsigned();
-            bits.series(elapsed_ms, &mut context.time);
+    let mut so_far = SoFar::default();
+    let mut at = 0;
+    while at < entries.len() {
+        if at > 0 && spelt[at].under != 0 {
+            (bits, at) = put_again(bits, context, entries, (spelt, before), (at, &mut so_far));
         }
-        bits = put_entry::<KEYS>(bits, context, entry);
+        if at < entries.len() {
+            bits = put_one::<KEYS>(bits, context, entries, (spelt, before), (at, &mut so_far, has_floor));
+            at += 1;
+        }
     }
     bits
 }
 
-#[inline(always)]
-fn put_entry<'b, const KEYS: bool>(mut bits: BitWriter<'b>, context: &mut Context, entry: &Entry) -> BitWriter<'b> {
-    bits.put(u64::from(entry.event_fp), 32);
-    bits.series(entry.amount_base_minor, &mut context.amount);
-    bits.series(u64::from(entry.outcome.score), &mut context.score);
-    let merchant = put_index(&mut bits, &context.merchants, entry.merchant_fp);
-    let mut expected = Expected::default();
-    if KEYS {
-        expected = context.expected(merchant);
-        if merchant == context.merchants.len() {
-            put_high(&mut bits, entry.merchant_fp_high);
-            expected.highs.merchant = entry.merchant_fp_high;
-            if context.format.has_links() {
-                put_category(&mut bits, entry.category);
-                expected.category = entry.category;
-            }
+/// What is known from the entries that are written.
+struct SoFar {
+    merchants: Numbered,
+    devices: Numbered,
+    series: Series,
+    /// The series are what they were when the entry was written last, and so are all fronts that follow.
+    is_as_before: bool,
+}
+
+impl Default for SoFar {
+    fn default() -> Self {
+        Self {
+            merchants: Numbered::default(),
+            devices: Numbered::default(),
+            series: Series::START,
+            is_as_before: false,
         }
     }
-    put_place(&mut bits, context, entry.place, merchant);
-    match entry.device_fp {
-        None => bits.flag(false),
-        Some(device_fp) => {
-            bits.flag(true);
-            let device = put_index(&mut bits, &context.devices, device_fp);
-            if KEYS {
-                expected.highs.device = context.expected_device_high(device);
-                if device == context.devices.len() {
-                    put_high(&mut bits, entry.device_fp_high);
-                    expected.highs.device = entry.device_fp_high;
-                }
-            }
-            context.learn_device(device, device_fp, entry.device_fp_high);
-        }
-    }
-    if is_plain::<KEYS>(context, entry, merchant, expected) {
-        debug_assert_eq!(
-            rare_parts(context, entry, merchant, expected),
-            0,
-            "a plain entry has no rare parts"
-        );
-        bits.put(u64::from(entry.approved) | 0b10, 2);
-        context.learn_plain(entry, merchant);
-        bits
+}
+
+/// Writes an entry, and takes note of how.
+#[inline(never)]
+fn put_one<'b, const KEYS: bool>(
+    mut bits: BitWriter<'b>,
+    context: &mut Context,
+    entries: &[Entry],
+    (spelt, written): (&mut [Spelt], &[u8]),
+    (at, so_far, has_floor): (usize, &mut SoFar, bool),
+) -> BitWriter<'b> {
+    let entry = &entries[at];
+    let was = spelt[at];
+    let mut one = was;
+    // Its bits as they were, of these of them.
+    let copied = |bits: &mut BitWriter<'_>, from: u32, to: u32| {
+        bits.copy(written, (was.at + from) as usize..(was.at + to) as usize);
+    };
+    let is_known = at > 0 && was.under != 0;
+    let begin = bits.position();
+    let before = at.checked_sub(1);
+    if is_known && so_far.is_as_before {
+        copied(&mut bits, 0, u32::from(was.merchant_at));
     } else {
-        bits.put(u64::from(entry.approved), 2);
-        let parts = rare_parts(context, entry, merchant, expected);
-        bits = put_parts(bits, context, entry, parts);
-        context.learn(entry, merchant);
-        bits
+        if let Some(before) = before.filter(|_| so_far.is_as_before) {
+            so_far.series = spelt[before].series;
+            so_far.series.learn(spelt[before].lengths);
+            so_far.is_as_before = false;
+        }
+        let before_ms = match before {
+            Some(before) => Some(entries[before].time_ms),
+            None => has_floor.then_some(context.last.time_ms),
+        };
+        bits = put_front(bits, before_ms, entry, &mut one, &mut so_far.series);
+        // A front is 384 bits at most.
+        one.merchant_at = (bits.position() - begin) as u16;
+    }
+    let (merchant, device) = (one.merchant_seen(at), one.device_seen(at));
+    one.merchant = match merchant {
+        Some(seen) => so_far.merchants.put_known(&mut bits, spelt[seen].merchant.0),
+        None => so_far.merchants.put_new(&mut bits, entry.merchant_fp),
+    };
+    if KEYS && merchant.is_none() {
+        put_high(&mut bits, entry.merchant_fp_high);
+        if context.format.has_links() {
+            put_category(&mut bits, entry.category);
+        }
+    }
+    one.moved = put_place(&mut bits, context, entry.place, known_place(entries, spelt, merchant));
+    bits.flag(entry.device_fp.is_some());
+    if let Some(device_fp) = entry.device_fp {
+        // What is before it is 768 bits at most.
+        one.device_at = (bits.position() - begin) as u16;
+        one.device = match device {
+            Some(seen) => so_far.devices.put_known(&mut bits, spelt[seen].device.0),
+            None => so_far.devices.put_new(&mut bits, device_fp),
+        };
+        if KEYS && device.is_none() {
+            put_high(&mut bits, entry.device_fp_high);
+        }
+    }
+    one.tail_at = (bits.position() - begin) as u16;
+    let under = circumstances(context, at, (merchant.is_some(), device.is_some()));
+    if is_known && was.under == under {
+        copied(&mut bits, u32::from(was.tail_at), was.bits);
+    } else {
+        let usual = usual::<KEYS>(context, entries, at, (merchant, device));
+        let parts = if is_plain(&usual, entry) {
+            debug_assert_eq!(rare_parts(&usual, entry), 0, "a plain entry has no rare parts");
+            0
+        } else {
+            rare_parts(&usual, entry)
+        };
+        let seq = usual.seq;
+        bits.put(u64::from(entry.approved) | u64::from(parts == 0) << 1, 2);
+        if parts != 0 {
+            bits = put_parts(bits, context, entry, (parts, seq));
+        }
+        // Where the merchant's place is that of an entry further before, it may be dropped alone.
+        let is_place_sure = entry.place.is_none() || merchant.is_none_or(|seen| entries[seen].place.is_some());
+        let is_sure = is_place_sure && stand_alone(parts, entry);
+        one.under = if is_sure { under } else { 0 };
+    }
+    // A state's bytes are fewer than 2²⁹.
+    (one.at, one.bits) = (begin as u32, (bits.position() - begin) as u32);
+    spelt[at] = one;
+    bits
+}
+
+/// Writes entries as they were written before, up to the first one that has to be looked at again; its place. Indexes are changed,
+/// and what is expected otherwise now is written anew.
+#[inline(never)]
+fn put_again<'b>(
+    bits: BitWriter<'b>,
+    context: &mut Context,
+    entries: &[Entry],
+    (spelt, before): (&mut [Spelt], &mut [u8]),
+    (mut at, so_far): (usize, &mut SoFar),
+) -> (BitWriter<'b>, usize) {
+    let begin = spelt[at].at;
+    let mut copy = Copy::new(bits, begin);
+    let mut end = begin;
+    while at < spelt.len() {
+        let one = &spelt[at];
+        so_far.is_as_before |= so_far.series == one.series;
+        let (merchant_seen, device_seen) = (one.merchant_seen(at), one.device_seen(at));
+        if one.under != circumstances(context, at, (merchant_seen.is_some(), device_seen.is_some())) {
+            break;
+        }
+        if let Some(moved) = &one.moved
+            && !moves_again(context, moved, entries[at].place)
+        {
+            break;
+        }
+        let merchant = match merchant_seen {
+            Some(seen) => spelt[seen].merchant.0,
+            None => so_far.merchants.count,
+        };
+        let device = match device_seen {
+            Some(seen) => spelt[seen].device.0,
+            None => so_far.devices.count,
+        };
+        let one = &mut spelt[at];
+        let was = one.at;
+        end = was + one.bits;
+        one.at = copy.place_of(was);
+        if !so_far.is_as_before {
+            if so_far.series.expected() == one.series.expected() {
+                one.series = so_far.series;
+                so_far.series.learn(one.lengths);
+            } else {
+                let front_end = was + u32::from(one.merchant_at);
+                copy.until(before, was);
+                let before_ms = entries[at - 1].time_ms;
+                copy.bits = put_front(copy.bits, Some(before_ms), &entries[at], one, &mut so_far.series);
+                copy.goes_on_at(front_end);
+                one.lengthen(copy.place_of(front_end) - one.at);
+            }
+        }
+        // Where it is in the bytes before, and where it is now.
+        let (index_at, width) = (copy.origin_of(one.at + u32::from(one.merchant_at)), one.merchant.1);
+        if width != so_far.merchants.width {
+            copy.until(before, index_at);
+            one.merchant = so_far.merchants.put_known(&mut copy.bits, merchant);
+            copy.goes_on_at(index_at + u32::from(width));
+            one.lengthen_behind(one.merchant_at, one.merchant.1, width);
+        } else if one.merchant.0 != merchant {
+            change(before, index_at, one.merchant.0 ^ merchant);
+            one.merchant.0 = merchant;
+        }
+        if merchant_seen.is_none() {
+            so_far.merchants.count_new();
+        }
+        if one.has_device {
+            let (index_at, width) = (copy.origin_of(one.at + u32::from(one.device_at)), one.device.1);
+            if width != so_far.devices.width {
+                copy.until(before, index_at);
+                one.device = so_far.devices.put_known(&mut copy.bits, device);
+                copy.goes_on_at(index_at + u32::from(width));
+                one.lengthen_behind(one.device_at, one.device.1, width);
+            } else if one.device.0 != device {
+                change(before, index_at, one.device.0 ^ device);
+                one.device.0 = device;
+            }
+            if device_seen.is_none() {
+                so_far.devices.count_new();
+            }
+        }
+        at += 1;
+    }
+    copy.until(before, end);
+    (copy.bits, at)
+}
+
+/// Bits that are copied from bytes as they are, up to where something else is written.
+struct Copy<'b> {
+    bits: BitWriter<'b>,
+    /// What is before it is written.
+    from: u32,
+    /// By so many bits what follows comes later than it did, or earlier: it wraps around.
+    shift: u32,
+}
+
+impl<'b> Copy<'b> {
+    fn new(bits: BitWriter<'b>, from: u32) -> Self {
+        let mut copy = Self { bits, from, shift: 0 };
+        copy.goes_on_at(from);
+        copy
+    }
+
+    /// Where a bit comes to be that has not been copied yet.
+    #[inline(always)]
+    const fn place_of(&self, was: u32) -> u32 {
+        was.wrapping_add(self.shift)
+    }
+
+    /// Where a bit was that comes to be here.
+    #[inline(always)]
+    const fn origin_of(&self, place: u32) -> u32 {
+        place.wrapping_sub(self.shift)
+    }
+
+    /// Copies what is before this one.
+    fn until(&mut self, bytes: &[u8], end: u32) {
+        self.bits.copy(bytes, self.from as usize..end as usize);
+        self.from = end;
+    }
+
+    /// What follows in the bytes is behind what has been written meanwhile.
+    fn goes_on_at(&mut self, from: u32) {
+        self.from = from;
+        // A state's bytes are fewer than 2²⁹.
+        self.shift = (self.bits.position() as u32).wrapping_sub(from);
     }
 }
 
-/// Whether an entry has no rare parts: [`rare_parts`] at less cost, since nearly all entries have none.
-#[inline(always)]
-fn is_plain<const KEYS: bool>(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> bool {
-    let (outcome, last) = (&entry.outcome, &context.last);
-    entry.seq == context.expected_seq()
-        && entry.country == context.expected_country(merchant)
-        && outcome.decision == Decision::Pass
-        && outcome.tier == last.tier
-        && outcome.missing == last.missing
-        && outcome.policy_version == last.policy_version
-        && outcome.profile_version == last.profile_version
-        && outcome.reasons.is_empty()
-        && entry.label.is_none()
-        && outcome.features.is_empty()
-        && outcome.approximate.is_empty()
-        && (entry.event_fp_high.is_none() || context.is_newest(entry))
-        && (!KEYS || is_plain_of_keys(context, entry, expected))
+/// Whether a place is spelt as it was before; if so, takes note of it.
+fn moves_again(context: &mut Context, moved: &Moved, place: Option<Place>) -> bool {
+    let mut degrees = context.degrees;
+    let mut is_same = moved.from == context.place;
+    for (expected, length) in moved.expected.iter().zip(moved.lengths) {
+        is_same &= degrees.bits() == u32::from(*expected);
+        degrees.learn_length(u32::from(length));
+    }
+    if is_same {
+        context.degrees = degrees;
+        context.place = place.unwrap_or(context.place);
+    }
+    is_same
 }
 
-/// The same for what only formats with keys have a place for.
+/// Changes an index in bytes: its bits, at most 9 from this one on, by what they differ in.
 #[inline(always)]
-fn is_plain_of_keys(context: &Context, entry: &Entry, expected: Expected) -> bool {
-    let outcome = &entry.outcome;
-    highs(entry) == expected.highs
-        && !outcome.explained
-        && outcome.keys.is_empty()
-        && entry.links == context.links
-        && entry.category == expected.category
-        && outcome.model == context.last.model
-        && outcome.rules.is_empty()
-        && outcome.lists == context.last.lists
-}
-
-fn put_high(bits: &mut BitWriter<'_>, high: Option<u32>) {
-    bits.flag(high.is_some());
-    if let Some(high) = high {
-        bits.put(u64::from(high), 32);
+fn change(bytes: &mut [u8], at: u32, difference: u16) {
+    let (byte, bit) = (at as usize / 8, at % 8);
+    let change = (difference << bit).to_le_bytes();
+    debug_assert!(
+        byte + 2 <= bytes.len(),
+        "the bytes are filled up behind their last index"
+    );
+    if let Some([low, high]) = bytes.get_mut(byte..byte + 2) {
+        *low ^= change[0];
+        *high ^= change[1];
     }
 }
 
-fn put_category(bits: &mut BitWriter<'_>, category: Option<u16>) {
-    bits.flag(category.is_some());
-    if let Some(category) = category {
-        bits.put(u64::from(category), CATEGORY_BITS);
+/// Merchants or devices so far.
+#[derive(Clone, Copy, Default)]
+struct Numbered {
+    count: u16,
+    /// Bits that tell them and "new" apart.
+    width: u8,
+}
+
+impl Numbered {
+    /// Writes which one it is; the index and its bits.
+    fn put_known(&self, bits: &mut BitWriter<'_>, index: u16) -> (u16, u8) {
+        bits.put(u64::from(index), u32::from(self.width));
+        (index, self.width)
+    }
+
+    /// Writes that one is new, and which; the index and its bits.
+    fn put_new(&mut self, bits: &mut BitWriter<'_>, fingerprint: u32) -> (u16, u8) {
+        let (index, width) = (self.count, self.width);
+        let count = u32::from(width);
+        bits.put(u64::from(index) | u64::from(fingerprint) << count, count + 32);
+        self.count_new();
+        (index, width)
+    }
+
+    #[inline(always)]
+    fn count_new(&mut self) {
+        self.count += 1;
+        // At most 9: a head has at most 400 entries.
+        self.width = index_bits(usize::from(self.count) + 1) as u8;
     }
 }
 
-#[inline(always)]
-fn put_place(bits: &mut BitWriter<'_>, context: &mut Context, place: Option<Place>, merchant: usize) {
+/// Where a merchant was seen last, given its latest entry.
+fn known_place(entries: &[Entry], spelt: &[Spelt], mut seen: Option<usize>) -> Option<Place> {
+    while let Some(at) = seen {
+        let place = entries[at].place;
+        if place.is_some() {
+            return place;
+        }
+        seen = spelt[at].merchant_seen(at);
+    }
+    None
+}
+
+/// Writes a place; how, if it was spelt.
+#[inline]
+pub(super) fn put_place(
+    bits: &mut BitWriter<'_>,
+    context: &mut Context,
+    place: Option<Place>,
+    known: Option<Place>,
+) -> Option<Moved> {
     let Some(place) = place else {
         bits.flag(false);
-        return;
+        return None;
     };
-    match context.known_place(merchant) {
-        Some(known) if known == place => bits.put(0b11, 2),
-        Some(_) => {
-            bits.put(0b01, 2);
-            spell_place(bits, context, place);
+    match known {
+        Some(known) if known == place => {
+            bits.put(0b11, 2);
+            return None;
         }
-        None => {
-            bits.flag(true);
-            spell_place(bits, context, place);
-        }
+        Some(_) => bits.put(0b01, 2),
+        None => bits.flag(true),
     }
+    let from = std::mem::replace(&mut context.place, place);
+    let latitude = i64::from(place.latitude_e4) - i64::from(from.latitude_e4);
+    let longitude = i64::from(place.longitude_e4) - i64::from(from.longitude_e4);
+    let mut moved = Moved {
+        from,
+        expected: [0; 2],
+        lengths: [0; 2],
+    };
+    for (at, difference) in [latitude, longitude].into_iter().enumerate() {
+        let number = zigzag(difference);
+        // Both are at most 64.
+        moved.expected[at] = context.degrees.bits() as u8;
+        moved.lengths[at] = bits_of(number | 1) as u8;
+        bits.series(number, &mut context.degrees);
+    }
+    Some(moved)
 }
 
+/// What the bits of an entry depend on, besides itself, those that it goes by, and what is expected: whether its merchant and its
+/// device are known. Never 0.
 #[inline(always)]
-fn spell_place(bits: &mut BitWriter<'_>, context: &mut Context, place: Place) {
-    let latitude = i64::from(place.latitude_e4) - i64::from(context.place.latitude_e4);
-    let longitude = i64::from(place.longitude_e4) - i64::from(context.place.longitude_e4);
-    bits.series(zigzag(latitude), &mut context.degrees);
-    bits.series(zigzag(longitude), &mut context.degrees);
-    context.place = place;
+pub(super) fn circumstances(context: &Context, at: usize, knows: (bool, bool)) -> u8 {
+    u8::from(knows.0)
+        | u8::from(knows.1) << 1
+        | u8::from(context.newest_at == Some(at)) << 2
+        | context.format.version() << 3
 }
 
-/// Which parts an entry has that are not as expected.
-pub(super) fn rare_parts(context: &Context, entry: &Entry, merchant: usize, expected: Expected) -> u32 {
-    let (outcome, last) = (&entry.outcome, &context.last);
-    let flag = |part: u32, is_rare: bool| if is_rare { part } else { 0 };
-    let is_usual = outcome.decision == Decision::Pass && outcome.tier == last.tier && outcome.missing == last.missing;
-    flag(part::SEQ, entry.seq != context.expected_seq())
-        | flag(part::COUNTRY, entry.country != context.expected_country(merchant))
-        | flag(part::DECISION, !is_usual)
-        | flag(part::POLICY, outcome.policy_version != last.policy_version)
-        | flag(part::PROFILE, outcome.profile_version != last.profile_version)
-        | flag(part::REASONS, !outcome.reasons.is_empty())
-        | flag(part::LABEL, entry.label.is_some())
-        | flag(part::FEATURES, !outcome.features.is_empty())
-        | flag(part::APPROXIMATE, !outcome.approximate.is_empty())
-        | flag(
-            part::IDENTITY,
-            entry.event_fp_high.is_some() && !context.is_newest(entry),
-        )
-        | flag(part::KEY_IDENTITIES, highs(entry) != expected.highs)
-        | flag(part::EXPLAINED, outcome.explained)
-        | flag(part::KEYS, !outcome.keys.is_empty())
-        | flag(part::LINKS, entry.links != context.links)
-        | flag(part::CATEGORY, entry.category != expected.category)
-        | flag(part::MODEL, outcome.model != last.model)
-        | flag(part::RULES, !outcome.rules.is_empty())
-        | flag(part::LISTS, outcome.lists != last.lists)
-}
-
-/// The upper halves that an entry has.
-pub(super) const fn highs(entry: &Entry) -> Highs {
-    Highs {
-        merchant: entry.merchant_fp_high,
-        device: entry.device_fp_high,
-    }
-}
-
-fn put_parts<'b>(mut writer: BitWriter<'b>, context: &mut Context, entry: &Entry, parts: u32) -> BitWriter<'b> {
-    let bits = &mut writer;
-    let outcome = &entry.outcome;
-    bits.put(u64::from(parts), context.format.part_bits());
-    if parts & part::SEQ != 0 {
-        bits.number(
-            zigzag(entry.seq.wrapping_sub(context.expected_seq()).cast_signed()),
-            SEQ_WIDTH,
-        );
-    }
-    if parts & part::COUNTRY != 0 {
-        put_country(bits, entry.country);
-    }
-    if parts & part::DECISION != 0 {
-        bits.put(outcome.decision as u64, 2);
-        if context.format.has_keys() {
-            bits.put(outcome.tier as u64, 3);
-            bits.put(u64::from(outcome.missing.0), 8);
-        } else {
-            let (tier, low_risk) = match outcome.tier {
-                Tier::LowRisk => (Tier::Full, LOW_RISK),
-                tier => (tier, 0),
-            };
-            bits.put(tier as u64, 2);
-            bits.put(u64::from(outcome.missing.0 | low_risk), 8);
+/// What is usual for an entry, given the latest ones of its merchant and its device.
+fn usual<'e, const KEYS: bool>(
+    context: &'e Context,
+    entries: &'e [Entry],
+    at: usize,
+    (merchant, device): (Option<usize>, Option<usize>),
+) -> Usual<'e> {
+    let (entry, is_newest) = (&entries[at], context.newest_at == Some(at));
+    let mut expected = Expected::default();
+    if KEYS {
+        // What is new has said these itself.
+        let of_merchant = &entries[merchant.unwrap_or(at)];
+        expected.highs.merchant = of_merchant.merchant_fp_high;
+        expected.category = of_merchant.category;
+        if entry.device_fp.is_some() {
+            expected.highs.device = entries[device.unwrap_or(at)].device_fp_high;
         }
     }
-    if parts & part::POLICY != 0 {
-        bits.number(u64::from(outcome.policy_version), POLICY_WIDTH);
-    }
-    if parts & part::PROFILE != 0 {
-        bits.flag(outcome.profile_version.is_some());
-        if let Some(version) = outcome.profile_version {
-            bits.number(version, PROFILE_WIDTH);
+    match at.checked_sub(1) {
+        None => Usual::first(&context.last, expected, is_newest),
+        Some(before) => {
+            let before = &entries[before];
+            let country = merchant.map_or(before.country, |seen| entries[seen].country);
+            Usual::after(before, country, expected, is_newest)
         }
     }
-    if parts & part::REASONS != 0 {
-        put_reasons(bits, context, &outcome.reasons);
-    }
-    if let Some((verdict, known_since_ms)) = entry.label {
-        bits.put(verdict as u64 - 1, 1);
-        bits.number(zigzag(known_since_ms.wrapping_sub(entry.time_ms)), KNOWN_SINCE_WIDTH);
-    }
-    if parts & part::FEATURES != 0 {
-        put_features(bits, context, &outcome.features);
-    }
-    if parts & part::APPROXIMATE != 0 {
-        let errors: Vec<FeatureValue> = outcome
-            .approximate
-            .iter()
-            .map(|(key, error)| (*key, Some(*error)))
-            .collect();
-        put_features(bits, context, &errors);
-    }
-    if parts & part::IDENTITY != 0
-        && let Some(high) = entry.event_fp_high
-    {
-        bits.put(u64::from(high), 32);
-    }
-    if parts & part::KEY_IDENTITIES != 0 {
-        put_high(bits, entry.merchant_fp_high);
-        put_high(bits, entry.device_fp_high);
-    }
-    if parts & part::KEYS != 0 {
-        put_keys(bits, context, &outcome.keys);
-    }
-    if parts & part::LINKS != 0 {
-        put_links(bits, context, &entry.links);
-    }
-    if parts & part::CATEGORY != 0 {
-        put_category(bits, entry.category);
-    }
-    if parts & part::MODEL != 0 {
-        put_model(bits, context, outcome.model);
-    }
-    if parts & part::RULES != 0 {
-        put_rules(bits, context, &outcome.rules);
-    }
-    if parts & part::LISTS != 0 {
-        put_lists(bits, context, &outcome.lists);
-    }
-    writer
-}
-
-fn put_links(bits: &mut BitWriter<'_>, context: &mut Context, links: &[(KeyName, u64)]) {
-    bits.put(links.len() as u64, LINKS_BITS);
-    for (name, identity) in links {
-        put_name(bits, context, *name);
-        let known = context.identities.len();
-        let index = context.identities.iter().position(|other| other == identity);
-        bits.put(index.unwrap_or(known) as u64, index_bits(known + 1));
-        if index.is_none() {
-            bits.put(*identity, 64);
-            context.identities.push(*identity);
-        }
-    }
-}
-
-/// The index of a model among those so far; a new one is spelt.
-fn put_model(bits: &mut BitWriter<'_>, context: &mut Context, model: Option<TreeModelKey>) {
-    bits.flag(model.is_some());
-    let Some(model) = model else { return };
-    let known = context.models.len();
-    let index = context.models.iter().position(|other| *other == model).unwrap_or(known);
-    bits.put(index as u64, index_bits(known + 1));
-    if index == known {
-        bits.put(model.0, 64);
-        context.models.push(model);
-    }
-}
-
-fn put_keys(bits: &mut BitWriter<'_>, context: &mut Context, keys: &[KeyRead]) {
-    bits.put(keys.len() as u64, KEYS_BITS);
-    for key in keys {
-        put_name(bits, context, key.name);
-        bits.flag(key.version.is_some());
-        if let Some(version) = key.version {
-            bits.number(version, KEY_VERSION_WIDTH);
-        }
-    }
-}
-
-fn put_reasons(bits: &mut BitWriter<'_>, context: &mut Context, reasons: &[Reason]) {
-    bits.put(reasons.len() as u64, 3);
-    for reason in reasons {
-        put_key(bits, context, reason.key);
-        bits.put(u64::from(reason.share_pct), SHARE_BITS);
-    }
-}
-
-fn put_key(bits: &mut BitWriter<'_>, context: &mut Context, key: FeatureKey) {
-    bits.put(u64::from(key.kind.number()), KIND_BITS);
-    if context.format.has_keys() {
-        bits.flag(key.of.is_some());
-    }
-    match key.of {
-        None => bits.put(u64::from(key.window_minutes), WINDOW_BITS),
-        Some(name) => {
-            bits.put(u64::from(key.window_minutes), LONG_WINDOW_BITS);
-            put_name(bits, context, name);
-        }
-    }
-}
-
-fn put_features(bits: &mut BitWriter<'_>, context: &mut Context, features: &[FeatureValue]) {
-    let is_same = |list: &Vec<FeatureKey>| list.iter().eq(features.iter().map(|(key, _)| key));
-    let index = context.lists.iter().position(is_same).unwrap_or(context.lists.len());
-    bits.put(index as u64, index_bits(context.lists.len() + 1));
-    if index == context.lists.len() {
-        bits.put(features.len() as u64, 8);
-        features.iter().for_each(|(key, _)| put_key(bits, context, *key));
-        context.lists.push(features.iter().map(|(key, _)| *key).collect());
-    }
-    for (_, value) in features {
-        match value.filter(|number| number.is_finite()) {
-            None => bits.put(0, 2),
-            Some(number) if is_whole(number) => {
-                bits.put(1, 2);
-                bits.number(number as u64, WHOLE_WIDTH);
-            }
-            Some(number) => {
-                bits.put(2, 2);
-                bits.put(number.to_bits(), 64);
-            }
-        }
-    }
-}
-
-/// Whether a number is one of 0, 1, 2 … below [`WHOLE_MAX`]. −0 is not.
-pub(super) fn is_whole(number: f64) -> bool {
-    number < WHOLE_MAX && ((number as u64) as f64).to_bits() == number.to_bits()
 }

@@ -7,6 +7,7 @@ use crate::event::{Country, Place};
 use crate::history::bits::Width;
 use crate::history::entry::Entry;
 use crate::history::limits::{ENTRIES_MAX, HEAD_EVENTS_LIMIT};
+use crate::history::spelt::Spelt;
 use crate::history::state::History;
 use crate::outcome::{
     ListReads, Missing, POLICY_LISTS_MAX, RULE_NAME_BYTES_MAX, RULE_REASON_BYTES_MAX, RULES_MAX, RuleSays, Tier,
@@ -102,8 +103,8 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn of(state: &History) -> Self {
-        let of_entries = Self::of_entries(&state.entries);
+    /// That of a state, given that of its entries.
+    pub(super) fn of_state(state: &History, of_entries: Self) -> Self {
         if of_entries == Self::V1 && !state.sealed.is_empty() {
             Self::V2
         } else {
@@ -114,6 +115,23 @@ impl Format {
     pub(super) fn of_entries(entries: &[Entry]) -> Self {
         let others = entries.iter().filter(|entry| !is_of_v1(entry)).map(Self::of_entry);
         others.fold(Self::V1, |one, other| if other as u8 > one as u8 { other } else { one })
+    }
+
+    /// The same as [`Format::of_entries`]: an entry is looked at once.
+    pub(super) fn of_spelt(entries: &[Entry], spelt: &mut [Spelt]) -> Self {
+        let mut newest = Self::V1.version();
+        for (entry, one) in entries.iter().zip(spelt) {
+            if one.format == 0 {
+                let of_entry = if is_of_v1(entry) {
+                    Self::V1
+                } else {
+                    Self::of_entry(entry)
+                };
+                one.format = of_entry.version();
+            }
+            newest = newest.max(one.format);
+        }
+        Self::of_version(newest).unwrap_or(Self::V1)
     }
 
     /// The first format that has a place for all of an entry.
@@ -246,6 +264,8 @@ pub(super) struct Context {
     pub(super) format: Format,
     /// The newest arrival's number until it comes, and the upper half of its fingerprint, which the header has.
     pub(super) newest: Option<(u64, Option<u32>)>,
+    /// The newest arrival's place, where the writer knows it.
+    pub(super) newest_at: Option<usize>,
     pub(super) merchants: Dictionary,
     /// What was last seen at each merchant.
     pub(super) seen: Vec<Seen>,
@@ -330,6 +350,7 @@ impl Context {
         Self {
             format,
             newest: None,
+            newest_at: None,
             merchants: Dictionary::with_room(entries),
             seen: Vec::with_capacity(entries.min(32)),
             devices: Dictionary::default(),
@@ -417,9 +438,6 @@ impl Context {
     #[inline(always)]
     pub(super) fn learn_plain(&mut self, entry: &Entry, merchant: usize) {
         self.learn_merchant(entry, merchant);
-        if self.is_newest(entry) {
-            self.newest = None;
-        }
         self.last.time_ms = entry.time_ms;
         self.last.seq = entry.seq;
         self.last.country = entry.country;

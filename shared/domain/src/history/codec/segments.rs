@@ -37,9 +37,9 @@ use crate::history::sketch::{Distinct, EXACT_MAX, REGISTERS, Sketch};
 
 use super::decode::get_entries;
 use super::dictionary::Dictionary;
-use super::encode::put_entries;
 use super::fields::{get_country, get_fingerprint, get_u32, put_country, put_index};
 use super::format::{COUNT_BITS, Context, Format, INSTANT_WIDTH};
+use super::fresh::put_entries;
 
 const SEGMENT_V1: u8 = 1;
 const SEGMENT_V2: u8 = 2;
@@ -236,7 +236,7 @@ fn get_leaf(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Vec<E
     }
     let first_seq = bits.number(FIRST_SEQ_WIDTH)?;
     let mut context = Context::new(Format::of_leaf(version), count, first_seq, 0);
-    let entries = get_entries(bits, &mut context, count, false)?;
+    let entries = get_entries(bits, &mut context, count, (false, false))?;
     if entries.first().is_some_and(|entry| entry.seq != first_seq) {
         return Err(InvalidState::Spelling.into());
     }
