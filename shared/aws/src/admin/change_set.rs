@@ -62,7 +62,7 @@ pub struct NewChangeSet<'a> {
     pub kind: ChangeSetKind,
     /// The template.
     pub template: TemplateAt<'a>,
-    /// Parameters that are given; the others have their defaults.
+    /// Parameters that are given; the others have their defaults. One that is masked, as CloudFormation tells secrets, keeps what it has.
     pub parameters: &'a [(String, String)],
     /// Tags of everything in the stack.
     pub tags: &'a [(String, String)],
@@ -153,6 +153,9 @@ impl Admin {
     }
 }
 
+/// The asterisks that stand for a secret, at least.
+const MASK_BYTES_MIN: usize = 4;
+
 fn named(stack: &str, name: &str) -> Form {
     Form::default().with("StackName", stack).with("ChangeSetName", name)
 }
@@ -170,7 +173,11 @@ fn form_of(new: &NewChangeSet<'_>) -> Form {
     }
     for (at, (name, value)) in (1..).zip(new.parameters) {
         form.add(&format!("Parameters.member.{at}.ParameterKey"), name);
-        form.add(&format!("Parameters.member.{at}.ParameterValue"), value);
+        if is_masked(value) {
+            form.add(&format!("Parameters.member.{at}.UsePreviousValue"), "true");
+        } else {
+            form.add(&format!("Parameters.member.{at}.ParameterValue"), value);
+        }
     }
     for (at, (name, value)) in (1..).zip(new.tags) {
         form.add(&format!("Tags.member.{at}.Key"), name);
@@ -188,6 +195,11 @@ fn form_of(new: &NewChangeSet<'_>) -> Form {
     form
 }
 
+/// Whether a value is what CloudFormation tells in the place of a secret (`NoEcho`): whoever gives it back means what is there.
+fn is_masked(value: &str) -> bool {
+    value.len() >= MASK_BYTES_MIN && value.bytes().all(|byte| byte == b'*')
+}
+
 fn change_of(element: &Element) -> Option<StackChange> {
     let change = element.child("ResourceChange")?;
     Some(StackChange {
@@ -197,4 +209,36 @@ fn change_of(element: &Element) -> Option<StackChange> {
         resource_type: change.owned("ResourceType"),
         replacement: change.text_of("Replacement").map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CloudFormation tells a parameter that is a secret as asterisks. Given back as they are they would take the secret's place.
+    #[test]
+    fn a_masked_parameter_keeps_its_value() {
+        let parameters = ["p", "****", "*****", "***"];
+        let parameters: Vec<(String, String)> = (1..)
+            .zip(parameters)
+            .map(|(at, value)| (format!("P{at}"), value.to_owned()))
+            .collect();
+        let form = form_of(&NewChangeSet {
+            stack: "s",
+            name: "n",
+            kind: ChangeSetKind::Update,
+            template: TemplateAt::Body("{}"),
+            parameters: &parameters,
+            tags: &[],
+        });
+        let text = format!("{form:?}");
+        for given in [
+            "1.ParameterValue=p",
+            "2.UsePreviousValue=true",
+            "3.UsePreviousValue=true",
+        ] {
+            assert!(text.contains(&format!("Parameters.member.{given}")), "{given}: {text}");
+        }
+        assert!(!text.contains("member.2.ParameterValue") && text.contains("member.4.ParameterValue"));
+    }
 }

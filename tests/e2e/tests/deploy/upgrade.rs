@@ -79,6 +79,15 @@ impl Progress {
     }
 }
 
+/// Ends the producer when whoever watches it fails: the scope waits for its thread.
+struct Ends<'p>(&'p Progress);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
 impl<'scope> Load<'scope> {
     fn start<'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
@@ -172,6 +181,7 @@ fn an_upgrade_under_load_loses_nothing_and_the_deployment_lives_on() {
 
     let progress = Progress::default();
     let sent = std::thread::scope(|scope| {
+        let _ends = Ends(&progress);
         let load = Load::start(scope, &cloud, &progress);
         progress.wait_for(SENDS_BESIDE);
         let at_start = progress.sends.load(Ordering::SeqCst);
