@@ -10,6 +10,7 @@ use score_function::handler::{PAUSE_MARGIN_MS, PAUSE_POLL_MS};
 use score_function::{Handled, ScoreFunction};
 use serde_json::{Value, json};
 use tidemark_domain::control::item::{ACTIVE, Field, MODE, policy_key};
+use tidemark_domain::control::maps::{MAP_LEAD_MS, MAPS, MapTimeline, MapVersion};
 use tidemark_domain::control::{ActivePointer, Mode, PolicyVersion, Stamp};
 use tidemark_domain::policy::Policy;
 use tidemark_engine::control::{Control, ControlConfig};
@@ -210,6 +211,21 @@ async fn a_policy_whose_list_cannot_be_had_is_in_force_and_the_list_is_told() {
     assert!(handled.answer.as_ref().unwrap().batch_item_failures.is_empty());
     let told = ["policy_version", "ListProblems"].map(|name| property(&handled, name));
     assert_eq!(told, [json!(2), json!(1.0)]);
+}
+
+#[tokio::test]
+async fn a_published_map_that_cannot_be_had_is_told() {
+    let clock = ManualClock::at(START_MS);
+    let fixture = fixture(clock.clone());
+    let first = fixture.function.handle(&payload(), &context(START_MS)).await;
+    assert_eq!(property(&first, "MapProblems"), json!(0.0));
+    let missing = MapVersion::of("a text that nobody published");
+    let timeline = MapTimeline::default().activated(Some(missing), START_MS - MAP_LEAD_MS);
+    let stamp = Stamp::new(START_MS, "on-call", "a test").unwrap();
+    fixture.plane.set(MAPS, Some(timeline.unwrap().to_fields(&stamp)));
+    clock.advance(10_000);
+    let handled = fixture.function.handle(&payload(), &context(clock.now_ms())).await;
+    assert_eq!(property(&handled, "MapProblems"), json!(1.0));
 }
 
 #[tokio::test]

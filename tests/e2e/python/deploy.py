@@ -114,9 +114,11 @@ def upload(cloud: Cloud, bootstrap: Path) -> str:
 def create_stack(cloud: Cloud, template: str) -> dict:
     """The stack, its mapping disabled, without CodeDeploy, which ministack has not; the answer is its outputs."""
     cloudformation = cloud.client("cloudformation")
+    # CloudFormation takes a template of more than 51,200 bytes from a bucket only.
+    cloud.client("s3").put_object(Bucket="tidemark-artefacts", Key="template.yaml", Body=template.encode())
     cloudformation.create_stack(
         StackName="tidemark",
-        TemplateBody=template,
+        TemplateURL=f"{cloud.endpoint}/tidemark-artefacts/template.yaml",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": name, "ParameterValue": "false"} for name in ("MappingEnabled", "DeploymentGradual")
