@@ -111,14 +111,18 @@ def upload(cloud: Cloud, bootstrap: Path) -> str:
     return f"s3://tidemark-artefacts/{bootstrap.name}.zip"
 
 
+def template_url(cloud: Cloud, template: str) -> str:
+    """A template's place in a bucket: CloudFormation takes one of more than 51,200 bytes in no other way."""
+    cloud.client("s3").put_object(Bucket="tidemark-artefacts", Key="template.yaml", Body=template.encode())
+    return f"{cloud.endpoint}/tidemark-artefacts/template.yaml"
+
+
 def create_stack(cloud: Cloud, template: str) -> dict:
     """The stack, its mapping disabled, without CodeDeploy, which ministack has not; the answer is its outputs."""
     cloudformation = cloud.client("cloudformation")
-    # CloudFormation takes a template of more than 51,200 bytes from a bucket only.
-    cloud.client("s3").put_object(Bucket="tidemark-artefacts", Key="template.yaml", Body=template.encode())
     cloudformation.create_stack(
         StackName="tidemark",
-        TemplateURL=f"{cloud.endpoint}/tidemark-artefacts/template.yaml",
+        TemplateURL=template_url(cloud, template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": name, "ParameterValue": "false"} for name in ("MappingEnabled", "DeploymentGradual")

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy import STACK_SECONDS_MAX, Cloud, localised
+from deploy import STACK_SECONDS_MAX, Cloud, localised, template_url
 
 # Waits a second for a signal that nobody gives, after all that has a name.
 BROKEN = """
@@ -31,7 +31,7 @@ def deployed(cloud: Cloud, stack: str, template: str, parameters: dict) -> dict:
     given = {"MappingEnabled": "false", "DeploymentGradual": "false", **parameters}
     cloudformation.create_stack(
         StackName=stack,
-        TemplateBody=template,
+        TemplateURL=template_url(cloud, template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
     )
