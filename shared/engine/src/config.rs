@@ -103,7 +103,7 @@ impl Default for EngineConfig {
             deadline_margin_ms: 5_000,
             answer_margin_ms: 500,
             cache_cards_max: 20_000,
-            cache_bytes_max: 128 * 1024 * 1024,
+            cache_bytes_max: 168 * 1024 * 1024,
             profile_cache_cards_max: 20_000,
             profile_max_age_ms: 60_000,
             key_cache_max: 50_000,
