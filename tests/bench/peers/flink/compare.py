@@ -5,7 +5,7 @@ usage: compare.py BIN HOME [--events N] [--cards N] [--json]
 The job (Cards.java) is what both do: each event of a card once, whatever came twice, its count of the last hour and day as of its own time, and the
 card's count and sum. Tidemark does more (score, decision, reasons, profiles, labels, quarantine, an audit), and the job nothing of that. The stream is the
 one that `bench durable` sends; Flink and `tidemark score` read it from a file. Totals of every card must be those of a naive count
-for Flink and for Tidemark, and counts of hour and day must be equal for each event that has not come late, or the script ends with 1.
+for Flink and for Tidemark, and counts of hour and day must be equal for each event, or the script ends with 1.
 
 Flink keeps its state in its own process (in its heap, or in RocksDB) and copies it into files each second, exactly once, and its outcomes become
 visible with such a copy. Tidemark's state is in a table: the figure is of the function's processes alone, with all their calls over HTTP,
@@ -43,8 +43,10 @@ def naive(lines) -> dict:
     seen, cards = set(), {}
     for line in lines:
         event = json.loads(line)
-        key = (event["card_id"], event["event_id"], event.get("occurred_at_ms"))
-        if event["schema"] == "transaction" and key not in seen:
+        if event["schema"] != "transaction":
+            continue
+        key = (event["card_id"], event["event_id"], event["occurred_at_ms"])
+        if key not in seen:
             seen.add(key)
             count, total = cards.get(key[0], (0, 0))
             cards[key[0]] = (count + 1, total + event["amount_minor"])

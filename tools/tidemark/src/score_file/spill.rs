@@ -296,7 +296,7 @@ mod tests {
             })
         });
         let mut stored = StoredCard {
-            newest_ms: (number % 5 == 0).then_some(-7),
+            newest_ms: number.is_multiple_of(5).then_some(-7),
             state,
             profile,
             ..StoredCard::default()

@@ -31,11 +31,12 @@ pub fn durable(sizes: &Sizes) -> Vec<Job> {
     vec![Job::new("durable", line, move |said, _| json_figures(said, &paths))]
 }
 
-const OF_DEMO: [&str; 6] = [
+const OF_DEMO: [&str; 7] = [
     "arrival_to_outcome_ms.p50",
     "arrival_to_outcome_ms.p95",
     "arrival_to_outcome_ms.p99",
     "events_per_second",
+    "sent",
     "write_units_per_scored",
     "read_units_per_scored",
 ];
