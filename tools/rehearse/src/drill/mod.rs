@@ -5,6 +5,7 @@ mod broken;
 mod learned;
 pub mod page;
 pub mod pipeline;
+mod region;
 pub mod run;
 pub mod trouble;
 

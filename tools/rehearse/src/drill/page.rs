@@ -44,6 +44,7 @@ pub const PAGES: &[(&str, &str)] = &[
         "region-trouble",
         include_str!("../../../../docs/runbook/region-trouble.md"),
     ),
+    ("region-lost", include_str!("../../../../docs/runbook/region-lost.md")),
 ];
 
 /// What a command of a page begins with.

@@ -12,6 +12,7 @@ use tidemark_domain::policy::Policy;
 use super::broken;
 use super::learned;
 use super::pipeline::{Child, Pipeline};
+use super::region;
 use crate::stack::mapping_options;
 
 /// Events of ordinary traffic before and while there is trouble.
@@ -64,11 +65,13 @@ pub enum Trouble {
     StateDamaged,
     /// A policy alerts far more than it expects, and labels were not sent.
     Drift,
+    /// The region does not come back, and another one takes over from a copy of the table.
+    RegionLost,
 }
 
 impl Trouble {
     /// As pages name them.
-    pub const ALL: [(&'static str, Self); 15] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("steady", Self::Steady),
         ("slow-table", Self::SlowTable),
         ("throttled-table", Self::ThrottledTable),
@@ -84,6 +87,7 @@ impl Trouble {
         ("letters-lost", Self::LettersLost),
         ("state-damaged", Self::StateDamaged),
         ("drift", Self::Drift),
+        ("region-lost", Self::RegionLost),
     ];
 
     /// Finds one by its name.
@@ -114,6 +118,7 @@ impl Trouble {
             Self::LettersLost => "the table was down until batches were given up, and their dead letters are not there",
             Self::StateDamaged => "the state of a card is damaged, and a transaction of it comes",
             Self::Drift => "a policy alerts far more than it expects, and labels were not sent",
+            Self::RegionLost => "the region is lost, and another one has an older copy of the table",
         }
     }
 
@@ -136,7 +141,7 @@ impl Trouble {
 
     /// Makes the trouble, with traffic under way, and waits until it shows.
     pub(super) async fn begin(self, pipeline: &Pipeline) -> Result<(), CliError> {
-        let faults = pipeline.stack.cloud.faults();
+        let faults = pipeline.stack().cloud.faults();
         let add = |plan: FaultPlan| {
             if let Some(faults) = faults {
                 faults.add(plan);
@@ -174,21 +179,22 @@ impl Trouble {
             Self::HotCard => pipeline.put(&hot_card()).await?,
             Self::KeyDamaged => learned::damage_key(pipeline).await?,
             Self::Drift => learned::drift(pipeline).await?,
+            Self::RegionLost => region::lose(pipeline).await?,
             Self::Steady => {}
         }
         pipeline.put(&traffic(pipeline.seed + 1)).await?;
         if self.gives_up() {
-            let given_up = || pipeline.stack.mapping.stats().esm.on_failure_sent > 0;
+            let given_up = || pipeline.stack().mapping.stats().esm.on_failure_sent > 0;
             wait_until(given_up).await?;
         }
         match self {
-            Self::Crashing => wait_until(|| pipeline.stack.mapping.stats().esm.failures > 0).await,
+            Self::Crashing => wait_until(|| pipeline.stack().mapping.stats().esm.failures > 0).await,
             // The outage is over when somebody looks; what it left is not.
             Self::LettersLost => {
                 if let Some(faults) = faults {
                     faults.clear();
                 }
-                let drained = pipeline.stack.mapping.drained(SHOWS_MS_MAX).await;
+                let drained = pipeline.stack().mapping.drained(SHOWS_MS_MAX).await;
                 drained
                     .map_err(|e| CliError::service("drill_trouble", e, "Look at the logs in the data directory."))?;
                 broken::lose_letters(pipeline).await
@@ -199,12 +205,13 @@ impl Trouble {
 
     /// Ends the trouble where a person's commands do not.
     pub(super) async fn end(self, pipeline: &Pipeline) -> Result<(), CliError> {
-        if let Some(faults) = pipeline.stack.cloud.faults() {
+        if let Some(faults) = pipeline.stack().cloud.faults() {
             faults.clear();
         }
         match self {
             Self::KeyDamaged => learned::restore_key(pipeline).await,
             Self::StateDamaged => broken::restore_state(pipeline).await,
+            Self::RegionLost => region::answers_as_before(pipeline).await,
             Self::Crashing => {
                 broken::crash_no_more(pipeline).await;
                 Ok(())
@@ -247,10 +254,10 @@ fn hot_card() -> Vec<PutRecord> {
 fn past_retention(pipeline: &Pipeline) -> String {
     let function = format!(
         "arn:aws:lambda:{}:000000000000:function:{}",
-        pipeline.stack.cloud.region(),
-        pipeline.stack.names.function
+        pipeline.stack().cloud.region(),
+        pipeline.stack().names.function
     );
-    letter(&function, &pipeline.stack.provisioned.transactions_stream_arn)
+    letter(&function, &pipeline.stack().provisioned.transactions_stream_arn)
 }
 
 fn letter(function_arn: &str, stream_arn: &str) -> String {
