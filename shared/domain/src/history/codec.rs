@@ -97,6 +97,7 @@ use segments::{get_refs, put_refs};
 
 pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
+pub use format::STATE_FORMAT_NEWEST;
 
 pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
 pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};

@@ -102,6 +102,9 @@ pub(super) enum Format {
     V7,
 }
 
+/// The newest format of states, which a function reads and may write.
+pub const STATE_FORMAT_NEWEST: u8 = Format::V7.version();
+
 impl Format {
     /// That of a state, given that of its entries.
     pub(super) fn of_state(state: &History, of_entries: Self) -> Self {
