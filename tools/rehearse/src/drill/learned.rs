@@ -125,7 +125,8 @@ pub(super) async fn drift(pipeline: &Pipeline) -> Result<(), CliError> {
     Ok(())
 }
 
-fn write(pipeline: &Pipeline, name: &str, text: &str) -> Result<(), CliError> {
+/// Writes a file into the folder in which commands run.
+pub(super) fn write(pipeline: &Pipeline, name: &str, text: &str) -> Result<(), CliError> {
     std::fs::write(pipeline.folder.join(name), text)
         .map_err(|e| CliError::machine("local_aws", e, "Name a folder that can be written: --data-dir."))
 }

@@ -5,7 +5,9 @@ mod broken;
 mod learned;
 pub mod page;
 pub mod pipeline;
+mod published;
 pub mod run;
+mod sign;
 pub mod trouble;
 
 use terminal::error::{CliError, Exit};
