@@ -1,6 +1,7 @@
 //! Benchmarks and measurements. docs/reference/benchmarks.md has the figures and the commands that gave them.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a main: its output is what it is for
 
+mod codec;
 mod cold_start;
 mod detection;
 mod durable;
@@ -34,6 +35,8 @@ const USAGE: &str = "usage: bench <what>
                                 with 1 when one differs that no label which had not reached its key yet explains. Takes minutes
   handler [CARDS BATCHES [--policy FILE | --rules NUMBER]]
                                 the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
+  codec [EVENTS]                a typical card's state (74 events) read, and written in each way, once an event came too; in a profile
+                                these are `codec_decode`, `codec_decode_noted`, `codec_encode`, `codec_encode_again`
   durable [EVENTS CARDS]        a simulated stream through the local AWS: what the score function's processes take on the processor
   telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
                                 figures go to standard error
@@ -63,6 +66,11 @@ fn main() -> ExitCode {
                 return report(told, |text| eprint!("{text}"));
             }
             _ => Err("expected numbers of cards and of batches".to_owned()),
+        },
+        ["codec"] => codec::run(codec::EVENTS),
+        ["codec", events] => match events.parse() {
+            Ok(events) => codec::run(events),
+            Err(_) => Err("expected a number of events".to_owned()),
         },
         ["durable"] => durable::run(durable::EVENTS, durable::CARDS),
         ["durable", events, cards] => match (events.parse(), cards.parse()) {
