@@ -4,11 +4,14 @@
 //! (I1, I7): where its sequence number is known it goes on as a payload that the contract refuses, and so ends in
 //! quarantine, whole; where not, the batch fails with a named error.
 
+mod base64;
+mod quick;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidemark_aws::arrival_ms_of_seconds;
@@ -17,6 +20,9 @@ use tidemark_engine::InRecord;
 /// Stands before the JSON of a record that is not a Kinesis record, in the quarantined payload. No JSON value begins so:
 /// the contract refuses it whatever follows.
 pub const MALFORMED_NOTE: &str = "not a Kinesis record: ";
+
+/// What a record takes in an invocation's payload, bytes; the list's first size.
+const RECORD_BYTES_TYPICAL: usize = 1_000;
 
 /// Why a payload cannot be taken record by record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +104,14 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// When it is not a Kinesis event, or when one of its records cannot even be named.
     pub fn parse(json: &'a str) -> Result<Self, EventError> {
+        let mut quick = Self::with_capacity(json.len() / RECORD_BYTES_TYPICAL, json.len());
+        match quick::read(json, &mut quick) {
+            Some(()) => Ok(quick),
+            None => Self::parse_any(json),
+        }
+    }
+
+    fn parse_any(json: &'a str) -> Result<Self, EventError> {
         match serde_json::from_str::<WireEvent<'a>>(json) {
             Ok(event) => {
                 let mut batch = Self::with_capacity(event.records.len(), json.len());
@@ -218,6 +232,12 @@ impl<'a> Batch<'a> {
 /// A sequence number is decimal: any other identifier in the answer would fail the whole batch, for ever.
 fn is_sequence_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Data as the service writes it.
+#[cfg(test)]
+fn encoded(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

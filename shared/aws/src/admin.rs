@@ -31,7 +31,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 pub use change_set::{ChangeSetInfo, ChangeSetKind, ImportedResource, NewChangeSet, StackChange, TemplateAt};
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
-pub use machine::MachineRun;
+pub use machine::{MachineRun, MapProgress};
 pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
 pub use patience::{
     READ_BACKOFF_FIRST_MS, READ_BACKOFF_MAX_MS, READ_BUDGET_MS, SHARD_BYTES_PER_SECOND, SHARD_READS_PER_SECOND,

@@ -49,10 +49,17 @@ pub fn decode(payload: &[u8], arrival_ms: i64, bounds: &Bounds) -> Result<Decode
     }
     let text =
         std::str::from_utf8(payload).map_err(|_| Refusal::new(RefusalCode::NotUtf8, "payload: expected UTF-8"))?;
-    let members = match quick::read(text, bounds.nesting_max) {
-        Some(members) => members,
-        None => read::read(text, bounds.nesting_max).map_err(|error| unreadable(read::sort(text, &error), bounds))?,
-    };
+    let mut members = read::Members::none(read::Flaws::default());
+    if quick::read(text, bounds.nesting_max, &mut members).is_some() {
+        let decoded = decode_members(&members, arrival_ms, bounds);
+        quick::forget(members);
+        return decoded;
+    }
+    let members = read::read(text, bounds.nesting_max).map_err(|error| unreadable(read::sort(text, &error), bounds))?;
+    decode_members(&members, arrival_ms, bounds)
+}
+
+fn decode_members(members: &read::Members<'_>, arrival_ms: i64, bounds: &Bounds) -> Result<Decoded, Refusal> {
     if members.flaws.card_number {
         return Err(Refusal::new(
             RefusalCode::CardNumber,
@@ -68,7 +75,7 @@ pub fn decode(payload: &[u8], arrival_ms: i64, bounds: &Bounds) -> Result<Decode
             "payload: expected each key once in its object",
         ));
     }
-    build::build(&members, arrival_ms, bounds)
+    build::build(members, arrival_ms, bounds)
 }
 
 fn unreadable(why: read::Unreadable, bounds: &Bounds) -> Refusal {

@@ -41,10 +41,21 @@ proptest! {
         let mut bytes = state.encode();
         let at = at.index(bytes.len() * 8);
         bytes[at / 8] ^= 1 << (at % 8);
-        if let Ok(other) = History::decode(&bytes) {
+        let read = History::decode(&bytes);
+        prop_assert_eq!(&History::decode_noted(&bytes), &read);
+        if let Ok(other) = read {
             prop_assert_ne!(&other, &state);
             prop_assert_eq!(other.encode(), bytes);
         }
+    }
+
+    #[test]
+    fn a_state_that_was_read_to_be_written_again_is(state in arbitrary::state()) {
+        let bytes = state.encode();
+        let mut noted = History::decode_noted(&bytes).unwrap();
+        prop_assert_eq!(&noted, &state);
+        prop_assert!(bytes.len() < noted.spelling_bytes());
+        prop_assert_eq!(noted.encode_again(), bytes);
     }
 }
 
@@ -56,8 +67,13 @@ fn assert_one_spelling(state: &History) {
     for at in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[at / 8] ^= 1 << (at % 8);
-        match History::decode(&flipped) {
-            Ok(other) => assert_eq!(other.encode(), flipped, "bit {at} flipped gives {other:?}"),
+        let read = History::decode_noted(&flipped);
+        assert_eq!(read, History::decode(&flipped), "bit {at} flipped");
+        match read {
+            Ok(mut other) => {
+                assert_eq!(other.encode(), flipped, "bit {at} flipped gives {other:?}");
+                assert_eq!(other.encode_again(), flipped, "bit {at} flipped gives {other:?}");
+            }
             Err(CodecError::Invalid(InvalidState::Spelling)) => refused += 1,
             Err(_) => {}
         }

@@ -99,7 +99,8 @@ enum Step {
     Event(i64, i64, Draw),
     Policy(prop::sample::Index),
     Label(usize, bool),
-    Restart,
+    /// Whoever reads the state takes note of how it is written, or not.
+    Restart(bool),
     Copy,
 }
 
@@ -116,7 +117,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         30 => (later_ms, late_ms, draw).prop_map(|(later_ms, late_ms, draw)| Step::Event(later_ms, late_ms, draw)),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, is_fraud)| Step::Label(which, is_fraud)),
-        1 => Just(Step::Restart),
+        2 => any::<bool>().prop_map(Step::Restart),
         1 => Just(Step::Copy),
         2 => any::<prop::sample::Index>().prop_map(Step::Policy),
     ]
@@ -162,8 +163,10 @@ proptest! {
                     };
                     fold_label(&mut state, &label, policy);
                 }
-                Step::Restart => {
-                    let mut again = History::decode(&state.encode()).unwrap();
+                Step::Restart(is_noted) => {
+                    let bytes = state.encode();
+                    let again = if is_noted { History::decode_noted(&bytes) } else { History::decode(&bytes) };
+                    let mut again = again.unwrap();
                     prop_assert_eq!(&again, &state);
                     again.adopt_segments(state);
                     state = again;
@@ -180,9 +183,9 @@ proptest! {
 
     /// Entries of every format, which are dropped from the oldest on.
     #[test]
-    fn whatever_entries_say(mut state in arbitrary::state(), drops in vec((any::<prop::sample::Index>(), 0..3_u8), 0..8)) {
+    fn whatever_entries_say(state in arbitrary::state(), drops in vec((any::<prop::sample::Index>(), 0..3_u8), 0..8)) {
         let policy = Policy::default_policy();
-        write(&mut state);
+        let mut state = History::decode_noted(&state.encode()).unwrap();
         for (number, (drop, writes)) in drops.into_iter().enumerate() {
             if state.entries().is_empty() {
                 break;

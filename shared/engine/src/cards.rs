@@ -26,7 +26,7 @@ impl Warm {
     /// What an item holds; `None` is a card without one.
     pub(crate) fn from_item(item: Option<StateItem>) -> Result<Self, Returned> {
         let Some(item) = item else { return Ok(Self::default()) };
-        let state = History::decode(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
+        let state = History::decode_noted(&item.bytes).map_err(|_| Returned::StateCorrupt)?;
         Ok(Self {
             state,
             version: Some(item.version),

@@ -32,9 +32,11 @@ pub struct OfAggregate<'a> {
     pub partition_key: &'a str,
 }
 
-/// Compares two sequence numbers: decimal strings of 56 digits and more, so by length, then by text.
+/// Compares two sequence numbers: decimal strings of 56 digits and more, so by length, then by text. Zeros in front, which some
+/// emulators write, count for nothing.
 #[must_use]
 pub fn compare_sequence_numbers(left: &str, right: &str) -> Ordering {
+    let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
@@ -47,5 +49,28 @@ mod tests {
         assert_eq!(compare_sequence_numbers("999", "1000"), Ordering::Less);
         assert_eq!(compare_sequence_numbers("1001", "1000"), Ordering::Greater);
         assert_eq!(compare_sequence_numbers("7", "7"), Ordering::Equal);
+    }
+
+    #[test]
+    fn zeros_in_front_count_for_nothing() {
+        for (left, right, order) in [
+            ("0007", "7", Ordering::Equal),
+            ("0000", "0", Ordering::Equal),
+            ("0", "1", Ordering::Less),
+            ("00999", "1000", Ordering::Less),
+            ("1000", "00999", Ordering::Greater),
+            (
+                "000000017668776000000000000009",
+                "000000017668776000000000000010",
+                Ordering::Less,
+            ),
+        ] {
+            assert_eq!(compare_sequence_numbers(left, right), order, "{left} and {right}");
+            assert_eq!(
+                compare_sequence_numbers(right, left),
+                order.reverse(),
+                "{right} and {left}"
+            );
+        }
     }
 }

@@ -6,7 +6,7 @@ use tidemark_telemetry::ErrorCode;
 
 use crate::api::{Problem, Request, Response, Stopped, Tally};
 use crate::cut::next_cut;
-use crate::limits::{CHAIN_IDLE_CALLS_MAX, CHAIN_PROBLEMS_MAX};
+use crate::limits::{CHAIN_BYTES_MAX, CHAIN_IDLE_CALLS_MAX, CHAIN_PROBLEMS_MAX};
 use crate::request::RequestError;
 
 /// A chain, and how far it is.
@@ -126,6 +126,19 @@ impl Chain {
         self.note(told);
         // A chain that is over is a result, and results are kept together: what only a further call needs is left out.
         self.request.cursor = response.cursor.filter(|_| self.is_open());
+        self.bound();
+    }
+
+    /// A chain that no state machine could pass on has failed here, where it can still say so. What it did is done; its letters are
+    /// in their queue, and of a range the slice is named.
+    fn bound(&mut self) {
+        let bytes = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
+        if bytes > CHAIN_BYTES_MAX {
+            let detail = format!(
+                "the place where it goes on takes {bytes} bytes, and a part of a redrive has {CHAIN_BYTES_MAX}: take the rest without --parallel"
+            );
+            self.fail(Problem::new(ErrorCode::RecordsNotRedriven, None, detail));
+        }
     }
 
     /// The function could not be called, or failed; what it may have done is found done.

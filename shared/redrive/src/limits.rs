@@ -38,6 +38,9 @@ pub const SLICES_OF_CHAIN_MAX: i64 = 1_000;
 pub const CHAIN_IDLE_CALLS_MAX: u32 = 5;
 /// Problems that a chain names; further ones are counted. The chains of a state machine's run have 256 KiB together.
 pub const CHAIN_PROBLEMS_MAX: usize = 3;
+/// Bytes of a chain as it goes from call to call. A state machine passes 256 KiB on, and nothing catches what is longer; the call and
+/// its answer have some bytes around the chain.
+pub const CHAIN_BYTES_MAX: usize = 192 * 1024;
 /// Bytes of quarantined payloads, as messages, that are in memory together.
 pub const ASSEMBLY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a receive waits for a first message, seconds: by waiting it asks all of SQS's servers.

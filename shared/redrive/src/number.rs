@@ -6,12 +6,11 @@ use tidemark_engine::record::compare_sequence_numbers;
 
 use crate::limits::SEQUENCE_DIGITS_MAX;
 
-/// Whether a text can be a sequence number. A leading zero would break the order by length.
+/// Whether a text can be a sequence number. Those of Kinesis begin with no zero, those of an emulator may: the text stays as it is,
+/// because the service is asked by it.
 #[must_use]
 pub fn is_sequence_number(text: &str) -> bool {
-    (1..=SEQUENCE_DIGITS_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-        && (text.len() == 1 || !text.starts_with('0'))
+    (1..=SEQUENCE_DIGITS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether the left one comes before the right one.
@@ -30,13 +29,14 @@ mod tests {
         for good in [
             "0",
             "7",
+            "000000017668776000000000000009",
             "49590338271490256608559692538361571095921575989136588898",
             &longest,
         ] {
             assert!(is_sequence_number(good), "{good}");
         }
         let absurd = "9".repeat(10_000);
-        for bad in ["", "-1", "1e9", "007", " 1", "٣", "0x1", &absurd] {
+        for bad in ["", "-1", "1e9", " 1", "٣", "0x1", &absurd] {
             assert!(!is_sequence_number(bad), "{bad}");
         }
     }

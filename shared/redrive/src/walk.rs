@@ -404,7 +404,8 @@ impl Walk {
     /// Whether a range is begun now that its first record at or after its start came, or none came at all.
     fn begin(&mut self, at: usize, number: Option<&str>) -> bool {
         let track = &mut self.tracks[at];
-        if track.progress == Progress::Begun || number == Some(&track.span.start) {
+        let is_start = |number: &str| compare_sequence_numbers(number, &track.span.start) == Ordering::Equal;
+        if track.progress == Progress::Begun || number.is_some_and(is_start) {
             track.progress = Progress::Begun;
         } else if self
             .lowest

@@ -38,11 +38,11 @@ fn bad_messages() -> Vec<(String, &'static str)> {
             ),
             "TM-5005",
         ),
-        (with("startSequenceNumber", json!("0017")), "TM-5006"),
         (with("endSequenceNumber", json!("9".repeat(10_000))), "TM-5006"),
         (with("startSequenceNumber", json!("12.5")), "TM-5006"),
         // A number of the right form that the shard never gave: there are older records, and it is not among them.
         (with("startSequenceNumber", json!("5")), "TM-5009"),
+        (with("startSequenceNumber", json!("0017")), "TM-5009"),
         (inverted.to_string(), "TM-5007"),
         (
             letter("shardId-000000000099", &number(0), &number(9), 10).to_string(),

@@ -41,6 +41,24 @@ fn what_was_given_up_is_scored_and_what_was_done_is_found_done() {
 }
 
 #[test]
+fn numbers_are_compared_as_numbers_whatever_zeros_stand_in_front() {
+    let world = World::new();
+    world.put_transactions(40);
+    let zeros = |at: u64| format!("000{}", number(at));
+    let body = letter(SHARD, &zeros(5), &zeros(24), 20).to_string();
+    world.dead_letter.push(body);
+    let response = world.redrive();
+    let account = response.account;
+    assert_eq!(
+        (account.expected, account.found, account.scored),
+        (20, 20, 20),
+        "{response:?}"
+    );
+    assert!(response.problems.is_empty(), "{:?}", response.problems);
+    assert!(world.dead_letter.bodies().is_empty() && world.unrecoverable.bodies().is_empty());
+}
+
+#[test]
 fn a_dry_run_counts_and_changes_nothing() {
     let world = World::new();
     world.put_transactions(20);

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use tidemark_engine::memory::{Fault, Op};
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_redrive::chain::{Chain, ChainNext};
-use tidemark_redrive::limits::{CHAIN_IDLE_CALLS_MAX, CHAIN_PROBLEMS_MAX, SLICE_MS};
+use tidemark_redrive::limits::{CHAIN_IDLE_CALLS_MAX, CHAIN_PROBLEMS_MAX, SEEN_MESSAGES_MAX, SLICE_MS};
 use tidemark_redrive::memory::{Fault as Broken, Op as Call};
 use tidemark_redrive::port::StreamRecord;
 use tidemark_redrive::shards::ShardInfo;
 use tidemark_redrive::slices::{self, Uncut, plan};
-use tidemark_redrive::{Asked, QueueShare, RangeRequest, Request, RunPlan, Source, Stopped, Tally};
+use tidemark_redrive::{Asked, Cursor, QueueShare, RangeRequest, Request, Response, RunPlan, Source, Stopped, Tally};
 
 const SHARDS: [&str; 4] = [
     SHARD,
@@ -378,6 +378,32 @@ fn a_chain_names_some_problems_and_counts_the_rest() {
         (chain.problems.len(), chain.problems_more),
         (CHAIN_PROBLEMS_MAX, CHAIN_PROBLEMS_MAX as u64)
     );
+}
+
+#[test]
+fn a_chain_that_no_state_machine_could_pass_on_has_failed_and_says_so() {
+    let request = Request::new(Source::DeadLetter);
+    let shares = plan(&request, &shards(), 1, START_MS).unwrap().generations;
+    let begun = shares[0][0].request.cursor.clone().unwrap();
+    let answer = |seen: usize| Response {
+        account: Tally {
+            messages: 1,
+            ..Tally::default()
+        },
+        cursor: Some(Cursor {
+            seen: (0..seen).map(|at| format!("{at:016x}")).collect(),
+            ..begun.clone()
+        }),
+        stopped: Stopped::Deadline,
+        problems: Vec::new(),
+    };
+    let mut chain = Chain::new(request);
+    chain.take(answer(9_000));
+    assert!(chain.is_open() && chain.request.cursor.is_some());
+    chain.take(answer(SEEN_MESSAGES_MAX));
+    assert_eq!((chain.next, &chain.request.cursor), (ChainNext::Failed, &None));
+    assert_eq!(chain.account.messages, 2, "what it did stays counted");
+    assert!(chain.problems[0].detail.contains("without --parallel"), "{chain:?}");
 }
 
 #[test]

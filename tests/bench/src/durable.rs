@@ -1,6 +1,8 @@
-//! `durable [EVENTS CARDS]`: what the score function's processes take on the processor for a stream through the local AWS, with every
+//! `durable [EVENTS CARDS [--jsonl FILE]]`: what the score function's processes take on the processor for a stream through the local AWS, with every
 //! state in its table. The local AWS itself runs in this process and is not counted.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,6 +14,8 @@ use terminal::clock::now_ms;
 use tidemark_aws::admin::PutRecord;
 use tidemark_domain::policy::Policy;
 use tidemark_telemetry::Metric;
+
+use crate::redrive::beside_this;
 
 /// Events, unless another number is asked for.
 pub const EVENTS: u32 = 1_020_000;
@@ -45,15 +49,15 @@ struct Measured {
     wall_s: f64,
 }
 
-/// Measures.
+/// Measures. What is sent is written to `jsonl`, too, for others to count.
 ///
 /// # Errors
 /// When something fails, or an outcome is missing.
-pub fn run(events: u32, cards: u32) -> Result<String, String> {
+pub fn run(events: u32, cards: u32, jsonl: Option<&Path>) -> Result<String, String> {
     let folder = std::env::temp_dir().join(format!("tidemark-durable-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(words)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let measured = runtime.map_err(words)?.block_on(measure(events, cards, &folder));
+    let measured = runtime.map_err(words)?.block_on(measure(events, cards, jsonl, &folder));
     // What was written is of no use to anybody else.
     let _ = std::fs::remove_dir_all(&folder);
     let measured = measured?;
@@ -67,7 +71,7 @@ pub fn run(events: u32, cards: u32) -> Result<String, String> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a measurement")]
-async fn measure(events: u32, cards: u32, folder: &Path) -> Result<Measured, String> {
+async fn measure(events: u32, cards: u32, jsonl: Option<&Path>, folder: &Path) -> Result<Measured, String> {
     let config = SimConfig::new(SEED, events, cards, now_ms(), &Policy::default_policy()).clean();
     let mut transactions = 0;
     let records: Vec<PutRecord> = generate(&config)
@@ -79,7 +83,11 @@ async fn measure(events: u32, cards: u32, folder: &Path) -> Result<Measured, Str
             }
         })
         .collect();
-    let mut options = StackOptions::new(folder, SHARDS, None, true);
+    if let Some(path) = jsonl {
+        write(path, &records).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let score = beside_this("score")?;
+    let mut options = StackOptions::new(folder, SHARDS, Some(&score), true);
     // Processor time is measured, not how long a shard takes.
     options.aws_limits = false;
     let (before_s, began) = (children_cpu_s()?, Instant::now());
@@ -109,6 +117,15 @@ async fn measure(events: u32, cards: u32, folder: &Path) -> Result<Measured, Str
         read_units_per_event: signal(Metric::ReadUnits) / f64::from(events),
         wall_s,
     })
+}
+
+fn write(path: &Path, records: &[PutRecord]) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for record in records {
+        file.write_all(&record.data)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
 }
 
 /// What the processes that this one started, and that have ended, took on the processor, s.

@@ -207,7 +207,7 @@ fn invoke(function: &MemoryFunction, payload: &str, tell: Tell) -> Result<Units,
 }
 
 /// Time this thread spent on a processor so far, where Linux says.
-fn cpu_time() -> Option<Duration> {
+pub fn cpu_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
 }

@@ -1,12 +1,16 @@
 //! Benchmarks and measurements. docs/reference/benchmarks.md has the figures and the commands that gave them.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a main: its output is what it is for
 
+mod codec;
 mod cold_start;
 mod detection;
 mod durable;
 mod handbook;
 mod handler;
 mod live;
+mod page;
+mod redrive;
+mod streams;
 mod trees;
 
 use std::path::Path;
@@ -34,10 +38,19 @@ const USAGE: &str = "usage: bench <what>
                                 with 1 when one differs that no label which had not reached its key yet explains. Takes minutes
   handler [CARDS BATCHES [--policy FILE | --rules NUMBER]]
                                 the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
-  durable [EVENTS CARDS]        a simulated stream through the local AWS: what the score function's processes take on the processor
+  codec [EVENTS]                a typical card's state (74 events) read, and written in each way, once an event came too; in a profile
+                                these are `codec_decode`, `codec_decode_noted`, `codec_encode`, `codec_encode_again`
+  durable [EVENTS CARDS [--jsonl FILE]]
+                                a simulated stream through the local AWS: what the score function's processes take on the processor;
+                                --jsonl writes the stream, too
   telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
                                 figures go to standard error
   cold-start BINARY RUNS        from the start of a function's process to its first request for work
+  redrive EVENTS PARTS          a backlog as a range in parts, beside live traffic on the local AWS; exits with 1 unless each record has
+                                one end and the audit holds
+  oracle EVENTS                 processor time of the oracle for a simulated stream
+  many-cards LINES FILE         a simulated stream in which a tenth of its cards live at a time
+  page [--only SECTION]         measures and renders docs/reference/benchmarks.md; `page --help` says more
   state-bytes                   bytes of state for cards of 10, 60, 150 and 400 events
 ";
 
@@ -64,15 +77,31 @@ fn main() -> ExitCode {
             }
             _ => Err("expected numbers of cards and of batches".to_owned()),
         },
-        ["durable"] => durable::run(durable::EVENTS, durable::CARDS),
-        ["durable", events, cards] => match (events.parse(), cards.parse()) {
-            (Ok(events), Ok(cards)) => durable::run(events, cards),
-            _ => Err("expected numbers of events and of cards".to_owned()),
+        ["codec"] => codec::run(codec::EVENTS),
+        ["codec", events] => match events.parse() {
+            Ok(events) => codec::run(events),
+            Err(_) => Err("expected a number of events".to_owned()),
         },
+        ["durable"] => durable::run(durable::EVENTS, durable::CARDS, None),
+        ["durable", events, cards] => run_durable(events, cards, None),
+        ["durable", events, cards, "--jsonl", file] => run_durable(events, cards, Some(file)),
         ["cold-start", binary, runs] => match runs.parse() {
             Ok(runs) => cold_start::run(binary.as_ref(), runs),
             Err(_) => Err("expected a number of runs".to_owned()),
         },
+        ["redrive", events, parts] => match (events.parse(), parts.parse()) {
+            (Ok(events), Ok(parts)) => redrive::run(events, parts),
+            _ => Err("expected numbers of events and of parts".to_owned()),
+        },
+        ["oracle", events] => match events.parse() {
+            Ok(events) => streams::time_oracle(events),
+            Err(_) => Err("expected a number of events".to_owned()),
+        },
+        ["many-cards", lines, file] => match lines.parse() {
+            Ok(lines) => streams::many_cards(lines, file.as_ref()),
+            Err(_) => Err("expected a number of lines".to_owned()),
+        },
+        ["page", words @ ..] => page::run(words),
         ["state-bytes"] => Ok(run_state_bytes()),
         _ => {
             eprint!("{USAGE}");
@@ -134,6 +163,13 @@ fn run_handler(cards: &str, batches: &str, policy: Option<&str>) -> Result<Strin
     };
     let policy = files::policy(policy.map(Path::new)).map_err(|error| error.to_string())?;
     handler::run(&[cards], batches, &policy)
+}
+
+fn run_durable(events: &str, cards: &str, jsonl: Option<&str>) -> Result<String, String> {
+    match (events.parse(), cards.parse()) {
+        (Ok(events), Ok(cards)) => durable::run(events, cards, jsonl.map(Path::new)),
+        _ => Err("expected numbers of events and of cards".to_owned()),
+    }
 }
 
 fn run_state_bytes() -> String {

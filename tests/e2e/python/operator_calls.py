@@ -59,7 +59,16 @@ def machine(endpoint: str, operation: str, body: bytes, executions: dict) -> dic
     """What the state machine answers; it takes the chains of an execution to their end at once."""
     asked = json.loads(body)
     if operation == "DescribeExecution":
-        return {"status": "SUCCEEDED", "output": json.dumps(executions[asked["executionArn"]])}
+        # Under way at the first look, so that it is asked how far its map is.
+        items, looks = executions[asked["executionArn"]]
+        looks.append(operation)
+        return {"status": "SUCCEEDED", "output": json.dumps(items)} if len(looks) > 1 else {"status": "RUNNING"}
+    if operation == "ListMapRuns":
+        run = asked["executionArn"].replace(":execution:", ":mapRun:").replace("-redrive:", "-redrive/Chains:")
+        return {"mapRuns": [{"executionArn": asked["executionArn"], "mapRunArn": run}]}
+    if operation == "DescribeMapRun":
+        assert ":mapRun:tidemark-redrive/Chains:" in asked["mapRunArn"], asked
+        return {"status": "RUNNING", "itemCounts": {"total": 1, "running": 1, "succeeded": 0, "failed": 0}}
     assert asked["stateMachineArn"].endswith(":stateMachine:tidemark-redrive"), asked
     given = json.loads(asked["input"])
     assert set(given) == {"parallel", "chains"} and given["parallel"] > 0, given
@@ -71,7 +80,7 @@ def machine(endpoint: str, operation: str, body: bytes, executions: dict) -> dic
             chain = json.loads(urllib.request.urlopen(request, timeout=900).read())["chain"]
         items.append({"chain": chain})
     arn = asked["stateMachineArn"].replace(":stateMachine:", ":execution:") + ":" + asked["name"]
-    executions[arn] = items
+    executions[arn] = (items, [])
     return {"executionArn": arn, "startDate": 0}
 
 

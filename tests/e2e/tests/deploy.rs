@@ -6,6 +6,8 @@
 mod emulator;
 #[path = "deploy/on.rs"]
 mod on;
+#[path = "deploy/page.rs"]
+mod page;
 #[path = "deploy/refusing.rs"]
 mod refusing;
 #[path = "deploy/upgrade.rs"]

@@ -70,7 +70,7 @@ fn checkov_finds_nothing() {
         ]);
         e2e::run(command.args(["--file", template]))
     };
-    for template in [TEMPLATE, "infra/observability.yaml"] {
+    for template in [TEMPLATE, "infra/observability.yaml", "infra/emulators.yaml"] {
         check(template).unwrap();
     }
 

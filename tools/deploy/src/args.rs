@@ -46,6 +46,9 @@ pub struct DeployArgs {
     /// A parameter of the template, in place of the stage's; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// Deploy over a stack that a newer release made
+    #[arg(long)]
+    pub allow_older: bool,
     /// Send no event at the end
     #[arg(long)]
     pub no_smoke_test: bool,

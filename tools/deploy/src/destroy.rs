@@ -9,6 +9,7 @@ use tidemark_aws::AwsSettings;
 use tidemark_aws::admin::{ImportedResource, StackInfo};
 
 use crate::args::DestroyArgs;
+use crate::emulated;
 use crate::failure;
 use crate::progress;
 use crate::standing;
@@ -39,6 +40,9 @@ pub(crate) async fn run(
         if !args.yes {
             confirmed(stage.prefix())?;
         }
+    }
+    if target.stage.is_local() && !there.is_empty() {
+        emulated::part(&target).await?;
     }
     for stack in &there {
         delete(&target, &stack.name, json).await?;

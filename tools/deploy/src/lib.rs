@@ -2,8 +2,8 @@
 //!
 //! A [`stage`] says which stacks and parameters. What is deployed are two templates ([`templates`]) and two [`bootstrap`]s, which
 //! [`building`] makes and [`artifacts`] puts where CloudFormation finds them. [`account`] looks at what must hold before, [`standing`]
-//! at what is there already; [`changes`] has CloudFormation say what it would do, [`progress`] waits until it is done, [`smoke`]
-//! sends one event through. [`rollout`] is the verb, over these; [`status`] and [`destroy`] are the other two.
+//! at what is there already and [`release`] at who made it; [`changes`] has CloudFormation say what it would do, [`progress`] waits until it is done, [`smoke`]
+//! sends one event through; [`emulated`] has the alarms that emulators can make. [`rollout`] is the verb, over these; [`status`] and [`destroy`] are the other two.
 
 mod account;
 pub mod args;
@@ -12,9 +12,11 @@ mod bootstrap;
 mod building;
 mod changes;
 mod destroy;
+mod emulated;
 mod failure;
 mod plan;
 mod progress;
+mod release;
 mod rollout;
 mod smoke;
 mod stage;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tidemark_aws::admin::ImportedResource;
 
 use crate::changes::Made;
+use crate::emulated::JoinedAlarm;
+use crate::release::Release;
 use crate::smoke::Passed;
 
 /// What is going to be done, before anybody is asked.
@@ -18,10 +20,14 @@ pub(crate) struct Plan {
     pub(crate) taken_over: Vec<ImportedResource>,
     /// What the emulator makes anew although it was kept.
     pub(crate) made_anew: Vec<String>,
+    /// Alarms of an emulator that are made after the stack.
+    pub(crate) alarms_joined: Vec<JoinedAlarm>,
     /// Alarms that are left out for an emulator, by what stands behind the prefix in their names.
     pub(crate) alarms_left_out: Vec<&'static str>,
     /// Parameters of the pipeline that the stage does not name and that stay as the stack has them.
     pub(crate) stay: BTreeMap<String, String>,
+    /// The release of the stack that stood before; `None`: there was none.
+    pub(crate) before: Option<Release>,
     /// What the pipeline gets in a second step, when the first is done.
     pub(crate) then: Option<BTreeMap<String, String>>,
 }

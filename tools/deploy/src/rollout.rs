@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use terminal::error::{CliError, Exit};
-use terminal::ui;
+use terminal::ui::{self, paint};
 use tidemark_aws::AwsSettings;
 use tidemark_aws::admin::{ChangeSetKind, ImportedResource};
 
@@ -18,7 +18,9 @@ use crate::artifacts::{Artifacts, Placed};
 use crate::bootstrap::{self, Bootstrap};
 use crate::building;
 use crate::changes::{self, Asked, Made};
+use crate::emulated::{self, Emulated};
 use crate::plan::{Done, Plan};
+use crate::release::{self, Release};
 use crate::smoke;
 use crate::stage::StackPlan;
 use crate::standing::{self, Standing};
@@ -44,6 +46,11 @@ pub(crate) async fn run(
     let target = Target::open(&args.of, &args.set, settings, patience_ms).await?;
     note(json, &view::header(&target));
     let (alarms, pipeline) = standing::look(&target).await?;
+    let before = pipeline.present().map(|stack| Release::of(&stack.outputs));
+    note(json, &view::releases(before.as_ref()));
+    if let Some(warning) = release::check(pipeline.present(), args.allow_older)? {
+        ui::note(&paint(ui::WARN, warning));
+    }
     let (parameters, stay) = parameters_of(
         &target.stage.pipeline,
         pipeline.present().map(|stack| &stack.parameters),
@@ -54,10 +61,14 @@ pub(crate) async fn run(
 
     let bootstraps = bootstraps_of(&target, args, &parameters, json).await?;
     let artifacts = Artifacts::open(&target).await?;
-    let (put, alarms_left_out) = put(&target, &artifacts, &bootstraps, json).await?;
+    let emulated = target.stage.is_local().then(emulated::alarms);
+    let put = put(&artifacts, &bootstraps, emulated.as_ref(), json).await?;
     let mut plan = plan(&target, (&alarms, &pipeline), parameters, &put, &artifacts).await?;
-    plan.alarms_left_out = alarms_left_out;
+    if let Some(emulated) = emulated {
+        (plan.alarms_joined, plan.alarms_left_out) = (emulated.joined, emulated.left_out);
+    }
     plan.stay = stay;
+    plan.before = before;
     note(json, &view::plan(&target, &plan));
 
     let made: Vec<&Made> = plan.alarms.iter().chain(&plan.pipeline).collect();
@@ -123,26 +134,21 @@ async fn bootstraps_of(
 
 /// Puts functions and templates where CloudFormation finds them.
 async fn put(
-    target: &Target,
     artifacts: &Artifacts<'_>,
     bootstraps: &[Bootstrap],
+    emulated: Option<&Emulated>,
     json: bool,
-) -> Result<(Put, Vec<&'static str>), CliError> {
+) -> Result<Put, CliError> {
     let mut places = BTreeMap::new();
     for one in bootstraps {
         places.insert(one.function, artifacts.function(one, json).await?);
     }
     let text = Template::PIPELINE.packaged(|function| places.get(function).cloned().unwrap_or_default());
-    let (alarms, left_out) = if target.stage.is_local() {
-        Template::ALARMS.for_emulators()
-    } else {
-        (Template::ALARMS.text(), Vec::new())
-    };
-    let put = Put {
+    let alarms = emulated.map_or_else(|| Template::ALARMS.text(), |emulated| emulated.text.clone());
+    Ok(Put {
         pipeline: artifacts.template(text).await?,
         alarms: artifacts.template(alarms).await?,
-    };
-    Ok((put, left_out))
+    })
 }
 
 /// Has CloudFormation say what it would do.
@@ -165,6 +171,10 @@ async fn plan(
         if declared.contains(name.as_str()) {
             of_alarms.entry(name.clone()).or_insert_with(|| value.clone());
         }
+    }
+    if stage.is_local() {
+        let computed = emulated::computed(&of_alarms);
+        of_alarms.extend(computed);
     }
     if let Asked::Made(made) = changes::ask(target, &stage.alarms, kind, put.alarms.at(), &of_alarms).await? {
         plan.alarms = Some(made);
@@ -250,6 +260,7 @@ async fn carry_out(target: &Target, plan: Plan, put: &Put, args: &DeployArgs, js
     if let Some(made) = &plan.alarms {
         changes::carry_out(target, made, json).await?;
     }
+    emulated::join(target, &plan.alarms_joined).await?;
     if let Some(made) = &plan.pipeline {
         changes::carry_out(target, made, json).await?;
     }

@@ -1,5 +1,7 @@
 //! `tidemark deploy status`: how the stacks, the mapping and the alarms stand.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use terminal::error::{CliError, Exit};
 use terminal::ui::{self, paint};
@@ -7,7 +9,9 @@ use tidemark_aws::AwsSettings;
 use tidemark_aws::admin::{AlarmInfo, MappingState, StackInfo};
 
 use crate::args::StageArgs;
+use crate::emulated;
 use crate::failure;
+use crate::release::{self, Release};
 use crate::standing;
 use crate::target::Target;
 
@@ -17,6 +21,8 @@ struct Seen {
     alarms: Option<StackInfo>,
     mappings: Vec<MappingState>,
     rings: Vec<AlarmInfo>,
+    /// Alarms that say something only together with another one.
+    parts: BTreeSet<String>,
     kept: Vec<String>,
 }
 
@@ -55,11 +61,17 @@ async fn look(target: &Target) -> Result<Seen, CliError> {
         Some(_) => Vec::new(),
         None => standing::kept(target).await?.into_iter().map(|one| one.value).collect(),
     };
+    let parts = if stage.is_local() {
+        emulated::parts(target)
+    } else {
+        BTreeSet::new()
+    };
     Ok(Seen {
         pipeline,
         alarms,
         mappings,
         rings,
+        parts,
         kept,
     })
 }
@@ -75,8 +87,14 @@ impl Seen {
         is_whole(&self.pipeline) && is_whole(&self.alarms) && polls && self.ringing().next().is_none()
     }
 
+    fn release(&self) -> Release {
+        let outputs = self.pipeline.as_ref().map(|stack| &stack.outputs);
+        outputs.map(Release::of).unwrap_or_default()
+    }
+
     fn ringing(&self) -> impl Iterator<Item = &AlarmInfo> {
-        self.rings.iter().filter(|alarm| alarm.state == "ALARM")
+        let rings = self.rings.iter().filter(|alarm| alarm.state == "ALARM");
+        rings.filter(|alarm| !self.parts.contains(&alarm.name))
     }
 }
 
@@ -95,6 +113,8 @@ fn report(target: &Target, seen: &Seen) -> Value {
         "stage": stage.name,
         "prefix": stage.prefix(),
         "well": seen.is_well(),
+        "release": seen.release().version,
+        "release_of_command": release::OWN,
         "pipeline": stack(&seen.pipeline, &stage.pipeline.name),
         "alarms": stack(&seen.alarms, &stage.alarms.name),
         "mapping": seen.mappings.iter().map(|mapping| &mapping.state).collect::<Vec<_>>(),
@@ -131,6 +151,8 @@ fn text(target: &Target, seen: &Seen) -> String {
         };
     }
     if let Some(stack) = &seen.pipeline {
+        let version = seen.release().version.unwrap_or_else(|| "not said".to_owned());
+        text += &format!("  release {version}; this command is {}\n", release::OWN);
         let given: Vec<String> = stack
             .parameters
             .iter()
@@ -152,7 +174,7 @@ fn text(target: &Target, seen: &Seen) -> String {
             "  alarms: {} ok, {} without data yet, {} ringing\n",
             count("OK"),
             count("INSUFFICIENT_DATA"),
-            count("ALARM")
+            seen.ringing().count()
         );
         for alarm in seen.ringing() {
             text += &format!("    {} {}\n", paint(ui::BAD, "rings"), alarm.name);

@@ -1,6 +1,5 @@
 //! The two templates, as they are in `infra`, and the few things that a deployment does to their text: it names the packaged
-//! functions, cuts out what a stack takes over, and leaves out what emulators can't make. The templates are ours, so their form is
-//! known: two spaces before a name of a section, four before what belongs to it.
+//! functions and cuts out what a stack takes over. The templates are ours, so their form is known: two spaces before a name of a section, four before what belongs to it.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +19,9 @@ pub(crate) struct Template {
 
 /// A resource as the text of the template has it.
 #[derive(Clone, Copy, Debug)]
-struct Block<'a> {
-    name: &'a str,
-    text: &'a str,
+pub(crate) struct Block<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
 }
 
 /// A resource that outlives the stack.
@@ -64,9 +63,22 @@ impl Template {
         value_of(block.text, "Default")
     }
 
+    /// The value of an output that is written out.
+    #[cfg(test)]
+    pub(crate) fn output(self, name: &str) -> Option<&'static str> {
+        let outputs = blocks(section(self.text, "Outputs"));
+        let block = outputs.into_iter().find(|block| block.name == name)?;
+        value_of(block.text, "Value")
+    }
+
     /// Its text.
     pub(crate) fn text(self) -> String {
         self.text.to_owned()
+    }
+
+    /// The same, as it is here.
+    pub(crate) const fn whole(self) -> &'static str {
+        self.text
     }
 
     /// Its text with each function's code where it was put; `place` has the place of a function by its name.
@@ -109,25 +121,10 @@ impl Template {
         wanted.for_each(|block| text += block.text);
         text
     }
-
-    /// Its text without the alarms that compute from several metrics or join other alarms, and what stands behind the prefix in
-    /// the names of these.
-    pub(crate) fn for_emulators(self) -> (String, Vec<&'static str>) {
-        let mut text = self.text.to_owned();
-        let mut left_out = Vec::new();
-        for block in blocks(section(self.text, "Resources")) {
-            let computes = block.text.contains("\n      Metrics:\n");
-            if computes || block.text.contains("\n    Type: AWS::CloudWatch::CompositeAlarm\n") {
-                text = text.replacen(block.text, "", 1);
-                left_out.push(suffix_of(block.text).unwrap_or_default());
-            }
-        }
-        (text, left_out)
-    }
 }
 
 /// The text of a section of a template, up to the next one.
-fn section(text: &'static str, name: &str) -> &'static str {
+pub(crate) fn section(text: &'static str, name: &str) -> &'static str {
     let heading = format!("\n{name}:\n");
     let Some((_, rest)) = text.split_once(&heading) else {
         return "";
@@ -145,7 +142,7 @@ fn section(text: &'static str, name: &str) -> &'static str {
 }
 
 /// The named parts of a section, each with the lines that belong to it. A comment before one belongs to the one before it.
-fn blocks(section: &'static str) -> Vec<Block<'static>> {
+pub(crate) fn blocks(section: &'static str) -> Vec<Block<'static>> {
     let mut starts: Vec<(usize, &str)> = Vec::new();
     let mut at = 0;
     for line in section.split_inclusive('\n') {
@@ -165,7 +162,7 @@ fn blocks(section: &'static str) -> Vec<Block<'static>> {
 }
 
 /// The value of a member of a block, without quotes.
-fn value_of(block: &'static str, member: &str) -> Option<&'static str> {
+pub(crate) fn value_of(block: &'static str, member: &str) -> Option<&'static str> {
     value_at(block, &format!("\n    {member}: ")).map(|value| value.trim_matches('"'))
 }
 
@@ -175,7 +172,7 @@ fn value_at(text: &'static str, beginning: &str) -> Option<&'static str> {
 }
 
 /// What stands behind the prefix in a resource's own name.
-fn suffix_of(block: &'static str) -> Option<&'static str> {
+pub(crate) fn suffix_of(block: &'static str) -> Option<&'static str> {
     let (_, rest) = block.split_once("ame: !Sub \"${Prefix}-")?;
     rest.split('"').next()
 }
@@ -237,21 +234,5 @@ mod tests {
         ] {
             assert!(!part.contains(absent), "{absent}");
         }
-    }
-
-    #[test]
-    fn emulators_get_the_alarms_of_single_metrics() {
-        let (text, left_out) = Template::ALARMS.for_emulators();
-        let of = |text: &str, kind: &str| text.matches(&format!("    Type: AWS::CloudWatch::{kind}\n")).count();
-        assert_eq!(
-            of(&text, "Alarm") + of(&text, "CompositeAlarm") + left_out.len(),
-            of(ALARMS, "Alarm") + of(ALARMS, "CompositeAlarm")
-        );
-        assert!(of(&text, "Alarm") > 5 && of(&text, "CompositeAlarm") == 0 && of(&text, "Dashboard") == 1);
-        assert!(!text.contains("\n      Metrics:\n") && text.contains("\nOutputs:\n"));
-        assert!(
-            left_out.contains(&"heartbeat") && !left_out.contains(&""),
-            "{left_out:?}"
-        );
     }
 }

@@ -10,6 +10,7 @@ use tidemark_aws::admin::StackChange;
 use crate::account::Look;
 use crate::changes::Made;
 use crate::plan::{Done, Plan};
+use crate::release::{self, Release};
 use crate::smoke::{CARD, Passed};
 use crate::target::Target;
 
@@ -30,6 +31,18 @@ pub(crate) fn header(target: &Target) -> String {
         stage.prefix(),
         target.caller
     )
+}
+
+/// Which release is deployed over which.
+pub(crate) fn releases(before: Option<&Release>) -> String {
+    let own = release::OWN;
+    match before {
+        None => format!("  release {own}, the first here"),
+        Some(Release { version: None, .. }) => format!("  release {own}, over a stack that does not say its release"),
+        Some(Release {
+            version: Some(version), ..
+        }) => format!("  release {own}, over {version}"),
+    }
 }
 
 pub(crate) fn looks(looks: &[Look]) -> String {
@@ -68,7 +81,7 @@ pub(crate) fn plan(target: &Target, plan: &Plan) -> String {
     }
     if !plan.alarms_left_out.is_empty() {
         let what = format!(
-            "{} alarms that compute from several metrics or join others are left out: emulators have no such alarms.\n",
+            "{} alarms are left out that compute from several metrics: emulators have no such alarms.\n",
             plan.alarms_left_out.len()
         );
         text += &paint(ui::DIM, what);
@@ -133,6 +146,8 @@ pub(crate) fn done(target: &Target, done: &Done, json: bool) -> Result<String, C
         "prefix": target.stage.prefix(),
         "account": target.account,
         "region": target.region,
+        "release": release::OWN,
+        "release_before": done.plan.before.as_ref().and_then(|before| before.version.as_ref()),
         "changes": changes_json(target, &done.plan),
         "taken_over": done.plan.taken_over.iter().map(|one| &one.logical_id).collect::<Vec<_>>(),
         "made_anew": done.plan.made_anew,
@@ -169,7 +184,10 @@ fn changes_json(target: &Target, plan: &Plan) -> Value {
 fn done_text(target: &Target, done: &Done) -> String {
     let mut text = format!(
         "{}\n",
-        paint(ui::GOOD, format!("Stage {} is deployed.", target.stage.name))
+        paint(
+            ui::GOOD,
+            format!("Stage {} is deployed, release {}.", target.stage.name, release::OWN)
+        )
     );
     if let Some(passed) = &done.smoke {
         text += &format!(

@@ -1,4 +1,5 @@
-//! Step Functions: start an execution of a state machine and ask how it is. Two operations, signed here as Lambda's are.
+//! Step Functions: start an execution of a state machine, ask how it is, and how far its map is. Four operations, signed here as
+//! Lambda's are.
 
 use serde_json::{Value, json};
 use tidemark_engine::port::PortError;
@@ -18,6 +19,17 @@ pub struct MachineRun {
     pub output: Option<String>,
     /// Why it failed, in the service's words.
     pub error: Option<String>,
+}
+
+/// How far an execution's distributed map is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MapProgress {
+    /// Items that came to an end, good or bad.
+    pub over: u64,
+    /// Items in work.
+    pub running: u64,
+    /// All of them.
+    pub total: u64,
 }
 
 impl MachineRun {
@@ -78,6 +90,34 @@ impl Admin {
             status: text("status").unwrap_or_default(),
             output: text("output"),
             error: (!why.is_empty()).then(|| why.join(": ")),
+        })
+    }
+
+    /// The distributed map of an execution that has one; `None` before it begins.
+    ///
+    /// # Errors
+    /// When Step Functions does not answer, or refuses.
+    pub async fn machine_map(&self, execution: &str) -> Result<Option<String>, AdminError> {
+        let body = json!({ "executionArn": execution, "maxResults": 1 });
+        let answer = self.ask_machines("ListMapRuns", &body).await?;
+        Ok(answer["mapRuns"][0]["mapRunArn"].as_str().map(str::to_owned))
+    }
+
+    /// How far a distributed map is. Step Functions counts items some seconds late.
+    ///
+    /// # Errors
+    /// When Step Functions does not answer, or refuses.
+    pub async fn map_progress(&self, map: &str) -> Result<MapProgress, AdminError> {
+        let answer = self
+            .ask_machines("DescribeMapRun", &json!({ "mapRunArn": map }))
+            .await?;
+        let counts = &answer["itemCounts"];
+        let count = |name: &str| counts[name].as_u64().unwrap_or_default();
+        let over = ["succeeded", "failed", "timedOut", "aborted"];
+        Ok(MapProgress {
+            over: over.into_iter().map(count).sum(),
+            running: count("running"),
+            total: count("total"),
         })
     }
 

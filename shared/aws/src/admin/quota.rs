@@ -152,4 +152,44 @@ impl Admin {
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
     }
+
+    /// Makes an alarm that rings by a rule over others, or makes it anew; `topic` hears of it.
+    ///
+    /// # Errors
+    /// When CloudWatch does not answer, or refuses.
+    pub async fn put_joined_alarm(
+        &self,
+        name: &str,
+        rule: &str,
+        description: &str,
+        topic: Option<&str>,
+    ) -> Result<(), AdminError> {
+        let mut form = Form::default()
+            .with("AlarmName", name)
+            .with("AlarmRule", rule)
+            .with("AlarmDescription", description);
+        for actions in ["AlarmActions.member.1", "OKActions.member.1"] {
+            if let Some(topic) = topic {
+                form.add(actions, topic);
+            }
+        }
+        self.alarm_call("PutCompositeAlarm", &form).await
+    }
+
+    /// Deletes alarms.
+    ///
+    /// # Errors
+    /// When CloudWatch does not answer, or refuses.
+    pub async fn delete_alarms(&self, names: &[String]) -> Result<(), AdminError> {
+        let mut form = Form::default();
+        for (at, name) in names.iter().enumerate() {
+            form.add(&format!("AlarmNames.member.{}", at + 1), name);
+        }
+        self.alarm_call("DeleteAlarms", &form).await
+    }
+
+    async fn alarm_call(&self, operation: &'static str, form: &Form) -> Result<(), AdminError> {
+        let ask = || self.deploys.cloudwatch.query(ALARM_API_VERSION, operation, form);
+        self.patiently(ask).await.map(drop)
+    }
 }

@@ -52,15 +52,13 @@ impl Width {
     }
 
     #[inline(always)]
-    fn learn(&mut self, number: u64) {
-        self.learn_length(bits_of(number | 1));
-    }
-
-    #[inline(always)]
     pub(super) fn learn_length(&mut self, length: u32) {
         self.0 = self.0 - self.0 / Self::ONE + length.min(62);
     }
 }
+
+/// More bits than these are copied eight bytes at a time.
+const COPIED_IN_WORDS: usize = 160;
 
 /// Writes bits behind some bytes. What is written often takes it by value and gives it back: then it is kept in registers.
 #[derive(Debug)]
@@ -132,24 +130,28 @@ impl<'b> BitWriter<'b> {
         self.bytes.len() * 8 + self.used as usize
     }
 
-    /// Writes bits of other bytes: those of this range. Behind the bytes are as many more as fill up the last eight.
+    /// Writes bits of other bytes: those of this range.
     pub(super) fn copy(&mut self, bytes: &[u8], range: Range<usize>) {
-        let (words, _) = bytes.as_chunks::<8>();
-        let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
-        let (mut at, skipped) = (range.start / 64, (range.start % 64) as u32);
+        let mut from = BitReader::from_bit(bytes, range.start);
         let mut left = range.len();
-        if skipped > 0 && left > 0 {
-            let count = left.min(64 - skipped as usize);
-            self.put_lowest(word(at) >> skipped, count as u32);
-            left -= count;
-            at += 1;
+        if left > COPIED_IN_WORDS {
+            // Up to where a byte begins.
+            let skipped = range.start.wrapping_neg() % 8;
+            self.put(from.take(skipped as u32), skipped as u32);
+            let begin = range.start + skipped;
+            let (words, _) = bytes.get(begin / 8..).unwrap_or_default().as_chunks::<8>();
+            let whole = words.get(..(left - skipped) / 64).unwrap_or_default();
+            self.copy_words(whole);
+            from = BitReader::from_bit(bytes, begin + whole.len() * 64);
+            left -= skipped + whole.len() * 64;
         }
-        let whole = words.get(at..at + left / 64).unwrap_or_default();
-        self.copy_words(whole);
-        self.put_lowest(word(at + whole.len()), (left % 64) as u32);
+        while left > BitReader::SEEN as usize {
+            self.put(from.take(BitReader::SEEN), BitReader::SEEN);
+            left -= BitReader::SEEN as usize;
+        }
+        self.put(from.take(left as u32), left as u32);
     }
 
-    #[inline(always)]
     fn copy_words(&mut self, words: &[[u8; 8]]) {
         let begin = self.bytes.len();
         self.bytes.resize(begin + words.len() * 8, 0);
@@ -162,12 +164,6 @@ impl<'b> BitWriter<'b> {
             pending = word >> 1 >> (63 - used);
         }
         self.pending = pending;
-    }
-
-    /// Writes the lowest `count` bits of a number, whatever the others are.
-    fn put_lowest(&mut self, number: u64, count: u32) {
-        // In two steps, since nothing may be left of it for 0 bits.
-        self.put(number & !(u64::MAX << count.min(63) << u32::from(count > 63)), count);
     }
 
     /// Ends the bytes; the last one's unused bits are 0.
@@ -194,25 +190,32 @@ const fn halves(number: u64, length: u32, width: u32) -> [(u64, u32); 2] {
     }
 }
 
-/// Reads bits. Never beyond the end.
+/// Reads bits. Beyond the end all of them are 0: what is taken without a look at the end says nothing if it [is beyond](BitReader::is_beyond).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BitReader<'a> {
-    /// Bytes not yet in `pending`.
-    rest: &'a [u8],
-    /// The next bits, and how many of them count; what is above them are bits of `rest`, or 0.
-    pending: u64,
-    have: u32,
+    bytes: &'a [u8],
+    /// The next bits: as many of them as are seen.
+    word: u64,
+    seen: u32,
+    /// Where the bits behind these are.
+    behind: usize,
 }
 
 impl<'a> BitReader<'a> {
-    /// So many bits are at hand after a refill, unless the end is near.
-    const REFILLED: u32 = 56;
+    /// So many bits are seen at least after a look at the bytes, wherever they begin.
+    const SEEN: u32 = 57;
 
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self::from_bit(bytes, 0)
+    }
+
+    /// Begins at this bit.
+    const fn from_bit(bytes: &'a [u8], at: usize) -> Self {
         Self {
-            rest: bytes,
-            pending: 0,
-            have: 0,
+            bytes,
+            word: 0,
+            seen: 0,
+            behind: at,
         }
     }
 
@@ -226,48 +229,64 @@ impl<'a> BitReader<'a> {
 
     /// Bits that are left.
     pub(super) const fn left(&self) -> usize {
-        self.rest.len() * 8 + self.have as usize
+        (self.bytes.len() * 8).saturating_sub(self.position())
     }
 
+    /// Bits that are read.
     #[inline(always)]
-    fn refill(&mut self) {
-        if let Some(chunk) = self.rest.first_chunk::<8>() {
-            self.pending |= u64::from_le_bytes(*chunk) << self.have;
-            let bytes = (63 - self.have) / 8;
-            self.rest = &self.rest[bytes as usize..];
-            self.have += bytes * 8;
-        } else {
-            self.refill_near_the_end();
-        }
+    pub(super) const fn position(&self) -> usize {
+        self.behind - self.seen as usize
+    }
+
+    /// Whether more bits were taken than there are.
+    #[inline(always)]
+    pub(super) const fn is_beyond(&self) -> bool {
+        self.position() > self.bytes.len() * 8
+    }
+
+    /// Looks at the bytes.
+    #[inline(always)]
+    fn look(&mut self) {
+        let at = self.position();
+        let byte = at / 8;
+        let word = match self.bytes.get(byte..byte + 8).and_then(<[u8]>::first_chunk::<8>) {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => self.word_near_the_end(byte),
+        };
+        let skipped = (at % 8) as u32;
+        (self.word, self.seen) = (word >> skipped, 64 - skipped);
+        self.behind = at + self.seen as usize;
     }
 
     #[cold]
-    fn refill_near_the_end(&mut self) {
-        while let [byte, rest @ ..] = self.rest
-            && self.have <= Self::REFILLED
-        {
-            // A bit that a full refill left above `have` is the same one.
-            self.pending |= u64::from(*byte) << self.have;
-            self.have += 8;
-            self.rest = rest;
+    fn word_near_the_end(&self, byte: usize) -> u64 {
+        let rest = self.bytes.get(byte..).unwrap_or_default();
+        rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    }
+
+    /// Takes a number of `count` bits, at most [`Self::SEEN`], without a look at the end.
+    #[inline(always)]
+    pub(super) fn take(&mut self, count: u32) -> u64 {
+        debug_assert!(count <= Self::SEEN, "no more bits are seen at a time");
+        if self.seen < count {
+            self.look();
         }
+        let number = self.word & ((1 << count) - 1);
+        self.word >>= count;
+        self.seen -= count;
+        number
     }
 
     /// Reads a number of `count` bits, at most 64.
     #[inline(always)]
     pub(super) fn get(&mut self, count: u32) -> Result<u64, BitError> {
-        if count > Self::REFILLED {
+        if count > Self::SEEN {
             return self.get_long(count);
         }
-        if self.have < count {
-            self.refill();
-            if self.have < count {
-                return Err(BitError::End);
-            }
+        let number = self.take(count);
+        if self.is_beyond() {
+            return Err(BitError::End);
         }
-        let number = self.pending & ((1 << count) - 1);
-        self.pending >>= count;
-        self.have -= count;
         Ok(number)
     }
 
@@ -285,14 +304,56 @@ impl<'a> BitReader<'a> {
     /// Reads what [`BitWriter::number`] wrote.
     #[inline(always)]
     pub(super) fn number(&mut self, width: u32) -> Result<u64, BitError> {
-        if self.have < Self::REFILLED / 2 {
-            self.refill();
+        let number = self.take_number(width)?;
+        if self.is_beyond() {
+            return Err(BitError::End);
         }
-        let mut longer = self.pending.trailing_zeros();
-        if longer < self.have {
-            self.get(longer + 1)?;
-        } else {
-            longer = self.zeros()?;
+        Ok(number)
+    }
+
+    /// Takes what [`BitWriter::number`] wrote, without a look at the end.
+    #[inline(always)]
+    pub(super) fn take_number(&mut self, width: u32) -> Result<u64, BitError> {
+        // Some bits longer than expected are not rare.
+        if self.seen < width + 9 {
+            self.look();
+        }
+        match self.take_seen(width) {
+            Some(number) => Ok(number),
+            None => self.get_far(width),
+        }
+    }
+
+    /// The same for a number of which all bits are seen.
+    #[inline(always)]
+    fn take_seen(&mut self, width: u32) -> Option<u64> {
+        let longer = self.word.trailing_zeros();
+        // A number that is longer than expected has its highest bit left out.
+        let highest = u32::from(longer > 0);
+        let below = width + longer - highest;
+        let count = longer + 1 + below;
+        if count > self.seen {
+            return None;
+        }
+        let number = (self.word >> (longer + 1)) & ((1 << below) - 1) | u64::from(highest) << below;
+        self.word = self.word >> (count - 1) >> 1;
+        self.seen -= count;
+        Some(number)
+    }
+
+    /// The same for any other.
+    #[cold]
+    fn get_far(&mut self, width: u32) -> Result<u64, BitError> {
+        self.look();
+        if let Some(number) = self.take_seen(width) {
+            return Ok(number);
+        }
+        let mut longer = 0;
+        while !self.flag()? {
+            longer += 1;
+            if longer > 63 {
+                return Err(BitError::Range);
+            }
         }
         if longer == 0 {
             return self.get(width);
@@ -304,24 +365,11 @@ impl<'a> BitReader<'a> {
         Ok(self.get(below)? | 1 << below)
     }
 
-    /// Counts zeros up to a one, and takes them all.
-    #[cold]
-    fn zeros(&mut self) -> Result<u32, BitError> {
-        let mut zeros = 0;
-        while !self.flag()? {
-            zeros += 1;
-            if zeros > 63 {
-                return Err(BitError::Range);
-            }
-        }
-        Ok(zeros)
-    }
-
-    /// Reads the next number of a series.
+    /// Takes the next number of a series, without a look at the end.
     #[inline(always)]
-    pub(super) fn series(&mut self, width: &mut Width) -> Result<u64, BitError> {
-        let number = self.number(width.bits())?;
-        width.learn(number);
+    pub(super) fn take_series(&mut self, width: &mut Width) -> Result<u64, BitError> {
+        let number = self.take_number(width.bits())?;
+        width.learn_length(bits_of(number | 1));
         Ok(number)
     }
 }
@@ -383,7 +431,7 @@ mod tests {
             bytes.len()
         );
         let (mut reader, mut width) = (BitReader::new(&bytes), Width::new(1));
-        (0..100).for_each(|_| assert_eq!(reader.series(&mut width), Ok(1_000_000)));
+        (0..100).for_each(|_| assert_eq!(reader.take_series(&mut width), Ok(1_000_000)));
     }
 
     #[test]

@@ -27,6 +27,16 @@ impl History {
         floor_ms: Option<i64>,
         truncation: Option<Truncation>,
     ) -> Result<Self, InvalidState> {
+        Self::from_read((entries, false), next_seq, floor_ms, truncation)
+    }
+
+    /// The same, where it may be known that each of the entries is as an entry must be.
+    pub(super) fn from_read(
+        (entries, are_valid): (Vec<Entry>, bool),
+        next_seq: u64,
+        floor_ms: Option<i64>,
+        truncation: Option<Truncation>,
+    ) -> Result<Self, InvalidState> {
         let state = Self {
             entries: entries.into(),
             next_seq,
@@ -34,11 +44,11 @@ impl History {
             truncation,
             ..Self::default()
         };
-        state.check()?;
+        state.check(are_valid)?;
         Ok(state)
     }
 
-    fn check(&self) -> Result<(), InvalidState> {
+    fn check(&self, are_valid: bool) -> Result<(), InvalidState> {
         let Self {
             entries,
             next_seq,
@@ -63,7 +73,11 @@ impl History {
         if !is_floor || !is_cut {
             return Err(InvalidState::Floor);
         }
-        entries.iter().try_for_each(check_entry)
+        if are_valid {
+            Ok(())
+        } else {
+            entries.iter().try_for_each(check_entry)
+        }
     }
 
     /// The references: in order among themselves, below the head, the higher levels first, above the floor.
@@ -125,7 +139,25 @@ fn check_summary(summary: &Summary) -> Result<(), InvalidState> {
     }
 }
 
-fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
+/// Whether a look at a few fields tells that an entry is as it must be, as for nearly all.
+#[inline(always)]
+fn is_plainly_valid(entry: &Entry) -> bool {
+    let outcome = &entry.outcome;
+    let said = outcome.reasons.len() | outcome.features.len() | outcome.approximate.len() | outcome.keys.len();
+    said | outcome.rules.len() | entry.links.len() == 0
+        && outcome.lists.is_empty()
+        && outcome.score <= SCORE_MAX
+        && outcome.missing.0 & !(Missing::KNOWN & !Missing::OVERRIDDEN) == 0
+        && entry.place.is_none_or(is_on_globe)
+        && (entry.device_fp_high.is_none() || entry.device_fp.is_some())
+        && entry.category.is_none_or(|category| category <= MCC_MAX)
+}
+
+/// What must hold in every entry.
+pub(super) fn check_entry(entry: &Entry) -> Result<(), InvalidState> {
+    if is_plainly_valid(entry) {
+        return Ok(());
+    }
     let outcome = &entry.outcome;
     if outcome.score > SCORE_MAX {
         return Err(InvalidState::Score);
@@ -177,6 +209,6 @@ fn is_named_once(rules: &[RuleHit]) -> bool {
     rules.len() < 2 || rules.iter().map(name).collect::<BTreeSet<_>>().len() == rules.len()
 }
 
-const fn is_on_globe(place: Place) -> bool {
+pub(super) const fn is_on_globe(place: Place) -> bool {
     place.latitude_e4.unsigned_abs() <= LATITUDE_E4_MAX && place.longitude_e4.unsigned_abs() <= LONGITUDE_E4_MAX
 }

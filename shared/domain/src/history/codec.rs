@@ -66,6 +66,7 @@
 //! A state has one spelling, and nothing else is read: a flag of a rare part is set only where the part says something, what
 //! has an index is not spelt, a place that is known is not spelt again, a value is whole where it can be.
 
+mod again;
 mod decode;
 mod dictionary;
 mod encode;
@@ -76,6 +77,7 @@ mod front;
 mod listed;
 mod names;
 mod parts;
+mod rare;
 mod ruled;
 mod segments;
 mod sizes;
@@ -86,7 +88,7 @@ use super::entry::Entry;
 use super::spelt::{Notes, Spelt};
 use super::state::{History, Truncation};
 
-use decode::get_entries;
+use decode::{Read, get_entries, get_noted};
 use encode::put_linked;
 use fields::get_u32;
 use format::{
@@ -97,6 +99,7 @@ use segments::{get_refs, put_refs};
 
 pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
+pub use format::STATE_FORMAT_NEWEST;
 
 pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
 pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
@@ -131,7 +134,19 @@ impl History {
     /// # Errors
     /// When the bytes are not a whole and valid state of a known format.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        decode_state(bytes)
+        decode_state(bytes, None)
+    }
+
+    /// The same state as [`History::decode`] gives, for whoever is going to write it again: takes note of how entries are written, as
+    /// [`History::encode_again`] does.
+    ///
+    /// # Errors
+    /// When [`History::decode`] has one.
+    pub fn decode_noted(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut spelt = Vec::new();
+        let mut state = decode_state(bytes, Some(&mut spelt))?;
+        state.entries.note(spelt, bytes);
+        Ok(state)
     }
 }
 
@@ -201,19 +216,22 @@ fn newest_at(entries: &[Entry], notes: &Notes<'_>, newest_seq: u64) -> Option<us
     entries.iter().position(|entry| entry.seq == newest_seq)
 }
 
-fn decode_state(bytes: &[u8]) -> Result<History, CodecError> {
+/// The state of some bytes. Of each entry it is put into `spelt` how it is written.
+fn decode_state(bytes: &[u8], spelt: Option<&mut Vec<Spelt>>) -> Result<History, CodecError> {
     match bytes {
         [] => Err(CodecError::Empty),
         _ if bytes.len() > DECODE_BYTES_MAX => Err(CodecError::TooLong),
-        [version, rest @ ..] => match Format::of_version(*version) {
-            Some(format) => decode_as(format, rest),
+        [version, ..] => match Format::of_version(*version) {
+            Some(format) => decode_as(format, bytes, spelt),
             None => Err(CodecError::UnknownVersion(*version)),
         },
     }
 }
 
-fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
+fn decode_as(format: Format, bytes: &[u8], mut spelt: Option<&mut Vec<Spelt>>) -> Result<History, CodecError> {
     let mut bits = BitReader::new(bytes);
+    // The version.
+    bits.get(u8::BITS)?;
     let count = bits.get(COUNT_BITS)? as usize;
     if count > ENTRIES_MAX {
         return Err(InvalidState::TooManyEntries.into());
@@ -250,16 +268,24 @@ fn decode_as(format: Format, bytes: &[u8]) -> Result<History, CodecError> {
         let high = if bits.flag()? { Some(get_u32(&mut bits)?) } else { None };
         context.newest = Some((next_seq.wrapping_sub(1), high));
     }
-    let entries = get_entries(&mut bits, &mut context, count, (floor_ms.is_some(), true))?;
+    let has_floor = floor_ms.is_some();
+    let Read { entries, are_valid } = match &mut spelt {
+        Some(spelt) => get_noted(&mut bits, &mut context, count, has_floor, spelt)?,
+        None => get_entries(&mut bits, &mut context, count, (has_floor, true))?,
+    };
     bits.end()?;
     if context.newest.is_some_and(|(_, high)| high.is_some()) {
         // Of an entry that is not there.
         return Err(InvalidState::Spelling.into());
     }
-    let mut state = History::from_parts(entries, next_seq, floor_ms, truncation)?;
+    let mut state = History::from_read((entries, are_valid), next_seq, floor_ms, truncation)?;
     state.sealed = sealed;
     state.check_sealed()?;
-    if Format::of_state(&state, Format::of_entries(&state.entries)) != format {
+    let of_entries = match spelt {
+        Some(spelt) => Format::of_spelt(&state.entries, spelt),
+        None => Format::of_entries(&state.entries),
+    };
+    if Format::of_state(&state, of_entries) != format {
         return Err(InvalidState::Version.into());
     }
     Ok(state)

@@ -56,11 +56,15 @@ impl Head {
             spelt.resize(self.dropped, Spelt::default());
             write(self.all.get(self.dropped..).unwrap_or_default(), Notes::None(spelt))
         };
-        self.spelling.bytes.clear();
-        self.spelling.bytes.extend_from_slice(&bytes);
-        // An index may begin in the last byte: whoever changes it looks at two.
-        self.spelling.bytes.resize((bytes.len() + 1).next_multiple_of(8), 0);
+        self.spelling.keep(&bytes);
         bytes
+    }
+
+    /// Takes note of how its entries, all of them, are written in these bytes.
+    pub(crate) fn note(&mut self, spelt: Vec<Spelt>, bytes: &[u8]) {
+        debug_assert_eq!(spelt.len(), self.all.len(), "there is a note of each entry");
+        self.spelling.entries = spelt;
+        self.spelling.keep(bytes);
     }
 
     /// What is known of how entries were written, in memory, bytes.

@@ -14,8 +14,18 @@ pub(crate) struct Series(pub(crate) u64);
 pub(crate) struct Spelling {
     /// Of the first entries, those that were dropped since included.
     pub(crate) entries: Vec<Spelt>,
-    /// The bytes, and one more and as many as fill up the last eight.
+    /// The bytes, and one more: an index may begin in the last one, and whoever changes it looks at two.
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Spelling {
+    /// Keeps the bytes that entries are written in.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        self.bytes.clear();
+        self.bytes.reserve_exact(bytes.len() + 1);
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.push(0);
+    }
 }
 
 /// What is known of an entry: what it has in common with those before it, and how it was written.
@@ -41,14 +51,14 @@ pub(crate) struct Spelt {
     pub(crate) merchant: (u16, u8),
     /// The same of its device.
     pub(crate) device: (u16, u8),
-    /// So many entries before it is the latest of the same merchant; 0: there is none.
+    /// So many entries before it is the latest of the same merchant; 0: there is none, and was none when it was written.
     pub(crate) merchant_back: u16,
     /// The same for its device.
     pub(crate) device_back: u16,
     pub(crate) has_device: bool,
     /// Whether it and all entries before it came in the order of their times.
     pub(crate) in_order: bool,
-    /// Under what circumstances its bits are what they are, but for both indexes; 0: it is not known.
+    /// Under what circumstances its bits are what they are, but for both indexes, and while neither is lost; 0: it is not known.
     pub(crate) under: u8,
     /// The number of the first format that has a place for all of the entry; 0: it is not known.
     pub(crate) format: u8,
@@ -70,6 +80,21 @@ impl Spelt {
     #[inline(always)]
     pub(crate) fn merchant_seen(&self, at: usize) -> Option<usize> {
         seen(self.merchant_back, at)
+    }
+
+    /// Whether the latest entry of its merchant or its device has been dropped since it was written, given its place.
+    #[inline(always)]
+    pub(crate) const fn has_lost(&self, at: usize) -> bool {
+        self.merchant_back as usize > at || self.device_back as usize > at
+    }
+
+    /// Takes note that these are gone.
+    pub(crate) fn forget_lost(&mut self, at: usize) {
+        for back in [&mut self.merchant_back, &mut self.device_back] {
+            if usize::from(*back) > at {
+                *back = 0;
+            }
+        }
     }
 
     /// Its front has this length now.

@@ -42,8 +42,37 @@ fn text(value: &Value) -> String {
 
 impl Template {
     pub fn read(parameters: &[(&str, &str)]) -> Self {
+        Self::of("infra/observability.yaml", parameters)
+    }
+
+    /// What an emulator gets in the place of alarms that compute, for the same parameters.
+    pub fn emulated(parameters: &[(&str, &str)]) -> Self {
+        let number = |name: &str| {
+            let given = parameters.iter().find(|(known, _)| *known == name);
+            given.map(|(_, value)| value.parse::<u64>().unwrap())
+        };
+        let mut given: Vec<(&str, String)> = Vec::new();
+        for (name, value) in parameters.iter().filter(|(name, _)| name.starts_with("Table")) {
+            given.push((*name, (*value).to_owned()));
+        }
+        let mut computes = |from: &str, to: &'static str, compute: &dyn Fn(u64) -> u64| {
+            given.extend(number(from).map(|value| (to, compute(value).to_string())));
+        };
+        computes("MappingWindowSeconds", "IteratorAgeMsMax", &|seconds| {
+            (60 + seconds) * 1_000
+        });
+        computes("StreamRetentionHours", "OldestDeadLetterAgeMsMax", &|hours| {
+            (hours - 24) * 3_600_000
+        });
+        computes("TableReadUnitsMax", "TableReadUnitsPerMinuteMax", &|units| units * 48);
+        computes("TableWriteUnitsMax", "TableWriteUnitsPerMinuteMax", &|units| units * 48);
+        let given: Vec<(&str, &str)> = given.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Self::of("infra/emulators.yaml", &given)
+    }
+
+    fn of(path: &str, parameters: &[(&str, &str)]) -> Self {
         let given = parameters.iter().map(|(name, value)| format!("{name}={value}"));
-        let template = e2e::decided("infra/observability.yaml", given).unwrap();
+        let template = e2e::decided(path, given).unwrap();
         let declared = template["Parameters"].as_object().unwrap();
         let mut values: BTreeMap<String, String> = declared
             .iter()

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod formula;
+mod published;
 mod troubles;
 mod world;
 
@@ -17,6 +18,9 @@ use world::{Minute, World};
 const MINUTES_PER_DAY: u64 = 24 * 60;
 /// CloudWatch looks back at most so far.
 const DAYS: u64 = 8;
+
+/// Parameters of a template, by name.
+type Parameters = &'static [(&'static str, &'static str)];
 
 /// The alarms that ring, without the prefix of their names.
 fn ringing(template: &Template, world: &World) -> BTreeSet<String> {
@@ -55,7 +59,7 @@ fn no_alarm_rings_on_ordinary_days() {
 
 #[test]
 fn in_each_trouble_its_alarms_ring_and_no_others() {
-    let mut templates: BTreeMap<&[(&str, &str)], Template> = BTreeMap::new();
+    let mut templates: BTreeMap<Parameters, Template> = BTreeMap::new();
     for Case {
         what,
         parameters,
@@ -68,6 +72,58 @@ fn in_each_trouble_its_alarms_ring_and_no_others() {
             .or_insert_with(|| Template::read(parameters));
         let expected: BTreeSet<String> = rings.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(ringing(template, &after_ordinary_days(world)), expected, "{what}");
+    }
+}
+
+/// What an emulator gets says the same as the alarms that it can't have, in every world. A part of a joined alarm says nothing alone.
+#[test]
+fn alarms_of_emulators_ring_when_those_ring_that_compute() {
+    let mut templates: BTreeMap<Parameters, (Template, BTreeSet<String>)> = BTreeMap::new();
+    let none: Parameters = &[];
+    let silent = case_of("a silent night", none, Minute::silent().times(300));
+    let ordinary = case_of("ordinary days", none, World::default());
+    let mut rung = BTreeSet::new();
+    for case in cases().into_iter().chain([silent, ordinary]) {
+        let (template, names) = templates.entry(case.parameters).or_insert_with(|| {
+            let template = Template::emulated(case.parameters);
+            let composites = template.composites();
+            let parts: BTreeSet<String> = composites.values().flatten().cloned().collect();
+            let alarms = template.alarms().into_iter().map(|alarm| alarm.name);
+            let all = alarms
+                .filter(|name| !parts.contains(name))
+                .chain(composites.into_keys());
+            let names = all
+                .map(|name| name.strip_prefix("tidemark-").unwrap().to_owned())
+                .collect();
+            (template, names)
+        });
+        let rings: BTreeSet<String> = ringing(template, &after_ordinary_days(case.world))
+            .intersection(names)
+            .cloned()
+            .collect();
+        let expected = case.rings.iter().map(|name| (*name).to_owned());
+        let expected: BTreeSet<String> = expected.filter(|name| names.contains(name)).collect();
+        assert_eq!(rings, expected, "{}", case.what);
+        rung.extend(rings);
+    }
+    let all = [
+        "heartbeat",
+        "heartbeat-trickle",
+        "iterator-age",
+        "oldest-dead-letter",
+        "redrive-stuck",
+        "table-reads-near-max",
+        "table-writes-near-max",
+    ];
+    assert_eq!(rung, all.map(str::to_owned).into());
+}
+
+fn case_of(what: &'static str, parameters: &'static [(&'static str, &'static str)], world: World) -> Case {
+    Case {
+        what,
+        parameters,
+        world,
+        rings: &[],
     }
 }
 

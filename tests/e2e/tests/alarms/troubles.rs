@@ -18,7 +18,7 @@ pub struct Case {
     pub rings: &'static [&'static str],
 }
 
-fn case(what: &'static str, world: World, rings: &'static [&'static str]) -> Case {
+pub fn case(what: &'static str, world: World, rings: &'static [&'static str]) -> Case {
     Case {
         what,
         parameters: &[],
@@ -31,7 +31,7 @@ fn with(parameters: &'static [(&'static str, &'static str)], case: Case) -> Case
     Case { parameters, ..case }
 }
 
-fn ordinary() -> Minute {
+pub fn ordinary() -> Minute {
     Minute::recorded("ordinary")
 }
 
@@ -64,7 +64,7 @@ pub fn cases() -> Vec<Case> {
         letters_and_quarantine(),
         takers(),
         limits(),
-        learning(),
+        super::published::learning(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -441,37 +441,6 @@ fn limits() -> Vec<Case> {
                 consumed("ConsumedWriteCapacityUnits", 23_400.0),
                 &[],
             ),
-        ),
-    ]
-}
-
-fn learning() -> Vec<Case> {
-    let expects = ordinary().with(&own("AlertsExpected"), 1.0);
-    vec![
-        case(
-            "the history of a key is damaged, as recorded",
-            Minute::recorded("keys-unread").times(15),
-            &["keys-unread", "state-corrupt"],
-        ),
-        case(
-            "a policy alerts five times as often as it was set to",
-            expects.clone().with(&own("Alerts"), 5.0).times(MINUTES_PER_DAY),
-            &["decisions-drift"],
-        ),
-        case(
-            "a policy alerts as often as it was set to",
-            expects.with(&own("Alerts"), 1.0).times(MINUTES_PER_DAY),
-            &[],
-        ),
-        case(
-            "no labels come",
-            ordinary().with(&own("Labels"), 0.0).times(3 * MINUTES_PER_DAY),
-            &["labels-stopped"],
-        ),
-        case(
-            "the policy in force has no keys",
-            ordinary().without(&own("Labels")).times(3 * MINUTES_PER_DAY),
-            &[],
         ),
     ]
 }

@@ -179,7 +179,6 @@ pub(crate) fn tidemark() -> Command {
 pub(crate) struct Said {
     pub(crate) code: i32,
     pub(crate) json: Value,
-    #[allow(dead_code, reason = "a failed test shows it")]
     stderr: String,
 }
 
@@ -196,6 +195,11 @@ pub(crate) fn said(command: &mut Command) -> Said {
 }
 
 impl Said {
+    /// What it said beside.
+    pub(crate) fn stderr(&self) -> &str {
+        &self.stderr
+    }
+
     /// The code of its error.
     pub(crate) fn error(&self) -> &str {
         self.json["error"]["code"]

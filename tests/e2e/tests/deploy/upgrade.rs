@@ -241,32 +241,34 @@ fn nothing_is_lost_and_nothing_doubled(cloud: &Emulator, sent: &[String]) -> Val
     account
 }
 
-/// All alarms of one metric, and the look at the dead letters that the age of the oldest comes from. This emulator has no alarms over
-/// several metrics, which the heartbeats are: the deployment names them, and `alarms/` holds them to their word.
+/// All alarms of one metric, those that are said without computing, and the look at the dead letters that the age of the oldest comes
+/// from. This emulator has no alarms that compute: the deployment names those that it leaves out, and `alarms/` holds the others to
+/// their word.
 fn alarms_and_heartbeat_are_there(cloud: &Emulator, first: &Said) {
-    let there = asked(cloud, &["alarms"]);
+    let seen = asked(cloud, &["alarms"]);
     let names = |list: &Value| -> BTreeSet<String> {
         let names = list.as_array().unwrap_or_else(|| panic!("{first:?}"));
         names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
     };
-    let (there, rules, left_out) = (
-        names(&there["alarms"]),
-        &there["rules"],
-        names(&first.json["alarms_left_out_names"]),
-    );
-    // With every condition true: which alarms an emulator can't have is told whether the stage has them or not.
-    let bounded = ["StreamShards=1", "TableReadUnitsMax=1", "TableWriteUnitsMax=1"];
-    let template = e2e::decided("infra/observability.yaml", bounded).unwrap();
-    let all: BTreeSet<String> = template["Resources"]
-        .as_object()
-        .unwrap()
-        .values()
-        .filter_map(|one| one["Properties"]["AlarmName"]["Fn::Sub"].as_str())
-        .map(|name| name.replace("${Prefix}", "tidemark"))
-        .collect();
-    let both: BTreeSet<String> = there.union(&left_out).cloned().collect();
+    let (mut there, left_out) = (names(&seen["alarms"]), names(&first.json["alarms_left_out_names"]));
+    for (name, rule) in seen["joined"].as_object().unwrap() {
+        for part in rule.as_str().unwrap().split('"').skip(1).step_by(2) {
+            assert!(there.remove(part), "{name} joins {part}: {there:?}");
+        }
+        there.insert(name.clone());
+    }
+    let of_template = |parameters: &[&str]| -> BTreeSet<String> {
+        let template = e2e::decided("infra/observability.yaml", parameters).unwrap();
+        let resources = template["Resources"].as_object().unwrap().values();
+        let names = resources.filter_map(|one| one["Properties"]["AlarmName"]["Fn::Sub"].as_str());
+        names.map(|name| name.replace("${Prefix}", "tidemark")).collect()
+    };
+    // What an emulator can't have is told whether the stage has it or not.
+    let any = of_template(&["StreamShards=1", "TableReadUnitsMax=1", "TableWriteUnitsMax=1"]);
+    assert!(left_out.is_subset(&any), "{left_out:?}");
+    let expected: BTreeSet<String> = of_template(&[]).difference(&left_out).cloned().collect();
     assert_eq!(
-        both, all,
+        there, expected,
         "each alarm of the template is there, or is named as one that this emulator can't have"
     );
     for alarm in [
@@ -275,14 +277,37 @@ fn alarms_and_heartbeat_are_there(cloud: &Emulator, first: &Said) {
         "throttled",
         "destination-failures",
         "state-corrupt",
+        "heartbeat",
+        "heartbeat-trickle",
+        "oldest-dead-letter",
+        "iterator-age",
+        "redrive-stuck",
     ] {
         assert!(there.contains(&format!("tidemark-{alarm}")), "{alarm}: {there:?}");
     }
-    assert!(
-        left_out.contains("tidemark-heartbeat") && left_out.contains("tidemark-heartbeat-trickle"),
-        "{left_out:?}"
+    assert_eq!(seen["rules"], json!(["rate(5 minutes)"]));
+    the_heartbeat_rings_when_both_its_parts_do(cloud);
+}
+
+fn the_heartbeat_rings_when_both_its_parts_do(cloud: &Emulator) {
+    let heartbeat = "tidemark-heartbeat";
+    let put = |part: &str, state: &str| asked(cloud, &["state", &format!("{heartbeat}-{part}"), state, heartbeat]);
+    let status = || cloud.deploy(&["status"]);
+    assert_eq!(put("arriving", "OK"), "OK");
+    assert_eq!(put("untaken", "ALARM"), "OK", "nobody takes what does not come");
+    assert_eq!(put("untaken", "OK"), "OK");
+    assert_eq!(put("arriving", "ALARM"), "OK", "what comes is taken");
+    let well = status();
+    assert_eq!((well.code, &well.json["well"]), (0, &json!(true)), "{well:?}");
+    assert_eq!(put("untaken", "ALARM"), "ALARM");
+    let rings = status();
+    assert_eq!(
+        (rings.code, &rings.json["alarm_states"][heartbeat]),
+        (1, &json!("ALARM")),
+        "{rings:?}"
     );
-    assert_eq!(rules, &json!(["rate(5 minutes)"]));
+    assert_eq!(put("untaken", "OK"), "OK");
+    put("arriving", "OK");
 }
 
 /// While the mapping is off, a redrive scores what waits, and nothing else twice. What it scored is found done when the mapping brings
@@ -296,13 +321,28 @@ fn what_waits_is_redriven(cloud: &Emulator, next: &str, before: &Value) -> Late 
     turn("false");
     let (lines, ids) = events("late", 0);
     put(cloud, &lines);
-    // No letter: this emulator's sequence numbers begin with zeros, which no redrive takes for numbers of Kinesis.
-    let line = "--json redrive --source range --since 1h --note test";
-    let redriven: Value = serde_json::from_str(&cloud.run(&line.split(' ').collect::<Vec<_>>(), "")).unwrap();
+    // Letters first: this emulator's sequence numbers begin with zeros. Then the range, in which all is done.
+    assert_eq!(asked(cloud, &["letters", "late-"]), json!(EVENTS_PER_SEND));
+    let redrive = |source: &str| -> Value {
+        let line = format!("--json redrive --source {source} --note test");
+        serde_json::from_str(&cloud.run(&line.split(' ').collect::<Vec<_>>(), "")).unwrap()
+    };
+    let of = |redriven: &Value| {
+        ["scored", "already_done", "rejected_messages", "complete"].map(|name| redriven[name].clone())
+    };
+    let by_letter = redrive("dead-letter");
     assert_eq!(
-        (&redriven["scored"], &redriven["already_done"], &redriven["complete"]),
-        (&json!(EVENTS_PER_SEND), &before["accepted"], &json!(true)),
-        "{redriven}"
+        of(&by_letter),
+        [json!(EVENTS_PER_SEND), json!(0), json!(0), json!(true)],
+        "{by_letter}\n{}",
+        cloud.log()
+    );
+    let by_range = redrive("range --since 1h");
+    let accepted = before["accepted"].as_u64().unwrap() + EVENTS_PER_SEND as u64;
+    assert_eq!(
+        of(&by_range),
+        [json!(0), json!(accepted), json!(0), json!(true)],
+        "{by_range}"
     );
     let outcomes_then = outcomes(cloud);
     turn("true");

@@ -75,6 +75,7 @@ fn a_deployment_is_made_changed_destroyed_and_made_again() {
     );
     what_is_not_named_stays(&with(&["--yes"]), &cloud);
     the_prefix_is_guarded(&cloud, &bootstraps);
+    a_newer_release_is_not_taken_back_by_mistake(&cloud, &with);
 
     let destroyed = cloud.deploy(&["destroy", "--yes"]);
     assert_eq!(destroyed.code, 0, "{destroyed:?}\n{}", cloud.log());
@@ -177,6 +178,32 @@ fn what_is_not_named_stays(said: &Said, cloud: &Emulator) {
     assert_eq!((said.code, actions(said, "tidemark")), (0, vec![]), "{said:?}");
     let status = cloud.deploy(&["status"]);
     assert_eq!(status.json["pipeline"]["parameters"]["ScoreMemoryMb"], "512");
+}
+
+/// An older command over a newer stack: refused, unless somebody says that it is meant.
+fn a_newer_release_is_not_taken_back_by_mistake(cloud: &Emulator, with: &impl Fn(&[&'static str]) -> Said) {
+    let own = env!("CARGO_PKG_VERSION");
+    let release = |said: &Said| said.json["release"].clone();
+    assert_eq!(release(&cloud.deploy(&["status"])), own);
+    let mut script = e2e::venv("deploy").unwrap().script("upgraded.py");
+    let told = e2e::run(script.args([&cloud.endpoint, "release", "99.0.0"])).unwrap();
+    assert_eq!(told.trim(), "\"99.0.0\"");
+    let status = cloud.deploy(&["status"]);
+    assert_eq!(
+        (release(&status), &status.json["release_of_command"]),
+        (json!("99.0.0"), &json!(own))
+    );
+    refused_before_anything_is_changed(&with(&["--yes"]), "deploy_older", "release 99.0.0");
+    assert_eq!(release(&cloud.deploy(&["status"])), "99.0.0");
+    // This emulator takes outputs alone for no change.
+    let meant = with(&["--yes", "--allow-older", "--set", "ScoreMemoryMb=768"]);
+    assert_eq!(
+        (meant.code, &meant.json["release"], &meant.json["release_before"]),
+        (0, &json!(own), &json!("99.0.0")),
+        "{meant:?}"
+    );
+    assert!(meant.stderr().contains("is newer than this command"), "{meant:?}");
+    assert_eq!(release(&cloud.deploy(&["status"])), own);
 }
 
 fn the_prefix_is_guarded(cloud: &Emulator, bootstraps: &str) {

@@ -205,6 +205,18 @@ fn iam_violations() -> Vec<Violation> {
             "OperatorPolicy/Properties/PolicyDocument/Statement/10/Fn::If/1/Resource",
             json!("*"),
         ),
+        violation(
+            resources,
+            "maps of every execution in an operator's policy",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/11/Fn::If/1/Resource",
+            json!("*"),
+        ),
+        violation(
+            resources,
+            "the map of every state machine in an operator's policy",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/12/Fn::If/1/Resource",
+            json!({"Fn::Sub": "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:mapRun:*/*"}),
+        ),
         bad(
             resources,
             "all resources but one",

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use terminal::clock::pause;
 use terminal::error::CliError;
-use tidemark_aws::admin::{Admin, AdminError, MachineRun};
+use tidemark_aws::admin::{Admin, AdminError, MachineRun, MapProgress};
 use tidemark_redrive::{Chain, Problem};
 
 use super::{ATTEMPTS_MAX, BACKOFF_MS};
@@ -80,8 +80,13 @@ impl<'a> Machine<'a> {
         let Some(execution) = self.start(name, &input).await? else {
             return Ok(None);
         };
-        bar.set_message(format!("execution {name} takes {} parts", chains.len()));
-        let run = self.wait(&execution).await?;
+        let shown = Shown {
+            name,
+            parts: chains.len(),
+            bar,
+        };
+        shown.begun();
+        let run = self.wait(&execution, &shown).await?;
         let output = run.output.as_deref().filter(|_| run.status == "SUCCEEDED");
         let taken = output.and_then(|output| taken(output, chains.len())).ok_or_else(|| {
             let why = run.error.map_or_else(String::new, |why| format!(": {why}"));
@@ -108,18 +113,59 @@ impl<'a> Machine<'a> {
         answer.map_err(|error| failed(&error))
     }
 
-    async fn wait(&self, execution: &str) -> Result<MachineRun, CliError> {
-        let mut failures = 0;
+    async fn wait(&self, execution: &str, shown: &Shown<'_>) -> Result<MachineRun, CliError> {
+        let (mut failures, mut map) = (0, None);
         loop {
             pause(EXECUTION_LOOK_MS).await;
             match self.admin.machine_run(execution).await {
-                Ok(run) if run.is_under_way() => failures = 0,
+                Ok(run) if run.is_under_way() => {
+                    failures = 0;
+                    if let Some(progress) = self.progress(execution, &mut map).await {
+                        shown.progress(progress);
+                    }
+                }
                 Ok(run) => return Ok(run),
                 Err(error) if error.is_transient() && failures < ATTEMPTS_MAX => failures += 1,
                 Err(error) => return Err(failed(&error)),
             }
         }
     }
+}
+
+impl Machine<'_> {
+    /// How far an execution's map is; `None` when that can't be told. It is a comfort: a right that is missing, or an emulator that
+    /// does not know of it, ends nothing.
+    async fn progress(&self, execution: &str, map: &mut Option<String>) -> Option<MapProgress> {
+        if map.is_none() {
+            *map = self.admin.machine_map(execution).await.ok()?;
+        }
+        self.admin.map_progress(map.as_deref()?).await.ok()
+    }
+}
+
+/// What is shown of an execution that is under way.
+struct Shown<'a> {
+    name: &'a str,
+    parts: usize,
+    bar: &'a ProgressBar,
+}
+
+impl Shown<'_> {
+    fn begun(&self) {
+        let Self { name, parts, bar } = self;
+        bar.set_message(format!("execution {name} takes {parts} parts"));
+    }
+
+    fn progress(&self, progress: MapProgress) {
+        self.bar.set_message(words(self.name, self.parts, progress));
+    }
+}
+
+/// A map's progress in words. The service counts late, and says 0 of 0 before it has counted.
+fn words(name: &str, parts: usize, progress: MapProgress) -> String {
+    let MapProgress { over, running, total } = progress;
+    let of = if total == 0 { parts as u64 } else { total };
+    format!("execution {name}: {over} of {of} parts are over, {running} in work")
 }
 
 impl Item {
@@ -259,6 +305,20 @@ mod tests {
         let error = groups(&[chain(0, 1), chain(1, 10_000)]).unwrap_err();
         assert_eq!(error.code, "redrive_machine");
         assert!(error.advice.contains("fewer --reason"), "{error:?}");
+    }
+
+    #[test]
+    fn progress_is_told_in_parts() {
+        let progress = |over, running, total| MapProgress { over, running, total };
+        assert_eq!(
+            words("r-0", 40, progress(12, 16, 40)),
+            "execution r-0: 12 of 40 parts are over, 16 in work"
+        );
+        assert_eq!(
+            words("r-0", 40, progress(0, 0, 0)),
+            "execution r-0: 0 of 40 parts are over, 0 in work",
+            "before the service has counted"
+        );
     }
 
     #[test]

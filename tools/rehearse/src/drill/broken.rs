@@ -30,7 +30,7 @@ fn failed(what: impl std::fmt::Display) -> CliError {
 
 /// Kills every process of the score function, until the trouble ends.
 pub(super) fn crash(pipeline: &Pipeline) {
-    let killer = Killer::start(pipeline.stack.function.clone(), pipeline.seed, u64::MAX);
+    let killer = Killer::start(pipeline.stack().function.clone(), pipeline.seed, u64::MAX);
     pipeline.leave(Left::Killer(killer));
 }
 
@@ -44,8 +44,8 @@ pub(super) async fn crash_no_more(pipeline: &Pipeline) {
 /// Takes every dead letter away, as if the mapping could not have written them.
 pub(super) async fn lose_letters(pipeline: &Pipeline) -> Result<(), CliError> {
     let (admin, url) = (
-        pipeline.stack.cloud.admin(),
-        &pipeline.stack.provisioned.dead_letter_queue_url,
+        pipeline.stack().cloud.admin(),
+        &pipeline.stack().provisioned.dead_letter_queue_url,
     );
     let (most, wait_s, hidden_s) = RECEIVE;
     loop {
@@ -61,7 +61,7 @@ pub(super) async fn lose_letters(pipeline: &Pipeline) -> Result<(), CliError> {
 /// Writes what is no state over the state of a card that has one, then puts a transaction of that card.
 pub(super) async fn damage_state(pipeline: &Pipeline) -> Result<(), CliError> {
     pipeline.put(&[transaction("before", 3_000)]).await?;
-    pipeline.stack.mapping.drained(SETTLE_MS_MAX).await.map_err(failed)?;
+    pipeline.stack().mapping.drained(SETTLE_MS_MAX).await.map_err(failed)?;
     let state = state(pipeline).await?;
     replace(pipeline, &state, DAMAGED.to_vec()).await?;
     pipeline.leave(Left::State(state));
@@ -82,9 +82,9 @@ fn card() -> Result<CardId, CliError> {
 }
 
 async fn store(pipeline: &Pipeline) -> DynamoStore {
-    let cloud = &pipeline.stack.cloud;
+    let cloud = &pipeline.stack().cloud;
     let settings = AwsSettings::local(cloud.region(), cloud.endpoint(), Some(cloud.dynamodb_endpoint()));
-    DynamoStore::new(connect(&settings).await.dynamodb, &pipeline.stack.names.table)
+    DynamoStore::new(connect(&settings).await.dynamodb, &pipeline.stack().names.table)
 }
 
 async fn state(pipeline: &Pipeline) -> Result<StateItem, CliError> {

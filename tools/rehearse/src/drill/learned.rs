@@ -62,7 +62,7 @@ pub(super) async fn damage_key(pipeline: &Pipeline) -> Result<(), CliError> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    let (admin, table) = (pipeline.stack.cloud.admin(), &pipeline.stack.names.table);
+    let (admin, table) = (pipeline.stack().cloud.admin(), &pipeline.stack().names.table);
     admin.put_new_item(table, &item).await.map_err(failed)?;
     let at_ms = now_ms() - 1_000;
     let events = [
@@ -89,9 +89,9 @@ pub(super) async fn restore_key(pipeline: &Pipeline) -> Result<(), CliError> {
         item: StateItem::new(2, history.encode()),
         expires_at_s: KeyWrite::expires_at_s(&history),
     };
-    let cloud = &pipeline.stack.cloud;
+    let cloud = &pipeline.stack().cloud;
     let settings = AwsSettings::local(cloud.region(), cloud.endpoint(), Some(cloud.dynamodb_endpoint()));
-    let store = DynamoStore::new(connect(&settings).await.dynamodb, &pipeline.stack.names.table);
+    let store = DynamoStore::new(connect(&settings).await.dynamodb, &pipeline.stack().names.table);
     let answers = store.commit_keys(&[Arc::new(write)]).await.map_err(failed)?;
     match answers.value.into_iter().next() {
         Some(Ok(Commit::Written)) => Ok(()),
@@ -125,7 +125,8 @@ pub(super) async fn drift(pipeline: &Pipeline) -> Result<(), CliError> {
     Ok(())
 }
 
-fn write(pipeline: &Pipeline, name: &str, text: &str) -> Result<(), CliError> {
+/// Writes a file into the folder in which commands run.
+pub(super) fn write(pipeline: &Pipeline, name: &str, text: &str) -> Result<(), CliError> {
     std::fs::write(pipeline.folder.join(name), text)
         .map_err(|e| CliError::machine("local_aws", e, "Name a folder that can be written: --data-dir."))
 }

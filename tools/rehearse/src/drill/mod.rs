@@ -5,7 +5,10 @@ mod broken;
 mod learned;
 pub mod page;
 pub mod pipeline;
+mod published;
+mod region;
 pub mod run;
+mod sign;
 pub mod trouble;
 
 use terminal::error::{CliError, Exit};
@@ -43,7 +46,7 @@ pub async fn run(args: &DrillArgs, json: bool) -> Result<Exit, CliError> {
             seed: args.seed,
             quiet: json,
         };
-        let report = drill(page, trouble, options).await?;
+        let report = Box::pin(drill(page, trouble, options)).await?;
         if !json {
             ui::out(&render(&report));
         }

@@ -31,6 +31,11 @@ pub const PAGES: &[(&str, &str)] = &[
     ("commit-ratio", include_str!("../../../../docs/runbook/commit-ratio.md")),
     ("degraded", include_str!("../../../../docs/runbook/degraded.md")),
     ("keys-unread", include_str!("../../../../docs/runbook/keys-unread.md")),
+    ("map-missing", include_str!("../../../../docs/runbook/map-missing.md")),
+    (
+        "rules-undefined",
+        include_str!("../../../../docs/runbook/rules-undefined.md"),
+    ),
     ("model-stale", include_str!("../../../../docs/runbook/model-stale.md")),
     ("cost-spike", include_str!("../../../../docs/runbook/cost-spike.md")),
     (
@@ -44,6 +49,7 @@ pub const PAGES: &[(&str, &str)] = &[
         "region-trouble",
         include_str!("../../../../docs/runbook/region-trouble.md"),
     ),
+    ("region-lost", include_str!("../../../../docs/runbook/region-lost.md")),
 ];
 
 /// What a command of a page begins with.

@@ -1,8 +1,9 @@
 //! The pipeline of a drill, and the commands that are run against it as a person would.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use localcloud::EsmOptions;
@@ -10,6 +11,7 @@ use operate::places::PREFIX_VARIABLE;
 use serde::Serialize;
 use terminal::error::CliError;
 use tidemark_aws::admin::PutRecord;
+use tidemark_domain::id::EventKey;
 use tidemark_engine::port::StateItem;
 
 use super::page::PageCommand;
@@ -55,6 +57,14 @@ pub struct PipelineOptions<'a> {
     pub quiet: bool,
 }
 
+/// What a region that is lost had said when its table was copied, and of which events.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub outcomes: HashMap<EventKey, Vec<u8>>,
+    /// Events of that region that the copy does not have.
+    pub later: usize,
+}
+
 /// What a trouble leaves behind for its end.
 #[derive(Debug)]
 pub(super) enum Left {
@@ -62,12 +72,18 @@ pub(super) enum Left {
     Killer(Killer),
     /// The state as it was.
     State(StateItem),
+    /// What the region that is lost had said.
+    Said(Said),
 }
 
 /// The pipeline of a drill.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    pub stack: Stack,
+    first: Stack,
+    /// The one of the region that took over, once there is one.
+    second: OnceLock<Stack>,
+    score_binary: Option<PathBuf>,
+    quiet: bool,
     pub seed: u64,
     command: PathBuf,
     /// Where commands run, so that files that a page writes are the drill's own.
@@ -143,12 +159,47 @@ impl Pipeline {
         })
         .await?;
         Ok(Self {
-            stack,
+            first: stack,
+            second: OnceLock::new(),
+            score_binary: score_binary.map(Path::to_path_buf),
+            quiet,
             seed,
             command,
             folder: data_dir.to_path_buf(),
             left: Mutex::new(None),
         })
+    }
+
+    /// What is in charge: records and commands go there.
+    pub fn stack(&self) -> &Stack {
+        self.second.get().unwrap_or(&self.first)
+    }
+
+    /// Starts the same in another region, empty; it takes over by [`Pipeline::take_over`].
+    pub(super) async fn start_elsewhere(&self, region: &str) -> Result<Stack, CliError> {
+        let folder = self.folder.join(region);
+        std::fs::create_dir_all(&folder)
+            .map_err(|e| CliError::machine("local_aws", e, "Name a folder that can be written: --data-dir."))?;
+        let binary = self.score_binary.as_deref();
+        Stack::start_with(StackOptions {
+            fault_seed: Some(self.seed),
+            region: Some(region),
+            ..StackOptions::new(&folder, SHARDS, binary, self.quiet)
+        })
+        .await
+    }
+
+    /// From now on this one is in charge; `false`: another one took over already.
+    pub(super) fn take_over(&self, second: Stack) -> bool {
+        self.second.set(second).is_ok()
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        if let Some(second) = self.second.into_inner() {
+            second.stop().await;
+        }
+        self.first.stop().await;
     }
 
     /// Keeps what a trouble needs at its end.
@@ -165,10 +216,10 @@ impl Pipeline {
     pub async fn put(&self, records: &[PutRecord]) -> Result<(), CliError> {
         for batch in records.chunks(BATCH_RECORDS) {
             let put = self
-                .stack
+                .stack()
                 .cloud
                 .admin()
-                .put_records(&self.stack.names.transactions_stream, batch)
+                .put_records(&self.stack().names.transactions_stream, batch)
                 .await;
             put.map_err(|e| {
                 CliError::service("send", e, "Look at the logs in the data directory, then run it again.")
@@ -179,8 +230,8 @@ impl Pipeline {
 
     /// Puts a message into the dead-letter queue.
     pub async fn send_dead_letter(&self, body: &str) -> Result<(), CliError> {
-        let url = &self.stack.provisioned.dead_letter_queue_url;
-        let sent = self.stack.cloud.admin().send(url, body).await;
+        let url = &self.stack().provisioned.dead_letter_queue_url;
+        let sent = self.stack().cloud.admin().send(url, body).await;
         sent.map(drop)
             .map_err(|e| CliError::service("send", e, "Look at the logs in the data directory, then run it again."))
     }
@@ -192,9 +243,9 @@ impl Pipeline {
             .args(&child.words)
             .args(["--patience", PATIENCE_S])
             .current_dir(&self.folder)
-            .env("AWS_ENDPOINT_URL", self.stack.cloud.endpoint())
-            .env("AWS_ENDPOINT_URL_DYNAMODB", self.stack.cloud.dynamodb_endpoint())
-            .env("AWS_REGION", self.stack.cloud.region())
+            .env("AWS_ENDPOINT_URL", self.stack().cloud.endpoint())
+            .env("AWS_ENDPOINT_URL_DYNAMODB", self.stack().cloud.dynamodb_endpoint())
+            .env("AWS_REGION", self.stack().cloud.region())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("USER", "drill")

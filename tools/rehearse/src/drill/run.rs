@@ -46,7 +46,7 @@ pub async fn drill(
     let result = drill_on(&pipeline, page, trouble, options.data_dir).await;
     // One that broke off did not end its trouble: nobody may kill the processes of a stack that stops.
     broken::crash_no_more(&pipeline).await;
-    pipeline.stack.stop().await;
+    pipeline.stop().await;
     result
 }
 
@@ -94,7 +94,7 @@ async fn prepare(pipeline: &Pipeline, data_dir: &Path) -> Result<(), CliError> {
         pipeline.run(Child::own(words)).await?.must_succeed()?;
     }
     pipeline.put(&traffic(pipeline.seed)).await?;
-    let drained = pipeline.stack.mapping.drained(SETTLE_MS_MAX).await;
+    let drained = pipeline.stack().mapping.drained(SETTLE_MS_MAX).await;
     drained.map_err(|e| CliError::service("drill_trouble", e, "Look at the logs in the data directory."))
 }
 

@@ -12,6 +12,9 @@ use tidemark_domain::policy::Policy;
 use super::broken;
 use super::learned;
 use super::pipeline::{Child, Pipeline};
+use super::published;
+use super::region;
+use super::sign::Sign;
 use crate::stack::mapping_options;
 
 /// Events of ordinary traffic before and while there is trouble.
@@ -38,7 +41,7 @@ pub enum Trouble {
     Steady,
     /// The table answers late.
     SlowTable,
-    /// The table answers half of the writes with "slow down".
+    /// The table answers most of the writes with "slow down".
     ThrottledTable,
     /// The table answers nothing, until batches are given up.
     StoreOutage,
@@ -64,11 +67,17 @@ pub enum Trouble {
     StateDamaged,
     /// A policy alerts far more than it expects, and labels were not sent.
     Drift,
+    /// The region does not come back, and another one takes over from a copy of the table.
+    RegionLost,
+    /// A map is in force that is not there.
+    MapMissing,
+    /// A rule of the policy in force divides by zero.
+    RuleUndefined,
 }
 
 impl Trouble {
     /// As pages name them.
-    pub const ALL: [(&'static str, Self); 15] = [
+    pub const ALL: [(&'static str, Self); 18] = [
         ("steady", Self::Steady),
         ("slow-table", Self::SlowTable),
         ("throttled-table", Self::ThrottledTable),
@@ -84,6 +93,9 @@ impl Trouble {
         ("letters-lost", Self::LettersLost),
         ("state-damaged", Self::StateDamaged),
         ("drift", Self::Drift),
+        ("region-lost", Self::RegionLost),
+        ("map-missing", Self::MapMissing),
+        ("rule-undefined", Self::RuleUndefined),
     ];
 
     /// Finds one by its name.
@@ -100,21 +112,41 @@ impl Trouble {
     pub fn words(self) -> &'static str {
         match self {
             Self::Steady => "ordinary traffic",
-            Self::SlowTable => "the table answers half of the calls a second and a half late",
-            Self::ThrottledTable => "the table refuses half of the writes: slow down",
+            Self::SlowTable => "the table answers most calls a second and a half late",
+            Self::ThrottledTable => "the table refuses most of the writes: slow down",
             Self::StoreOutage => "the table is down until batches are given up",
             Self::ProfileOutage => "most reads of the table fail",
             Self::Paused => "somebody left the mode paused",
             Self::PoisonFlood => "a producer sends what nobody can read",
             Self::Trimmed => "a dead letter names records that the stream no longer has",
-            Self::ControlOutage => "single reads of the table, which the control plane needs, fail",
+            Self::ControlOutage => "reads of the table, the control plane's among them, fail",
             Self::HotCard => "one card has more events than all others together",
             Self::KeyDamaged => "the labelled history of a merchant is damaged, and a label for it comes",
             Self::Crashing => "every process of the function dies within a moment",
             Self::LettersLost => "the table was down until batches were given up, and their dead letters are not there",
             Self::StateDamaged => "the state of a card is damaged, and a transaction of it comes",
             Self::Drift => "a policy alerts far more than it expects, and labels were not sent",
+            Self::RegionLost => "the region is lost, and another one has an older copy of the table",
+            Self::MapMissing => "a map is in force that is not in the table, and records come that it judges",
+            Self::RuleUndefined => "a rule of the policy in force divides by zero",
         }
+    }
+
+    /// What the score function tells in it, where its alarm is one on such a metric and minutes are enough for it.
+    fn sign(self) -> Option<Sign> {
+        let (metric, above) = match self {
+            Self::SlowTable => ("LateOutcomes", 0.0),
+            Self::ThrottledTable => ("CommitFailures", 0.0),
+            Self::ProfileOutage => ("Degraded", 0.0),
+            Self::ControlOutage => ("ControlAge", 60_000.0),
+            Self::PoisonFlood => ("Quarantined", 50.0),
+            Self::KeyDamaged => ("KeysUnread", 0.0),
+            Self::StateDamaged => ("StateCorrupt", 0.0),
+            Self::MapMissing => ("MapProblems", 0.0),
+            Self::RuleUndefined => ("RulesUndefined", 0.0),
+            _ => return None,
+        };
+        Some(Sign::new(metric, above))
     }
 
     /// Whether the drill is about batches that the mapping gave up.
@@ -136,24 +168,24 @@ impl Trouble {
 
     /// Makes the trouble, with traffic under way, and waits until it shows.
     pub(super) async fn begin(self, pipeline: &Pipeline) -> Result<(), CliError> {
-        let faults = pipeline.stack.cloud.faults();
+        let faults = pipeline.stack().cloud.faults();
         let add = |plan: FaultPlan| {
             if let Some(faults) = faults {
                 faults.add(plan);
             }
         };
         match self {
-            Self::SlowTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Delay { ms: SLOW_MS }, 0.5)),
+            Self::SlowTable => add(FaultPlan::new(Service::DynamoDb, FaultKind::Delay { ms: SLOW_MS }, 0.8)),
             Self::ThrottledTable => {
-                let half = FaultKind::Partial { share: 0.5 };
-                add(FaultPlan::new(Service::DynamoDb, half, 1.0).on("BatchExecuteStatement"));
+                let most = FaultKind::Partial { share: 0.9 };
+                add(FaultPlan::new(Service::DynamoDb, most, 1.0).on("BatchExecuteStatement"));
             }
             Self::StoreOutage | Self::LettersLost => add(FaultPlan::down(Service::DynamoDb)),
             Self::Crashing => broken::crash(pipeline),
             Self::StateDamaged => broken::damage_state(pipeline).await?,
             Self::ProfileOutage => add(FaultPlan::new(Service::DynamoDb, FaultKind::Error500, 0.7).on("BatchGetItem")),
             Self::ControlOutage => {
-                for operation in ["GetItem", "Query"] {
+                for operation in ["BatchGetItem", "GetItem", "Query"] {
                     add(FaultPlan::new(Service::DynamoDb, FaultKind::Error500, 1.0).on(operation));
                 }
             }
@@ -174,21 +206,28 @@ impl Trouble {
             Self::HotCard => pipeline.put(&hot_card()).await?,
             Self::KeyDamaged => learned::damage_key(pipeline).await?,
             Self::Drift => learned::drift(pipeline).await?,
+            Self::RegionLost => region::lose(pipeline, traffic).await?,
+            Self::MapMissing => published::lose_map(pipeline).await?,
+            Self::RuleUndefined => published::divide_by_zero(pipeline).await?,
             Self::Steady => {}
         }
         pipeline.put(&traffic(pipeline.seed + 1)).await?;
         if self.gives_up() {
-            let given_up = || pipeline.stack.mapping.stats().esm.on_failure_sent > 0;
+            let given_up = || pipeline.stack().mapping.stats().esm.on_failure_sent > 0;
             wait_until(given_up).await?;
         }
+        if let Some(sign) = self.sign() {
+            sign.shows(pipeline, traffic).await?;
+        }
         match self {
-            Self::Crashing => wait_until(|| pipeline.stack.mapping.stats().esm.failures > 0).await,
+            Self::Crashing => wait_until(|| pipeline.stack().mapping.stats().esm.failures > 0).await,
+            Self::MapMissing => published::put_own_records(pipeline).await,
             // The outage is over when somebody looks; what it left is not.
             Self::LettersLost => {
                 if let Some(faults) = faults {
                     faults.clear();
                 }
-                let drained = pipeline.stack.mapping.drained(SHOWS_MS_MAX).await;
+                let drained = pipeline.stack().mapping.drained(SHOWS_MS_MAX).await;
                 drained
                     .map_err(|e| CliError::service("drill_trouble", e, "Look at the logs in the data directory."))?;
                 broken::lose_letters(pipeline).await
@@ -199,12 +238,13 @@ impl Trouble {
 
     /// Ends the trouble where a person's commands do not.
     pub(super) async fn end(self, pipeline: &Pipeline) -> Result<(), CliError> {
-        if let Some(faults) = pipeline.stack.cloud.faults() {
+        if let Some(faults) = pipeline.stack().cloud.faults() {
             faults.clear();
         }
         match self {
             Self::KeyDamaged => learned::restore_key(pipeline).await,
             Self::StateDamaged => broken::restore_state(pipeline).await,
+            Self::RegionLost => region::answers_as_before(pipeline).await,
             Self::Crashing => {
                 broken::crash_no_more(pipeline).await;
                 Ok(())
@@ -247,14 +287,14 @@ fn hot_card() -> Vec<PutRecord> {
 fn past_retention(pipeline: &Pipeline) -> String {
     let function = format!(
         "arn:aws:lambda:{}:000000000000:function:{}",
-        pipeline.stack.cloud.region(),
-        pipeline.stack.names.function
+        pipeline.stack().cloud.region(),
+        pipeline.stack().names.function
     );
-    letter(&function, &pipeline.stack.provisioned.transactions_stream_arn)
+    letter(&function, &pipeline.stack().provisioned.transactions_stream_arn)
 }
 
 fn letter(function_arn: &str, stream_arn: &str) -> String {
-    // Numbers of real streams begin with 49: these are of the same length, and before them. A leading zero would make them none.
+    // Numbers of real streams begin with 49: these are of the same length, and before them.
     let number = |last: u32| format!("1{last:055}");
     let time = "2020-01-01T00:00:00.000Z";
     serde_json::json!({
@@ -299,6 +339,18 @@ mod tests {
     use tidemark_redrive::letter::{Home, Letter};
 
     use super::*;
+
+    #[test]
+    fn every_sign_is_a_metric() {
+        let signs: Vec<Sign> = Trouble::ALL.iter().filter_map(|(_, trouble)| trouble.sign()).collect();
+        assert!(signs.len() > 5);
+        for sign in signs {
+            let known = tidemark_telemetry::Metric::ALL
+                .iter()
+                .any(|metric| metric.name() == sign.metric());
+            assert!(known, "{sign:?}");
+        }
+    }
 
     /// One that the redrive takes for no letter at all would not be lost by retention, and its page would drill something else.
     #[test]

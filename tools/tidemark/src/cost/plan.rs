@@ -222,7 +222,7 @@ fn streams(
     prices: &PriceTable,
 ) -> Vec<CostItem> {
     let gb = |bytes: f64| events * (bytes / KIB).ceil() / KIB_PER_GB;
-    let fan_out = fan_out(load, shards, gb(used.record_bytes), prices);
+    let fan_out = fan_out(load, mode, shards, gb(used.record_bytes), prices);
     let (put_gb, retained) = (
         gb(used.record_bytes) + gb(used.outcome_bytes),
         (load.retention_hours / 24.0 - 1.0).max(0.0),
@@ -283,16 +283,15 @@ fn streams(
     }
 }
 
-fn fan_out(load: &Load, shards: f64, read_gb: f64, prices: &PriceTable) -> Option<CostItem> {
-    let hours = shards * HOURS;
-    let usd = hours * prices.usd("fan_out_shard_hour") + read_gb * prices.usd("fan_out_gb");
-    load.fan_out.then(|| {
-        item(
-            "streams, fan-out",
-            usd,
-            format!("{hours:.0} shard hours and {read_gb:.1} GB"),
-        )
-    })
+/// Enhanced fan-out: an on-demand stream bills what is read, a provisioned one its shards' hours besides.
+fn fan_out(load: &Load, mode: StreamMode, shards: f64, read_gb: f64, prices: &PriceTable) -> Option<CostItem> {
+    let (hours, gb) = match mode {
+        StreamMode::OnDemand => (0.0, "fan_out_on_demand_gb"),
+        StreamMode::Provisioned => (shards * HOURS, "fan_out_gb"),
+    };
+    let usd = hours * prices.usd("fan_out_shard_hour") + read_gb * prices.usd(gb);
+    let of = format!("{hours:.0} shard hours and {read_gb:.1} GB");
+    load.fan_out.then(|| item("streams, fan-out", usd, of))
 }
 
 fn table(load: &Load, events: f64, cold_share: f64, used: &CardUse, prices: &PriceTable) -> Vec<CostItem> {
@@ -491,6 +490,10 @@ mod tests {
         };
         let (polled, pushed) = (of(&LOAD, StreamMode::OnDemand), of(&pushed, StreamMode::OnDemand));
         assert!(pushed.invocations > 5.0 * polled.invocations);
-        assert!(usd(&pushed, "streams, fan-out") > 4.0 * 730.0 * 0.015 && usd(&pushed, "streams, read").abs() < 1e-9);
+        let (given, read) = (usd(&pushed, "streams, fan-out"), usd(&polled, "streams, read"));
+        assert!((given / read - 0.05 / 0.04).abs() < 1e-9, "by what is read alone");
+        assert!(usd(&pushed, "streams, read").abs() < 1e-9);
+        let provisioned = of(&Load { fan_out: true, ..LOAD }, StreamMode::Provisioned);
+        assert!(usd(&provisioned, "streams, fan-out") > provisioned.shards * 730.0 * 0.015);
     }
 }

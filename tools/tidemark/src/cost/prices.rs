@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use terminal::error::CliError;
 
 /// A name, US dollars, and for what: us-east-1, as AWS's pricing pages had them in November 2026.
-pub const PRICES: [(&str, f64, &str); 19] = [
+pub const PRICES: [(&str, f64, &str); 20] = [
     ("write_units", 0.625, "a million DynamoDB write units, on demand"),
     ("read_units", 0.125, "a million DynamoDB read units, on demand"),
     ("table_gb_month", 0.25, "a GB of the table, a month"),
@@ -31,8 +31,21 @@ pub const PRICES: [(&str, f64, &str); 19] = [
         0.02,
         "an hour of a provisioned shard that keeps records beyond a day",
     ),
-    ("fan_out_shard_hour", 0.015, "an hour of enhanced fan-out of a shard"),
-    ("fan_out_gb", 0.013, "a GB read by enhanced fan-out"),
+    (
+        "fan_out_on_demand_gb",
+        0.05,
+        "a GB that an on-demand stream's enhanced fan-out gives",
+    ),
+    (
+        "fan_out_shard_hour",
+        0.015,
+        "an hour of enhanced fan-out of a provisioned shard",
+    ),
+    (
+        "fan_out_gb",
+        0.013,
+        "a GB that a provisioned stream's enhanced fan-out gives",
+    ),
     ("log_gb", 0.50, "a GB of logs taken in"),
     ("metric_month", 0.30, "a custom metric, a month"),
     ("alarm_month", 0.10, "an alarm on one metric, a month"),

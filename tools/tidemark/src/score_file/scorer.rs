@@ -4,7 +4,6 @@
 //! events each: the engine writes a card's state once a batch. Lines of one card stay in their order; the ends are handed
 //! back in the order of the lines.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -53,8 +52,6 @@ pub(crate) struct Scorer {
     arrival_ms: i64,
     /// What stands for a sequence number: the place in the batch.
     places: Vec<String>,
-    /// The newest event of each card with one, ms, by the card's fingerprint.
-    newest_ms: HashMap<u64, i64>,
     summary: ScoreSummary,
 }
 
@@ -91,7 +88,6 @@ impl Scorer {
             quarantine,
             arrival_ms,
             places: (0..BATCH_RECORDS_MAX).map(|place| place.to_string()).collect(),
-            newest_ms: HashMap::new(),
             summary: ScoreSummary::default(),
         }
     }
@@ -140,9 +136,7 @@ impl Scorer {
 
     /// What became of all lines.
     pub(crate) fn into_summary(mut self) -> ScoreSummary {
-        let newest_ms = &self.newest_ms;
-        let profile_alone = self.store.count_profiles(|card| !newest_ms.contains_key(&card));
-        self.summary.cards = newest_ms.len() as u64 + profile_alone;
+        self.summary.cards = self.store.count_cards();
         self.summary
     }
 
@@ -202,7 +196,7 @@ impl Scorer {
             match end {
                 End::Scored => {
                     if let Some((outcome, time_ms)) = outcomes.next().zip(occurred_ms.next()) {
-                        self.count_scored(chunk.lines[*line].card, *time_ms);
+                        self.count_scored(&outcome.card_id, *time_ms);
                         ends[*line] = LineEnd::Outcome(outcome.bytes);
                     }
                 }
@@ -231,11 +225,9 @@ impl Scorer {
     }
 
     /// Counts a transaction that counts now, and whether it came after a later one of its card.
-    fn count_scored(&mut self, card: u64, time_ms: i64) {
+    fn count_scored(&mut self, card: &CardId, time_ms: i64) {
         self.summary.scored += 1;
-        let newest_ms = self.newest_ms.entry(card).or_insert(time_ms);
-        self.summary.out_of_order += u64::from(time_ms < *newest_ms);
-        *newest_ms = time_ms.max(*newest_ms);
+        self.summary.out_of_order += u64::from(self.store.note(card, time_ms));
     }
 
     fn count(&mut self, ends: &[LineEnd]) {

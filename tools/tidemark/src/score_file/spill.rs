@@ -1,13 +1,13 @@
 //! Where cards go that memory has no room for: a file without a name, which ends with the process.
 //!
 //! ```text
-//! record: card's length (4) · card · state: 0 | 1 · version (8) · tag: 0 | 1 · tag (8) · length (4) · bytes
+//! record: card's length (4) · card · newest event: 0 | 1 · its time (8) · state: 0 | 1 · version (8) · tag: 0 | 1 · tag (8) · length (4) · bytes
 //!         profile: 0 | 1 · version (8) · country (2) · mean, deviation, daily (8 each) · opened (8) · updated: 0 | 1 · ms (8)
 //!         segments (4), each: key (8) · newest event's time (8) · length (4) · bytes
 //! ```
 //! All numbers are little-endian. Nothing is persisted: only the process that wrote a record reads it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
@@ -25,21 +25,21 @@ const FILE_BYTES_MAX: u64 = 1 << 40;
 /// Bytes of records that nobody needs any more, from which on the file is written anew where they are the most of it.
 const WASTE_BYTES_MAX: u64 = 64 << 20;
 
-/// Where a card's record is: its offset (40 bits), whether it has a profile (a bit), its length (23 bits).
+/// Where a card's record is: its offset (40 bits), whether it counts as a card (a bit), its length (23 bits).
 #[derive(Clone, Copy, Debug)]
 struct Place(u64);
 
 impl Place {
-    fn new(offset: u64, profile: bool, len: usize) -> Option<Self> {
+    fn new(offset: u64, counts: bool, len: usize) -> Option<Self> {
         let fits = len <= RECORD_BYTES_MAX && offset < FILE_BYTES_MAX;
-        fits.then_some(Self(offset << 24 | u64::from(profile) << 23 | len as u64))
+        fits.then_some(Self(offset << 24 | u64::from(counts) << 23 | len as u64))
     }
 
     fn offset(self) -> u64 {
         self.0 >> 24
     }
 
-    fn has_profile(self) -> bool {
+    fn counts(self) -> bool {
         self.0 >> 23 & 1 == 1
     }
 
@@ -54,8 +54,9 @@ pub(super) struct Spill {
     file: Option<File>,
     end: u64,
     waste: u64,
-    /// By the card's fingerprint. Of two cards of one fingerprint, the second stays in memory.
-    places: HashMap<u64, Place>,
+    /// By the card's fingerprint. Of two cards of one fingerprint, the second stays in memory. A hash map would be half empty, and twice
+    /// there while it grows: of a million cards that is more than all that they are in memory for.
+    places: BTreeMap<u64, Place>,
     buffer: Vec<u8>,
     puts: u64,
 }
@@ -70,7 +71,7 @@ impl Spill {
         let mut record = std::mem::take(&mut self.buffer);
         record.clear();
         write(&mut record, card, stored);
-        let place = Place::new(self.end, stored.profile.is_some(), record.len());
+        let place = Place::new(self.end, stored.counts(), record.len());
         let written = place.map(|_| self.append(&record)).transpose();
         self.buffer = record;
         if let (Some(()), Some(place)) = (written?, place) {
@@ -101,10 +102,9 @@ impl Spill {
         Ok(Some(stored))
     }
 
-    /// The fingerprints of the cards here that have a profile.
-    pub(super) fn with_profile(&self) -> impl Iterator<Item = u64> {
-        let with = self.places.iter().filter(|(_, place)| place.has_profile());
-        with.map(|(fingerprint, _)| *fingerprint)
+    /// How many of the cards here count as such.
+    pub(super) fn counted(&self) -> usize {
+        self.places.values().filter(|place| place.counts()).count()
     }
 
     /// How often it took a card.
@@ -144,7 +144,7 @@ impl Spill {
         };
         for (fingerprint, place) in places {
             let record = self.record(place)?;
-            if let Some(moved) = Place::new(anew.end, place.has_profile(), record.len()) {
+            if let Some(moved) = Place::new(anew.end, place.counts(), record.len()) {
                 anew.append(&record)?;
                 anew.places.insert(fingerprint, moved);
             }
@@ -156,6 +156,7 @@ impl Spill {
 
 fn write(out: &mut Vec<u8>, card: &CardId, stored: &StoredCard) {
     put_bytes(out, card.as_str().as_bytes());
+    put_option(out, stored.newest_ms.map(i64::cast_unsigned));
     out.push(u8::from(stored.state.is_some()));
     if let Some(state) = &stored.state {
         out.extend(state.version.number.to_le_bytes());
@@ -200,7 +201,10 @@ fn length(len: usize) -> u32 {
 }
 
 fn read(reader: &mut Reader<'_>, card: &CardId) -> Option<StoredCard> {
-    let mut stored = StoredCard::default();
+    let mut stored = StoredCard {
+        newest_ms: reader.option()?.map(u64::cast_signed),
+        ..StoredCard::default()
+    };
     if reader.flag()? {
         let number = reader.number()?;
         let tag = reader.option()?.map(StateTag);
@@ -292,6 +296,7 @@ mod tests {
             })
         });
         let mut stored = StoredCard {
+            newest_ms: number.is_multiple_of(5).then_some(-7),
             state,
             profile,
             ..StoredCard::default()
@@ -310,7 +315,8 @@ mod tests {
         for number in 0..1_000 {
             assert!(spill.put(&card(number), &stored(number)).unwrap());
         }
-        assert_eq!(spill.with_profile().count(), 250);
+        // One in four has a profile, one in five an event, one in 20 both.
+        assert_eq!(spill.counted(), 400);
         for visit in 0..100_000 {
             let number = visit * 7 % 1_000;
             let back = spill.take(&card(number)).unwrap().unwrap();

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
-use tidemark_domain::id::{CardId, fingerprint64};
+use tidemark_domain::id::CardId;
 use tidemark_domain::labelled::{LABELS_MAX, LabelledHistory};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
@@ -158,13 +158,16 @@ impl FileStore {
         }
     }
 
-    /// How many cards with a profile there are for whose fingerprint this holds.
-    pub(super) fn count_profiles(&self, is_counted: impl Fn(u64) -> bool) -> u64 {
+    /// How many cards there are that have an event or a profile.
+    pub(super) fn count_cards(&self) -> u64 {
         let cards = lock(&self.cards);
-        let in_memory = cards.in_memory.iter().filter(|(_, stored)| stored.profile.is_some());
-        let in_memory = in_memory.map(|(card, _)| fingerprint64(card.as_str()));
-        let all = in_memory.chain(cards.spill.with_profile());
-        all.filter(|card| is_counted(*card)).count() as u64
+        let in_memory = cards.in_memory.values().filter(|stored| stored.counts()).count();
+        (in_memory + cards.spill.counted()) as u64
+    }
+
+    /// Takes note of an event that counts; whether a later one of its card came before it.
+    pub(super) fn note(&self, card: &CardId, time_ms: i64) -> bool {
+        self.with(card, |stored| stored.note(time_ms))
     }
 
     /// Why cards could not be written to the file or read from it, if so.

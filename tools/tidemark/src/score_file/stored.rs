@@ -16,6 +16,8 @@ const CARD_BYTES: usize = 256;
 /// What is kept of a card.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct StoredCard {
+    /// The time of the newest of its events that counted, ms; an event counts until the file ends, unlike those of the state.
+    pub(super) newest_ms: Option<i64>,
     pub(super) state: Option<StateItem>,
     pub(super) profile: Option<Box<Profile>>,
     pub(super) segments: Segments,
@@ -96,6 +98,19 @@ impl Segments {
 }
 
 impl StoredCard {
+    /// Whether it is a card with an event or a profile, and not only one that somebody asked for.
+    pub(super) fn counts(&self) -> bool {
+        self.newest_ms.is_some() || self.profile.is_some()
+    }
+
+    /// Takes note of an event that counts; whether a later one came before it.
+    pub(super) fn note(&mut self, time_ms: i64) -> bool {
+        let newest_ms = self.newest_ms.get_or_insert(time_ms);
+        let out_of_order = time_ms < *newest_ms;
+        *newest_ms = time_ms.max(*newest_ms);
+        out_of_order
+    }
+
     /// What it takes in memory, bytes.
     pub(super) fn bytes(&self) -> usize {
         let state = self.state.as_ref().map_or(0, |item| item.bytes.capacity());

@@ -26,6 +26,11 @@ pub(super) fn may_hold_text(bytes: &[u8]) -> bool {
     if bytes.len() < DIGITS_MIN {
         return false;
     }
+    // Too short for a run that counts: it is the digits that do, and what may be one.
+    if bytes.len() < BASE64_MIN {
+        let digits: usize = bytes.iter().map(|byte| usize::from(SHORTS[usize::from(*byte)])).sum();
+        return digits >= DIGITS_MIN;
+    }
     let (mut digits, mut run, mut longest) = (0, 0, 0);
     for byte in bytes {
         match PLACES[usize::from(*byte)] {
@@ -71,6 +76,23 @@ const PLACES: [Place; 256] = {
         byte += 1;
     }
     places
+};
+
+/// How many digits each byte counts for in a short text: what no text of ASCII has is enough.
+const SHORTS: [u8; 256] = {
+    let mut shorts = [0; 256];
+    let mut byte = 0;
+    while byte < shorts.len() {
+        #[allow(clippy::cast_possible_truncation)] // 13
+        let enough = DIGITS_MIN as u8;
+        shorts[byte] = match PLACES[byte] {
+            Place::Digit => 1,
+            Place::Other => enough,
+            Place::Base64 | Place::LineEnd | Place::Between => 0,
+        };
+        byte += 1;
+    }
+    shorts
 };
 
 /// How long a run of base64 is with one more byte: a line's end is passed over, and the zeros of UTF-16.

@@ -1,24 +1,27 @@
 //! Reads entries, whatever the bytes are. The order of the fields is the drawing's at the head of the module above.
 
-use crate::catalogue::{FeatureKey, FeatureKind, FeatureValue, KeyName};
-use crate::event::{Place, Verdict};
-use crate::history::bits::{BitReader, unzigzag};
+use crate::event::Place;
+use crate::history::bits::{BitReader, bits_of, index_bits, unzigzag};
+use crate::history::check::{check_entry, is_on_globe};
 use crate::history::entry::Entry;
 use crate::history::error::{CodecError, InvalidState};
-use crate::outcome::{Decision, KeyRead, Missing, Reason, StoredOutcome, Tier};
-use crate::trees::TreeModelKey;
+use crate::history::spelt::{Moved, Series, Spelt};
+use crate::outcome::{Decision, SCORE_MAX, StoredOutcome};
 
-use super::fields::{get_country, get_fingerprint, get_index, get_u32};
-use super::format::{
-    CATEGORY_BITS, Context, Expected, INSTANT_WIDTH, KEY_VERSION_WIDTH, KEYS_BITS, KIND_BITS, KNOWN_SINCE_WIDTH,
-    LINKS_BITS, LONG_WINDOW_BITS, LOW_RISK, POLICY_WIDTH, PROFILE_WIDTH, SEQ_WIDTH, SHARE_BITS, WHOLE_MAX, WHOLE_WIDTH,
-    WINDOW_BITS, part,
-};
-use super::listed::get_lists;
-use super::names::get_name;
-use super::parts::is_whole;
-use super::ruled::get_rules;
-use super::usual::{Usual, rare_parts};
+use super::encode::{is_place_sure, under};
+use super::fields::{get_category, get_high, take_fingerprint};
+use super::format::{Context, Expected, Format};
+use super::fresh::Latest;
+use super::front::take_front;
+use super::rare::get_parts;
+use super::usual::stand_alone;
+
+/// Entries that were read.
+pub(super) struct Read {
+    pub(super) entries: Vec<Entry>,
+    /// Each of them is as an entry must be.
+    pub(super) are_valid: bool,
+}
 
 /// Reads so many entries; the first one's time stands against the context's if that says something. The list has room for half as many
 /// more if it is to grow.
@@ -27,359 +30,243 @@ pub(super) fn get_entries(
     context: &mut Context,
     count: usize,
     (has_floor, is_to_grow): (bool, bool),
-) -> Result<Vec<Entry>, CodecError> {
+) -> Result<Read, CodecError> {
+    let mut unwanted = Vec::new();
+    if context.format.has_keys() {
+        get_entries_of::<true, false>(bits, context, count, (has_floor, is_to_grow), &mut unwanted)
+    } else {
+        get_entries_of::<false, false>(bits, context, count, (has_floor, is_to_grow), &mut unwanted)
+    }
+}
+
+/// The same for a head, and takes note of how its entries are written.
+pub(super) fn get_noted(
+    bits: &mut BitReader<'_>,
+    context: &mut Context,
+    count: usize,
+    has_floor: bool,
+    spelt: &mut Vec<Spelt>,
+) -> Result<Read, CodecError> {
+    if context.format.has_keys() {
+        get_entries_of::<true, true>(bits, context, count, (has_floor, true), spelt)
+    } else {
+        get_entries_of::<false, true>(bits, context, count, (has_floor, true), spelt)
+    }
+}
+
+/// `KEYS` says whether the format has a place for keys beyond the card: without it nothing of them is looked at. `NOTES` says whether
+/// `spelt` gets an item for each entry.
+fn get_entries_of<const KEYS: bool, const NOTES: bool>(
+    bits: &mut BitReader<'_>,
+    context: &mut Context,
+    count: usize,
+    (has_floor, is_to_grow): (bool, bool),
+    spelt: &mut Vec<Spelt>,
+) -> Result<Read, CodecError> {
     // An entry takes 38 bits and more, so that the bytes are at least a 100th of the memory.
     let least = count.min(bits.left() / 38 + 1);
     let mut entries = Vec::with_capacity(if is_to_grow { least + least / 2 + 1 } else { least });
-    for index in 0..count {
-        let time_ms = if index == 0 && !has_floor {
-            unzigzag(bits.number(INSTANT_WIDTH)?)
-        } else {
-            let elapsed_ms = bits.series(&mut context.time)?;
-            context
-                .last
-                .time_ms
-                .checked_add_unsigned(elapsed_ms)
-                .ok_or(CodecError::NumberRange)?
-        };
-        entries.push(get_entry(bits, context, time_ms)?);
+    if NOTES {
+        spelt.reserve(entries.capacity());
     }
-    Ok(entries)
+    let mut reader = *bits;
+    let (mut series, mut latest, mut are_valid) = (Series::START, Latest::default(), true);
+    for at in 0..count {
+        let before_ms = (at > 0 || has_floor).then_some(context.last.time_ms);
+        let so_far = (&mut entries, &mut *spelt);
+        let got = get_entry::<KEYS, NOTES>(&mut reader, context, so_far, before_ms, (&mut series, &mut latest));
+        // Whatever is wrong with what was taken beyond the end: it is the end that is wrong. Nothing is right there, since an entry that
+        // is not plain has parts.
+        are_valid &= got.map_err(|error| {
+            if reader.is_beyond() {
+                CodecError::Truncated
+            } else {
+                error
+            }
+        })?;
+    }
+    *bits = reader;
+    Ok(Read { entries, are_valid })
 }
 
-fn get_entry(bits: &mut BitReader<'_>, context: &mut Context, time_ms: i64) -> Result<Entry, CodecError> {
-    let event_fp = get_u32(bits)?;
-    let amount_base_minor = bits.series(&mut context.amount)?;
-    let score = u16::try_from(bits.series(&mut context.score)?).map_err(|_| InvalidState::Score)?;
-    let (merchant, merchant_fp) = get_fingerprint(bits, &context.merchants)?;
-    let mut expected = context.expected(merchant);
-    if context.format.has_keys() && merchant == context.merchants.len() {
-        expected.highs.merchant = get_high(bits)?;
-        if context.format.has_links() {
-            expected.category = get_category(bits)?;
+/// Reads an entry; whether it is as an entry must be.
+#[inline(always)]
+fn get_entry<const KEYS: bool, const NOTES: bool>(
+    bits: &mut BitReader<'_>,
+    context: &mut Context,
+    (entries, spelt): (&mut Vec<Entry>, &mut Vec<Spelt>),
+    before_ms: Option<i64>,
+    (series, latest): (&mut Series, &mut Latest),
+) -> Result<bool, CodecError> {
+    let (at, begin, was) = (entries.len(), bits.position(), *series);
+    let front = take_front(bits, before_ms, series)?;
+    let (merchant_at, merchants) = (bits.position(), context.merchants.len());
+    let (merchant, merchant_fp) = take_fingerprint(bits, &context.merchants)?;
+    let mut expected = Expected::default();
+    if KEYS {
+        expected = context.expected(merchant);
+        if merchant == merchants {
+            expected.highs.merchant = get_high(bits)?;
+            if context.format.has_links() {
+                expected.category = get_category(bits)?;
+            }
         }
     }
-    let place = get_place(bits, context, merchant)?;
-    let device = if bits.flag()? {
-        let (device, device_fp) = get_fingerprint(bits, &context.devices)?;
-        expected.highs.device = context.expected_device_high(device);
-        if context.format.has_keys() && device == context.devices.len() {
-            expected.highs.device = get_high(bits)?;
+    let (place, moved) = take_place(bits, context, merchant)?;
+    let has_device = bits.take(1) == 1;
+    let (device_at, devices) = (bits.position(), context.devices.len());
+    let (mut device, mut device_fp) = (devices, None);
+    if has_device {
+        let (index, fingerprint) = take_fingerprint(bits, &context.devices)?;
+        (device, device_fp) = (index, Some(fingerprint));
+        if KEYS {
+            expected.highs.device = context.expected_device_high(device);
+            if device == devices {
+                expected.highs.device = get_high(bits)?;
+            }
         }
-        Some((device, device_fp))
-    } else {
-        None
-    };
-    let approved = bits.flag()?;
-    let last = &context.last;
-    let outcome = StoredOutcome {
-        score,
-        decision: Decision::Pass,
-        tier: last.tier,
-        missing: last.missing,
-        reasons: Vec::new(),
-        policy_version: last.policy_version,
-        profile_version: last.profile_version,
-        features: Vec::new(),
-        approximate: Vec::new(),
-        explained: false,
-        keys: Vec::new(),
-        model: last.model,
-        rules: Vec::new(),
-        lists: last.lists.clone(),
-    };
-    let mut entry = Entry {
-        time_ms,
-        seq: context.expected_seq(),
-        event_fp,
+    }
+    let tail_at = bits.position();
+    let tail = bits.take(2);
+    let (approved, is_plain) = (tail & 1 == 1, tail & 2 == 2);
+    let (seq, last) = (context.expected_seq(), &context.last);
+    // As usual: what is otherwise follows.
+    entries.push(Entry {
+        time_ms: front.time_ms,
+        seq,
+        event_fp: front.event_fp,
         event_fp_high: None,
-        amount_base_minor,
+        amount_base_minor: front.amount_base_minor,
         merchant_fp,
         merchant_fp_high: expected.highs.merchant,
         country: context.expected_country(merchant),
-        device_fp: device.map(|(_, device_fp)| device_fp),
+        device_fp,
         device_fp_high: expected.highs.device,
-        links: context.links.clone(),
+        links: if KEYS { context.links.clone() } else { Vec::new() },
         category: expected.category,
         place,
         approved,
-        outcome,
+        outcome: StoredOutcome {
+            score: front.score,
+            decision: Decision::Pass,
+            tier: last.tier,
+            missing: last.missing,
+            reasons: Vec::new(),
+            policy_version: last.policy_version,
+            profile_version: last.profile_version,
+            features: Vec::new(),
+            approximate: Vec::new(),
+            explained: false,
+            keys: Vec::new(),
+            model: last.model,
+            rules: Vec::new(),
+            lists: last.lists.clone(),
+        },
         label: None,
-    };
-    if !bits.flag()? {
-        get_parts(bits, context, &mut entry, merchant, expected)?;
-        let is_new_merchant = merchant == context.merchants.len();
-        let is_new_device = device.is_some_and(|(device, _)| device == context.devices.len());
+    });
+    let entry = &mut entries[at];
+    let mut stands_alone = true;
+    if !is_plain {
+        let parts = get_parts(bits, context, entry, merchant, expected)?;
+        let (is_new_merchant, is_new_device) = (merchant == merchants, has_device && device == devices);
         // What is new has said these itself: a rare part has nothing to add.
-        if (is_new_merchant && !expected.is_of_merchant(&entry)) || (is_new_device && !expected.is_of_device(&entry)) {
+        if (is_new_merchant && !expected.is_of_merchant(entry)) || (is_new_device && !expected.is_of_device(entry)) {
             return Err(InvalidState::Spelling.into());
         }
+        stands_alone = stand_alone(parts, entry);
     }
-    if let Some((device, device_fp)) = device {
+    if let Some(device_fp) = device_fp {
         context.learn_device(device, device_fp, entry.device_fp_high);
     }
-    if context.is_newest(&entry) {
-        entry.event_fp_high = context.newest.and_then(|(_, high)| high);
+    let is_newest = context.is_newest(entry);
+    if is_newest {
+        entry.event_fp_high = context.newest.take().and_then(|(_, high)| high);
     }
-    context.learn(&entry, merchant);
-    Ok(entry)
-}
-
-fn get_place(bits: &mut BitReader<'_>, context: &mut Context, merchant: usize) -> Result<Option<Place>, CodecError> {
-    if !bits.flag()? {
-        return Ok(None);
-    }
-    let known = context.known_place(merchant);
-    if known.is_some() && bits.flag()? {
-        return Ok(known);
-    }
-    let mut degrees = |before: i32| -> Result<i32, CodecError> {
-        let difference = unzigzag(bits.series(&mut context.degrees)?);
-        let sum = i64::from(before).checked_add(difference).ok_or(InvalidState::Place)?;
-        Ok(i32::try_from(sum).map_err(|_| InvalidState::Place)?)
-    };
-    let latitude_e4 = degrees(context.place.latitude_e4)?;
-    let longitude_e4 = degrees(context.place.longitude_e4)?;
-    context.place = Place {
-        latitude_e4,
-        longitude_e4,
-    };
-    if known == Some(context.place) {
-        return Err(InvalidState::Spelling.into());
-    }
-    Ok(Some(context.place))
-}
-
-fn get_high(bits: &mut BitReader<'_>) -> Result<Option<u32>, CodecError> {
-    Ok(if bits.flag()? { Some(get_u32(bits)?) } else { None })
-}
-
-fn get_category(bits: &mut BitReader<'_>) -> Result<Option<u16>, CodecError> {
-    // 14 bits fit.
-    Ok(if bits.flag()? {
-        Some(bits.get(CATEGORY_BITS)? as u16)
+    if is_plain {
+        context.learn_plain(entry, merchant);
     } else {
-        None
-    })
+        context.learn(entry, merchant);
+    }
+    // All else is as it was in entries before.
+    let is_valid = if is_plain && !KEYS {
+        front.score <= SCORE_MAX && moved.is_none() | place.is_none_or(is_on_globe)
+    } else {
+        check_entry(entry).is_ok()
+    };
+    if NOTES {
+        let of_entry = match entry.event_fp_high {
+            None if is_plain && !KEYS => Format::V1,
+            Some(_) if is_plain && !KEYS => Format::V3,
+            _ => Format::of_entry(entry),
+        };
+        let (merchant_before, device_before) = latest.replace(at, (merchant, has_device.then_some(device)));
+        let is_in_order =
+            at == 0 || entries[at - 1].seq < entries[at].seq && spelt.last().is_some_and(|before| before.in_order);
+        let is_sure = stands_alone && is_place_sure(entries, at, merchant_before);
+        // A head has fewer than 2⁹ entries, its bytes are fewer than 2²⁹ bits, and what is before a tail fewer than 2¹¹.
+        spelt.push(Spelt {
+            series: was,
+            lengths: front.lengths,
+            at: begin as u32,
+            bits: (bits.position() - begin) as u32,
+            moved,
+            merchant_at: (merchant_at - begin) as u16,
+            device_at: (device_at - begin) as u16,
+            tail_at: (tail_at - begin) as u16,
+            merchant: (merchant as u16, index_bits(merchants + 1) as u8),
+            device: (device as u16, index_bits(devices + 1) as u8),
+            merchant_back: merchant_before.map_or(0, |before| (at - before) as u16),
+            device_back: device_before.map_or(0, |before| (at - before) as u16),
+            has_device,
+            in_order: is_in_order,
+            under: if is_sure { under(context.format, is_newest) } else { 0 },
+            format: of_entry.version(),
+        });
+    }
+    Ok(is_valid)
 }
 
-fn get_links(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<(KeyName, u64)>, CodecError> {
-    let count = bits.get(LINKS_BITS)?;
-    (0..count)
-        .map(|_| {
-            let name = get_name(bits, context)?;
-            let index = get_index(bits, context.identities.len())?;
-            if let Some(identity) = context.identities.get(index) {
-                return Ok((name, *identity));
-            }
-            let identity = bits.get(64)?;
-            if context.identities.contains(&identity) {
-                return Err(InvalidState::Spelling.into());
-            }
-            context.identities.push(identity);
-            Ok((name, identity))
-        })
-        .collect()
-}
-
-fn get_parts(
+/// Takes a place, and how it was written if it was spelt, without a look at the end.
+#[inline(always)]
+fn take_place(
     bits: &mut BitReader<'_>,
     context: &mut Context,
-    entry: &mut Entry,
     merchant: usize,
-    expected: Expected,
-) -> Result<(), CodecError> {
-    // 18 bits fit.
-    let parts = bits.get(context.format.part_bits())? as u32;
-    let outcome = &mut entry.outcome;
-    if parts & part::SEQ != 0 {
-        entry.seq = context
-            .expected_seq()
-            .wrapping_add(unzigzag(bits.number(SEQ_WIDTH)?).cast_unsigned());
+) -> Result<(Option<Place>, Option<Moved>), CodecError> {
+    if bits.take(1) == 0 {
+        return Ok((None, None));
     }
-    if parts & part::COUNTRY != 0 {
-        entry.country = get_country(bits)?;
+    let known = context.known_place(merchant);
+    if known.is_some() && bits.take(1) == 1 {
+        return Ok((known, None));
     }
-    if parts & part::DECISION != 0 {
-        outcome.decision = get_decision(bits.get(2)?)?;
-        if context.format.has_keys() {
-            outcome.tier = get_any_tier(bits.get(3)?)?;
-            outcome.missing = Missing(bits.get(8)? as u8);
-        } else {
-            let tier = bits.get(2)?;
-            let missing = bits.get(8)? as u8;
-            outcome.tier = get_tier(tier, missing & LOW_RISK != 0)?;
-            outcome.missing = Missing(missing & !LOW_RISK);
-        }
-    }
-    if parts & part::POLICY != 0 {
-        let version = bits.number(POLICY_WIDTH)?;
-        outcome.policy_version = u32::try_from(version).map_err(|_| CodecError::NumberRange)?;
-    }
-    if parts & part::PROFILE != 0 {
-        outcome.profile_version = if bits.flag()? {
-            Some(bits.number(PROFILE_WIDTH)?)
-        } else {
-            None
-        };
-    }
-    if parts & part::REASONS != 0 {
-        outcome.reasons = get_reasons(bits, context)?;
-    }
-    if parts & part::LABEL != 0 {
-        let verdict = if bits.flag()? { Verdict::Cleared } else { Verdict::Fraud };
-        let since_ms = unzigzag(bits.number(KNOWN_SINCE_WIDTH)?);
-        entry.label = Some((verdict, entry.time_ms.wrapping_add(since_ms)));
-    }
-    if parts & part::FEATURES != 0 {
-        outcome.features = get_features(bits, context)?;
-    }
-    if parts & part::APPROXIMATE != 0 {
-        let errors = get_features(bits, context)?.into_iter();
-        let errors = errors.map(|(key, error)| error.map(|error| (key, error)).ok_or(InvalidState::Features.into()));
-        outcome.approximate = errors.collect::<Result<_, CodecError>>()?;
-    }
-    if parts & part::IDENTITY != 0 {
-        entry.event_fp_high = Some(get_u32(bits)?);
-    }
-    if parts & part::KEY_IDENTITIES != 0 {
-        entry.merchant_fp_high = get_high(bits)?;
-        entry.device_fp_high = get_high(bits)?;
-    }
-    entry.outcome.explained = parts & part::EXPLAINED != 0;
-    if parts & part::KEYS != 0 {
-        entry.outcome.keys = get_keys(bits, context)?;
-    }
-    if parts & part::LINKS != 0 {
-        entry.links = get_links(bits, context)?;
-    }
-    if parts & part::CATEGORY != 0 {
-        entry.category = get_category(bits)?;
-    }
-    if parts & part::MODEL != 0 {
-        entry.outcome.model = get_model(bits, context)?;
-    }
-    if parts & part::RULES != 0 {
-        entry.outcome.rules = get_rules(bits, context)?;
-    }
-    if parts & part::LISTS != 0 {
-        entry.outcome.lists = get_lists(bits, context)?;
-    }
-    let usual = Usual::read(context, merchant, expected, context.is_newest(entry));
-    if parts == 0 || rare_parts(&usual, entry) != parts {
+    let (place, moved) = take_spelt_place(bits, context)?;
+    if known == Some(place) {
         return Err(InvalidState::Spelling.into());
     }
-    Ok(())
+    Ok((Some(place), Some(moved)))
 }
 
-fn get_decision(number: u64) -> Result<Decision, CodecError> {
-    [Decision::Pass, Decision::Review, Decision::Alert]
-        .into_iter()
-        .find(|decision| *decision as u64 == number)
-        .ok_or(CodecError::UnknownNumber {
-            what: "a decision",
-            number,
-        })
-}
-
-fn get_tier(number: u64, is_low_risk: bool) -> Result<Tier, CodecError> {
-    if is_low_risk && number == 0 {
-        return Ok(Tier::LowRisk);
-    }
-    [Tier::Full, Tier::NoProfile, Tier::HistoryOnly, Tier::Neutral]
-        .into_iter()
-        .find(|tier| *tier as u64 == number && !is_low_risk)
-        .ok_or(CodecError::UnknownNumber { what: "a tier", number })
-}
-
-fn get_any_tier(number: u64) -> Result<Tier, CodecError> {
-    let tier = Tier::ALL.into_iter().find(|tier| *tier as u64 == number);
-    tier.ok_or(CodecError::UnknownNumber { what: "a tier", number })
-}
-
-fn get_keys(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<KeyRead>, CodecError> {
-    let count = bits.get(KEYS_BITS)?;
-    (0..count)
-        .map(|_| {
-            let name = get_name(bits, context)?;
-            let version = if bits.flag()? {
-                Some(bits.number(KEY_VERSION_WIDTH)?)
-            } else {
-                None
-            };
-            Ok(KeyRead { name, version })
-        })
-        .collect()
-}
-
-fn get_model(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Option<TreeModelKey>, CodecError> {
-    if !bits.flag()? {
-        return Ok(None);
-    }
-    let index = get_index(bits, context.models.len())?;
-    if let Some(model) = context.models.get(index) {
-        return Ok(Some(*model));
-    }
-    let model = TreeModelKey(bits.get(64)?);
-    if context.models.contains(&model) {
-        return Err(InvalidState::Spelling.into());
-    }
-    context.models.push(model);
-    Ok(Some(model))
-}
-
-fn get_key(bits: &mut BitReader<'_>, context: &mut Context) -> Result<FeatureKey, CodecError> {
-    let number = bits.get(KIND_BITS)?;
-    let kind = FeatureKind::from_number(number as u8).ok_or(CodecError::UnknownNumber {
-        what: "a feature",
-        number,
-    })?;
-    if !context.format.has_keys() || !bits.flag()? {
-        // 16 bits fit.
-        return Ok(FeatureKey::new(kind, bits.get(WINDOW_BITS)? as u32));
-    }
-    let window_minutes = bits.get(LONG_WINDOW_BITS)? as u32;
-    Ok(FeatureKey::of_key(get_name(bits, context)?, kind, window_minutes))
-}
-
-fn get_reasons(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<Reason>, CodecError> {
-    let count = bits.get(3)?;
-    (0..count)
-        .map(|_| {
-            Ok(Reason {
-                key: get_key(bits, context)?,
-                share_pct: bits.get(SHARE_BITS)? as u8,
-            })
-        })
-        .collect()
-}
-
-fn get_features(bits: &mut BitReader<'_>, context: &mut Context) -> Result<Vec<FeatureValue>, CodecError> {
-    let index = get_index(bits, context.lists.len())?;
-    if index == context.lists.len() {
-        let count = bits.get(8)?;
-        let list = (0..count).map(|_| get_key(bits, context)).collect::<Result<_, _>>()?;
-        if context.lists.contains(&list) {
-            return Err(InvalidState::Spelling.into());
-        }
-        context.lists.push(list);
-    }
-    let list = context.lists.get(index).map_or(&[][..], Vec::as_slice);
-    list.iter().map(|key| Ok((*key, get_value(bits)?))).collect()
-}
-
-fn get_value(bits: &mut BitReader<'_>) -> Result<Option<f64>, CodecError> {
-    match bits.get(2)? {
-        0 => Ok(None),
-        1 => Some(bits.number(WHOLE_WIDTH)? as f64)
-            .filter(|number| *number < WHOLE_MAX)
-            .map_or_else(|| Err(InvalidState::Spelling.into()), |number| Ok(Some(number))),
-        2 => Some(f64::from_bits(bits.get(64)?))
-            .filter(|number| !is_whole(*number))
-            .map_or_else(|| Err(InvalidState::Spelling.into()), |number| Ok(Some(number))),
-        number => Err(CodecError::UnknownNumber {
-            what: "a feature's value",
-            number,
-        }),
-    }
+fn take_spelt_place(bits: &mut BitReader<'_>, context: &mut Context) -> Result<(Place, Moved), CodecError> {
+    let from = context.place;
+    let mut moved = Moved {
+        from,
+        expected: [0; 2],
+        lengths: [0; 2],
+    };
+    let mut degrees = |at: usize, before: i32| -> Result<i32, CodecError> {
+        // Both are at most 64.
+        moved.expected[at] = context.degrees.bits() as u8;
+        let number = bits.take_series(&mut context.degrees)?;
+        moved.lengths[at] = bits_of(number | 1) as u8;
+        let sum = i64::from(before)
+            .checked_add(unzigzag(number))
+            .ok_or(InvalidState::Place)?;
+        Ok(i32::try_from(sum).map_err(|_| InvalidState::Place)?)
+    };
+    context.place = Place {
+        latitude_e4: degrees(0, from.latitude_e4)?,
+        longitude_e4: degrees(1, from.longitude_e4)?,
+    };
+    Ok((context.place, moved))
 }

@@ -4,11 +4,12 @@
 //! dropped meanwhile, had something in common with.
 
 use crate::event::Place;
-use crate::history::bits::{BitWriter, bits_of, index_bits, zigzag};
+use crate::history::bits::{BitWriter, bits_of, zigzag};
 use crate::history::entry::Entry;
 use crate::history::spelt::{Moved, Series, Spelt};
 
-use super::format::{Context, Expected};
+use super::again::{Copy, Numbered, change_indexes, put_index_again};
+use super::format::{Context, Expected, Format};
 use super::front::put_front;
 use super::parts::{put_category, put_high, put_parts};
 use super::usual::{Usual, is_plain, rare_parts, stand_alone};
@@ -110,6 +111,7 @@ fn put_one<'b, const KEYS: bool>(
         Some(seen) => so_far.merchants.put_known(&mut bits, spelt[seen].merchant.0),
         None => so_far.merchants.put_new(&mut bits, entry.merchant_fp),
     };
+    so_far.merchants.renumber(was.merchant.0, one.merchant.0);
     if KEYS && merchant.is_none() {
         put_high(&mut bits, entry.merchant_fp_high);
         if context.format.has_links() {
@@ -125,13 +127,14 @@ fn put_one<'b, const KEYS: bool>(
             Some(seen) => so_far.devices.put_known(&mut bits, spelt[seen].device.0),
             None => so_far.devices.put_new(&mut bits, device_fp),
         };
+        so_far.devices.renumber(was.device.0, one.device.0);
         if KEYS && device.is_none() {
             put_high(&mut bits, entry.device_fp_high);
         }
     }
     one.tail_at = (bits.position() - begin) as u16;
-    let under = circumstances(context, at, (merchant.is_some(), device.is_some()));
-    if is_known && was.under == under {
+    let under = under(context.format, context.newest_at == Some(at));
+    if is_known && was.under == under && !was.has_lost(at) {
         copied(&mut bits, u32::from(was.tail_at), was.bits);
     } else {
         let usual = usual::<KEYS>(context, entries, at, (merchant, device));
@@ -146,11 +149,10 @@ fn put_one<'b, const KEYS: bool>(
         if parts != 0 {
             bits = put_parts(bits, context, entry, (parts, seq));
         }
-        // Where the merchant's place is that of an entry further before, it may be dropped alone.
-        let is_place_sure = entry.place.is_none() || merchant.is_none_or(|seen| entries[seen].place.is_some());
-        let is_sure = is_place_sure && stand_alone(parts, entry);
+        let is_sure = is_place_sure(entries, at, merchant) && stand_alone(parts, entry);
         one.under = if is_sure { under } else { 0 };
     }
+    one.forget_lost(at);
     // A state's bytes are fewer than 2²⁹.
     (one.at, one.bits) = (begin as u32, (bits.position() - begin) as u32);
     spelt[at] = one;
@@ -165,16 +167,26 @@ fn put_again<'b>(
     context: &mut Context,
     entries: &[Entry],
     (spelt, before): (&mut [Spelt], &mut [u8]),
-    (mut at, so_far): (usize, &mut SoFar),
+    (first, so_far): (usize, &mut SoFar),
 ) -> (BitWriter<'b>, usize) {
-    let begin = spelt[at].at;
-    let mut copy = Copy::new(bits, begin);
-    let mut end = begin;
-    while at < spelt.len() {
-        let one = &spelt[at];
-        so_far.is_as_before |= so_far.series == one.series;
-        let (merchant_seen, device_seen) = (one.merchant_seen(at), one.device_seen(at));
-        if one.under != circumstances(context, at, (merchant_seen.is_some(), device_seen.is_some())) {
+    let mut at = first;
+    let mut copy = Copy::new(bits, spelt[first].at);
+    let as_usual = under(context.format, false);
+    let SoFar {
+        merchants,
+        devices,
+        series,
+        is_as_before,
+    } = so_far;
+    loop {
+        if *is_as_before {
+            let counts = (&*merchants, &*devices);
+            at += change_indexes(&mut spelt[at..], at, before, copy.shift, counts, as_usual);
+        }
+        let Some(one) = spelt.get_mut(at) else { break };
+        *is_as_before |= *series == one.series;
+        // The newest one is among the others.
+        if one.under != as_usual || one.has_lost(at) {
             break;
         }
         if let Some(moved) = &one.moved
@@ -182,106 +194,40 @@ fn put_again<'b>(
         {
             break;
         }
-        let merchant = match merchant_seen {
-            Some(seen) => spelt[seen].merchant.0,
-            None => so_far.merchants.count,
-        };
-        let device = match device_seen {
-            Some(seen) => spelt[seen].device.0,
-            None => so_far.devices.count,
-        };
-        let one = &mut spelt[at];
+        // Where it was.
         let was = one.at;
-        end = was + one.bits;
+        let (merchant_at, device_at) = (was + u32::from(one.merchant_at), was + u32::from(one.device_at));
         one.at = copy.place_of(was);
-        if !so_far.is_as_before {
-            if so_far.series.expected() == one.series.expected() {
-                one.series = so_far.series;
-                so_far.series.learn(one.lengths);
+        if !*is_as_before {
+            if series.expected() == one.series.expected() {
+                one.series = *series;
+                series.learn(one.lengths);
             } else {
-                let front_end = was + u32::from(one.merchant_at);
                 copy.until(before, was);
                 let before_ms = entries[at - 1].time_ms;
-                copy.bits = put_front(copy.bits, Some(before_ms), &entries[at], one, &mut so_far.series);
-                copy.goes_on_at(front_end);
-                one.lengthen(copy.place_of(front_end) - one.at);
+                copy.bits = put_front(copy.bits, Some(before_ms), &entries[at], one, series);
+                copy.goes_on_at(merchant_at);
+                one.lengthen(copy.place_of(merchant_at) - one.at);
             }
         }
-        // Where it is in the bytes before, and where it is now.
-        let (index_at, width) = (copy.origin_of(one.at + u32::from(one.merchant_at)), one.merchant.1);
-        if width != so_far.merchants.width {
-            copy.until(before, index_at);
-            one.merchant = so_far.merchants.put_known(&mut copy.bits, merchant);
-            copy.goes_on_at(index_at + u32::from(width));
-            one.lengthen_behind(one.merchant_at, one.merchant.1, width);
-        } else if one.merchant.0 != merchant {
-            change(before, index_at, one.merchant.0 ^ merchant);
-            one.merchant.0 = merchant;
-        }
-        if merchant_seen.is_none() {
-            so_far.merchants.count_new();
+        let was = one.merchant;
+        one.merchant = merchants.number_again(was.0, one.merchant_back == 0);
+        if put_index_again(&mut copy, before, merchant_at, was, one.merchant) {
+            one.lengthen_behind(one.merchant_at, one.merchant.1, was.1);
         }
         if one.has_device {
-            let (index_at, width) = (copy.origin_of(one.at + u32::from(one.device_at)), one.device.1);
-            if width != so_far.devices.width {
-                copy.until(before, index_at);
-                one.device = so_far.devices.put_known(&mut copy.bits, device);
-                copy.goes_on_at(index_at + u32::from(width));
-                one.lengthen_behind(one.device_at, one.device.1, width);
-            } else if one.device.0 != device {
-                change(before, index_at, one.device.0 ^ device);
-                one.device.0 = device;
-            }
-            if device_seen.is_none() {
-                so_far.devices.count_new();
+            let was = one.device;
+            one.device = devices.number_again(was.0, one.device_back == 0);
+            if put_index_again(&mut copy, before, device_at, was, one.device) {
+                one.lengthen_behind(one.device_at, one.device.1, was.1);
             }
         }
         at += 1;
     }
-    copy.until(before, end);
+    if let Some(last) = at.checked_sub(1).filter(|last| *last >= first) {
+        copy.until(before, copy.origin_of(spelt[last].at + spelt[last].bits));
+    }
     (copy.bits, at)
-}
-
-/// Bits that are copied from bytes as they are, up to where something else is written.
-struct Copy<'b> {
-    bits: BitWriter<'b>,
-    /// What is before it is written.
-    from: u32,
-    /// By so many bits what follows comes later than it did, or earlier: it wraps around.
-    shift: u32,
-}
-
-impl<'b> Copy<'b> {
-    fn new(bits: BitWriter<'b>, from: u32) -> Self {
-        let mut copy = Self { bits, from, shift: 0 };
-        copy.goes_on_at(from);
-        copy
-    }
-
-    /// Where a bit comes to be that has not been copied yet.
-    #[inline(always)]
-    const fn place_of(&self, was: u32) -> u32 {
-        was.wrapping_add(self.shift)
-    }
-
-    /// Where a bit was that comes to be here.
-    #[inline(always)]
-    const fn origin_of(&self, place: u32) -> u32 {
-        place.wrapping_sub(self.shift)
-    }
-
-    /// Copies what is before this one.
-    fn until(&mut self, bytes: &[u8], end: u32) {
-        self.bits.copy(bytes, self.from as usize..end as usize);
-        self.from = end;
-    }
-
-    /// What follows in the bytes is behind what has been written meanwhile.
-    fn goes_on_at(&mut self, from: u32) {
-        self.from = from;
-        // A state's bytes are fewer than 2²⁹.
-        self.shift = (self.bits.position() as u32).wrapping_sub(from);
-    }
 }
 
 /// Whether a place is spelt as it was before; if so, takes note of it.
@@ -297,53 +243,6 @@ fn moves_again(context: &mut Context, moved: &Moved, place: Option<Place>) -> bo
         context.place = place.unwrap_or(context.place);
     }
     is_same
-}
-
-/// Changes an index in bytes: its bits, at most 9 from this one on, by what they differ in.
-#[inline(always)]
-fn change(bytes: &mut [u8], at: u32, difference: u16) {
-    let (byte, bit) = (at as usize / 8, at % 8);
-    let change = (difference << bit).to_le_bytes();
-    debug_assert!(
-        byte + 2 <= bytes.len(),
-        "the bytes are filled up behind their last index"
-    );
-    if let Some([low, high]) = bytes.get_mut(byte..byte + 2) {
-        *low ^= change[0];
-        *high ^= change[1];
-    }
-}
-
-/// Merchants or devices so far.
-#[derive(Clone, Copy, Default)]
-struct Numbered {
-    count: u16,
-    /// Bits that tell them and "new" apart.
-    width: u8,
-}
-
-impl Numbered {
-    /// Writes which one it is; the index and its bits.
-    fn put_known(&self, bits: &mut BitWriter<'_>, index: u16) -> (u16, u8) {
-        bits.put(u64::from(index), u32::from(self.width));
-        (index, self.width)
-    }
-
-    /// Writes that one is new, and which; the index and its bits.
-    fn put_new(&mut self, bits: &mut BitWriter<'_>, fingerprint: u32) -> (u16, u8) {
-        let (index, width) = (self.count, self.width);
-        let count = u32::from(width);
-        bits.put(u64::from(index) | u64::from(fingerprint) << count, count + 32);
-        self.count_new();
-        (index, width)
-    }
-
-    #[inline(always)]
-    fn count_new(&mut self) {
-        self.count += 1;
-        // At most 9: a head has at most 400 entries.
-        self.width = index_bits(usize::from(self.count) + 1) as u8;
-    }
 }
 
 /// Where a merchant was seen last, given its latest entry.
@@ -396,14 +295,17 @@ pub(super) fn put_place(
     Some(moved)
 }
 
-/// What the bits of an entry depend on, besides itself, those that it goes by, and what is expected: whether its merchant and its
-/// device are known. Never 0.
+/// What the bits of an entry depend on, besides itself, those that it goes by, and what is expected. Never 0.
 #[inline(always)]
-pub(super) fn circumstances(context: &Context, at: usize, knows: (bool, bool)) -> u8 {
-    u8::from(knows.0)
-        | u8::from(knows.1) << 1
-        | u8::from(context.newest_at == Some(at)) << 2
-        | context.format.version() << 3
+pub(super) const fn under(format: Format, is_newest: bool) -> u8 {
+    (is_newest as u8) << 2 | format.version() << 3
+}
+
+/// Whether the place of an entry's merchant is that of the latest entry there, if it is asked for. Where it is that of one further before,
+/// that may be dropped alone.
+#[inline(always)]
+pub(super) fn is_place_sure(entries: &[Entry], at: usize, merchant: Option<usize>) -> bool {
+    entries[at].place.is_none() || merchant.is_none_or(|seen| entries[seen].place.is_some())
 }
 
 /// What is usual for an entry, given the latest ones of its merchant and its device.

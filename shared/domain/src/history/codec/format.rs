@@ -102,6 +102,9 @@ pub(super) enum Format {
     V7,
 }
 
+/// The newest format of states, which a function reads and may write.
+pub const STATE_FORMAT_NEWEST: u8 = Format::V7.version();
+
 impl Format {
     /// That of a state, given that of its entries.
     pub(super) fn of_state(state: &History, of_entries: Self) -> Self {
@@ -119,9 +122,10 @@ impl Format {
 
     /// The same as [`Format::of_entries`]: an entry is looked at once.
     pub(super) fn of_spelt(entries: &[Entry], spelt: &mut [Spelt]) -> Self {
-        let mut newest = Self::V1.version();
-        for (entry, one) in entries.iter().zip(spelt) {
+        let mut newest = 0;
+        for (at, one) in spelt.iter_mut().enumerate() {
             if one.format == 0 {
+                let entry = &entries[at];
                 let of_entry = if is_of_v1(entry) {
                     Self::V1
                 } else {
@@ -129,7 +133,7 @@ impl Format {
                 };
                 one.format = of_entry.version();
             }
-            newest = newest.max(one.format);
+            newest = one.format.max(newest);
         }
         Self::of_version(newest).unwrap_or(Self::V1)
     }
@@ -285,9 +289,6 @@ pub(super) struct Context {
     pub(super) says: Vec<Arc<RuleSays>>,
     /// Lists that outcomes were made with, so far.
     pub(super) list_reads: Vec<ListReads>,
-    pub(super) time: Width,
-    pub(super) amount: Width,
-    pub(super) score: Width,
     pub(super) degrees: Width,
     /// The place spelt last.
     pub(super) place: Place,
@@ -362,9 +363,6 @@ impl Context {
             models: Vec::new(),
             says: Vec::new(),
             list_reads: Vec::new(),
-            time: Width::new(25),
-            amount: Width::new(13),
-            score: Width::new(6),
             degrees: Width::new(14),
             place: Place {
                 latitude_e4: 0,

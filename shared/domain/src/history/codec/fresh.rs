@@ -4,7 +4,7 @@ use crate::history::bits::{BitWriter, index_bits};
 use crate::history::entry::Entry;
 use crate::history::spelt::{Series, Spelt};
 
-use super::encode::{circumstances, put_place};
+use super::encode::{is_place_sure, put_place, under};
 use super::fields::put_index;
 use super::format::{Context, Expected};
 use super::front::put_front;
@@ -104,10 +104,7 @@ fn put_entries_of<'b, const KEYS: bool, const NOTES: bool>(
         }
         if NOTES {
             let (merchant_before, device_before) = latest.replace(at, (merchant, entry.device_fp.map(|_| device)));
-            // Where the merchant's place is that of an entry further before, it may be dropped alone.
-            let is_place_sure =
-                entry.place.is_none() || merchant_before.is_none_or(|before| entries[before].place.is_some());
-            let knows = (merchant_before.is_some(), device_before.is_some());
+            let is_sure = stands_alone && is_place_sure(entries, at, merchant_before);
             // A head has fewer than 2⁹ entries, its bytes are fewer than 2²⁹ bits, and what is before a tail fewer than 2¹¹.
             spelt.push(Spelt {
                 at: begin as u32,
@@ -123,8 +120,8 @@ fn put_entries_of<'b, const KEYS: bool, const NOTES: bool>(
                 has_device: entry.device_fp.is_some(),
                 in_order: at == 0
                     || entries[at - 1].seq < entry.seq && spelt.last().is_some_and(|before| before.in_order),
-                under: if is_place_sure && stands_alone {
-                    circumstances(context, at, knows)
+                under: if is_sure {
+                    under(context.format, context.newest_at == Some(at))
                 } else {
                     0
                 },
@@ -137,14 +134,18 @@ fn put_entries_of<'b, const KEYS: bool, const NOTES: bool>(
 
 /// Where each merchant and each device was last, by their indexes.
 #[derive(Default)]
-struct Latest {
+pub(super) struct Latest {
     merchants: Vec<u16>,
     devices: Vec<u16>,
 }
 
 impl Latest {
     /// Where a merchant and a device were before; now they are here.
-    fn replace(&mut self, at: usize, (merchant, device): (usize, Option<usize>)) -> (Option<usize>, Option<usize>) {
+    pub(super) fn replace(
+        &mut self,
+        at: usize,
+        (merchant, device): (usize, Option<usize>),
+    ) -> (Option<usize>, Option<usize>) {
         let replace = |latest: &mut Vec<u16>, index: usize| match latest.get_mut(index) {
             // A head has fewer than 2⁹ entries.
             Some(latest) => Some(usize::from(std::mem::replace(latest, at as u16))),

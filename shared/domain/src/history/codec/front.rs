@@ -1,7 +1,8 @@
-//! The front of an entry: its time, fingerprint, amount and score.
+//! The front of an entry, as it is written and read: its time, fingerprint, amount and score.
 
-use crate::history::bits::{BitWriter, bits_of, zigzag};
+use crate::history::bits::{BitReader, BitWriter, bits_of, unzigzag, zigzag};
 use crate::history::entry::Entry;
+use crate::history::error::{CodecError, InvalidState};
 use crate::history::spelt::{Series, Spelt};
 
 use super::format::INSTANT_WIDTH;
@@ -22,6 +23,11 @@ impl Series {
     #[inline(always)]
     pub(super) const fn expected(self) -> u64 {
         (self.0 + Self::HALVES) >> 3 & Self::EIGHTHS
+    }
+
+    /// What is learnt where no time has elapsed: what is taken off is added again.
+    const fn no_time(self) -> u64 {
+        ((self.0 >> TIME & ONE) / 8) << TIME
     }
 
     #[inline(always)]
@@ -51,8 +57,7 @@ pub(super) fn put_front<'b>(
         }
         None => {
             bits.number(zigzag(entry.time_ms), INSTANT_WIDTH);
-            // Nothing is learnt of elapsed times: what is taken off is added again.
-            lengths |= ((series.0 >> TIME & ONE) / 8) << TIME;
+            lengths |= series.no_time();
         }
     }
     bits.put(u64::from(entry.event_fp), 32);
@@ -61,6 +66,48 @@ pub(super) fn put_front<'b>(
     (one.series, one.lengths) = (*series, lengths);
     series.learn(lengths);
     bits
+}
+
+/// What a front says.
+pub(super) struct Front {
+    pub(super) time_ms: i64,
+    pub(super) event_fp: u32,
+    pub(super) amount_base_minor: u64,
+    pub(super) score: u16,
+    /// What the series learn of it.
+    pub(super) lengths: u64,
+}
+
+/// Takes the front of an entry, without a look at the end.
+#[inline(always)]
+pub(super) fn take_front(
+    bits: &mut BitReader<'_>,
+    before_ms: Option<i64>,
+    series: &mut Series,
+) -> Result<Front, CodecError> {
+    let expected = series.expected();
+    let width = |of: u32| (expected >> of & ONE) as u32;
+    let (time_ms, time_length) = match before_ms {
+        Some(before_ms) => {
+            let elapsed_ms = bits.take_number(width(TIME))?;
+            let time_ms = before_ms.checked_add_unsigned(elapsed_ms);
+            (time_ms.ok_or(CodecError::NumberRange)?, learnt(elapsed_ms) << TIME)
+        }
+        None => (unzigzag(bits.take_number(INSTANT_WIDTH)?), series.no_time()),
+    };
+    // 32 bits fit.
+    let event_fp = bits.take(32) as u32;
+    let amount_base_minor = bits.take_number(width(AMOUNT))?;
+    let score = bits.take_number(width(SCORE))?;
+    let lengths = time_length | learnt(amount_base_minor) << AMOUNT | learnt(score) << SCORE;
+    series.learn(lengths);
+    Ok(Front {
+        time_ms,
+        event_fp,
+        amount_base_minor,
+        score: u16::try_from(score).map_err(|_| InvalidState::Score)?,
+        lengths,
+    })
 }
 
 /// What a series learns of a number.

@@ -236,7 +236,7 @@ fn get_leaf(bits: &mut BitReader<'_>, count: usize, version: u8) -> Result<Vec<E
     }
     let first_seq = bits.number(FIRST_SEQ_WIDTH)?;
     let mut context = Context::new(Format::of_leaf(version), count, first_seq, 0);
-    let entries = get_entries(bits, &mut context, count, (false, false))?;
+    let entries = get_entries(bits, &mut context, count, (false, false))?.entries;
     if entries.first().is_some_and(|entry| entry.seq != first_seq) {
         return Err(InvalidState::Spelling.into());
     }

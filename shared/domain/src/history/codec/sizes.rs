@@ -90,11 +90,13 @@ pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
         + PLAIN_BYTES_OF_V5
         + PLAIN_BYTES_OF_V6
         + PLAIN_BYTES_OF_V7;
-    let features = |entry: &Entry| entry.outcome.features.len() + entry.outcome.approximate.len();
-    let features: usize = entries.iter().map(features).sum();
-    let links: usize = entries.iter().map(|entry| entry.links.len()).sum();
-    let rules: usize = entries.iter().map(|entry| entry.outcome.rules.len()).sum();
-    let lists: usize = entries.iter().map(|entry| entry.outcome.lists.all().len()).sum();
+    let (mut features, mut links, mut rules, mut lists) = (0, 0, 0, 0);
+    for entry in entries {
+        features += entry.outcome.features.len() + entry.outcome.approximate.len();
+        links += entry.links.len();
+        rules += entry.outcome.rules.len();
+        lists += entry.outcome.lists.all().len();
+    }
     WITHOUT_FEATURES * entries.len()
         + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * features
         + LINK_BYTES_MAX * links
