@@ -15,8 +15,8 @@ use tidemark_domain::policy::{Policy, Thresholds};
 use tidemark_engine::config::WRITES_BYTES_MAX;
 use tidemark_engine::memory::{Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite,
+    Answers, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem,
+    StateStore, StateWrite,
 };
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord, Returned};
 
@@ -294,10 +294,10 @@ impl StateStore for Hooked {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        self.inner.load_segments(card, keys).await
+        self.inner.load_segments(segments, freshness).await
     }
 
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {

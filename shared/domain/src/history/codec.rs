@@ -98,7 +98,7 @@ use segments::{get_refs, put_refs};
 pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 
-pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
+pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment, refs_bytes};
 pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
 
 /// What a typical entry takes, bytes; the buffer's first size.
@@ -119,6 +119,7 @@ impl History {
         let mut entries = std::mem::take(&mut self.entries);
         let bytes = entries.write(|entries, notes| encode_state(self, entries, notes));
         self.entries = entries;
+        self.size.note(bytes.len());
         debug_assert_eq!(bytes, self.encode(), "a state has one spelling, however it is written");
         bytes
     }
@@ -131,7 +132,9 @@ impl History {
     /// # Errors
     /// When the bytes are not a whole and valid state of a known format.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        decode_state(bytes)
+        let mut state = decode_state(bytes)?;
+        state.size.note(bytes.len());
+        Ok(state)
     }
 }
 
