@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::common::*;
 use futures_util::FutureExt;
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::STATE_BYTES_MAX;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::policy::{Policy, Thresholds};
@@ -66,6 +67,7 @@ fn alerts_share_calls_and_one_that_is_there_twice_is_recorded_once() {
 fn of_large_states() -> (World, Vec<Record>) {
     let policy = Policy {
         head_events_max: 1_000,
+        head_bytes_max: STATE_BYTES_MAX,
         outcome_features: true,
         ..Policy::default_policy()
     };

@@ -124,6 +124,13 @@ impl History {
         bytes
     }
 
+    /// What the state would take without the labels of its head.
+    pub(super) fn unlabelled_bytes(&self) -> usize {
+        let mut entries = self.entries.to_vec();
+        entries.iter_mut().for_each(|entry| entry.label = None);
+        encode_state(self, &entries, Notes::Unwanted).len()
+    }
+
     /// The state that the bytes stand for: the inverse of [`History::encode`]. A state has one spelling: bytes that would
     /// read as a state, but are not those that it is written in, are refused, since some of them have changed.
     ///

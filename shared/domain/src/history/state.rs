@@ -61,8 +61,12 @@ impl History {
         &self.entries
     }
 
-    /// How long the state is, bytes.
+    /// How long the state is without its labels, bytes. A label may come at any time, and what is made of the events does not depend on
+    /// when it did.
     pub(crate) fn size_bytes(&mut self) -> usize {
+        if self.entries.iter().any(|entry| entry.label.is_some()) {
+            return self.unlabelled_bytes();
+        }
         let bytes = match self.size.0 {
             Some(bytes) => bytes,
             None => self.encode_again().len(),
