@@ -113,10 +113,14 @@ pub(crate) fn segment_item(segment: &SegmentItem) -> Item {
     item
 }
 
-/// A segment's sort key and bytes.
-pub(crate) fn read_segment(mut item: Item) -> Result<(String, Vec<u8>), PortError> {
-    match (item.remove(SORT_KEY), item.remove(BYTES)) {
-        (Some(AttributeValue::S(sort)), Some(AttributeValue::B(bytes))) => Ok((sort, bytes.into_inner())),
+/// A segment's partition and sort key, and its bytes.
+pub(crate) fn read_segment(mut item: Item) -> Result<((String, String), Vec<u8>), PortError> {
+    match [PARTITION_KEY, SORT_KEY, BYTES].map(|name| item.remove(name)) {
+        [
+            Some(AttributeValue::S(partition)),
+            Some(AttributeValue::S(sort)),
+            Some(AttributeValue::B(bytes)),
+        ] => Ok(((partition, sort), bytes.into_inner())),
         _ => Err(malformed("segment", BYTES)),
     }
 }

@@ -18,8 +18,8 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateVersion, StateWrite, Units,
+    Answers, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem,
+    StateStore, StateVersion, StateWrite, Units,
 };
 
 use crate::chunk;
@@ -238,24 +238,31 @@ impl StateStore for DynamoStore {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        let mut asked: Vec<SegmentKey> = keys.to_vec();
+        // A key may not be asked for twice in one call.
+        let mut asked: Vec<&(CardId, SegmentKey)> = segments.iter().collect();
         asked.sort_unstable();
         asked.dedup();
-        let items = asked.iter().map(|key| item::key(card, &item::segment_key(*key)));
-        let Metered { value: found, units } = self.load_chunk(items.collect(), true).await?;
-        let mut segments: HashMap<String, Vec<u8>> = HashMap::with_capacity(found.len());
-        for item in found {
-            let (sort, bytes) = item::read_segment(item)?;
-            segments.insert(sort, bytes);
-        }
-        let value = keys
+        let items = asked
             .iter()
-            .map(|key| segments.get(&item::segment_key(*key)).cloned())
-            .collect();
-        Ok(Metered { value, units })
+            .map(|(card, key)| item::key(card, &item::segment_key(*key)));
+        let is_strong = freshness == Freshness::Strong;
+        let Metered { value: found, units } = self.load_chunk(items.collect(), is_strong).await?;
+        let mut read: HashMap<(String, String), Vec<u8>> = HashMap::with_capacity(found.len());
+        for item in found {
+            let (place, bytes) = item::read_segment(item)?;
+            read.insert(place, bytes);
+        }
+        let found = segments.iter().map(|(card, key)| {
+            let place = (item::partition_key(card), item::segment_key(*key));
+            read.get(&place).cloned()
+        });
+        Ok(Metered {
+            value: found.collect(),
+            units,
+        })
     }
 
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {

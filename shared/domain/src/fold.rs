@@ -6,7 +6,7 @@
 mod label;
 
 use crate::event::Transaction;
-use crate::history::sealed::{Seal, SegmentKey};
+use crate::history::sealed::{HeadLimits, Seal, SegmentKey};
 use crate::history::{Entry, Found, History, HistoryKey, UNPRICED, high, low};
 use crate::measure::{Observed, Sweep};
 use crate::model::{Inputs, judge};
@@ -85,8 +85,12 @@ pub fn fold_overridden<'a>(
             "occurred_at_ms: further behind the card's newest event than the dedupe horizon"
         });
     }
+    let seal = state.seal_next(HeadLimits {
+        events_max: policy.head_events_max,
+        bytes_max: policy.head_bytes_max,
+    });
     let sweep = Sweep::new(&event, event.judge);
-    let keys = needed(state, &sweep, event.key, Seal::new(policy.head_events_max));
+    let keys = needed(state, &sweep, event.key, seal);
     if !keys.is_empty() {
         return FoldAnswer::NeedsSegments(keys);
     }
@@ -97,7 +101,7 @@ pub fn fold_overridden<'a>(
         outcome.override_by(action);
     }
     let entry = new_entry(&event, state.next_seq, outcome);
-    match state.insert(entry, aged_ms, policy.head_events_max) {
+    match state.insert(entry, aged_ms, seal) {
         Some(entry) => FoldAnswer::Scored { entry },
         // The search went the same way, so that everything on it is at hand.
         None => beyond("occurred_at_ms: among sealed events that are not at hand"),

@@ -14,6 +14,7 @@ mod insert;
 mod limits;
 mod reading;
 pub mod sealed;
+mod sealing;
 pub(crate) mod sketch;
 mod spelt;
 mod state;

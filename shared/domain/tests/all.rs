@@ -11,6 +11,7 @@ mod card_number_rates;
 mod contract;
 mod features_oracle;
 mod fold;
+mod head_bytes;
 mod hot;
 mod hot_reading;
 mod links;

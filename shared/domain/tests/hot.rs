@@ -38,6 +38,8 @@ const COUNTRIES: [&str; 20] = [
 fn policy(head_events_max: usize) -> Policy {
     Policy {
         head_events_max,
+        // Beside the limit of events that of bytes, in every second policy.
+        head_bytes_max: if head_events_max.is_multiple_of(2) { 256 } else { 900 },
         outcome_features: true,
         ..Policy::default_policy()
     }

@@ -4,7 +4,7 @@
 use crate::segments::Segments;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
 use tidemark_domain::fold::{FoldAnswer, LabelAnswer};
-use tidemark_domain::history::History;
+use tidemark_domain::history::{History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, EventId, MerchantId};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
@@ -17,6 +17,7 @@ const EVENTS_MAX: u32 = 1_000;
 fn policy() -> Policy {
     Policy {
         head_events_max: 400,
+        head_bytes_max: STATE_BYTES_MAX,
         ..Policy::default_policy()
     }
 }

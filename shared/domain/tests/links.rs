@@ -4,7 +4,7 @@
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Transaction, Verdict};
 use tidemark_domain::fold::{FoldAnswer, LabelAnswer, Taught, fold_label, fold_transaction};
-use tidemark_domain::history::History;
+use tidemark_domain::history::{History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, LinkId, MerchantId, fingerprint64};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::{KeyField, Policy};
@@ -123,7 +123,10 @@ fn a_state_keeps_links_only_where_the_policy_has_keys_by_them() {
 /// What a policy that declares no link costs a card whose links never change, and one whose links do.
 #[test]
 fn links_that_stay_cost_a_card_their_identities_once() {
-    let with = policy("\"count_1d\"", KEYS);
+    let with = Policy {
+        head_bytes_max: STATE_BYTES_MAX,
+        ..policy("\"count_1d\"", KEYS)
+    };
     let of = |links: &dyn Fn(i64) -> Links| {
         let events: Vec<Transaction> = (0..100).map(|number| transaction(number, links(number))).collect();
         folded(&events, &with).encode().len()

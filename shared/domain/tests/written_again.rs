@@ -11,7 +11,7 @@ use crate::state::{arbitrary, plain_entry};
 use tidemark_domain::catalogue::KeyName;
 use tidemark_domain::event::{Channel, Country, Currency, Label, Links, Place, Transaction, Verdict};
 use tidemark_domain::fold::{fold_label, fold_transaction};
-use tidemark_domain::history::{Entry, History};
+use tidemark_domain::history::{Entry, History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::lists::{List, ListOf, ListVersion};
 use tidemark_domain::model::ProfileInput;
@@ -86,6 +86,7 @@ fn policies(head_events_max: usize, outcome_features: bool) -> Vec<Policy> {
     ];
     let all = all.into_iter().map(|policy| Policy {
         head_events_max,
+        head_bytes_max: STATE_BYTES_MAX,
         outcome_features,
         ..policy
     });
@@ -247,7 +248,10 @@ fn the_last_index_changes_at_any_bit() {
 /// comes later is another.
 #[test]
 fn lists_that_are_said_once_for_many_entries() {
-    let policy = Policy::default_policy();
+    let policy = Policy {
+        head_bytes_max: STATE_BYTES_MAX,
+        ..Policy::default_policy()
+    };
     let name = KeyName::new("mules").unwrap();
     let entries: Vec<Entry> = (0..60_u64)
         .map(|seq| {

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tidemark_domain::history::sealed::SegmentKey;
+use tidemark_domain::id::CardId;
+
 use crate::budget::{RetryBudget, TimeBounds};
 use crate::config::{EngineConfig, WRITES_BYTES_MAX, WRITES_IN_CALL_MAX};
 use crate::desk::{Desk, serve};
@@ -17,6 +20,9 @@ use crate::retry::repeat;
 /// Where writes are handed in that share calls.
 pub(crate) type WriteDesk<W, T> = Desk<Arc<W>, Result<T, PortError>>;
 
+/// A sealed segment of a card.
+pub(crate) type SegmentPlace = (CardId, SegmentKey);
+
 /// One batch under way: what bounds it, what judges it, and what its steps have counted so far.
 pub(crate) struct BatchContext<'e, C> {
     pub(crate) clock: &'e C,
@@ -25,6 +31,8 @@ pub(crate) struct BatchContext<'e, C> {
     pub(crate) directives: Directives,
     /// Where cards hand their writes in.
     pub(crate) commits: WriteDesk<StateWrite, Commit>,
+    /// Where cards ask for sealed segments.
+    pub(crate) segments: Desk<SegmentPlace, Result<Vec<u8>, Returned>>,
     budget: Mutex<RetryBudget>,
     report: Mutex<BatchReport>,
 }
@@ -38,6 +46,7 @@ impl<'e, C: Clock> BatchContext<'e, C> {
             bounds: TimeBounds::new(deadline_ms, config),
             directives,
             commits: Desk::default(),
+            segments: Desk::default(),
             budget: Mutex::new(RetryBudget::new(config)),
             report: Mutex::default(),
         }

@@ -16,9 +16,9 @@ use crate::plan::Planned;
 use crate::port::{Clock, Commit, StateItem, StateStore, StateWrite};
 use crate::profile::ProfileView;
 use crate::report::Returned;
-use crate::sealed::{drop_cold, read_segments, write_segments};
+use crate::sealed::{drop_cold, read_segments, read_together, write_segments};
 
-/// Carries cards' plans out; what they commit meanwhile goes out in calls of many writes.
+/// Carries cards' plans out; what they commit meanwhile goes out in calls of many writes, and what they read in calls of many reads.
 pub(crate) async fn commit_together<S: StateStore, C: Clock, R>(
     context: &BatchContext<'_, C>,
     store: &S,
@@ -26,6 +26,7 @@ pub(crate) async fn commit_together<S: StateStore, C: Clock, R>(
 ) -> R {
     let write = |writes: Vec<Arc<StateWrite>>| async move { store.commit(&writes).await };
     let (desk, is_late) = (&context.commits, BatchContext::is_stopped);
+    let cards = read_together(context, store, cards);
     context
         .serve_writes(desk, |write| write.item.bytes.len(), is_late, write, cards)
         .await
@@ -50,7 +51,7 @@ pub(crate) async fn commit_group<S: StateStore, C: Clock>(
 ) -> Result<Vec<Step>, Returned> {
     let mut conflicts = 0;
     loop {
-        let folded = fold_to_end(context, &cards.store, card, group).await?;
+        let folded = fold_to_end(context, card, group).await?;
         if !folded.needs_commit {
             return Ok(folded.steps);
         }
@@ -84,9 +85,8 @@ pub(crate) async fn commit_group<S: StateStore, C: Clock>(
 
 /// Folds a group, reading sealed segments where the fold asks for them. The fold goes on where it stopped: what it made so
 /// far does not depend on what is at hand.
-async fn fold_to_end<S: StateStore, C: Clock>(
+async fn fold_to_end<C: Clock>(
     context: &BatchContext<'_, C>,
-    store: &S,
     card: &mut Card<'_>,
     group: &[Planned],
 ) -> Result<Folded, Returned> {
@@ -115,7 +115,7 @@ async fn fold_to_end<S: StateStore, C: Clock>(
             return Err(Returned::StateCorrupt);
         }
         let keys = std::mem::take(&mut folded.needs);
-        read_segments(context, store, card.id, state, &keys).await?;
+        read_segments(context, card.id, state, &keys).await?;
     }
 }
 

@@ -155,6 +155,15 @@ pub struct SegmentItem {
     pub expires_at_s: i64,
 }
 
+/// What a read is sure to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Perhaps not what was written just now; half the price.
+    Eventual,
+    /// Everything that was written before.
+    Strong,
+}
+
 /// What became of a write-once or newest-wins item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOnce {
@@ -225,12 +234,12 @@ pub trait StateStore: Send + Sync {
         cards: &[CardId],
     ) -> impl Future<Output = Result<Metered<Vec<Option<Profile>>>, PortError>> + Send;
 
-    /// Reads sealed segments of a card, at most [`SEGMENTS_LOAD_MAX`](crate::config::SEGMENTS_LOAD_MAX), in the order
-    /// asked for. Strongly consistent: a state that names a segment was written after it.
+    /// Reads sealed segments, at most [`SEGMENTS_LOAD_MAX`](crate::config::SEGMENTS_LOAD_MAX), in the order asked for, each once
+    /// or repeatedly. A segment never changes: one that is there is the one that was asked for, however old the read is.
     fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> impl Future<Output = Result<Metered<Vec<Option<Vec<u8>>>>, PortError>> + Send;
 
     /// Writes sealed segments. All of them or an error: then any of them may be there, and the same call may come again.

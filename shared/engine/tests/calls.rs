@@ -9,14 +9,15 @@ use std::task::{Context, Poll, Waker};
 use crate::common::*;
 use futures_util::FutureExt;
 use tidemark_domain::event::Profile;
+use tidemark_domain::history::STATE_BYTES_MAX;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::policy::{Policy, Thresholds};
 use tidemark_engine::config::WRITES_BYTES_MAX;
 use tidemark_engine::memory::{Fault, ManualClock, MemoryQuarantine, MemorySink, MemoryStore, Op};
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite,
+    Answers, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem,
+    StateStore, StateWrite,
 };
 use tidemark_engine::{BatchReport, End, Engine, EngineConfig, InRecord, Returned};
 
@@ -66,6 +67,7 @@ fn alerts_share_calls_and_one_that_is_there_twice_is_recorded_once() {
 fn of_large_states() -> (World, Vec<Record>) {
     let policy = Policy {
         head_events_max: 1_000,
+        head_bytes_max: STATE_BYTES_MAX,
         outcome_features: true,
         ..Policy::default_policy()
     };
@@ -294,10 +296,10 @@ impl StateStore for Hooked {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        self.inner.load_segments(card, keys).await
+        self.inner.load_segments(segments, freshness).await
     }
 
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {

@@ -130,6 +130,37 @@ fn conflicts_of_a_hot_card_change_nothing_in_the_end() {
     }
 }
 
+#[test]
+fn a_segment_that_a_read_does_not_show_yet_is_asked_for_again() {
+    let reads = check("fair weather", cold(), |_| ()).faults.count(Op::LoadSegments);
+    assert!(reads > 20, "{reads} reads say little");
+    for read in 0..reads {
+        let world = check(&format!("stale segments {read}"), cold(), |world| {
+            world.faults.at(Op::LoadSegments, read..read + 1, Fault::StaleRead);
+        });
+        assert_eq!(world.faults.count(Op::LoadSegments), reads + 1, "read {read}");
+    }
+}
+
+/// Cards that are cold ask for their segments together: a call costs a process more than the segments do.
+#[test]
+fn cards_that_need_segments_share_a_read() {
+    let world = World::with(policy(), cold());
+    let names = ["a", "b", "c"];
+    let events = |from: i64, until: i64| {
+        let each = (from..until).flat_map(|number| names.map(|name| (number, name)));
+        records(each.map(|(number, name)| tx(name, &format!("h{number}"), 80_000 - 100 * number, 1_000)))
+    };
+    let report = world.run(&events(0, 40));
+    assert_eq!(report.scored, 120);
+    // A duplicate of each, from a leaf below an inner node: two reads, one after the other.
+    let (before, cost) = (world.faults.count(Op::LoadSegments), world.run(&events(3, 4)));
+    assert_eq!((cost.duplicate, cost.segments_read), (3, 6));
+    assert_eq!(world.faults.count(Op::LoadSegments) - before, 2);
+    // Half a unit each, as the states and the profiles do.
+    assert!((cost.units.read - 0.5 * 12.0).abs() < 1e-9, "{:?}", cost.units);
+}
+
 /// The simulation found it: one batch with more events of a card than its head holds. Its state was committed, its
 /// outcomes were not sent, and when it came again the first events had left the head: they were quarantined.
 #[test]
@@ -182,5 +213,14 @@ fn a_segment_that_is_gone_or_damaged_gives_the_records_back_and_overwrites_nothi
     let again = records([tx("hot", "h3", 79_700, 1_000)]);
     let report = world.run(&again);
     assert_eq!(report.returned[&Returned::StateCorrupt], 1);
+    assert_eq!(world.store.state(&card("hot")), bytes);
+
+    // Gone, by a read that shows everything: only then is it said.
+    world.store.expire(i64::MAX);
+    world.store.set_state(&card("hot"), bytes.clone().unwrap());
+    let before = world.faults.count(Op::LoadSegments);
+    let report = world.run(&again);
+    assert_eq!(report.returned[&Returned::StateCorrupt], 1);
+    assert_eq!(world.faults.count(Op::LoadSegments) - before, 2);
     assert_eq!(world.store.state(&card("hot")), bytes);
 }

@@ -13,8 +13,8 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Answers, Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
-    QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
+    Answers, Clock, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce,
+    Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateVersion, StateWrite, Units,
 };
 use tidemark_engine::{Engine, EngineConfig, InRecord};
 
@@ -427,8 +427,8 @@ impl StateStore for Ports {
 
     async fn load_segments(
         &self,
-        _card: &CardId,
-        _keys: &[SegmentKey],
+        _segments: &[(CardId, SegmentKey)],
+        _freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
         Err(PortError::Permanent("the scenario has no hot card".to_owned()))
     }

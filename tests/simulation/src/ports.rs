@@ -12,8 +12,8 @@ use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_domain::invariant::Invariant;
 use tidemark_engine::port::{
-    Answers, Clock, Commit, DecisionItem, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce, Quarantine,
-    QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
+    Answers, Clock, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, OutcomeRecord, PortError, PutOnce,
+    Quarantine, QuarantineMessage, ScoreSink, SegmentItem, StateItem, StateStore, StateWrite, Units,
 };
 
 use crate::world::known::Judged;
@@ -116,13 +116,15 @@ impl StateStore for Ports {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        self.call(Op::LoadSegments, |stores, _| {
-            let card = stores.card_key(card.as_str());
-            let mut found = Vec::with_capacity(keys.len());
-            for key in keys {
+        self.call(Op::LoadSegments, |stores, ticket| {
+            // A segment is written once: before that write it was not there.
+            let stale = freshness == Freshness::Eventual && ticket.fault == Some(Fault::Stale);
+            let mut found = Vec::with_capacity(segments.len());
+            for (card, key) in segments {
+                let card = stores.card_key(card.as_str());
                 let place = (card.clone(), *key);
                 let (ttl, now_ms) = (stores.rules.ttl, stores.now_ms);
                 let is_dropped = |value: &SegmentValue| {
@@ -131,7 +133,8 @@ impl StateStore for Ports {
                 if stores.tables.segments.get(&place).is_some_and(is_dropped) {
                     stores.tables.segments.remove(&place);
                 }
-                found.push(stores.tables.segments.get(&place).map(|value| value.bytes.to_vec()));
+                let segment = stores.tables.segments.get(&place).filter(|_| !stale);
+                found.push(segment.map(|value| value.bytes.to_vec()));
             }
             Ok(free(found))
         })

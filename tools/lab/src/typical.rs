@@ -6,7 +6,7 @@
 
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Profile, Transaction};
 use tidemark_domain::fold::{FoldAnswer, fold_transaction};
-use tidemark_domain::history::History;
+use tidemark_domain::history::{History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::model::ProfileInput;
 use tidemark_domain::policy::Policy;
@@ -47,7 +47,11 @@ pub fn measure(events: usize) -> Vec<usize> {
 /// A typical card of so many events.
 #[must_use]
 pub fn typical_card(events: usize, seed: u64) -> History {
-    let policy = Policy::default_policy();
+    // Nothing is sealed: what is measured is what events take.
+    let policy = Policy {
+        head_bytes_max: STATE_BYTES_MAX,
+        ..Policy::default_policy()
+    };
     let mut dice = Dice::plain(seed);
     let merchants = merchants(&mut dice, (events / 3).clamp(3, 25));
     let profile = Profile {

@@ -97,6 +97,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
         currency,
         outcome_features,
         head_events_max,
+        head_bytes_max,
         low_risk,
         neutral_below_events,
         profile_max_age_ms,
@@ -118,6 +119,7 @@ fn flat(policy: &Policy) -> Vec<(String, String, Effect)> {
     add("features", names(features), Effect::Scores);
     add("dedupe_horizon_ms", dedupe_horizon_ms.to_string(), Effect::History);
     add("head_events_max", head_events_max.to_string(), Effect::History);
+    add("head_bytes_max", head_bytes_max.to_string(), Effect::History);
     for (key, weight) in policy.weights() {
         add(&format!("weights.{key}"), weight.to_string(), Effect::Scores);
     }

@@ -349,6 +349,7 @@ fn a_diff_names_each_key_with_its_effect_and_nothing_for_equal_policies() {
     let text = Policy::default_text()
         .replace("alert = 800", "alert = 900")
         .replace("head_events_max = 400", "head_events_max = 100")
+        .replace("head_bytes_max = 900", "head_bytes_max = 2000")
         .replace("GBP = 1.17\n", "")
         .replace("version = 1\n", "version = 2\n");
     let text = text + "\n[expected]\nalert_share = 0.001\nreview_share = 0.004\n";
@@ -362,6 +363,7 @@ fn a_diff_names_each_key_with_its_effect_and_nothing_for_equal_policies() {
         keys,
         [
             ("head_events_max", Effect::History),
+            ("head_bytes_max", Effect::History),
             ("thresholds.alert", Effect::Scores),
             ("currency.rates.GBP", Effect::Scores),
             ("expected.alert_share", Effect::Alarms),
@@ -369,9 +371,9 @@ fn a_diff_names_each_key_with_its_effect_and_nothing_for_equal_policies() {
         ]
     );
     assert_eq!(
-        (found[1].before.as_deref(), found[1].after.as_deref()),
+        (found[2].before.as_deref(), found[2].after.as_deref()),
         (Some("800"), Some("900"))
     );
-    assert_eq!(found[2].after, None);
+    assert_eq!(found[3].after, None);
     assert!(may_follow(&policy, &other));
 }

@@ -112,6 +112,7 @@ pub fn fold_label(state: &mut History, label: &Label, policy: &Policy) -> LabelA
             return LabelAnswer::Already(taught);
         }
         let kept = entry.label.replace((label.verdict, label.known_since_ms));
+        state.size.forget();
         return LabelAnswer::Recorded(taught.newly(kept));
     }
     match fold_sealed_label(state, label, fingerprint, policy) {

@@ -101,7 +101,7 @@ pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 pub use format::STATE_FORMAT_NEWEST;
 
-pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
+pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment, refs_bytes};
 pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
 
 /// What a typical entry takes, bytes; the buffer's first size.
@@ -122,8 +122,16 @@ impl History {
         let mut entries = std::mem::take(&mut self.entries);
         let bytes = entries.write(|entries, notes| encode_state(self, entries, notes));
         self.entries = entries;
+        self.size.note(bytes.len());
         debug_assert_eq!(bytes, self.encode(), "a state has one spelling, however it is written");
         bytes
+    }
+
+    /// What the state would take without the labels of its head.
+    pub(super) fn unlabelled_bytes(&self) -> usize {
+        let mut entries = self.entries.to_vec();
+        entries.iter_mut().for_each(|entry| entry.label = None);
+        encode_state(self, &entries, Notes::Unwanted).len()
     }
 
     /// The state that the bytes stand for: the inverse of [`History::encode`]. A state has one spelling: bytes that would
@@ -134,7 +142,9 @@ impl History {
     /// # Errors
     /// When the bytes are not a whole and valid state of a known format.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        decode_state(bytes, None)
+        let mut state = decode_state(bytes, None)?;
+        state.size.note(bytes.len());
+        Ok(state)
     }
 
     /// The same state as [`History::decode`] gives, for whoever is going to write it again: takes note of how entries are written, as
@@ -146,6 +156,7 @@ impl History {
         let mut spelt = Vec::new();
         let mut state = decode_state(bytes, Some(&mut spelt))?;
         state.entries.note(spelt, bytes);
+        state.size.note(bytes.len());
         Ok(state)
     }
 }

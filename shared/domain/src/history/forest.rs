@@ -1,4 +1,4 @@
-//! The trees below a head's references: finding, adding and sealing events. Everything is copied on write, and follows
+//! The trees below a head's references: finding, adding and changing events. Everything is copied on write, and follows
 //! from the head and the segments on the event's own path.
 
 use std::sync::Arc;
@@ -6,10 +6,9 @@ use std::sync::Arc;
 use super::codec;
 use super::entry::{Entry, OrderKey};
 use super::identity::HistoryKey;
-use super::limits::STATE_BYTES_MAX;
 use super::sealed::{
-    CHILDREN_MAX, FANOUT, Inner, Known, LABEL_LEAVES_MAX, LEVEL_MAX, Lister, Lists, NewSegment, Node, Nodes, Seal,
-    SealedRef, SegmentKey, Summary, Wants, Whole,
+    CHILDREN_MAX, Inner, Known, LABEL_LEAVES_MAX, Lister, Lists, NewSegment, Node, Nodes, SealedRef, SegmentKey,
+    Summary, Wants, Whole,
 };
 use super::state::History;
 
@@ -53,6 +52,8 @@ pub(crate) struct Cuts<'e> {
     pub(crate) oldest_ms: i64,
     pub(crate) starts_ms: &'e [i64],
     pub(crate) wants: Wants,
+    /// So many of the newest events are to be had one by one, those of the head included.
+    pub(crate) each: usize,
 }
 
 impl Cuts<'_> {
@@ -64,14 +65,14 @@ impl Cuts<'_> {
 }
 
 /// The first reference that does not end before an event.
-fn covering(refs: &[SealedRef], order: OrderKey) -> Option<usize> {
+pub(super) fn covering(refs: &[SealedRef], order: OrderKey) -> Option<usize> {
     let at = refs.partition_point(|segment| segment.last() < order);
     (at < refs.len()).then_some(at)
 }
 
 impl Nodes {
     /// Makes a segment, and what a head keeps of it; `None` for nothing.
-    fn make(&mut self, node: Node) -> Option<SealedRef> {
+    pub(super) fn make(&mut self, node: Node) -> Option<SealedRef> {
         let (level, summary, (_, last_fp)) = match &node {
             Node::Leaf(entries) => (
                 0,
@@ -110,7 +111,7 @@ impl Nodes {
     }
 
     /// Makes an inner node over references, of which what they hold is given.
-    fn make_inner(&mut self, refs: Vec<SealedRef>, lists: &[Lists]) -> Option<SealedRef> {
+    pub(super) fn make_inner(&mut self, refs: Vec<SealedRef>, lists: &[Lists]) -> Option<SealedRef> {
         let known = Known::of(&refs, lists, &sums(&refs)?);
         self.make(Node::Inner(Inner { refs, known }))
     }
@@ -174,7 +175,7 @@ impl Nodes {
     }
 
     /// By how many references a level grows when an event is added below it.
-    fn growth(&self, refs: &[SealedRef], order: OrderKey, leaf: usize) -> usize {
+    pub(super) fn growth(&self, refs: &[SealedRef], order: OrderKey, leaf: usize) -> usize {
         let segment = covering(refs, order).and_then(|at| refs.get(at));
         match segment.and_then(|segment| self.get(segment.key)) {
             Some(Node::Leaf(entries)) => usize::from(entries.len() + 1 > 2 * leaf),
@@ -187,7 +188,7 @@ impl Nodes {
     }
 
     /// Notes segments that are not at hand and whose sums leave something open.
-    fn note_open(&self, refs: &[SealedRef], open: &mut Vec<SegmentKey>) {
+    pub(super) fn note_open(&self, refs: &[SealedRef], open: &mut Vec<SegmentKey>) {
         let open_ones = refs
             .iter()
             .filter(|segment| Wants::ALL.left_open_by(&segment.summary) != Wants::default());
@@ -256,6 +257,7 @@ impl History {
             return None;
         }
         let (at, rest) = path.split_first()?;
+        self.size.forget();
         self.sealed[*at] = self.nodes.change(self.sealed.get(*at)?, rest, change)?;
         Some(())
     }
@@ -272,129 +274,39 @@ impl History {
         dropped.last().map(|segment| segment.summary.last_ms)
     }
 
-    /// Seals the oldest events of a head that is over its limits, and gathers references.
-    pub(crate) fn seal(&mut self, seal: Seal) {
-        let limit = if self.sealed.is_empty() {
-            seal.events_max
-        } else {
-            seal.hot_max
-        };
-        if self.entries.len() > limit || self.is_over_bytes() {
-            // By time and fingerprint, as leaves are: so that sealed keys never interleave with the head's.
-            self.entries.sort_by_key(Entry::order);
-            let mut oldest = 0;
-            while self.entries.len() - oldest > seal.hot_max || (oldest == 0 && self.entries.len() > 1) {
-                let until = (oldest + seal.leaf).min(self.entries.len() - 1);
-                let leaf = self.entries[oldest..until].to_vec();
-                oldest = until;
-                let made = self.nodes.make(Node::Leaf(leaf));
-                self.sealed.extend(made);
-            }
-            self.entries.drop_oldest(oldest);
-            self.entries.sort_by_key(|entry| (entry.time_ms, entry.seq));
-        }
-        self.gather();
-    }
-
-    /// Gathers the oldest references of a level into an inner node as soon as there are enough, from the lowest level up.
-    fn gather(&mut self) {
-        for level in 0..LEVEL_MAX {
-            loop {
-                let start = self.sealed.partition_point(|segment| segment.level > level);
-                let end = self.sealed.partition_point(|segment| segment.level >= level);
-                if end - start < FANOUT {
-                    break;
-                }
-                let children: Vec<SealedRef> = self.sealed.drain(start..start + FANOUT).collect();
-                let lists = Lists::of_segments(&self.nodes, &children);
-                if let Some(made) = self.nodes.make_inner(children, &lists) {
-                    self.sealed.insert(start, made);
-                }
-            }
-        }
-    }
-
-    /// Whether the head may not fit [`STATE_BYTES_MAX`].
-    fn is_over_bytes(&self) -> bool {
-        // Hardly any is near the limit.
-        let rough = self.fixed_bytes_max() + codec::entries_bytes_max(&self.entries);
-        rough > STATE_BYTES_MAX && self.bytes_max() > STATE_BYTES_MAX
-    }
-
-    fn bytes_max(&self) -> usize {
-        let entries: usize = self.entries.iter().map(codec::entry_bytes_max).sum();
-        self.fixed_bytes_max() + entries
-    }
-
-    fn fixed_bytes_max(&self) -> usize {
-        codec::HEADER_BYTES_MAX + (self.sealed.len() + FANOUT) * codec::REF_BYTES_MAX
-    }
-
-    /// Segments that are not at hand and without which a new event can't be kept: an inner node is made of its segments' lists.
-    /// Rather one too many than one too few; the path of an event among the sealed ones must be at hand. The head is sealed
-    /// wherever the event belongs: under another policy it may be over its limit already.
-    pub(crate) fn unread_for_insert(&self, order: OrderKey, seal: Seal) -> Vec<SegmentKey> {
-        let mut open = Vec::new();
-        if self.sealed.is_empty() {
-            return open;
-        }
-        let is_sealed = self.is_sealed(order);
-        let count = self.entries.len() + usize::from(!is_sealed);
-        let bytes = self.bytes_max() + if is_sealed { 0 } else { codec::ENTRY_BYTES_MAX };
-        let is_over = count > seal.hot_max || bytes > STATE_BYTES_MAX;
-        let leaves = if is_over {
-            count.saturating_sub(seal.hot_max).div_ceil(seal.leaf).max(1)
-        } else {
-            0
-        };
-        let (mut level, mut grown) = (0, 0);
-        if is_sealed {
-            let segment = covering(&self.sealed, order).and_then(|at| self.sealed.get(at));
-            level = segment.map_or(0, |segment| segment.level);
-            grown = self.nodes.growth(&self.sealed, order, seal.leaf);
-        }
-        if leaves > 0 && level > 0 {
-            self.note_gathered(0, leaves, &mut open);
-        }
-        self.note_gathered(level, leaves + grown, &mut open);
-        open
-    }
-
-    /// Notes the segments of every level that is gathered when one has so many references more.
-    fn note_gathered(&self, from: u8, mut more: usize, open: &mut Vec<SegmentKey>) {
-        for level in from..LEVEL_MAX {
-            let start = self.sealed.partition_point(|segment| segment.level > level);
-            let end = self.sealed.partition_point(|segment| segment.level >= level);
-            let refs = &self.sealed[start..end];
-            if more == 0 || refs.len() + more < FANOUT {
-                return;
-            }
-            self.nodes.note_open(refs, open);
-            more = (refs.len() + more) / FANOUT;
-        }
-    }
-
     /// The sealed history in (`starts_ms`' least, `now_ms`], the newest first: as events where one of the edges divides
-    /// a segment, as sums elsewhere, with the segment where the sums leave open what is wanted. Which is which follows from
+    /// a segment or so many events are to be had one by one, as sums elsewhere, with the segment where the sums leave open what is wanted. Which is which follows from
     /// the state and the cuts alone.
     pub(crate) fn sealed_pieces(&self, cuts: &Cuts<'_>) -> Vec<Piece<'_>> {
-        let mut pieces = Vec::new();
-        self.walk(&self.sealed, None, cuts, &mut |piece, _| pieces.push(piece));
+        let (mut pieces, mut each) = (Vec::new(), self.each_sealed(cuts));
+        self.walk((&self.sealed, None), cuts, &mut each, &mut |piece, _| {
+            pieces.push(piece)
+        });
         pieces
     }
 
     /// Segments that [`History::sealed_pieces`] needs and that are not at hand.
     pub(crate) fn unread(&self, cuts: &Cuts<'_>) -> Vec<SegmentKey> {
-        let mut keys = Vec::new();
-        self.walk(&self.sealed, None, cuts, &mut |_, unread| keys.extend(unread));
+        let (mut keys, mut each) = (Vec::new(), self.each_sealed(cuts));
+        self.walk((&self.sealed, None), cuts, &mut each, &mut |_, unread| {
+            keys.extend(unread)
+        });
         keys
     }
 
+    /// How many sealed events are to be had one by one.
+    fn each_sealed(&self, cuts: &Cuts<'_>) -> usize {
+        let counts = |entry: &&Entry| entry.time_ms <= cuts.now_ms && entry.time_ms > cuts.oldest_ms;
+        cuts.each.saturating_sub(self.entries.iter().filter(counts).count())
+    }
+
+    /// `each` is how many events more are to be had one by one. Segments are opened for it from the newest on, whole leaves alone:
+    /// with the first that is too large it is over, so that what is listed is the newest.
     fn walk<'s>(
         &'s self,
-        refs: &'s [SealedRef],
-        above: Option<&'s Inner>,
+        (refs, above): (&'s [SealedRef], Option<&'s Inner>),
         cuts: &Cuts<'_>,
+        each: &mut usize,
         visit: &mut dyn FnMut(Piece<'s>, Option<SegmentKey>),
     ) {
         for (at, segment) in refs.iter().enumerate().rev() {
@@ -407,8 +319,12 @@ impl History {
             }
             let node = self.nodes.get(segment.key);
             let missing = node.is_none().then_some(segment.key);
+            let (count, is_divided) = (summary.count as usize, cuts.divide(summary));
+            if segment.level == 0 && !is_divided && count > *each {
+                *each = 0;
+            }
             match node {
-                _ if !cuts.divide(summary) => {
+                _ if !is_divided && *each == 0 => {
                     let open = cuts.wants.left_open_by(summary);
                     let (lister, missing) = match above {
                         _ if open == Wants::default() => (Lister::None, None),
@@ -417,12 +333,19 @@ impl History {
                     };
                     visit(Piece::Whole(Whole { summary, lister }), missing);
                 }
-                None => visit(Piece::Unread(summary), missing),
-                Some(Node::Inner(inner)) => self.walk(&inner.refs, Some(inner), cuts, visit),
+                None => {
+                    // What it turns out to hold, another walk sees.
+                    *each = each.saturating_sub(count);
+                    visit(Piece::Unread(summary), missing);
+                }
+                Some(Node::Inner(inner)) => self.walk((&inner.refs, Some(inner)), cuts, each, visit),
                 Some(Node::Leaf(entries)) => {
                     let counts = |entry: &&Entry| entry.time_ms <= cuts.now_ms && entry.time_ms > cuts.oldest_ms;
                     let counting = entries.iter().rev().filter(counts);
-                    counting.for_each(|entry| visit(Piece::One(entry), None));
+                    for entry in counting {
+                        *each = each.saturating_sub(1);
+                        visit(Piece::One(entry), None);
+                    }
                 }
             }
         }

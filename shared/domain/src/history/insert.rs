@@ -10,13 +10,13 @@ use super::state::History;
 impl History {
     /// Puts an entry where it belongs, drops what is not after `aged_ms`, and seals what is over the limits. The entry as
     /// it is kept; `None` when the segment that it belongs to is not at hand, and then nothing is changed.
-    pub(crate) fn insert(&mut self, mut entry: Entry, aged_ms: i64, events_max: usize) -> Option<Box<Entry>> {
-        let seal = Seal::new(events_max);
+    pub(crate) fn insert(&mut self, mut entry: Entry, aged_ms: i64, seal: Seal) -> Option<Box<Entry>> {
+        self.size.forget();
         normalise(&mut entry.outcome);
         let kept = Box::new(entry.clone());
         let (before, time_ms) = (self.newest_arrival(), entry.time_ms);
         if self.is_sealed(entry.order()) {
-            self.add_sealed(entry, seal.leaf)?;
+            self.add_sealed(entry, seal.leaf_usual)?;
             self.shorten(before, time_ms);
         } else {
             self.shorten(before, time_ms);

@@ -16,6 +16,6 @@ pub use segment::{CHILDREN_MAX, FANOUT, LABEL_LEAVES_MAX, LEVEL_MAX, NewSegment,
 pub(in crate::history) use known::Lists;
 pub(crate) use known::{Known, Listed, ListedCountries, Wants};
 pub(crate) use node::{Inner, Node, Nodes};
-pub(crate) use segment::{Seal, SealedRef};
+pub(crate) use segment::{HeadLimits, Seal, SealedRef};
 pub(crate) use summary::{Countries, Placed, Summary, country_fp};
 pub(crate) use whole::{Lister, Whole};

@@ -28,6 +28,30 @@ pub struct History {
     pub(crate) sealed: Vec<SealedRef>,
     /// Segments at hand; no part of the state's value.
     pub(crate) nodes: Nodes,
+    /// How long the state is in bytes, where that is known; no part of its value.
+    pub(crate) size: Size,
+}
+
+/// A state's bytes, counted once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size(Option<usize>);
+
+impl PartialEq for Size {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Size {
+    /// Takes note of it.
+    pub(crate) const fn note(&mut self, bytes: usize) {
+        self.0 = Some(bytes);
+    }
+
+    /// The state changes.
+    pub(crate) const fn forget(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl History {
@@ -35,6 +59,20 @@ impl History {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// How long the state is without its labels, bytes. A label may come at any time, and what is made of the events does not depend on
+    /// when it did.
+    pub(crate) fn size_bytes(&mut self) -> usize {
+        if self.entries.iter().any(|entry| entry.label.is_some()) {
+            return self.unlabelled_bytes();
+        }
+        let bytes = match self.size.0 {
+            Some(bytes) => bytes,
+            None => self.encode_again().len(),
+        };
+        debug_assert_eq!(bytes, self.encode().len(), "whatever changes a state forgets its size");
+        bytes
     }
 
     /// What is kept beside the entries for [`History::encode_again`], in memory, bytes.

@@ -33,12 +33,13 @@ impl Edges {
     }
 
     /// How sealed history is cut for these windows.
-    pub(super) const fn cuts(&self, wants: Wants) -> Cuts<'_> {
+    pub(super) const fn cuts(&self, wants: Wants, each: usize) -> Cuts<'_> {
         Cuts {
             now_ms: self.now_ms,
             oldest_ms: self.oldest_ms,
             starts_ms: &self.starts_ms,
             wants,
+            each,
         }
     }
 }

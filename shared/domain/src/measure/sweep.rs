@@ -19,22 +19,27 @@ pub(crate) struct Sweep<'a> {
     windows: usize,
     edges: Edges,
     watch: Watch,
+    /// So many of the newest events are looked at one by one, where that is wanted: as many as the policy's head may hold, so that what
+    /// is made of them does not depend on how soon a head is sealed. Of those before them the sums serve, and the outcome says so.
+    each: usize,
 }
 
 impl<'a> Sweep<'a> {
     /// The sweep for an event, by the policy that scores it.
     pub(crate) fn new(event: &'a Observed<'a>, policy: &Policy) -> Self {
+        let watch = Watch::of(policy.compiled.needs(), event);
         Self {
+            each: if watch.one_by_one() { policy.head_events_max } else { 0 },
             event,
             windows: policy.windows().len().min(Policy::WINDOWS_LIMIT),
             edges: Edges::new(event.key.time_ms, policy),
-            watch: Watch::of(policy.compiled.needs(), event),
+            watch,
         }
     }
 
     /// Segments that the windows need and that are not at hand.
     pub(crate) fn unread(&self, state: &History) -> Vec<SegmentKey> {
-        state.unread(&self.edges.cuts(self.watch.wants()))
+        state.unread(&self.edges.cuts(self.watch.wants(), self.each))
     }
 
     /// Walks back over the events at or before the event's time, as far as the longest window reaches: over the head's,
@@ -51,7 +56,7 @@ impl<'a> Sweep<'a> {
         let sealed = if state.sealed.is_empty() {
             Vec::new()
         } else {
-            state.sealed_pieces(&edges.cuts(self.watch.wants()))
+            state.sealed_pieces(&edges.cuts(self.watch.wants(), self.each))
         };
         let sealed_distinct = sealed.iter().map(|piece| match piece {
             Piece::One(_) => 1,

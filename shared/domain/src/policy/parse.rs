@@ -57,9 +57,12 @@ const NEUTRAL_BELOW_EVENTS: i64 = 1;
 const PROFILE_DAYS: RangeInclusive<i64> = 1..=3650;
 
 /// How far zones are ahead of UTC, minutes: −12 to 14 hours.
+const HEAD_BYTES: RangeInclusive<i64> = 256..=307_200;
+/// A state of so many bytes, the event that comes then, and an item's other attributes fit one write unit, for a card id of 64 characters, too.
+const HEAD_BYTES_DEFAULT: i64 = 900;
 const ZONE_MINUTES: RangeInclusive<i64> = -720..=840;
 
-const TOP_KEYS: [&str; 24] = [
+const TOP_KEYS: [&str; 25] = [
     "version",
     "windows_minutes",
     "features",
@@ -71,6 +74,7 @@ const TOP_KEYS: [&str; 24] = [
     "outcome",
     "dedupe_horizon_ms",
     "head_events_max",
+    "head_bytes_max",
     "low_risk",
     "neutral_below_events",
     "profile_max_age_days",
@@ -172,6 +176,7 @@ fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problem
     let outcome_features = outcome.boolean("features", false, problems);
     let head_limit = i64::try_from(Policy::HEAD_EVENTS_LIMIT).unwrap_or(i64::MAX);
     let head_events_max = top.integer("head_events_max", &(1..=head_limit), Some(head_limit), problems);
+    let head_bytes_max = top.integer("head_bytes_max", &HEAD_BYTES, Some(HEAD_BYTES_DEFAULT), problems);
     let neutral_below_events = top.integer(
         "neutral_below_events",
         &(0..=head_limit),
@@ -205,6 +210,7 @@ fn read(document: &Spanned<DeTable<'_>>, text: &str, models: Models<'_>, problem
         currency: currency?,
         outcome_features: outcome_features?,
         head_events_max: usize::try_from(head_events_max?).ok()?,
+        head_bytes_max: usize::try_from(head_bytes_max?).ok()?,
         low_risk: None,
         neutral_below_events: u32::try_from(neutral_below_events?).ok()?,
         profile_max_age_ms: profile_max_age_days.flatten().map(|days| days * MS_PER_DAY),

@@ -40,6 +40,8 @@ pub struct Policy {
     pub outcome_features: bool,
     /// How many events a card's head keeps, 1 to [`Policy::HEAD_EVENTS_LIMIT`].
     pub head_events_max: usize,
+    /// How many bytes a card's state has before its oldest events are sealed, where they may be had in fewer write units.
+    pub head_bytes_max: usize,
     /// Which events are scored cheaply; `None`: none is.
     pub low_risk: Option<LowRisk>,
     /// An event whose card's profile was not read is neutral when the longest window holds fewer earlier events than this.

@@ -94,8 +94,12 @@ fn the_default_policy_is_read_and_says_its_defaults() {
     let least = Policy::parse(LEAST, "my.toml").unwrap();
     assert_eq!((default.bounds, default.scoring), (least.bounds, least.scoring));
     assert_eq!(
-        (default.dedupe_horizon_ms, default.head_events_max),
-        (least.dedupe_horizon_ms, least.head_events_max)
+        (
+            default.dedupe_horizon_ms,
+            default.head_events_max,
+            default.head_bytes_max
+        ),
+        (least.dedupe_horizon_ms, least.head_events_max, least.head_bytes_max)
     );
     assert_eq!(default.currency.base, least.currency.base);
     assert!(default.dedupe_horizon_ms >= default.bounds.lateness_ms + default.bounds.skew_ms);
@@ -147,6 +151,13 @@ fn wrong_top_level_keys_are_refused() {
         2,
         19,
         &["from 1 to 400"],
+    );
+    refused(
+        "version = 7",
+        "version = 7\nhead_bytes_max = 255",
+        2,
+        18,
+        &["from 256 to 307200", "found 255"],
     );
 }
 

@@ -12,8 +12,8 @@ use super::fault::{Fault, Faults, Op};
 use crate::hash::FixedMap;
 use crate::lock::lock;
 use crate::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite, Units,
+    Answers, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem,
+    StateStore, StateWrite, Units,
 };
 
 /// What an item holds beside its payload, bytes: attribute names, sort key, version and expiry (estimated).
@@ -303,20 +303,26 @@ impl StateStore for MemoryStore {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
         let fault = self.faults.begin(Op::LoadSegments).await?;
+        // A segment is written once: before that write it was not there.
+        let stale = freshness == Freshness::Eventual && matches!(fault, Some(Fault::StaleRead));
         let found: Vec<Option<Vec<u8>>> = {
             let inner = lock(&self.inner);
-            let segment = |key: &SegmentKey| inner.segments.get(&(card.clone(), *key));
-            keys.iter()
-                .map(|key| segment(key).map(|item| item.bytes.clone()))
+            let segment = |place: &(CardId, SegmentKey)| inner.segments.get(place).filter(|_| !stale);
+            segments
+                .iter()
+                .map(|place| segment(place).map(|item| item.bytes.clone()))
                 .collect()
         };
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, |bytes| bytes.len() + ITEM_OVERHEAD_BYTES);
-        // Strongly consistent: twice the price.
-        let units = found.iter().map(|bytes| 2.0 * read_units(size(bytes))).sum();
+        let price = match freshness {
+            Freshness::Eventual => 1.0,
+            Freshness::Strong => 2.0,
+        };
+        let units = found.iter().map(|bytes| price * read_units(size(bytes))).sum();
         self.faults.finish(fault).await?;
         Ok(metered(found, 0.0, units))
     }

@@ -57,7 +57,10 @@ impl Op {
     /// Whether it is an eventually consistent read.
     #[must_use]
     pub const fn may_be_stale(self) -> bool {
-        matches!(self, Self::LoadStates | Self::LoadProfiles | Self::LoadKeys)
+        matches!(
+            self,
+            Self::LoadStates | Self::LoadProfiles | Self::LoadKeys | Self::LoadSegments
+        )
     }
 
     /// Whether it takes items that may be left out one by one.

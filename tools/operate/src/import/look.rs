@@ -10,8 +10,8 @@ use tidemark_domain::event::Profile;
 use tidemark_domain::history::sealed::SegmentKey;
 use tidemark_domain::id::CardId;
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite, Units,
+    Answers, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem,
+    StateStore, StateWrite, Units,
 };
 
 /// What an item has besides its bytes: attribute names, version, expiry.
@@ -93,12 +93,11 @@ impl<S: StateStore> StateStore for Look<S> {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        let mut read = self.below.load_segments(card, keys).await?;
-        let places = keys.iter().map(|key| (card.clone(), *key));
-        over(&mut read.value, &self.held().segments, places);
+        let mut read = self.below.load_segments(segments, freshness).await?;
+        over(&mut read.value, &self.held().segments, segments.iter().cloned());
         Ok(read)
     }
 

@@ -121,7 +121,8 @@ fn one(policy: &Policy, events_per_day: f64, seed: u64, config: EngineConfig) ->
         .filter_map(|card| store.state(card))
         .map(|item| item.bytes.len())
         .sum();
-    let sealed: usize = store.segments().iter().map(|item| item.bytes.len()).sum();
+    let sealed = store.segments();
+    let sealed: usize = sealed.iter().map(|item| item.bytes.len() + typical::ITEM_BYTES).sum();
     let seen_days = (last_ms - first_ms.unwrap_or(last_ms)).max(MS_PER_DAY) as f64 / MS_PER_DAY as f64;
     let segments = sealed as f64 / seen_days * (SEGMENT_MS / MS_PER_DAY) as f64;
     let events = f64::max(events, 1.0);
@@ -149,5 +150,16 @@ mod tests {
         );
         assert!(quiet.cold_read_units > quiet.warm_read_units && busy.stored_bytes > quiet.stored_bytes);
         assert!((100.0..1_024.0).contains(&quiet.record_bytes) && quiet.outcome_bytes > 100.0);
+    }
+
+    /// Decision 0018: a card's bytes at one write unit, and what that costs a card that is not warm.
+    #[test]
+    fn an_event_costs_about_one_write_unit_at_two_and_at_ten_a_day() {
+        let policy = Policy::default_policy();
+        for (events_per_day, write_max, cold_max) in [(1.0, 1.05, 1.1), (2.0, 1.05, 1.6), (10.0, 1.1, 3.0)] {
+            let used = measure(&policy, events_per_day).unwrap();
+            assert!(used.write_units < write_max, "{events_per_day} a day: {used:?}");
+            assert!(used.cold_read_units < cold_max, "{events_per_day} a day: {used:?}");
+        }
     }
 }

@@ -15,8 +15,8 @@ use tidemark_domain::id::CardId;
 use tidemark_domain::labelled::{LABELS_MAX, LabelledHistory};
 use tidemark_engine::lock::lock;
 use tidemark_engine::port::{
-    Answers, Commit, DecisionItem, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem, StateStore,
-    StateWrite, Units,
+    Answers, Commit, DecisionItem, Freshness, KeyId, KeyWrite, Metered, PortError, PutOnce, SegmentItem, StateItem,
+    StateStore, StateWrite, Units,
 };
 
 use super::spill::Spill;
@@ -232,12 +232,12 @@ impl StateStore for FileStore {
 
     async fn load_segments(
         &self,
-        card: &CardId,
-        keys: &[SegmentKey],
+        segments: &[(CardId, SegmentKey)],
+        _freshness: Freshness,
     ) -> Result<Metered<Vec<Option<Vec<u8>>>>, PortError> {
-        free(self.with(card, |stored| {
-            keys.iter().map(|key| stored.segments.bytes.get(key).cloned()).collect()
-        }))
+        let segment =
+            |(card, key): &(CardId, SegmentKey)| self.with(card, |stored| stored.segments.bytes.get(key).cloned());
+        free(segments.iter().map(segment).collect())
     }
 
     async fn put_segments(&self, segments: &[SegmentItem]) -> Result<Metered<()>, PortError> {

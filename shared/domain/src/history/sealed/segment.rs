@@ -14,7 +14,7 @@ pub const REFS_MAX: usize = 200;
 /// An inner node holds so many references at most: one more is split.
 pub const CHILDREN_MAX: usize = 2 * FANOUT;
 /// A label looks for its event in so many leaves at most, the newest.
-pub const LABEL_LEAVES_MAX: usize = 256;
+pub const LABEL_LEAVES_MAX: usize = 512;
 /// Events of a new leaf at least, where the head has as many to give.
 const LEAF_EVENTS_MIN: usize = 4;
 
@@ -64,25 +64,40 @@ impl SealedRef {
     }
 }
 
-/// How a head of so many events at most (the policy's limit) is sealed.
+/// What a policy says of how long a head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadLimits {
+    /// Events of a history without sealed segments.
+    pub(crate) events_max: usize,
+    /// Bytes of a state.
+    pub(crate) bytes_max: usize,
+}
+
+/// How a head is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seal {
-    /// A history without sealed segments keeps so many events in its head.
-    pub(crate) events_max: usize,
-    /// One with some keeps so many: its head is written with every event, a segment once.
-    pub(crate) hot_max: usize,
-    /// Events of a new leaf; one of more than twice as many is split.
+    /// The head holds so many events at most.
+    pub(crate) limit: usize,
+    /// When it has more, so many stay.
+    pub(crate) keep: usize,
+    /// Events of a new leaf.
     pub(crate) leaf: usize,
+    /// A leaf that late events fill is split when it has more than twice as many.
+    pub(crate) leaf_usual: usize,
 }
 
 impl Seal {
-    /// A quarter of the limit stays in a hot card's head, and an eighth goes into a leaf.
-    pub(crate) fn new(events_max: usize) -> Self {
+    /// By the limit of events: a quarter of it stays in the head of a history with sealed segments, which is written with every
+    /// event while a segment is written once, and an eighth goes into a leaf.
+    pub(crate) fn by_events(events_max: usize, has_sealed: bool) -> Self {
         let events_max = events_max.min(HEAD_EVENTS_LIMIT);
+        let keep = (events_max / 4).max(1);
+        let leaf = (events_max / 8).max(LEAF_EVENTS_MIN);
         Self {
-            events_max: events_max.max(1),
-            hot_max: (events_max / 4).max(1),
-            leaf: (events_max / 8).max(LEAF_EVENTS_MIN),
+            limit: if has_sealed { keep } else { events_max.max(1) },
+            keep,
+            leaf,
+            leaf_usual: leaf,
         }
     }
 }
