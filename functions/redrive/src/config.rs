@@ -16,6 +16,8 @@ pub struct Settings {
     pub transactions_stream: String,
     /// Queue of batches that were given up.
     pub dead_letter_queue_url: String,
+    /// Bucket of batches that were given up with their payload, where there is one.
+    pub letters_bucket: Option<String>,
     /// Queue of what can't be redriven.
     pub unrecoverable_queue_url: String,
     /// The redrive's bounds.
@@ -36,6 +38,7 @@ impl Settings {
         let transactions_stream = reader.stream("TIDEMARK_TRANSACTIONS_STREAM");
         let dead_letter_queue_url = reader.queue_url("TIDEMARK_DEAD_LETTER_QUEUE_URL");
         let unrecoverable_queue_url = reader.queue_url("TIDEMARK_UNRECOVERABLE_QUEUE_URL");
+        let letters_bucket = letters_bucket(&mut reader);
         let redrive = bounds(&mut reader, None);
         let read = pipeline
             .zip(transactions_stream)
@@ -46,6 +49,7 @@ impl Settings {
             pipeline: Config { unknown, ..pipeline },
             transactions_stream,
             dead_letter_queue_url,
+            letters_bucket,
             unrecoverable_queue_url,
             redrive,
         })
@@ -58,6 +62,19 @@ impl Settings {
         bounds(&mut Reader::new(&BTreeMap::new()), Some(&mut knobs));
         knobs
     }
+}
+
+/// The name of a bucket: empty where the deployment has none.
+fn letters_bucket(reader: &mut Reader<'_>) -> Option<String> {
+    let variable = "TIDEMARK_LETTERS_BUCKET";
+    reader.optional(variable)?;
+    reader.required(variable, is_bucket, "a bucket's name: 3 to 63 of a-z, 0-9 and hyphens")
+}
+
+fn is_bucket(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut ends = name.bytes().take(1).chain(name.bytes().next_back());
+    (3..=63).contains(&name.len()) && name.bytes().all(|byte| fits(byte) || byte == b'-') && ends.all(fits)
 }
 
 /// The redrive's bounds. With `knobs`, the list of variables is written down on the way.

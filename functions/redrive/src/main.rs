@@ -1,14 +1,16 @@
 //! The bootstrap of the redrive function: reads the settings, builds the ports, and hands Lambda's invocations to the handler.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use redrive_function::{RedriveFunction, Settings, SteeredProcessor};
 use serde_json::value::RawValue;
 use tidemark_aws::{
-    DynamoControl, DynamoStore, KinesisReader, KinesisSink, SqsInbox, SqsQuarantine, SystemClock, connect,
+    DynamoControl, DynamoStore, KinesisReader, KinesisSink, S3Bucket, SqsInbox, SqsQuarantine, SystemClock, connect,
 };
 use tidemark_engine::Steered;
+use tidemark_redrive::port::LetterBucket;
 use tidemark_redrive::{Answered, Home, Queues, Redrive};
 use tidemark_settings::{assemble, process};
 use tidemark_telemetry::emf;
@@ -31,6 +33,10 @@ async fn main() -> ExitCode {
 async fn build(settings: Settings) -> Function {
     let config = settings.pipeline;
     let clients = connect(&config.aws).await;
+    let bucket: Option<Arc<dyn LetterBucket>> = match settings.letters_bucket {
+        Some(name) => Some(Arc::new(S3Bucket::connect(&config.aws, name).await)),
+        None => None,
+    };
     let inbox = |url: String| SqsInbox::new(clients.sqs.clone(), url);
     let queues = Queues {
         dead_letter: inbox(settings.dead_letter_queue_url),
@@ -41,7 +47,7 @@ async fn build(settings: Settings) -> Function {
     let (engine, control) = assemble(&clients, &config);
     let steered = SteeredProcessor(Steered::new(engine, control, SystemClock::new()));
     let home = Home::new(settings.transactions_stream);
-    let redrive = Redrive::new(reader, queues, steered, SystemClock::new(), home, settings.redrive);
+    let redrive = Redrive::new(reader, queues, steered, SystemClock::new(), home, settings.redrive).with_bucket(bucket);
     RedriveFunction::new(redrive, SystemClock::new(), config.function_name)
 }
 

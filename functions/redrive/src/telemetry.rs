@@ -27,7 +27,7 @@ pub(crate) fn metrics(facts: &CallFacts<'_>, outcome: &CallOutcome) -> Vec<EmfLi
             Metric::RedriveDuration,
             milliseconds(facts.finished_ms - facts.started_ms),
         );
-    let line = age_metric(line, facts, outcome);
+    let line = count_metric(age_metric(line, facts, outcome), facts, outcome);
     if facts.request.dry_run || facts.request.look {
         return vec![line];
     }
@@ -50,6 +50,18 @@ fn age_metric(line: EmfLine, facts: &CallFacts<'_>, outcome: &CallOutcome) -> Em
         Some(oldest_ms) => line.metric(Metric::OldestDeadLetterAge, milliseconds(facts.finished_ms - oldest_ms)),
         None => line,
     }
+}
+
+/// How many letters wait, of those that a look saw. One that could not look to the end and saw none tells nothing: none seen is not none.
+fn count_metric(line: EmfLine, facts: &CallFacts<'_>, outcome: &CallOutcome) -> EmfLine {
+    let (waiting, is_whole) = (
+        outcome.response.account.messages,
+        outcome.response.stopped == Stopped::Done,
+    );
+    if facts.request.look && (is_whole || waiting > 0) {
+        return line.metric(Metric::DeadLetters, float(waiting));
+    }
+    line
 }
 
 /// Where the records ended.
@@ -215,6 +227,7 @@ mod tests {
         let waits = lines_of(&look, Some(NOW_MS - 5_000));
         assert_eq!(waits.len(), 1);
         assert_eq!(waits[0]["OldestDeadLetterAge"], 5_000.0);
+        assert_eq!(waits[0]["DeadLetters"], 3.0, "of the queue and of the bucket");
         assert!(waits[0].get("Scored").is_none() && waits[0].get("RedriveMessages").is_none());
         let empty = lines_of(&look, None);
         assert_eq!(
@@ -222,6 +235,7 @@ mod tests {
             "nothing waits, and the alarm is to know"
         );
         let redrive = lines_of(&Request::new(Source::DeadLetter), None);
+        assert!(redrive[0].get("DeadLetters").is_none(), "a redrive counts what it took");
         assert!(
             redrive[0].get("OldestDeadLetterAge").is_none(),
             "one that took no letter knows nothing of their age"

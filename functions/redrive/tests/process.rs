@@ -185,6 +185,103 @@ async fn dead_letters_are_redriven_by_the_real_binary_and_nothing_counts_twice()
     world.stop().await;
 }
 
+/// Records of a batch as Lambda's event has them, of which the stream has none any more: their numbers are lower than any that it has.
+fn object_of(world: &World, shard_id: &str, events: &[Value]) -> Value {
+    let arn = &world.provisioned.transactions_stream_arn;
+    let number = |at: usize| format!("1{at:055}");
+    let records: Vec<Value> = events
+        .iter()
+        .enumerate()
+        .map(|(at, event)| {
+            let seconds = now_ms() / 1_000;
+            json!({
+                "kinesis": {
+                    "kinesisSchemaVersion": "1.0", "partitionKey": event["card_id"], "sequenceNumber": number(at),
+                    "data": base64(event.to_string().as_bytes()), "approximateArrivalTimestamp": seconds,
+                },
+                "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": format!("{shard_id}:{}", number(at)),
+                "eventName": "aws:kinesis:record", "invokeIdentityArn": "arn:aws:iam::000000000000:role/score",
+                "awsRegion": "eu-west-1", "eventSourceARN": arn,
+            })
+        })
+        .collect();
+    json!({
+        "requestContext": { "condition": "RecordAgeExceeded", "approximateInvokeCount": 3 },
+        "version": "1.0", "timestamp": "2026-11-23T06:00:00.000Z",
+        "KinesisBatchInfo": {
+            "shardId": shard_id, "startSequenceNumber": number(0), "endSequenceNumber": number(events.len() - 1),
+            "approximateArrivalOfFirstRecord": "2026-11-23T05:00:00Z", "approximateArrivalOfLastRecord": "2026-11-23T05:00:00Z",
+            "batchSize": events.len(), "streamArn": arn,
+        },
+        "payload": json!({ "Records": records }).to_string(),
+    })
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// The drill of retention: the stream has forgotten the records, and their payload is in the bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_records_have_left_the_stream_is_redriven_from_its_payload_and_counts_once() {
+    let world = World::start().await;
+    let by_shard = world.put(&transactions(20)).await;
+    let shard_id = by_shard.keys().next().unwrap();
+    let events: Vec<Value> = transactions(90).split_off(50);
+    let object = object_of(&world, shard_id, &events).to_string();
+    let admin = world.cloud.admin();
+    let bucket = admin.letter_bucket(&world.names.prefix).await.unwrap();
+    let key = |at: u32| {
+        format!(
+            "aws/lambda/0a1b2c3d-1111-4222-8333-444455556666/{shard_id}/2026/11/23/2026-11-23T06.00.{at:02}-{at:08x}-0000-4000-8000-000000000000"
+        )
+    };
+    admin
+        .put_object(bucket.name(), &key(1), "000000000000", object.as_bytes())
+        .await
+        .unwrap();
+
+    let look = world.invoke(json!({ "source": "dead_letter", "look": true })).await;
+    assert_eq!(
+        (count(&look, "messages"), &look["stopped"]),
+        (1, &json!("done")),
+        "{look}"
+    );
+    let done = world.invoke(json!({ "source": "dead_letter" })).await;
+    assert_eq!(
+        (&done["stopped"], &done["problems"]),
+        (&json!("done"), &json!([])),
+        "{done}"
+    );
+    assert_eq!(
+        (
+            count(&done, "messages"),
+            count(&done, "expected"),
+            count(&done, "scored")
+        ),
+        (1, 40, 40),
+        "{done}"
+    );
+    assert_eq!((count(&done, "trimmed"), count(&done, "returned")), (0, 0));
+    assert_eq!(world.outcomes().await, 40);
+    assert_eq!(bucket.letters(None).await.unwrap().unwrap().objects, []);
+
+    admin
+        .put_object(bucket.name(), &key(2), "000000000000", object.as_bytes())
+        .await
+        .unwrap();
+    let again = world.invoke(json!({ "source": "dead_letter" })).await;
+    assert_eq!(
+        (count(&again, "scored"), count(&again, "already_done")),
+        (0, 40),
+        "{again}"
+    );
+    assert_eq!(bucket.letters(None).await.unwrap().unwrap().objects, []);
+    assert_eq!(world.waiting(&world.provisioned.unrecoverable_queue_url).await, 0);
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_messages_and_bad_requests_lose_nothing() {
     let world = World::start().await;

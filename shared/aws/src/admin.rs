@@ -1,4 +1,5 @@
-//! Streams, tables and queues as tools need them: create, describe, read, send, receive. Functions do not use this module.
+//! Streams, tables and queues as tools need them: create, describe, read, send, receive. Functions use nothing of this module but
+//! [`S3Bucket`].
 //!
 //! Its types name no SDK type, so that a tool needs no AWS crate of its own.
 
@@ -9,6 +10,7 @@ mod error;
 mod function;
 mod identity;
 mod keep;
+mod letters;
 mod machine;
 mod mapping;
 mod patience;
@@ -31,6 +33,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 pub use change_set::{ChangeSetInfo, ChangeSetKind, ImportedResource, NewChangeSet, StackChange, TemplateAt};
 pub use control::{ControlPut, Expected};
 pub use error::AdminError;
+pub use letters::{S3Bucket, letter_bucket_name};
 pub use machine::{MachineRun, MapProgress};
 pub use mapping::{LIVE_ALIAS, MappingChange, MappingState, RECORD_AGE_S_MAX};
 pub use patience::{

@@ -36,6 +36,8 @@ mod tests {
             for ms in base_ms..base_ms + 2_000 {
                 let text = format!("{}.{:03}", ms / 1_000, ms % 1_000);
                 let seconds: f64 = text.parse().unwrap();
+                let unpacked = tidemark_redrive::object::arrival_ms_of_payload(seconds);
+                assert_eq!(unpacked, Some(ms), "a redrive from a payload");
                 assert_eq!(
                     arrival_ms_of_seconds(seconds),
                     Some(ms).filter(|_| seconds <= SECONDS_MAX),

@@ -1,7 +1,7 @@
 //! The ports on DynamoDB, Kinesis and SQS: the only crate that names the AWS SDK.
 //!
 //! [`connect`] builds the clients; [`DynamoStore`], [`KinesisSink`], [`SqsQuarantine`] and [`SystemClock`] are the engine's
-//! ports; [`KinesisReader`] and [`SqsInbox`] are the redrive's. A call is tried once: what to try again, and when, is the engine's budget.
+//! ports; [`KinesisReader`], [`SqsInbox`] and [`S3Bucket`] are the redrive's. A call is tried once: what to try again, and when, is the engine's budget.
 
 pub mod admin;
 mod arrival;
@@ -21,6 +21,7 @@ mod statement;
 mod store;
 mod write;
 
+pub use admin::S3Bucket;
 pub use arrival::{arrival_ms, arrival_ms_of_seconds};
 pub use client::{AwsSettings, Clients, CredentialSource, Endpoints, connect, is_loopback};
 pub use clock::SystemClock;

@@ -53,3 +53,7 @@ pub const RECEIVE_MESSAGES_MAX: usize = 10;
 pub const RECEIVE_WAIT_S_MAX: u32 = 20;
 /// The longest time that a received message is hidden, seconds: SQS's twelve hours.
 pub const VISIBILITY_S_MAX: u32 = 43_200;
+/// Time for one call of a bucket: an object has up to 6 MB of payload, and its escapes.
+pub const OBJECT_TIMEOUT_MS: u64 = 8_000;
+/// Names of one ListObjectsV2 (S3's limit).
+pub const LIST_KEYS_MAX: u32 = 1_000;

@@ -4,12 +4,14 @@ mod call;
 mod feed;
 mod letters;
 mod look;
+mod objects;
 mod one_call;
 mod payloads;
 mod queue;
 mod range;
 mod read;
 mod redrive;
+mod settle;
 mod step;
 mod work;
 
@@ -35,7 +37,10 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let mut call = Call::new(request, &self.config, self.clock.now_ms(), deadline_ms);
         match request.source {
             Source::DeadLetter if request.look => Box::pin(self.look(&mut call)).await,
-            Source::DeadLetter => Box::pin(self.letters(&mut call)).await,
+            Source::DeadLetter => {
+                Box::pin(self.letters(&mut call)).await;
+                Box::pin(self.objects(&mut call)).await;
+            }
             Source::Quarantine => Box::pin(self.payloads(&mut call)).await,
             Source::Range => Box::pin(self.range(&mut call)).await,
         }

@@ -14,6 +14,7 @@ pub mod letter;
 pub mod limits;
 pub mod memory;
 pub mod number;
+pub mod object;
 pub mod parts;
 pub mod port;
 pub mod rate;

@@ -41,7 +41,15 @@ pub const CHAIN_PROBLEMS_MAX: usize = 3;
 /// Bytes of a chain as it goes from call to call. A state machine passes 256 KiB on, and nothing catches what is longer; the call and
 /// its answer have some bytes around the chain.
 pub const CHAIN_BYTES_MAX: usize = 192 * 1024;
-/// Bytes of quarantined payloads, as messages, that are in memory together.
+/// Names of letters in a bucket that are put into the order of their shards together; those behind them come after.
+pub const LISTED_OBJECTS_MAX: usize = 10_000;
+/// Letters of a bucket that are in work together: each is got before its shard is walked, and once more where its payload is needed.
+pub const GROUP_OBJECTS_MAX: usize = 100;
+/// Names of letters that a look counts; of more it tells that there are so many at least.
+pub const LOOK_OBJECTS_MAX: usize = 100_000;
+/// Letters of a bucket that a look gets, for the arrival of their first record: the oldest of each of so many shards.
+pub const LOOK_GETS_MAX: usize = 20;
+/// Bytes of quarantined payloads, as messages, that are in memory together; and of a letter with its payload.
 pub const ASSEMBLY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a receive waits for a first message, seconds: by waiting it asks all of SQS's servers.
 pub const RECEIVE_WAIT_S: u32 = 1;

@@ -1,7 +1,9 @@
-//! The ports of a redrive: the stream, the queues, the engine. `shared/aws` has the first two on Kinesis and SQS;
-//! tests have them in memory.
+//! The ports of a redrive: the stream, the queues, the bucket of letters, the engine. `shared/aws` has the first three on Kinesis,
+//! SQS and S3; tests have them in memory.
 
+use std::fmt::Debug;
 use std::future::Future;
+use std::pin::Pin;
 
 use tidemark_engine::port::{Clock, PortError, Quarantine, ScoreSink, StateStore};
 use tidemark_engine::{BatchReport, Engine, InRecord};
@@ -107,6 +109,42 @@ pub trait Inbox: Send + Sync {
 
     /// Sends one message.
     fn send(&self, body: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// An object of a bucket, as a list names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its name.
+    pub key: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// When it was written: milliseconds since 1970-01-01T00:00:00Z.
+    pub written_ms: i64,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectPage {
+    /// The objects, by their names' order in bytes.
+    pub objects: Vec<ObjectInfo>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
+/// What a call of a bucket will answer.
+pub type BucketAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, PortError>> + Send + 'a>>;
+
+/// A bucket of dead letters with their payloads. A deployment may be without one, and each of its calls is a long one: so it stands
+/// behind a pointer, and no other type changes with it.
+pub trait LetterBucket: Debug + Send + Sync {
+    /// A page of the letters, from behind `after` on. Names that do not begin as Lambda's do are not listed.
+    fn list<'a>(&'a self, after: Option<&'a str>) -> BucketAnswer<'a, ObjectPage>;
+
+    /// What an object holds; `None`: it is not there.
+    fn get<'a>(&'a self, key: &'a str) -> BucketAnswer<'a, Option<Vec<u8>>>;
+
+    /// Deletes an object. One that is not there counts as deleted.
+    fn delete<'a>(&'a self, key: &'a str) -> BucketAnswer<'a, ()>;
 }
 
 /// What takes records to their end.

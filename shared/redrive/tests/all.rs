@@ -13,6 +13,7 @@ mod common;
 mod concurrent;
 mod horizon;
 mod letters;
+mod objects;
 mod parts;
 mod quarantine;
 mod queues;

@@ -98,8 +98,10 @@ codes! {
     CursorInvalid = "TM-5015",
     /// The end of a range was not reached within the pages that a walk may read in vain.
     WalkUnfinished = "TM-5016",
-    /// The stream or a queue failed in the middle of a redrive.
+    /// The stream, a queue or the bucket failed in the middle of a redrive.
     RedriveInterrupted = "TM-5017",
+    /// A letter of a bucket is needed for its payload, and the payload can't be used.
+    LetterPayloadUnusable = "TM-5018",
 }
 
 impl fmt::Display for ErrorCode {

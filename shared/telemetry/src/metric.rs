@@ -180,6 +180,9 @@ metrics! {
     ColdStarts: Count,
     /// How long the oldest record has waited that a dead letter names, however often the letter was received; 0 when none waits.
     OldestDeadLetterAge: Milliseconds rare,
+    /// Dead letters that wait, as the look of every five minutes counts them: messages of the queue that nobody has in hand, and objects of
+    /// the bucket.
+    DeadLetters: Count rare,
     /// Messages that a redrive looked at.
     RedriveMessages: Count rare,
     /// Records that a redrive read again.

@@ -1,8 +1,9 @@
 """Runs the command's verbs against a local AWS through a proxy that writes down what each calls.
 
 usage: operator_calls.py TIDEMARK ENDPOINT < a JSON list of cases
-a case: {"verb": name, "arguments": [...], "exits": [code, ...], "files": {name: text}, "letter": text}, of which the last three may be
-missing: with which codes the command may end (0), files to write before, and a message to put into the dead-letter queue before
+a case: {"verb": name, "arguments": [...], "exits": [code, ...], "files": {name: text}, "letter": text, "object": {"path": path, "text": text}},
+of which the last four may be missing: with which codes the command may end (0), files to write before, a message to put into the dead-letter
+queue before, and an object to put into the bucket
 stdout: {verb: [IAM action, ...]}
 
 The commands run in a folder of their own. A local AWS has no Step Functions: the proxy has the deployment's state machine, as
@@ -30,6 +31,11 @@ PERMISSIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
+# S3 has the bucket in its path. Listing one, or asking whether it is there, is one permission.
+S3 = [
+    ("GET", r"/[^/]+/?", "s3:ListBucket"),
+    ("GET", r"/[^/]+/.+", "s3:GetObject"),
+]
 LAMBDA = [
     ("POST", r"/2015-03-31/functions/[^/]+/invocations", "lambda:InvokeFunction"),
     ("GET", r"/2015-03-31/event-source-mappings/?", "lambda:ListEventSourceMappings"),
@@ -49,7 +55,8 @@ def action(method: str, path: str, headers, body: bytes) -> str:
         return PERMISSIONS.get(called, called)
     if body.startswith(b"Action=GetCallerIdentity"):
         return "sts:GetCallerIdentity"
-    for known_method, pattern, name in LAMBDA:
+    signed_for_s3 = "/s3/aws4_request" in (headers.get("authorization") or "")
+    for known_method, pattern, name in S3 if signed_for_s3 else LAMBDA:
         if method == known_method and re.fullmatch(pattern, path.split("?")[0]):
             return name
     raise SystemExit(f"{method} {path}: which action is this?")
@@ -139,6 +146,12 @@ def send_letter(endpoint: str, letter: str) -> None:
     urllib.request.urlopen(urllib.request.Request(endpoint, body, headers), timeout=60).read()
 
 
+def put_object(endpoint: str, path: str, text: str) -> None:
+    """Puts an object into a bucket, as the mapping would."""
+    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=test/20200101/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=0"}
+    urllib.request.urlopen(urllib.request.Request(endpoint + path, text.encode(), headers, method="PUT"), timeout=60).read()
+
+
 def main() -> None:
     """Run each case, note its calls."""
     tidemark, endpoint = sys.argv[1:3]
@@ -150,6 +163,8 @@ def main() -> None:
                     file.write(text)
             if "letter" in case:
                 send_letter(endpoint, case["letter"])
+            if "object" in case:
+                put_object(endpoint, case["object"]["path"], case["object"]["text"])
             called = set()
             server = proxy(endpoint, called)
             environment = {

@@ -99,6 +99,11 @@ fn variants() -> BTreeMap<String, Value> {
         "by defaults": {}, "with a customer's key": {"KmsKeyArn": key}, "in a VPC": network,
         "in a VPC with endpoints": with_endpoints, "of known sizes": sizes, "without CodeDeploy": {"DeploymentGradual": "false"},
         "without a state machine": {"RedriveParallelMax": "0"},
+        "with a bucket": {"DeadLetterDestination": "bucket"},
+        "with a bucket in a VPC with a customer's key": {
+            "DeadLetterDestination": "drain", "KmsKeyArn": key, "VpcId": "vpc-0123456789abcdef0",
+            "VpcSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1", "VpcRouteTableIds": "rtb-0123456789abcdef0",
+        },
         "pushed to": {"MappingFanOut": "true", "MappingStartSeconds": "1790812800"},
     });
     serde_json::from_value(variants).unwrap()

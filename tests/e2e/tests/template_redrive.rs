@@ -33,7 +33,11 @@ fn variables() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
         .as_object()
         .unwrap()
     {
-        let target = value["Ref"].as_str().unwrap();
+        // By default there is no bucket, and its variable is empty.
+        let Some(target) = value["Ref"].as_str() else {
+            variables.insert(name.clone(), value.as_str().unwrap().to_owned());
+            continue;
+        };
         let text = match template()["Resources"][target]["Type"].as_str() {
             Some("AWS::SQS::Queue") => "https://sqs.eu-west-1.amazonaws.com/000000000000/queue".to_owned(),
             Some(_) => format!("tidemark-{}", target.to_lowercase()),
@@ -161,6 +165,81 @@ fn it_may_take_messages_from_two_queues_only_and_deletes_none_from_the_unrecover
         BTreeSet::from(["kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]),
         "it reads the stream, and puts nothing there"
     );
+}
+
+/// No letter goes where nobody looks: whoever may be told to write to the bucket, its readers are there, too; and they stay while it is
+/// emptied.
+#[test]
+fn no_letter_goes_to_a_bucket_that_nobody_reads() {
+    let with = |destination: &str| {
+        let template = e2e::decided("infra/template.yaml", [format!("DeadLetterDestination={destination}")]).unwrap();
+        let resources = &template["Resources"];
+        let variable =
+            &resources["RedriveFunction"]["Properties"]["Environment"]["Variables"]["TIDEMARK_LETTERS_BUCKET"];
+        let target = &resources["ScoreMapping"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"];
+        let actions = |role: &str| -> BTreeSet<String> {
+            let statements = &resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+            let actions = statements
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|one| one["Action"].as_array().unwrap());
+            let actions = actions
+                .filter_map(Value::as_str)
+                .filter(|action| action.starts_with("s3:"));
+            actions.map(str::to_owned).collect()
+        };
+        (
+            variable["Ref"] == "LetterBucket",
+            target["Fn::GetAtt"][0].as_str().unwrap().to_owned(),
+            actions("ScoreRole"),
+            actions("RedriveRole"),
+            resources.get("LetterBucket").is_some() && resources.get("LetterBucketPolicy").is_some(),
+        )
+    };
+    let named = |actions: &[&str]| {
+        actions
+            .iter()
+            .map(|action| (*action).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let (writes, reads) = (
+        named(&["s3:ListBucket", "s3:PutObject"]),
+        named(&["s3:DeleteObject", "s3:GetObject", "s3:ListBucket"]),
+    );
+    let none = BTreeSet::new();
+    let queue = "DeadLetterQueue".to_owned();
+    assert_eq!(with("queue"), (false, queue.clone(), none.clone(), none.clone(), false));
+    assert_eq!(
+        with("bucket"),
+        (true, "LetterBucket".to_owned(), writes, reads.clone(), true)
+    );
+    assert_eq!(with("drain"), (true, queue, none, reads, true));
+    let allowed = parameter_values("DeadLetterDestination");
+    assert_eq!(allowed, ["queue", "bucket", "drain"], "each of them is looked at here");
+}
+
+fn parameter_values(name: &str) -> Vec<&'static str> {
+    let values = template()["Parameters"][name]["AllowedValues"].as_array().unwrap();
+    values.iter().map(|value| value.as_str().unwrap()).collect()
+}
+
+/// The template and the command give the bucket one name, which S3 takes whatever the prefix; and both say when it lets an object go.
+#[test]
+fn the_bucket_has_one_name_and_one_time() {
+    let with = e2e::decided("infra/template.yaml", ["DeadLetterDestination=bucket"]).unwrap();
+    let bucket = &with["Resources"]["LetterBucket"]["Properties"];
+    let name = tidemark_aws::admin::letter_bucket_name("${Prefix}", "${AWS::AccountId}", "${AWS::Region}");
+    assert_eq!(bucket["BucketName"]["Fn::Sub"], name.as_str());
+    let longest = tidemark_aws::admin::letter_bucket_name(&"p".repeat(31), "000000000000", "ap-northeast-1");
+    assert!(longest.len() <= 63, "{}", longest.len());
+    let mut variables = variables().0;
+    variables.insert("TIDEMARK_LETTERS_BUCKET".to_owned(), longest.clone());
+    assert_eq!(read(&variables).unwrap().letters_bucket, Some(longest));
+    let days = bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
+        .as_i64()
+        .unwrap();
+    assert_eq!(days * 24 * 3_600_000, tidemark_domain::lifetime::RECORD_MS_MAX);
 }
 
 #[test]

@@ -210,6 +210,8 @@ mod tests {
         for wrong in [
             change("Modify", "CardsTable", Some("True")),
             change("Remove", "TransactionsStream", None),
+            // From a bucket of dead letters there is no way back to the queue alone: nobody would read what is in it.
+            change("Remove", "LetterBucket", None),
             change("Modify", "UnrecoverableQueue", Some("True")),
         ] {
             let all = [fine[0].clone(), wrong.clone()];

@@ -93,7 +93,7 @@ fn going(target: &Target, there: &[StackInfo]) -> String {
         .collect();
     format!(
         "These stacks will be deleted: {}. With them go the functions, the mapping, the alarms, the logs and the stream {}-scores.\n\
-         Kept will be the stream {}-transactions, the table {}-cards and the queues: what they hold is nowhere else.",
+         Kept will be the stream {}-transactions, the table {}-cards the queues, and the bucket of dead letters where there is one: what they hold is nowhere else.",
         names.join(", "),
         target.stage.prefix(),
         target.stage.prefix(),

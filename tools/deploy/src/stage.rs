@@ -71,6 +71,12 @@ impl Stage {
             .map_or("tidemark", String::as_str)
     }
 
+    /// Whether its stack has a bucket of dead letters.
+    pub(crate) fn has_letter_bucket(&self) -> bool {
+        let destination = self.pipeline.parameters.get("DeadLetterDestination");
+        destination.is_some_and(|destination| destination != "queue")
+    }
+
     fn parse(name: &str, text: &str, from: &str, set: &[String]) -> Result<Self, CliError> {
         let wrong = |what: String| {
             let advice = format!(

@@ -1,7 +1,7 @@
 //! What there is already: the stage's stacks, other stacks with its prefix, and what a deleted stack has kept.
 
 use terminal::error::CliError;
-use tidemark_aws::admin::{AdminError, ImportedResource, StackInfo};
+use tidemark_aws::admin::{AdminError, ImportedResource, StackInfo, letter_bucket_name};
 
 use crate::failure;
 use crate::stage::StackPlan;
@@ -180,6 +180,13 @@ pub(crate) async fn kept(target: &Target) -> Result<Vec<ImportedResource>, CliEr
             "AWS::DynamoDB::Table" => {
                 let asked = is_there(admin.get_item(&name, "-", "-").await);
                 ("TableName", asked.map(|there| there.map(|_| name.clone())))
+            }
+            // A stage without the bucket has no place for it: what is in it is seen by `dlq` all the same.
+            "AWS::S3::Bucket" if !target.stage.has_letter_bucket() => continue,
+            "AWS::S3::Bucket" => {
+                let bucket = letter_bucket_name(prefix, &target.account, &target.region);
+                let there = admin.bucket_is_there(&bucket, &target.account).await;
+                ("BucketName", there.map(|there| there.then_some(bucket)))
             }
             _ => ("QueueUrl", is_there(admin.queue_url(&name).await)),
         };

@@ -214,6 +214,7 @@ mod tests {
             ("AWS::SQS::Queue", "quarantine"),
             ("AWS::SQS::Queue", "dead-letter"),
             ("AWS::SQS::Queue", "unrecoverable"),
+            ("AWS::S3::Bucket", "dl-${AWS::AccountId}-${AWS::Region}"),
         ];
         assert_eq!(told, expected);
         assert!(Template::ALARMS.kept().is_empty());

@@ -74,6 +74,8 @@ impl LocalConfig {
 /// Names of the resources, and the shards of each stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
+    /// What they begin with.
+    pub prefix: String,
     /// Stream of events in.
     pub transactions_stream: String,
     /// Stream of outcomes out.
@@ -99,6 +101,7 @@ impl Names {
     #[must_use]
     pub fn with_prefix(prefix: &str) -> Self {
         Self {
+            prefix: prefix.to_owned(),
             transactions_stream: format!("{prefix}-transactions"),
             scores_stream: format!("{prefix}-scores"),
             table: format!("{prefix}-cards"),
@@ -125,6 +128,8 @@ pub struct Provisioned {
     pub quarantine_queue_url: String,
     /// URL of the dead-letter queue.
     pub dead_letter_queue_url: String,
+    /// Bucket of batches that kept failing, with their payload; a mapping writes there where it is told so.
+    pub letter_bucket: String,
     /// URL of the unrecoverable queue.
     pub unrecoverable_queue_url: String,
     /// ARN of the stream of events.
@@ -219,12 +224,14 @@ impl LocalCloud {
         AwsSettings::local(&self.config.region, self.endpoint(), Some(self.dynamodb_endpoint()))
     }
 
-    /// Makes streams, table and queues. What is there already is left as it is.
+    /// Makes streams, table, queues and bucket. What is there already is left as it is.
     pub async fn provision(&self, names: &Names) -> Result<Provisioned, LocalError> {
         let admin = &self.admin;
         admin.create_stream(&names.transactions_stream, names.shards).await?;
         admin.create_stream(&names.scores_stream, names.shards).await?;
         admin.create_table(&names.table).await?;
+        let letters = admin.letter_bucket(&names.prefix).await?;
+        admin.create_bucket(letters.name()).await?;
         if self.config.on.is_some() {
             // As the template has it; this cloud's own stream and table need not be told.
             admin.keep_for(&names.transactions_stream, STREAM_RETENTION_H).await?;
@@ -234,6 +241,7 @@ impl LocalCloud {
         Ok(Provisioned {
             quarantine_queue_url: admin.create_queue(&names.quarantine_queue, QUEUE_RETENTION_S).await?,
             dead_letter_queue_url: admin.create_queue(&names.dead_letter_queue, QUEUE_RETENTION_S).await?,
+            letter_bucket: letters.name().to_owned(),
             unrecoverable_queue_url: admin
                 .create_queue(&names.unrecoverable_queue, QUEUE_RETENTION_S)
                 .await?,
@@ -263,6 +271,7 @@ impl LocalCloud {
         let own = [
             ("TIDEMARK_TRANSACTIONS_STREAM", names.transactions_stream.as_str()),
             ("TIDEMARK_DEAD_LETTER_QUEUE_URL", &provisioned.dead_letter_queue_url),
+            ("TIDEMARK_LETTERS_BUCKET", &provisioned.letter_bucket),
             ("TIDEMARK_UNRECOVERABLE_QUEUE_URL", &provisioned.unrecoverable_queue_url),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));

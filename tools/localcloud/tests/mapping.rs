@@ -12,6 +12,7 @@ use localcloud::{
 };
 use serde_json::{Value, json};
 use tidemark_aws::admin::PutRecord;
+use tidemark_redrive::port::LetterBucket as _;
 
 const PATIENCE_MS: u64 = 60_000;
 
@@ -222,6 +223,98 @@ async fn a_batch_that_keeps_failing_ends_in_the_queue_and_the_shard_goes_on() {
         bench.cloud.admin().queue_depth(queue).await.unwrap(),
         Default::default()
     );
+}
+
+/// The same JSON as the message of the queue, under a name as Lambda gives it, with the event as the function got it.
+#[tokio::test]
+async fn a_batch_that_keeps_failing_ends_in_the_bucket_with_its_payload() {
+    let bench = Bench::new().await;
+    let mut spec = bench.spec();
+    spec.options = EsmOptions {
+        retries_max: Some(0),
+        batch_size: 10,
+        ..spec.options
+    };
+    spec.on_failure_bucket = Some(bench.made.letter_bucket.clone());
+    let mapping = bench.cloud.start_mapping(spec).await.unwrap();
+    let poison = [PutRecord {
+        partition_key: "k".to_owned(),
+        data: b"poison".to_vec(),
+    }];
+    let admin = bench.cloud.admin();
+    let stream = &bench.names.transactions_stream;
+    let numbers = admin.put_records(stream, &poison).await.unwrap();
+    mapping.drained(PATIENCE_MS).await.unwrap();
+
+    let bucket = admin.letter_bucket("tidemark").await.unwrap();
+    let page = bucket.letters(None).await.unwrap().unwrap();
+    assert_eq!((page.objects.len(), page.more), (1, false));
+    let key = &page.objects[0].key;
+    let name = tidemark_redrive::object::LetterKey::parse(key).unwrap_or_else(|| panic!("{key}"));
+    let bytes = bucket.get(key).await.unwrap().unwrap();
+    let object: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(object["KinesisBatchInfo"]["startSequenceNumber"], numbers[0]);
+    assert_eq!(object["KinesisBatchInfo"]["shardId"], name.shard_id);
+    assert_eq!(object["requestContext"]["condition"], "RetryAttemptsExhausted");
+    let home = tidemark_redrive::Home::new(stream.clone());
+    let text = String::from_utf8(bytes).unwrap();
+    let letter = tidemark_redrive::letter::Letter::parse(&text, &home).unwrap();
+    let records = tidemark_redrive::object::records(&text, &letter).unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        (records[0].data.as_slice(), records[0].partition_key.as_str()),
+        (&b"poison"[..], "k")
+    );
+    let empty = admin.queue_depth(&bench.made.dead_letter_queue_url).await.unwrap();
+    assert_eq!(empty, Default::default(), "a mapping has one destination");
+
+    bucket.delete(key).await.unwrap();
+    bucket.delete(key).await.unwrap();
+    assert_eq!(bucket.get(key).await.unwrap(), None);
+    assert_eq!(bucket.letters(None).await.unwrap().unwrap().objects, []);
+    assert_eq!(
+        admin
+            .letter_bucket("another")
+            .await
+            .unwrap()
+            .letters(None)
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+/// A list goes on behind a name, whatever letters are in it.
+#[tokio::test]
+async fn objects_are_listed_in_the_order_of_their_names_page_by_page() {
+    let bench = Bench::new().await;
+    let admin = bench.cloud.admin();
+    let bucket = admin.letter_bucket("tidemark").await.unwrap();
+    let key = |at: usize| format!("aws/lambda/a+b&c d<é>/{at:04}");
+    for at in 0..1_003 {
+        admin
+            .put_object(bucket.name(), &key(at), "000000000000", b"{}")
+            .await
+            .unwrap();
+    }
+    admin
+        .put_object(bucket.name(), "elsewhere", "000000000000", b"")
+        .await
+        .unwrap();
+    let mut listed: Vec<String> = Vec::new();
+    loop {
+        let page = bucket
+            .letters(listed.last().map(String::as_str))
+            .await
+            .unwrap()
+            .unwrap();
+        listed.extend(page.objects.into_iter().map(|object| object.key));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(listed, (0..1_003).map(key).collect::<Vec<_>>());
+    assert_eq!(bucket.get(&key(7)).await.unwrap().as_deref(), Some(&b"{}"[..]));
 }
 
 #[tokio::test]

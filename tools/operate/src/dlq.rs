@@ -10,9 +10,11 @@ use terminal::clock::now_ms;
 use terminal::error::{CliError, Exit};
 use terminal::ui;
 use tidemark_aws::admin::{Admin, QueueMessage};
+use tidemark_domain::lifetime::RECORD_MS_MAX;
 
 use crate::account::evidence::failed;
 use crate::account::message::{self, DeadLetter};
+use crate::account::objects;
 use crate::account::queue::{self, QueueContent};
 use crate::dlq::args::DlqArgs;
 use crate::places::Places;
@@ -41,8 +43,10 @@ pub struct DlqReport {
 /// Batches that the mapping gave up.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeadLetters {
-    /// Messages, malformed ones included.
+    /// Messages and objects, malformed ones included.
     pub messages: u64,
+    /// Of these, objects of the bucket, which have their payload.
+    pub objects: u64,
     /// Records that they name.
     pub records: u64,
     /// Of these, records that the stream no longer holds, or not all of them.
@@ -74,7 +78,8 @@ pub struct DeadLetterRow {
     pub oldest_ms: i64,
     /// How long ago that was, in milliseconds.
     pub age_ms: i64,
-    /// How long until the stream's or the queue's retention takes the first of them, in milliseconds; negative: since when.
+    /// How long until the stream's or the queue's retention takes the first of them, in milliseconds; negative: since when. What is in
+    /// the bucket has as long as a record may be judged.
     pub gone_in_ms: i64,
 }
 
@@ -156,10 +161,11 @@ impl DeadLetters {
 async fn report(admin: &Admin, places: &Places, now_ms: i64) -> Result<DlqReport, CliError> {
     let reading = || failed("reading a queue");
     let read = |url| queue::read(admin, url);
-    let (dead, refused, lost) = tokio::try_join!(
+    let (dead, refused, lost, kept_objects) = tokio::try_join!(
         read(&places.dead_letter_url),
         read(&places.quarantine_url),
-        read(&places.unrecoverable_url)
+        read(&places.unrecoverable_url),
+        objects::read(admin, &places.prefix)
     )
     .map_err(reading())?;
     let dead_kept_s = admin
@@ -182,11 +188,13 @@ async fn report(admin: &Admin, places: &Places, now_ms: i64) -> Result<DlqReport
     let report = DlqReport {
         stream: places.stream.clone(),
         retention_h: places.retention_h,
-        dead_letter: dead_letters(&dead, &places.stream, kept),
+        dead_letter: dead_letters(&dead, &kept_objects, &places.stream, kept),
         quarantine: refusals(&refused, kept_refused),
         unrecoverable: unrecoverables(&lost),
         verdict: "",
-        complete: ![&dead, &refused, &lost].into_iter().any(QueueContent::is_partial),
+        complete: ![&dead, &refused, &lost, &kept_objects]
+            .into_iter()
+            .any(QueueContent::is_partial),
     };
     Ok(DlqReport {
         verdict: report.verdict(),
@@ -216,16 +224,20 @@ struct Kept {
     queue_ms: i64,
 }
 
-fn dead_letters(content: &QueueContent, stream: &str, kept: Kept) -> DeadLetters {
+fn dead_letters(content: &QueueContent, bucket: &QueueContent, stream: &str, kept: Kept) -> DeadLetters {
+    let objects = bucket.messages.len() as u64;
     let mut found = DeadLetters {
-        messages: content.messages.len() as u64,
+        messages: content.messages.len() as u64 + objects,
+        objects,
         hidden_messages: content.hidden,
         unseen_messages: content.unseen,
-        more_messages: content.more,
+        more_messages: content.more || bucket.more,
         ..DeadLetters::default()
     };
     let mut rows: BTreeMap<(String, String), DeadLetterRow> = BTreeMap::new();
-    for queued in &content.messages {
+    let of_queue = content.messages.iter().map(|queued| (queued, false));
+    let of_bucket = bucket.messages.iter().map(|object| (object, true));
+    for (queued, has_payload) in of_queue.chain(of_bucket) {
         let letter = match message::dead_letter(&queued.body, stream) {
             Ok(letter) => letter,
             Err(malformed) => {
@@ -234,8 +246,8 @@ fn dead_letters(content: &QueueContent, stream: &str, kept: Kept) -> DeadLetters
             }
         };
         found.records += letter.records;
-        let row = dead_letter_row(letter, queued, kept);
-        if row.age_ms >= kept.stream_ms {
+        let row = dead_letter_row(letter, queued, has_payload, kept);
+        if row.age_ms >= kept.stream_ms && !has_payload {
             found.past_retention_records += row.records;
         }
         rows.entry((row.shard_id.clone(), row.condition.clone()))
@@ -254,9 +266,13 @@ fn dead_letters(content: &QueueContent, stream: &str, kept: Kept) -> DeadLetters
 }
 
 /// The row of one message. Without an arrival time in it, its records are taken to be as old as the message.
-fn dead_letter_row(letter: DeadLetter, queued: &QueueMessage, kept: Kept) -> DeadLetterRow {
+fn dead_letter_row(letter: DeadLetter, queued: &QueueMessage, has_payload: bool, kept: Kept) -> DeadLetterRow {
     let oldest_ms = letter.first_arrival_ms.unwrap_or(queued.sent_ms);
-    let gone_ms = (oldest_ms + kept.stream_ms).min(queued.sent_ms + kept.queue_ms);
+    let gone_ms = if has_payload {
+        oldest_ms + RECORD_MS_MAX
+    } else {
+        (oldest_ms + kept.stream_ms).min(queued.sent_ms + kept.queue_ms)
+    };
     DeadLetterRow {
         shard_id: letter.range.shard_id,
         condition: letter.condition,

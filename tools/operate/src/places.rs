@@ -77,6 +77,8 @@ pub struct PlaceArgs {
 /// Where everything is.
 #[derive(Clone, Debug)]
 pub struct Places {
+    /// What the deployment's names begin with.
+    pub prefix: String,
     /// The stream of transactions.
     pub stream: String,
     /// How long it keeps a record, in hours.
@@ -130,6 +132,7 @@ impl PlaceArgs {
             admin.queue_url(&name).await.map_err(|e| queue_error(&name, &e))
         };
         Ok(Places {
+            prefix: self.deployment.prefix.clone(),
             quarantine_url: url(self.quarantine.as_ref(), "quarantine").await?,
             dead_letter_url: url(self.dead_letter.as_ref(), "dead-letter").await?,
             unrecoverable_url: url(self.unrecoverable.as_ref(), "unrecoverable").await?,
@@ -146,6 +149,7 @@ impl Places {
     #[must_use]
     pub fn names(&self) -> EvidencePlaces<'_> {
         EvidencePlaces {
+            prefix: &self.prefix,
             transactions: &self.stream,
             scores: &self.scores,
             table: &self.table,

@@ -183,6 +183,7 @@ pub(crate) struct Found {
 pub(crate) async fn read_evidence(stack: &Stack) -> Result<Found, CliError> {
     let admin = stack.cloud.admin();
     let names = EvidencePlaces {
+        prefix: &stack.names.prefix,
         transactions: &stack.names.transactions_stream,
         scores: &stack.names.scores_stream,
         table: &stack.names.table,

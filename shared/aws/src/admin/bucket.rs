@@ -1,6 +1,6 @@
 //! S3: the bucket that a deployment's code and templates go to.
 
-use super::rim::{Ask, encoded};
+use super::rim::{Ask, Rim, encoded};
 use super::{Admin, AdminError};
 
 /// The region in which a bucket is made without naming it.
@@ -13,7 +13,7 @@ impl Admin {
     /// When it is somebody else's, or S3 does not answer.
     pub async fn bucket_is_there(&self, bucket: &str, account: &str) -> Result<bool, AdminError> {
         let owner = [("x-amz-expected-bucket-owner", account)];
-        let uri = self.bucket_uri(bucket, None);
+        let uri = bucket_uri(&self.deploys.storage, bucket, None);
         let ask = ask("HeadBucket", "HEAD", &uri, &owner, &[]);
         found(self.deploys.storage.send(ask).await)
     }
@@ -32,7 +32,7 @@ impl Admin {
                  </CreateBucketConfiguration>"
             )
         };
-        let uri = self.bucket_uri(bucket, None);
+        let uri = bucket_uri(&self.deploys.storage, bucket, None);
         let ask = ask("CreateBucket", "PUT", &uri, &[], body.as_bytes());
         match self.deploys.storage.send(ask).await {
             Err(AdminError::Refused { code, .. }) if code == "BucketAlreadyOwnedByYou" => Ok(()),
@@ -46,7 +46,7 @@ impl Admin {
     /// When S3 does not answer, or refuses.
     pub async fn object_is_there(&self, bucket: &str, key: &str, account: &str) -> Result<bool, AdminError> {
         let owner = [("x-amz-expected-bucket-owner", account)];
-        let uri = self.bucket_uri(bucket, Some(key));
+        let uri = bucket_uri(&self.deploys.storage, bucket, Some(key));
         found(
             self.deploys
                 .storage
@@ -61,7 +61,7 @@ impl Admin {
     /// When S3 does not answer, or refuses.
     pub async fn put_object(&self, bucket: &str, key: &str, account: &str, bytes: &[u8]) -> Result<(), AdminError> {
         let owner = [("x-amz-expected-bucket-owner", account)];
-        let uri = self.bucket_uri(bucket, Some(key));
+        let uri = bucket_uri(&self.deploys.storage, bucket, Some(key));
         self.deploys
             .storage
             .send(ask("PutObject", "PUT", &uri, &owner, bytes))
@@ -72,27 +72,27 @@ impl Admin {
     /// Where an object is, as CloudFormation takes it for a template.
     #[must_use]
     pub fn object_url(&self, bucket: &str, key: &str) -> String {
-        self.bucket_uri(bucket, Some(key))
-    }
-
-    /// A bucket's place: a host of its own on AWS, a folder of an endpoint that was set.
-    fn bucket_uri(&self, bucket: &str, key: Option<&str>) -> String {
-        let key = key.map_or_else(String::new, |key| {
-            key.split('/').map(encoded).collect::<Vec<_>>().join("/")
-        });
-        if let Some(endpoint) = self.deploys.storage.endpoint() {
-            return match key.as_str() {
-                "" => format!("{endpoint}/{bucket}"),
-                key => format!("{endpoint}/{bucket}/{key}"),
-            };
-        }
-        let region = self.deploys.storage.region();
-        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-        format!("https://{bucket}.s3.{region}.amazonaws.com{suffix}/{key}")
+        bucket_uri(&self.deploys.storage, bucket, Some(key))
     }
 }
 
-fn ask<'a>(
+/// A bucket's place: a host of its own on AWS, a folder of an endpoint that was set.
+pub(super) fn bucket_uri(storage: &Rim, bucket: &str, key: Option<&str>) -> String {
+    let key = key.map_or_else(String::new, |key| {
+        key.split('/').map(encoded).collect::<Vec<_>>().join("/")
+    });
+    if let Some(endpoint) = storage.endpoint() {
+        return match key.as_str() {
+            "" => format!("{endpoint}/{bucket}"),
+            key => format!("{endpoint}/{bucket}/{key}"),
+        };
+    }
+    let region = storage.region();
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://{bucket}.s3.{region}.amazonaws.com{suffix}/{key}")
+}
+
+pub(super) fn ask<'a>(
     operation: &'a str,
     method: &'a str,
     uri: &'a str,

@@ -72,6 +72,11 @@ impl Element {
         self.text_of(name).unwrap_or_default().to_owned()
     }
 
+    /// The elements of this name in this one.
+    pub(super) fn children_of(&self, name: &str) -> impl Iterator<Item = &Self> {
+        self.children.iter().filter(move |child| child.name == name)
+    }
+
     /// The members of a list of this name in this one.
     pub(super) fn members(&self, name: &str) -> impl Iterator<Item = &Self> {
         let list = self.child(name).map_or(&[][..], |list| &list.children);

@@ -14,16 +14,15 @@ use std::collections::BTreeMap;
 
 use tidemark_engine::InRecord;
 use tidemark_engine::port::{Clock, PortError};
-use tidemark_telemetry::ErrorCode;
 
 use super::feed::{Fed, Redriven};
 use super::one_call::Call;
-use super::queue::Moved;
 use super::redrive::Redrive;
+use super::settle::leave;
 use super::step::Step;
-use super::work::{Handling, Stage, Work};
-use crate::api::{Problem, Tally};
-use crate::letter::{Letter, Rejection, first_arrival_ms};
+use super::work::{Holder, Work};
+use crate::api::Tally;
+use crate::letter::{Letter, first_arrival_ms};
 use crate::limits::{GROUP_MESSAGES_MAX, RECEIVE_MESSAGES_MAX, SHARED_GROUP_MESSAGES_MAX};
 use crate::port::{Inbox, Page, Processor, Received, ShardReader};
 use crate::shards::in_order;
@@ -85,7 +84,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             let letter = match Letter::parse(&message.body, &self.home) {
                 Ok(letter) => letter,
                 Err(why) => {
-                    self.reject(call, &message, &why).await;
+                    self.reject(call, Holder::Queue, &message, &why).await;
                     continue;
                 }
             };
@@ -95,44 +94,21 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
             let part = call.take_part(&message.id);
             match places.get(letter.shard_id.as_str()) {
-                Some(at) => sorted.entry(*at).or_default().push(Work::new(message, letter, part)),
-                None => self.gone(call, &Work::new(message, letter, part)).await,
+                Some(at) => sorted
+                    .entry(*at)
+                    .or_default()
+                    .push(Work::new(message, Holder::Queue, letter, part)),
+                None => {
+                    let mut work = Work::new(message, Holder::Queue, letter, part);
+                    self.gone(call, &mut work).await;
+                }
             }
         }
         sorted
     }
 
-    async fn reject(&self, call: &mut Call<'_>, message: &Received, why: &Rejection) {
-        let mark = call.mark();
-        call.account.messages += 1;
-        let moved = moved(message, None);
-        if self.move_out(call, &self.queues.dead_letter, moved, why).await {
-            call.account.rejected_messages += 1;
-        } else {
-            call.stayed(mark, Tally::default());
-        }
-    }
-
-    /// A closed shard goes when its last record is past retention.
-    async fn gone(&self, call: &mut Call<'_>, work: &Work) {
-        let (records, found) = (work.letter.records, work.ended);
-        let lost = records.saturating_sub(found);
-        let mark = call.mark();
-        count_once(call, work);
-        let detail = format!("{lost} of {records} records: the stream no longer has their shard");
-        let why = Rejection::new(ErrorCode::ShardGone, detail);
-        let moved = moved(&work.message, Some((records, found)));
-        if self.move_out(call, &self.queues.dead_letter, moved, &why).await {
-            call.account.trimmed += lost;
-            call.account.unrecoverable_messages += 1;
-        } else {
-            call.account.returned += lost;
-            call.stayed(mark, work.tally);
-        }
-    }
-
     /// One walk over one shard, for all its letters of a group.
-    async fn shard(&self, call: &mut Call<'_>, shard_id: &str, mut works: Vec<Work>) {
+    pub(super) async fn shard(&self, call: &mut Call<'_>, shard_id: &str, mut works: Vec<Work>) {
         let mut walk = Walk::new(works.iter().map(Work::span).collect(), self.config.empty_pages_max);
         let mut iterator = String::new();
         loop {
@@ -142,9 +118,8 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 Step::NoShard => {
                     for work in works.iter_mut().filter(|work| work.is_unsettled()) {
                         self.gone(call, work).await;
-                        work.stage = Stage::Settled;
                     }
-                    return;
+                    break;
                 }
                 Step::Over => break,
             }
@@ -154,7 +129,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
         }
         self.settle(call, &walk, &mut works).await;
-        for (at, work) in works.into_iter().enumerate().filter(|(_, work)| work.is_unsettled()) {
+        for (at, work) in works.iter().enumerate().filter(|(_, work)| work.is_unsettled()) {
             leave(call, work, walk.is_trimmed(at));
         }
     }
@@ -199,99 +174,6 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             }
         }
     }
-
-    /// Deletes, moves or keeps the messages whose ranges were visited.
-    async fn settle(&self, call: &mut Call<'_>, walk: &Walk, works: &mut [Work]) {
-        let mut done = Vec::new();
-        for (at, work) in works.iter_mut().enumerate() {
-            let end = walk.end(at).filter(|_| work.stage == Stage::Open);
-            let Some(end) = end else {
-                continue;
-            };
-            work.stage = Stage::Settled;
-            let mark = call.mark();
-            count_once(call, work);
-            call.account.found += work.failed;
-            let is_gone = match work.handling(end) {
-                Handling::Done { beyond } => {
-                    call.account.filtered_out += beyond;
-                    if call.request.dry_run {
-                        call.keep(&work.message.id, work.message.receipt.clone());
-                    } else {
-                        done.push(work.message.receipt.clone());
-                    }
-                    true
-                }
-                handling => self.not_done(call, work, handling).await,
-            };
-            if !is_gone {
-                call.stayed(mark, work.tally);
-            }
-        }
-        self.delete(call, &self.queues.dead_letter, done).await;
-    }
-
-    /// A message whose range did not come to its end as a whole. Whether it left its queue.
-    async fn not_done(&self, call: &mut Call<'_>, work: &Work, handling: Handling) -> bool {
-        let records = work.letter.records;
-        let (why, absent) = match handling {
-            Handling::Stays {
-                without_end,
-                unfinished,
-            } => {
-                stays(call, work, without_end, unfinished);
-                return false;
-            }
-            Handling::Trimmed { lost, beyond } => {
-                call.account.filtered_out += beyond;
-                let detail = format!("{lost} of {records} records are past the stream's retention");
-                (Rejection::new(ErrorCode::PastRetention, detail), lost)
-            }
-            Handling::NotOfShard { missing } => {
-                let detail = "KinesisBatchInfo.startSequenceNumber: the shard never gave it";
-                (Rejection::new(ErrorCode::SequenceNumberInvalid, detail), missing)
-            }
-            Handling::Miscounted { missing } | Handling::Done { beyond: missing } => {
-                let detail = format!("counts {records} records, {missing} more than its range holds");
-                (Rejection::new(ErrorCode::LetterMiscounted, detail), missing)
-            }
-        };
-        let is_lost = matches!(handling, Handling::Trimmed { .. });
-        let moved = moved(&work.message, Some((records, work.ended)));
-        let is_moved = self.move_out(call, &self.queues.dead_letter, moved, &why).await;
-        let account = &mut call.account;
-        // What stays in the queue is judged again by the next run: it is not lost yet, and is counted lost once.
-        match (is_moved, is_lost) {
-            (true, true) => {
-                account.trimmed += absent;
-                account.unrecoverable_messages += 1;
-            }
-            (true, false) => {
-                account.missing += absent;
-                account.rejected_messages += 1;
-            }
-            (false, _) => account.returned += absent,
-        }
-        is_moved
-    }
-}
-
-fn moved(message: &Received, counts: Option<(u64, u64)>) -> Moved<'_> {
-    Moved {
-        message_id: &message.id,
-        receipt: message.receipt.clone(),
-        sent_ms: message.sent_ms,
-        body: &message.body,
-        counts,
-    }
-}
-
-/// Counts a message and what it speaks of, in the first call that touches it.
-fn count_once(call: &mut Call<'_>, work: &Work) {
-    if !work.is_resumed() {
-        call.account.messages += 1;
-        call.account.expected += work.letter.records;
-    }
 }
 
 /// A record's fate, for each letter whose range it lies in: it ends once, and is done already for all others.
@@ -308,44 +190,4 @@ fn note(call: &mut Call<'_>, works: &mut [Work], spans: &[usize], number: &str, 
         }
         works[*span].note(number, fed.fate, tally);
     }
-}
-
-fn stays(call: &mut Call<'_>, work: &Work, without_end: u64, unfinished: bool) {
-    call.account.returned += without_end;
-    let (code, detail) = if unfinished {
-        let detail = "its range's end was not reached: too many pages without a record".to_owned();
-        (ErrorCode::WalkUnfinished, detail)
-    } else {
-        let detail = format!("{without_end} of {} records have no end yet", work.letter.records);
-        (ErrorCode::RecordsNotRedriven, detail)
-    };
-    call.problem(Problem::new(code, Some(&work.message.id), detail));
-    call.keep(&work.message.id, work.message.receipt.clone());
-}
-
-/// A message that the call stopped before or inside: the next call goes on with it. `trimmed` says whether the walk found the
-/// start of its range trimmed.
-fn leave(call: &mut Call<'_>, work: Work, trimmed: bool) {
-    if call.is_shared() {
-        let mark = call.mark();
-        call.stayed(mark, work.tally);
-        if work.failed > 0 {
-            call.keep(&work.message.id, work.message.receipt);
-        } else {
-            call.hold(work.message.receipt);
-        }
-        return;
-    }
-    if work.failed > 0 {
-        count_once(call, &work);
-        call.account.found += work.failed;
-        let without_end = work.letter.records.max(work.ended + work.failed) - work.ended;
-        stays(call, &work, without_end, false);
-        return;
-    }
-    if work.is_begun() {
-        count_once(call, &work);
-        call.remember(work.part(trimmed));
-    }
-    call.hold(work.message.receipt);
 }

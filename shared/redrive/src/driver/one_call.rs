@@ -130,6 +130,12 @@ impl<'r> Call<'r> {
         usize::try_from(place).unwrap_or_default()
     }
 
+    /// Whether the letters of a bucket of the shard at that place are this run's: nothing hides an object from the runs beside it.
+    pub(super) fn takes_place(&self, place: usize) -> bool {
+        let share = self.request.share;
+        share.is_none_or(|share| place as u64 % u64::from(share.of.max(1)) == u64::from(share.index))
+    }
+
     /// What is counted and told so far, before a message is decided on.
     pub(super) fn mark(&self) -> Mark {
         Mark {
@@ -185,12 +191,17 @@ impl<'r> Call<'r> {
 
     /// A message that stays in its queue until the next run.
     pub(super) fn keep(&mut self, message_id: &str, receipt: String) {
+        self.see(message_id);
+        self.hold(receipt);
+    }
+
+    /// Remembers a message or an object that stays where it is. An object is hidden from nobody, so there is nothing to hold of it.
+    pub(super) fn see(&mut self, id: &str) {
         if self.seen.len() >= SEEN_MESSAGES_MAX {
             self.overflow("more messages stay in the queue than a run remembers");
         } else {
-            self.seen.insert(fingerprint(message_id));
+            self.seen.insert(fingerprint(id));
         }
-        self.hold(receipt);
     }
 
     /// A message that is made visible again when the call ends.

@@ -7,7 +7,7 @@ use tidemark_telemetry::ErrorCode;
 
 use super::feed::Redriven;
 use super::one_call::Call;
-use super::queue::Moved;
+use super::queue::{Moved, Origin};
 use super::redrive::Redrive;
 use crate::api::Problem;
 use crate::letter::Rejection;
@@ -55,12 +55,11 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
                 call.account.messages += 1;
                 let moved = Moved {
                     message_id: &message.id,
-                    receipt: message.receipt.clone(),
                     sent_ms: message.sent_ms,
                     body: &message.body,
                     counts: None,
                 };
-                self.reject_payload(call, moved, &why).await;
+                self.reject_payload(call, message.receipt.clone(), moved, &why).await;
                 return None;
             }
         };
@@ -82,8 +81,9 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         }
     }
 
-    async fn reject_payload(&self, call: &mut Call<'_>, moved: Moved<'_>, why: &Rejection) {
-        if self.move_out(call, &self.queues.quarantine, moved, why).await {
+    async fn reject_payload(&self, call: &mut Call<'_>, receipt: String, moved: Moved<'_>, why: &Rejection) {
+        let from = Origin::Queue(&self.queues.quarantine, receipt);
+        if self.move_out(call, from, moved, why).await {
             call.account.rejected_messages += 1;
         }
     }
@@ -93,12 +93,11 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             call.account.messages += 1;
             let moved = Moved {
                 message_id: &part.id,
-                receipt: part.receipt,
                 sent_ms: part.sent_ms,
                 body: &part.body,
                 counts: None,
             };
-            self.reject_payload(call, moved, why).await;
+            self.reject_payload(call, part.receipt.clone(), moved, why).await;
         }
     }
 

@@ -1,4 +1,5 @@
-//! Messages: received in groups, deleted, made visible again, moved to the unrecoverable queue.
+//! Messages: received in groups, deleted, made visible again, moved to the unrecoverable queue. What the bucket holds is moved there in
+//! the same way.
 
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_telemetry::ErrorCode;
@@ -8,12 +9,21 @@ use super::redrive::Redrive;
 use crate::api::{Problem, UnrecoverableMessage};
 use crate::letter::Rejection;
 use crate::limits::{MESSAGES_IN_CALL_MAX, RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_S, UNRECOVERABLE_BYTES_MAX};
+use crate::object::shown;
 use crate::port::{Inbox, Processor, Received, ShardReader};
+
+/// Where a message lies that is moved, or an object.
+pub(super) enum Origin<'a, I> {
+    /// In this queue, under this receipt.
+    Queue(&'a I, String),
+    /// In the bucket.
+    Bucket,
+}
 
 /// What is known of a message that is moved to the unrecoverable queue.
 pub(super) struct Moved<'a> {
+    /// Its id, or the object's name.
     pub(super) message_id: &'a str,
-    pub(super) receipt: String,
     pub(super) sent_ms: i64,
     pub(super) body: &'a str,
     /// Records that it speaks of, and those that were found.
@@ -90,7 +100,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         Ok(left.len())
     }
 
-    fn is_too_late(&self, call: &Call<'_>) -> bool {
+    pub(super) fn is_too_late(&self, call: &Call<'_>) -> bool {
         self.clock.now_ms() >= call.last_call_at_ms
     }
 
@@ -120,14 +130,20 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
 
     /// Moves a message to the unrecoverable queue: its copy first. Without a copy it stays where it is. Whether it was moved
     /// (or would be, in a dry run).
-    pub(super) async fn move_out(&self, call: &mut Call<'_>, inbox: &I, moved: Moved<'_>, why: &Rejection) -> bool {
-        let id = moved.message_id.to_owned();
+    pub(super) async fn move_out(
+        &self,
+        call: &mut Call<'_>,
+        from: Origin<'_, I>,
+        moved: Moved<'_>,
+        why: &Rejection,
+    ) -> bool {
+        let id = name(moved.message_id, &from);
         call.problem(Problem::new(why.code, Some(&id), why.detail.clone()));
         if call.request.dry_run {
-            call.keep(&id, moved.receipt);
+            stays(call, moved.message_id, from);
             return true;
         }
-        let sent = match self.copy_of(call, &moved, why) {
+        let sent = match self.copy_of(call, &id, &moved, why) {
             Ok(body) => {
                 let until_ms = call.engine_deadline_ms;
                 let attempt = || self.queues.unrecoverable.send(&body);
@@ -136,23 +152,26 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             Err(error) => Err(error),
         };
         if let Err(error) = sent {
-            let detail = format!("stays in its queue, for it could not be moved: {error}");
+            let detail = format!("stays where it is, for it could not be moved: {error}");
             call.problem(Problem::new(ErrorCode::RedriveInterrupted, Some(&id), detail));
-            call.keep(&id, moved.receipt);
+            stays(call, moved.message_id, from);
             return false;
         }
-        self.delete(call, inbox, vec![moved.receipt]).await;
+        match from {
+            Origin::Queue(inbox, receipt) => self.delete(call, inbox, vec![receipt]).await,
+            Origin::Bucket => self.delete_objects(call, vec![moved.message_id.to_owned()]).await,
+        }
         true
     }
 
-    fn copy_of(&self, call: &Call<'_>, moved: &Moved<'_>, why: &Rejection) -> Result<String, PortError> {
+    fn copy_of(&self, call: &Call<'_>, id: &str, moved: &Moved<'_>, why: &Rejection) -> Result<String, PortError> {
         let message = UnrecoverableMessage {
             schema: "unrecoverable".to_owned(),
             version: 1,
             code: why.code.as_str().to_owned(),
             reason: why.detail.clone(),
             source: call.request.source,
-            message_id: moved.message_id.to_owned(),
+            message_id: id.to_owned(),
             sent_ms: moved.sent_ms,
             moved_ms: self.clock.now_ms(),
             expected: moved.counts.map(|(expected, _)| expected),
@@ -166,5 +185,20 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             return Err(PortError::Permanent("its copy would be over 1 MiB".to_owned()));
         }
         Ok(json)
+    }
+}
+
+/// As what a message or an object is told of: whoever may write to a bucket may name an object as he likes.
+fn name<I>(id: &str, from: &Origin<'_, I>) -> String {
+    match from {
+        Origin::Queue(..) => id.to_owned(),
+        Origin::Bucket => shown(id).into_owned(),
+    }
+}
+
+fn stays<I>(call: &mut Call<'_>, id: &str, from: Origin<'_, I>) {
+    match from {
+        Origin::Queue(_, receipt) => call.keep(id, receipt),
+        Origin::Bucket => call.see(id),
     }
 }

@@ -1,10 +1,12 @@
 //! What lives longer than a call: the ports, and the bounds of every call.
 
+use std::sync::Arc;
+
 use tidemark_engine::port::Clock;
 
 use crate::letter::Home;
 use crate::limits::RedriveConfig;
-use crate::port::{Inbox, Processor, ShardReader};
+use crate::port::{Inbox, LetterBucket, Processor, ShardReader};
 use crate::source::Source;
 
 /// The queues of a redrive.
@@ -23,6 +25,8 @@ pub struct Queues<I> {
 pub struct Redrive<R, I, P, C> {
     pub(super) reader: R,
     pub(super) queues: Queues<I>,
+    /// Batches that were given up with their payload, where a deployment has a bucket for them.
+    pub(super) bucket: Option<Arc<dyn LetterBucket>>,
     pub(super) processor: P,
     pub(super) clock: C,
     pub(super) home: Home,
@@ -36,11 +40,19 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         Self {
             reader,
             queues,
+            bucket: None,
             processor,
             clock,
             home,
             config,
         }
+    }
+
+    /// The same with a bucket, whose letters are dead letters as those of the queue are.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: Option<Arc<dyn LetterBucket>>) -> Self {
+        self.bucket = bucket;
+        self
     }
 
     /// The queue of a source; a range has none.

@@ -1,4 +1,4 @@
-//! A dead letter in work: how far its range is done. Pure.
+//! A dead letter in work, of the queue or of the bucket: how far its range is done. Pure.
 //!
 //! ```text
 //!          ┌─ its range has its end ─────────────────────► Settled: deleted, moved out, or it stays in its queue
@@ -9,15 +9,27 @@
 use std::collections::BTreeSet;
 
 use super::feed::Redriven;
+use super::one_call::Call;
 use crate::api::Tally;
 use crate::cursor::Part;
-use crate::letter::Letter;
+use crate::letter::{Letter, Rejection};
 use crate::port::Received;
 use crate::walk::{Span, SpanEnd};
 
+/// Where a letter lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// In the dead-letter queue: the records are in the stream, or nowhere.
+    Queue,
+    /// In the bucket, with its payload.
+    Bucket,
+}
+
 #[derive(Debug)]
 pub(super) struct Work {
+    /// The message; of an object its name is the id, its text is not kept, and it has no receipt.
     pub(super) message: Received,
+    pub(super) holder: Holder,
     pub(super) letter: Letter,
     /// Records that have their end, earlier calls' included.
     pub(super) ended: u64,
@@ -29,7 +41,7 @@ pub(super) struct Work {
     earlier: Earlier,
     /// Every record up to this one has its end.
     after: Option<String>,
-    /// Later ones that have theirs too.
+    /// Later ones that have theirs too; of an object all that have theirs, so that its payload is taken only for the others.
     done: BTreeSet<String>,
 }
 
@@ -55,6 +67,21 @@ enum Earlier {
     },
 }
 
+/// What came of an object's payload.
+#[derive(Debug)]
+pub(super) enum Unpacked {
+    /// Each of its records has its end.
+    Ended,
+    /// Some have none.
+    Failed,
+    /// The call stopped before or inside.
+    Cut,
+    /// The payload is not the batch of which the letter speaks.
+    Unusable(Rejection),
+    /// The object is no longer there.
+    Absent,
+}
+
 /// What is to be done with a message whose range was visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handling {
@@ -70,10 +97,24 @@ pub(super) enum Handling {
     Stays { without_end: u64, unfinished: bool },
 }
 
+impl Handling {
+    /// Whether records are missing that a payload may have. What the shard never gave is no record of the stream, whatever an object
+    /// says of it.
+    pub(super) fn asks_for_payload(self) -> bool {
+        match self {
+            Self::Trimmed { .. } | Self::Miscounted { .. } => true,
+            // More were found than the letter counts, so that their number does not say that all of its own are among them.
+            Self::Done { beyond } => beyond > 0,
+            Self::NotOfShard { .. } | Self::Stays { .. } => false,
+        }
+    }
+}
+
 impl Work {
-    pub(super) fn new(message: Received, letter: Letter, part: Option<Part>) -> Self {
+    pub(super) fn new(message: Received, holder: Holder, letter: Letter, part: Option<Part>) -> Self {
         let mut work = Self {
             message,
+            holder,
             letter,
             ended: 0,
             failed: 0,
@@ -90,6 +131,42 @@ impl Work {
             work.done = part.done.into_iter().collect();
         }
         work
+    }
+
+    /// The message stays where it is until the next run.
+    pub(super) fn stay(&self, call: &mut Call<'_>) {
+        match self.holder {
+            Holder::Queue => call.keep(&self.message.id, self.message.receipt.clone()),
+            Holder::Bucket => call.see(&self.message.id),
+        }
+    }
+
+    /// The message is to come again. An object is hidden from nobody.
+    pub(super) fn hold(&self, call: &mut Call<'_>) {
+        if self.holder == Holder::Queue {
+            call.hold(self.message.receipt.clone());
+        }
+    }
+
+    /// Of an object: its text is no longer needed, and it is a long one.
+    pub(super) fn forget_text(&mut self) {
+        if self.holder == Holder::Bucket {
+            self.message.body = String::new();
+        }
+    }
+
+    /// What is to be done with an object whose payload was taken to its end.
+    pub(super) fn unpacked(&self) -> Handling {
+        if self.failed > 0 {
+            let without_end = self.letter.records.max(self.ended + self.failed) - self.ended;
+            return Handling::Stays {
+                without_end,
+                unfinished: false,
+            };
+        }
+        Handling::Done {
+            beyond: self.ended.saturating_sub(self.letter.records),
+        }
     }
 
     /// Whether earlier calls counted the message.
@@ -131,11 +208,27 @@ impl Work {
     /// Notes a record that an earlier call took to its end.
     pub(super) fn keep(&mut self, number: &str) {
         // After a record without an end, ends are kept one by one.
-        if self.failed > 0 || self.stage == Stage::Cut {
+        let is_broken = self.failed > 0 || self.stage == Stage::Cut;
+        if is_broken || self.holder == Holder::Bucket {
             self.done.insert(number.to_owned());
         } else {
             self.done.remove(number);
+        }
+        if !is_broken {
             self.after = Some(number.to_owned());
+        }
+    }
+
+    /// Notes the fate of a record that came out of the payload, and what it counted.
+    pub(super) fn note_unpacked(&mut self, number: &str, fate: Redriven, tally: Tally) {
+        self.tally += tally;
+        match fate {
+            Redriven::Ended => {
+                self.ended += 1;
+                self.done.insert(number.to_owned());
+            }
+            Redriven::Failed => self.failed += 1,
+            Redriven::NotYet => self.stage = Stage::Cut,
         }
     }
 

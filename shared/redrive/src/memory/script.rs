@@ -19,6 +19,12 @@ pub enum Op {
     Release,
     /// `Inbox::send`.
     Send,
+    /// `LetterBucket::list`.
+    List,
+    /// `LetterBucket::get`.
+    Get,
+    /// `LetterBucket::delete`.
+    Remove,
 }
 
 /// A script of faults, shared by the ports it was given to.

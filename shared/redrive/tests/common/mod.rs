@@ -11,8 +11,8 @@ use tidemark_domain::policy::Policy;
 use tidemark_engine::memory::{Faults, ManualClock, MemorySink, MemoryStore};
 use tidemark_engine::port::{Clock, PortError, Quarantine, QuarantineMessage};
 use tidemark_engine::{BatchReport, Engine, EngineConfig, InRecord};
-use tidemark_redrive::memory::{MemoryInbox, MemoryStream, Script};
-use tidemark_redrive::port::StreamRecord;
+use tidemark_redrive::memory::{MemoryBucket, MemoryInbox, MemoryStream, Script};
+use tidemark_redrive::port::{LetterBucket, StreamRecord};
 use tidemark_redrive::{
     CallOutcome, Home, Queues, Redrive, RedriveConfig, Request, Response, Source, Stopped, UnrecoverableMessage,
 };
@@ -59,6 +59,8 @@ pub struct World {
     pub dead_letter: MemoryInbox,
     pub quarantine: MemoryInbox,
     pub unrecoverable: MemoryInbox,
+    /// The bucket of letters with payload, where there is one.
+    pub bucket: Option<MemoryBucket>,
     pub store: MemoryStore,
     pub sink: MemorySink,
     pub policy: Arc<Policy>,
@@ -81,6 +83,7 @@ impl World {
             dead_letter: inbox(),
             quarantine: inbox(),
             unrecoverable: inbox(),
+            bucket: None,
             store: MemoryStore::with_faults(faults.clone()),
             sink: MemorySink::with_faults(faults.clone()),
             clock,
@@ -118,6 +121,11 @@ impl World {
             clock,
             Home::new(ARN),
             self.config,
+        )
+        .with_bucket(
+            self.bucket
+                .clone()
+                .map(|bucket| Arc::new(bucket) as Arc<dyn LetterBucket>),
         )
     }
 

@@ -47,9 +47,18 @@ fn oldest_letter() -> String {
     format!("Tidemark OldestDeadLetterAge {REDRIVE}")
 }
 
+fn letters_told() -> String {
+    format!("Tidemark DeadLetters {REDRIVE}")
+}
+
 fn letters(age_hours: f64) -> Minute {
-    let waits = ordinary().with(&waiting("dead-letter"), 3.0);
+    let waits = ordinary().with(&waiting("dead-letter"), 3.0).with(&letters_told(), 3.0);
     waits.with(&oldest_letter(), age_hours * MS_PER_HOUR)
+}
+
+/// With a bucket the queue is empty.
+fn objects(age_hours: f64) -> Minute {
+    letters(age_hours).with(&waiting("dead-letter"), 0.0)
 }
 
 /// Records arrive, and nobody takes them.
@@ -215,6 +224,17 @@ fn letters_and_quarantine() -> Vec<Case> {
     let week = 7 * MINUTES_PER_DAY;
     vec![
         case("batches were given up on", letters(1.0).times(5), &["dead-letters"]),
+        case("batches lie in the bucket", objects(1.0).times(5), &["dead-letters"]),
+        case(
+            "an object with 23 hours left",
+            objects(145.0).times(15),
+            &["dead-letters", "oldest-dead-letter"],
+        ),
+        case(
+            "a look in ten minutes, and letters wait",
+            letters(1.0).times(1).then(ordinary().without(&letters_told()).times(9)),
+            &["dead-letters"],
+        ),
         case(
             "a letter with 25 hours left",
             letters(143.0).times(15),

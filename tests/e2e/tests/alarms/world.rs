@@ -71,6 +71,7 @@ impl Minute {
         silent
             .with(held, 0.0)
             .with(&format!("Tidemark OldestDeadLetterAge {REDRIVE}"), 0.0)
+            .with(&format!("Tidemark DeadLetters {REDRIVE}"), 0.0)
     }
 
     /// A minute with the metrics that the functions really wrote in one run, and those that AWS would tell of the same run.

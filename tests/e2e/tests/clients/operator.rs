@@ -109,6 +109,13 @@ fn letter() -> String {
     .to_string()
 }
 
+/// Where an object of the same lies, which has no payload.
+fn object_path() -> String {
+    let mapping = "aws/lambda/0a1b2c3d-1111-4222-8333-444455556666/shardId-000000000000";
+    let name = "2020/01/01/2020-01-01T00.00.00-00000000-0000-4000-8000-000000000000";
+    format!("/tidemark-dl-000000000000-eu-west-1/{mapping}/{name}")
+}
+
 /// What is run, in this order. The verb is the first word.
 fn cases() -> Vec<Value> {
     let case = |line: &str, exits: &[i32]| {
@@ -122,6 +129,7 @@ fn cases() -> Vec<Value> {
     });
     let mut dead = case("dlq", &[0, 1]);
     dead["letter"] = letter().into();
+    dead["object"] = json!({"path": object_path(), "text": letter()});
     let steering = [
         ("list import mules mules.csv --of ids --reason test", &[0][..]),
         ("list add mules shop-8 --reason test", &[0]),

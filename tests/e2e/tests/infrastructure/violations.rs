@@ -23,6 +23,7 @@ pub fn violations() -> Vec<Violation> {
         iam_violations(),
         data_violations(),
         log_violations(),
+        bucket_violations(),
     ]
     .into_iter()
     .flatten()
@@ -178,13 +179,13 @@ fn iam_violations() -> Vec<Violation> {
         violation(
             resources,
             "a wildcard in a text put together in an operator's policy",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/8/Resource",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/10/Resource",
             json!({"Fn::Sub": "arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:event-source-mapping:${ScoreMapping}"}),
         ),
         violation(
             resources,
             "more than one action on every resource",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/7/Action",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/9/Action",
             json!(["lambda:ListEventSourceMappings", "lambda:InvokeFunction"]),
         ),
         violation(
@@ -202,19 +203,19 @@ fn iam_violations() -> Vec<Violation> {
         violation(
             resources,
             "executions of every state machine in an operator's policy",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/10/Fn::If/1/Resource",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/12/Fn::If/1/Resource",
             json!("*"),
         ),
         violation(
             resources,
             "maps of every execution in an operator's policy",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/11/Fn::If/1/Resource",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/13/Fn::If/1/Resource",
             json!("*"),
         ),
         violation(
             resources,
             "the map of every state machine in an operator's policy",
-            "OperatorPolicy/Properties/PolicyDocument/Statement/12/Fn::If/1/Resource",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/14/Fn::If/1/Resource",
             json!({"Fn::Sub": "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:mapRun:*/*"}),
         ),
         bad(
@@ -301,13 +302,13 @@ fn data_violations() -> Vec<Violation> {
             Value::Null,
         ),
         violation(
-            "queue_is_encrypted",
+            "payloads_are_encrypted",
             "no encryption",
             "QuarantineQueue/Properties/SqsManagedSseEnabled",
             Value::Null,
         ),
         violation(
-            "queue_keeps_messages_14_days",
+            "payloads_are_kept_for_their_time",
             "four days",
             "DeadLetterQueue/Properties/MessageRetentionPeriod",
             json!(345_600),
@@ -328,6 +329,104 @@ fn log_violations() -> Vec<Violation> {
             "a group of Lambda's making",
             "ScoreFunction/Properties/LoggingConfig",
             Value::Null,
+        ),
+    ]
+}
+
+/// Of the template with a bucket.
+fn bucket_violations() -> Vec<Violation> {
+    let bad = |rule, what, place: &str, value| {
+        let mut violation = violation(rule, what, place, value);
+        let destination = ("/Parameters/DeadLetterDestination/Default".to_owned(), json!("bucket"));
+        violation.changes.push(destination);
+        violation
+    };
+    let bucket = |rule, what, key: &str, value| bad(rule, what, &format!("LetterBucket/{key}"), value);
+    let (resources, private) = ("iam_names_its_resources", "payloads_are_for_nobody_else");
+    let mut allowing_everything = bad(
+        "iam_names_its_actions",
+        "a bucket policy that allows everything",
+        "LetterBucketPolicy/Properties/PolicyDocument/Statement/0/Effect",
+        json!("Allow"),
+    );
+    let on_the_bucket = "/Resources/LetterBucketPolicy/Properties/PolicyDocument/Statement/0/Resource".to_owned();
+    allowing_everything
+        .changes
+        .push((on_the_bucket, json!({"Fn::GetAtt": ["LetterBucket", "Arn"]})));
+    let every_object = json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::*"});
+    vec![
+        bucket(
+            "payloads_are_encrypted",
+            "a bucket without encryption",
+            "Properties/BucketEncryption",
+            Value::Null,
+        ),
+        bucket(
+            private,
+            "a public bucket",
+            "Properties/PublicAccessBlockConfiguration/BlockPublicPolicy",
+            json!(false),
+        ),
+        bucket(
+            private,
+            "lists of access",
+            "Properties/OwnershipControls",
+            json!({"Rules": [{"ObjectOwnership": "ObjectWriter"}]}),
+        ),
+        bucket(
+            private,
+            "versions",
+            "Properties/VersioningConfiguration",
+            json!({"Status": "Enabled"}),
+        ),
+        bucket(
+            private,
+            "a bucket that goes with its stack",
+            "DeletionPolicy",
+            json!("Delete"),
+        ),
+        bucket(
+            "payloads_are_kept_for_their_time",
+            "objects for ever",
+            "Properties/LifecycleConfiguration",
+            Value::Null,
+        ),
+        bad(
+            "payloads_go_nowhere_without_tls",
+            "a bucket that takes calls without TLS",
+            "LetterBucketPolicy/Properties/PolicyDocument/Statement/0/Condition",
+            Value::Null,
+        ),
+        bad(
+            "payloads_go_nowhere_without_tls",
+            "a queue that takes calls without TLS",
+            "QuarantineQueuePolicy/Properties/PolicyDocument/Statement/0/Condition",
+            Value::Null,
+        ),
+        allowing_everything,
+        bad(
+            resources,
+            "the mapping may write into every bucket",
+            "ScoreRole/Properties/Policies/0/PolicyDocument/Statement/4/Fn::If/1/Resource",
+            every_object.clone(),
+        ),
+        bad(
+            resources,
+            "the redrive may read every bucket",
+            "RedriveRole/Properties/Policies/0/PolicyDocument/Statement/3/Fn::If/1/Resource",
+            every_object.clone(),
+        ),
+        bad(
+            resources,
+            "the redrive may list every bucket",
+            "RedriveRole/Properties/Policies/0/PolicyDocument/Statement/2/Fn::If/1/Resource",
+            json!("*"),
+        ),
+        bad(
+            resources,
+            "an operator may read every bucket",
+            "OperatorPolicy/Properties/PolicyDocument/Statement/6/Resource",
+            every_object,
         ),
     ]
 }

@@ -96,7 +96,7 @@ impl Run {
                     self.counts.invocations += 1;
                     self.invoke_batch(batch_id, &shard, &records);
                 }
-                Action::SendOnFailure { batch_id, message } => {
+                Action::SendOnFailure { batch_id, message, .. } => {
                     self.counts.dead_letters += 1;
                     self.dead_letter(message);
                     self.esm.sent(batch_id);

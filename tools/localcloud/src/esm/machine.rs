@@ -27,6 +27,10 @@ pub enum Action {
         batch_id: u64,
         /// The message, JSON.
         message: String,
+        /// The shard that the batch was read from.
+        shard: String,
+        /// Its records, for a destination that keeps them.
+        records: Vec<Arc<EsmRecord>>,
     },
 }
 
@@ -225,7 +229,12 @@ impl Esm {
         let message = notice(&self.parties, id, &batch, condition, now_ms).filter(|_| self.options.on_failure);
         if let Some(message) = message {
             let batch_id = self.begin(id, index);
-            actions.push(Action::SendOnFailure { batch_id, message });
+            actions.push(Action::SendOnFailure {
+                batch_id,
+                message,
+                shard: id.to_owned(),
+                records: batch.records.clone(),
+            });
             self.occupy(id, index, Busy::Discarding(batch));
         } else if let Some(shard) = self.shards.get_mut(id) {
             shard.done(&batch.records);

@@ -7,8 +7,9 @@ use tidemark_aws::admin::{Admin, AdminError, ReadFrom, RecordPage, Shard, ShardI
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::letter::{Letter, letter_key, with_payload};
 use super::payload::{payload, record};
-use super::{MappingSpec, MappingStats, Setting};
+use super::{MappingSpec, MappingStats, Setting, mapping_id};
 use crate::clock::{now_ms, sleep_ms};
 use crate::error::LocalError;
 use crate::esm::{Action, Esm, EsmRecord, InvokeOutcome, StartingPosition};
@@ -20,7 +21,7 @@ const READ_RECORDS_MAX: u32 = 2_000;
 const DISCOVER_INTERVAL_MS: i64 = 1_000;
 /// How often a mapping that is turned off tells its counts, in milliseconds.
 const OFF_WAIT_MS: u64 = 1_000;
-/// Wait after a failed read or send, in milliseconds.
+/// Wait after a failed read, in milliseconds.
 const FAILURE_WAIT_MS: u64 = 200;
 
 /// What a mapping's owner asks.
@@ -66,6 +67,9 @@ pub(super) struct Driver {
     discovering: bool,
     discovered_ms: i64,
     read_errors: u64,
+    mapping_id: String,
+    /// Letters written to a bucket so far.
+    letters: u64,
     waiting: Vec<(i64, oneshot::Sender<()>)>,
     setting: watch::Receiver<Setting>,
     stats: watch::Sender<MappingStats>,
@@ -83,6 +87,7 @@ impl Driver {
         checkpoints: watch::Sender<BTreeMap<String, String>>,
     ) -> Self {
         let esm = Esm::new(spec.options.clone(), &stream_arn, &spec.target.arn());
+        let mapping_id = mapping_id(&spec.target.arn(), &stream_arn);
         Self {
             spec,
             admin,
@@ -95,6 +100,8 @@ impl Driver {
             discovering: false,
             discovered_ms: 0,
             read_errors: 0,
+            mapping_id,
+            letters: 0,
             waiting: Vec::new(),
             setting,
             stats,
@@ -195,14 +202,34 @@ impl Driver {
                         Event::Invoked(batch_id, outcome(invocation))
                     });
                 }
-                Action::SendOnFailure { batch_id, message } => {
-                    let (admin, queue) = (self.admin.clone(), self.spec.on_failure_queue_url.clone());
+                Action::SendOnFailure {
+                    batch_id,
+                    message,
+                    shard,
+                    records,
+                } => {
+                    let letter = self.letter(message, &shard, &records);
+                    let admin = self.admin.clone();
                     self.tasks.spawn(async move {
-                        send_until_taken(&admin, queue.as_deref().unwrap_or_default(), &message).await;
+                        letter.send_until_taken(&admin).await;
                         Event::Sent(batch_id)
                     });
                 }
             }
+        }
+    }
+
+    /// Where a batch's letter goes, and what it is there.
+    fn letter(&mut self, message: String, shard: &str, records: &[Arc<EsmRecord>]) -> Letter {
+        if let Some(bucket) = self.spec.on_failure_bucket.clone() {
+            self.letters += 1;
+            let key = letter_key(&self.mapping_id, shard, now_ms(), self.letters);
+            let text = with_payload(&message, &payload(records));
+            return Letter::Object { bucket, key, text };
+        }
+        Letter::Message {
+            queue_url: self.spec.on_failure_queue_url.clone().unwrap_or_default(),
+            message,
         }
     }
 
@@ -424,13 +451,5 @@ fn outcome(Invocation { request_id, result }: Invocation) -> InvokeOutcome {
             tracing::debug!(%error, request_id, "an invocation failed");
             InvokeOutcome::Failed { request_id }
         }
-    }
-}
-
-/// The checkpoint waits for this, so that no batch is given up without a trace; it ends with the mapping.
-async fn send_until_taken(admin: &Admin, queue_url: &str, message: &str) {
-    while let Err(error) = admin.send(queue_url, message).await {
-        tracing::warn!(%error, "the on-failure message was not taken; it is sent again");
-        sleep_ms(FAILURE_WAIT_MS).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The driver of the event source mapping: reads shards, invokes the function, sends on-failure messages.
 
 mod driver;
+mod letter;
 mod payload;
 
 use std::collections::BTreeMap;
@@ -79,10 +80,12 @@ pub struct MappingSpec {
     pub stream: String,
     /// Who is invoked.
     pub target: Arc<dyn Invoker>,
-    /// Options with AWS's semantics. `on_failure` is set by [`MappingSpec::on_failure_queue_url`].
+    /// Options with AWS's semantics. `on_failure` is set by [`MappingSpec::on_failure_queue_url`] or [`MappingSpec::on_failure_bucket`].
     pub options: EsmOptions,
     /// The queue for on-failure messages.
     pub on_failure_queue_url: Option<String>,
+    /// The bucket for them, in the queue's place: there they have their payload.
+    pub on_failure_bucket: Option<String>,
     /// How it comes by new records.
     pub reads: Reads,
     /// By shard, the sequence number after which to go on, instead of the starting position: [`Mapping::checkpoints`] of
@@ -98,6 +101,7 @@ impl MappingSpec {
             target: Arc::new(target),
             options: EsmOptions::default(),
             on_failure_queue_url: None,
+            on_failure_bucket: None,
             reads: Reads::default(),
             resume_after: BTreeMap::new(),
         }
@@ -163,6 +167,15 @@ impl MappingSwitch {
     }
 }
 
+/// The ARN of the destination: a mapping has one.
+fn on_failure_arn(spec: &MappingSpec, region: &str) -> Option<String> {
+    if let Some(bucket) = &spec.on_failure_bucket {
+        return Some(format!("arn:aws:s3:::{bucket}"));
+    }
+    let queue = spec.on_failure_queue_url.as_deref()?.rsplit('/').next()?;
+    Some(format!("arn:aws:sqs:{region}:{ACCOUNT}:{queue}"))
+}
+
 /// An id in the shape of a UUID, the same for the same function and stream.
 fn mapping_id(function_arn: &str, source_arn: &str) -> String {
     // FNV-1a: an id, nothing more.
@@ -193,7 +206,7 @@ pub struct Mapping {
 
 impl Mapping {
     pub(crate) async fn start(mut spec: MappingSpec, admin: Admin, region: &str) -> Result<Self, LocalError> {
-        spec.options.on_failure = spec.on_failure_queue_url.is_some();
+        spec.options.on_failure = spec.on_failure_queue_url.is_some() || spec.on_failure_bucket.is_some();
         spec.options.check()?;
         let stream_arn = admin.stream_arn(&spec.stream).await?;
         let (commands, receiver) = mpsc::channel(16);
@@ -209,11 +222,7 @@ impl Mapping {
             function_arn: spec.target.arn(),
             source_arn: stream_arn.clone(),
             options: spec.options.clone(),
-            on_failure_arn: spec
-                .on_failure_queue_url
-                .as_deref()
-                .and_then(|url| url.rsplit('/').next())
-                .map(|queue| format!("arn:aws:sqs:{region}:{ACCOUNT}:{queue}")),
+            on_failure_arn: on_failure_arn(&spec, region),
             setting: Arc::new(setting),
         };
         let mut driver = Driver::new(spec, admin, stream_arn, region, is_set, stats_sender, checkpoint_sender);

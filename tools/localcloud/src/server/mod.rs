@@ -1,4 +1,4 @@
-//! Kinesis, SQS, Lambda and STS in the process, over HTTP on loopback, in the protocols that AWS's SDKs speak; what is for
+//! Kinesis, SQS, Lambda, S3 and STS in the process, over HTTP on loopback, in the protocols that AWS's SDKs speak; what is for
 //! DynamoDB goes on to its store.
 
 mod fault;
@@ -8,6 +8,7 @@ mod kinesis_describe;
 mod lambda;
 mod mappings;
 mod md5;
+mod s3;
 mod shard_limit;
 mod sqs;
 mod sts;
@@ -44,6 +45,7 @@ struct Shared {
     queues: Mutex<Queues>,
     functions: Arc<Functions>,
     mappings: Arc<Mappings>,
+    buckets: s3::Buckets,
     place: Place,
     faults: Option<Faults>,
 }
@@ -84,6 +86,7 @@ pub(crate) async fn start(
         queues: Mutex::default(),
         functions: Arc::clone(&functions),
         mappings: Arc::clone(&mappings),
+        buckets: s3::Buckets::default(),
         place: Place {
             endpoint: endpoint.clone(),
             region: region.to_owned(),
@@ -151,6 +154,9 @@ async fn answer(shared: &Shared, parts: &request::Parts, body: &Bytes, counts_re
         }
         Some(_) => return unknown::answer(parts, body),
         None => {}
+    }
+    if let Some(answer) = s3::answer(&shared.buckets, parts, body) {
+        return answer;
     }
     if let Some(answer) = mappings::answer(&shared.mappings, parts, body) {
         return answer;

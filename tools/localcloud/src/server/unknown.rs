@@ -12,7 +12,7 @@ use super::uri;
 pub(super) const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 const CODE: &str = "UnknownOperationException";
 /// What is served.
-const SERVED: &str = "The local AWS has DynamoDB, Kinesis, SQS, Lambda and STS's GetCallerIdentity; docs/reference/local-aws.md lists their operations";
+const SERVED: &str = "The local AWS has DynamoDB, Kinesis, SQS, Lambda, objects of S3 and STS's GetCallerIdentity; docs/reference/local-aws.md lists their operations";
 
 /// Refuses a request.
 pub(super) fn answer(parts: &request::Parts, body: &Bytes) -> Response {
@@ -45,7 +45,7 @@ pub(super) fn form(parts: &request::Parts, body: &Bytes) -> Option<String> {
 }
 
 /// The service that a request is signed for.
-fn service(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn service(headers: &HeaderMap) -> Option<&str> {
     let signature = headers.get("authorization")?.to_str().ok()?;
     let scope = signature.split_once("Credential=")?.1.split(',').next()?;
     scope.split('/').nth(3)

@@ -18,8 +18,13 @@ pub(super) fn field(text: &str, name: &str) -> Option<String> {
     fields.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
 }
 
+/// A path with its percent signs resolved, in which a plus is a plus.
+pub(super) fn decoded_path(text: &str) -> String {
+    decoded(&text.replace('+', "%2B"))
+}
+
 /// The text with `%3A` and the like resolved, and a plus as the space that forms mean by it.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {

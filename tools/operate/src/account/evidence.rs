@@ -13,7 +13,7 @@ use tidemark_domain::id::CardId;
 use tidemark_engine::causes;
 
 use crate::account::queue::QueueContent;
-use crate::account::{Accepted, Evidence, dropped, message, queue};
+use crate::account::{Accepted, Evidence, dropped, message, objects, queue};
 
 /// Records asked for in one read.
 const PAGE_RECORDS: u32 = 10_000;
@@ -114,6 +114,8 @@ pub fn accepted(shard_id: &Arc<str>, record: ShardRecord) -> Accepted {
 /// Where to look.
 #[derive(Clone, Copy, Debug)]
 pub struct EvidencePlaces<'a> {
+    /// What the deployment's names begin with.
+    pub prefix: &'a str,
     /// The stream of transactions.
     pub transactions: &'a str,
     /// The scores stream.
@@ -186,10 +188,11 @@ pub async fn read_queues(
     evidence: &mut Evidence,
 ) -> Result<QueueRemarks, CliError> {
     let mut remarks = QueueRemarks::default();
-    let (refused, letters, lost) = tokio::try_join!(
+    let (refused, letters, lost, kept) = tokio::try_join!(
         Box::pin(queue::read(admin, names.quarantine_url)),
         Box::pin(queue::read(admin, names.dead_letter_url)),
-        Box::pin(queue::read(admin, names.unrecoverable_url))
+        Box::pin(queue::read(admin, names.unrecoverable_url)),
+        Box::pin(objects::read(admin, names.prefix))
     )
     .map_err(failed("reading a queue"))?;
     let mut noted = |content: QueueContent| {
@@ -198,7 +201,9 @@ pub async fn read_queues(
         remarks.more_messages |= content.more;
         content.messages
     };
-    let (refused, letters, lost) = (noted(refused), noted(letters), noted(lost));
+    let (refused, mut letters, lost) = (noted(refused), noted(letters), noted(lost));
+    // What waits in the bucket waits as what does in the queue.
+    letters.extend(noted(kept));
     take_drops(admin, names.table, evidence).await?;
     remarks.depths.quarantine = QueueBacklog::of(&refused);
     for queued in refused {

@@ -3,6 +3,7 @@
 pub mod dropped;
 pub mod evidence;
 pub mod message;
+pub mod objects;
 pub mod queue;
 
 pub use reconcile::{

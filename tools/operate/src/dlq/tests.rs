@@ -42,7 +42,7 @@ fn content(messages: Vec<QueueMessage>) -> QueueContent {
 #[test]
 fn rows_are_by_shard_and_condition_and_the_most_urgent_comes_first() {
     let messages = vec![notice("s-1", 10, 1), notice("s-2", 5, 20), notice("s-1", 7, 3)];
-    let found = dead_letters(&content(messages), "t", KEPT);
+    let found = dead_letters(&content(messages), &QueueContent::default(), "t", KEPT);
     assert_eq!(
         (found.messages, found.records, found.past_retention_records),
         (3, 22, 0)
@@ -65,7 +65,7 @@ fn records_past_retention_and_malformed_messages_are_told_apart() {
         queued("{".to_owned(), NOW_MS),
         queued("{}".to_owned(), NOW_MS),
     ];
-    let found = dead_letters(&content(messages), "t", KEPT);
+    let found = dead_letters(&content(messages), &QueueContent::default(), "t", KEPT);
     assert_eq!((found.records, found.past_retention_records), (11, 10));
     assert_eq!(
         found.malformed,
@@ -111,6 +111,19 @@ fn a_letter_in_somebodys_hands_waits_too() {
         hidden: 1,
         ..QueueContent::default()
     };
-    assert!(!dead_letters(&hidden, "t", KEPT).is_empty());
-    assert!(dead_letters(&QueueContent::default(), "t", KEPT).is_empty());
+    assert!(!dead_letters(&hidden, &QueueContent::default(), "t", KEPT).is_empty());
+    assert!(dead_letters(&QueueContent::default(), &QueueContent::default(), "t", KEPT).is_empty());
+}
+
+/// An object has its payload: the stream's retention takes nothing of it.
+#[test]
+fn what_is_in_the_bucket_is_not_lost_when_the_stream_forgets_it() {
+    let bucket = content(vec![notice("s-1", 10, 30)]);
+    let found = dead_letters(&content(vec![notice("s-1", 5, 30)]), &bucket, "t", KEPT);
+    assert_eq!((found.messages, found.objects, found.records), (2, 1, 15));
+    assert_eq!(found.past_retention_records, 5, "those of the queue");
+    let alone = dead_letters(&QueueContent::default(), &bucket, "t", KEPT);
+    assert_eq!(alone.rows[0].gone_in_ms, RECORD_MS_MAX - 30 * HOUR_MS);
+    let cut = QueueContent { more: true, ..bucket };
+    assert!(dead_letters(&QueueContent::default(), &cut, "t", KEPT).more_messages);
 }

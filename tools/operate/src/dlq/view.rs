@@ -52,6 +52,12 @@ fn dead_letters(text: &mut String, found: &DeadLetters, retention_h: u32) {
         ),
     };
     heading(text, "Dead letters", &what);
+    if found.objects > 0 {
+        *text += &format!(
+            "  {} in the bucket, with the payload\n",
+            counted(found.objects, "object")
+        );
+    }
     if !found.rows.is_empty() {
         let head = format!(
             "  {:<22} {:<24} {:>9} {:>9}  {:<12} {}\n",

@@ -82,7 +82,7 @@ impl Bench {
                         records: records.iter().map(small).collect(),
                     });
                 }
-                Action::SendOnFailure { batch_id, message } => {
+                Action::SendOnFailure { batch_id, message, .. } => {
                     self.notices.push((batch_id, serde_json::from_str(&message).unwrap()));
                 }
             }
