@@ -412,7 +412,7 @@ fn every_single_call_may_fail_and_its_answer_may_be_lost() {
             }
         }
     }
-    assert!(failed > 60, "{failed}");
+    assert!(failed > 50, "{failed}");
 }
 
 #[test]
