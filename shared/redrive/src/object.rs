@@ -192,3 +192,19 @@ pub fn arrival_ms_of_payload(seconds: f64) -> Option<i64> {
 fn unusable(detail: impl Into<String>) -> Rejection {
     Rejection::new(ErrorCode::LetterPayloadUnusable, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_arrival_are_those_of_the_millisecond() {
+        for ms in [0, 999, 1_545_084_650_987, 1_795_399_200_001, 253_402_300_798_999] {
+            let seconds: f64 = format!("{}.{:03}", ms / 1_000, ms % 1_000).parse().unwrap();
+            assert_eq!(arrival_ms_of_payload(seconds), Some(ms));
+        }
+        for none in [-0.001, 253_402_300_800.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(arrival_ms_of_payload(none), None);
+        }
+    }
+}

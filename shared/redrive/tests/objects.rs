@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tidemark_engine::memory::Fault;
 use tidemark_engine::port::{Clock, PortError};
 use tidemark_redrive::memory::{MemoryBucket, Op};
-use tidemark_redrive::object::{LetterKey, arrival_ms_of_payload, shown};
+use tidemark_redrive::object::{LetterKey, shown};
 use tidemark_redrive::{QueueShare, Request, Source, Stopped};
 
 use crate::common::*;
@@ -485,16 +485,5 @@ fn names_are_read_as_lambda_gives_them() {
     ] {
         assert_eq!(LetterKey::parse(&bad), None, "{bad}");
         assert!(shown(&bad).starts_with("object "), "{bad}");
-    }
-}
-
-#[test]
-fn times_of_arrival_are_those_of_the_millisecond() {
-    for ms in [0, 999, 1_545_084_650_987, 1_795_399_200_001, 253_402_300_798_999] {
-        let seconds: f64 = format!("{}.{:03}", ms / 1_000, ms % 1_000).parse().unwrap();
-        assert_eq!(arrival_ms_of_payload(seconds), Some(ms));
-    }
-    for none in [-0.001, 253_402_300_800.0, f64::NAN, f64::INFINITY] {
-        assert_eq!(arrival_ms_of_payload(none), None);
     }
 }
