@@ -172,6 +172,9 @@ mod tests {
         // How it is written is known beside: where a head is sealed follows from its length.
         let spelling = hot.state.spelling_bytes();
         assert!(spelling > 0);
-        assert_eq!(hot.bytes(), size_of::<Warm>() + (entries + refs + held) * one + spelling);
+        assert_eq!(
+            hot.bytes(),
+            size_of::<Warm>() + (entries + refs + held) * one + spelling
+        );
     }
 }
