@@ -17,8 +17,8 @@ use crate::segments::{Segments, fraud};
 use tidemark_domain::catalogue::{FeatureKey, FeatureKind};
 use tidemark_domain::event::{Channel, Country, Currency, Links, Place, Transaction, Verdict};
 use tidemark_domain::fold::{FoldAnswer, LabelAnswer, fold_transaction, segments_of_windows};
-use tidemark_domain::history::History;
 use tidemark_domain::history::sealed::KNOWN_MAX;
+use tidemark_domain::history::{History, STATE_BYTES_MAX};
 use tidemark_domain::id::{CardId, DeviceId, EventId, MerchantId};
 use tidemark_domain::model::{ProfileInput, score};
 use tidemark_domain::outcome::StoredOutcome;
@@ -328,6 +328,8 @@ fn what_rests_on_more_merchants_than_are_listed_says_so() {
     let weights = of_merchants.map(|key| (key, 1.0));
     let policy = Policy {
         compiled: Compiled::new(vec![60, 43_200], &of_merchants, &weights),
+        // Leaves of ten: an inner node of the third level has more events than it lists.
+        head_bytes_max: STATE_BYTES_MAX,
         ..policy(80)
     };
     let (mut state, mut exact, mut estimated) = (History::default(), 0, 0);
@@ -392,6 +394,7 @@ fn write_units(bytes: usize) -> usize {
 fn a_hundred_thousand_events_in_a_week_cost_bounded_units_each() {
     let policy = Policy {
         outcome_features: false,
+        head_bytes_max: 900,
         ..policy(400)
     };
     for (name, variety, late_share) in [

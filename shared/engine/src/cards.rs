@@ -109,7 +109,7 @@ mod tests {
     use tidemark_domain::catalogue::FeatureValue;
     use tidemark_domain::event::{Channel, Country, Currency, Links, Transaction};
     use tidemark_domain::fold::{FoldAnswer, fold_transaction};
-    use tidemark_domain::history::Entry;
+    use tidemark_domain::history::{Entry, STATE_BYTES_MAX};
     use tidemark_domain::id::{EventId, MerchantId};
     use tidemark_domain::model::ProfileInput;
     use tidemark_domain::outcome::Reason;
@@ -149,6 +149,7 @@ mod tests {
     fn what_is_warm_counts_every_entry_reason_feature_and_segment_item() {
         let policy = Policy {
             outcome_features: true,
+            head_bytes_max: STATE_BYTES_MAX,
             ..Policy::default_policy()
         };
         assert_eq!(Warm::default().bytes(), size_of::<Warm>());
@@ -168,6 +169,12 @@ mod tests {
         assert!(refs > 0 && held > 0 && entries < 450);
         let last = &hot.state.entries()[entries - 1].outcome;
         let one = size_of::<Entry>() + last.reasons.len() * size_of::<Reason>();
-        assert_eq!(hot.bytes(), size_of::<Warm>() + (entries + refs + held) * one);
+        // How it is written is known beside: where a head is sealed follows from its length.
+        let spelling = hot.state.spelling_bytes();
+        assert!(spelling > 0);
+        assert_eq!(
+            hot.bytes(),
+            size_of::<Warm>() + (entries + refs + held) * one + spelling
+        );
     }
 }

@@ -76,6 +76,7 @@ mod fresh;
 mod front;
 mod listed;
 mod names;
+mod noted_refs;
 mod parts;
 mod rare;
 mod ruled;
@@ -85,7 +86,7 @@ mod usual;
 
 use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use super::entry::Entry;
-use super::spelt::{Notes, Spelt};
+use super::spelt::{Notes, Spelt, SpeltRefs};
 use super::state::{History, Truncation};
 
 use decode::{Read, get_entries, get_noted};
@@ -95,14 +96,16 @@ use format::{
     COUNT_BITS, Context, DROPPED_WIDTH, Format, INSTANT_WIDTH, REFS_BITS, TRUNCATED_SPAN_WIDTH, TRUNCATED_WIDTH,
 };
 use fresh::{put_entries, put_noted};
+use noted_refs::put_noted_refs;
 use segments::{get_refs, put_refs};
 
 pub use super::error::{CodecError, InvalidState};
 pub use super::limits::{DECODE_BYTES_MAX, ENTRIES_MAX, FEATURES_MAX};
 pub use format::STATE_FORMAT_NEWEST;
 
-pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment, refs_bytes};
-pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entry_bytes_max};
+pub(super) use noted_refs::note_refs;
+pub(super) use segments::{REF_BYTES_MAX, decode_segment, encode_segment};
+pub(super) use sizes::{ENTRY_BYTES_MAX, HEADER_BYTES_MAX, entries_bytes_max, entries_bytes_rough, entry_bytes_max};
 
 /// What a typical entry takes, bytes; the buffer's first size.
 const ENTRY_BYTES_TYPICAL: usize = 16;
@@ -111,7 +114,7 @@ impl History {
     /// The state as bytes. A state that was built by the fold or decoded always fits its limits, so this can't fail.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode_state(self, &self.entries, Notes::Unwanted)
+        encode_state(self, &self.entries, Notes::Unwanted, None)
     }
 
     /// The same bytes as [`History::encode`] gives. Takes note of how entries are written, so that the next time only those
@@ -119,9 +122,10 @@ impl History {
     #[must_use]
     pub fn encode_again(&mut self) -> Vec<u8> {
         // Out of the state meanwhile, which is only read.
-        let mut entries = std::mem::take(&mut self.entries);
-        let bytes = entries.write(|entries, notes| encode_state(self, entries, notes));
-        self.entries = entries;
+        let (mut entries, mut refs) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.spelt_refs));
+        note_refs(&mut refs, &self.sealed);
+        let bytes = entries.write(|entries, notes| encode_state(self, entries, notes, Some(&refs)));
+        (self.entries, self.spelt_refs) = (entries, refs);
         self.size.note(bytes.len());
         debug_assert_eq!(bytes, self.encode(), "a state has one spelling, however it is written");
         bytes
@@ -131,7 +135,7 @@ impl History {
     pub(super) fn unlabelled_bytes(&self) -> usize {
         let mut entries = self.entries.to_vec();
         entries.iter_mut().for_each(|entry| entry.label = None);
-        encode_state(self, &entries, Notes::Unwanted).len()
+        encode_state(self, &entries, Notes::Unwanted, None).len()
     }
 
     /// The state that the bytes stand for: the inverse of [`History::encode`]. A state has one spelling: bytes that would
@@ -161,10 +165,11 @@ impl History {
     }
 }
 
-/// A state's bytes; `entries` are those of its head.
-fn encode_state(state: &History, entries: &[Entry], mut notes: Notes<'_>) -> Vec<u8> {
+/// A state's bytes; `entries` are those of its head, and `refs` its references as they are written, where that is known.
+fn encode_state(state: &History, entries: &[Entry], mut notes: Notes<'_>, refs: Option<&SpeltRefs>) -> Vec<u8> {
     let count = entries.len();
-    let mut bytes = Vec::with_capacity(32 + count * ENTRY_BYTES_TYPICAL);
+    let of_refs = refs.map_or(0, SpeltRefs::len_bytes);
+    let mut bytes = Vec::with_capacity(32 + of_refs + count * ENTRY_BYTES_TYPICAL);
     let of_entries = match &mut notes {
         Notes::Known(spelt, _) => Format::of_spelt(entries, spelt),
         Notes::Unwanted | Notes::None(_) => Format::of_entries(entries),
@@ -192,7 +197,10 @@ fn encode_state(state: &History, entries: &[Entry], mut notes: Notes<'_>) -> Vec
     }
     if format == Format::V2 || !state.sealed.is_empty() {
         bits.put(state.sealed.len() as u64, REFS_BITS);
-        put_refs(&mut bits, &state.sealed);
+        match refs {
+            Some(spelt) => put_noted_refs(&mut bits, spelt),
+            None => put_refs(&mut bits, &state.sealed),
+        }
     }
     // Where all is known, no dictionary is asked.
     let room = if matches!(notes, Notes::Known(..)) { 0 } else { count };

@@ -44,6 +44,9 @@ impl Piece<'_> {
     }
 }
 
+/// Room for the pieces of a typical card.
+const PIECES_TYPICAL: usize = 64;
+
 /// Where a window's walk begins and ends, what divides it (ms since 1970-01-01T00:00:00Z), and what it is for.
 #[derive(Clone, Copy)]
 pub(crate) struct Cuts<'e> {
@@ -278,9 +281,9 @@ impl History {
     /// a segment or so many events are to be had one by one, as sums elsewhere, with the segment where the sums leave open what is wanted. Which is which follows from
     /// the state and the cuts alone.
     pub(crate) fn sealed_pieces(&self, cuts: &Cuts<'_>) -> Vec<Piece<'_>> {
-        let (mut pieces, mut each) = (Vec::new(), self.each_sealed(cuts));
+        let (mut pieces, mut each) = (Vec::with_capacity(PIECES_TYPICAL), self.each_sealed(cuts));
         self.walk((&self.sealed, None), cuts, &mut each, &mut |piece, _| {
-            pieces.push(piece)
+            pieces.push(piece);
         });
         pieces
     }
@@ -289,7 +292,7 @@ impl History {
     pub(crate) fn unread(&self, cuts: &Cuts<'_>) -> Vec<SegmentKey> {
         let (mut keys, mut each) = (Vec::new(), self.each_sealed(cuts));
         self.walk((&self.sealed, None), cuts, &mut each, &mut |_, unread| {
-            keys.extend(unread)
+            keys.extend(unread);
         });
         keys
     }
@@ -300,8 +303,8 @@ impl History {
         cuts.each.saturating_sub(self.entries.iter().filter(counts).count())
     }
 
-    /// `each` is how many events more are to be had one by one. Segments are opened for it from the newest on, whole leaves alone:
-    /// with the first that is too large it is over, so that what is listed is the newest.
+    /// `each` is how many events more are to be had one by one. Leaves are opened for it from the newest on, as long as it is not 0: so
+    /// those that are listed are the newest, and a leaf's worth more at most.
     fn walk<'s>(
         &'s self,
         (refs, above): (&'s [SealedRef], Option<&'s Inner>),
@@ -320,9 +323,6 @@ impl History {
             let node = self.nodes.get(segment.key);
             let missing = node.is_none().then_some(segment.key);
             let (count, is_divided) = (summary.count as usize, cuts.divide(summary));
-            if segment.level == 0 && !is_divided && count > *each {
-                *each = 0;
-            }
             match node {
                 _ if !is_divided && *each == 0 => {
                     let open = cuts.wants.left_open_by(summary);

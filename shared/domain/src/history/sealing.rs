@@ -42,14 +42,19 @@ impl History {
     /// How many events stay, and how many go into each leaf, where the state is longer than its limit.
     fn seal_by_bytes(&mut self, bytes_max: usize) -> Option<(usize, usize)> {
         let count = self.entries.len();
-        if count < SEALED_BY_BYTES_FROM || self.rough_bytes_max() <= bytes_max {
+        if count < SEALED_BY_BYTES_FROM {
+            return None;
+        }
+        codec::note_refs(&mut self.spelt_refs, &self.sealed);
+        let of_refs = self.spelt_refs.len_bytes();
+        // The length is not always known from the last write, and then it is dear to have.
+        if of_refs + codec::entries_bytes_rough(&self.entries) <= bytes_max {
             return None;
         }
         let bytes = self.size_bytes();
         if bytes <= bytes_max {
             return None;
         }
-        let of_refs = codec::refs_bytes(&self.sealed);
         let mut most = bytes_max;
         while of_refs + bytes_max / ROOM_SHARE > most {
             most += WRITE_UNIT_BYTES;
@@ -132,8 +137,11 @@ impl History {
         }
         let is_sealed = self.is_sealed(order);
         let count = self.entries.len() + usize::from(!is_sealed);
-        let bytes = self.bytes_max() + if is_sealed { 0 } else { codec::ENTRY_BYTES_MAX };
-        let is_over = count > seal.limit || bytes > STATE_BYTES_MAX;
+        let coming = if is_sealed { 0 } else { codec::ENTRY_BYTES_MAX };
+        // Hardly any is near the limit.
+        let is_over_bytes =
+            self.rough_bytes_max() + coming > STATE_BYTES_MAX && self.bytes_max() + coming > STATE_BYTES_MAX;
+        let is_over = count > seal.limit || is_over_bytes;
         let leaves = if is_over {
             count.saturating_sub(seal.keep).div_ceil(seal.leaf).max(1)
         } else {
@@ -164,5 +172,68 @@ impl History {
             self.nodes.note_open(refs, open);
             more = (refs.len() + more) / FANOUT;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::{FoldAnswer, fold_transaction};
+    use crate::history::forest::{Cuts, Piece};
+    use crate::history::sealed::Wants;
+    use crate::measure::tests::transaction;
+    use crate::model::ProfileInput;
+    use crate::policy::Policy;
+
+    const START_MS: i64 = 1_780_000_000_000;
+    const MINUTE_MS: i64 = 60_000;
+
+    /// A card of so many events, and a whole number of leaves before its head.
+    fn sealed(events: i64) -> History {
+        let (mut state, policy) = (History::default(), Policy::default_policy());
+        for number in 0..events {
+            let mut tx = transaction(START_MS + number * MINUTE_MS, 100 + 7 * number.unsigned_abs());
+            tx.event_id = crate::id::EventId::new(&format!("e{number}")).unwrap();
+            let applied = fold_transaction(&mut state, &tx, ProfileInput::Absent, &policy);
+            assert!(matches!(applied, FoldAnswer::Scored { .. }), "{number}");
+        }
+        state
+    }
+
+    #[test]
+    fn so_many_of_the_newest_events_are_had_one_by_one_and_a_leaf_more_at_most() {
+        let state = sealed(600);
+        let leaf = state.sealed.iter().map(|segment| segment.summary.count as usize).max();
+        for each in 0..600 {
+            let cuts = Cuts {
+                now_ms: START_MS + 600 * MINUTE_MS,
+                oldest_ms: START_MS - 1,
+                starts_ms: &[START_MS - 1],
+                wants: Wants::default(),
+                each,
+            };
+            let pieces = state.sealed_pieces(&cuts);
+            let ones = pieces.iter().filter(|piece| matches!(piece, Piece::One(_))).count();
+            let had = state.entries.len() + ones;
+            assert!(
+                had >= each && (ones == 0 || had < each + leaf.unwrap()),
+                "{had} of {each}"
+            );
+        }
+    }
+
+    #[test]
+    fn references_are_written_as_they_are_noted_until_a_segment_changes() {
+        let (mut state, mut seen) = (sealed(1), Vec::new());
+        for events in [30, 60, 61, 90, 400] {
+            state = History {
+                spelt_refs: state.spelt_refs,
+                ..sealed(events)
+            };
+            // Encoding again compares the bytes with those that are written without notes.
+            assert_eq!(state.encode_again(), state.encode());
+            seen.push(state.spelt_refs.len_bytes());
+        }
+        assert!(seen[0] == 0 && seen.is_sorted() && seen[4] > 100, "{seen:?}");
     }
 }

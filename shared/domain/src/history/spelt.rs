@@ -4,6 +4,7 @@
 use crate::event::Place;
 
 use super::entry::Entry;
+use super::sealed::SegmentKey;
 
 /// What is expected of elapsed times, amounts and scores: in eighths of a bit, 16 bits each, side by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,34 @@ impl Spelling {
         self.bytes.reserve_exact(bytes.len() + 1);
         self.bytes.extend_from_slice(bytes);
         self.bytes.push(0);
+    }
+}
+
+/// References as they were written last: they change with a segment, not with an event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpeltRefs {
+    /// Of which segments: a key is its segment's hash, and a reference follows from the segment.
+    pub(crate) of: Vec<SegmentKey>,
+    pub(crate) bytes: Vec<u8>,
+    /// How many bits of them.
+    pub(crate) bits: usize,
+}
+
+impl SpeltRefs {
+    /// Bytes of the references.
+    pub(crate) const fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What the note takes, bytes.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.bytes.len() + self.of.len() * size_of::<SegmentKey>()
+    }
+}
+
+impl PartialEq for SpeltRefs {
+    fn eq(&self, _: &Self) -> bool {
+        true
     }
 }
 

@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::head::Head;
 use super::sealed::{Nodes, SealedRef};
+use super::spelt::SpeltRefs;
 
 /// What the head's limit took away, before there were sealed segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct History {
     pub(crate) nodes: Nodes,
     /// How long the state is in bytes, where that is known; no part of its value.
     pub(crate) size: Size,
+    /// How the references are written; no part of the state's value.
+    pub(crate) spelt_refs: SpeltRefs,
 }
 
 /// A state's bytes, counted once.
@@ -78,7 +81,7 @@ impl History {
     /// What is kept beside the entries for [`History::encode_again`], in memory, bytes.
     #[must_use]
     pub fn spelling_bytes(&self) -> usize {
-        self.entries.spelling_bytes()
+        self.entries.spelling_bytes() + self.spelt_refs.held_bytes()
     }
 
     /// Events accepted so far: the `seq` of the next one.

@@ -69,15 +69,6 @@ pub(super) fn put_refs(bits: &mut BitWriter<'_>, refs: &[SealedRef]) {
     }
 }
 
-/// What references take, bytes.
-pub(in crate::history) fn refs_bytes(refs: &[SealedRef]) -> usize {
-    let mut bytes = Vec::new();
-    let mut bits = BitWriter::new(&mut bytes);
-    put_refs(&mut bits, refs);
-    bits.finish();
-    bytes.len()
-}
-
 fn put_ref(bits: &mut BitWriter<'_>, known: &mut Dictionary, before_ms: Option<i64>, segment: &SealedRef) {
     let summary = &segment.summary;
     bits.put(segment.key.0, 64);

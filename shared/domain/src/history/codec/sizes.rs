@@ -79,6 +79,37 @@ pub(in crate::history) fn entry_bytes_max(entry: &Entry) -> usize {
         + LIST_BYTES_MAX * outcome.lists.all().len()
 }
 
+/// What an entry without features, links, rules and lists takes, bytes, where it takes much: a merchant and a device of its own, some reasons.
+const PLAIN_BYTES_ROUGH: usize = 20;
+/// A feature's key, of which most are known from the entry before, and its value.
+const FEATURE_BYTES_ROUGH: usize = 9;
+/// A key's name as an index, and its version.
+const KEY_BYTES_ROUGH: usize = 5;
+
+/// What of some entries their bytes depend on most.
+#[derive(Default)]
+struct Numbers {
+    features: usize,
+    links: usize,
+    rules: usize,
+    lists: usize,
+    keys: usize,
+}
+
+impl Numbers {
+    fn of(entries: &[Entry]) -> Self {
+        let mut sums = Self::default();
+        for entry in entries {
+            sums.features += entry.outcome.features.len() + entry.outcome.approximate.len();
+            sums.links += entry.links.len();
+            sums.rules += entry.outcome.rules.len();
+            sums.lists += entry.outcome.lists.all().len();
+            sums.keys += entry.outcome.keys.len();
+        }
+        sums
+    }
+}
+
 /// An upper bound of what some entries take, bytes, from the numbers of their features, links, rules and lists alone: rougher than the sum of
 /// [`entry_bytes_max`], and had much faster.
 pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
@@ -90,16 +121,21 @@ pub(in crate::history) fn entries_bytes_max(entries: &[Entry]) -> usize {
         + PLAIN_BYTES_OF_V5
         + PLAIN_BYTES_OF_V6
         + PLAIN_BYTES_OF_V7;
-    let (mut features, mut links, mut rules, mut lists) = (0, 0, 0, 0);
-    for entry in entries {
-        features += entry.outcome.features.len() + entry.outcome.approximate.len();
-        links += entry.links.len();
-        rules += entry.outcome.rules.len();
-        lists += entry.outcome.lists.all().len();
-    }
+    let sums = Numbers::of(entries);
     WITHOUT_FEATURES * entries.len()
-        + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * features
-        + LINK_BYTES_MAX * links
-        + RULE_BYTES_MAX * rules
-        + LIST_BYTES_MAX * lists
+        + (FEATURE_BYTES_MAX + OF_KEY_BYTES_MAX) * sums.features
+        + LINK_BYTES_MAX * sums.links
+        + RULE_BYTES_MAX * sums.rules
+        + LIST_BYTES_MAX * sums.lists
+}
+
+/// About what some entries take, bytes: rather too much than too little, for entries as they usually are.
+pub(in crate::history) fn entries_bytes_rough(entries: &[Entry]) -> usize {
+    let sums = Numbers::of(entries);
+    PLAIN_BYTES_ROUGH * entries.len()
+        + FEATURE_BYTES_ROUGH * sums.features
+        + KEY_BYTES_ROUGH * sums.keys
+        + LINK_BYTES_MAX * sums.links
+        + RULE_BYTES_MAX * sums.rules
+        + LIST_BYTES_MAX * sums.lists
 }
