@@ -206,20 +206,35 @@ fn the_dashboard_reads_from_health_down_and_shows_every_alarm() {
     }
 }
 
+/// The queue and the bucket: what waits in either is in the figure of one look, which the age's alarm watches over.
 #[test]
-fn the_alarm_of_dead_letters_watches_the_queue_that_the_pipeline_has() {
+fn the_alarm_of_dead_letters_watches_what_the_look_counts() {
     let resources = template()["Resources"].as_object().unwrap();
     let alarm = resources
         .values()
         .map(|resource| &resource["Properties"])
         .find(|properties| properties["AlarmName"]["Fn::Sub"] == "${Prefix}-dead-letters")
         .unwrap();
-    let metric = &alarm["Metrics"][0]["MetricStat"]["Metric"];
-    let metric = if metric.is_null() { alarm } else { metric };
-    assert_eq!(metric["Namespace"], "AWS/SQS");
-    assert_eq!(metric["MetricName"], "ApproximateNumberOfMessagesVisible");
-    let queue = &read("infra/template.yaml")["Resources"]["DeadLetterQueue"]["Properties"]["QueueName"];
-    assert_eq!(&metric["Dimensions"][0]["Value"], queue);
+    assert_eq!(
+        (&alarm["Namespace"], &alarm["MetricName"]),
+        (&"Tidemark".into(), &Metric::DeadLetters.name().into())
+    );
+    let pipeline = read("infra/template.yaml");
+    let redrive = &pipeline["Resources"]["RedriveFunction"]["Properties"];
+    assert_eq!(alarm["Dimensions"][0]["Value"], redrive["FunctionName"]);
+    let looked_at = &redrive["Environment"]["Variables"]["TIDEMARK_DEAD_LETTER_QUEUE_URL"];
+    assert_eq!(looked_at["Ref"], "DeadLetterQueue");
+    let rule = &pipeline["Resources"]["LookAtDeadLetters"]["Properties"];
+    assert_eq!(rule["ScheduleExpression"], "rate(5 minutes)");
+    // A look that falls behind the end of a period is in the next one.
+    assert_eq!(
+        (
+            alarm["Period"].as_u64(),
+            alarm["EvaluationPeriods"].as_u64(),
+            alarm["DatapointsToAlarm"].as_u64()
+        ),
+        (Some(300), Some(2), Some(1))
+    );
     assert_eq!(
         (&alarm["ComparisonOperator"], alarm["Threshold"].as_u64()),
         (&"GreaterThanThreshold".into(), Some(0))

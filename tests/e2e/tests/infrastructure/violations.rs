@@ -308,6 +308,12 @@ fn data_violations() -> Vec<Violation> {
             Value::Null,
         ),
         violation(
+            "payloads_are_for_nobody_else",
+            "a queue that goes when another takes its place",
+            "QuarantineQueue/UpdateReplacePolicy",
+            json!("Delete"),
+        ),
+        violation(
             "payloads_are_kept_for_their_time",
             "four days",
             "DeadLetterQueue/Properties/MessageRetentionPeriod",
