@@ -4,7 +4,7 @@
 //! with its ports in memory. So a line gets the outcome that the stream would give it, in the same bytes. Lines are taken in
 //! chunks. Memory is bounded by a chunk, by the states that the engine keeps decoded (`WARM_BYTES_MAX`), by what the store keeps of
 //! cards (`STORED_BYTES_MAX`: the encoded state, and the bytes of its sealed segments until they are older than the policy's
-//! retention), and by 25 bytes or so of each card that there ever was. The cards that have been longest without an event are in a
+//! retention), and by where its bytes are, of each card that there ever was. The cards that have been longest without an event are in a
 //! temporary file, and come back with their next event, so that how old an event may be makes no difference. A line is never held
 //! beyond the contract's payload limit.
 //!
