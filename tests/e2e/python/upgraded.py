@@ -65,15 +65,19 @@ def state(cloudwatch, put: str, value: str, asked: str) -> str:
     return (found["CompositeAlarms"] + found["MetricAlarms"])[0]["StateValue"]
 
 
-def release(cloudformation, version: str) -> str:
-    """What a newer release would have left."""
+def release(client, endpoint: str, version: str) -> str:
+    """What a newer release would have left. The template takes the way by the bucket of artifacts, since it is too long for a call."""
+    cloudformation, storage = client("cloudformation"), client("s3")
+    buckets = (bucket["Name"] for bucket in storage.list_buckets()["Buckets"])
+    bucket = next(name for name in buckets if name.startswith("tidemark-artifacts-"))
     body = cloudformation.get_template(StackName=STACK)["TemplateBody"]
     template = body if isinstance(body, str) else json.dumps(body)
     newer = re.sub(r'("?Release"?:[^}]*?"?Value"?: )"[0-9.]+"', rf'\1"{version}"', template, count=1, flags=re.DOTALL)
     parameters = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]
+    storage.put_object(Bucket=bucket, Key="newer.yaml", Body=newer.encode())
     cloudformation.update_stack(
         StackName=STACK,
-        TemplateBody=newer,
+        TemplateURL=f"{endpoint}/{bucket}/newer.yaml",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": one["ParameterKey"], "UsePreviousValue": True} for one in parameters],
     )
@@ -120,7 +124,7 @@ def main() -> None:
     elif what == "state":
         answer = state(client("cloudwatch"), *more)
     elif what == "release":
-        answer = release(client("cloudformation"), *more)
+        answer = release(client, endpoint, *more)
     elif what == "letters":
         answer = letters(client, *more)
     else:
