@@ -271,6 +271,8 @@ async fn redrive(stack: &Stack) -> String {
         }
     }
     let requests = [
+        // As the template's rule asks every five minutes.
+        json!({ "source": "dead_letter", "look": true }),
         json!({ "source": "quarantine" }),
         json!({ "source": "dead_letter" }),
         json!({ "source": MARKER, "dry_run": number }),
