@@ -36,6 +36,22 @@ pub struct StreamRecord {
     pub data: Vec<u8>,
 }
 
+impl StreamRecord {
+    /// The record as the engine takes it, of that stream (its ARN) and shard.
+    #[must_use]
+    pub fn of_shard<'a>(&'a self, stream: &'a str, shard_id: &'a str) -> InRecord<'a> {
+        InRecord {
+            stream,
+            shard_id,
+            sequence_number: &self.sequence_number,
+            of_aggregate: None,
+            partition_key: &self.partition_key,
+            arrival_ms: self.arrival_ms,
+            data: &self.data,
+        }
+    }
+}
+
 /// A page of records. An empty one is not the end.
 #[derive(Clone, Debug, Default)]
 pub struct Page {

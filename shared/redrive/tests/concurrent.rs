@@ -98,15 +98,7 @@ proptest! {
         let records = world.stream.records_of(SHARD);
         let batch: Vec<InRecord<'_>> = records[8..30]
             .iter()
-            .map(|record| InRecord {
-                stream: ARN,
-                shard_id: SHARD,
-                sequence_number: &record.sequence_number,
-                of_aggregate: None,
-                partition_key: &record.partition_key,
-                arrival_ms: record.arrival_ms,
-                data: &record.data,
-            })
+            .map(|record| record.of_shard(ARN, SHARD))
             .collect();
         let live: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async {
             engine.process(&batch, deadline_ms).await;

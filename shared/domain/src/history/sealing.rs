@@ -72,7 +72,7 @@ impl History {
 
     /// Seals the oldest events of a head that is over its limits, and gathers references.
     pub(crate) fn seal(&mut self, seal: Seal) {
-        if self.entries.len() > seal.limit || self.is_over_bytes() {
+        if self.entries.len() > seal.limit || self.is_over_bytes(0) {
             // By time and fingerprint, as leaves are: so that sealed keys never interleave with the head's.
             self.entries.sort_by_key(Entry::order);
             let mut oldest = 0;
@@ -107,10 +107,10 @@ impl History {
         }
     }
 
-    /// Whether the head may not fit [`STATE_BYTES_MAX`].
-    fn is_over_bytes(&self) -> bool {
+    /// Whether the head, with so many bytes more, may not fit [`STATE_BYTES_MAX`].
+    fn is_over_bytes(&self, coming: usize) -> bool {
         // Hardly any is near the limit.
-        self.rough_bytes_max() > STATE_BYTES_MAX && self.bytes_max() > STATE_BYTES_MAX
+        self.rough_bytes_max() + coming > STATE_BYTES_MAX && self.bytes_max() + coming > STATE_BYTES_MAX
     }
 
     /// Rougher than [`History::bytes_max`], and had much faster.
@@ -138,10 +138,7 @@ impl History {
         let is_sealed = self.is_sealed(order);
         let count = self.entries.len() + usize::from(!is_sealed);
         let coming = if is_sealed { 0 } else { codec::ENTRY_BYTES_MAX };
-        // Hardly any is near the limit.
-        let is_over_bytes =
-            self.rough_bytes_max() + coming > STATE_BYTES_MAX && self.bytes_max() + coming > STATE_BYTES_MAX;
-        let is_over = count > seal.limit || is_over_bytes;
+        let is_over = count > seal.limit || self.is_over_bytes(coming);
         let leaves = if is_over {
             count.saturating_sub(seal.keep).div_ceil(seal.leaf).max(1)
         } else {

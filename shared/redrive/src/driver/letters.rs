@@ -151,18 +151,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let records: Vec<InRecord<'_>> = hits
             .iter()
             .filter(is_new)
-            .map(|hit| {
-                let record = &page.records[hit.record];
-                InRecord {
-                    stream: &stream,
-                    shard_id,
-                    sequence_number: &record.sequence_number,
-                    of_aggregate: None,
-                    partition_key: &record.partition_key,
-                    arrival_ms: record.arrival_ms,
-                    data: &record.data,
-                }
-            })
+            .map(|hit| page.records[hit.record].of_shard(&stream, shard_id))
             .collect();
         let mut fed = self.feed(call, &records).await.into_iter();
         for hit in &hits {

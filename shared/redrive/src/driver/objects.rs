@@ -209,15 +209,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         let open: Vec<InRecord<'_>> = batch
             .iter()
             .filter(|record| !work.has(&record.sequence_number))
-            .map(|record| InRecord {
-                stream: &work.letter.stream_arn,
-                shard_id: &work.letter.shard_id,
-                sequence_number: &record.sequence_number,
-                of_aggregate: None,
-                partition_key: &record.partition_key,
-                arrival_ms: record.arrival_ms,
-                data: &record.data,
-            })
+            .map(|record| record.of_shard(&work.letter.stream_arn, &work.letter.shard_id))
             .collect();
         let fed = self.feed(call, &open).await;
         let numbers: Vec<&str> = open.iter().map(|record| record.sequence_number).collect();

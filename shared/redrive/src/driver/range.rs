@@ -118,7 +118,7 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
             let shard_id = left.shard_id.clone();
             let records: Vec<InRecord<'_>> = open
                 .iter()
-                .map(|at| self.range_record(&shard_id, of_range[*at]))
+                .map(|at| of_range[*at].of_shard(self.home.stream(), &shard_id))
                 .collect();
             let came = self.feed(call, &records).await;
             for (at, fed) in open.into_iter().zip(came) {
@@ -135,18 +135,6 @@ impl<R: ShardReader, I: Inbox, P: Processor, C: Clock> Redrive<R, I, P, C> {
         call.account.returned += without_end;
         call.account.found += without_end;
         progress(left, &of_range, &fates);
-    }
-
-    fn range_record<'a>(&'a self, shard_id: &'a str, record: &'a StreamRecord) -> InRecord<'a> {
-        InRecord {
-            stream: self.home.stream(),
-            shard_id,
-            sequence_number: &record.sequence_number,
-            of_aggregate: None,
-            partition_key: &record.partition_key,
-            arrival_ms: record.arrival_ms,
-            data: &record.data,
-        }
     }
 }
 

@@ -163,15 +163,7 @@ impl World {
         let batch: Vec<InRecord<'_>> = records
             .iter()
             .filter(|record| wanted.contains(&record.sequence_number))
-            .map(|record| InRecord {
-                stream: ARN,
-                shard_id,
-                sequence_number: &record.sequence_number,
-                of_aggregate: None,
-                partition_key: &record.partition_key,
-                arrival_ms: record.arrival_ms,
-                data: &record.data,
-            })
+            .map(|record| record.of_shard(ARN, shard_id))
             .collect();
         self.engine().process(&batch, i64::MAX).now_or_never().unwrap()
     }
