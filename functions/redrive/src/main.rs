@@ -15,6 +15,9 @@ use tidemark_redrive::{Answered, Home, Queues, Redrive};
 use tidemark_settings::{assemble, process};
 use tidemark_telemetry::emf;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Pipeline = SteeredProcessor<DynamoStore, KinesisSink, SqsQuarantine, SystemClock, DynamoControl>;
 type Function = RedriveFunction<KinesisReader, SqsInbox, Pipeline, SystemClock>;
 

@@ -9,6 +9,9 @@ use tidemark_aws::{DynamoControl, DynamoStore, KinesisSink, SqsQuarantine, Syste
 use tidemark_settings::{assemble, process};
 use tidemark_telemetry::emf;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Function = ScoreFunction<DynamoStore, KinesisSink, SqsQuarantine, SystemClock, DynamoControl>;
 
 /// One thread: a Lambda environment runs one invocation at a time, and the engine's concurrency is of waiting, not of work.

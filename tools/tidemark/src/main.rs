@@ -14,6 +14,9 @@ use tidemark_cli::cli::{Cli, Command, LocalCommand};
 use tidemark_cli::map::args::MapCommand;
 use tidemark_cli::{cost, doctor, manual, map, score, simulate, train};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
