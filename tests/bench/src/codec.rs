@@ -17,6 +17,10 @@ pub const EVENTS: usize = 74;
 const CARDS: u64 = 20;
 /// Calls for each card.
 const ROUNDS: u32 = 10;
+/// Calls of each kind.
+pub const CALLS: u32 = CARDS as u32 * ROUNDS;
+/// What is called; in a profile these are `codec_decode` and so on.
+pub const CALLED: [&str; 4] = ["decode", "decode_noted", "encode", "encode_again"];
 
 /// Time from a card's last event to the one that comes before its state is written again, milliseconds: half a day.
 const STEP_MS: i64 = 43_200_000;
@@ -42,14 +46,12 @@ pub fn run(events: usize) -> Result<String, String> {
             }
         }
     }
-    let calls = (CARDS as u32) * ROUNDS;
-    let names = ["decode", "decode_noted", "encode", "encode_again"];
-    let lines = names.iter().zip(spent).map(|(name, spent)| {
-        let micros = spent.as_secs_f64() * 1e6 / f64::from(calls);
+    let lines = CALLED.iter().zip(spent).map(|(name, spent)| {
+        let micros = spent.as_secs_f64() * 1e6 / f64::from(CALLS);
         format!("{name:>13} {micros:>9.1} µs\n")
     });
     Ok(format!(
-        "{calls} calls each, for states of {events} events\n{}",
+        "{CALLS} calls each, for states of {events} events\n{}",
         lines.collect::<String>()
     ))
 }

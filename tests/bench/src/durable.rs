@@ -1,9 +1,10 @@
-//! `durable [EVENTS CARDS [--jsonl FILE]]`: what the score function's processes take on the processor for a stream through the local AWS, with every
-//! state in its table. The local AWS itself runs in this process and is not counted.
+//! `durable [EVENTS CARDS [--jsonl FILE | --profile DIR]]`: what the score function's processes take on the processor for a stream through the
+//! local AWS, with every state in its table. The local AWS itself runs in this process and is not counted.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use lab::simulate::{Expect, SimConfig, generate};
@@ -49,15 +50,25 @@ struct Measured {
     wall_s: f64,
 }
 
-/// Measures. What is sent is written to `jsonl`, too, for others to count.
+/// What else is to be had of a run.
+#[derive(Clone, Copy)]
+pub enum Also<'a> {
+    Nothing,
+    /// What is sent is written there, too, for others to count.
+    Jsonl(&'a Path),
+    /// The functions run by callgrind, and each process's profile is put into this folder. Times say nothing then.
+    Profile(&'a Path),
+}
+
+/// Measures.
 ///
 /// # Errors
 /// When something fails, or an outcome is missing.
-pub fn run(events: u32, cards: u32, jsonl: Option<&Path>) -> Result<String, String> {
+pub fn run(events: u32, cards: u32, also: Also<'_>) -> Result<String, String> {
     let folder = std::env::temp_dir().join(format!("tidemark-durable-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(words)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let measured = runtime.map_err(words)?.block_on(measure(events, cards, jsonl, &folder));
+    let measured = runtime.map_err(words)?.block_on(measure(events, cards, also, &folder));
     // What was written is of no use to anybody else.
     let _ = std::fs::remove_dir_all(&folder);
     let measured = measured?;
@@ -71,7 +82,7 @@ pub fn run(events: u32, cards: u32, jsonl: Option<&Path>) -> Result<String, Stri
 }
 
 #[allow(clippy::disallowed_methods, reason = "a measurement")]
-async fn measure(events: u32, cards: u32, jsonl: Option<&Path>, folder: &Path) -> Result<Measured, String> {
+async fn measure(events: u32, cards: u32, also: Also<'_>, folder: &Path) -> Result<Measured, String> {
     let config = SimConfig::new(SEED, events, cards, now_ms(), &Policy::default_policy()).clean();
     let mut transactions = 0;
     let records: Vec<PutRecord> = generate(&config)
@@ -83,10 +94,13 @@ async fn measure(events: u32, cards: u32, jsonl: Option<&Path>, folder: &Path) -
             }
         })
         .collect();
-    if let Some(path) = jsonl {
-        write(path, &records).map_err(|error| format!("{}: {error}", path.display()))?;
+    let told = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let mut score = beside_this("score")?;
+    match also {
+        Also::Nothing => {}
+        Also::Jsonl(path) => write(path, &records).map_err(|error| told(path, error))?,
+        Also::Profile(into) => score = by_callgrind(&score, folder, into).map_err(|error| told(into, error))?,
     }
-    let score = beside_this("score")?;
     let mut options = StackOptions::new(folder, SHARDS, Some(&score), true);
     // Processor time is measured, not how long a shard takes.
     options.aws_limits = false;
@@ -95,6 +109,9 @@ async fn measure(events: u32, cards: u32, jsonl: Option<&Path>, folder: &Path) -
     let played = Box::pin(async {
         player.play(records.into_iter()).await?;
         player.rest().await?;
+        if let Also::Profile(_) = also {
+            dump();
+        }
         let wall_s = began.elapsed().as_secs_f64();
         player.played().await.map(|played| (played, wall_s))
     });
@@ -117,6 +134,30 @@ async fn measure(events: u32, cards: u32, jsonl: Option<&Path>, folder: &Path) -
         read_units_per_event: signal(Metric::ReadUnits) / f64::from(events),
         wall_s,
     })
+}
+
+/// A program that runs this one by callgrind, whose profiles lie in a folder of their own.
+fn by_callgrind(score: &Path, folder: &Path, into: &Path) -> std::io::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if into.exists() {
+        std::fs::remove_dir_all(into)?;
+    }
+    std::fs::create_dir_all(into)?;
+    let (program, into) = (folder.join("score"), std::path::absolute(into)?);
+    let script = format!(
+        "#!/bin/sh\nexec valgrind --tool=callgrind --callgrind-out-file='{}/process.%p' '{}'\n",
+        into.display(),
+        score.display()
+    );
+    std::fs::write(&program, script)?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    Ok(program)
+}
+
+/// Asks each process for what it counted: one that is killed would not write it. Without the tool the folder stays empty, which whoever reads
+/// it tells.
+fn dump() {
+    let _ = Command::new("callgrind_control").arg("--dump").output();
 }
 
 fn write(path: &Path, records: &[PutRecord]) -> std::io::Result<()> {

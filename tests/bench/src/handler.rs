@@ -19,14 +19,12 @@ use tidemark_telemetry::EmfLine;
 
 use stream::{START_MS, Stream};
 
-/// Records in an invocation.
-const BATCH_RECORDS: usize = 500;
+/// Records in an invocation, unless another number is asked for.
+pub const BATCH_RECORDS: usize = 500;
 /// Invocations measured for each number of cards, unless another number is asked for.
 pub const BATCHES: usize = 200;
 /// For so many invocations that find their cards warm, one more by a process that has just begun.
 const WARM_PER_COLD: usize = 10;
-/// What the allocator takes for a large piece, bytes.
-const LARGE_BYTES: usize = 64 * 1024;
 /// Numbers of cards, unless one is asked for.
 pub const CARDS: [usize; 3] = [50, 500, 5_000];
 
@@ -40,14 +38,23 @@ struct Figures {
 }
 
 /// Measures with logs and metrics written to standard output, as the bootstrap writes them.
-pub fn run_told(cards: &[usize], batches: usize) -> Result<String, String> {
+pub fn run_told(cards: usize, batches: usize, records: usize) -> Result<String, String> {
     tidemark_telemetry::logging::init(tracing::Level::INFO);
-    measure_all(cards, batches, &Policy::default_policy(), write_metrics)
+    let size = Size { batches, records };
+    measure_all(&[cards], size, &Policy::default_policy(), write_metrics)
 }
 
 /// Measures and tells.
 pub fn run(cards: &[usize], batches: usize, policy: &Policy) -> Result<String, String> {
-    measure_all(cards, batches, policy, |_| Ok(()))
+    let records = BATCH_RECORDS;
+    measure_all(cards, Size { batches, records }, policy, |_| Ok(()))
+}
+
+/// How many invocations are measured, and of how many records each.
+#[derive(Clone, Copy)]
+struct Size {
+    batches: usize,
+    records: usize,
 }
 
 /// On its own, so that a profile tells it apart.
@@ -74,22 +81,23 @@ pub fn with_rules(number: u32) -> String {
 
 type Tell = fn(&[EmfLine]) -> Result<(), String>;
 
-fn measure_all(cards: &[usize], batches: usize, policy: &Policy, tell: Tell) -> Result<String, String> {
+fn measure_all(cards: &[usize], size: Size, policy: &Policy, tell: Tell) -> Result<String, String> {
+    let Size { batches, records } = size;
     let mut text = format!(
-        "score handler in memory: invocations of {BATCH_RECORDS} records as JSON, one thread, steady state\n\n  \
+        "score handler in memory: invocations of {records} records as JSON, one thread, steady state\n\n  \
          cards        events   wall ms    cpu ms   events/s (wall)   events/s (cpu)   writes/event   reads/event\n"
     );
     for &cards in cards {
         let store = MemoryStore::default();
         let mut stream = Stream::begin(cards, policy, &store)?;
-        let mut process = Process::new(policy, &store, tell);
-        for _ in 0..cards.div_ceil(BATCH_RECORDS) {
+        let mut process = Process::new(policy, &store, tell, records);
+        for _ in 0..cards.div_ceil(records) {
             process.measure(&mut stream, invoke)?;
         }
         let warm = (0..batches).map(|_| process.measure(&mut stream, invoke_warm));
         text += &line(cards, "warm", warm)?;
         let cold = (0..batches.div_ceil(WARM_PER_COLD)).map(|_| {
-            let mut process = Process::new(policy, &store, tell);
+            let mut process = Process::new(policy, &store, tell, records);
             process.measure(&mut stream, invoke_cold)
         });
         text += &line(cards, "cold", cold)?;
@@ -139,10 +147,11 @@ struct Process {
     function: MemoryFunction,
     sink: MemorySink,
     tell: Tell,
+    records: usize,
 }
 
 impl Process {
-    fn new(policy: &Policy, store: &MemoryStore, tell: Tell) -> Self {
+    fn new(policy: &Policy, store: &MemoryStore, tell: Tell, records: usize) -> Self {
         let (clock, sink) = (ManualClock::at(START_MS), MemorySink::default());
         let (policy, config) = (Arc::new(policy.clone()), EngineConfig::default());
         let quarantine = MemoryQuarantine::default();
@@ -151,20 +160,18 @@ impl Process {
             function: ScoreFunction::new(engine, clock, "score"),
             sink,
             tell,
+            records,
         }
     }
 
     fn measure(&mut self, stream: &mut Stream, invocation: Invocation) -> Result<Figures, String> {
-        let payload = stream.batch(BATCH_RECORDS);
-        // What the making of the payload left behind is tidied up by the allocator when it is asked for a large piece the next time:
-        // not in the function.
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
+        let payload = stream.batch(self.records);
         let (cpu, wall) = (cpu_time(), now());
         let units = invocation(&self.function, &payload, self.tell)?;
         let (wall, cpu) = (wall.elapsed(), cpu_time().zip(cpu));
         let events = self.sink.take().len();
-        if events != BATCH_RECORDS {
-            return Err(format!("{events} outcomes for {BATCH_RECORDS} events"));
+        if events != self.records {
+            return Err(format!("{events} outcomes for {} events", self.records));
         }
         Ok(Figures {
             events,
@@ -200,7 +207,7 @@ fn invoke(function: &MemoryFunction, payload: &str, tell: Tell) -> Result<Units,
         .ok_or("the invocation did not end")?;
     tell(&handled.metrics)?;
     match handled.report {
-        Some(report) if report.scored as usize == BATCH_RECORDS => Ok(report.units),
+        Some(report) if report.scored == report.ends.len() as u64 => Ok(report.units),
         Some(report) => Err(format!("not every event was scored: {report:?}")),
         None => Err(format!("the payload was not read: {:?}", handled.answer)),
     }

@@ -17,9 +17,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use detection::Weeks;
+use durable::Also;
 use lab::typical;
 use terminal::files;
 use tidemark_domain::policy::Policy;
+
+/// As the functions and the command have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: bench <what>
 
@@ -40,11 +45,12 @@ const USAGE: &str = "usage: bench <what>
                                 the score function's path in memory: a Kinesis batch of 500 as JSON in, outcomes out
   codec [EVENTS]                a typical card's state (74 events) read, and written in each way, once an event came too; in a profile
                                 these are `codec_decode`, `codec_decode_noted`, `codec_encode`, `codec_encode_again`
-  durable [EVENTS CARDS [--jsonl FILE]]
+  durable [EVENTS CARDS [--jsonl FILE | --profile DIR]]
                                 a simulated stream through the local AWS: what the score function's processes take on the processor;
-                                --jsonl writes the stream, too
-  telemetry CARDS BATCHES       the same with logs and metrics written to standard output, as the bootstrap does; its own
-                                figures go to standard error
+                                --jsonl writes the stream, too; --profile runs the processes by callgrind and puts their profiles there
+  telemetry CARDS BATCHES RECORDS
+                                the handler's path with so many records a batch, and with logs and metrics written to standard output, as the
+                                bootstrap does; its own figures go to standard error
   cold-start BINARY RUNS        from the start of a function's process to its first request for work
   redrive EVENTS PARTS          a backlog as a range in parts, beside live traffic on the local AWS; exits with 1 unless each record has
                                 one end and the audit holds
@@ -70,21 +76,22 @@ fn main() -> ExitCode {
         ["handler", cards, batches] => run_handler(cards, batches, None),
         ["handler", cards, batches, "--policy", file] => run_handler(cards, batches, Some(file)),
         ["handler", cards, batches, "--rules", number] => run_ruled(cards, batches, number),
-        ["telemetry", cards, batches] => match (cards.parse(), batches.parse()) {
-            (Ok(cards), Ok(batches)) => {
-                let told = handler::run_told(&[cards], batches);
+        ["telemetry", cards, batches, records] => match (cards.parse(), batches.parse(), records.parse()) {
+            (Ok(cards), Ok(batches), Ok(records @ 1..)) => {
+                let told = handler::run_told(cards, batches, records);
                 return report(told, |text| eprint!("{text}"));
             }
-            _ => Err("expected numbers of cards and of batches".to_owned()),
+            _ => Err("expected numbers of cards, of batches and of a batch's records".to_owned()),
         },
         ["codec"] => codec::run(codec::EVENTS),
         ["codec", events] => match events.parse() {
             Ok(events) => codec::run(events),
             Err(_) => Err("expected a number of events".to_owned()),
         },
-        ["durable"] => durable::run(durable::EVENTS, durable::CARDS, None),
-        ["durable", events, cards] => run_durable(events, cards, None),
-        ["durable", events, cards, "--jsonl", file] => run_durable(events, cards, Some(file)),
+        ["durable"] => durable::run(durable::EVENTS, durable::CARDS, Also::Nothing),
+        ["durable", events, cards] => run_durable(events, cards, Also::Nothing),
+        ["durable", events, cards, "--jsonl", file] => run_durable(events, cards, Also::Jsonl(file.as_ref())),
+        ["durable", events, cards, "--profile", folder] => run_durable(events, cards, Also::Profile(folder.as_ref())),
         ["cold-start", binary, runs] => match runs.parse() {
             Ok(runs) => cold_start::run(binary.as_ref(), runs),
             Err(_) => Err("expected a number of runs".to_owned()),
@@ -165,9 +172,9 @@ fn run_handler(cards: &str, batches: &str, policy: Option<&str>) -> Result<Strin
     handler::run(&[cards], batches, &policy)
 }
 
-fn run_durable(events: &str, cards: &str, jsonl: Option<&str>) -> Result<String, String> {
+fn run_durable(events: &str, cards: &str, also: Also<'_>) -> Result<String, String> {
     match (events.parse(), cards.parse()) {
-        (Ok(events), Ok(cards)) => durable::run(events, cards, jsonl.map(Path::new)),
+        (Ok(events), Ok(cards)) => durable::run(events, cards, also),
         _ => Err("expected numbers of events and of cards".to_owned()),
     }
 }

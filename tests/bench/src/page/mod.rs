@@ -201,7 +201,7 @@ fn measured(shell: &Shell, job: &Job, runs: u32) -> Result<Measurement, String> 
     for run in 1..=runs {
         let exit_max = i32::from(job.may_refuse);
         let said = match job.by_callgrind {
-            true => shell.profile(&job.command, exit_max)?,
+            true => shell.profile(&job.command, exit_max, job.within)?,
             false => shell.run(&job.command, exit_max)?,
         };
         eprintln!("  run {run} of {runs}: {:.1} s", said.wall_s);

@@ -1,5 +1,6 @@
 //! Runs commands as somebody would type them at the repository's root, and tells what they said and took.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,9 +19,13 @@ pub struct Said {
     pub cpu_s: f64,
     /// The most memory that one process of it took, MB (10⁶ bytes).
     pub peak_mb: f64,
-    /// Functions with the instructions in them and below, where it ran by callgrind.
-    profile: Vec<(String, f64)>,
+    /// What was counted where it ran by callgrind.
+    pub profile: Profile,
 }
+
+/// Functions with the instructions in them and below.
+#[derive(Default)]
+pub struct Profile(Vec<(String, f64)>);
 
 /// Where commands run, and what stands for the words that they have in the place of paths of one machine.
 pub struct Shell {
@@ -35,18 +40,42 @@ impl Shell {
         self.timed(line, &[], exit_max)
     }
 
-    /// The same by callgrind, which counts instructions.
-    pub fn profile(&self, line: &str, exit_max: i32) -> Result<Said, String> {
+    /// The same by callgrind, which counts instructions: those in and below a function, if one is named.
+    pub fn profile(&self, line: &str, exit_max: i32, function: Option<&str>) -> Result<Said, String> {
         let out = format!("{SCRATCH}/callgrind.out");
-        let tool = ["valgrind", "--tool=callgrind", &format!("--callgrind-out-file={out}")];
+        let to_file = format!("--callgrind-out-file={out}");
+        let only = function.map(within);
+        let tool: Vec<&str> = ["valgrind", "--tool=callgrind", &to_file]
+            .into_iter()
+            .chain(only.as_deref())
+            .collect();
         let mut said = self.timed(line, &tool, exit_max)?;
         let told = self.timed(
             &format!("callgrind_annotate --inclusive=yes --threshold=100 {out}"),
             &[],
             0,
         )?;
-        said.profile = told.stdout.lines().filter_map(instructions).collect();
+        said.profile = Profile(told.stdout.lines().filter_map(instructions).collect());
         Ok(said)
+    }
+
+    /// The sum of all profiles in a folder below [`SCRATCH`].
+    pub fn profiles(&self, folder: &str) -> Result<Profile, String> {
+        let path = self.root.join(SCRATCH).join(folder);
+        let files = std::fs::read_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+        for file in files {
+            let file = file.map_err(|error| format!("{}: {error}", path.display()))?.path();
+            // A process writes an empty one first, for what it would write at its end.
+            if std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() == 0) {
+                continue;
+            }
+            let line = format!("callgrind_annotate --inclusive=yes --threshold=100 {}", file.display());
+            for (name, count) in self.timed(&line, &[], 0)?.stdout.lines().filter_map(instructions) {
+                *sums.entry(name).or_default() += count;
+            }
+        }
+        Ok(Profile(sums.into_iter().collect()))
     }
 
     fn timed(&self, line: &str, tool: &[&str], exit_max: i32) -> Result<Said, String> {
@@ -83,7 +112,7 @@ impl Shell {
             wall_s,
             cpu_s: user_s + system_s,
             peak_mb: peak_kb * 1_024.0 / 1e6,
-            profile: Vec::new(),
+            profile: Profile::default(),
         })
     }
 
@@ -116,10 +145,12 @@ impl Said {
         line.map(numbers)
             .ok_or_else(|| format!("no line has {text:?}:\n{}", end_of(&self.stdout)))
     }
+}
 
+impl Profile {
     /// Instructions in and below the functions whose name holds this; the greatest of several, since one calls the other.
-    pub fn instructions_in(&self, name: &str) -> Result<f64, String> {
-        let found = self.profile.iter().filter(|(function, _)| function.contains(name));
+    pub fn of(&self, name: &str) -> Result<f64, String> {
+        let found = self.0.iter().filter(|(function, _)| function.contains(name));
         let most = found.map(|(_, instructions)| *instructions).fold(0.0, f64::max);
         if most > 0.0 {
             Ok(most)
@@ -129,9 +160,14 @@ impl Said {
     }
 
     /// Instructions of the whole program.
-    pub fn instructions(&self) -> Result<f64, String> {
-        self.instructions_in("PROGRAM TOTALS")
+    pub fn whole(&self) -> Result<f64, String> {
+        self.of("PROGRAM TOTALS")
     }
+}
+
+/// Callgrind's option for counting in and below a function alone.
+pub fn within(function: &str) -> String {
+    format!("--toggle-collect=*{function}*")
 }
 
 /// A number of the JSON, by its path.
@@ -145,7 +181,9 @@ pub fn figure_at(value: &Value, path: &str) -> Result<f64, String> {
 fn instructions(line: &str) -> Option<(String, f64)> {
     let (count, rest) = line.trim_start().split_once(' ')?;
     let count = count.replace(',', "").parse().ok()?;
-    Some((rest.to_owned(), count))
+    // A share is another one in each profile.
+    let (_, function) = rest.split_once("%)")?;
+    Some((function.trim_start().to_owned(), count))
 }
 
 /// Every number of a text, commas between thousands allowed.
@@ -184,7 +222,10 @@ mod tests {
         );
         let line = " 1,234,567 (12.3%)  ???:bench::handler::invoke_warm [bench]";
         let (name, count) = instructions(line).unwrap_or_default();
-        assert!(name.contains("invoke_warm") && count == 1_234_567.0, "{name} {count}");
+        assert_eq!(
+            (name.as_str(), count),
+            ("???:bench::handler::invoke_warm [bench]", 1_234_567.0)
+        );
         assert_eq!(instructions("Ir"), None);
     }
 }

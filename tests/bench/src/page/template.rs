@@ -3,6 +3,7 @@
 //! | placeholder | becomes |
 //! |---|---|
 //! | `{{NAME.FIGURE}}`, `{{NAME.FIGURE:2}}` | the figure's median, with so many decimals (a negative number rounds to tens, hundreds …) |
+//! | `{{holds NAME.FIGURE MAX}}` | `yes` where the figure's median is at most this number, `no` where it is above |
 //! | `{{when NAME}}` | profile, day, runs and load of the measurement; `NAME*` takes all whose names begin so |
 //! | `{{command NAME}}` | its command |
 //! | `{{figures NAME:1}}` | a table of all its figures |
@@ -67,6 +68,9 @@ fn resolve(placeholder: &str, results: &Results, known: &[String]) -> Result<Str
     if placeholder == "measurements" {
         return Ok(table(results));
     }
+    if let Some(goal) = placeholder.strip_prefix("holds ") {
+        return holds(goal, results, known);
+    }
     let (path, decimals) = placeholder.split_once(':').unwrap_or((placeholder, "0"));
     let decimals: i32 = decimals
         .parse()
@@ -99,6 +103,24 @@ fn resolve(placeholder: &str, results: &Results, known: &[String]) -> Result<Str
             Ok(number(spread.median, decimals))
         }
     }
+}
+
+/// Whether a goal is met: `NAME.FIGURE MAX`.
+fn holds(goal: &str, results: &Results, known: &[String]) -> Result<String, String> {
+    let (path, max) = goal.split_once(' ').ok_or("expected MEASUREMENT.FIGURE MAX")?;
+    let max: f64 = max.parse().map_err(|_| format!("{max} is no number"))?;
+    let (name, figure) = path.split_once('.').ok_or("expected MEASUREMENT.FIGURE MAX")?;
+    let Some(measurement) = results.measurements.get(name) else {
+        let is_known = known.iter().any(|key| key == name);
+        return is_known
+            .then(|| NOT_YET.to_owned())
+            .ok_or("no such measurement".to_owned());
+    };
+    let spread = measurement
+        .figures
+        .get(figure)
+        .ok_or("the measurement has no such figure")?;
+    Ok(if spread.median <= max { "yes" } else { "**no**" }.to_owned())
 }
 
 /// How these were measured, in words.

@@ -52,6 +52,10 @@ fn placeholders_become_figures_of_the_results() {
         "0.13, 46,849.5"
     );
     assert_eq!(
+        rendered("{{holds handler_50.warm 46850}}, {{holds handler_50.warm 45000}}"),
+        "yes, **no**"
+    );
+    assert_eq!(
         rendered("({{when handler_50}})"),
         "(release profile, 1 December 2026, median of 3 runs each, load 0.4 before)"
     );

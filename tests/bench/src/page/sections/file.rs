@@ -34,7 +34,7 @@ pub fn score(sizes: &Sizes) -> Vec<Job> {
             let lines = figure_at(&said.json()?, "lines")?;
             Ok(named([
                 ("lines", lines),
-                ("instructions", said.instructions()? / lines),
+                ("instructions", said.profile.whole()? / lines),
             ]))
         })
         .after(&[simulate(counted, "counted.jsonl")])

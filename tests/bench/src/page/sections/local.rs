@@ -1,6 +1,6 @@
 //! The whole pipeline over HTTP on the local AWS.
 
-use super::function::json_figures;
+use super::function::{self, json_figures, parts_of};
 use super::{Job, Sizes, named};
 use crate::page::shell::figure_at;
 
@@ -9,6 +9,12 @@ const BENCH: &str = "target/release/bench";
 /// Where the local AWS keeps its logs, and which function it runs: named, so that nothing is built meanwhile.
 const PLACES: &str = "--data-dir target/bench/local --score-binary target/release/score";
 const DEMO_EVENTS: u32 = 50_000;
+/// Of so few cards a batch of 500 from one of two shards has five events each.
+const FEW_CARDS: u32 = 200;
+/// Where instructions are counted, by a processor that is fifty times slower: few cards, since each brings a profile that is written by itself.
+const COUNTED_EVENTS: u32 = 100_000;
+const COUNTED_CARDS: u32 = 2_000;
+const PROFILES: &str = "durable";
 /// Events a second and how many of them.
 const RATES: [(u32, u32); 3] = [(100, 3_000), (500, 10_000), (2_000, 20_000)];
 const REDRIVE_EVENTS: u32 = 5_000_000;
@@ -17,6 +23,14 @@ const PARTS: [u32; 3] = [1, 4, 16];
 pub fn durable(sizes: &Sizes) -> Vec<Job> {
     let events = sizes.events.unwrap_or(crate::durable::EVENTS);
     let cards = crate::durable::CARDS.min(events / 4);
+    vec![
+        durable_of("durable", events, cards),
+        durable_of("durable_few", events, FEW_CARDS),
+        durable_parts(),
+    ]
+}
+
+fn durable_of(name: &str, events: u32, cards: u32) -> Job {
     let line = format!("{BENCH} durable {events} {cards}");
     let paths = [
         "events",
@@ -28,7 +42,18 @@ pub fn durable(sizes: &Sizes) -> Vec<Job> {
         "read_units_per_event",
         "wall_s",
     ];
-    vec![Job::new("durable", line, move |said, _| json_figures(said, &paths))]
+    Job::new(name, line, move |said, _| json_figures(said, &paths))
+}
+
+/// Where the instructions of the functions' processes go.
+fn durable_parts() -> Job {
+    let line = format!("{BENCH} durable {COUNTED_EVENTS} {COUNTED_CARDS} --profile target/bench/{PROFILES}");
+    Job::new("durable_parts", line, |said, shell| {
+        let events = figure_at(&said.json()?, "events")?;
+        let of_calls = [("calls", "orchestrator::try_op::"), ("hash", "sha2::sha256::")];
+        let parts: Vec<(&str, &str)> = function::PARTS.iter().copied().chain(of_calls).collect();
+        parts_of(&shell.profiles(PROFILES)?, &parts, events)
+    })
 }
 
 const OF_DEMO: [&str; 7] = [

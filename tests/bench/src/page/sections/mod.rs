@@ -5,7 +5,7 @@ mod function;
 mod local;
 mod others;
 
-use super::shell::{Said, Shell};
+use super::shell::{self, Said, Shell};
 
 /// What some commands measure together.
 pub struct Section {
@@ -34,6 +34,8 @@ pub struct Job {
     pub command: String,
     /// Whether instructions are counted, in the place of time.
     pub by_callgrind: bool,
+    /// Callgrind counts in and below this function alone, and everywhere without one.
+    pub within: Option<&'static str>,
     /// The command may end with 1, too: it has done its work, and something of its input was refused.
     pub may_refuse: bool,
     pub figures: Box<FiguresOf>,
@@ -50,6 +52,7 @@ impl Job {
             before: Vec::new(),
             command: command.into(),
             by_callgrind: false,
+            within: None,
             may_refuse: false,
             figures: Box::new(figures),
         }
@@ -70,6 +73,13 @@ impl Job {
         self
     }
 
+    fn within(self, function: &'static str) -> Self {
+        Self {
+            within: Some(function),
+            ..self.by_callgrind()
+        }
+    }
+
     /// By what the dev profile builds.
     pub fn by_dev(&mut self) {
         for line in self.before.iter_mut().chain([&mut self.command]) {
@@ -79,12 +89,13 @@ impl Job {
 
     /// The command as a reader would type it.
     pub fn shown(&self) -> String {
-        let tool = if self.by_callgrind {
-            "valgrind --tool=callgrind "
+        let mut tool = if self.by_callgrind {
+            "valgrind --tool=callgrind ".to_owned()
         } else {
-            ""
+            String::new()
         };
-        format!("{tool}{}", self.command)
+        tool.extend(self.within.map(|function| format!("{} ", shell::within(function))));
+        tool + &self.command
     }
 }
 
@@ -105,6 +116,12 @@ pub const SECTIONS: &[Section] = &[
         what: "what rules add to it",
         is_long: false,
         jobs: function::rules,
+    },
+    Section {
+        name: "codec",
+        what: "a card's state read and written: instructions a call",
+        is_long: false,
+        jobs: function::codec,
     },
     Section {
         name: "durable",
@@ -129,6 +146,12 @@ pub const SECTIONS: &[Section] = &[
         what: "bytes of state",
         is_long: false,
         jobs: function::bytes,
+    },
+    Section {
+        name: "units",
+        what: "what an event takes of the table by how often its card is used, and what a month of few events costs",
+        is_long: false,
+        jobs: function::units,
     },
     Section {
         name: "handbook",
@@ -198,7 +221,7 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         name: "build",
-        what: "from nothing built to the command and the functions",
+        what: "from nothing built to the command and the functions; the functions by cargo-lambda",
         is_long: true,
         jobs: others::build,
     },

@@ -4,7 +4,8 @@ use super::{Job, Sizes, named};
 use crate::page::shell::figure_at;
 
 const PEER_EVENTS: u32 = 2_000;
-const FOLDER: &str = "target/bench/build";
+const CLONE: &str = "target/bench/clone";
+const FUNCTIONS: &str = "tests/bench/functions/build";
 
 pub fn powertools(sizes: &Sizes) -> Vec<Job> {
     let events = sizes.events.unwrap_or(PEER_EVENTS);
@@ -60,15 +61,28 @@ pub fn flink(sizes: &Sizes) -> Vec<Job> {
 }
 
 pub fn build(_: &Sizes) -> Vec<Job> {
-    let line = format!("cargo build --quiet --target-dir {FOLDER} --bin tidemark --bin score --bin redrive");
-    // Downloads are no part of it.
-    let before = ["cargo fetch --locked".to_owned()];
+    let line =
+        format!("cargo build --quiet --manifest-path {CLONE}/Cargo.toml --bin tidemark --bin score --bin redrive");
+    // Downloads are no part of it. The clone stays, for who goes on in it.
+    let before = [
+        format!("rm -rf {CLONE}"),
+        format!("git clone --quiet . {CLONE}"),
+        "cargo fetch --locked".to_owned(),
+    ];
     vec![
-        Job::new("build", line, |said, shell| {
-            let built = shell.root.join(FOLDER);
-            std::fs::remove_dir_all(&built).map_err(|error| format!("{}: {error}", built.display()))?;
+        Job::new("build", line, |said, _| {
             Ok(named([("wall_s", said.wall_s), ("cpu_s", said.cpu_s)]))
         })
         .after(&before),
+        Job::new("build_functions", FUNCTIONS, |said, shell| {
+            let mb_of = |name: &str| Ok::<f64, String>(shell.bytes_of(&format!("lambda/{name}/bootstrap"))? / 1e6);
+            Ok(named([
+                ("wall_s", said.wall_s),
+                ("cpu_s", said.cpu_s),
+                ("score_mb", mb_of("score")?),
+                ("redrive_mb", mb_of("redrive")?),
+            ]))
+        })
+        .after(&[format!("{FUNCTIONS} --prepare")]),
     ]
 }
