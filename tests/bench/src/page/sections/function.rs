@@ -26,7 +26,7 @@ pub const PARTS: &[(&str, &str)] = &[
     ("contract", "contract::decode "),
     ("needed", "fold::needed "),
     ("measure", "Sweep::measure "),
-    ("judge", "mapped::judge "),
+    ("judge", "model::judge "),
     ("insert", "History>::insert "),
     ("encode", "History>::encode_again "),
     ("render", "render::render_json "),

@@ -26,7 +26,6 @@ pub fn durable(sizes: &Sizes) -> Vec<Job> {
     vec![
         durable_of("durable", events, cards),
         durable_of("durable_few", events, FEW_CARDS),
-        durable_parts(),
     ]
 }
 
@@ -46,14 +45,15 @@ fn durable_of(name: &str, events: u32, cards: u32) -> Job {
 }
 
 /// Where the instructions of the functions' processes go.
-fn durable_parts() -> Job {
+pub fn durable_parts(_: &Sizes) -> Vec<Job> {
     let line = format!("{BENCH} durable {COUNTED_EVENTS} {COUNTED_CARDS} --profile target/bench/{PROFILES}");
-    Job::new("durable_parts", line, |said, shell| {
+    let job = Job::new("durable_parts", line, |said, shell| {
         let events = figure_at(&said.json()?, "events")?;
         let of_calls = [("calls", "orchestrator::try_op::"), ("hash", "sha2::sha256::")];
         let parts: Vec<(&str, &str)> = function::PARTS.iter().copied().chain(of_calls).collect();
         parts_of(&shell.profiles(PROFILES)?, &parts, events)
-    })
+    });
+    vec![job]
 }
 
 const OF_DEMO: [&str; 7] = [

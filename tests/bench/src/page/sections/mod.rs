@@ -130,6 +130,12 @@ pub const SECTIONS: &[Section] = &[
         jobs: local::durable,
     },
     Section {
+        name: "durable-parts",
+        what: "where the instructions of these processes go",
+        is_long: true,
+        jobs: local::durable_parts,
+    },
+    Section {
         name: "demo",
         what: "a demo as fast as it goes: units an event, events a second (--events)",
         is_long: false,
@@ -221,9 +227,15 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         name: "build",
-        what: "from nothing built to the command and the functions; the functions by cargo-lambda",
+        what: "from nothing built to the command and the functions",
         is_long: true,
         jobs: others::build,
+    },
+    Section {
+        name: "functions",
+        what: "both functions from nothing by cargo-lambda, as they are deployed",
+        is_long: true,
+        jobs: others::functions,
     },
 ];
 
@@ -231,7 +243,7 @@ pub const SECTIONS: &[Section] = &[
 pub fn list() -> String {
     let line = |section: &Section| {
         let long = if section.is_long { " (only by --only)" } else { "" };
-        format!("  {:<12} {}{long}\n", section.name, section.what)
+        format!("  {:<13} {}{long}\n", section.name, section.what)
     };
     "sections:\n".to_owned() + &SECTIONS.iter().map(line).collect::<String>()
 }

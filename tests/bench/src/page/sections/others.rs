@@ -74,6 +74,11 @@ pub fn build(_: &Sizes) -> Vec<Job> {
             Ok(named([("wall_s", said.wall_s), ("cpu_s", said.cpu_s)]))
         })
         .after(&before),
+    ]
+}
+
+pub fn functions(_: &Sizes) -> Vec<Job> {
+    vec![
         Job::new("build_functions", FUNCTIONS, |said, shell| {
             let mb_of = |name: &str| Ok::<f64, String>(shell.bytes_of(&format!("lambda/{name}/bootstrap"))? / 1e6);
             Ok(named([
