@@ -50,12 +50,7 @@ impl Shell {
             .chain(only.as_deref())
             .collect();
         let mut said = self.timed(line, &tool, exit_max)?;
-        let told = self.timed(
-            &format!("callgrind_annotate --inclusive=yes --threshold=100 {out}"),
-            &[],
-            0,
-        )?;
-        said.profile = Profile(told.stdout.lines().filter_map(instructions).collect());
+        said.profile = Profile(self.annotated(&out)?);
         Ok(said)
     }
 
@@ -70,12 +65,18 @@ impl Shell {
             if std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() == 0) {
                 continue;
             }
-            let line = format!("callgrind_annotate --inclusive=yes --threshold=100 {}", file.display());
-            for (name, count) in self.timed(&line, &[], 0)?.stdout.lines().filter_map(instructions) {
+            for (name, count) in self.annotated(&file.display().to_string())? {
                 *sums.entry(name).or_default() += count;
             }
         }
         Ok(Profile(sums.into_iter().collect()))
+    }
+
+    /// What a file of callgrind's says of each function.
+    fn annotated(&self, file: &str) -> Result<Vec<(String, f64)>, String> {
+        let line = format!("callgrind_annotate --inclusive=yes --threshold=100 {file}");
+        let told = self.timed(&line, &[], 0)?;
+        Ok(told.stdout.lines().filter_map(instructions).collect())
     }
 
     fn timed(&self, line: &str, tool: &[&str], exit_max: i32) -> Result<Said, String> {

@@ -3,7 +3,7 @@
 //! | placeholder | becomes |
 //! |---|---|
 //! | `{{NAME.FIGURE}}`, `{{NAME.FIGURE:2}}` | the figure's median, with so many decimals (a negative number rounds to tens, hundreds …) |
-//! | `{{holds NAME.FIGURE MAX}}` | `yes` where the figure's median is at most this number, `no` where it is above |
+//! | `{{holds NAME.FIGURE MAX}}` | `yes` where the figure's median is at most this number, `**no**` where it is above |
 //! | `{{when NAME}}` | profile, day, runs and load of the measurement; `NAME*` takes all whose names begin so |
 //! | `{{command NAME}}` | its command |
 //! | `{{figures NAME:1}}` | a table of all its figures |
@@ -80,28 +80,15 @@ fn resolve(placeholder: &str, results: &Results, known: &[String]) -> Result<Str
         (_, Some((name, figure))) => (figure, name),
         _ => return Err("expected MEASUREMENT.FIGURE".to_owned()),
     };
-    let is_meant = |key: &str| {
-        name.strip_suffix('*')
-            .map_or(key == name, |prefix| key.starts_with(prefix))
-    };
-    let all = results.measurements.iter().filter(|(key, _)| is_meant(key));
-    let all: Vec<&Measurement> = all.map(|(_, measurement)| measurement).collect();
+    let all = meant(name, results, known)?;
     let Some(first) = all.first() else {
-        let is_known = known.iter().any(|key| is_meant(key));
-        return if is_known {
-            Ok(NOT_YET.to_owned())
-        } else {
-            Err("no such measurement".to_owned())
-        };
+        return Ok(NOT_YET.to_owned());
     };
     match kind {
         "when" => when(&all),
         "command" => Ok(first.command.clone()),
         "figures" => Ok(figures(first, decimals)),
-        figure => {
-            let spread = first.figures.get(figure).ok_or("the measurement has no such figure")?;
-            Ok(number(spread.median, decimals))
-        }
+        figure => Ok(number(median(first, figure)?, decimals)),
     }
 }
 
@@ -110,17 +97,29 @@ fn holds(goal: &str, results: &Results, known: &[String]) -> Result<String, Stri
     let (path, max) = goal.split_once(' ').ok_or("expected MEASUREMENT.FIGURE MAX")?;
     let max: f64 = max.parse().map_err(|_| format!("{max} is no number"))?;
     let (name, figure) = path.split_once('.').ok_or("expected MEASUREMENT.FIGURE MAX")?;
-    let Some(measurement) = results.measurements.get(name) else {
-        let is_known = known.iter().any(|key| key == name);
-        return is_known
-            .then(|| NOT_YET.to_owned())
-            .ok_or("no such measurement".to_owned());
+    let Some(first) = meant(name, results, known)?.first().copied() else {
+        return Ok(NOT_YET.to_owned());
     };
-    let spread = measurement
-        .figures
-        .get(figure)
-        .ok_or("the measurement has no such figure")?;
-    Ok(if spread.median <= max { "yes" } else { "**no**" }.to_owned())
+    Ok(if median(first, figure)? <= max { "yes" } else { "**no**" }.to_owned())
+}
+
+/// The measurements of that name (`NAME*`: whose names begin so); none where they could be made and nobody has yet.
+fn meant<'r>(name: &str, results: &'r Results, known: &[String]) -> Result<Vec<&'r Measurement>, String> {
+    let is_meant = |key: &str| {
+        name.strip_suffix('*')
+            .map_or(key == name, |prefix| key.starts_with(prefix))
+    };
+    let all = results.measurements.iter().filter(|(key, _)| is_meant(key));
+    let all: Vec<&Measurement> = all.map(|(_, measurement)| measurement).collect();
+    if all.is_empty() && !known.iter().any(|key| is_meant(key)) {
+        return Err("no such measurement".to_owned());
+    }
+    Ok(all)
+}
+
+fn median(one: &Measurement, figure: &str) -> Result<f64, String> {
+    let spread = one.figures.get(figure).ok_or("the measurement has no such figure")?;
+    Ok(spread.median)
 }
 
 /// How these were measured, in words.

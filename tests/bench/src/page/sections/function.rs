@@ -7,7 +7,7 @@ const BENCH: &str = "target/release/bench";
 const TIDEMARK: &str = "target/release/tidemark";
 /// Cards and invocations of 500 records.
 const HANDLED: [(u32, u32); 3] = [(50, 20), (500, 10), (5_000, 10)];
-const BATCH_RECORDS: u32 = 500;
+const BATCH_RECORDS: u32 = crate::handler::BATCH_RECORDS as u32;
 /// For so many invocations that find their cards warm, `bench handler` makes one that finds them cold.
 const WARM_PER_COLD: u32 = 10;
 /// Cards, invocations and records of each: the template's batch, and what a look once a second finds at ten events a second.
